@@ -1,0 +1,123 @@
+"""A scene's entities as flat arrays, made once per rendering."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from real2sam2real.geometry.mesh import Int32, Mesh, UInt8
+from real2sam2real.geometry.quaternions import Float
+from real2sam2real.render.frame import Float32
+from real2sam2real.render.raster import GREY, TEXTURE, VERTEX_COLORS
+from real2sam2real.render.smoothing import smooth_normals
+from real2sam2real.scene import CameraPath, Scene
+
+Int64 = NDArray[np.int64]
+Bool = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Looks:
+    """Where each entity's colour comes from.
+
+    Attributes:
+        table: `(E, 4)` int64: GREY, VERTEX_COLORS or TEXTURE; first texel, height and width of the texture.
+        vertex_colors: `(V, 3)` uint8, empty when no entity is coloured by vertices.
+        corner_uvs: `(F, 3, 2)` float32, empty when no entity has a texture.
+        texels: `(N, 3)` uint8.
+    """
+
+    table: Int64
+    vertex_colors: UInt8
+    corner_uvs: Float32
+    texels: UInt8
+
+
+def pack_looks(meshes: list[Mesh], vertex_starts: Int64, face_starts: Int64) -> Looks:
+    """Collect textures and vertex colours; a texture goes before vertex colours."""
+    table = np.zeros((len(meshes), 4), np.int64)
+    textured = [mesh.texture is not None and mesh.texture.size > 0 for mesh in meshes]
+    painted = [mesh.vertex_colors is not None and not flat for mesh, flat in zip(meshes, textured, strict=True)]
+    vertex_colors = np.zeros((vertex_starts[-1] if any(painted) else 0, 3), np.uint8)
+    corner_uvs = np.zeros((face_starts[-1] if any(textured) else 0, 3, 2), np.float32)
+    texels: list[UInt8] = [np.zeros((0, 3), np.uint8)]
+    first = 0
+    for e, mesh in enumerate(meshes):
+        table[e, 0] = GREY
+        if textured[e] and mesh.texture is not None and mesh.corner_uvs is not None:
+            texture = np.asarray(mesh.texture, np.uint8)
+            table[e] = TEXTURE, first, texture.shape[0], texture.shape[1]
+            texels.append(texture[..., :3].reshape(-1, 3))
+            first += len(texels[-1])
+            corner_uvs[face_starts[e] : face_starts[e + 1]] = mesh.corner_uvs
+        elif painted[e]:
+            table[e, 0] = VERTEX_COLORS
+            vertex_colors[vertex_starts[e] : vertex_starts[e + 1]] = mesh.vertex_colors
+    return Looks(table=table, vertex_colors=vertex_colors, corner_uvs=corner_uvs, texels=np.concatenate(texels))
+
+
+class PackedScene:
+    """Meshes, poses and looks of E entities, V vertices and F faces; read-only while frames are drawn.
+
+    Attributes:
+        vertices: `(V, 3)` float64 at rest, object frames.
+        normals: `(V, 3)` float64 smooth unit normals at rest, object frames.
+        faces: `(F, 3)` int32 into the joined vertices.
+        face_entity: `(F,)` uint8.
+        vertex_starts: `(E + 1,)` int64.
+        face_starts: `(E + 1,)` int64.
+        shown: `(T, E)` bool.
+        camera_from_object: `(T, E, 4, 4)` float64.
+        normal_matrices: `(T, E, 3, 3)` float64, inverse transposes of the above's linear part.
+        mirrored: `(T, E)` bool.
+        looks: colours, empty unless asked for.
+    """
+
+    def __init__(self, scene: Scene, camera: CameraPath, *, color: bool) -> None:
+        self.entities = scene.entities
+        meshes = [entity.mesh for entity in scene.entities]
+        self.vertex_starts = np.cumsum([0] + [len(mesh.vertices) for mesh in meshes]).astype(np.int64)
+        self.face_starts = np.cumsum([0] + [len(mesh.faces) for mesh in meshes]).astype(np.int64)
+        self.vertices: Float = np.concatenate([np.zeros((0, 3))] + [mesh.vertices for mesh in meshes])
+        offsets = self.vertex_starts[:-1].astype(np.int32)
+        self.faces: Int32 = np.concatenate(
+            [np.zeros((0, 3), np.int32)] + [mesh.faces + start for mesh, start in zip(meshes, offsets, strict=True)]
+        )
+        self.face_entity: UInt8 = np.repeat(np.arange(len(meshes), dtype=np.uint8), np.diff(self.face_starts))
+        self.normals: Float = np.zeros_like(self.vertices)
+        for e, mesh in enumerate(meshes):
+            if scene.entities[e].motion.vertices_object is None:
+                smooth_normals(mesh.vertices, mesh.faces, self.normals[self.vertex_span(e)])
+        self._place(scene, camera)
+        self.looks = pack_looks(meshes if color else [], self.vertex_starts, self.face_starts)
+
+    def _place(self, scene: Scene, camera: CameraPath) -> None:
+        shape = (scene.frames, len(scene.entities))
+        world_from_object = np.zeros((*shape, 4, 4))
+        self.shown: Bool = np.zeros(shape, bool)
+        for e, entity in enumerate(scene.entities):
+            world_from_object[:, e] = entity.motion.matrices()
+            self.shown[:, e] = entity.motion.visible
+        self.camera_from_object: Float = camera.camera_from_world()[:, None] @ world_from_object
+        linear = self.camera_from_object[..., :3, :3]
+        self.normal_matrices: Float = np.ascontiguousarray(np.swapaxes(np.linalg.inv(linear), -1, -2))
+        self.mirrored: Bool = np.linalg.det(linear) < 0
+
+    def vertex_span(self, entity: int) -> slice:
+        """The vertices of one entity."""
+        return slice(int(self.vertex_starts[entity]), int(self.vertex_starts[entity + 1]))
+
+    def at(self, frame: int) -> tuple[Float, Float]:
+        """Vertices and normals `(V, 3)` of one frame, deformation included; shared where nothing deforms."""
+        deforming = [e for e, entity in enumerate(self.entities) if entity.motion.vertices_object is not None]
+        if not deforming:
+            return self.vertices, self.normals
+        vertices, normals = self.vertices.copy(), self.normals.copy()
+        for e in deforming:
+            entity, span = self.entities[e], self.vertex_span(e)
+            if entity.motion.vertices_object is not None and self.shown[frame, e]:
+                vertices[span] = entity.motion.vertices_object[frame]
+                smooth_normals(vertices[span], entity.mesh.faces, normals[span])
+        return vertices, normals
