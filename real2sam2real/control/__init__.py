@@ -1,0 +1,16 @@
+"""How normals are coded as video, the control folder, motion transfer. Conventions: docs/conventions.md."""
+
+from real2sam2real.control.coding import PRESETS, NormalCoding
+from real2sam2real.control.folder import Control, read_control, save_control, write_control
+from real2sam2real.control.transfer import fit_photo, transfer_control
+
+__all__ = [
+    "PRESETS",
+    "Control",
+    "NormalCoding",
+    "fit_photo",
+    "read_control",
+    "save_control",
+    "transfer_control",
+    "write_control",
+]

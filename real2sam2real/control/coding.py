@@ -1,0 +1,275 @@
+"""How a camera-space normal becomes a colour, as one value that travels with every file coded by it.
+
+Estimators disagree on which way each axis points. A `NormalCoding` says it once; the presets name the known habits.
+Our own normals are right/up/towards (docs/conventions.md), which is the preset `opengl`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from real2sam2real.errors import UserError
+
+Float32 = NDArray[np.float32]
+UInt8 = NDArray[np.uint8]
+
+Rounding = Literal["nearest", "down"]
+
+_AXES = {  # word for a direction in the camera's frame -> axis of our normals, sign
+    "right": (0, 1.0),
+    "left": (0, -1.0),
+    "up": (1, 1.0),
+    "down": (1, -1.0),
+    "towards": (2, 1.0),
+    "away": (2, -1.0),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class NormalCoding:
+    """Which direction each colour channel stands for, the colour of "no instance", and the rounding to 8 bits.
+
+    A component c in −1…1 becomes (c + 1) / 2 · 255.
+
+    Attributes:
+        directions: what red, green and blue are brightest for: one of right/left, one of up/down, one of towards/away
+            (the camera), in any order.
+        background: colour where there is no instance.
+        rounding: to the nearest integer, or down (which is what a bare cast to uint8 does).
+
+    Raises:
+        ValueError: the directions are not three different axes, or the background is no 8-bit colour.
+    """
+
+    directions: tuple[str, str, str] = ("right", "up", "towards")
+    background: tuple[int, int, int] = (0, 0, 0)
+    rounding: Rounding = "nearest"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "directions", tuple(self.directions))
+        object.__setattr__(self, "background", tuple(self.background))
+        if unknown := [d for d in self.directions if d not in _AXES]:
+            raise ValueError(f"'{unknown[0]}' is no direction of a normal; choose from {', '.join(_AXES)}")
+        if sorted(_AXES[d][0] for d in self.directions) != [0, 1, 2]:
+            raise ValueError(
+                f"directions are {self.directions}; they must be one of right/left, one of up/down, one of towards/away"
+            )
+        if len(self.background) != 3 or not all(isinstance(c, int) and 0 <= c <= 255 for c in self.background):
+            raise ValueError(f"the background is {self.background}; it must be three integers in 0…255")
+        if self.rounding not in get_args(Rounding):
+            raise ValueError(f"the rounding is '{self.rounding}'; choose one of {', '.join(get_args(Rounding))}")
+
+    @classmethod
+    def preset(cls, name: str) -> NormalCoding:
+        """The coding called `name`: a habit (`opengl`, `left-up-towards`, `opencv`) or an estimator that has it.
+
+        Raises:
+            UserError: no preset has this name.
+        """
+        preset = PRESETS.get(name.lower())
+        if preset is None:
+            raise UserError(f"there is no normal coding called '{name}'; choose one of {', '.join(PRESETS)}.")
+        return preset
+
+    @property
+    def max_error_degrees(self) -> float:
+        """The largest angle between a unit normal and what comes back from its colour.
+
+        Each channel is off by at most half a step of 2/255 (also when rounding down: `decode` takes the middle of the
+        step), so the vector is off by at most √3/255; normalising it again turns that into an angle's sine at most.
+        """
+        return float(np.degrees(np.arcsin(np.sqrt(3) / 255)))
+
+    def encode(self, normals: Float32, ids: UInt8 | None = None) -> UInt8:
+        """Colour normals.
+
+        Args:
+            normals: `(..., H, W, 3)` float, camera space right/up/towards, unit length (shorter under anti-aliasing).
+            ids: `(..., H, W)` uint8, 0 = background; None takes the pixels whose normal is zero as background.
+
+        Returns:
+            `(..., H, W, 3)` uint8.
+
+        Raises:
+            ValueError: the shapes do not fit, or the normal of an instance's pixel is not finite.
+        """
+        normals = np.ascontiguousarray(normals, np.float32)
+        if normals.ndim < 1 or normals.shape[-1] != 3:
+            raise ValueError(f"normals have shape {normals.shape}; expected (..., H, W, 3)")
+        foreground = normals.any(axis=-1) if ids is None else _matching_ids(ids, normals.shape)
+        colors = np.empty(normals.shape, np.uint8)
+        order, signs = self._order_and_signs()
+        offset = np.float32(128.0 if self.rounding == "nearest" else 127.5)
+        finite = _encode(
+            normals.reshape(-1, 3),
+            np.ascontiguousarray(foreground).reshape(-1),
+            order,
+            signs,
+            offset,
+            np.array(self.background, np.uint8),
+            colors.reshape(-1, 3),
+        )
+        if not finite:
+            raise ValueError("a normal of an instance's pixel is not finite (NaN or infinity)")
+        return colors
+
+    def decode(self, colors: UInt8, ids: UInt8 | None = None) -> Float32:
+        """Normals of colours; the inverse of `encode` up to `max_error_degrees`.
+
+        Args:
+            colors: `(..., H, W, 3)` uint8.
+            ids: `(..., H, W)` uint8, 0 = background; None takes the pixels of exactly the background colour.
+
+        Returns:
+            `(..., H, W, 3)` float32, right/up/towards, unit length, zero on the background.
+
+        Raises:
+            ValueError: the shapes do not fit, or the colours are not uint8.
+        """
+        colors = _checked_colors(colors)
+        foreground = self.foreground(colors) if ids is None else _matching_ids(ids, colors.shape)
+        normals = np.empty(colors.shape, np.float32)
+        order, signs = self._order_and_signs()
+        middle = 0.0 if self.rounding == "nearest" else 0.5
+        values = ((np.arange(256) + middle) / 127.5 - 1).astype(np.float32)
+        _decode(
+            colors.reshape(-1, 3),
+            np.ascontiguousarray(foreground).reshape(-1),
+            order,
+            signs,
+            values,
+            normals.reshape(-1, 3),
+        )
+        return normals
+
+    def convert(self, colors: UInt8, target: NormalCoding, ids: UInt8 | None = None) -> UInt8:
+        """Re-code colours `(..., H, W, 3)` uint8 of this coding for another one.
+
+        Between codings of the same rounding this permutes and inverts channels, without another loss.
+
+        Args:
+            colors: `(..., H, W, 3)` uint8.
+            target: the wanted coding.
+            ids: as in `decode`.
+        """
+        colors = _checked_colors(colors)
+        if self.rounding != target.rounding:
+            foreground = self.foreground(colors) if ids is None else _matching_ids(ids, colors.shape)
+            return target.encode(self.decode(colors, ids), foreground.astype(np.uint8))
+        foreground = self.foreground(colors) if ids is None else _matching_ids(ids, colors.shape) > 0
+        converted = np.empty_like(colors)
+        for channel, direction in enumerate(target.directions):
+            axis, sign = _AXES[direction]
+            source = next(k for k, d in enumerate(self.directions) if _AXES[d][0] == axis)
+            same = _AXES[self.directions[source]][1] == sign
+            converted[..., channel] = colors[..., source] if same else 255 - colors[..., source]
+        converted[~foreground] = target.background
+        return converted
+
+    def foreground(self, colors: UInt8) -> NDArray[np.bool_]:
+        """`(...)` bool: where colours `(..., 3)` differ from the background colour."""
+        return (colors != np.array(self.background, np.uint8)).any(axis=-1)
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON values; `from_dict` gives the coding back."""
+        return {
+            "directions": list(self.directions),
+            "background": list(self.background),
+            "rounding": self.rounding,
+        }
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> NormalCoding:
+        """The coding written by `to_dict`.
+
+        Raises:
+            UserError: a key is missing or unknown, or a value does not fit.
+        """
+        expected = {"directions", "background", "rounding"}
+        if not isinstance(values, Mapping) or set(values) != expected:
+            keys = sorted(values) if isinstance(values, Mapping) else values
+            raise UserError(f"a normal coding needs exactly the keys {', '.join(sorted(expected))}, not {keys}.")
+        try:
+            return cls(
+                directions=tuple(values["directions"]),
+                background=tuple(values["background"]),
+                rounding=values["rounding"],
+            )
+        except (TypeError, ValueError) as error:
+            raise UserError(f"this is no normal coding: {error}.") from error
+
+    def _order_and_signs(self) -> tuple[NDArray[np.int64], Float32]:
+        axes = [_AXES[d] for d in self.directions]
+        return np.array([a for a, _ in axes]), np.array([s for _, s in axes], np.float32)
+
+
+OPENGL = NormalCoding()
+LEFT_UP_TOWARDS = NormalCoding(directions=("left", "up", "towards"))
+OPENCV = NormalCoding(directions=("right", "down", "away"))
+
+PRESETS: dict[str, NormalCoding] = {
+    "opengl": OPENGL,
+    "left-up-towards": LEFT_UP_TOWARDS,
+    "opencv": OPENCV,
+    "normalcrafter": OPENGL,
+    "marigold": OPENGL,
+    "moge-2": OPENGL,
+    "dsine": LEFT_UP_TOWARDS,
+    "stablenormal": LEFT_UP_TOWARDS,
+}
+
+
+def _checked_colors(colors: UInt8) -> UInt8:
+    if colors.dtype != np.uint8 or colors.ndim < 1 or colors.shape[-1] != 3:
+        raise ValueError(f"normal colours are (..., H, W, 3) uint8, not {colors.shape} {colors.dtype}")
+    return np.ascontiguousarray(colors)
+
+
+def _matching_ids(ids: UInt8, shape: tuple[int, ...]) -> UInt8:
+    ids = np.asarray(ids)
+    if ids.shape != shape[:-1] or ids.dtype not in (np.uint8, np.bool_):
+        raise ValueError(f"ids are {ids.shape} {ids.dtype}; these pictures need {shape[:-1]} uint8")
+    return ids
+
+
+@numba.njit(cache=True, nogil=True)
+def _encode(normals, foreground, order, signs, offset, background, colors):  # type: ignore[no-untyped-def]
+    finite = True
+    a, b, c = order[0], order[1], order[2]
+    sa, sb, sc = signs[0] * np.float32(127.5), signs[1] * np.float32(127.5), signs[2] * np.float32(127.5)
+    top = np.float32(255.0)
+    zero = np.float32(0.0)
+    for i in range(len(normals)):
+        if foreground[i]:
+            x = normals[i, a] * sa + offset
+            y = normals[i, b] * sb + offset
+            z = normals[i, c] * sc + offset
+            finite &= np.isfinite(x + y + z)
+            colors[i, 0] = np.uint8(min(max(x, zero), top))
+            colors[i, 1] = np.uint8(min(max(y, zero), top))
+            colors[i, 2] = np.uint8(min(max(z, zero), top))
+        else:
+            colors[i, 0], colors[i, 1], colors[i, 2] = background[0], background[1], background[2]
+    return finite
+
+
+@numba.njit(cache=True, nogil=True)
+def _decode(colors, foreground, order, signs, values, normals):  # type: ignore[no-untyped-def]
+    for i in range(len(colors)):
+        if foreground[i]:
+            x, y, z = values[colors[i, 0]], values[colors[i, 1]], values[colors[i, 2]]
+            # No colour is the zero vector: 127.5 is not a whole number. So the length is never zero when rounding to
+            # the nearest, and the middle grey of the other rounding is guarded.
+            length = np.sqrt(x * x + y * y + z * z)
+            scale = np.float32(1.0) / length if length > 0 else np.float32(0.0)
+            normals[i, order[0]] = x * scale * signs[0]
+            normals[i, order[1]] = y * scale * signs[1]
+            normals[i, order[2]] = z * scale * signs[2]
+        else:
+            normals[i, 0] = normals[i, 1] = normals[i, 2] = np.float32(0.0)

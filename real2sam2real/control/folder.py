@@ -1,0 +1,318 @@
+"""The control folder: what steers the generation, on disk.
+
+Three files are what the official inference reads: `source_image.png`, `object_animation_normal.mp4` (lossy) and
+`caption.json`. Beside them lie the lossless originals that our own stages read, `normals.mkv` and `ids.mkv`, and
+`control.json`, which says what is what. See docs/control.md.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from real2sam2real import media
+from real2sam2real.control.coding import OPENGL, NormalCoding
+from real2sam2real.errors import UserError
+from real2sam2real.files import replacing_folder
+from real2sam2real.render.frame import Frame
+
+UInt8 = NDArray[np.uint8]
+
+VERSION = 1
+PHOTO = "source_image.png"
+OFFICIAL_NORMALS = "object_animation_normal.mp4"
+CAPTION = "caption.json"
+NORMALS = "normals.mkv"
+IDS = "ids.mkv"
+DESCRIPTION = "control.json"
+# The official model sees this file only, so it is worth more bits than a video for people.
+_OFFICIAL_CRF = 8
+# H.264 leaves a noise of a few levels around black; real normals are never this dark (their colours lie on a sphere
+# around mid-grey, the darkest being 54, 54, 54).
+_BLACK_LIMIT = 24
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Control:
+    """Everything that steers the generation of one video.
+
+    Attributes:
+        normals: `(T, H, W, 3)` uint8 coded normals, `coding.background` where there is no instance.
+        ids: `(T, H, W)` uint8 instance ids, 0 = none.
+        photo: `(H, W, 3)` uint8 sRGB, the appearance reference.
+        prompt: text, may be empty.
+        fps: frames per second.
+        coding: how `normals` are coded.
+        names: entity names; name k belongs to id k + 1. May be empty.
+        notes: what a person should know about how this was read or made.
+    """
+
+    normals: UInt8
+    ids: UInt8
+    photo: UInt8
+    prompt: str
+    fps: float
+    coding: NormalCoding = OPENGL
+    names: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.normals.ndim != 4 or self.normals.shape[3] != 3 or self.normals.dtype != np.uint8:
+            raise ValueError(f"normals are (T, H, W, 3) uint8, not {self.normals.shape} {self.normals.dtype}")
+        if self.ids.shape != self.normals.shape[:3] or self.ids.dtype != np.uint8:
+            raise ValueError(f"ids are {self.ids.shape} {self.ids.dtype}; expected {self.normals.shape[:3]} uint8")
+        if self.photo.shape != self.normals.shape[1:] or self.photo.dtype != np.uint8:
+            raise ValueError(f"the photo is {self.photo.shape} {self.photo.dtype}; expected {self.normals.shape[1:]}")
+        if not (np.isfinite(self.fps) and self.fps > 0):
+            raise ValueError(f"fps is {self.fps}; it must be a positive number")
+
+    @property
+    def frames(self) -> int:
+        """Number of frames T."""
+        return len(self.normals)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height in pixels."""
+        return self.normals.shape[2], self.normals.shape[1]
+
+
+def write_control(
+    folder: Path | str,
+    frames: Iterable[Frame],
+    *,
+    photo: UInt8,
+    prompt: str,
+    fps: float,
+    coding: NormalCoding = OPENGL,
+    names: Sequence[str] = (),
+) -> None:
+    """Write a control folder from rendered frames, one frame in memory at a time; whole or not at all.
+
+    Args:
+        folder: is made, or replaced when it exists.
+        frames: as `render_frames` gives them, all of one size.
+        photo: `(H', W', 3)` uint8; resized to the frames' size when it has another one.
+        prompt: text for text-conditioned checkpoints.
+        fps: frames per second.
+        coding: how normals become colours.
+        names: entity names; name k belongs to id k + 1.
+
+    Raises:
+        ValueError: there is no frame, or the frames differ in size.
+        UserError: the photo has quite another shape than the frames, or `folder` is a file.
+    """
+    coded = ((coding.encode(frame.normals, frame.ids), frame.ids) for frame in frames)
+    _write(folder, coded, photo=photo, prompt=prompt, fps=fps, coding=coding, names=names, notes=())
+
+
+def save_control(folder: Path | str, control: Control) -> None:
+    """Write a control folder from a `Control` in memory; `read_control` gives the same back.
+
+    Raises:
+        UserError: `folder` is a file.
+    """
+    _write(
+        folder,
+        zip(control.normals, control.ids, strict=True),
+        photo=control.photo,
+        prompt=control.prompt,
+        fps=control.fps,
+        coding=control.coding,
+        names=control.names,
+        notes=control.notes,
+    )
+
+
+def _write(
+    folder: Path | str,
+    coded: Iterable[tuple[UInt8, UInt8]],
+    *,
+    photo: UInt8,
+    prompt: str,
+    fps: float,
+    coding: NormalCoding,
+    names: Sequence[str],
+    notes: Sequence[str],
+) -> None:
+    folder = Path(folder)
+    if folder.is_file():
+        raise UserError(f"{folder} is a file; a control needs a folder of its own. Choose another name.")
+    with replacing_folder(folder) as temporary:
+        largest_id, shape, count = _write_videos(temporary, coded, fps)
+        if names and largest_id > len(names):
+            raise ValueError(f"id {largest_id} is drawn, but only {len(names)} entity names are given")
+        media.write_png(temporary / PHOTO, fit_to_size(photo, width=shape[1], height=shape[0]))
+        _write_json(temporary / CAPTION, {"text": prompt})
+        description = {
+            "version": VERSION,
+            "width": shape[1],
+            "height": shape[0],
+            "frames": count,
+            "fps": fps,
+            "coding": coding.to_dict(),
+            "entities": [{"id": k, "name": name} for k, name in enumerate(names, start=1)],
+            "notes": list(notes),
+        }
+        _write_json(temporary / DESCRIPTION, description)
+
+
+def _write_videos(folder: Path, coded: Iterable[tuple[UInt8, UInt8]], fps: float) -> tuple[int, tuple[int, int], int]:
+    """Write the three videos frame by frame; returns the largest id, the frames' height and width, their number."""
+    largest_id, shape, count = 0, (0, 0), 0
+    with ExitStack() as stack:
+        normals = stack.enter_context(media.lossless_video_writer(folder / NORMALS, fps))
+        ids = stack.enter_context(media.lossless_video_writer(folder / IDS, fps, single_channel=True))
+        official = stack.enter_context(media.video_writer(folder / OFFICIAL_NORMALS, fps, crf=_OFFICIAL_CRF))
+        for colors, instance_ids in coded:
+            normals.add(colors)
+            official.add(colors)
+            ids.add(instance_ids)
+            largest_id = max(largest_id, int(instance_ids.max()))
+            shape, count = (colors.shape[0], colors.shape[1]), count + 1
+    return largest_id, shape, count
+
+
+def fit_to_size(photo: UInt8, *, width: int, height: int) -> UInt8:
+    """The photo `(H', W', 3)` uint8 at exactly `width × height`, for views of the same camera at another size.
+
+    Raises:
+        UserError: its aspect differs by more than a tenth, so that this would visibly stretch it.
+    """
+    if photo.shape[:2] == (height, width):
+        return photo
+    stretch = (photo.shape[1] / photo.shape[0]) / (width / height)
+    if not 0.9 < stretch < 1 / 0.9:
+        raise UserError(
+            f"the photo is {photo.shape[1]}×{photo.shape[0]} but the frames are {width}×{height}, which is another "
+            "shape; render at the photo's aspect, or crop the photo first."
+        )
+    shrinks = width < photo.shape[1]
+    resized = cv2.resize(photo, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
+    return resized.astype(np.uint8, copy=False)
+
+
+def read_control(folder: Path | str, *, from_official: bool = False) -> Control:
+    """Read a control folder and check that its parts fit together.
+
+    Args:
+        folder: as `write_control` makes it.
+        from_official: read the three official files only. Their video is lossy and has no ids: every pixel that is
+            not black becomes id 1, and the result's notes say so.
+
+    Raises:
+        UserError: a file is missing or damaged, or sizes, frame counts, rates or ids contradict each other.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise UserError(f"{folder} is not a folder; give the control folder that rendering wrote.")
+    photo = media.read_image(_required(folder, PHOTO))
+    prompt = _caption(_required(folder, CAPTION))
+    return _read_official(folder, photo, prompt) if from_official else _read_lossless(folder, photo, prompt)
+
+
+def _read_lossless(folder: Path, photo: UInt8, prompt: str) -> Control:
+    path = folder / DESCRIPTION
+    if not path.is_file() and (folder / OFFICIAL_NORMALS).is_file():
+        raise UserError(
+            f"{folder} holds the official files only, without {DESCRIPTION}, {NORMALS} and {IDS}. "
+            "Render the scene again, or read it with from_official=True (one lossy instance, no ids)."
+        )
+    description = _description(_required(folder, DESCRIPTION))
+    normals = media.read_video(_required(folder, NORMALS))
+    ids = media.read_video(_required(folder, IDS))
+    shape = (description["frames"], description["height"], description["width"])
+    for name, found, expected in (
+        (NORMALS, normals.shape, (*shape, 3)),
+        (IDS, ids.shape, shape),
+        (PHOTO, photo.shape, (*shape[1:], 3)),
+    ):
+        if found != expected:
+            raise UserError(f"{folder / name} has shape {found} but {DESCRIPTION} says {expected}; render again.")
+    names = tuple(entity["name"] for entity in description["entities"])
+    if names and ids.max() > len(names):
+        raise UserError(f"{folder / IDS} holds id {ids.max()}, but {DESCRIPTION} names {len(names)} entities.")
+    return Control(
+        normals=normals,
+        ids=ids,
+        photo=photo,
+        prompt=prompt,
+        fps=description["fps"],
+        coding=NormalCoding.from_dict(description["coding"]),
+        names=names,
+        notes=tuple(description["notes"]),
+    )
+
+
+def _read_official(folder: Path, photo: UInt8, prompt: str) -> Control:
+    path = _required(folder, OFFICIAL_NORMALS)
+    normals = media.read_video(path)
+    height, width = photo.shape[:2]
+    if normals.shape[1:3] != (height, width):
+        photo = fit_to_size(photo, width=normals.shape[2], height=normals.shape[1])
+    ids = (normals.max(axis=-1) > _BLACK_LIMIT).astype(np.uint8)
+    note = f"Read from {OFFICIAL_NORMALS}: lossy normals, and all instances are one because the file has no ids."
+    normals[ids == 0] = 0
+    return Control(normals=normals, ids=ids, photo=photo, prompt=prompt, fps=media.video_info(path).fps, notes=(note,))
+
+
+def _required(folder: Path, name: str) -> Path:
+    path = folder / name
+    if not path.is_file():
+        raise UserError(f"{folder} has no {name}; render the scene again to make a whole control folder.")
+    return path
+
+
+def _caption(path: Path) -> str:
+    values = _read_json(path)
+    if not isinstance(values, dict) or not isinstance(values.get("text"), str):
+        raise UserError(f'{path} must hold {{"text": "…"}}; write the caption there (it may be empty).')
+    return values["text"]
+
+
+_EXPECTED_TYPES: dict[str, type | tuple[type, ...]] = {
+    "version": int,
+    "width": int,
+    "height": int,
+    "frames": int,
+    "fps": (int, float),
+    "coding": dict,
+    "entities": list,
+    "notes": list,
+}
+
+
+def _description(path: Path) -> dict[str, Any]:
+    values = _read_json(path)
+    if not isinstance(values, dict):
+        raise UserError(f"{path} does not describe a control; render again.")
+    if (version := values.get("version")) != VERSION:
+        raise UserError(f"{path} has version {version}; this program reads version {VERSION}. Render again.")
+    for key, expected in _EXPECTED_TYPES.items():
+        if not isinstance(values.get(key), expected):
+            raise UserError(f"{path}: '{key}' is {values.get(key)!r}, which is no valid value; render again.")
+    for number, entity in enumerate(values["entities"], start=1):
+        if not isinstance(entity, dict) or entity.get("id") != number or not isinstance(entity.get("name"), str):
+            raise UserError(f"{path}: entity {number} is {entity!r}; expected its id {number} and a name.")
+    if not (np.isfinite(values["fps"]) and values["fps"] > 0):
+        raise UserError(f"{path}: fps is {values['fps']}; it must be a positive number.")
+    return values
+
+
+def _read_json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} is not readable JSON ({error}); mend it or render again.") from error
+
+
+def _write_json(path: Path, values: dict[str, Any]) -> None:
+    path.write_text(json.dumps(values, indent=2, ensure_ascii=False) + "\n", "utf-8")
