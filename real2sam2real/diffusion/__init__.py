@@ -1,0 +1,1 @@
+"""The generator: transformer with soft spatial-aligned injection, pipeline, checkpoints."""

@@ -1,0 +1,80 @@
+"""Latents in and out of any autoencoder of Wan's interface, and the condition channels of the transformer's input.
+
+Shape letters: B batch, T = 4k + 1 frames, F = k + 1 latent frames, H × W pixels, h × w latent size, z channels.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from einops import rearrange, repeat
+from numpy.typing import NDArray
+from torch import Tensor
+
+MASK_CHANNELS = 4
+
+
+def to_video_tensor(frames: NDArray[np.uint8], device: torch.device | str = "cpu") -> Tensor:
+    """`(1, 3, T, H, W)` float32 in −1…1 of `(T, H, W, 3)` uint8."""
+    video = torch.from_numpy(np.ascontiguousarray(frames)).to(device)
+    return rearrange(video, "t h w c -> 1 c t h w").float() / 127.5 - 1
+
+
+def to_frames(video: Tensor) -> NDArray[np.uint8]:
+    """`(T, H, W, 3)` uint8 of `(1, 3, T, H, W)` in −1…1; inverse of `to_video_tensor` up to rounding."""
+    frames = rearrange(video[0], "c t h w -> t h w c")
+    result: NDArray[np.uint8] = ((frames.float() + 1) * 127.5).round().clamp(0, 255).to(torch.uint8).cpu().numpy()
+    return result
+
+
+def encode_latents(autoencoder: Any, video: Tensor) -> Tensor:
+    """Standardised latents `(B, z, F, h, w)` of video `(B, 3, T, H, W)` in −1…1."""
+    latents = autoencoder.encode(video.to(autoencoder.dtype)).latent_dist.mode().float()
+    mean, std = _statistics(autoencoder, latents)
+    return (latents - mean) / std
+
+
+def decode_latents(autoencoder: Any, latents: Tensor) -> Tensor:
+    """Video `(B, 3, T, H, W)` in −1…1 of standardised latents `(B, z, F, h, w)`."""
+    mean, std = _statistics(autoencoder, latents)
+    return autoencoder.decode((latents * std + mean).to(autoencoder.dtype), return_dict=False)[0].float()
+
+
+def _statistics(autoencoder: Any, like: Tensor) -> tuple[Tensor, Tensor]:
+    mean = torch.tensor(autoencoder.config.latents_mean, dtype=like.dtype, device=like.device)
+    std = torch.tensor(autoencoder.config.latents_std, dtype=like.dtype, device=like.device)
+    return mean.view(1, -1, 1, 1, 1), std.view(1, -1, 1, 1, 1)
+
+
+def condition_channels(reference: Tensor, empty: Tensor) -> Tensor:
+    """The mask and condition channels `(B, 4 + z, F + 1, h, w)` for a first segment.
+
+    Latent frame 0 holds the photo with mask 1; the frames of the video hold the latents of a mid-grey clip with mask
+    0: nothing of them is given.
+
+    Args:
+        reference: `(B, z, 1, h, w)` standardised latents of the photo.
+        empty: `(B or 1, z, F, h, w)` standardised latents of an all-zero (mid-grey) clip.
+    """
+    given = torch.cat([reference, empty.expand(reference.shape[0], -1, -1, -1, -1)], dim=2)
+    mask = (
+        torch.zeros_like(given[:, :MASK_CHANNELS])
+        if given.shape[1] >= MASK_CHANNELS
+        else given.new_zeros(given.shape[0], MASK_CHANNELS, *given.shape[2:])
+    )
+    mask[:, :, 0] = 1
+    return torch.cat([mask, given], dim=1)
+
+
+def empty_latents(autoencoder: Any, frames: int, height: int, width: int) -> Tensor:
+    """`(1, z, F, h, w)` standardised latents of a mid-grey clip of `frames` × `height` × `width` pixels."""
+    device = next(autoencoder.parameters()).device
+    return encode_latents(autoencoder, torch.zeros(1, 3, frames, height, width, device=device))
+
+
+def null_prompt(transformer: Any, batch: int) -> Tensor:
+    """`(B, 1, text_dim)` of zeros: the prompt of checkpoints that were trained without text."""
+    parameter = next(transformer.parameters())
+    return repeat(parameter.new_zeros(transformer.config.text_dim), "d -> b 1 d", b=batch)

@@ -1,0 +1,169 @@
+"""The video transformer with soft spatial-aligned injection of normals.
+
+Wan2.2-Animate's transformer (Cheng et al., 2025) without its face and motion branch, used as in Real2SAM2Real: the
+latent of the reference photo stands before the video as latent frame 0, and the latents of the rendered normals are
+embedded by a convolution of their own and added to the video tokens only. Parameter names are those of diffusers'
+`WanAnimateTransformer3DModel`, so its checkpoints load here once the face branch is left out.
+
+Shape letters: B batch, C = 2z + 4 input channels, z latent channels, F video latent frames, h × w latent size,
+L = (F + 1)·(h/2)·(w/2) tokens, D model width.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from diffusers.configuration_utils import ConfigMixin, register_to_config
+from diffusers.loaders import FromOriginalModelMixin, PeftAdapterMixin
+from diffusers.models.attention import AttentionMixin
+from diffusers.models.cache_utils import CacheMixin
+from diffusers.models.modeling_utils import ModelMixin
+from diffusers.models.normalization import FP32LayerNorm
+from diffusers.models.transformers.transformer_wan_animate import (
+    WanRotaryPosEmbed,
+    WanTimeTextImageEmbedding,
+    WanTransformerBlock,
+)
+from einops import rearrange
+from torch import Tensor, nn
+
+
+class Real2Sam2RealTransformer3DModel(
+    ModelMixin, ConfigMixin, PeftAdapterMixin, FromOriginalModelMixin, CacheMixin, AttentionMixin
+):
+    """A denoiser of video latents, conditioned on a photo, rendered normals and, where configured, text and image.
+
+    Args:
+        patch_size: tokens cover `(frames, rows, columns)` of the latent grid.
+        num_attention_heads: heads per attention layer; D = heads × `attention_head_dim`.
+        attention_head_dim: width of a head.
+        latent_channels: z, the autoencoder's channels; the input has 2z + 4.
+        text_dim: width of the text embeddings.
+        freq_dim: width of the sinusoidal timestep features.
+        ffn_dim: hidden width of the feed-forward layers.
+        num_layers: number of blocks.
+        cross_attn_norm: normalise before cross-attention.
+        qk_norm: normalisation of queries and keys; Wan's is the only one diffusers implements.
+        eps: of the normalisations.
+        image_dim: width of the image encoder's features, or None for checkpoints without one.
+        added_kv_proj_dim: width of the image keys and values in cross-attention (D), or None.
+        rope_max_seq_len: largest grid extent along one axis.
+        prediction: what the output is: the flow-matching "velocity" (noise − sample) or the clean "sample".
+    """
+
+    _supports_gradient_checkpointing = True
+    _skip_layerwise_casting_patterns = ("patch_embedding", "condition_embedder", "norm")
+    _no_split_modules = ("WanTransformerBlock",)
+    _keep_in_fp32_modules = ("time_embedder", "scale_shift_table", "norm1", "norm2", "norm3", "rope")
+    _keys_to_ignore_on_load_unexpected = ("norm_added_q",)
+    _repeated_blocks = ("WanTransformerBlock",)
+
+    @register_to_config
+    def __init__(
+        self,
+        patch_size: tuple[int, int, int] = (1, 2, 2),
+        num_attention_heads: int = 40,
+        attention_head_dim: int = 128,
+        latent_channels: int = 16,
+        text_dim: int = 4096,
+        freq_dim: int = 256,
+        ffn_dim: int = 13824,
+        num_layers: int = 40,
+        cross_attn_norm: bool = True,
+        qk_norm: str = "rms_norm_across_heads",
+        eps: float = 1e-6,
+        image_dim: int | None = 1280,
+        added_kv_proj_dim: int | None = 5120,
+        rope_max_seq_len: int = 1024,
+        prediction: str = "velocity",
+    ) -> None:
+        super().__init__()
+        if prediction not in ("velocity", "sample"):
+            raise ValueError(f"prediction is '{prediction}'; it must be 'velocity' or 'sample'")
+        width = num_attention_heads * attention_head_dim
+        self.rope = WanRotaryPosEmbed(attention_head_dim, patch_size, rope_max_seq_len)
+        self.patch_embedding = nn.Conv3d(2 * latent_channels + 4, width, patch_size, stride=patch_size)
+        self.pose_patch_embedding = nn.Conv3d(latent_channels, width, patch_size, stride=patch_size)
+        self.condition_embedder = WanTimeTextImageEmbedding(
+            dim=width,
+            time_freq_dim=freq_dim,
+            time_proj_dim=width * 6,
+            text_embed_dim=text_dim,
+            image_embed_dim=image_dim,
+        )
+        self.blocks = nn.ModuleList(
+            WanTransformerBlock(width, ffn_dim, num_attention_heads, qk_norm, cross_attn_norm, eps, added_kv_proj_dim)
+            for _ in range(num_layers)
+        )
+        self.norm_out = FP32LayerNorm(width, eps, elementwise_affine=False)
+        self.proj_out = nn.Linear(width, latent_channels * math.prod(patch_size))
+        self.scale_shift_table = nn.Parameter(torch.randn(1, 2, width) / width**0.5)
+        self.gradient_checkpointing = False
+
+    def forward(
+        self,
+        hidden_states: Tensor,
+        timestep: Tensor,
+        encoder_hidden_states: Tensor,
+        pose_hidden_states: Tensor | None,
+        encoder_hidden_states_image: Tensor | None = None,
+    ) -> Tensor:
+        """Predict the velocity or the clean sample, as the config says, for all F + 1 latent frames.
+
+        Args:
+            hidden_states: `(B, 2z + 4, F + 1, h, w)`: noisy latents, mask and condition latents along channels; latent
+                frame 0 is the reference photo's.
+            timestep: `(B,)` in 0…1000, the noise level times 1000.
+            encoder_hidden_states: `(B, N, text_dim)` text embeddings.
+            pose_hidden_states: `(B, z, F, h, w)` latents of the rendered normals, or None for none at all.
+            encoder_hidden_states_image: `(B, 257, image_dim)` image features where the config has an image encoder.
+
+        Returns:
+            `(B, z, F + 1, h, w)`. Frame 0 carries no meaning.
+
+        Raises:
+            ValueError: the normals cover another number of latent frames than the video.
+        """
+        frames, height, width = (
+            size // patch for size, patch in zip(hidden_states.shape[2:], self.config.patch_size, strict=True)
+        )
+        rotary = self.rope(hidden_states)
+        tokens = self._embed(hidden_states, pose_hidden_states)
+        time, modulation, context, image_context = self.condition_embedder(
+            timestep, encoder_hidden_states, encoder_hidden_states_image
+        )
+        modulation = modulation.unflatten(1, (6, -1))
+        if image_context is not None:
+            context = torch.cat([image_context, context], dim=1)
+        for block in self.blocks:
+            if torch.is_grad_enabled() and self.gradient_checkpointing:
+                tokens = self._gradient_checkpointing_func(block, tokens, context, modulation, rotary)
+            else:
+                tokens = block(tokens, context, modulation, rotary)
+        shift, scale = (self.scale_shift_table + time.unsqueeze(1)).chunk(2, dim=1)
+        tokens = (self.norm_out(tokens.float()) * (1 + scale) + shift).type_as(tokens)
+        pf, ph, pw = self.config.patch_size
+        return rearrange(
+            self.proj_out(tokens),
+            "b (f y x) (pf ph pw z) -> b z (f pf) (y ph) (x pw)",
+            f=frames,
+            y=height,
+            x=width,
+            pf=pf,
+            ph=ph,
+            pw=pw,
+        )
+
+    def _embed(self, latents: Tensor, normals: Tensor | None) -> Tensor:
+        """Tokens `(B, L, D)` with the normals' embedding added to the video's tokens, never to the reference's."""
+        embedded = self.patch_embedding(latents)
+        if normals is not None:
+            if normals.shape[2] + 1 != latents.shape[2]:
+                raise ValueError(
+                    f"normals span {normals.shape[2]} latent frames; a video with its reference of "
+                    f"{latents.shape[2]} needs {latents.shape[2] - 1}"
+                )
+            soft = self.pose_patch_embedding(normals)
+            embedded = torch.cat([embedded[:, :, :1], embedded[:, :, 1:] + soft], dim=2)
+        return rearrange(embedded, "b d f y x -> b (f y x) d").contiguous()
