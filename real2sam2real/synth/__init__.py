@@ -1,0 +1,18 @@
+"""A procedural world with known geometry, poses and video: training data for `mini`, ground truth for tests."""
+
+from real2sam2real.synth.clip import SynthClip, changed_region, far_homographies, static_region
+from real2sam2real.synth.config import WorldConfig
+from real2sam2real.synth.seeds import HELD_OUT_SEEDS, TRAIN_SEEDS
+from real2sam2real.synth.world import clip_stream, sample_clip
+
+__all__ = [
+    "HELD_OUT_SEEDS",
+    "TRAIN_SEEDS",
+    "SynthClip",
+    "WorldConfig",
+    "changed_region",
+    "clip_stream",
+    "far_homographies",
+    "sample_clip",
+    "static_region",
+]

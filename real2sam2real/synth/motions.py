@@ -1,0 +1,120 @@
+"""Moves of objects and cameras as functions of the fraction of the shot that has gone by."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from real2sam2real.geometry import quaternions, transforms
+from real2sam2real.geometry.quaternions import Float
+from real2sam2real.scene import Motion
+from real2sam2real.scene.easing import Easing, ease
+
+Vector = tuple[float, float, float]
+CameraKind = Literal["orbit", "pan", "tilt", "roll", "truck", "pedestal", "dolly", "zoom"]
+UP = (0.0, 1.0, 0.0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ObjectMove:
+    """How an object gets from its rest pose to its last pose.
+
+    Attributes:
+        shift: world offset at the end.
+        axis: world axis of the turn.
+        radians: angle of the turn at the end.
+        scale: size at the end, relative to rest.
+        hop: height of a jump in the middle of the move, world units.
+        pivot: object-frame point that the turn leaves in place.
+        start: fraction of the shot at which the move starts.
+        end: fraction at which it is over.
+        easing: its speed curve.
+    """
+
+    shift: Vector = (0.0, 0.0, 0.0)
+    axis: Vector = UP
+    radians: float = 0.0
+    scale: float = 1.0
+    hop: float = 0.0
+    pivot: Vector = (0.0, 0.0, 0.0)
+    start: float = 0.0
+    end: float = 1.0
+    easing: Easing = "ease"
+
+    @property
+    def still(self) -> bool:
+        """True when nothing changes."""
+        return self.shift == (0.0, 0.0, 0.0) and self.radians == 0.0 and self.scale == 1.0 and self.hop == 0.0
+
+    def motion(self, position: Float, yaw: float, times: Float) -> Motion:
+        """Poses at `times` `(T,)` in 0…1 of an object that rests at `position` `(3,)`, turned by `yaw` about +Y."""
+        done = ease((times - self.start) / (self.end - self.start), self.easing)
+        rest = quaternions.from_axis_angle(UP, np.float64(yaw))
+        rotation = quaternions.multiply(quaternions.from_axis_angle(self.axis, self.radians * done), rest)
+        scale = 1 + (self.scale - 1) * done
+        pivot = np.asarray(self.pivot)
+        held = position + quaternions.to_matrix(rest) @ pivot
+        translation = held + done[:, None] * np.asarray(self.shift)
+        translation[:, 1] += self.hop * 4 * done * (1 - done)
+        translation -= scale[:, None] * (quaternions.to_matrix(rotation) @ pivot)
+        return Motion(
+            translation=translation,
+            rotation_wxyz=rotation,
+            scale=np.repeat(scale[:, None], 3, axis=1),
+            visible=np.ones(len(times), bool),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class CameraMove:
+    """One component of a camera move.
+
+    Attributes:
+        kind: orbit (about the vertical through the focus), pan, tilt, roll: radians; truck (right), pedestal (up),
+            dolly (forward): world units; zoom: natural logarithm of the focal length's factor.
+        amount: at the end of the shot.
+        easing: its speed curve.
+    """
+
+    kind: CameraKind
+    amount: float
+    easing: Easing = "ease"
+
+
+def camera_poses(
+    first: Float, moves: tuple[CameraMove, ...], focus: Float, times: Float
+) -> tuple[Float, Float]:
+    """Poses `(T, 4, 4)` `world_from_camera` and zoom factors `(T,)` at `times` `(T,)` in 0…1.
+
+    Args:
+        first: `(4, 4)` pose at time 0.
+        moves: applied one after another.
+        focus: `(3,)` world point that an orbit goes around.
+        times: fractions of the shot.
+    """
+    poses = np.repeat(first[None], len(times), axis=0)
+    zoom = np.ones(len(times))
+    for move in moves:
+        amount = move.amount * ease(times, move.easing)
+        if move.kind == "zoom":
+            zoom = zoom * np.exp(amount)
+        elif move.kind == "orbit":
+            turn = quaternions.to_matrix(quaternions.from_axis_angle(UP, amount))
+            poses[:, :3, 3] = np.einsum("tij,tj->ti", turn, poses[:, :3, 3] - focus) + focus
+            poses[:, :3, :3] = turn @ poses[:, :3, :3]
+        elif move.kind == "pan":
+            poses[:, :3, :3] = quaternions.to_matrix(quaternions.from_axis_angle(UP, amount)) @ poses[:, :3, :3]
+        elif move.kind in ("tilt", "roll"):
+            axis = (1.0, 0.0, 0.0) if move.kind == "tilt" else (0.0, 0.0, 1.0)
+            poses[:, :3, :3] = poses[:, :3, :3] @ quaternions.to_matrix(quaternions.from_axis_angle(axis, amount))
+        else:
+            column, sign = {"truck": (0, 1.0), "pedestal": (1, 1.0), "dolly": (2, -1.0)}[move.kind]
+            poses[:, :3, 3] += sign * amount[:, None] * poses[:, :3, column]
+    return poses, zoom
+
+
+def camera_from_world(poses: Float, points: Float) -> Float:
+    """Camera-space points `(T, 3)` of world points `(T, 3)`, one per pose `(T, 4, 4)`."""
+    return np.einsum("tij,tj->ti", transforms.invert_rigid(poses)[:, :3, :3], points - poses[:, :3, 3])
