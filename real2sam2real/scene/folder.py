@@ -1,0 +1,362 @@
+"""Scene folders: `photo.png`, `masks/<entity>.png`, `scene.glb` and `scene.json`.
+
+`scene.glb` is the authority for names, meshes and motions; `scene.json` keeps what glTF cannot hold. A scene folder
+whose `scene.glb` was edited and exported again, by Blender for instance, therefore loads as edited. See docs/gltf.md.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from real2sam2real.errors import UserError
+from real2sam2real.files import replacing_folder
+from real2sam2real.geometry import Intrinsics, Mesh
+from real2sam2real.geometry.quaternions import Float
+from real2sam2real.scene.camera_path import CameraPath
+from real2sam2real.scene.gltf import GltfCamera, GltfScene, load_glb, save_glb
+from real2sam2real.scene.gltf.elements import Element
+from real2sam2real.scene.gltf.mending import Mend
+from real2sam2real.scene.motion import Motion
+from real2sam2real.scene.scene import Entity, Scene
+
+FORMAT = "real2sam2real scene"
+VERSION = 1
+
+_JSON, _GLB, _REMOVED, _PHOTO = "scene.json", "scene.glb", "removed.glb", "photo.png"
+_REMEDY = "restore the folder, or make the scene again from its photo"
+
+
+def save_scene(scene: Scene, folder: Path) -> None:
+    """Write `scene` as a folder, whole or not at all; an older scene there is replaced, other files in it stay.
+
+    Meshes and motions are stored as 32-bit floats (glTF); camera zoom, poses in the photo and settings exactly.
+
+    Raises:
+        UserError: `folder` holds something that is not a scene, or cannot be written.
+    """
+    folder = Path(folder)
+    foreign = _foreign_files(folder)
+    try:
+        with replacing_folder(folder) as fresh:
+            _write(scene, fresh)
+            for name in foreign:
+                _keep(folder / name, fresh / name)
+    except OSError as error:
+        raise UserError(f"cannot write the scene to '{folder}': {error.strerror or error}") from error
+
+
+def _foreign_files(folder: Path) -> list[Path]:
+    """Relative paths of the files in `folder` that an earlier `save_scene` did not write."""
+    if not folder.exists():
+        return []
+    if not folder.is_dir():
+        raise UserError(f"'{folder}' is a file; give the name of a folder for the scene")
+    present = [path.relative_to(folder) for path in sorted(folder.rglob("*")) if path.is_symlink() or path.is_file()]
+    if not present:
+        return []
+    if not (folder / _JSON).is_file():
+        raise UserError(f"'{folder}' holds files but no scene; give an empty or new folder, so that nothing is lost")
+    root = _read_json(folder)
+    own = {Path(_JSON), *(Path(str(name)) for name in root.array("files"))}
+    return [path for path in present if path not in own]
+
+
+def _keep(old: Path, new: Path) -> None:
+    if new.exists():  # the new scene has a file of that name, which was not ours before
+        raise UserError(f"'{old}' is in the way of the scene's own file; move it elsewhere")
+    new.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.link(old, new, follow_symlinks=False)
+    except OSError:
+        shutil.copy2(old, new, follow_symlinks=False)
+
+
+def _write(scene: Scene, folder: Path) -> None:
+    save_glb(scene, folder / _GLB)
+    if scene.removed:
+        save_glb(replace(scene, entities=_uniquely_named(scene.removed), removed=()), folder / _REMOVED)
+    if scene.photo is not None:
+        Image.fromarray(np.ascontiguousarray(scene.photo)).save(folder / _PHOTO)
+    mask_names = _write_masks(folder, [*scene.entities, *scene.removed])
+    document = {
+        "format": FORMAT,
+        "version": VERSION,
+        "frames": scene.frames,
+        "fps": scene.fps,
+        "prompt": scene.prompt,
+        "unit": scene.unit,
+        "ground_y": scene.ground_y,
+        "photo_world_from_camera": np.asarray(scene.photo_world_from_camera).tolist(),
+        "camera": _camera_json(scene.camera),
+        "entities": [_entity_json(entity, mask_names.get(id(entity))) for entity in scene.entities],
+        "removed": [_entity_json(entity, mask_names.get(id(entity))) for entity in scene.removed],
+        "scene_glb_sha256": _sha256(folder / _GLB),
+    }
+    document["files"] = sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
+    try:
+        text = json.dumps(document, ensure_ascii=False, allow_nan=False, indent=1)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"an entity's provenance is not made of JSON values: {error}") from error
+    (folder / _JSON).write_text(text + "\n", encoding="utf-8")
+
+
+def _uniquely_named(entities: tuple[Entity, ...]) -> tuple[Entity, ...]:
+    """Two removed entities may share a name (removed, imported again, removed again); a file's may not."""
+    return tuple(replace(entity, name=f"removed {k}") for k, entity in enumerate(entities))
+
+
+def _write_masks(folder: Path, entities: list[Entity]) -> dict[int, str]:
+    """Write each entity's mask under its name and return the file names by `id(entity)`."""
+    names: dict[int, str] = {}
+    taken: set[str] = set()
+    for entity in entities:
+        if entity.mask is None:
+            continue
+        stem = entity.name.rstrip(". ")
+        number = 2
+        while stem.casefold() in taken:  # names that differ in case alone are one file on some systems
+            stem, number = f"{entity.name}-{number}", number + 1
+        taken.add(stem.casefold())
+        names[id(entity)] = f"masks/{stem}.png"
+        (folder / "masks").mkdir(exist_ok=True)
+        Image.fromarray(entity.mask.astype(np.uint8) * 255).save(folder / names[id(entity)])
+    return names
+
+
+def _camera_json(camera: CameraPath) -> dict[str, Any]:
+    lens = camera.intrinsics
+    return {
+        "width": lens.width,
+        "height": lens.height,
+        "fx": lens.fx,
+        "fy": lens.fy,
+        "cx": lens.cx,
+        "cy": lens.cy,
+        "zoom": camera.zoom.tolist(),
+    }
+
+
+def _entity_json(entity: Entity, mask: str | None) -> dict[str, Any]:
+    empty = not len(entity.mesh.vertices)
+    return {
+        "name": entity.name,
+        "in_photo": entity.in_photo,
+        "mask": mask,
+        "rest_world_from_object": np.asarray(entity.rest_world_from_object).tolist(),
+        "bounds": None if empty else entity.mesh.bounds().tolist(),
+        "provenance": entity.provenance,
+    }
+
+
+def load_scene(folder: Path, *, mend: Mend | None = None, tell: Callable[[str], None] | None = None) -> Scene:
+    """Read a scene folder, with whatever was changed in its `scene.glb` since.
+
+    Nodes that are new in an edited `scene.glb` become entities that are not in the photo; entities of the photo whose
+    nodes are gone become removed ones, with a box in place of the mesh that is no longer there.
+
+    Args:
+        folder: the scene folder.
+        mend: closes meshes that are not closed (see `load_glb`); used on an edited file only.
+        tell: receives sentences for the user on what was changed, renamed or left out.
+
+    Raises:
+        UserError: the folder is no scene folder, or a file in it is missing or damaged.
+    """
+    folder = Path(folder)
+    root = _read_json(folder)
+    return _Loader(folder, root, mend, tell or (lambda _: None)).load()
+
+
+def _read_json(folder: Path) -> Element:
+    path = folder / _JSON
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"'{folder}' is not a scene folder: it has no readable {_JSON}; check the path") from error
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"'{path}' is damaged ({str(error)[:80]}); {_REMEDY}") from error
+    root = Element(value, str(path))
+    if root.value.get("format") != FORMAT:
+        root.fail("is not a scene's description", "give a folder that a scene was saved to")
+    version = root.integer("version", least=1)
+    if version > VERSION:
+        root.fail(f"has version {version} and this program reads up to {VERSION}", "update real2sam2real")
+    return root
+
+
+class _Loader:
+    def __init__(self, folder: Path, root: Element, mend: Mend | None, tell: Callable[[str], None]) -> None:
+        self.folder = folder
+        self.root = root
+        self.mend = mend
+        self.tell = tell
+        self.frames = root.integer("frames", least=1, most=100_000)
+        self.fps = root.number("fps")
+        if self.fps <= 0:
+            root.fail(f"'fps' is {self.fps:g}; it must be positive")
+        self.photo = self._photo()
+
+    def load(self) -> Scene:
+        path = self.folder / _GLB
+        edited = _sha256(path) != self.root.text("scene_glb_sha256")
+        read = load_glb(path, frames=self.frames, fps=self.fps, mend=self.mend if edited else None)
+        for note in read.notes:
+            self.tell(note)
+        kept, gone = self._matched(read)
+        try:
+            return Scene(
+                entities=kept,
+                camera=self._camera(read.camera, edited),
+                photo=self.photo,
+                photo_world_from_camera=_pose(self.root, "photo_world_from_camera"),
+                fps=self.fps,
+                prompt=self.root.text("prompt", ""),
+                unit=self.root.text("unit", "unit"),
+                ground_y=None if self.root.value.get("ground_y") is None else self.root.number("ground_y"),
+                removed=(*self._removed(), *gone),
+            )
+        except ValueError as error:
+            self.root.fail(str(error))
+
+    def _matched(self, read: GltfScene) -> tuple[tuple[Entity, ...], tuple[Entity, ...]]:
+        """The entities in the scene's order with new ones at the end, and those of the photo that were deleted."""
+        found = {entity.name: entity for entity in read.entities}
+        kept, gone = [], []
+        for entry in self.root.objects("entities"):
+            name = entry.text("name")
+            if name in found:
+                kept.append(self._described(found.pop(name), entry))
+            else:
+                self.tell(f"'{name}' is no longer in {_GLB}: it counts as removed")
+                if entry.flag("in_photo", True):
+                    gone.append(self._described(_stand_in(entry, name, self.frames), entry))
+        for name, entity in found.items():
+            self.tell(f"'{name}' is new in {_GLB}: it counts as added to the photo")
+            provenance = {"source": f"added to {_GLB}"}
+            kept.append(replace(entity, in_photo=False, provenance=provenance))
+        return tuple(kept), tuple(gone)
+
+    def _removed(self) -> tuple[Entity, ...]:
+        entries = self.root.objects("removed")
+        if not entries:
+            return ()
+        read = load_glb(self.folder / _REMOVED, frames=self.frames, fps=self.fps)
+        found = {entity.name: entity for entity in read.entities}
+        removed = []
+        for k, entry in enumerate(entries):
+            name = entry.text("name")
+            entity = found.get(f"removed {k}") or _stand_in(entry, name, self.frames)
+            removed.append(self._described(replace(entity, name=name), entry))
+        return tuple(removed)
+
+    def _described(self, entity: Entity, entry: Element) -> Entity:
+        provenance = {**entry.child("provenance").value, **entity.provenance}
+        return replace(
+            entity,
+            rest_world_from_object=_pose(entry, "rest_world_from_object"),
+            mask=self._mask(entry),
+            in_photo=entry.flag("in_photo", True),
+            provenance=provenance,
+        )
+
+    def _mask(self, entry: Element) -> NDArray[np.bool_] | None:
+        if entry.value.get("mask") is None:
+            return None
+        name = entry.text("mask")
+        path = self.folder / name
+        if Path(name).parent != Path("masks") or not path.resolve().is_relative_to(self.folder.resolve()):
+            entry.fail(f"its mask '{name[:80]}' does not lie in the folder's masks", _REMEDY)
+        pixels = _read_image(path, "L")
+        if self.photo is not None and pixels.shape != self.photo.shape[:2]:
+            size, photo = pixels.shape[::-1], self.photo.shape[1::-1]
+            entry.fail(f"its mask has {size[0]}×{size[1]} pixels but the photo {photo[0]}×{photo[1]}", _REMEDY)
+        return pixels > 127
+
+    def _photo(self) -> NDArray[np.uint8] | None:
+        if _PHOTO not in self.root.array("files"):
+            return None
+        return _read_image(self.folder / _PHOTO, "RGB")
+
+    def _camera(self, camera: GltfCamera | None, edited: bool) -> CameraPath:
+        entry = self.root.child("camera")
+        zoom = np.array(entry.numbers("zoom", self.frames))
+        numbers = {key: entry.number(key) for key in ("fx", "fy", "cx", "cy")}
+        try:
+            lens = Intrinsics(width=entry.integer("width"), height=entry.integer("height"), **numbers)
+            if camera is None:
+                self.tell(f"{_GLB} has no camera: the photo's own is used, at rest")
+                return CameraPath.still(self.frames, lens, _pose(self.root, "photo_world_from_camera"))
+            if edited:
+                zoom = _edited_zoom(camera, lens, zoom)
+            return CameraPath(world_from_camera=camera.world_from_camera, intrinsics=lens, zoom=zoom)
+        except ValueError as error:
+            entry.fail(str(error))
+
+
+def _edited_zoom(camera: GltfCamera, lens: Intrinsics, zoom: Float) -> Float:
+    """The zoom `(T,)` after an edit: the file's, unless it is one still value of our own animation.
+
+    Blender drops an animated field of view unless told otherwise, and exports the value of the current frame.
+    """
+    read = camera.path(lens.width, lens.height, lens).zoom
+    if np.ptp(read) < 1e-5 and np.abs(zoom - read[0]).min() < 1e-4 * read[0]:
+        return zoom
+    return read
+
+
+def _stand_in(entry: Element, name: str, frames: int) -> Entity:
+    """An entity whose mesh is the box around the one that was deleted."""
+    corners = [Element({"corner": c}, entry.label).numbers("corner", 3) for c in entry.array("bounds")]
+    low, high = np.array(corners if len(corners) == 2 else [[-0.5, 0, -0.5], [0.5, 1, 0.5]])
+    box = Mesh(vertices=low + _BOX_VERTICES * (high - low), faces=_BOX_FACES)
+    pose = _pose(entry, "rest_world_from_object")
+    try:
+        motion = Motion.still(frames, pose)
+        stand_in = {"mesh": "the box around it: the mesh itself was deleted"}
+        return Entity(name=name, mesh=box, rest_world_from_object=pose, motion=motion, provenance=stand_in)
+    except ValueError as error:
+        entry.fail(str(error))
+
+
+_BOX_VERTICES = np.array([[x, y, z] for x in (0.0, 1.0) for y in (0.0, 1.0) for z in (0.0, 1.0)])
+_BOX_FACES = np.array(
+    [
+        *([0, 1, 3], [0, 3, 2], [4, 6, 7], [4, 7, 5], [0, 4, 5], [0, 5, 1]),
+        *([2, 3, 7], [2, 7, 6], [0, 2, 6], [0, 6, 4], [1, 5, 7], [1, 7, 3]),
+    ],
+    np.int32,
+)
+
+
+def _pose(element: Element, key: str) -> Float:
+    rows = element.array(key)
+    if len(rows) != 4:
+        element.fail(f"'{key}' is not a 4×4 matrix", _REMEDY)
+    return np.array([Element({key: row}, element.label).numbers(key, 4) for row in rows])
+
+
+def _read_image(path: Path, mode: str) -> NDArray[np.uint8]:
+    try:
+        with Image.open(path) as image:
+            return np.asarray(image.convert(mode), np.uint8)
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise UserError(f"cannot read '{path}' ({str(error)[:80]}); {_REMEDY}") from error
+
+
+def _sha256(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise UserError(f"'{path}' is missing or cannot be read; {_REMEDY}") from error

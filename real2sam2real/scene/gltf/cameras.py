@@ -1,0 +1,116 @@
+"""Cameras of a glTF file and the paths they make at an image size: glTF knows angles, a CameraPath knows pixels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from real2sam2real.geometry import Intrinsics, transforms
+from real2sam2real.geometry.quaternions import Float
+from real2sam2real.scene.camera_path import CameraPath
+from real2sam2real.scene.gltf.animation import Animations
+from real2sam2real.scene.gltf.container import Document
+from real2sam2real.scene.gltf.nodes import NodeTree
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class GltfCamera:
+    """A perspective camera over T frames.
+
+    Attributes:
+        name: the node's name.
+        world_from_camera: `(T, 4, 4)` float64 rigid poses; looks along its −Z with +Y up.
+        vertical_fov_radians: `(T,)` float64.
+        aspect_ratio: width over height of the view, or None where the file leaves it open.
+    """
+
+    name: str
+    world_from_camera: Float
+    vertical_fov_radians: Float
+    aspect_ratio: float | None
+
+    def focal_lengths(self, width: int, height: int) -> Float:
+        """Focal lengths `(T,)` in pixels for an image of `width × height` with square pixels.
+
+        Where the image has another aspect ratio than the camera, the field of view along its longer side is kept, as
+        Blender does when the resolution of its output differs.
+        """
+        half_height = np.tan(self.vertical_fov_radians / 2)
+        if self.aspect_ratio is not None and width >= height:
+            return width / 2 / (half_height * self.aspect_ratio)
+        return height / 2 / half_height
+
+    def path(self, width: int, height: int, intrinsics: Intrinsics | None = None) -> CameraPath:
+        """The camera's path for images of `width × height`.
+
+        Args:
+            width: pixels.
+            height: pixels.
+            intrinsics: the intrinsics at zoom 1, with a principal point that glTF cannot hold; by default those of the
+                first frame with the principal point in the centre.
+        """
+        focal = self.focal_lengths(width, height)
+        if intrinsics is None:
+            first = float(focal[0])
+            intrinsics = Intrinsics(width=width, height=height, fx=first, fy=first, cx=width / 2, cy=height / 2)
+        return CameraPath(
+            world_from_camera=self.world_from_camera, intrinsics=intrinsics, zoom=focal / own_focal(intrinsics, self)
+        )
+
+
+def own_focal(intrinsics: Intrinsics, camera: GltfCamera) -> float:
+    """The focal length of `intrinsics` along the side that `GltfCamera.focal_lengths` goes by."""
+    wide = camera.aspect_ratio is not None and intrinsics.width >= intrinsics.height
+    return intrinsics.fx if wide else intrinsics.fy
+
+
+def read_cameras(
+    document: Document, tree: NodeTree, animations: Animations, seconds: Float, snap: float
+) -> list[GltfCamera]:
+    """Every perspective camera of the shown scene, in file order; orthographic ones are left out with a note.
+
+    Raises:
+        UserError: a camera has no usable field of view or stands nowhere.
+    """
+    cameras: list[GltfCamera] = []
+    for node in sorted(tree.order):
+        element = tree.elements[node]
+        index = element.index("camera", "cameras", document.count("cameras"))
+        if index is None:
+            continue
+        camera = document.element("cameras", index)
+        if camera.text("type", "perspective") != "perspective" or not camera.has("perspective"):
+            document.note(f"{camera.label} is not a perspective camera; it was left out")
+            continue
+        lens = camera.child("perspective")
+        track = animations.pointers.get(f"/cameras/{index}/perspective/yfov")
+        still = np.full(len(seconds), lens.number("yfov"))
+        angles = still if track is None else track.at(seconds, snap=snap)[:, 0]
+        if np.any(angles <= 1e-6) or np.any(angles >= np.pi - 1e-6):
+            camera.fail(f"its field of view 'yfov' is {angles[0]:g} radians", "give an angle between 0 and π")
+        aspect = lens.number("aspectRatio") if lens.has("aspectRatio") else None
+        if aspect is not None and not 1e-3 <= aspect <= 1e3:
+            camera.fail(f"its 'aspectRatio' is {aspect:g}")
+        cameras.append(
+            GltfCamera(
+                name=tree.name(node) or f"camera {len(cameras) + 1}",
+                world_from_camera=_rigid(tree, node),
+                vertical_fov_radians=angles,
+                aspect_ratio=aspect,
+            )
+        )
+    return cameras
+
+
+def _rigid(tree: NodeTree, node: int) -> Float:
+    """`(T, 4, 4)`: the node's world without scale or shear."""
+    pose, parent = tree.pose(node), tree.parents[node]
+    if pose is not None and (parent is None or tree.still(parent)):
+        return transforms.compose(pose.translation, pose.rotation_wxyz)
+    world = tree.world(node).copy()
+    try:
+        translation, rotation, _ = transforms.decompose(world)
+    except ValueError:
+        tree.elements[node].fail("its transform flattens space, so the camera looks nowhere", "give it a scale of 1")
+    return transforms.compose(translation, rotation)

@@ -1,0 +1,235 @@
+"""Write a scene as a GLB: one node per entity, its motion as node animation, deformation as morph targets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import real2sam2real
+from real2sam2real.geometry import Mesh, quaternions
+from real2sam2real.geometry.quaternions import Float
+from real2sam2real.scene.gltf.building import INDICES, VERTICES, GltfBuilder
+from real2sam2real.scene.gltf.colors import linear_from_srgb
+from real2sam2real.scene.gltf.container import write_glb
+from real2sam2real.scene.gltf.images import encode_png
+from real2sam2real.scene.gltf.placing import HIDING_SCALE
+from real2sam2real.scene.gltf.reader import EXTRAS
+from real2sam2real.scene.gltf.welding import group_rows
+from real2sam2real.scene.scene import Entity, Scene
+
+CLIP = "Shot"
+"""Name of the one animation clip."""
+
+
+def save_glb(scene: Scene, path: Path) -> None:
+    """Write `scene` for any glTF tool: meshes, textures, every entity's motion, and the camera with its motion.
+
+    Numbers become 32-bit floats. A hidden frame is a scale of nearly nothing, deformation becomes one morph target per
+    distinct frame, and zoom is animated through KHR_animation_pointer, which tools may ignore.
+
+    Raises:
+        UserError: a number is too large for glTF, or the file cannot be written.
+    """
+    writer = _Writer(scene)
+    for number, entity in enumerate(scene.entities, start=1):
+        writer.add_entity(number, entity)
+    writer.add_camera()
+    writer.finish()
+    write_glb(Path(path), writer.builder.finished(), writer.builder.binary)
+
+
+@dataclass(frozen=True, eq=False)
+class _Split:
+    """Vertices as glTF wants them, one per distinct texture coordinate.
+
+    Attributes:
+        source: `(N,)` the mesh vertex of every file vertex; each vertex's first use stands at its own place.
+        faces: `(F, 3)` into the file vertices.
+        uvs: `(N, 2)`, or None.
+    """
+
+    source: NDArray[np.int64]
+    faces: NDArray[np.int64]
+    uvs: Float | None
+
+
+def _split_at_seams(mesh: Mesh) -> _Split:
+    """File vertex k is mesh vertex k for k < V, so that the order survives; further coordinates are appended."""
+    count = len(mesh.vertices)
+    faces = mesh.faces.astype(np.int64)
+    if mesh.corner_uvs is None or not len(faces):
+        return _Split(np.arange(count), faces, None)
+    corners = faces.ravel()
+    uvs = mesh.corner_uvs.reshape(-1, 2)
+    pairs = group_rows(np.concatenate([corners[:, None].astype(np.float64), uvs.astype(np.float32)], axis=1))
+    _, first = np.unique(pairs, return_index=True)
+    owner = corners[first]  # the mesh vertex of each distinct pair, in order of first use
+    is_first = np.zeros(len(first), bool)
+    is_first[np.unique(owner, return_index=True)[1]] = True
+    number = np.where(is_first, owner, count + np.cumsum(~is_first) - 1)
+    source = np.concatenate([np.arange(count), owner[~is_first]])
+    file_uvs = np.zeros((len(source), 2))
+    file_uvs[number] = uvs[first]
+    return _Split(source, number[pairs].reshape(-1, 3), file_uvs)
+
+
+class _Writer:
+    def __init__(self, scene: Scene) -> None:
+        self.scene = scene
+        self.builder = GltfBuilder(f"real2sam2real {real2sam2real.__version__}")
+        self.nodes: list[int] = []
+        self.channels: list[dict[str, Any]] = []
+        self.samplers: list[dict[str, Any]] = []
+        self._times: int | None = None
+        self._textures: dict[int, int] = {}
+        self._meshes: dict[int, int] = {}
+
+    def add_entity(self, number: int, entity: Entity) -> None:
+        motion = entity.motion
+        scale = np.where(motion.visible[:, None], motion.scale, motion.scale * HIDING_SCALE)
+        node: dict[str, Any] = {"name": entity.name, "extras": {EXTRAS: {"id": number, "in_photo": entity.in_photo}}}
+        index = self.builder.add("nodes", node)
+        self.nodes.append(index)
+        hidden = not motion.visible.all()
+        node["mesh"] = self._mesh(entity, index)
+        self._animate_pose(index, node, motion.translation, motion.rotation_wxyz, scale, step_scale=hidden)
+
+    def _animate_pose(
+        self, index: int, node: dict[str, Any], translation: Float, rotation: Float, scale: Float, *, step_scale: bool
+    ) -> None:
+        """The first frame as the node's own pose, and channels for what changes."""
+        xyzw = rotation[:, [1, 2, 3, 0]]
+        parts = {"translation": (translation, (0, 0, 0)), "rotation": (xyzw, (0, 0, 0, 1)), "scale": (scale, (1, 1, 1))}
+        for path, (values, neutral) in parts.items():
+            values32 = values.astype(np.float32)
+            if not np.array_equal(values32[0], neutral):
+                node[path] = [float(v) for v in values32[0]]
+            if np.any(values32 != values32[0]):
+                step = step_scale and path == "scale"
+                self._channel({"node": index, "path": path}, values32, "STEP" if step else "LINEAR")
+
+    def _channel(self, target: dict[str, Any], values: NDArray[np.float32], interpolation: str) -> None:
+        if self._times is None:
+            times = (np.arange(self.scene.frames) / self.scene.fps).astype(np.float32)
+            self._times = self.builder.accessor(times, bounds=True)
+        output = self.builder.accessor(values)
+        self.samplers.append({"input": self._times, "output": output, "interpolation": interpolation})
+        self.channels.append({"sampler": len(self.samplers) - 1, "target": target})
+
+    def _mesh(self, entity: Entity, node: int) -> int:
+        mesh, deformed = entity.mesh, entity.motion.vertices_object
+        if deformed is None and id(mesh) in self._meshes:  # copies share their mesh
+            return self._meshes[id(mesh)]
+        split = _split_at_seams(mesh)
+        builder = self.builder
+        positions = mesh.vertices[split.source].astype(np.float32)
+        attributes = {
+            "POSITION": builder.accessor(positions, target=VERTICES, bounds=True),
+            "NORMAL": builder.accessor(mesh.vertex_normals()[split.source].astype(np.float32), target=VERTICES),
+        }
+        if split.uvs is not None:
+            attributes["TEXCOORD_0"] = builder.accessor(split.uvs.astype(np.float32), target=VERTICES)
+        if mesh.vertex_colors is not None:
+            # 16 bits of linear light tell all 256 sRGB codes apart; over a texture COLOR_0 would tint it
+            colors = np.ones((len(split.source), 4))
+            colors[:, :3] = linear_from_srgb(mesh.vertex_colors)[split.source]
+            name = "COLOR_0" if mesh.texture is None else "_COLOR_0"
+            codes = np.round(colors * 65535).astype(np.uint16)
+            attributes[name] = builder.accessor(codes, target=VERTICES, normalized=True)
+        kind = np.uint16 if len(split.source) < 65535 else np.uint32
+        primitive: dict[str, Any] = {
+            "attributes": attributes,
+            "indices": builder.accessor(split.faces.ravel().astype(kind), target=INDICES),
+        }
+        if mesh.texture is not None or mesh.vertex_colors is not None:
+            primitive["material"] = self._material(mesh)
+        element: dict[str, Any] = {"name": entity.name, "primitives": [primitive]}
+        if deformed is not None:
+            self._add_targets(element, primitive, mesh, split, deformed, node)
+        index = builder.add("meshes", element)
+        if deformed is None:
+            self._meshes[id(mesh)] = index
+        return index
+
+    def _material(self, mesh: Mesh) -> int:
+        look: dict[str, Any] = {"metallicFactor": 0.0, "roughnessFactor": 1.0}
+        if mesh.texture is not None:
+            look["baseColorTexture"] = {"index": self._texture(mesh.texture)}
+        return self.builder.add("materials", {"pbrMetallicRoughness": look})
+
+    def _texture(self, pixels: NDArray[np.uint8]) -> int:
+        if id(pixels) not in self._textures:
+            view = self.builder.view(encode_png(pixels))
+            image = self.builder.add("images", {"bufferView": view, "mimeType": "image/png"})
+            self._textures[id(pixels)] = self.builder.add("textures", {"source": image})
+        return self._textures[id(pixels)]
+
+    def _add_targets(
+        self,
+        element: dict[str, Any],
+        primitive: dict[str, Any],
+        mesh: Mesh,
+        split: _Split,
+        deformed: NDArray[np.float32],
+        node: int,
+    ) -> None:
+        """One morph target per distinct frame; frame t has weight 1 on its own target, linear in between."""
+        shown = group_rows(deformed.reshape(len(deformed), -1))
+        _, first = np.unique(shown, return_index=True)
+        primitive["targets"] = []
+        base = mesh.vertices.astype(np.float32).astype(np.float64)
+        for frame in first:
+            moved = (deformed[frame] - base).astype(np.float32)[split.source]
+            accessor = self.builder.accessor(moved, target=VERTICES, bounds=True)
+            primitive["targets"].append({"POSITION": accessor})
+        weights = np.zeros((len(deformed), len(first)), np.float32)
+        weights[np.arange(len(deformed)), shown] = 1.0
+        element["weights"] = weights[0].tolist()
+        element["extras"] = {"targetNames": [f"frame {frame}" for frame in first]}
+        if len(first) > 1:
+            self._channel({"node": node, "path": "weights"}, weights.reshape(-1), "LINEAR")
+
+    def add_camera(self) -> None:
+        camera = self.scene.camera
+        lens = camera.intrinsics
+        fov = 2 * np.arctan(lens.height / 2 / (lens.fy * camera.zoom))
+        perspective = {"yfov": float(fov[0]), "aspectRatio": _aspect(scene=self.scene), "znear": 0.01}
+        principal = {"principal_point": [lens.cx, lens.cy], "size": [lens.width, lens.height]}
+        index = self.builder.add(
+            "cameras", {"type": "perspective", "perspective": perspective, "extras": {EXTRAS: principal}}
+        )
+        node: dict[str, Any] = {"name": self._camera_name(), "camera": index}
+        at = self.builder.add("nodes", node)
+        self.nodes.append(at)
+        rotation = quaternions.from_matrix(camera.world_from_camera[:, :3, :3])
+        still = np.ones((self.scene.frames, 3))
+        self._animate_pose(at, node, camera.world_from_camera[:, :3, 3], rotation, still, step_scale=False)
+        fov32 = fov.astype(np.float32)
+        if np.any(fov32 != fov32[0]):
+            name = "KHR_animation_pointer"
+            self.builder.use_extension(name)
+            pointer = {"pointer": f"/cameras/{index}/perspective/yfov"}
+            self._channel({"path": "pointer", "extensions": {name: pointer}}, fov32, "LINEAR")
+
+    def _camera_name(self) -> str:
+        name = "Camera"
+        while name in self.scene.names:
+            name = f"Shot {name}"
+        return name
+
+    def finish(self) -> None:
+        root = self.builder.root
+        root["scene"] = 0
+        remark = {"fps": self.scene.fps, "frames": self.scene.frames, "unit": self.scene.unit}
+        root["scenes"] = [{"name": "Scene", "nodes": self.nodes, "extras": {EXTRAS: remark}}]
+        if self.channels:
+            root["animations"] = [{"name": CLIP, "channels": self.channels, "samplers": self.samplers}]
+
+
+def _aspect(scene: Scene) -> float:
+    lens = scene.camera.intrinsics
+    return (lens.width / lens.fx) / (lens.height / lens.fy)
