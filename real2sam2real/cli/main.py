@@ -1,0 +1,154 @@
+"""The `r2s2r` command: finds the command's module, reads its flags, and turns errors into messages.
+
+Each command is a frozen dataclass in a module of its own; `tyro` makes flags and help from its fields and docstrings.
+The top-level help is written here instead, so that it neither builds every command's parser nor imports a stage.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import inspect
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from types import ModuleType
+from typing import Any, Protocol
+
+from real2sam2real.errors import UserError
+
+# In the order of the help page, which is the order of the pipeline.
+MODULES = ("run", "demo", "lift", "preview", "render", "generate", "transfer", "camera", "train")
+
+_USAGE = """usage: r2s2r COMMAND [...]
+
+One photo in, a directed video out.
+
+commands:
+{commands}
+
+r2s2r COMMAND --help explains a command. --traceback (or R2S2R_TRACEBACK=1) shows where an error came from.
+Start here: r2s2r demo"""
+
+
+class Command(Protocol):
+    """What a command module offers: `tyro` fills the fields, `execute` does the work."""
+
+    def execute(self) -> None:
+        """Do it."""
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the command line and exit: 0 done, 1 our fault, 2 the input's, 130 interrupted."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    with_traceback = os.environ.get("R2S2R_TRACEBACK", "0") not in ("", "0")
+    if "--traceback" in arguments:
+        arguments.remove("--traceback")
+        with_traceback = True
+    sys.exit(_guarded(arguments, with_traceback))
+
+
+def _guarded(arguments: list[str], with_traceback: bool) -> int:
+    try:
+        return _dispatch(arguments)
+    except KeyboardInterrupt:
+        print("\ninterrupted; run the same command to go on", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # the reader of our output has left, as in `r2s2r --help | head -1`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except Exception as error:
+        if with_traceback:
+            traceback.print_exc()
+        print(_message(error, with_traceback), file=sys.stderr)
+        return 2 if _is_the_inputs_fault(error) else 1
+
+
+def _is_the_inputs_fault(error: Exception) -> bool:
+    """True for our own messages, and for what the system says about a path (missing, not allowed, disk full)."""
+    return isinstance(error, UserError) or (isinstance(error, OSError) and error.filename is not None)
+
+
+def _message(error: Exception, with_traceback: bool) -> str:
+    if isinstance(error, UserError):
+        return f"error: {error}"
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"error: {error.strerror}: {error.filename}"
+    if isinstance(error, MemoryError):
+        return "error: out of memory; a smaller --size or fewer --frames need less"
+    hint = "" if with_traceback else "; run again with --traceback to see where it happened"
+    return f"error: unexpected {type(error).__name__}: {error}{hint}"
+
+
+def _dispatch(arguments: list[str]) -> int:
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(_USAGE.format(commands=_table({name: _summary(load(name)) for name in MODULES})))
+        return 0
+    if arguments[0] == "--version":
+        print(importlib.import_module("real2sam2real").__version__)
+        return 0
+    name, *rest = arguments
+    if name not in MODULES:
+        raise UserError(f"there is no command '{name}'{_nearest(name, list(MODULES))}; r2s2r --help lists them")
+    return _run(load(name), name, rest)
+
+
+def load(name: str) -> ModuleType:
+    """The module of one command."""
+    return importlib.import_module(f"real2sam2real.cli.{name}")
+
+
+def command_classes() -> dict[str, Any]:
+    """Every command by its full name, such as `"camera export"`."""
+    classes: dict[str, Any] = {}
+    for name in MODULES:
+        module = load(name)
+        if hasattr(module, "Command"):
+            classes[name] = module.Command
+        else:
+            classes.update({f"{name} {sub}": command for sub, command in module.COMMANDS.items()})
+    return classes
+
+
+def parse(command: Any, prog: str, arguments: list[str]) -> Any:
+    """Fill the command's fields from the arguments; exits with status 2 when they do not fit."""
+    import tyro
+
+    return tyro.cli(
+        command, prog=prog, args=arguments, config=(tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff)
+    )
+
+
+def _run(module: ModuleType, name: str, arguments: list[str]) -> int:
+    if hasattr(module, "Command"):
+        parse(module.Command, f"r2s2r {name}", arguments).execute()
+        return 0
+    commands = module.COMMANDS
+    if not arguments or arguments[0] in ("-h", "--help"):
+        rows = {sub: _first_line(inspect.getdoc(command)) for sub, command in commands.items()}
+        print(f"usage: r2s2r {name} COMMAND [...]\n\n{_summary(module)}\n\ncommands:\n{_table(rows)}")
+        return 0
+    sub, *rest = arguments
+    if sub not in commands:
+        raise UserError(f"there is no command '{name} {sub}'{_nearest(sub, list(commands))}; r2s2r {name} --help")
+    parse(commands[sub], f"r2s2r {name} {sub}", rest).execute()
+    return 0
+
+
+def _summary(module: ModuleType) -> str:
+    return _first_line(module.__doc__)
+
+
+def _first_line(text: str | None) -> str:
+    return (text or "").strip().partition("\n")[0]
+
+
+def _table(rows: dict[str, str]) -> str:
+    width = max(map(len, rows))
+    return "\n".join(f"  {name:<{width}}  {text}" for name, text in rows.items())
+
+
+def _nearest(word: str, known: list[str]) -> str:
+    near = difflib.get_close_matches(word, known, n=1)
+    return f"; did you mean '{near[0]}'?" if near else ""

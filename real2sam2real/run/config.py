@@ -1,0 +1,194 @@
+"""What a user may choose, as frozen values; the command line's flags and help are made from these classes.
+
+Light on purpose: no image, no mesh and no tensor is touched here, only text that becomes checked values.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from tyro.conf import UseAppendAction, arg
+
+from real2sam2real.errors import UserError
+
+DEFAULT_FRAMES = 49
+DEFAULT_FPS = 16.0
+
+# One sign and two numbers per point: "+" lies on the object, "-" beside it.
+_POINT = re.compile(r"([+-]?)(\d+(?:\.\d+)?),(\d+(?:\.\d+)?)")
+_SIZE = re.compile(r"(\d+)\s*[x×]\s*(\d+)")
+
+Texts = UseAppendAction[tuple[str, ...]]
+OptionalPath = Path | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ObjectOptions:
+    """Which objects of the photo can move. At least one is needed."""
+
+    mask: Annotated[Texts, arg(metavar="NAME=FILE")] = ()
+    """A mask picture of the photo's size, white where the object is. A folder gives one object per file."""
+    box: Annotated[Texts, arg(metavar="NAME=X0,Y0,X1,Y1")] = ()
+    """A box in the photo's pixels, left, top, right, bottom; the object inside it is cut out by GrabCut."""
+    points: Annotated[Texts, arg(metavar="NAME=X,Y+X,Y-X,Y")] = ()
+    """Points in the photo's pixels: '+' joins one on the object, '-' one beside it."""
+    fov: Annotated[float | None, arg(metavar="DEGREES")] = None
+    """Horizontal field of view. Without it the photo's EXIF data, else a stated default."""
+
+    def require_any(self) -> None:
+        """Say how to name an object when none is named.
+
+        Raises:
+            UserError: there is neither a mask nor a box nor a point.
+        """
+        if not (self.mask or self.box or self.points):
+            raise UserError(
+                "no object was named, so nothing can be lifted or moved. Give at least one of\n"
+                "  --mask NAME=FILE            a picture of the photo's size, white on the object\n"
+                "  --box NAME=X0,Y0,X1,Y1      a box around it, in pixels from the top-left corner\n"
+                "  --points NAME=X,Y+X,Y-X,Y   points on it (+) and beside it (-)\n"
+                "for example: --box cup=120,80,340,300"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShotOptions:
+    """What happens: a shot file, or short moves on the command line; both can be combined."""
+
+    shot: Annotated[OptionalPath, arg(metavar="FILE")] = None
+    """A shot file (YAML); docs/shots.md describes it."""
+    camera: Annotated[Texts, arg(metavar="MOVE")] = ()
+    """A camera move in words, such as "orbit 30deg around cup"; repeat it to combine moves."""
+    move: Annotated[Texts, arg(metavar="NAME MOVE")] = ()
+    """An object's move in words, such as "cup right 0.5 turn 90deg"."""
+    remove: Annotated[Texts, arg(metavar="NAME")] = ()
+    """Take an object out of the photo."""
+    frames: Annotated[int | None, arg(metavar="T")] = None
+    """Number of frames, 4k + 1 (default: the shot file's, else 49)."""
+    fps: Annotated[float | None, arg(metavar="FPS")] = None
+    """Frames per second (default: the shot file's, else 16)."""
+    prompt: Annotated[str | None, arg(metavar="TEXT")] = None
+    """What the video shows, for checkpoints that read text."""
+
+    def __post_init__(self) -> None:
+        if self.frames is not None and (self.frames < 1 or self.frames % 4 != 1):
+            near = 4 * max(round((self.frames - 1) / 4), 1) + 1
+            raise UserError(f"--frames {self.frames} is not 4k + 1, which the video model needs; {near} is the nearest")
+        if self.fps is not None and not 0 < self.fps <= 240:
+            raise UserError(f"--fps {self.fps:g} is not a frame rate; give a number above 0 and up to 240")
+
+
+@dataclass(frozen=True, kw_only=True)
+class GenerateOptions:
+    """How the video model is run."""
+
+    checkpoint: Annotated[str, arg(metavar="NAME|FOLDER")] = "mini"
+    """'mini' (shipped with the package) or a checkpoint folder."""
+    init: Literal["noise", "preview"] = "preview"
+    """Start from pure noise, or from the preview's latents at --strength."""
+    strength: Annotated[float, arg(metavar="S")] = 0.6
+    """With --init preview: 0 keeps the preview, 1 forgets it."""
+    steps: Annotated[int | None, arg(metavar="N")] = None
+    """Denoising steps (default: the checkpoint's)."""
+    seed: Annotated[int, arg(metavar="N")] = 0
+    """The same seed on the same machine gives the same video."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.strength <= 1:
+            raise UserError(f"--strength {self.strength:g} is outside 0…1")
+        if self.steps is not None and self.steps < 1:
+            raise UserError(f"--steps {self.steps} is too few; at least 1 is needed")
+        if not 0 <= self.seed < 2**63:
+            raise UserError(f"--seed {self.seed} is outside 0…2^63 - 1")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunConfig:
+    """Everything that decides what a run makes; it is stored in run.json."""
+
+    photo: Path
+    objects: ObjectOptions
+    shot: ShotOptions
+    generate: GenerateOptions
+    size: str | None = None
+    preview_only: bool = False
+
+
+def split_named(option: str, values: Sequence[str]) -> list[tuple[str, str]]:
+    """`["car=a.png"]` to `[("car", "a.png")]`, in order.
+
+    Raises:
+        UserError: a value has no name or no content, or a name comes twice.
+    """
+    pairs = []
+    for value in values:
+        name, equals, content = value.partition("=")
+        if not (equals and name.strip() and content.strip()):
+            raise UserError(f"{option} '{value}' is not NAME=VALUE; write it as {option} car=…")
+        pairs.append((name.strip(), content.strip()))
+    return pairs
+
+
+def parse_box(name: str, text: str) -> tuple[int, int, int, int]:
+    """`"120,80,340,300"` to `(x0, y0, x1, y1)` in pixels.
+
+    Raises:
+        UserError: it is not four numbers, or the box is empty.
+    """
+    try:
+        x0, y0, x1, y1 = (round(float(part)) for part in text.split(","))
+    except (ValueError, OverflowError):
+        raise UserError(f"--box {name}={text} is not four numbers; write X0,Y0,X1,Y1 in pixels") from None
+    if x1 <= x0 or y1 <= y0:
+        raise UserError(f"--box {name}={text} is empty: X1 must exceed X0 and Y1 must exceed Y0")
+    return x0, y0, x1, y1
+
+
+def parse_points(name: str, text: str) -> tuple[list[tuple[float, float]], list[tuple[float, float]]]:
+    """`"120,80+130,95-20,20"` to the points inside and the points outside, `(x, y)` in pixels.
+
+    Raises:
+        UserError: the text is something else, or no point lies inside.
+    """
+    compact = text.replace(" ", "")
+    found = list(_POINT.finditer(compact))
+    if "".join(match.group() for match in found) != compact:
+        raise UserError(f"--points {name}={text} is not understood; write X,Y+X,Y-X,Y, for example 120,80+130,95-20,20")
+    inside: list[tuple[float, float]] = []
+    outside: list[tuple[float, float]] = []
+    for match in found:
+        sign, x, y = match.groups()
+        (outside if sign == "-" else inside).append((float(x), float(y)))
+    if not inside:
+        raise UserError(f"--points {name}={text} has no point on the object; start with one, such as 120,80")
+    return inside, outside
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """`"1280x720"` to `(1280, 720)`.
+
+    Raises:
+        UserError: it is not two numbers, or a side is outside 16…8192.
+    """
+    match = _SIZE.fullmatch(text.strip())
+    if not match:
+        raise UserError(f"--size {text} is not understood; write WIDTHxHEIGHT, such as 1280x720")
+    width, height = int(match[1]), int(match[2])
+    if not (16 <= width <= 8192 and 16 <= height <= 8192):
+        raise UserError(f"--size {text} has a side outside 16…8192 pixels")
+    return width, height
+
+
+def as_json(value: Any) -> Any:
+    """A config as JSON values: paths become text, tuples become lists."""
+    if isinstance(value, Path):
+        return str(value)
+    if hasattr(value, "__dataclass_fields__"):
+        return {name: as_json(getattr(value, name)) for name in value.__dataclass_fields__}
+    if isinstance(value, (list, tuple)):
+        return [as_json(item) for item in value]
+    return value

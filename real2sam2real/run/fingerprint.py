@@ -1,0 +1,58 @@
+"""What a stage's result depends on, as one hash: its inputs' content, its settings, and the code that makes it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import real2sam2real
+
+# Reading tens of gigabytes of weights at every start would cost more than it protects from; their size and time do.
+_READ_WHOLE_BYTES = 256 * 2**20
+_PACKAGE = Path(real2sam2real.__file__).parent
+
+
+def digest(path: Path) -> str:
+    """Hash of a file's content, or of a folder's file names and contents (hidden files left out).
+
+    A file beyond 256 MiB counts by its size and modification time.
+
+    Raises:
+        FileNotFoundError: there is nothing at `path`.
+    """
+    if not path.is_dir():
+        return _file_digest(path)
+    total = hashlib.sha256()
+    for file in sorted(p for p in path.rglob("*") if p.is_file() and not p.name.startswith(".")):
+        total.update(f"{file.relative_to(path).as_posix()}\0{_file_digest(file)}\n".encode())
+    return total.hexdigest()
+
+
+def _file_digest(path: Path) -> str:
+    status = path.stat()
+    if status.st_size > _READ_WHOLE_BYTES:
+        return hashlib.sha256(f"{status.st_size} {status.st_mtime_ns}".encode()).hexdigest()
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@cache
+def code_version(rooms: tuple[str, ...]) -> str:
+    """Hash of the Python sources of the package's `rooms` and of the modules that they all share."""
+    files = list(_PACKAGE.glob("*.py"))
+    for room in rooms:
+        files += (_PACKAGE / room).rglob("*.py")
+    total = hashlib.sha256()
+    for file in sorted(files):
+        total.update(f"{file.relative_to(_PACKAGE).as_posix()}\0{_file_digest(file)}\n".encode())
+    return total.hexdigest()
+
+
+def fingerprint(*, rooms: tuple[str, ...], settings: Any, inputs: Iterable[Path]) -> str:
+    """One hash of code, settings (JSON values) and input files or folders, in the order given."""
+    parts = {"code": code_version(rooms), "settings": settings, "inputs": [digest(path) for path in inputs]}
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

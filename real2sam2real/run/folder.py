@@ -1,0 +1,186 @@
+"""The run folder: what every stage made, from which inputs, and how long it took.
+
+`run.json` is the single record. It is written whole after every stage, so a run that dies, even by `kill -9`, goes on
+at the first stage that it does not name.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+import re
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import real2sam2real
+from real2sam2real.errors import UserError
+from real2sam2real.files import replacing_file
+from real2sam2real.run.fingerprint import digest, fingerprint
+from real2sam2real.run.lock import locked
+from real2sam2real.run.progress import Progress
+
+FORMAT = 1
+_LIBRARIES = ("av", "diffusers", "numba", "numpy", "opencv-python-headless", "peft", "torch")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """One step of a run.
+
+    Attributes:
+        name: key in run.json.
+        title: what it does, for people.
+        rooms: the package's folders whose code decides the result.
+        settings: JSON values that decide the result.
+        inputs: files or folders that decide the result.
+        outputs: names in the run folder that `work` makes.
+        work: makes the outputs and returns notes for people.
+    """
+
+    name: str
+    title: str
+    rooms: tuple[str, ...]
+    settings: Any
+    inputs: tuple[Path, ...]
+    outputs: tuple[str, ...]
+    work: Callable[[], list[str]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageRecord:
+    """What run.json keeps of a finished stage; `outputs` maps names to content hashes."""
+
+    fingerprint: str
+    seconds: float
+    notes: list[str]
+    outputs: dict[str, str]
+
+
+@dataclass(kw_only=True)
+class RunFolder:
+    """An open run folder; use `open_run` to get one."""
+
+    path: Path
+    progress: Progress
+    command: list[str]
+    config: Any
+    records: dict[str, StageRecord] = field(default_factory=dict)
+    redone: list[str] = field(default_factory=list)
+
+    def do(self, stage: Stage) -> None:
+        """Do the stage, unless it was done before from the same inputs, settings and code."""
+        key = fingerprint(rooms=stage.rooms, settings=stage.settings, inputs=stage.inputs)
+        known = self.records.get(stage.name)
+        if known and known.fingerprint == key and all((self.path / name).exists() for name in stage.outputs):
+            self.progress.say(f"{stage.title}: unchanged, kept")
+            return
+        self.progress.say(f"{stage.title} …")
+        kept = self._set_edited_aside(known)
+        start = time.perf_counter()
+        notes = stage.work()
+        self.records[stage.name] = StageRecord(
+            fingerprint=key,
+            seconds=round(time.perf_counter() - start, 3),
+            notes=[*notes, *kept],
+            outputs={name: digest(self.path / name) for name in stage.outputs},
+        )
+        for note in self.records[stage.name].notes:
+            self.progress.say(f"  note: {note}")
+        self.redone.append(stage.name)
+        self.save()
+
+    def _set_edited_aside(self, known: StageRecord | None) -> list[str]:
+        """Keep an output that a person changed by hand: it is renamed before a stage writes in its place."""
+        notes = []
+        for name, made in (known.outputs if known else {}).items():
+            path = self.path / name
+            if not path.exists() or digest(path) == made:
+                continue
+            number = 1
+            while (aside := path.with_name(f"{path.stem}-edited-{number}{path.suffix}")).exists():
+                number += 1
+            path.replace(aside)
+            notes.append(f"{name} had been changed by hand since it was made; it is kept as {aside.name}")
+        return notes
+
+    @property
+    def seconds(self) -> float:
+        """Time spent in all stages that the folder holds."""
+        return sum(record.seconds for record in self.records.values())
+
+    def as_json(self) -> dict[str, Any]:
+        """The content of run.json."""
+        return {
+            "format": FORMAT,
+            "command": self.command,
+            "config": self.config,
+            "versions": _versions(),
+            "stages": {name: asdict(record) for name, record in self.records.items()},
+        }
+
+    def save(self) -> None:
+        """Write run.json."""
+        with replacing_file(self.path / "run.json") as file:
+            file.write_text(json.dumps(self.as_json(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+@contextmanager
+def open_run(path: Path, *, command: Sequence[str], config: Any, progress: Progress) -> Iterator[RunFolder]:
+    """Create or go on with the run folder at `path`, locked against other runs.
+
+    Raises:
+        UserError: `path` is a file, holds something that is no run, or is in use.
+    """
+    _check_place(path)
+    path.mkdir(parents=True, exist_ok=True)
+    with locked(path):
+        _sweep(path)
+        records = _read_records(path / "run.json")
+        yield RunFolder(path=path, progress=progress, command=list(command), config=config, records=records)
+
+
+def _check_place(path: Path) -> None:
+    """A run replaces what it finds under its own names, so it starts only in a folder that is empty or its own."""
+    if path.exists() and not path.is_dir():
+        raise UserError(f"{path} is a file; a run needs a folder: choose another with -o")
+    if path.is_dir() and not (path / "run.json").exists() and not (path / ".lock").exists() and any(path.iterdir()):
+        raise UserError(f"{path} is neither empty nor an earlier run; choose another folder with -o")
+
+
+def _read_records(path: Path) -> dict[str, StageRecord]:
+    if not path.exists():
+        return {}
+    try:
+        stages = json.loads(path.read_text(encoding="utf-8"))["stages"]
+        return {name: StageRecord(**record) for name, record in stages.items()}
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise UserError(
+            f"{path} is not a readable record of a run; delete it to start over, or choose another folder with -o"
+        ) from None
+
+
+def _sweep(path: Path) -> None:
+    """Remove what killed runs left half-written: `replacing_file` and `replacing_folder` name it `.<stem>-<random>`."""
+    for left in path.iterdir():
+        if re.fullmatch(r"\.[\w.]+-(old-)?[a-z0-9_]{8}(\.\w+)?", left.name):
+            if left.is_dir():
+                shutil.rmtree(left)
+            else:
+                left.unlink()
+
+
+def _versions() -> dict[str, str]:
+    found = {"real2sam2real": real2sam2real.__version__, "python": platform.python_version()}
+    for library in _LIBRARIES:
+        try:
+            found[library] = metadata.version(library)
+        except metadata.PackageNotFoundError:
+            found[library] = "missing"
+    return {**found, "platform": f"{platform.system()} {platform.machine()}", "byteorder": sys.byteorder}

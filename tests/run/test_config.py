@@ -1,0 +1,94 @@
+"""Text from the command line becomes checked values, or a message that names the value and the remedy."""
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from real2sam2real.errors import UserError
+from real2sam2real.run import config as c
+
+pixels = st.integers(0, 9999)
+
+
+@given(st.lists(st.tuples(st.booleans(), pixels, pixels), min_size=1))
+def test_points_come_back_as_written(points: list[tuple[bool, int, int]]) -> None:
+    points = [(True, 1, 2), *points]
+    text = "".join(f"{'+' if inside else '-'}{x},{y}" for inside, x, y in points)
+    inside, outside = c.parse_points("cup", text)
+    assert inside == [(x, y) for on, x, y in points if on]
+    assert outside == [(x, y) for on, x, y in points if not on]
+
+
+@given(pixels, pixels, st.integers(1, 500), st.integers(1, 500))
+def test_box_comes_back_as_written(x: int, y: int, width: int, height: int) -> None:
+    assert c.parse_box("cup", f"{x},{y},{x + width},{y + height}") == (x, y, x + width, y + height)
+
+
+@pytest.mark.parametrize("text", ["", "1,2", "1,2,3", "a,b,c,d", "9,9,3,20", "9,9,20,9", "1,2,nan,4", "1,2,inf,4"])
+def test_bad_box_is_refused(text: str) -> None:
+    with pytest.raises(UserError, match="--box cup"):
+        c.parse_box("cup", text)
+
+
+@pytest.mark.parametrize("text", ["", "5", "5,6,7", "-5,6", "5,6+", "5,6;7,8", "x,y"])
+def test_bad_points_are_refused(text: str) -> None:
+    with pytest.raises(UserError, match="--points cup"):
+        c.parse_points("cup", text)
+
+
+@pytest.mark.parametrize(("text", "size"), [("1280x720", (1280, 720)), ("64 × 48", (64, 48))])
+def test_size(text: str, size: tuple[int, int]) -> None:
+    assert c.parse_size(text) == size
+
+
+@pytest.mark.parametrize("text", ["", "720", "0x0", "15x720", "99999x10", "axb", "-64x48"])
+def test_bad_size_is_refused(text: str) -> None:
+    with pytest.raises(UserError, match="--size"):
+        c.parse_size(text)
+
+
+def test_named_values_split_at_the_first_equals_sign() -> None:
+    assert c.split_named("--mask", ["car=a=b.png", " bus = c.png"]) == [("car", "a=b.png"), ("bus", "c.png")]
+
+
+@pytest.mark.parametrize("value", ["car", "=a.png", "car=", " = "])
+def test_values_without_a_name_are_refused(value: str) -> None:
+    with pytest.raises(UserError, match="NAME=VALUE"):
+        c.split_named("--mask", [value])
+
+
+@pytest.mark.parametrize("frames", [0, -3, 2, 48, 50])
+def test_frame_counts_other_than_4k_plus_1_are_refused_with_the_nearest_one(frames: int) -> None:
+    with pytest.raises(UserError, match=r"4k \+ 1.*(5|49) is the nearest"):
+        c.ShotOptions(frames=frames)
+
+
+@pytest.mark.parametrize(
+    "options", [{"strength": 1.5}, {"strength": float("nan")}, {"steps": 0}, {"seed": -1}, {"seed": 2**63}]
+)
+def test_generate_options_are_checked(options: dict[str, float]) -> None:
+    with pytest.raises(UserError, match="--"):
+        c.GenerateOptions(**options)
+
+
+@pytest.mark.parametrize("fps", [0, -1, 1000, float("nan")])
+def test_frame_rate_is_checked(fps: float) -> None:
+    with pytest.raises(UserError, match="--fps"):
+        c.ShotOptions(fps=fps)
+
+
+def test_config_is_json() -> None:
+    config = c.RunConfig(
+        photo=Path("a.png"), objects=c.ObjectOptions(mask=("a=b",)), shot=c.ShotOptions(), generate=c.GenerateOptions()
+    )
+    stored = json.loads(json.dumps(c.as_json(config)))
+    assert stored["objects"]["mask"] == ["a=b"]
+    assert stored["photo"] == "a.png"
+
+
+def test_naming_no_object_says_how_to_name_one() -> None:
+    with pytest.raises(UserError, match=r"--mask NAME=FILE(.|\n)*--box NAME=X0,Y0,X1,Y1"):
+        c.ObjectOptions().require_any()

@@ -1,0 +1,88 @@
+"""The layer contract: rooms import upwards only, and nothing heavy loads before it is needed."""
+
+import ast
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "real2sam2real"
+ROOMS = [
+    "geometry", "scene", "perceive", "lift", "render", "control", "synth", "diffusion", "curate", "train", "evaluate",
+    "run", "studio", "cli",
+]  # fmt: skip
+LEAVES = {"errors", "files", "media"}
+# synth is there to make training data and ground truth; the model itself must not know it.
+FORBIDDEN = {("diffusion", "synth"), ("curate", "synth"), ("run", "synth")}
+HEAVY = {
+    "av", "cv2", "diffusers", "fast_simplification", "huggingface_hub", "manifold3d", "numba", "peft", "PIL",
+    "pygltflib", "scipy", "torch", "transformers",
+}  # fmt: skip
+SOURCES = sorted(PACKAGE.rglob("*.py"))
+
+
+def imported_modules(path: Path) -> set[str]:
+    """Absolute names of everything a file imports, at any depth of its code."""
+    package = ["real2sam2real", *path.relative_to(PACKAGE).parts[:-1]]
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            base = ".".join([*package[: len(package) - node.level + 1], node.module or ""]).rstrip(".")
+            base = base if node.level else node.module
+            found |= {base, *(f"{base}.{alias.name}" for alias in node.names)}
+    return found
+
+
+def rooms_used(path: Path) -> set[str]:
+    parts = [name.split(".") for name in imported_modules(path)]
+    return {p[1] for p in parts if p[0] == "real2sam2real" and len(p) > 1} & {*ROOMS, *LEAVES}
+
+
+def test_every_folder_of_the_package_is_a_known_room() -> None:
+    folders = {path.relative_to(PACKAGE).parts[0] for path in SOURCES if len(path.relative_to(PACKAGE).parts) > 1}
+    assert folders <= {*ROOMS, "assets"}
+    assert {path.stem for path in PACKAGE.glob("*.py")} == {*LEAVES, "__init__"}
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.relative_to(PACKAGE).as_posix())
+def test_imports_run_upwards(path: Path) -> None:
+    used = rooms_used(path)
+    parts = path.relative_to(PACKAGE).parts
+    if len(parts) == 1:
+        assert not used & {*ROOMS}, f"{path.name} is shared by all rooms and may use none"
+        return
+    room = parts[0]
+    below = {other for other in used & {*ROOMS} if ROOMS.index(other) > ROOMS.index(room)}
+    assert not below, f"{room} stands above {', '.join(sorted(below))} and may not import it"
+    assert not {(room, other) for other in used} & FORBIDDEN
+
+
+@pytest.mark.parametrize("path", [p for p in SOURCES if "geometry" in p.parts], ids=lambda path: path.name)
+def test_geometry_needs_numpy_alone(path: Path) -> None:
+    tops = {name.split(".")[0] for name in imported_modules(path)}
+    assert tops <= {*sys.stdlib_module_names, "numpy", "real2sam2real"}
+
+
+def modules_loaded_by(code: str) -> set[str]:
+    """Top-level packages in sys.modules after running `code` in a fresh interpreter."""
+    script = f"{code}\nimport json, sys\nprint('\\n' + json.dumps(sorted({{m.split('.')[0] for m in sys.modules}})))"
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, env={**os.environ, "COLUMNS": "80"}
+    )
+    return set(json.loads(done.stdout.splitlines()[-1]))
+
+
+@pytest.mark.parametrize("code", ["import real2sam2real", "import real2sam2real.geometry, real2sam2real.scene"])
+def test_importing_the_package_is_cheap(code: str) -> None:
+    assert not modules_loaded_by(code) & HEAVY
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"], ["generate", "--help"]])
+def test_help_loads_nothing_heavy(arguments: list[str]) -> None:
+    code = f"from real2sam2real.cli.main import main\ntry: main({arguments})\nexcept SystemExit as e: assert not e.code"
+    assert not modules_loaded_by(code) & {*HEAVY, "numpy"}
