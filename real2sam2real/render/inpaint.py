@@ -1,0 +1,340 @@
+"""Fill holes in a picture with texture from the rest of it.
+
+Large holes need texture, which diffusion (OpenCV's Telea and Navier-Stokes) smears. This is completion by example, from
+coarse to fine: every patch that touches the hole looks for its nearest neighbour among the known patches, then every
+pixel of the hole becomes the weighted mean of what the patches over it propose (Wexler et al., 2007), and again. The
+search is PatchMatch (Barnes et al., 2009): good matches spread to their neighbours, random trials find new ones.
+
+Two things of our own keep a road a road. A guide, the prevailing colour and roughness of the surroundings, makes a
+patch pay for looking unlike them: without it smooth patches win (Newson et al., 2014, show why) and bystanders are
+copied into the middle of the street. And a patch pays for coming from far away, because perspective scales texture with
+the image row. Everything is deterministic.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+Float32 = NDArray[np.float32]
+Int32 = NDArray[np.int32]
+Bool = NDArray[np.bool_]
+UInt8 = NDArray[np.uint8]
+
+_RADIUS = 3  # patches are 7×7
+_COARSEST_SIDE = 24
+# A patch of another image row is drawn in another perspective (the stones of a road get smaller with distance), so
+# matches pay for their distance: squared colour levels per squared image height, vertical and horizontal.
+_VERTICAL_COST = 3000.0
+_HORIZONTAL_COST = 300.0
+_GUIDE_SIGMA = 6.0  # pixels of the finest level
+_COLOR_COST = 1.0
+_ROUGHNESS_COST = 6.0
+_ODDITY_COST = 0.5
+
+
+def inpaint(image: UInt8, hole: Bool, *, avoid: Bool | None = None) -> UInt8:
+    """Replace the pixels of `hole` by texture found elsewhere in the picture.
+
+    Args:
+        image: `(H, W, 3)` uint8.
+        hole: `(H, W)` bool, the pixels to replace.
+        avoid: `(H, W)` bool, pixels that stay but are not to be copied from (other objects), or None.
+
+    Returns:
+        `(H, W, 3)` uint8; outside the hole exactly `image`. A picture that is all hole becomes mid-grey; where nothing
+        is left to copy from, the hole is filled smoothly from its border.
+
+    Raises:
+        ValueError: the sizes do not match.
+    """
+    if image.ndim != 3 or image.shape[2] != 3 or hole.shape != image.shape[:2]:
+        raise ValueError(f"cannot fill a hole of {hole.shape} in an image of {image.shape}")
+    if avoid is not None and avoid.shape != hole.shape:
+        raise ValueError(f"the pixels to avoid have shape {avoid.shape}; expected {hole.shape}")
+    if not hole.any():
+        return image.copy()
+    if hole.all():
+        return np.full_like(image, 128)
+    unusable = hole if avoid is None else hole | avoid
+    levels = _pyramid(image.astype(np.float32), hole, unusable)
+    guide = _guide(levels[0][0], unusable)
+    picture, matches = _spread(*levels[-1][:2]), None
+    for number in range(len(levels) - 1, -1, -1):
+        known, level_hole, level_unusable = levels[number]
+        if picture.shape != known.shape:
+            picture = cv2.resize(picture, (known.shape[1], known.shape[0]), interpolation=cv2.INTER_LINEAR)
+        picture = np.where(level_hole[..., None], picture, known)
+        size = (known.shape[1], known.shape[0])
+        level_guide = cv2.resize(guide, size, interpolation=cv2.INTER_AREA)
+        picture, matches = _complete(picture, level_hole, level_unusable, level_guide, matches, level=number)
+    filled = np.clip(np.rint(picture), 0, 255).astype(np.uint8)
+    return np.where(hole[..., None], filled, image)
+
+
+_Level = tuple[Float32, Bool, Bool]
+
+
+def _pyramid(image: Float32, hole: Bool, unusable: Bool) -> list[_Level]:
+    """Halve until the hole is thinner than two patches; fine level first."""
+    levels = [(image, hole, unusable)]
+    while min(levels[-1][1].shape) >= 2 * _COARSEST_SIDE and _thickness(levels[-1][1]) > 2 * _RADIUS:
+        levels.append(_halved(*levels[-1]))
+    return levels
+
+
+def _thickness(hole: Bool) -> float:
+    """Largest distance of a hole's pixel to a known pixel."""
+    return float(cv2.distanceTransform(hole.astype(np.uint8), cv2.DIST_L2, 3).max())
+
+
+def _halved(image: Float32, hole: Bool, unusable: Bool) -> _Level:
+    """Half the size; colours are means of known pixels only, and a pixel with any unusable part is unusable."""
+    height, width = hole.shape
+    size = ((width + 1) // 2, (height + 1) // 2)
+    known = 1 - hole.astype(np.float32)
+    share = cv2.resize(known, size, interpolation=cv2.INTER_AREA)
+    total = cv2.resize(image * known[..., None], size, interpolation=cv2.INTER_AREA)
+    usable = cv2.resize(1 - unusable.astype(np.float32), size, interpolation=cv2.INTER_AREA)
+    small = total / np.maximum(share, 1e-6)[..., None]
+    small_hole = share < 0.5
+    return small, small_hole, (usable < 0.99) | small_hole
+
+
+def _spread(values: Float32, missing: Bool) -> Float32:
+    """Fill the missing pixels of `(H, W, C)` smoothly from the others: means over ever coarser grids (pull-push)."""
+    height, width = missing.shape
+    if not missing.any() or min(height, width) < 2 or missing.all():
+        return values
+    size = ((width + 1) // 2, (height + 1) // 2)
+    known = 1 - missing.astype(np.float32)
+    share = cv2.resize(known, size, interpolation=cv2.INTER_AREA)
+    total = cv2.resize(values * known[..., None], size, interpolation=cv2.INTER_AREA).reshape(size[1], size[0], -1)
+    coarse = _spread(total / np.maximum(share, 1e-6)[..., None], share < 1e-3)
+    smooth = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_LINEAR).reshape(values.shape)
+    return np.where(missing[..., None], smooth, values).astype(np.float32)
+
+
+def _guide(image: Float32, unusable: Bool) -> Float32:
+    """`(H, W, 5)`: local mean colour, roughness (deviation of grey from its mean), and oddity of the known pixels.
+
+    Unusable pixels get the colour and roughness that prevail around them. Oddity says how much more a pixel's
+    surroundings differ from what prevails than its roughness explains: a person on a road is odd, its stones are not.
+    """
+    known = (~unusable).astype(np.float32)
+    gray = image.mean(axis=-1)
+    values = np.dstack([image, gray * gray]) * known[..., None]
+    share = cv2.GaussianBlur(known, (0, 0), _GUIDE_SIGMA)
+    mean = cv2.GaussianBlur(values, (0, 0), _GUIDE_SIGMA) / np.maximum(share, 1e-3)[..., None]
+    variance = mean[..., 3] - mean[..., :3].mean(axis=-1) ** 2
+    local = np.dstack([mean[..., :3], np.sqrt(np.maximum(variance, 0))]).astype(np.float32)
+    common = prevailing(local, unusable)
+    guide = np.where(unusable[..., None], common, local)
+    distance = cv2.GaussianBlur(((image - common[..., :3]) ** 2).mean(axis=-1), (0, 0), _GUIDE_SIGMA / 2)
+    oddity = np.sqrt(np.maximum(distance - 4 * common[..., 3] ** 2, 0))
+    guide = np.dstack([guide, np.where(unusable, 0, oddity)]).astype(np.float32)
+    return guide * np.sqrt(np.array([_COLOR_COST] * 3 + [_ROUGHNESS_COST, _ODDITY_COST], np.float32))
+
+
+def prevailing(values: Float32, missing: Bool, *, reach: float = 0.06) -> Float32:
+    """What most of the known neighbourhood looks like, everywhere: a robust mean that leaves small outliers out.
+
+    Args:
+        values: `(H, W, C)` float32; the first three channels are colour in 0…255.
+        missing: `(H, W)` bool, pixels that say nothing.
+        reach: standard deviation of the neighbourhood, as a share of the picture's longer side.
+
+    Returns:
+        `(H, W, C)` float32, smooth.
+    """
+    height, width = missing.shape
+    size = (max(1, width // 4), max(1, height // 4))
+    known = 1 - missing.astype(np.float32)
+    share = cv2.resize(known, size, interpolation=cv2.INTER_AREA)
+    small = cv2.resize(values * known[..., None], size, interpolation=cv2.INTER_AREA)
+    small /= np.maximum(share, 1e-6)[..., None]
+    sigma = max(1.0, reach * max(size))
+    weight, mean = share, small
+    for tolerance in (60.0, 40.0, 25.0):
+        total = cv2.GaussianBlur(weight, (0, 0), sigma)
+        mean = cv2.GaussianBlur(small * weight[..., None], (0, 0), sigma) / np.maximum(total, 1e-6)[..., None]
+        mean = _spread(mean, total < 1e-3)
+        distance = ((small[..., :3] - mean[..., :3]) ** 2).sum(axis=-1)
+        weight = share * np.exp(-distance / (2 * tolerance**2))
+    return cv2.resize(mean, (width, height), interpolation=cv2.INTER_LINEAR).astype(np.float32, copy=False)
+
+
+def _complete(
+    picture: Float32, hole: Bool, unusable: Bool, guide: Float32, matches: Int32 | None, *, level: int
+) -> tuple[Float32, Int32 | None]:
+    """Alternate between matching and voting at one level; `matches` come from the next coarser level."""
+    height, width = hole.shape
+    kernel = np.ones((2 * _RADIUS + 1, 2 * _RADIUS + 1), np.uint8)
+    targets = cv2.dilate(hole.astype(np.uint8), kernel) > 0
+    blocked = cv2.dilate(
+        np.pad(unusable, 1, constant_values=True).astype(np.uint8),
+        kernel,
+        borderType=cv2.BORDER_CONSTANT,
+        borderValue=1,
+    )
+    sources = blocked[1:-1, 1:-1] == 0
+    choices = np.flatnonzero(sources).astype(np.int32)
+    if not len(choices):
+        return picture, None
+    # What lies deep in the hole is a guess and counts less, in matching and in voting.
+    depth = cv2.distanceTransform(hole.astype(np.uint8), cv2.DIST_L2, 3)
+    trust = np.where(hole, np.maximum(1.2 ** -depth.astype(np.float32), 0.05), 1.0).astype(np.float32)
+    rows, columns = (a.astype(np.int32) for a in np.nonzero(targets))
+    field = _first_matches(rows, columns, targets, sources, choices, matches, level)
+    costs = np.zeros((height, width), np.float32)
+    padded_trust = np.pad(trust, _RADIUS)
+    if matches is not None:
+        # Draw with this level's own detail first. The enlarged coarser picture is blurred, and would match blur.
+        padded = np.pad(picture, ((_RADIUS, _RADIUS), (_RADIUS, _RADIUS), (0, 0)), mode="edge")
+        _vote(picture, padded, hole, targets, trust, field, costs, 1.0)
+    rounds, sweeps = (2, 2) if level == 0 else (4, 2) if level == 1 else (10, 3)
+    for round_number in range(rounds):
+        padded = np.pad(picture, ((_RADIUS, _RADIUS), (_RADIUS, _RADIUS), (0, 0)), mode="edge")
+        _match(
+            padded,
+            padded_trust,
+            guide,
+            rows,
+            columns,
+            targets,
+            sources,
+            field,
+            costs,
+            sweeps,
+            level * 100 + round_number,
+        )
+        sharpness = 2.0 if round_number < rounds - 1 else 6.0
+        spread = max(float(np.median(costs[targets])), 1.0) / sharpness
+        picture = picture.copy()
+        _vote(picture, padded, hole, targets, trust, field, costs, spread)
+    return picture, field
+
+
+def _first_matches(
+    rows: Int32,
+    columns: Int32,
+    targets: Bool,
+    sources: Bool,
+    choices: Int32,
+    coarse: Int32 | None,
+    level: int,
+) -> Int32:
+    """`(H, W, 2)` source row and column per target: twice the coarser level's, at random where that is no source."""
+    height, width = targets.shape
+    generator = np.random.default_rng(level)
+    field = np.full((height, width, 2), -1, np.int32)
+    drawn = choices[generator.integers(0, len(choices), len(rows))]
+    source_rows, source_columns = drawn // width, drawn % width
+    if coarse is not None:
+        coarse_rows = np.minimum(rows // 2, coarse.shape[0] - 1)
+        coarse_columns = np.minimum(columns // 2, coarse.shape[1] - 1)
+        guess = coarse[coarse_rows, coarse_columns]
+        guess_rows = np.clip(guess[:, 0] * 2 + rows % 2, 0, height - 1)
+        guess_columns = np.clip(guess[:, 1] * 2 + columns % 2, 0, width - 1)
+        good = (guess[:, 0] >= 0) & sources[guess_rows, guess_columns]
+        source_rows = np.where(good, guess_rows, source_rows)
+        source_columns = np.where(good, guess_columns, source_columns)
+    field[rows, columns, 0], field[rows, columns, 1] = source_rows, source_columns
+    return field
+
+
+@numba.njit(cache=True, nogil=True, fastmath=True)
+def _cost(padded, trust, guide, row, column, source_row, source_column, limit, height):  # type: ignore[no-untyped-def]
+    """Weighted mean squared colour difference of two patches plus the price of their distance; stops above `limit`."""
+    vertical = np.float32(source_row - row) / height
+    horizontal = np.float32(source_column - column) / height
+    price = np.float32(_VERTICAL_COST) * vertical * vertical + np.float32(_HORIZONTAL_COST) * horizontal * horizontal
+    for k in range(4):
+        difference = guide[row, column, k] - guide[source_row, source_column, k]
+        price += difference * difference
+    price += guide[source_row, source_column, 4] * guide[source_row, source_column, 4]
+    if price >= limit:
+        return price
+    side = 2 * _RADIUS + 1
+    weight = np.float32(0.0)
+    for y in range(side):
+        for x in range(side):
+            weight += trust[row + y, column + x]
+    total = np.float32(0.0)
+    room = (limit - price) * weight
+    for y in range(side):
+        for x in range(side):
+            t = trust[row + y, column + x]
+            a = padded[row + y, column + x, 0] - padded[source_row + y, source_column + x, 0]
+            b = padded[row + y, column + x, 1] - padded[source_row + y, source_column + x, 1]
+            c = padded[row + y, column + x, 2] - padded[source_row + y, source_column + x, 2]
+            total += t * (a * a + b * b + c * c)
+        if total > room:
+            return limit
+    return price + total / weight
+
+
+@numba.njit(cache=True, nogil=True)
+def _match(padded, trust, guide, rows, columns, targets, sources, field, costs, sweeps, seed):  # type: ignore[no-untyped-def]
+    """PatchMatch: improve `field` and set `costs`, both in place."""
+    height, width = targets.shape
+    state = np.uint64(seed * 2654435761 + 88172645463325252)
+    for i in range(len(rows)):
+        r, c = rows[i], columns[i]
+        costs[r, c] = _cost(padded, trust, guide, r, c, field[r, c, 0], field[r, c, 1], np.float32(1e30), height)
+    for sweep in range(sweeps):
+        step = 1 if sweep % 2 == 0 else -1
+        for k in range(len(rows)):
+            i = k if step == 1 else len(rows) - 1 - k
+            r, c = rows[i], columns[i]
+            best_row, best_column, best = field[r, c, 0], field[r, c, 1], costs[r, c]
+            for axis in range(2):
+                nr, nc = (r - step, c) if axis == 0 else (r, c - step)
+                if 0 <= nr < height and 0 <= nc < width and targets[nr, nc]:
+                    sr = field[nr, nc, 0] + (step if axis == 0 else 0)
+                    sc = field[nr, nc, 1] + (step if axis == 1 else 0)
+                    if 0 <= sr < height and 0 <= sc < width and sources[sr, sc]:
+                        cost = _cost(padded, trust, guide, r, c, sr, sc, best, height)
+                        if cost < best:
+                            best_row, best_column, best = sr, sc, cost
+            reach = max(height, width)
+            while reach >= 1:
+                state ^= state << np.uint64(13)
+                state ^= state >> np.uint64(7)
+                state ^= state << np.uint64(17)
+                sr = best_row + np.int64(state % np.uint64(2 * reach + 1)) - reach
+                sc = best_column + np.int64((state >> np.uint64(32)) % np.uint64(2 * reach + 1)) - reach
+                if 0 <= sr < height and 0 <= sc < width and sources[sr, sc]:
+                    cost = _cost(padded, trust, guide, r, c, sr, sc, best, height)
+                    if cost < best:
+                        best_row, best_column, best = sr, sc, cost
+                reach //= 2
+            field[r, c, 0], field[r, c, 1], costs[r, c] = best_row, best_column, best
+
+
+@numba.njit(cache=True, nogil=True, fastmath=True)
+def _vote(picture, padded, hole, targets, trust, field, costs, spread):  # type: ignore[no-untyped-def]
+    """Set the hole's pixels of `picture` to the weighted mean of what the patches over them propose."""
+    height, width = hole.shape
+    weights = np.zeros((height, width), np.float32)
+    for r in range(height):
+        for c in range(width):
+            if targets[r, c]:
+                weights[r, c] = trust[r, c] * np.exp(-min(costs[r, c] / spread, 60.0))
+    for r in range(height):
+        for c in range(width):
+            if not hole[r, c]:
+                continue
+            total, red, green, blue = 0.0, 0.0, 0.0, 0.0
+            for y in range(max(r - _RADIUS, 0), min(r + _RADIUS + 1, height)):
+                for x in range(max(c - _RADIUS, 0), min(c + _RADIUS + 1, width)):
+                    weight = weights[y, x] / (1.0 + (y - r) * (y - r) + (x - c) * (x - c))
+                    sr, sc = field[y, x, 0] + r - y + _RADIUS, field[y, x, 1] + c - x + _RADIUS
+                    total += weight
+                    red += weight * padded[sr, sc, 0]
+                    green += weight * padded[sr, sc, 1]
+                    blue += weight * padded[sr, sc, 2]
+            if total > 0:
+                picture[r, c, 0], picture[r, c, 1], picture[r, c, 2] = red / total, green / total, blue / total
