@@ -1,0 +1,355 @@
+"""Entity moves with names, units and signs; docs/shots.md is their reference.
+
+Positive is right, up, forward and clockwise. The moves are values; `entity_motion` (module `staging`) performs them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from real2sam2real.scene import settings as s
+from real2sam2real.scene.easing import Easing
+from real2sam2real.scene.moves import CLOCKWISE, RIGHT, SPAN_WORDS, UP
+from real2sam2real.scene.settings import Written, build, setting
+from real2sam2real.scene.units import (
+    BadValueError,
+    Length,
+    Point,
+    Span,
+    Time,
+    located,
+    nearest,
+    number_text,
+    parse_angle,
+    parse_factor,
+    parse_point,
+    point_text,
+    split_list,
+)
+
+DIRECTIONS = ("forward", "back", "left", "right", "up", "down", "towards", "away")
+_SYNONYMS = {"forwards": "forward", "backward": "back", "backwards": "back", "toward": "towards"}
+DIRECTION_WORDS = frozenset((*DIRECTIONS, *_SYNONYMS))
+_HEADINGS = {"away": 0.0, "right": 90.0, "towards": 180.0, "toward": 180.0, "left": -90.0}
+
+
+@dataclass(frozen=True)
+class Steps:
+    """A displacement in words, such as "forward 2 m, up 0.5": directions with distances that add up."""
+
+    parts: tuple[tuple[str, Length], ...]
+
+    def __str__(self) -> str:
+        return ", ".join(f"{direction} {length}" for direction, length in self.parts)
+
+
+@dataclass(frozen=True)
+class Factors:
+    """Scale factors along an object's own x, y and z axes."""
+
+    x: float
+    y: float
+    z: float
+
+    @classmethod
+    def parse(cls, text: str) -> Factors:
+        """Read "1.5x", "150%" or three of them: "(1, 2x, 100%)"."""
+        parts = split_list(text)
+        if len(parts) not in (1, 3):
+            raise BadValueError(f"'{text}' has {len(parts)} parts; a scale has one factor, or three for x, y and z")
+        values = [parse_factor(part) for part in parts]
+        return cls(*(values * 3 if len(values) == 1 else values))
+
+    def __str__(self) -> str:
+        if self.x == self.y == self.z:
+            return f"{number_text(self.x)}x"
+        return f"({', '.join(number_text(value) for value in (self.x, self.y, self.z))})"
+
+
+def _parse_displacement(text: str) -> Steps | Point:
+    """Read "forward 2 m, up 0.5" or "(1, 0, 2)"."""
+    words = " , ".join(split_list(text)).split()
+    if not any(word[0].isalpha() and word.lower() in DIRECTION_WORDS for word in words):
+        if words and words[0].isalpha():
+            raise BadValueError(f"unknown direction '{words[0]}'{nearest(words[0], DIRECTIONS)}")
+        return parse_point(text)
+    parts: list[tuple[str, list[str]]] = []
+    for word in words:
+        name = _SYNONYMS.get(word.lower(), word.lower())
+        if name in DIRECTIONS:
+            parts.append((name, []))
+        elif word == ",":
+            continue
+        elif not parts:
+            raise BadValueError(f"'{text}' starts with '{word}'; write a direction first, such as 'forward {word}'")
+        else:
+            parts[-1][1].append(word)
+    return Steps(tuple((name, Length.parse(" ".join(rest))) for name, rest in parts))
+
+
+def _displacement_text(value: Steps | Point) -> str:
+    return str(value) if isinstance(value, Steps) else point_text(value)
+
+
+def _parse_points(text: str) -> tuple[Point, ...]:
+    points = tuple(parse_point(part) for part in split_list(text))
+    if not points:
+        raise BadValueError("the list of points is empty; give at least one, such as '((1, 0, 0), (1, 0, -2))'")
+    return points
+
+
+def _parse_axes(text: str) -> str:
+    names = ("entity", "camera", "world")
+    if text.strip().lower() not in names:
+        raise BadValueError(f"unknown axes '{text}'{nearest(text, names)} (axes: {', '.join(names)})")
+    return text.strip().lower()
+
+
+def _parse_pivot(text: str) -> str:
+    names = ("footprint", "middle")
+    if text.strip().lower() not in names:
+        raise BadValueError(f"unknown pivot '{text}'{nearest(text, names)} (pivots: {', '.join(names)})")
+    return text.strip().lower()
+
+
+def _parse_heading(text: str) -> float:
+    word = text.strip().lower()
+    if word.isalpha() and word not in _HEADINGS:
+        raise BadValueError(f"unknown facing '{text}'{nearest(word, _HEADINGS)} (or an angle: 0 deg faces away)")
+    return _HEADINGS[word] if word in _HEADINGS else parse_angle(text)
+
+
+DISPLACEMENT = s.Kind("a displacement", _parse_displacement, _displacement_text)
+FACTORS = s.Kind("a scale", Factors.parse)
+POINTS = s.Kind("a list of points", _parse_points, lambda points: ", ".join(point_text(point) for point in points))
+AXES = s.Kind("axes", _parse_axes)
+PIVOT = s.Kind("a pivot", _parse_pivot)
+HEADING = s.Kind("a facing", _parse_heading, lambda degrees: f"{number_text(degrees)} deg")
+
+
+@dataclass(frozen=True, kw_only=True)
+class EntityMove(Written):
+    """What all entity moves share."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TimedMove(EntityMove):
+    """A move that takes time.
+
+    Attributes:
+        span: when it happens; the whole shot unless given.
+        easing: how it starts and ends.
+    """
+
+    span: Span = setting(s.SPAN, words=SPAN_WORDS, default=Span())
+    easing: Easing = setting(s.EASING, default="ease")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Move(TimedMove):
+    """Change place: by directions, or by a vector.
+
+    Attributes:
+        by: directions with distances, or a vector `(x, y, z)`. Percent are of the entity's longest side.
+        axes: whose left, right and vector axes: "entity", "camera" (the photo's) or "world"; unless given, forward
+            and back are the entity's, left, right, towards and away the camera's, and vectors the world's.
+    """
+
+    kind: ClassVar[str] = "move"
+    by: Steps | Point = setting(DISPLACEMENT, main=True, words=("by",))
+    axes: Literal["entity", "camera", "world"] | None = setting(AXES, words=("in",), default=None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Turn(TimedMove):
+    """Turn about the entity's own up axis; to its right (clockwise seen from above) is positive."""
+
+    kind: ClassVar[str] = "turn"
+    words: ClassVar[tuple[str, ...]] = ("yaw", "rotate")
+    angle: float = setting(s.ANGLE, main=True, signs=CLOCKWISE)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pitch(TimedMove):
+    """Turn about the entity's own right axis; its front goes up when positive."""
+
+    kind: ClassVar[str] = "pitch"
+    angle: float = setting(s.ANGLE, main=True, signs=UP)
+    pivot: Literal["footprint", "middle"] = setting(PIVOT, words=("about",), default="footprint")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tumble(TimedMove):
+    """Turn head over heels about the entity's own right axis through its middle; forwards is positive."""
+
+    kind: ClassVar[str] = "tumble"
+    words: ClassVar[tuple[str, ...]] = ("flip",)
+    angle: float = setting(s.ANGLE, main=True, signs={"forward": 1, "forwards": 1, "back": -1, "backwards": -1})
+    pivot: Literal["footprint", "middle"] = setting(PIVOT, words=("about",), default="middle")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Roll(TimedMove):
+    """Turn about the entity's own forward axis; it leans to its right when positive."""
+
+    kind: ClassVar[str] = "roll"
+    angle: float = setting(s.ANGLE, main=True, signs=CLOCKWISE | RIGHT)
+    pivot: Literal["footprint", "middle"] = setting(PIVOT, words=("about",), default="footprint")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scale(TimedMove):
+    """Grow or shrink; equal times multiply the size by equal factors."""
+
+    kind: ClassVar[str] = "scale"
+    words: ClassVar[tuple[str, ...]] = ("grow",)
+    factors: Factors = setting(FACTORS, main=True)
+    pivot: Literal["footprint", "middle"] = setting(PIVOT, words=("about",), default="footprint")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Follow(TimedMove):
+    """Travel at the easing's speed along a smooth curve through points.
+
+    Attributes:
+        points: offsets from the place in the photo, along the world's axes.
+        face: turn with the curve, keeping the angle to it that the entity has at the start.
+    """
+
+    kind: ClassVar[str] = "follow"
+    words: ClassVar[tuple[str, ...]] = ("path",)
+    points: tuple[Point, ...] = setting(POINTS, main=True)
+    face: bool = setting(s.YES_NO, default=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EntityKeyframe(Written):
+    """Pose at one time.
+
+    Attributes:
+        time: the moment.
+        position: place of the footprint's middle in the world, or None.
+        by: offset from the place in the photo along the world's axes, or None.
+        turn, pitch, roll: angles from the pose in the photo, about the entity's own axes, in this order.
+        scale: factors on the size in the photo.
+        easing: shape of the way to the next keyframe.
+    """
+
+    kind: ClassVar[str] = "keyframe"
+    time: Time = setting(s.TIME, words={"frame": "frame ", "at": ""})
+    position: Point | None = setting(s.POINT, default=None)
+    by: Point | None = setting(s.POINT, default=None)
+    turn: float = setting(s.ANGLE, signs=CLOCKWISE, default=0.0)
+    pitch: float = setting(s.ANGLE, signs=UP, default=0.0)
+    roll: float = setting(s.ANGLE, signs=CLOCKWISE, default=0.0)
+    scale: Factors = setting(FACTORS, default=Factors(1.0, 1.0, 1.0))
+    easing: Easing = setting(s.EASING, default="ease")
+
+    def __post_init__(self) -> None:
+        if self.position is not None and self.by is not None:
+            raise BadValueError("a keyframe has a 'position' in the world or an offset 'by', not both")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Keyframes(EntityMove):
+    """Go through given poses; other moves add to them."""
+
+    kind: ClassVar[str] = "keyframes"
+    keys: tuple[EntityKeyframe, ...] = setting(s.keyframes_kind(EntityKeyframe), main=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Facing(EntityMove):
+    """Say which way the entity's front points in the photo; nothing moves.
+
+    Attributes:
+        heading: degrees clockwise seen from above: 0 away from the camera, 90 to the right of the picture.
+    """
+
+    kind: ClassVar[str] = "facing"
+    words: ClassVar[tuple[str, ...]] = ("faces",)
+    heading: float = setting(HEADING, main=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hide(EntityMove):
+    """Do not show the entity during the span (both ends included)."""
+
+    kind: ClassVar[str] = "hide"
+    span: Span = setting(s.SPAN, main=True, words=SPAN_WORDS, default=Span())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Remove(EntityMove):
+    """Take the entity out of the scene; the preview paints its place over."""
+
+    kind: ClassVar[str] = "remove"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Duplicate(EntityMove):
+    """Add a copy of the entity, which rests until the shot moves it under its own name.
+
+    Attributes:
+        name: of the copy.
+        by: where the copy stands, as for `Move`.
+    """
+
+    kind: ClassVar[str] = "duplicate"
+    words: ClassVar[tuple[str, ...]] = ("copy",)
+    name: str = setting(s.NAME, main=True)
+    by: Steps | Point = setting(DISPLACEMENT, words=("at",))
+    axes: Literal["entity", "camera", "world"] | None = setting(AXES, words=("in",), default=None)
+
+
+ENTITY_MOVES: dict[str, type[EntityMove]] = {
+    cls.kind: cls
+    for cls in (Move, Turn, Pitch, Tumble, Roll, Scale, Follow, Keyframes, Facing, Hide, Remove, Duplicate)
+}
+"""Every entity move by its name."""
+
+ENTITY_WORDS: dict[str, type[EntityMove]] = {
+    word: cls for cls in ENTITY_MOVES.values() for word in (cls.kind, *cls.words)
+} | dict.fromkeys(DIRECTION_WORDS, Move)
+"""Every entity move by its name and its other names; a direction alone is a `move`."""
+
+
+def parse_entity_flag(text: str, *, flag: str = "--move") -> tuple[str, tuple[EntityMove, ...]]:
+    """Read an entity's name and its moves: "car: forward 2 m, turn 25 deg".
+
+    Raises:
+        UserError: a part cannot be read; the message quotes the flag and names the nearest valid word.
+    """
+    where = f"{flag} '{text}'"
+    name, colon, body = text.partition(":")
+    name = s.unquoted(name)
+    with located(where):
+        if not colon or not name:
+            raise BadValueError("write the entity's name, a colon and its moves, such as 'car: forward 2, turn 25 deg'")
+    return name, tuple(entity_move_from_text(part, where) for part in s.parts_of_flag(body, where))
+
+
+def entity_move_from_text(text: str, where: str) -> EntityMove:
+    """Read one move such as "forward 2 m frames 10-40 ease-in"."""
+    name, body = s.head_word(text)
+    cls = entity_move_class(name, where)
+    return build(cls, s.flag_words(cls, main_text(name, body), where))
+
+
+def main_text(name: str, body: str) -> str:
+    """The main value of a move called `name`: a direction in place of a name belongs to the value."""
+    return f"{name} {body}" if name.lower() in DIRECTION_WORDS else body
+
+
+def entity_move_class(name: str, where: str) -> type[EntityMove]:
+    """The move called `name`.
+
+    Raises:
+        UserError: there is none; the message names the nearest one.
+    """
+    with located(where):
+        if name.lower() not in ENTITY_WORDS:
+            names = ", ".join(ENTITY_MOVES)
+            raise BadValueError(f"unknown entity move '{name}'{nearest(name, ENTITY_WORDS)} (moves: {names})")
+    return ENTITY_WORDS[name.lower()]

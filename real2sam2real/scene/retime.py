@@ -1,0 +1,71 @@
+"""Stretch what moves in a scene to another number of frames."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from real2sam2real.geometry import quaternions, transforms
+from real2sam2real.geometry.quaternions import Float
+from real2sam2real.scene.camera_path import CameraPath
+from real2sam2real.scene.motion import Motion
+from real2sam2real.scene.scene import Entity, Scene
+
+
+def retimed(scene: Scene, frames: int) -> Scene:
+    """`scene` with every motion and the camera stretched to `frames` frames; the ends stay what they are."""
+    if frames == scene.frames:
+        return scene
+
+    def longer(entity: Entity) -> Entity:
+        return replace(entity, motion=retimed_motion(entity.motion, frames))
+
+    return replace(
+        scene,
+        camera=retimed_camera(scene.camera, frames),
+        entities=tuple(longer(entity) for entity in scene.entities),
+        removed=tuple(longer(entity) for entity in scene.removed),
+    )
+
+
+def retimed_camera(path: CameraPath, frames: int) -> CameraPath:
+    """`path` at `frames` evenly spaced times: positions and log zoom linear, rotations along the shorter arc."""
+    low, high, mix = _between(path.frames, frames)
+    rotation = quaternions.from_matrix(path.world_from_camera[:, :3, :3])
+    position = path.world_from_camera[:, :3, 3]
+    log_zoom = np.log(path.zoom)
+    poses = transforms.compose(
+        position[low] * (1 - mix[:, None]) + position[high] * mix[:, None],
+        quaternions.slerp(rotation[low], rotation[high], mix),
+    )
+    exact = mix == 0
+    poses[exact] = path.world_from_camera[low[exact]]
+    zoom = np.where(exact, path.zoom[low], np.exp(log_zoom[low] * (1 - mix) + log_zoom[high] * mix))
+    return CameraPath(world_from_camera=poses, intrinsics=path.intrinsics, zoom=zoom)
+
+
+def retimed_motion(motion: Motion, frames: int) -> Motion:
+    """`motion` at `frames` evenly spaced times; visibility is that of the nearest frame."""
+    low, high, mix = _between(motion.frames, frames)
+    part = mix[:, None]
+    vertices = motion.vertices_object
+    if vertices is not None:
+        weight = mix.astype(np.float32)[:, None, None]
+        vertices = vertices[low] * (1 - weight) + vertices[high] * weight
+    return Motion(
+        translation=motion.translation[low] * (1 - part) + motion.translation[high] * part,
+        rotation_wxyz=quaternions.slerp(motion.rotation_wxyz[low], motion.rotation_wxyz[high], mix),
+        scale=motion.scale[low] * (1 - part) + motion.scale[high] * part,
+        visible=motion.visible[np.where(mix < 0.5, low, high)],
+        vertices_object=vertices,
+    )
+
+
+def _between(old: int, new: int) -> tuple[np.ndarray, np.ndarray, Float]:
+    """For each new frame the old frames on both sides and the share of the second one."""
+    at = np.linspace(0, old - 1, new)
+    near = np.round(at)
+    at = np.where(np.abs(at - near) < 1e-9, near, at)
+    low = np.floor(at).astype(np.intp)
+    return low, np.minimum(low + 1, old - 1), at - low

@@ -1,0 +1,278 @@
+"""A shot: how the camera and the entities of a scene move, from a YAML file or from flags. See docs/shots.md."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from real2sam2real.errors import UserError
+from real2sam2real.scene import moves as m
+from real2sam2real.scene import object_moves as o
+from real2sam2real.scene import shot_yaml
+from real2sam2real.scene.motion import Motion
+from real2sam2real.scene.retime import retimed
+from real2sam2real.scene.rig import camera_path
+from real2sam2real.scene.scene import Entity, Scene
+from real2sam2real.scene.settings import Written, written
+from real2sam2real.scene.staging import displacement, entity_motion, front_object, hidden
+from real2sam2real.scene.units import BadValueError, located, nearest, parse_number, split_quantity
+
+KEYS = ("frames", "fps", "prompt", "seed", "camera", "entities")
+MAX_FRAMES = 4097  # 4k + 1; four minutes at 16 fps, far beyond any checkpoint, and still a moderate scene in memory
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shot:
+    """The direction of a scene.
+
+    Attributes:
+        frames: number of frames T = 4k + 1, or None to keep the scene's.
+        fps: frames per second, or None to keep the scene's.
+        prompt: what the video should show, or None to keep the scene's.
+        seed: of handheld moves without a seed of their own.
+        camera: camera moves, or None to keep the scene's camera; an empty tuple lets it rest.
+        entities: moves by entity name.
+
+    Raises:
+        UserError: frames or fps cannot be used.
+    """
+
+    frames: int | None = None
+    fps: float | None = None
+    prompt: str | None = None
+    seed: int = 0
+    camera: tuple[m.CameraMove, ...] | None = None
+    entities: Mapping[str, tuple[o.EntityMove, ...]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.frames is not None:
+            with located(""):
+                check_frames(self.frames)
+        if self.fps is not None:
+            with located(""):
+                check_fps(self.fps)
+
+    @classmethod
+    def from_flags(
+        cls,
+        *,
+        camera: Sequence[str] = (),
+        move: Sequence[str] = (),
+        remove: Sequence[str] = (),
+        frames: int | None = None,
+        fps: float | None = None,
+        prompt: str | None = None,
+        seed: int = 0,
+    ) -> Shot:
+        """A shot from the command line's flags.
+
+        Args:
+            camera: texts of `--camera`, such as "orbit 30deg around car; dolly in 0.5".
+            move: texts of `--move`, such as "car: forward 2, turn 25deg"; an entity may come up several times.
+            remove: names given to `--remove`.
+            frames: `--frames`.
+            fps: `--fps`.
+            prompt: `--prompt`.
+            seed: `--seed`.
+
+        Raises:
+            UserError: a text cannot be read; the message quotes the flag and names the nearest valid word.
+        """
+        moves = [part for text in camera for part in m.parse_camera_flag(text)]
+        entities: dict[str, tuple[o.EntityMove, ...]] = {}
+        for text in move:
+            name, found = o.parse_entity_flag(text)
+            entities[name] = (*entities.get(name, ()), *found)
+        for name in remove:
+            entities[name] = (*entities.get(name, ()), o.Remove(where=f"--remove '{name}'"))
+        return cls(
+            frames=frames, fps=fps, prompt=prompt, seed=seed, camera=tuple(moves) if camera else None, entities=entities
+        )
+
+    def merged(self, other: Shot) -> Shot:
+        """This shot with what `other` adds: its values win, its moves follow (flags on top of a file)."""
+        entities = {name: (*self.entities.get(name, ()), *moves) for name, moves in other.entities.items()}
+        return Shot(
+            frames=self.frames if other.frames is None else other.frames,
+            fps=self.fps if other.fps is None else other.fps,
+            prompt=self.prompt if other.prompt is None else other.prompt,
+            seed=other.seed or self.seed,
+            camera=self.camera if other.camera is None else (*(self.camera or ()), *other.camera),
+            entities={**self.entities, **entities},
+        )
+
+    def apply(self, scene: Scene) -> Scene:
+        """Direct `scene`: entities are removed, copied and moved, then the camera; what the shot leaves out stays.
+
+        An entity with moves starts from its pose in the photo, so that applying a shot twice is the same as once.
+        Motions that stay are stretched to the shot's length.
+
+        Raises:
+            UserError: an unknown entity, a span outside the shot, or a move that cannot be performed.
+        """
+        scene = replace(
+            scene,
+            fps=scene.fps if self.fps is None else self.fps,
+            prompt=scene.prompt if self.prompt is None else self.prompt,
+        )
+        scene = retimed(scene, scene.frames if self.frames is None else self.frames)
+        for name, moves in self.entities.items():
+            scene = _with_copies(scene, name, moves)
+        for name, moves in self.entities.items():
+            scene = _with_moves(scene, name, moves)
+        for name, moves in self.entities.items():
+            if any(isinstance(move, o.Remove) for move in moves):
+                scene = scene.without(name)
+        if self.camera is not None:
+            scene = replace(scene, camera=camera_path(self.camera, scene, seed=self.seed))
+        return scene
+
+    def to_yaml(self) -> str:
+        """The shot as the text of a shot file, which `parse_shot` reads back as an equal shot."""
+        data: dict[str, Any] = {}
+        for key in ("frames", "fps", "prompt"):
+            if (value := getattr(self, key)) is not None:
+                data[key] = value
+        if self.seed:
+            data["seed"] = self.seed
+        if self.camera is not None:
+            data["camera"] = [_as_data(move) for move in self.camera]
+        if self.entities:
+            data["entities"] = {name: [_as_data(move) for move in moves] for name, moves in self.entities.items()}
+        return yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=100)
+
+
+def load_shot(path: Path | str) -> Shot:
+    """Read a shot file.
+
+    Raises:
+        UserError: it cannot be read, or a key, entity, unit, move or easing is unknown; the message names file and
+            line, and the nearest valid word.
+    """
+    path = Path(path)
+    return _shot(shot_yaml.read_yaml(path), path.parent)
+
+
+def parse_shot(text: str, *, file: str = "shot") -> Shot:
+    """Read a shot from YAML text; `file` names it in messages. Raises as `load_shot` does."""
+    return _shot(shot_yaml.parse_yaml(text, file), Path())
+
+
+def check_frames(frames: int) -> None:
+    """Raise a `BadValueError` unless `frames` is 4k + 1 and of a sensible size."""
+    if frames < 1 or frames > MAX_FRAMES:
+        raise BadValueError(f"frames is {frames}; a shot has 1 to {MAX_FRAMES} frames")
+    if frames % 4 != 1:
+        below, above = frames - (frames - 1) % 4, frames + (1 - frames) % 4
+        raise BadValueError(
+            f"frames is {frames}, but a shot has 4k + 1 frames (1, 5, 9, …, 81): the video model codes four at a time "
+            f"after the first; the nearest are {below} and {above}"
+        )
+
+
+def check_fps(fps: float) -> None:
+    """Raise a `BadValueError` unless `fps` is a sensible frame rate."""
+    if not math.isfinite(fps) or not 0 < fps <= 1000:
+        raise BadValueError(f"fps is {fps:g}; give a frame rate above 0 and up to 1000, such as 16")
+
+
+def _shot(root: shot_yaml.Source | None, folder: Path) -> Shot:
+    if root is None or root.empty:
+        return Shot()
+    entries = root.entries("a shot file")
+    shot_yaml.check_keys(entries, KEYS, "a shot file")
+    values: dict[str, Any] = {}
+    for key, (key_source, source) in entries.items():
+        if key == "camera":
+            values[key] = tuple(_in_folder(move, folder) for move in shot_yaml.camera_moves(source))
+        elif key == "entities":
+            values[key] = {} if source.empty else _entities(source)
+        elif source.empty:
+            raise key_source.error(f"'{key}' has no value")
+        else:
+            with located(source.where):
+                values[key] = _scalar(key, source.text(f"a value of '{key}'"))
+    return Shot(**values)
+
+
+def _entities(source: shot_yaml.Source) -> dict[str, tuple[o.EntityMove, ...]]:
+    entries = source.entries("moves by entity name")
+    return {name: shot_yaml.entity_moves(value) for name, (_, value) in entries.items()}
+
+
+def _scalar(key: str, text: str) -> Any:
+    if key == "prompt":
+        return text
+    if key == "fps":
+        fps = split_quantity(text, "a frame rate", ["", "fps"])[0]
+        check_fps(fps)
+        return fps
+    value = parse_number(text)
+    if value != int(value) or value < 0:
+        raise BadValueError(f"{key} is {text}; it must be a whole number of at least 0")
+    if key == "frames":
+        check_frames(int(value))
+    return int(value)
+
+
+def _in_folder(move: m.CameraMove, folder: Path) -> m.CameraMove:
+    """Paths in a shot file are relative to the file."""
+    return replace(move, file=str(folder / move.file)) if isinstance(move, m.ImportedPath) else move
+
+
+def _as_data(move: Written) -> Any:
+    main, settings = written(move)
+    if not main and not settings:
+        return move.kind
+    return {move.kind: main or None, **settings}
+
+
+def _known(scene: Scene, name: str, where: str) -> Entity:
+    if name in scene.names:
+        return scene.entity(name)
+    hint = nearest(name, scene.names) or "; the scene has no entities"
+    names = f" (entities: {', '.join(scene.names)})" if scene.names else ""
+    raise UserError(f"{where}: no entity called '{name}'{hint}{names}".removeprefix(": "))
+
+
+def _with_copies(scene: Scene, name: str, moves: Sequence[o.EntityMove]) -> Scene:
+    for move in moves:
+        if not isinstance(move, o.Duplicate):
+            continue
+        source = _known(scene, name, move.where)
+        with located(move.where):
+            if move.name in scene.names:
+                raise BadValueError(f"'{move.name}' is already in the scene; choose another name for the copy")
+            forward = _rest_rotation(source) @ front_object(moves, source, scene)
+            offset = displacement(move.by, move.axes, source, scene, forward)
+            try:
+                scene = scene.duplicated(name, move.name, offset)
+            except ValueError as error:
+                raise BadValueError(str(error)) from error
+        copy = scene.entity(move.name)
+        scene = scene.with_motion(copy.name, Motion.still(scene.frames, copy.rest_world_from_object))
+    return scene
+
+
+def _rest_rotation(entity: Entity) -> Any:
+    linear = entity.rest_world_from_object[:3, :3]
+    return linear / np.linalg.norm(linear, axis=0)
+
+
+def _with_moves(scene: Scene, name: str, moves: Sequence[o.EntityMove]) -> Scene:
+    where = moves[0].where if moves else ""
+    entity = _known(scene, name, where)
+    if any(isinstance(move, (o.TimedMove, o.Keyframes)) for move in moves):
+        return scene.with_motion(name, entity_motion(moves, entity, scene))
+    motion = entity.motion
+    for move in moves:
+        if isinstance(move, o.Hide):
+            with located(move.where):
+                motion = hidden(motion, move, scene)
+    return scene.with_motion(name, motion)

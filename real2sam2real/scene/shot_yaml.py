@@ -1,0 +1,212 @@
+"""Read a shot file's YAML into plain nodes that remember their lines, and nodes into moves.
+
+Only the safe core of YAML is used: scalars stay text (units are read by the settings), tags are not obeyed, and
+aliases are refused, because a few of them can stand for billions of nodes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import yaml
+
+from real2sam2real.errors import UserError
+from real2sam2real.scene import moves as m
+from real2sam2real.scene import object_moves as o
+from real2sam2real.scene.settings import Words, Written, build, parts_of_flag
+from real2sam2real.scene.units import nearest
+
+MoveT = TypeVar("MoveT", bound=Written)
+MAX_BYTES = 1_000_000
+
+
+@dataclass(frozen=True)
+class Source:
+    """A YAML node and the name of the file it comes from."""
+
+    node: yaml.Node
+    file: str
+
+    @property
+    def where(self) -> str:
+        """File and line, counted from 1."""
+        return f"{self.file}:{self.node.start_mark.line + 1}"
+
+    def error(self, message: str) -> UserError:
+        """An error that starts with file and line."""
+        return UserError(f"{self.where}: {message}")
+
+    @property
+    def empty(self) -> bool:
+        """True for a missing value (`key:` with nothing after it)."""
+        return isinstance(self.node, yaml.ScalarNode) and self.node.value == "" and self.node.style is None
+
+    @property
+    def is_text(self) -> bool:
+        """True for a scalar."""
+        return isinstance(self.node, yaml.ScalarNode)
+
+    @property
+    def is_list(self) -> bool:
+        """True for a list."""
+        return isinstance(self.node, yaml.SequenceNode)
+
+    def text(self, what: str) -> str:
+        """The scalar as written; lists of scalars become "(a, b, c)"."""
+        if isinstance(self.node, yaml.ScalarNode):
+            return str(self.node.value).strip()
+        if isinstance(self.node, yaml.SequenceNode):
+            return f"({', '.join(item.text(what) for item in self.items(what))})"
+        raise self.error(f"expected {what}, found settings with keys of their own")
+
+    def items(self, what: str) -> list[Source]:
+        """The items of a list."""
+        if not isinstance(self.node, yaml.SequenceNode):
+            raise self.error(f"expected {what}: a list whose lines start with '- '")
+        return [Source(item, self.file) for item in self.node.value]
+
+    def entries(self, what: str) -> dict[str, tuple[Source, Source]]:
+        """Key and value nodes of a mapping by key text; a key that stands twice is an error."""
+        if not isinstance(self.node, yaml.MappingNode):
+            raise self.error(f"expected {what}: lines of the form 'key: value'")
+        found: dict[str, tuple[Source, Source]] = {}
+        for key_node, value_node in self.node.value:
+            key, value = Source(key_node, self.file), Source(value_node, self.file)
+            name = key.text("a key")
+            if name in found:
+                raise key.error(
+                    f"'{name}' stands here a second time (first in line {found[name][0].node.start_mark.line + 1})"
+                )
+            found[name] = (key, value)
+        return found
+
+
+def read_yaml(path: Path) -> Source | None:
+    """The root of a YAML file, or None for an empty one.
+
+    Raises:
+        UserError: the file cannot be read, is too large, is not YAML, or uses aliases.
+    """
+    try:
+        size = path.stat().st_size
+        if size > MAX_BYTES:
+            raise UserError(f"{path}: a shot file of {size / 1e6:.1f} MB is not a shot file; they stay below 1 MB")
+        text = path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise UserError(f"{path}: cannot read the shot file ({error.strerror})") from error
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}: the shot file is not text in UTF-8; save it as UTF-8") from error
+    return parse_yaml(text, str(path))
+
+
+def parse_yaml(text: str, file: str) -> Source | None:
+    """The root of a YAML text; `file` names it in messages."""
+    try:
+        for event in yaml.parse(text, Loader=yaml.SafeLoader):
+            if isinstance(event, yaml.AliasEvent):
+                line = f":{event.start_mark.line + 1}" if event.start_mark else ""
+                raise UserError(f"{file}{line}: '*{event.anchor}' is an alias; shot files write everything out")
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line = "" if mark is None else f":{mark.line + 1}"
+        raise UserError(f"{file}{line}: this is not valid YAML ({error.problem or error.context})") from error
+    except yaml.YAMLError as error:
+        raise UserError(f"{file}: this is not valid YAML ({error})") from error
+    except RecursionError as error:
+        raise UserError(f"{file}: lists and settings are nested too deeply for a shot file") from error
+    return None if node is None else Source(node, file)
+
+
+def camera_moves(source: Source) -> tuple[m.CameraMove, ...]:
+    """The camera moves of a list, or of a single line of text."""
+    moves: list[m.CameraMove] = []
+    for item in _lines(source, "camera moves"):
+        if item.is_text:
+            moves += [
+                m.camera_move_from_text(part, item.where) for part in parts_of_flag(item.text("a move"), item.where)
+            ]
+        else:
+            moves.append(_move(item, m.CAMERA_WORDS, m.camera_move_class))
+    return tuple(moves)
+
+
+def entity_moves(source: Source) -> tuple[o.EntityMove, ...]:
+    """The moves of one entity: a list, or a single line of text."""
+    moves: list[o.EntityMove] = []
+    for item in _lines(source, "moves"):
+        if item.is_text:
+            moves += [
+                o.entity_move_from_text(part, item.where) for part in parts_of_flag(item.text("a move"), item.where)
+            ]
+        else:
+            moves.append(_move(item, o.ENTITY_WORDS, o.entity_move_class))
+    return tuple(moves)
+
+
+def _lines(source: Source, what: str) -> list[Source]:
+    """The items of a list; one line of text or one mapping counts as a list of one."""
+    if source.empty:
+        return []
+    if source.is_list:
+        return source.items(f"a list of {what}")
+    return [source]
+
+
+def _move(item: Source, known: Mapping[str, type[MoveT]], class_of: Callable[[str, str], type[MoveT]]) -> MoveT:
+    """One move written as a mapping: its name with its main value, and its settings."""
+    entries = item.entries("a move")
+    names = [name for name in entries if name.lower() in known and name.lower() not in o.DIRECTION_WORDS]
+    directions = [name for name in entries if name.lower() in known and name.lower() in o.DIRECTION_WORDS]
+    if len(names) + bool(directions) > 1:
+        both = " and ".join(f"'{name}'" for name in (*names, *directions[:1]))
+        raise item.error(f"one list item holds one move, but here are {both}; give each its own line with '- '")
+    if not names and not directions:
+        first = next(iter(entries), "")
+        key = entries[first][0] if first else item
+        class_of(first or "nothing", key.where)  # raises with the nearest name
+    if directions:
+        main: str | Sequence[Words] | None = ", ".join(
+            f"{name} {entries[name][1].text('a distance')}" for name in directions
+        )
+        head = directions[0]
+    else:
+        head = names[0]
+        main = _value(entries[head][1])
+    settings, places = {}, {}
+    for name, (key, value) in entries.items():
+        if name != head and name not in directions:
+            found = _value(value)
+            if found is None:
+                raise key.error(f"'{name}' has no value")
+            settings[name], places[name] = found, value.where
+    where = entries[head][0].where
+    return build(class_of(head, where), Words(main, settings, where, places))
+
+
+def _value(source: Source) -> str | Sequence[Words] | None:
+    """A setting's value: text, a list of keyframes, or None when it is missing."""
+    if source.empty:
+        return None
+    if source.is_list and any(not item.is_text and not item.is_list for item in source.items("a list")):
+        return [_keyframe(item) for item in source.items("a list of keyframes")]
+    return source.text("a value")
+
+
+def _keyframe(source: Source) -> Words:
+    settings, places = {}, {}
+    for name, (key, value) in source.entries("a keyframe").items():
+        if value.empty:
+            raise key.error(f"'{name}' has no value")
+        settings[name], places[name] = value.text("a value"), value.where
+    return Words(None, settings, source.where, places)
+
+
+def check_keys(entries: Mapping[str, tuple[Source, Source]], known: Sequence[str], what: str) -> None:
+    """Raise for the first key that is not known, naming the nearest one."""
+    for name, (key, _) in entries.items():
+        if name not in known:
+            raise key.error(f"'{name}' is not a key of {what}{nearest(name, known)} (keys: {', '.join(known)})")

@@ -1,0 +1,387 @@
+"""Perform entity moves: from moves and a pose in the photo to the pose at every frame.
+
+All moves run side by side in small time steps, each adding its own share to the pose, so that moves which overlap
+compose: a car that goes forward while it turns drives a curve. Rotations are about the entity's own axes.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import pairwise
+from typing import Generic, Literal, TypeVar
+
+import numpy as np
+
+from real2sam2real.errors import UserError
+from real2sam2real.geometry import quaternions, transforms
+from real2sam2real.geometry.quaternions import Float
+from real2sam2real.scene import object_moves as o
+from real2sam2real.scene.easing import ease
+from real2sam2real.scene.motion import Keyframe, Motion
+from real2sam2real.scene.rig import UP, about_y
+from real2sam2real.scene.scene import Entity, Scene
+from real2sam2real.scene.units import BadValueError, Point, located
+
+STEPS = 16  # time steps per frame; single moves are exact at any number, driven curves converge with its square
+
+MoveT = TypeVar("MoveT", bound=o.EntityMove)
+Axes = Literal["entity", "camera", "world"] | None
+
+
+def entity_motion(moves: Sequence[o.EntityMove], entity: Entity, scene: Scene) -> Motion:
+    """Perform `moves` of `entity`, starting from its pose in the photo; remove and duplicate are not performed here.
+
+    Args:
+        moves: in any order.
+        entity: its pose in the photo, its mesh, its deformation and visibility, which are kept.
+        scene: gives frames, fps, unit and the photo's camera.
+
+    Returns:
+        A motion of `scene.frames` frames.
+
+    Raises:
+        UserError: a span outside the shot, metres in a scene of unknown scale, doubled keyframes or facings.
+    """
+    pose = _Pose(moves, entity, scene)
+    motion = pose.run()
+    for move in moves:
+        if isinstance(move, o.Hide):
+            with located(move.where):
+                motion = hidden(motion, move, scene)
+    return replace(
+        motion, visible=motion.visible & entity.motion.visible, vertices_object=entity.motion.vertices_object
+    )
+
+
+def hidden(motion: Motion, move: o.Hide, scene: Scene) -> Motion:
+    """`motion` without the frames of a hide move."""
+    last = scene.frames - 1
+    start = move.span.start.frame(scene.frames, scene.fps) if move.span.start else 0.0
+    end = move.span.end.frame(scene.frames, scene.fps) if move.span.end else float(last)
+    if end < start:
+        raise BadValueError(f"the span '{move.span}' ends before it starts (frames {start:g} to {end:g})")
+    return motion.hidden(math.ceil(start - 1e-9), math.floor(end + 1e-9))
+
+
+def displacement(by: o.Steps | Point, axes: Axes, entity: Entity, scene: Scene, forward_world: Float) -> Float:
+    """`(3,)` world displacement of a duplicate's offset or of a move that does not follow the entity's heading.
+
+    Args:
+        by: directions or a vector.
+        axes: as for `object_moves.Move`.
+        entity: percent are of its longest side; its pose in the photo gives its axes.
+        scene: gives the unit and the photo's camera.
+        forward_world: `(3,)` where the entity's front points.
+    """
+    size = longest_side(entity)
+    if not isinstance(by, o.Steps):
+        vector = np.array([length.in_scene(scene.unit, size) for length in by])
+        if axes == "camera":
+            return np.asarray(scene.photo_world_from_camera)[:3, :3] @ vector
+        if axes == "entity":
+            _, rotation, _ = transforms.decompose(entity.rest_world_from_object)
+            return quaternions.to_matrix(rotation) @ vector
+        return vector
+    total = np.zeros(3)
+    for direction, length in by.parts:
+        total += direction_world(direction, axes, scene, forward_world) * length.in_scene(scene.unit, size)
+    return total
+
+
+def direction_world(direction: str, axes: Axes, scene: Scene, forward_world: Float) -> Float:
+    """`(3,)` unit vector of a direction word; all but up and down are level."""
+    if direction in ("up", "down"):
+        return UP if direction == "up" else -UP
+    if direction in ("towards", "away"):
+        ahead = _camera_ahead(scene)
+        return ahead if direction == "away" else -ahead
+    own = axes == "entity" or (axes is None and direction in ("forward", "back"))
+    ahead = forward_world if own else (np.array([0.0, 0.0, -1.0]) if axes == "world" else _camera_ahead(scene))
+    ahead = _level(ahead)
+    return {"forward": ahead, "back": -ahead, "right": np.cross(ahead, UP), "left": np.cross(UP, ahead)}[direction]
+
+
+def _camera_ahead(scene: Scene) -> Float:
+    """The photo camera's view direction along the ground; straight down or up, the top of the picture."""
+    camera = np.asarray(scene.photo_world_from_camera, np.float64)
+    ahead = -camera[:3, 2]
+    return _level(ahead if math.hypot(ahead[0], ahead[2]) > 1e-6 else camera[:3, 1] * -np.sign(ahead[1]))
+
+
+def _level(vector: Float) -> Float:
+    length = math.hypot(vector[0], vector[2])
+    if length < 1e-9:
+        raise BadValueError(
+            "the entity's front points straight up or down, so 'forward' has no direction on the ground"
+        )
+    return np.array([vector[0], 0.0, vector[2]]) / length
+
+
+def longest_side(entity: Entity) -> float:
+    """The longest side of an entity's bounds in the world at rest, in world units."""
+    points = transforms.apply(entity.rest_world_from_object, entity.mesh.vertices)
+    return float((points.max(axis=0) - points.min(axis=0)).max())
+
+
+class _Pose:
+    """The entity's pose at one moment, in parts."""
+
+    def __init__(self, moves: Sequence[o.EntityMove], entity: Entity, scene: Scene) -> None:
+        self.entity, self.scene = entity, scene
+        translation, rotation, scale = transforms.decompose(entity.rest_world_from_object)
+        self.position, self.rotation, self.scale = translation.copy(), quaternions.to_matrix(rotation), scale.copy()
+        bounds = entity.mesh.bounds()
+        self.middle_object = bounds.mean(axis=0)
+        self.front_object = front_object(moves, entity, scene)
+        self.drivers = [_DRIVERS[type(move)](move, self) for move in moves if type(move) in _DRIVERS]
+        if len([d for d in self.drivers if isinstance(d, _Keyframed)]) > 1:
+            raise UserError(f"{moves[-1].where}: '{entity.name}' has two lists of keyframes; join them")
+
+    @property
+    def forward(self) -> Float:
+        """Where the front points in the world, `(3,)`."""
+        return self.rotation @ self.front_object
+
+    @property
+    def right_object(self) -> Float:
+        """The entity's own right, in its object frame, `(3,)`."""
+        right = np.cross(self.front_object, UP)
+        length = float(np.linalg.norm(right))
+        return right / length if length > 1e-9 else np.array([1.0, 0.0, 0.0])
+
+    def turn(self, local: Float, pivot: str = "footprint") -> None:
+        """Rotate by `local` `(3, 3)` in the object's own axes about its footprint or its middle."""
+        before = self.rotation
+        self.rotation = before @ local
+        if pivot == "middle":
+            self.position = self.position + (before - self.rotation) @ (self.scale * self.middle_object)
+
+    def grow(self, factors: Float, pivot: str = "footprint") -> None:
+        """Multiply the scale by `factors` `(3,)`."""
+        before = self.scale
+        self.scale = before * factors
+        if pivot == "middle":
+            self.position = self.position + self.rotation @ ((before - self.scale) * self.middle_object)
+
+    def run(self) -> Motion:
+        frames = self.scene.frames
+        translation, rotation, scale = np.zeros((frames, 3)), np.zeros((frames, 3, 3)), np.zeros((frames, 3))
+        for frame in range(frames):
+            if frame:
+                for step in range(STEPS):
+                    self._advance(frame - 1 + step / STEPS, frame - 1 + (step + 1) / STEPS)
+            translation[frame], rotation[frame], scale[frame] = self.position, self.rotation, self.scale
+        return Motion(
+            translation=translation, rotation_wxyz=quaternions.from_matrix(rotation), scale=scale,
+            visible=np.ones(frames, bool),
+        )  # fmt: skip
+
+    def _advance(self, before: float, after: float) -> None:
+        """One step, in two halves of opposite order, which cancels the order's effect to second order."""
+        middle = (before + after) / 2
+        for driver in self.drivers:
+            driver.step(before, middle)
+        for driver in reversed(self.drivers):
+            driver.step(middle, after)
+
+
+def front_object(moves: Sequence[o.EntityMove], entity: Entity, scene: Scene) -> Float:
+    """`(3,)` where the entity's front points, in its object frame: as a facing move says, else +Z (glTF's front)."""
+    facings = [move for move in moves if isinstance(move, o.Facing)]
+    if len(facings) > 1:
+        raise UserError(f"{facings[1].where}: '{entity.name}' is told twice where it faces; keep one")
+    if not facings:
+        return np.array([0.0, 0.0, 1.0])
+    _, rotation, _ = transforms.decompose(entity.rest_world_from_object)
+    ahead = about_y(-math.radians(facings[0].heading)) @ _camera_ahead(scene)
+    return quaternions.to_matrix(rotation).T @ ahead
+
+
+class _Driver(Generic[MoveT]):
+    """One move at work on a pose."""
+
+    def __init__(self, move: MoveT, pose: _Pose) -> None:
+        self.move, self.pose = move, pose
+        scene = pose.scene
+        self.start, self.end = 0.0, float(scene.frames - 1)
+        if isinstance(move, o.TimedMove):
+            with located(move.where):
+                self.start, self.end = move.span.in_frames(scene.frames, scene.fps)
+        with located(move.where):
+            self.prepare()
+
+    def step(self, before: float, after: float) -> None:
+        if after > self.start and before < self.end:
+            with located(self.move.where):
+                self.advance(before, after)
+
+    def progress(self, time: float) -> float:
+        assert isinstance(self.move, o.TimedMove)
+        return float(ease((time - self.start) / (self.end - self.start), self.move.easing))
+
+    def part(self, before: float, after: float) -> float:
+        """Share of the move done between two moments."""
+        return self.progress(after) - self.progress(before)
+
+    def prepare(self) -> None: ...
+
+    def advance(self, before: float, after: float) -> None:
+        raise NotImplementedError
+
+
+class _Shift(_Driver[o.Move]):
+    """Along fixed directions, except that forward, back and the entity's own sides follow its heading."""
+
+    def prepare(self) -> None:
+        pose, by, axes = self.pose, self.move.by, self.move.axes
+        size = longest_side(pose.entity)
+        self.along: list[tuple[str, float]] = []
+        self.fixed = np.zeros(3)
+        if not isinstance(by, o.Steps):
+            self.fixed = displacement(by, axes, pose.entity, pose.scene, pose.forward)
+            return
+        for direction, length in by.parts:
+            own = axes == "entity" or (axes is None and direction in ("forward", "back"))
+            distance = length.in_scene(pose.scene.unit, size)
+            if own and direction not in ("up", "down", "towards", "away"):
+                self.along.append((direction, distance))
+            else:
+                self.fixed = self.fixed + direction_world(direction, axes, pose.scene, pose.forward) * distance
+
+    def advance(self, before: float, after: float) -> None:
+        part, pose = self.part(before, after), self.pose
+        if part == 0:
+            return
+        total = self.fixed * part
+        for direction, distance in self.along:
+            total = total + direction_world(direction, "entity", pose.scene, pose.forward) * (distance * part)
+        pose.position = pose.position + total
+
+
+class _Rotate(_Driver[o.Turn | o.Pitch | o.Tumble | o.Roll]):
+    """About the entity's own axes."""
+
+    def prepare(self) -> None:
+        pose, move = self.pose, self.move
+        self.pivot = "footprint" if isinstance(move, o.Turn) else move.pivot
+        self.axis = {"turn": -UP, "pitch": pose.right_object, "tumble": -pose.right_object, "roll": pose.front_object}[
+            move.kind
+        ]
+
+    def advance(self, before: float, after: float) -> None:
+        angle = math.radians(self.move.angle) * self.part(before, after)
+        self.pose.turn(quaternions.to_matrix(quaternions.from_axis_angle(self.axis, angle)), self.pivot)
+
+
+class _Grow(_Driver[o.Scale]):
+    """Geometric growth."""
+
+    def advance(self, before: float, after: float) -> None:
+        factors = self.move.factors
+        part = self.part(before, after)
+        self.pose.grow(np.array([factors.x, factors.y, factors.z]) ** part, self.move.pivot)
+
+
+class _Followed(_Driver[o.Follow]):
+    """Along a Catmull-Rom curve through the points, at constant speed before easing."""
+
+    SAMPLES = 64
+
+    def prepare(self) -> None:
+        pose = self.pose
+        size = longest_side(pose.entity)
+        points = [np.array([length.in_scene(pose.scene.unit, size) for length in point]) for point in self.move.points]
+        if float(np.abs(points[0]).max()) > 1e-12:
+            points.insert(0, np.zeros(3))
+        if len(points) < 2 or any(float(np.linalg.norm(b - a)) < 1e-9 for a, b in pairwise(points)):
+            raise BadValueError("two neighbouring points of the curve are the same; each must lie elsewhere")
+        self.curve = catmull_rom(np.array(points), self.SAMPLES)
+        steps = np.linalg.norm(np.diff(self.curve, axis=0), axis=1)
+        self.lengths = np.concatenate([[0.0], np.cumsum(steps)])
+
+    def place(self, time: float) -> Float:
+        at = self.progress(time) * self.lengths[-1]
+        return np.array([np.interp(at, self.lengths, self.curve[:, axis]) for axis in range(3)])
+
+    def heading(self, time: float) -> float:
+        at = self.progress(time) * self.lengths[-1]
+        middles = (self.lengths[1:] + self.lengths[:-1]) / 2
+        flat = np.diff(self.curve[:, [0, 2]], axis=0)
+        return float(np.interp(at, middles, np.unwrap(np.arctan2(flat[:, 0], flat[:, 1]))))
+
+    def advance(self, before: float, after: float) -> None:
+        self.pose.position = self.pose.position + self.place(after) - self.place(before)
+        if self.move.face:
+            self.pose.turn(about_y(self.heading(after) - self.heading(before)))
+
+
+def catmull_rom(points: Float, samples: int) -> Float:
+    """`(samples · (N − 1) + 1, 3)` points of the centripetal Catmull-Rom curve through `points` `(N, 3)`.
+
+    Centripetal spacing (square roots of the distances) leaves no loops or cusps (Yuksel et al., 2011).
+    """
+    padded = np.concatenate([[2 * points[0] - points[1]], points, [2 * points[-1] - points[-2]]])
+    knots = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(padded, axis=0), axis=1) ** 0.5)])
+    pieces = []
+    for k in range(1, len(padded) - 2):
+        p, t = padded[k - 1 : k + 3], knots[k - 1 : k + 3]
+        at = np.linspace(t[1], t[2], samples + 1)[:-1, None]
+        a = [(p[i] * (t[i + 1] - at) + p[i + 1] * (at - t[i])) / (t[i + 1] - t[i]) for i in range(3)]
+        b = [(a[i] * (t[i + 2] - at) + a[i + 1] * (at - t[i])) / (t[i + 2] - t[i]) for i in range(2)]
+        pieces.append((b[0] * (t[2] - at) + b[1] * (at - t[1])) / (t[2] - t[1]))
+    return np.concatenate([*pieces, points[-1:]])
+
+
+class _Keyframed(_Driver[o.Keyframes]):
+    """Poses relative to the one in the photo, interpolated at half steps."""
+
+    def prepare(self) -> None:
+        pose = self.pose
+        keys = [self._key(key) for key in self.move.keys]
+        if min(key.frame for key in keys) > 0:
+            keys.append(Keyframe(frame=0, easing="ease"))
+        times = sorted(key.frame for key in keys)
+        if doubled := [a for a, b in pairwise(times) if b - a < 1e-9]:
+            raise BadValueError(f"two keyframes stand on frame {doubled[0] / (2 * STEPS):g}; remove one")
+        motion = Motion.from_keyframes(keys, (pose.scene.frames - 1) * 2 * STEPS + 1)
+        self.offsets, self.scales = motion.translation, motion.scale
+        self.rotations = quaternions.to_matrix(motion.rotation_wxyz)
+        self._apply(np.zeros(3), np.eye(3), np.ones(3), 0)
+
+    def _key(self, key: o.EntityKeyframe) -> Keyframe:
+        pose = self.pose
+        size, scene = longest_side(pose.entity), pose.scene
+        with located(key.where or self.move.where):
+            frame = key.time.frame(scene.frames, scene.fps)
+            offset = np.zeros(3)
+            if key.position is not None:
+                offset = np.array([part.in_scene(scene.unit, size) for part in key.position]) - pose.position
+            elif key.by is not None:
+                offset = np.array([part.in_scene(scene.unit, size) for part in key.by])
+        rotation = quaternions.from_axis_angle(-UP, math.radians(key.turn))
+        for axis, degrees in ((pose.right_object, key.pitch), (pose.front_object, key.roll)):
+            rotation = quaternions.multiply(rotation, quaternions.from_axis_angle(axis, math.radians(degrees)))
+        (x, y, z), (qw, qx, qy, qz) = offset, rotation
+        return Keyframe(
+            frame=frame * 2 * STEPS, translation=(x, y, z), rotation_wxyz=(qw, qx, qy, qz),
+            scale=(key.scale.x, key.scale.y, key.scale.z), easing=key.easing,
+        )  # fmt: skip
+
+    def _apply(self, offset: Float, rotation: Float, scale: Float, index: int) -> None:
+        """Move the pose on from one keyframed state to the one at `index`."""
+        pose = self.pose
+        pose.position = pose.position + self.offsets[index] - offset
+        pose.rotation = pose.rotation @ rotation.T @ self.rotations[index]
+        pose.scale = pose.scale / scale * self.scales[index]
+
+    def advance(self, before: float, after: float) -> None:
+        i, j = round(before * 2 * STEPS), round(after * 2 * STEPS)
+        self._apply(self.offsets[i], self.rotations[i], self.scales[i], j)
+
+
+_DRIVERS: dict[type[o.EntityMove], type[_Driver]] = {  # type: ignore[type-arg]
+    o.Move: _Shift, o.Turn: _Rotate, o.Pitch: _Rotate, o.Tumble: _Rotate, o.Roll: _Rotate, o.Scale: _Grow,
+    o.Follow: _Followed, o.Keyframes: _Keyframed,
+}  # fmt: skip
