@@ -12,10 +12,10 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from real2sam2real.geometry.quaternions import Float
+from real2sam2real.render.compiled import kernel
 from real2sam2real.scene import CameraPath
 from real2sam2real.synth.materials import Material
 
@@ -37,7 +37,7 @@ class Ground:
         centre: `(2,)` world x, z of the middle of the textured square; beyond it the texture is mirrored.
         half: half of the square's side in material units.
         haze_color: `(3,)` float32 that the ground fades into.
-        haze_distance: world distance at which about two thirds are haze.
+        haze_distance: world distance at which half of the colour is haze.
     """
 
     y: float
@@ -154,8 +154,8 @@ def _ground_numbers(ground: Ground | None) -> Float:
     )
 
 
-@njit(cache=True, nogil=True)
-def _bilinear(image: Float32, x: float, y: float, out: Float, weight: float) -> None:
+@kernel
+def _add_bilinear(image: Float32, x: float, y: float, weight: float, out: Float) -> None:
     """Add `weight` × the colour at texel coordinates (centres at whole numbers), clamped at the border."""
     height, width = image.shape[0], image.shape[1]
     x = min(max(x, 0.0), width - 1.0)
@@ -169,30 +169,38 @@ def _bilinear(image: Float32, x: float, y: float, out: Float, weight: float) -> 
         out[k] += weight * (upper * (1 - t) + lower * t)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _mirror(x: float, half: float) -> float:
     """Fold a coordinate into −half…half by mirroring, as a triangle wave."""
     folded = (x + half) % (4 * half)
     return (folded if folded <= 2 * half else 4 * half - folded) - half
 
 
-@njit(cache=True, nogil=True)
-def _add_ground(
-    x: float, z: float, footprint: float, tiles: Float32, ground: Float, weight: float, out: Float
-) -> None:
+@kernel
+def _add_ground(x: float, z: float, footprint: float, tiles: Float32, ground: Float, weight: float, out: Float) -> None:
     """Add `weight` × the ground's colour at a world point, at the blur that suits a `footprint` (world units)."""
     unit, half = ground[0], ground[4]
     size = tiles.shape[1]
     step = 2 * half / size
     column = (_mirror((x - ground[2]) / unit, half) + half) / step - 0.5
     row = (_mirror((z - ground[3]) / unit, half) + half) / step - 0.5
-    level = min(max(np.log2(max(footprint / unit / step, 1e-6)), 0.0), tiles.shape[0] - 1.001)
-    i = int(level)
-    _bilinear(tiles[i], column, row, out, weight * (1 - (level - i)))
-    _bilinear(tiles[i + 1], column, row, out, weight * (level - i))
+    texels = footprint / unit / step
+    if texels <= 1.0:  # log2(texels), piecewise linear
+        level = 0.0
+    elif texels <= 2.0:
+        level = texels - 1.0
+    elif texels <= 4.0:
+        level = texels / 2
+    else:
+        level = min(1.0 + texels / 4, tiles.shape[0] - 1.0)
+    i = min(int(level), tiles.shape[0] - 2)
+    share = level - i
+    _add_bilinear(tiles[i], column, row, weight * (1 - share), out)
+    if share > 0.0:
+        _add_bilinear(tiles[i + 1], column, row, weight * share, out)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _cast(
     pose: Float, lens: Float, far: Float32, panorama: Float, tiles: Float32, ground: Float, color: Float32,
     hits: Float32,
@@ -216,9 +224,9 @@ def _cast(
             mixed[:] = 0.0
             if share < 1.0:
                 longitude = np.arctan2(x, -z)
-                _bilinear(
+                _add_bilinear(
                     far, (longitude - panorama[0]) / panorama[2] - 0.5, (panorama[1] - slope) / panorama[2] - 0.5,
-                    mixed, 1.0 - share,
+                    1.0 - share, mixed,
                 )  # fmt: skip
             if share > 0.0:
                 drop = pose[1, 3] - ground[1]
@@ -226,9 +234,10 @@ def _cast(
                 hits[row, column, 0] = pose[0, 3] + x / flat * distance
                 hits[row, column, 1] = pose[2, 3] + z / flat * distance
                 hits[row, column, 2] = share
-                haze = 1.0 - np.exp(-((distance / ground[5]) ** 2))
-                # A pixel covers soft · distance across and 1 / slope times that along the view; the geometric mean.
-                footprint = soft * distance * np.sqrt(np.sqrt(distance * distance + drop * drop) / drop)
+                far_off = (distance / ground[5]) ** 4
+                haze = far_off / (1.0 + far_off)
+                # A pixel covers soft · distance across and about 1 / slope times that along the view.
+                footprint = soft * distance * np.sqrt(distance / drop)
                 if haze < 0.98:
                     _add_ground(
                         hits[row, column, 0], hits[row, column, 1], footprint, tiles, ground, share * (1 - haze), mixed
@@ -242,7 +251,7 @@ def _cast(
             color[row, column, 2] = mixed[2]
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def compose(
     color: Float32, hits: Float32, front: UInt8, coverage: Float32, shadows: Float32, strengths: Float32, out: UInt8
 ) -> None:

@@ -49,8 +49,9 @@ class SynthClip:
 
 
 def far_homographies(camera: CameraPath) -> Float:
-    """`(T, 3, 3)`: where pixels of the far background of frame 0 lie in frame t, `pixel_t_from_pixel_0` (column
-    vectors, normalised so that the last entry is 1).
+    """Where pixels of frame 0's far background lie in frame t: `pixel_t_from_pixel_0` `(T, 3, 3)`.
+
+    They act on column vectors (x, y, 1) in pixels and are scaled so that the last entry is 1.
     """
     flip = np.diag([1.0, -1.0, -1.0])  # camera axes to image axes: right, down, forward
     rotations = camera.world_from_camera[:, :3, :3] @ flip

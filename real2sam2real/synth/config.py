@@ -13,7 +13,8 @@ class WorldConfig:
         detail: typical size of the smallest texture features as a share of the image height. A codec with blocks of
             b pixels sees most of the texture when it is at least b / height.
         max_objects: most objects in a clip, 1…8.
-        object_size: range of an object's longest extent at rest, as a share of the image height at its depth.
+        object_size: range of an object's size at rest as a share of the image height: the geometric mean of its two
+            longest extents, so that thin bodies cover enough pixels too.
         fov_degrees: range of the horizontal field of view (of an 8:5 image).
         ground: probability of a ground plane; otherwise objects float before a far background.
         static_camera: probability that the camera rests.
@@ -29,7 +30,7 @@ class WorldConfig:
 
     detail: float = 0.1
     max_objects: int = 4
-    object_size: tuple[float, float] = (0.2, 0.55)
+    object_size: tuple[float, float] = (0.24, 0.58)
     fov_degrees: tuple[float, float] = (35.0, 65.0)
     ground: float = 0.65
     static_camera: float = 0.45

@@ -7,6 +7,7 @@ and number of frames. Lengths are world units; the camera starts at the world's 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -78,22 +79,30 @@ class ObjectPlan:
     depth: float
     move: ObjectMove
 
-    @property
+    @cached_property
     def extent(self) -> Float:
         """`(3,)` size in the object frame."""
         return base_shape(self.shape).extent * self.stretch
 
     @property
-    def middle(self) -> Vector:
-        """The body's centre in the object frame."""
-        return (0.0, float(self.extent[1]) / 2, 0.0)
+    def middle_height(self) -> float:
+        """Height of the body's centre over its footprint."""
+        return float(self.extent[1]) / 2
 
-    def centres(self, times: Float) -> tuple[Float, Float]:
-        """World centres `(T, 3)` and scales `(T,)` at `times`."""
-        matrices = self.move.motion(self.position, self.yaw, times).matrices()
-        return matrices[:, :3, :3] @ np.array(self.middle) + matrices[:, :3, 3], np.linalg.norm(
-            matrices[:, :3, 0], axis=1
-        )
+    @property
+    def middle(self) -> Float:
+        """The body's centre `(3,)` in the object frame."""
+        return np.array([0.0, self.middle_height, 0.0])
+
+    @cached_property
+    def checked(self) -> tuple[Float, Float]:
+        """World centres `(7, 3)` and scales `(7,)` at the times at which moves are checked.
+
+        A move turns about +Y or about the body's centre, so turning does not shift the centre.
+        """
+        points, scale = self.move.pivots(self.position, _CHECKED)
+        points[:, 1] += scale * (self.middle_height - self.move.pivot_height)
+        return points, scale
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -115,6 +124,11 @@ class Layout:
     def camera(self, times: Float) -> tuple[Float, Float]:
         """Poses `(T, 4, 4)` and zoom `(T,)`."""
         return camera_poses(self.view.pose(), self.camera_moves, self.focus, times)
+
+    @cached_property
+    def checked_camera(self) -> tuple[Float, Float]:
+        """The camera at the times at which moves are checked."""
+        return self.camera(_CHECKED)
 
 
 def sample_layout(rng: Rng, config: WorldConfig, *, held_out: bool) -> Layout:
@@ -143,7 +157,7 @@ def _place_objects(rng: Rng, config: WorldConfig, view: View, shapes: range) -> 
     for _ in range(wanted):
         for _ in range(12):
             candidate = _sample_object(rng, config, view, shapes, alone=wanted == 1)
-            if candidate is not None and not any(_touch(candidate, other, np.zeros(1)) for other in objects):
+            if candidate is not None and not any(_touch(candidate, other) for other in objects):
                 objects.append(candidate)
                 break
     return objects or [_fallback_object(view, shapes.start)]
@@ -158,7 +172,7 @@ def _sample_object(rng: Rng, config: WorldConfig, view: View, shapes: range, *, 
     """One object at rest, or None when the chosen place does not work out."""
     shape = int(rng.integers(shapes.start, shapes.stop))
     stretch = rng.uniform(0.8, 1.25, 3)
-    stretch /= (stretch * base_shape(shape).extent).max()
+    stretch /= _apparent_size(stretch * base_shape(shape).extent)
     low, high = config.object_size
     size = rng.uniform(max(low, 0.6 * high), high) if alone else rng.uniform(low, high)
     x, y = rng.uniform(0.16, 0.84), rng.uniform(0.0, 1.0)
@@ -176,10 +190,10 @@ def _sample_object(rng: Rng, config: WorldConfig, view: View, shapes: range, *, 
         move=ObjectMove(),
     )  # fmt: skip
     if view.ground_y is None:
-        plan = replace(plan, position=position - np.array(plan.middle))
+        plan = replace(plan, position=position - plan.middle)
     top = position + np.array([0.0, plan.extent[1], 0.0])
     seen = camera_from_world(view.pose()[None], top[None])[0]
-    return plan if seen[1] / -seen[2] / view.span < 0.52 else None
+    return plan if seen[1] / -seen[2] / view.span < 0.5 else None
 
 
 def _fallback_object(view: View, shape: int) -> ObjectPlan:
@@ -192,9 +206,15 @@ def _fallback_object(view: View, shape: int) -> ObjectPlan:
     )  # fmt: skip
 
 
-def _touch(a: ObjectPlan, b: ObjectPlan, times: Float) -> bool:
+def _apparent_size(extent: Float) -> float:
+    """The longest extent, or less for thin bodies, which would else cover hardly any pixels."""
+    longest, middle, _ = sorted(extent, reverse=True)
+    return float(max(np.sqrt(longest * middle), 0.75 * longest))
+
+
+def _touch(a: ObjectPlan, b: ObjectPlan) -> bool:
     """True when two bodies come so near that they would run into each other."""
-    (at_a, scale_a), (at_b, scale_b) = a.centres(times), b.centres(times)
+    (at_a, scale_a), (at_b, scale_b) = a.checked, b.checked
     apart = np.linalg.norm((at_a - at_b)[:, [0, 2]], axis=1)
     if a.move.hop or b.move.hop or (np.abs(at_a - at_b)[:, 1] > 0.6 * (a.extent[1] + b.extent[1])).all():
         apart = np.linalg.norm(at_a - at_b, axis=1)
@@ -204,7 +224,7 @@ def _touch(a: ObjectPlan, b: ObjectPlan, times: Float) -> bool:
 
 def _focus(rng: Rng, objects: list[ObjectPlan]) -> Float:
     """The middle of one object or of all."""
-    centres = np.array([plan.position + np.array(plan.middle) for plan in objects])
+    centres = np.array([plan.position + plan.middle for plan in objects])
     return centres.mean(axis=0) if rng.random() < 0.5 else centres[int(rng.integers(len(centres)))]
 
 
@@ -216,8 +236,8 @@ def _easing(rng: Rng) -> Easing:
 # Camera ---------------------------------------------------------------------------------------------------------------
 
 _CAMERA_KINDS: tuple[tuple[CameraKind, float], ...] = (
-    ("orbit", 0.32), ("pan", 0.16), ("tilt", 0.07), ("roll", 0.06), ("truck", 0.13), ("pedestal", 0.06), ("dolly", 0.12),
-    ("zoom", 0.08),
+    ("orbit", 0.32), ("pan", 0.16), ("tilt", 0.07), ("roll", 0.06),
+    ("truck", 0.13), ("pedestal", 0.06), ("dolly", 0.12), ("zoom", 0.08),
 )  # fmt: skip
 
 
@@ -256,8 +276,8 @@ def _camera_move(rng: Rng, config: WorldConfig, layout: Layout, kind: CameraKind
 
 def _in_view(layout: Layout, plan: ObjectPlan, *, loose: bool = False) -> bool:
     """True when the object's middle stays inside the image and its size within bounds at all checked times."""
-    poses, zoom = layout.camera(_CHECKED)
-    centres, scales = plan.centres(_CHECKED)
+    poses, zoom = layout.checked_camera
+    centres, scales = plan.checked
     points = camera_from_world(poses, centres)
     depth = -points[:, 2]
     if np.any(depth < 0.3 * plan.depth):
@@ -283,7 +303,7 @@ def _move_objects(rng: Rng, config: WorldConfig, layout: Layout) -> Layout:
         for attempt in range(10):
             plan = _with_move(rng, layout.view, layout.objects[int(k)], gentle=attempt > 6)
             others = [other for i, other in enumerate(layout.objects) if i != k]
-            if _in_view(layout, plan) and not any(_touch(plan, other, _CHECKED) for other in others):
+            if _in_view(layout, plan) and not any(_touch(plan, other) for other in others):
                 objects = tuple(plan if i == k else other for i, other in enumerate(layout.objects))
                 layout = replace(layout, objects=objects)
                 break
@@ -319,7 +339,7 @@ def _with_move(rng: Rng, view: View, plan: ObjectPlan, *, gentle: bool) -> Objec
         radians=radians,
         scale=float(np.exp(rng.uniform(-0.45, 0.4))) if rng.random() < 0.12 else 1.0,
         hop=hop,
-        pivot=plan.middle if tumbles or not grounded else (0.0, 0.0, 0.0),
+        pivot_height=plan.middle_height if tumbles or not grounded else 0.0,
         start=start,
         end=end,
         easing=_easing(rng),

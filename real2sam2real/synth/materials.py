@@ -11,10 +11,10 @@ import colorsys
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 from numpy.typing import ArrayLike, NDArray
 
 from real2sam2real.geometry.quaternions import Float
+from real2sam2real.render.compiled import kernel
 from real2sam2real.synth.grids import Int64
 
 Float32 = NDArray[np.float32]
@@ -84,7 +84,7 @@ def sample_palette(rng: Rng, count: int, *, vivid: float) -> Float32:
     """
     hue, spread = rng.random(), rng.choice([0.03, 0.08, 0.2, 0.5])
     saturation = vivid * rng.beta(1.6, 1.4)
-    bright = rng.beta(2.2, 1.6)
+    bright = rng.beta(2.6, 1.5)
     contrast = rng.uniform(0.12, 0.45)
     values = np.clip(bright + contrast * np.linspace(-1, 1, count) * rng.choice([-1.0, 1.0]), 0.06, 0.97)
     values = values[rng.permutation(count)] if rng.random() < 0.5 else values
@@ -157,7 +157,9 @@ def sky(rng: Rng, domain: Domain) -> Material:
         pattern=GRADIENT,
         ramp=np.asarray([low, low, high], np.float32),
         axes=np.array([[0.0, 1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 1.0]]),
-        numbers=np.array([height, 4 * domain.detail, 3, rng.uniform(0, 0.5), 0, 0, domain.detail, rng.uniform(0, 1000)]),
+        numbers=np.array(
+            [height, 4 * domain.detail, 3, rng.uniform(0, 0.5), 0, 0, domain.detail, rng.uniform(0, 1000)]
+        ),
         leaves=leaves,
         leaf_colors=colors,
     )
@@ -180,17 +182,23 @@ def _sample_leaves(rng: Rng, domain: Domain, detail: float, vivid: float) -> tup
     radii = (smallest**-2 + u * (largest**-2 - smallest**-2)) ** -0.5
     centres = low - margin + rng.random((count, 3)) * room
     palette = sample_palette(rng, 5, vivid=vivid)
-    colors = palette[rng.integers(0, len(palette), count)] + rng.normal(0, 0.05, (count, 1)) + rng.normal(
-        0, 0.025, (count, 3)
+    colors = (
+        palette[rng.integers(0, len(palette), count)]
+        + rng.normal(0, 0.05, (count, 1))
+        + rng.normal(0, 0.025, (count, 3))
     )
     leaves = np.concatenate([centres, radii[:, None]], axis=1)
     return leaves.astype(np.float32), np.clip(colors, 0.02, 0.98).astype(np.float32)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _hash(x: int, y: int, z: int) -> float:
     """A number in 0…1 for a lattice point (32-bit integer mixing after Wellons' lowbias32)."""
-    h = np.uint32(x) * np.uint32(0x8DA6B343) ^ np.uint32(y) * np.uint32(0xD8163841) ^ np.uint32(z) * np.uint32(0xCB1AB31F)
+    h = (
+        np.uint32(x) * np.uint32(0x8DA6B343)
+        ^ np.uint32(y) * np.uint32(0xD8163841)
+        ^ np.uint32(z) * np.uint32(0xCB1AB31F)
+    )
     h ^= h >> np.uint32(16)
     h = np.uint32(h * np.uint32(0x7FEB352D))
     h ^= h >> np.uint32(15)
@@ -199,7 +207,7 @@ def _hash(x: int, y: int, z: int) -> float:
     return float(h & np.uint32(0xFFFFFF)) / 16777215.0
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def value_noise(x: float, y: float, z: float) -> float:
     """Smooth noise in 0…1 with features one unit wide."""
     fx, fy, fz = np.floor(x), np.floor(y), np.floor(z)
@@ -213,7 +221,7 @@ def value_noise(x: float, y: float, z: float) -> float:
     return (a * (1 - v) + b * v) * (1 - w) + (c * (1 - v) + d * v) * w
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _fractal(x: float, y: float, z: float, octaves: int) -> float:
     """Value noise summed over octaves with amplitudes ~ 1/f, about 0…1."""
     total, norm, amplitude = 0.0, 0.0, 1.0
@@ -225,14 +233,14 @@ def _fractal(x: float, y: float, z: float, octaves: int) -> float:
     return min(max(0.5 + 1.5 * total / norm, 0.0), 1.0)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _wave(x: float, hardness: float) -> float:
     """A wave of period 1 in 0…1: a sine for hardness 0, nearly square for 1."""
     steep = 1.0 + 7.0 * hardness
     return 0.5 + 0.5 * min(max(np.sin(2 * np.pi * x) * steep, -1.0), 1.0)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _pattern(kind: int, x: float, y: float, z: float, axes: Float, numbers: Float) -> float:
     period, noise_period, octaves, warp, hardness = numbers[0], numbers[1], int(numbers[2]), numbers[3], numbers[4]
     offset = numbers[7]
@@ -252,7 +260,7 @@ def _pattern(kind: int, x: float, y: float, z: float, axes: Float, numbers: Floa
     return min(max(0.5 + 0.6 * ramp + 0.3 * (noise - 0.5), 0.0), 1.0)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _colors(
     points: Float32, softness: float, kind: int, ramp: Float32, axes: Float, numbers: Float, leaves: Float32,
     leaf_colors: Float32, out: Float32,

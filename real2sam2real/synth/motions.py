@@ -27,7 +27,7 @@ class ObjectMove:
         radians: angle of the turn at the end.
         scale: size at the end, relative to rest.
         hop: height of a jump in the middle of the move, world units.
-        pivot: object-frame point that the turn leaves in place.
+        pivot_height: height on the object's +Y axis of the point that turning and scaling leave in place.
         start: fraction of the shot at which the move starts.
         end: fraction at which it is over.
         easing: its speed curve.
@@ -38,33 +38,34 @@ class ObjectMove:
     radians: float = 0.0
     scale: float = 1.0
     hop: float = 0.0
-    pivot: Vector = (0.0, 0.0, 0.0)
+    pivot_height: float = 0.0
     start: float = 0.0
     end: float = 1.0
     easing: Easing = "ease"
 
-    @property
-    def still(self) -> bool:
-        """True when nothing changes."""
-        return self.shift == (0.0, 0.0, 0.0) and self.radians == 0.0 and self.scale == 1.0 and self.hop == 0.0
+    def pivots(self, position: Float, times: Float) -> tuple[Float, Float]:
+        """World positions of the pivot `(T, 3)` and scales `(T,)` at `times` `(T,)` in 0…1."""
+        done = self._done(times)
+        points = position + done[:, None] * np.asarray(self.shift)
+        points[:, 1] += self.pivot_height + self.hop * 4 * done * (1 - done)
+        return points, 1 + (self.scale - 1) * done
 
     def motion(self, position: Float, yaw: float, times: Float) -> Motion:
         """Poses at `times` `(T,)` in 0…1 of an object that rests at `position` `(3,)`, turned by `yaw` about +Y."""
-        done = ease((times - self.start) / (self.end - self.start), self.easing)
         rest = quaternions.from_axis_angle(UP, np.float64(yaw))
-        rotation = quaternions.multiply(quaternions.from_axis_angle(self.axis, self.radians * done), rest)
-        scale = 1 + (self.scale - 1) * done
-        pivot = np.asarray(self.pivot)
-        held = position + quaternions.to_matrix(rest) @ pivot
-        translation = held + done[:, None] * np.asarray(self.shift)
-        translation[:, 1] += self.hop * 4 * done * (1 - done)
-        translation -= scale[:, None] * (quaternions.to_matrix(rotation) @ pivot)
+        turn = quaternions.from_axis_angle(self.axis, self.radians * self._done(times))
+        rotation = quaternions.multiply(turn, rest)
+        points, scale = self.pivots(position, times)
+        arm = quaternions.to_matrix(rotation)[:, :, 1] * self.pivot_height
         return Motion(
-            translation=translation,
+            translation=points - scale[:, None] * arm,
             rotation_wxyz=rotation,
             scale=np.repeat(scale[:, None], 3, axis=1),
             visible=np.ones(len(times), bool),
         )
+
+    def _done(self, times: Float) -> Float:
+        return ease((times - self.start) / (self.end - self.start), self.easing)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,9 +84,7 @@ class CameraMove:
     easing: Easing = "ease"
 
 
-def camera_poses(
-    first: Float, moves: tuple[CameraMove, ...], focus: Float, times: Float
-) -> tuple[Float, Float]:
+def camera_poses(first: Float, moves: tuple[CameraMove, ...], focus: Float, times: Float) -> tuple[Float, Float]:
     """Poses `(T, 4, 4)` `world_from_camera` and zoom factors `(T,)` at `times` `(T,)` in 0…1.
 
     Args:

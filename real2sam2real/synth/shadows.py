@@ -14,9 +14,7 @@ _SPREAD = 0.62
 """Semi-axis of a shadow over the object's full extent."""
 
 
-def ground_shadows(
-    scene: Scene, strength: float, shift: tuple[float, float]
-) -> tuple[Float32, Float32]:
+def ground_shadows(scene: Scene, strength: float, shift: tuple[float, float]) -> tuple[Float32, Float32]:
     """Shadows `(T, N, 2, 3)` as rows that map world (x, z, 1) to the ellipse's own axes, and darkening `(T, N)`.
 
     Args:

@@ -162,9 +162,7 @@ def _animal(rng: Rng) -> list[Grid]:
     return parts
 
 
-def _limb(
-    start: tuple[float, float, float], end: tuple[float, float, float], radius: float, material: int = 0
-) -> Grid:
+def _limb(start: tuple[float, float, float], end: tuple[float, float, float], radius: float, material: int = 0) -> Grid:
     """A rod with round ends between two points."""
     a, b = np.asarray(start, np.float64), np.asarray(end, np.float64)
     along = (b - a) / np.linalg.norm(b - a)
@@ -229,12 +227,14 @@ def _furniture(rng: Rng) -> list[Grid]:
     """A seat or table top on four legs, with or without a back."""
     x, z, y = rng.uniform(0.4, 0.9), rng.uniform(0.35, 0.6), rng.uniform(0.4, 0.8)
     parts = [grids.box((x, 0.09, z)).moved((0, y, 0))]
+    leg = grids.box((0.07, y / 2, 0.07), 6, 12)
     for sx in (-0.85, 0.85):
         for sz in (-0.85, 0.85):
-            parts.append(Grid(points=grids.box((0.07, y / 2, 0.07), 6, 12).points + [sx * x, y / 2, sz * z], material=1))
+            parts.append(Grid(points=leg.moved((sx * x, y / 2, sz * z)).points, material=1))
     if rng.random() < 0.6:
         back = rng.uniform(0.25, 0.5)
-        parts.append(Grid(points=grids.box((0.08, back, z)).points + [-0.9 * x, y + back, 0.0], material=2))
+        rest = grids.box((0.08, back, z)).moved((-0.9 * x, y + back, 0.0))
+        parts.append(Grid(points=rest.points, material=2))
     return parts
 
 

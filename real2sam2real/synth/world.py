@@ -88,9 +88,7 @@ def clip_stream(
 def _entity(plan: ObjectPlan, number: int, texture: np.ndarray, times: Float) -> Entity:
     """The scene's entity for a plan; its mask is added when the first frame is known."""
     shape = base_shape(plan.shape)
-    mesh = Mesh(
-        vertices=shape.vertices * plan.stretch, faces=shape.faces, corner_uvs=shape.corner_uvs, texture=texture
-    )
+    mesh = Mesh(vertices=shape.vertices * plan.stretch, faces=shape.faces, corner_uvs=shape.corner_uvs, texture=texture)
     motion = plan.move.motion(plan.position, plan.yaw, times)
     return Entity(
         name=f"{shape.kind}-{number + 1}",
@@ -110,9 +108,7 @@ def _texture(rng: Rng, config: WorldConfig, layout: Layout, plan: ObjectPlan) ->
     low, high = points.min(axis=(0, 1)), points.max(axis=(0, 1))
     domain = Domain(low=tuple(low.tolist()), high=tuple(high.tolist()), detail=detail)
     count = int(shape.texel_material.max()) + 1
-    materials = [
-        sample_material(rng, domain, vivid=config.vivid, plain=0.2 if k == 0 else 0.6) for k in range(count)
-    ]
+    materials = [sample_material(rng, domain, vivid=config.vivid, plain=0.2 if k == 0 else 0.6) for k in range(count)]
     return paint(points, shape.texel_material, materials, 0.012 * size)
 
 
@@ -127,12 +123,12 @@ def _sample_surroundings(rng: Rng, config: WorldConfig, layout: Layout) -> tuple
         far = sample_material(rng, far_domain, vivid=vivid, plain=0.25)
     ground = _sample_ground(rng, view, layout, far, detail, vivid) if view.ground_y is not None else None
     direction = (float(rng.uniform(-1, 1)), float(rng.uniform(0.5, 1.3)), float(rng.uniform(-0.3, 1)))
-    ambient = float(rng.uniform(0.4, 0.65))
+    ambient = float(rng.uniform(0.45, 0.7))
     shiny = rng.random() < 0.3
     light = Light(
         direction_world=direction,
         ambient=ambient,
-        diffuse=1.05 - ambient,
+        diffuse=1.1 - ambient,
         specular=float(rng.uniform(0.1, 0.35)) if shiny else 0.0,
         shininess=float(rng.uniform(8, 40)),
     )
@@ -177,6 +173,7 @@ def _film(seed: int, scene: Scene, background: Background, light: Light) -> Synt
     )
     for t, frame in enumerate(rendered):
         color, hits = painter.view(t)
+        assert frame.color is not None and frame.coverage is not None  # asked for above
         compose(color, hits, frame.color, frame.coverage, shadows[t], strengths[t], video[t])
         ids[t], depth[t] = frame.ids, frame.depth
         np.multiply(frame.normals, (frame.ids > 0)[..., None], out=normals[t])
