@@ -1,0 +1,204 @@
+"""Read instance masks from files: 8-bit, 1-bit, 16-bit, alpha, and label images that hold several instances."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from real2sam2real.errors import UserError
+from real2sam2real.perceive.photo import open_image
+
+Mask = NDArray[np.bool_]
+
+MIN_PIXELS = 64
+FULL_SHARE = 0.995
+SPECK_SHARE = 0.01  # of the largest part
+MAX_INSTANCES = 255
+_SUFFIXES = {".png", ".bmp", ".gif", ".jpg", ".jpeg", ".tif", ".tiff", ".webp"}
+
+
+def load_masks(
+    paths: Path | str | Iterable[Path | str], width: int, height: int, *, notes: list[str] | None = None
+) -> dict[str, Mask]:
+    """Read masks and bring them to the photo's size.
+
+    Args:
+        paths: a folder, one file, or several files, each also as `name=path`. Without a name the entity is called as
+            its file; the instances of a label image get the label's number behind it.
+        width: the photo's width in pixels.
+        height: the photo's height in pixels.
+        notes: receives what was resized, dropped or resolved, in words.
+
+    Returns:
+        `(height, width)` bool per entity, disjoint, in the order of the files.
+
+    Raises:
+        UserError: a file is unreadable, of another aspect ratio, empty, full, tiny, or two entities share a name.
+    """
+    notes = notes if notes is not None else []
+    masks: dict[str, Mask] = {}
+    for name, path in _named_files(paths):
+        for label, mask in _read(path, width, height, notes).items():
+            full_name = _entity_name(name + label, notes)
+            if full_name in masks:
+                raise UserError(f"two masks are called '{full_name}'; rename one, or give it as name=path")
+            masks[full_name] = mask
+    return clean_masks(masks, notes=notes)
+
+
+def clean_masks(masks: Mapping[str, Mask], *, notes: list[str] | None = None) -> dict[str, Mask]:
+    """Check masks `(H, W)` bool, drop their specks, and give contested pixels to the smaller mask.
+
+    Raises:
+        UserError: there is no mask, or one is empty, full, tiny or wholly covered by another.
+    """
+    notes = notes if notes is not None else []
+    if not masks:
+        raise UserError("there is no mask; give at least one, or a box around an object")
+    if len(masks) > MAX_INSTANCES:
+        raise UserError(f"{len(masks)} masks are more than the {MAX_INSTANCES} that fit 8-bit ids; leave some out")
+    cleaned = {name: _without_specks(name, mask, notes) for name, mask in masks.items()}
+    return _disjoint(cleaned, notes)
+
+
+def _named_files(paths: Path | str | Iterable[Path | str]) -> list[tuple[str, Path]]:
+    if isinstance(paths, str | Path):
+        folder = Path(paths)
+        if folder.is_dir():
+            files = sorted(p for p in folder.iterdir() if p.suffix.lower() in _SUFFIXES and not p.name.startswith("."))
+            if not files:
+                raise UserError(f"the folder '{folder}' holds no mask image (PNG, BMP, TIFF, …)")
+            return [(file.stem, file) for file in files]
+        paths = [paths]
+    named = []
+    for item in paths:
+        name, equals, path = str(item).partition("=")
+        if equals and name and not Path(str(item)).exists():
+            named.append((name, Path(path)))
+        else:
+            named.append((Path(item).stem, Path(item)))
+    return named
+
+
+def _entity_name(name: str, notes: list[str]) -> str:
+    """A name that a scene accepts: odd characters become '_'."""
+    valid = "".join(c if c.isalnum() or c in "_-. " else "_" for c in name).strip() or "entity"
+    valid = valid if valid[0].isalnum() or valid[0] == "_" else f"_{valid}"
+    if valid != name:
+        notes.append(f"the mask '{name}' is called '{valid}'")
+    return valid
+
+
+def _read(path: Path, width: int, height: int, notes: list[str]) -> dict[str, Mask]:
+    """The masks of one file at the photo's size; several where it is a label image, their suffixes as keys."""
+    image = open_image(path)
+    labels, lossy = _label_values(image), image.format in ("JPEG", "WEBP")
+    if (image.width, image.height) != (width, height):
+        labels = _resize(path, labels, width, height, notes)
+    values = np.unique(labels)
+    if labels.dtype == bool or len(values) <= 2:
+        return {"": labels > values[0] if len(values) == 2 else labels > 0}
+    if lossy or not _holds_instances(labels, values):
+        return {"": labels > (float(values[0]) + float(values[-1])) / 2}
+    instances = [value for value in values if value != 0]
+    if len(instances) > MAX_INSTANCES:
+        raise UserError(f"'{path.name}' holds {len(instances)} different values; a label image has at most 255")
+    notes.append(f"'{path.name}' is a label image of {len(instances)} instances")
+    return {f"_{rank + 1 if values[-1] > 65535 else int(v)}": labels == v for rank, v in enumerate(instances)}
+
+
+def _label_values(image: Image.Image) -> NDArray[np.bool_] | NDArray[np.int64]:
+    """`(H, W)`: alpha where there is any, palette indices, grey values, or a colour as one number."""
+    if image.mode == "1":
+        return np.array(image, bool)
+    if image.mode == "P":
+        return np.asarray(image).astype(np.int64)
+    if "A" in image.getbands():
+        alpha = np.asarray(image.getchannel("A")).astype(np.int64)
+        if alpha.min() < 255:
+            return alpha
+        image = image.convert("RGB")
+    values = np.asarray(image)
+    if values.ndim == 2:
+        if not np.isfinite(values).all() or values.min() < 0:
+            raise UserError("a mask holds values that are negative or not finite; save it as 8-bit PNG")
+        return np.round(values * (255 if values.dtype.kind == "f" and values.max() <= 1 else 1)).astype(np.int64)
+    rgb = np.asarray(image.convert("RGB")).astype(np.int64)
+    if np.array_equal(rgb[..., 0], rgb[..., 1]) and np.array_equal(rgb[..., 1], rgb[..., 2]):
+        return rgb[..., 0]
+    return rgb[..., 0] << 16 | rgb[..., 1] << 8 | rgb[..., 2]
+
+
+def _holds_instances(labels: NDArray[Any], values: NDArray[Any]) -> bool:
+    """Whether values between the extremes fill areas (labels) or only line edges (a smooth mask's border)."""
+    if len(values) > 2 * MAX_INSTANCES:
+        return False
+    kernel = np.ones((3, 3), np.uint8)
+    for value in values[1:-1]:
+        inside = (labels == value).astype(np.uint8)
+        if inside.sum() >= MIN_PIXELS and cv2.erode(inside, kernel, borderValue=0).sum() >= inside.sum() / 4:
+            return True
+    return False
+
+
+def _resize(
+    path: Path, labels: NDArray[np.bool_] | NDArray[np.int64], width: int, height: int, notes: list[str]
+) -> NDArray[np.bool_] | NDArray[np.int64]:
+    h, w = labels.shape
+    if abs(w * height / (h * width) - 1) > 0.02:
+        raise UserError(
+            f"the mask '{path.name}' has {w}×{h} pixels but the photo {width}×{height}; "
+            "draw it on the photo itself, or on a scaled copy of it"
+        )
+    notes.append(f"'{path.name}' resized from {w}×{h} to {width}×{height}")
+    rows = np.minimum(((np.arange(height) + 0.5) * h / height).astype(int), h - 1)
+    columns = np.minimum(((np.arange(width) + 0.5) * w / width).astype(int), w - 1)
+    return labels[rows[:, None], columns[None, :]]
+
+
+def _without_specks(name: str, mask: Mask, notes: list[str]) -> Mask:
+    """The mask's parts that are worth keeping.
+
+    Raises:
+        UserError: nothing, or everything, is left.
+    """
+    total = int(mask.sum())
+    if total == 0:
+        raise UserError(f"the mask '{name}' is empty; paint the object white on black")
+    if total >= FULL_SHARE * mask.size:
+        raise UserError(f"the mask '{name}' covers the whole photo; paint only the object white")
+    count, parts, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
+    areas = stats[1:, cv2.CC_STAT_AREA]
+    keep = areas >= max(SPECK_SHARE * areas.max(), 9)
+    if not keep.any() or areas[keep].sum() < MIN_PIXELS:
+        raise UserError(f"the mask '{name}' has only {total} pixels; an object needs at least {MIN_PIXELS}")
+    if dropped := int((~keep).sum()):
+        notes.append(f"{dropped} specks of the mask '{name}' ({int(areas[~keep].sum())} pixels) are left out")
+    if keep.sum() > 1:
+        notes.append(f"the mask '{name}' has {int(keep.sum())} parts, taken as one object")
+    return np.concatenate([[False], keep])[parts] if count > 1 else mask
+
+
+def _disjoint(masks: dict[str, Mask], notes: list[str]) -> dict[str, Mask]:
+    """Every pixel to at most one mask: the smaller one, which is most often the part in front."""
+    result = dict(masks)
+    by_size = sorted(masks, key=lambda name: int(masks[name].sum()))
+    taken = np.zeros(next(iter(masks.values())).shape, bool)
+    for name in by_size:
+        contested = masks[name] & taken
+        if contested.any():
+            left = masks[name] & ~taken
+            if left.sum() < MIN_PIXELS:
+                raise UserError(f"the mask '{name}' lies wholly under other masks; remove the double")
+            notes.append(
+                f"{int(contested.sum())} pixels of '{name}' also belong to smaller masks and are left to those"
+            )
+            result[name] = left
+        taken |= masks[name]
+    return result
