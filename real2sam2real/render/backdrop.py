@@ -1,0 +1,176 @@
+"""The photo's background seen from another camera: a ground plane in front of a far wall.
+
+Nothing is known of the background's shape, so it stands on the simplest stage: below, the ground plane (where the scene
+has one); behind, an upright wall facing the photo's camera. Without a ground the wall is infinitely far away, so that
+only turning and zooming move it. A camera that only turns sees the exact picture whatever the stage, because all rays
+still start at the photo's centre of projection. What the photo does not show is its mirror image, growing blurred.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from real2sam2real.geometry import Intrinsics, transforms
+from real2sam2real.geometry.quaternions import Float
+
+Float32 = NDArray[np.float32]
+UInt8 = NDArray[np.uint8]
+
+# Beyond this angle from the photo's axis the picture plane's tangent is continued by a straight line: it would run to
+# infinity at a right angle, and the mirrored photo has to go round the whole turn.
+_STRAIGHT_FROM = np.radians(55.0)
+_BLUR_OVER = 0.7
+"""Share of the picture's width, beyond its border, over which the mirror image becomes quite blurred."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Stage:
+    """Where the background stands.
+
+    Attributes:
+        world_from_camera: `(4, 4)` pose of the photo's camera.
+        intrinsics: of the photo, at the size of the pictures to be warped.
+        ground_y: height of the ground plane in world units, or None.
+        wall_distance: from the photo's camera to the wall along its level line of sight, in world units; infinite for
+            a background that is far away.
+    """
+
+    world_from_camera: Float
+    intrinsics: Intrinsics
+    ground_y: float | None = None
+    wall_distance: float = np.inf
+
+    def lookup(self, world_from_camera: Float, intrinsics: Intrinsics) -> Float32:
+        """Where another camera's pixels lie in the photo.
+
+        Args:
+            world_from_camera: `(4, 4)` pose of the other camera.
+            intrinsics: of the other camera; its size is the size of the result.
+
+        Returns:
+            `(H, W, 2)` float32 pixel coordinates x, y in the photo, centres at +0.5, also outside its borders.
+        """
+        photo_from_world = transforms.invert_rigid(self.world_from_camera)
+        pose = photo_from_world @ world_from_camera  # everything in the photo's camera frame from here on
+        up = photo_from_world[:3, 1]
+        eye_height = np.inf if self.ground_y is None else float(self.world_from_camera[1, 3]) - self.ground_y
+        forward = np.array([0.0, 0.0, -1.0])
+        level = forward - up * (forward @ up)
+        length = float(np.linalg.norm(level))
+        wall = level / length if length > 1e-3 else forward  # a camera that looks straight down faces its floor
+        other = np.array([intrinsics.fx, intrinsics.fy, intrinsics.cx, intrinsics.cy])
+        mine = self.intrinsics
+        photo = np.array([mine.fx, mine.fy, mine.cx, mine.cy])
+        found = np.empty((intrinsics.height, intrinsics.width, 2), np.float32)
+        # A ground above the photo's eye is no ground to it.
+        _trace(pose, other, photo, up, eye_height if eye_height > 0 else np.inf, wall, self.wall_distance, found)
+        return found
+
+
+def warp(picture: UInt8, lookup: Float32, blurred: UInt8 | None = None) -> UInt8:
+    """Sample a picture at coordinates that may lie outside it.
+
+    Args:
+        picture: `(H, W, 3)` uint8.
+        lookup: `(H', W', 2)` float32 pixel coordinates, centres at +0.5.
+        blurred: `soften(picture)`, to save making it again.
+
+    Returns:
+        `(H', W', 3)` uint8; exactly the picture where coordinates are its pixel centres.
+    """
+    height, width = picture.shape[:2]
+    inside = np.empty_like(lookup)
+    share = np.empty(lookup.shape[:2], np.float32)
+    outside = _fold(lookup, width, height, _BLUR_OVER * width, inside, share)
+    sharp = cv2.remap(picture, inside, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT)
+    if not outside:
+        return sharp.astype(np.uint8, copy=False)
+    blurred = soften(picture) if blurred is None else blurred
+    soft = cv2.remap(blurred, inside, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
+    return cv2.blendLinear(sharp, soft, 1 - share, share).astype(np.uint8, copy=False)
+
+
+def soften(picture: UInt8) -> UInt8:
+    """The picture as it looks far beyond its border: shapes gone, colours kept."""
+    height, width = picture.shape[:2]
+    size = (max(1, width // 8), max(1, height // 8))
+    small = cv2.GaussianBlur(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), (0, 0), max(0.5, 0.02 * size[0]))
+    return cv2.resize(small, (width, height), interpolation=cv2.INTER_CUBIC).astype(np.uint8, copy=False)
+
+
+@numba.njit(cache=True, nogil=True)
+def _tangent(angle):  # type: ignore[no-untyped-def]
+    """tan, continued by its own tangent line beyond the limit."""
+    if abs(angle) <= _STRAIGHT_FROM:
+        return np.tan(angle)
+    slope = 1 / np.cos(_STRAIGHT_FROM) ** 2
+    line = np.tan(_STRAIGHT_FROM) + (abs(angle) - _STRAIGHT_FROM) * slope
+    return line if angle > 0 else -line
+
+
+@numba.njit(cache=True, nogil=True)
+def _trace(pose, other, photo, up, eye_height, wall, wall_distance, found):  # type: ignore[no-untyped-def]
+    """Follow each pixel's ray to the stage, and the point it meets back to the photo's picture plane."""
+    limit = np.tan(_STRAIGHT_FROM)
+    ox, oy, oz = pose[0, 3], pose[1, 3], pose[2, 3]
+    height_above = eye_height + up[0] * ox + up[1] * oy + up[2] * oz  # of this camera above the ground
+    before_wall = wall_distance - (wall[0] * ox + wall[1] * oy + wall[2] * oz)
+    moved = ox != 0 or oy != 0 or oz != 0
+    for row in range(found.shape[0]):
+        vy = (other[3] - row - 0.5) / other[1]
+        for column in range(found.shape[1]):
+            vx = (column + 0.5 - other[2]) / other[0]
+            x = pose[0, 0] * vx + pose[0, 1] * vy - pose[0, 2]
+            y = pose[1, 0] * vx + pose[1, 1] * vy - pose[1, 2]
+            z = pose[2, 0] * vx + pose[2, 1] * vy - pose[2, 2]
+            if moved:
+                distance = np.inf
+                falling = -(up[0] * x + up[1] * y + up[2] * z)
+                if falling > 1e-12 and 0 < height_above < np.inf:
+                    distance = height_above / falling
+                approaching = wall[0] * x + wall[1] * y + wall[2] * z
+                if approaching > 1e-12 and 0 < before_wall < np.inf:
+                    distance = min(distance, before_wall / approaching)
+                if distance < np.inf:
+                    x, y, z = ox + distance * x, oy + distance * y, oz + distance * z
+            # Within the limit this is the plain division x / depth and y / depth.
+            depth = -z
+            if depth > 0 and abs(x) <= limit * depth:
+                u, secant = x / depth, 1 / depth
+                v = y * secant
+                if abs(v) > limit:
+                    v = _tangent(np.arctan(v))
+            else:
+                u = _tangent(np.arctan2(x, depth))
+                across = np.sqrt(x * x + z * z) * np.cos(_STRAIGHT_FROM)
+                v = _tangent(np.arctan2(y, across))
+            found[row, column, 0] = photo[2] + photo[0] * u
+            found[row, column, 1] = photo[3] - photo[1] * v
+
+
+@numba.njit(cache=True, nogil=True)
+def _fold(lookup, width, height, reach, inside, share):  # type: ignore[no-untyped-def]
+    """Mirror coordinates into the picture as OpenCV counts them (centres at 0); share = how blurred. Any outside?"""
+    any_outside = False
+    for row in range(lookup.shape[0]):
+        for column in range(lookup.shape[1]):
+            x, y = lookup[row, column, 0], lookup[row, column, 1]
+            outside = max(max(-x, x - width), max(-y, y - height))
+            if outside > 0:
+                any_outside = True
+                x = abs(x) % (2 * width)
+                y = abs(y) % (2 * height)
+                x = min(x, 2 * width - x)
+                y = min(y, 2 * height - y)
+                fraction = min(outside / reach, 1.0)
+                share[row, column] = fraction * fraction * (3 - 2 * fraction)
+            else:
+                share[row, column] = 0.0
+            inside[row, column, 0] = x - 0.5
+            inside[row, column, 1] = y - 0.5
+    return any_outside

@@ -1,0 +1,108 @@
+"""The photo without the objects that have left their places: what the preview's other layers are laid over."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from real2sam2real.render import footprints
+from real2sam2real.render.inpaint import inpaint
+
+Bool = NDArray[np.bool_]
+UInt8 = NDArray[np.uint8]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Place:
+    """The pixels of the photo that one object takes up, within a window.
+
+    Attributes:
+        window: rows and columns of the photo that hold the rest.
+        body: bool, shows the object.
+        outline: uint8 0…255, the body with its soft edge.
+        shadowed: uint8 0…255, the same with the shadow that leaves with the object.
+    """
+
+    window: tuple[slice, slice]
+    body: Bool
+    outline: UInt8
+    shadowed: UInt8
+
+
+def find_places(photo: UInt8, bodies: Sequence[Bool]) -> list[Place]:
+    """The places of objects whose pixels `(H, W)` bool in the photo `(H, W, 3)` uint8 are given."""
+    if not bodies:
+        return []
+    objects = np.any(bodies, axis=0)
+    margin = max(1.0, 0.003 * photo.shape[1])
+    places = []
+    for body in bodies:
+        edges = [_soft(footprints.outline(body, margin))]
+        edges.append(_soft(footprints.outline(footprints.with_shadow(photo, body, objects), margin)))
+        window = _window(edges[1] > 0)
+        places.append(Place(window=window, body=body[window], outline=edges[0][window], shadowed=edges[1][window]))
+    return places
+
+
+class Plate:
+    """The photo with some objects' places painted over, which ones depending on the frame.
+
+    Args:
+        photo: `(H, W, 3)` uint8.
+        places: of the objects of the photo.
+        ever_left: per place, if it ever has to be painted over, and if ever with its shadow.
+    """
+
+    def __init__(self, photo: UInt8, places: Sequence[Place], ever_left: Sequence[tuple[bool, bool]]) -> None:
+        self._photo = photo
+        self._places = places
+        hole, bodies = np.zeros(photo.shape[:2], bool), np.zeros(photo.shape[:2], bool)
+        for place, (body_left, shadow_left) in zip(places, ever_left, strict=True):
+            bodies[place.window] |= place.body
+            if body_left:
+                hole[place.window] |= (place.shadowed if shadow_left else place.outline) > 0
+        self._emptied = inpaint(photo, hole, avoid=bodies)
+        self._key: list[tuple[float, float]] | None = None
+        self._last = (photo, np.zeros(photo.shape[:2], np.uint8))
+
+    def at(self, left: Sequence[tuple[float, float]]) -> tuple[UInt8, UInt8]:
+        """The plate of one frame.
+
+        Args:
+            left: per place, how far (0…1) its object and its object's shadow have left it.
+
+        Returns:
+            The plate `(H, W, 3)` uint8, and how much of each pixel is painted over, `(H, W)` uint8 0…255. Not to be
+            written to: the next frame may be the same.
+        """
+        if self._key != list(left):
+            self._key = list(left)
+            painted = np.zeros(self._photo.shape[:2], np.uint8)
+            for place, (body_left, shadow_left) in zip(self._places, left, strict=True):
+                area = painted[place.window]
+                np.maximum(area, (place.outline * np.float32(body_left)).astype(np.uint8), out=area)
+                np.maximum(area, (place.shadowed * np.float32(shadow_left)).astype(np.uint8), out=area)
+            for place, (body_left, _) in zip(self._places, left, strict=True):
+                if not body_left:  # a neighbour's outline or shadow does not wipe out what still stands there
+                    painted[place.window][place.body] = 0
+            share = painted.astype(np.float32) / 255
+            plate = cv2.blendLinear(self._emptied, self._photo, share, 1 - share)
+            self._last = (np.where(painted[..., None] > 0, plate, self._photo), painted)
+        return self._last
+
+
+def _soft(area: Bool) -> UInt8:
+    """255 inside, falling to 0 over about two pixels."""
+    blurred = cv2.GaussianBlur(area.astype(np.uint8) * 255, (5, 5), 0.8)
+    return blurred.astype(np.uint8, copy=False)
+
+
+def _window(area: Bool) -> tuple[slice, slice]:
+    rows, columns = np.flatnonzero(area.any(axis=1)), np.flatnonzero(area.any(axis=0))
+    if not len(rows):
+        return slice(0, 0), slice(0, 0)
+    return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)

@@ -1,0 +1,186 @@
+"""The preview: the shot without any learned part, for a look before time is spent on generating it.
+
+Layers, from the back: the photo with the places of moved objects painted over (`plate`), seen from the frame's camera
+(`backdrop`); soft contact shadows (`shadows`); the textured meshes. Where an object and the camera are as in the photo,
+the photo itself is shown, so the first frame of a shot that starts at rest is exactly the photo.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import cv2
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from real2sam2real.errors import UserError
+from real2sam2real.geometry.quaternions import Float
+from real2sam2real.render import backdrop, staging
+from real2sam2real.render.frame import Frame
+from real2sam2real.render.plate import Plate, find_places
+from real2sam2real.render.renderer import render_frames
+from real2sam2real.render.shadows import contact_shadow
+from real2sam2real.scene import Entity, Scene
+
+Bool = NDArray[np.bool_]
+Float32 = NDArray[np.float32]
+UInt8 = NDArray[np.uint8]
+
+_LEAVING = 0.04
+"""The shadow that the photo shows is gone when its object has moved by this share of its size."""
+_WALL = 2.0
+"""The background's wall stands this many times as far away as the farthest object of the photo."""
+
+
+def preview_frames(scene: Scene, *, width: int, height: int) -> Iterator[UInt8]:
+    """Draw every frame of a shot with the photo's own pixels.
+
+    Args:
+        scene: with a photo. Entities need not have masks; the outline of their mesh at rest serves in place of one.
+        width: of the frames in pixels.
+        height: likewise; the photo is resampled to this size.
+
+    Returns:
+        One `(height, width, 3)` uint8 picture per frame. Places are painted over before the first one comes.
+
+    Raises:
+        UserError: the scene has no photo, or a mask has another size than the photo.
+        ValueError: the size is not positive.
+    """
+    if scene.photo is None:
+        raise UserError("the scene has no photo, so there is nothing to show a preview over; lift it from a photo.")
+    for entity in (*scene.entities, *scene.removed):
+        if entity.mask is not None and entity.mask.shape != scene.photo.shape[:2]:
+            raise UserError(
+                f"the mask of '{entity.name}' is {entity.mask.shape[1]}×{entity.mask.shape[0]} but the photo is "
+                f"{scene.photo.shape[1]}×{scene.photo.shape[0]}; masks are drawn on the photo's own pixels."
+            )
+    rendered = render_frames(scene, width=width, height=height, color=True, antialias=True)
+    return _draw_all(scene, scene.photo, rendered, width, height)
+
+
+def _draw_all(scene: Scene, photo: UInt8, rendered: Iterator[Frame], width: int, height: int) -> Iterator[UInt8]:
+    shot = _Shot(scene, photo, width, height)
+    for number, frame in enumerate(rendered):
+        yield shot.draw(number, frame)
+
+
+class _Shot:
+    """What the frames of one preview share."""
+
+    def __init__(self, scene: Scene, photo: UInt8, width: int, height: int) -> None:
+        self.scene = scene
+        self.camera = scene.camera.resized(width, height)
+        self.camera_rests = staging.camera_rests(scene, self.camera)
+        self.displaced, self.shadow_left = self._departures()
+        if photo.shape[:2] != (height, width):
+            photo = cv2.resize(photo, (width, height), interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
+        self.in_photo = [k for k, entity in enumerate(scene.entities) if entity.in_photo]
+        self.removed = [entity for entity in scene.removed if entity.in_photo]
+        self.plate = self._make_plate(photo)
+        self.stage = backdrop.Stage(
+            world_from_camera=scene.photo_world_from_camera,
+            intrinsics=self.camera.intrinsics,
+            ground_y=scene.ground_y,
+            wall_distance=staging.wall_distance(scene, _WALL),
+        )
+
+    def _departures(self) -> tuple[Bool, Float]:
+        """`(T, N)` each: is an entity not as the photo shows it; how far (0…1) has its shadow left with it."""
+        shape = (self.scene.frames, len(self.scene.entities))
+        displaced, shadow_left = np.ones(shape, bool), np.ones(shape)
+        for k, entity in enumerate(self.scene.entities):
+            if entity.in_photo:
+                distance = staging.displacement(entity)
+                moved = distance > staging.still_distance(self.scene, entity, self.camera)
+                fraction = np.clip(distance / (_LEAVING * staging.size(entity)), 0, 1)
+                shadow_left[:, k] = np.where(moved, fraction * fraction * (3 - 2 * fraction), 0)
+                displaced[:, k] = moved | ~self.camera_rests
+        return displaced, shadow_left
+
+    def _make_plate(self, photo: UInt8) -> Plate:
+        ever_left = [(bool(self.displaced[:, k].any()), bool(self.shadow_left[:, k].any())) for k in self.in_photo]
+        ever_left += [(True, True)] * len(self.removed)
+        return Plate(photo, find_places(photo, _bodies(self.scene, photo.shape[1], photo.shape[0])), ever_left)
+
+    def draw(self, number: int, frame: Frame) -> UInt8:
+        """One frame of the preview from what the renderer gave for it."""
+        left = [(float(self.displaced[number, k]), float(self.shadow_left[number, k])) for k in self.in_photo]
+        plate, painted = self.plate.at(left + [(1.0, 1.0)] * len(self.removed))
+        if self.camera_rests[number]:
+            background = plate
+        else:
+            lookup = self.stage.lookup(self.camera.world_from_camera[number], self.camera.intrinsics_at(number))
+            background = backdrop.warp(plate, lookup)
+        return _compose(background, self._shadows(number), frame, self._shown(number, frame, painted))
+
+    def _shown(self, number: int, frame: Frame, painted: UInt8) -> Float32:
+        """`(H, W)`: how much of each pixel is a mesh: its coverage, but nothing where the photo shows the same."""
+        coverage = np.asarray(frame.coverage, np.float32)
+        if self.displaced[number].all():
+            return coverage
+        differs = np.concatenate([[0], self.displaced[number]]).astype(np.uint8)[frame.ids] * np.uint8(255)
+        # At a soft edge the id may be "none" although a displaced object covers part of the pixel.
+        differs = np.maximum(cv2.dilate(differs, np.ones((3, 3), np.uint8)) * (frame.ids == 0), differs)
+        return coverage * (np.maximum(differs, painted).astype(np.float32) / 255)
+
+    def _shadows(self, number: int) -> list[Float32]:
+        shadows = []
+        for k, entity in enumerate(self.scene.entities):
+            strength = self.shadow_left[number, k]
+            if strength > 0 and entity.motion.visible[number]:
+                shadow = contact_shadow(
+                    entity.vertices_world(number),
+                    _ground_below(self.scene, entity),
+                    self.camera.world_from_camera[number],
+                    self.camera.intrinsics_at(number),
+                )
+                if shadow is not None:
+                    shadows.append(shadow * np.float32(strength))
+        return shadows
+
+
+def _ground_below(scene: Scene, entity: Entity) -> float:
+    """The scene's ground, or the height on which the entity stood in the photo where none is known."""
+    if scene.ground_y is not None:
+        return scene.ground_y
+    rest = entity.rest_world_from_object
+    return float((entity.mesh.vertices @ rest[1, :3] + rest[1, 3]).min())
+
+
+def _bodies(scene: Scene, width: int, height: int) -> list[Bool]:
+    """Per object of the photo, then per removed one: its pixels `(height, width)` bool."""
+    shown = [entity for entity in (*scene.entities, *scene.removed) if entity.in_photo]
+    drawn = np.zeros((height, width), np.uint8)
+    if any(entity.mask is None for entity in shown):
+        drawn = next(render_frames(staging.at_rest(scene), width=width, height=height)).ids
+    bodies = []
+    for number, entity in enumerate(shown, start=1):
+        if entity.mask is None:
+            bodies.append(drawn == number)
+        else:
+            mask = cv2.resize(entity.mask.astype(np.float32), (width, height), interpolation=cv2.INTER_AREA)
+            bodies.append(mask >= 0.5)
+    return bodies
+
+
+def _compose(background: UInt8, shadows: list[Float32], frame: Frame, shown: Float32) -> UInt8:
+    light = np.ones(shown.shape, np.float32)
+    for shadow in shadows:
+        light *= 1 - shadow
+    picture = np.empty_like(background)
+    _mix(background, light, np.asarray(frame.color), shown, picture)
+    return picture
+
+
+@numba.njit(cache=True, nogil=True)
+def _mix(background, light, color, shown, picture):  # type: ignore[no-untyped-def]
+    half = np.float32(0.5)
+    one = np.float32(1.0)
+    for row in range(shown.shape[0]):
+        for column in range(shown.shape[1]):
+            share = shown[row, column]
+            for channel in range(3):
+                value = background[row, column, channel] * light[row, column] * (one - share)
+                picture[row, column, channel] = np.uint8(value + color[row, column, channel] * share + half)
