@@ -51,6 +51,7 @@ class BlockTransformAutoencoder(ModelMixin, ConfigMixin):
     """See the module's text. Build one with `fit_autoencoder`, or load it with `from_pretrained`.
 
     Args:
+        z_dim: z, the number of channels.
         temporal_index: for each channel, which temporal basis function (0 = mean of four frames).
         spatial_index: for each channel, which spatial basis function.
         latents_mean: per channel, subtracted from latents before the transformer sees them.
@@ -60,6 +61,7 @@ class BlockTransformAutoencoder(ModelMixin, ConfigMixin):
     @register_to_config
     def __init__(
         self,
+        z_dim: int,
         temporal_index: list[int],
         spatial_index: list[int],
         latents_mean: list[float],
@@ -68,12 +70,11 @@ class BlockTransformAutoencoder(ModelMixin, ConfigMixin):
         scale_factor_temporal: int = GROUP,
     ) -> None:
         super().__init__()
-        z = len(temporal_index)
-        if not z == len(spatial_index) == len(latents_mean) == len(latents_std):
+        z = z_dim
+        if not z == len(temporal_index) == len(spatial_index) == len(latents_mean) == len(latents_std):
             raise ValueError(
                 "temporal_index, spatial_index, latents_mean and latents_std must have one value a channel"
             )
-        self.register_to_config(z_dim=z)
         self.block_mean = nn.Parameter(torch.zeros(BLOCK_VALUES), requires_grad=False)
         self.block_basis = nn.Parameter(torch.eye(BLOCK_VALUES), requires_grad=False)
         self.decode_first = nn.Conv2d(z, BLOCK_VALUES, 3, padding=1, padding_mode="replicate", bias=False)
@@ -193,6 +194,7 @@ def fit_autoencoder(
     scale = spread**whitening
     scale *= (spread / scale).square().mean().sqrt()
     model = BlockTransformAutoencoder(
+        z_dim=channels,
         temporal_index=(order // BLOCK_VALUES).tolist(),
         spatial_index=(order % BLOCK_VALUES).tolist(),
         latents_mean=[0.0] * channels,

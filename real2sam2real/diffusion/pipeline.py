@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -53,7 +53,7 @@ class Real2Sam2RealPipeline(DiffusionPipeline):
     """
 
     model_cpu_offload_seq = "text_encoder->image_encoder->transformer->vae"
-    _optional_components = ("text_encoder", "tokenizer", "image_encoder", "image_processor")
+    _optional_components: ClassVar[list[str]] = ["text_encoder", "tokenizer", "image_encoder", "image_processor"]
 
     def __init__(
         self,

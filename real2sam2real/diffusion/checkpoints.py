@@ -1,0 +1,128 @@
+"""Checkpoint folders: where they are, what they were trained on, and how they are loaded.
+
+A checkpoint is a pipeline folder in diffusers' layout. `checkpoint.json` beside `model_index.json` holds what diffusers
+has no place for: the clip size it was trained at, the coding of its normals, and the settings it samples best with.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import asdict, dataclass, field, fields
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+
+from real2sam2real.control.coding import NormalCoding
+from real2sam2real.diffusion.pipeline import Real2Sam2RealPipeline
+from real2sam2real.errors import MissingPartError, UserError
+
+Init = Literal["noise", "preview"]
+SETTINGS_FILE = "checkpoint.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckpointSettings:
+    """What a checkpoint was trained at and how it samples best.
+
+    Attributes:
+        area: pixels per frame it works at, at any aspect.
+        grid: frame sizes are multiples of this many pixels.
+        max_frames: longest clip in one pass, 4k + 1.
+        steps: denoising steps of a full run.
+        guidance_scale: classifier-free guidance; 1 is none.
+        init: start from "noise" or from the "preview".
+        strength: noise level that the preview is brought to when it is the start, 0…1.
+        coding: how normals are coloured.
+    """
+
+    area: int
+    grid: int = 16
+    max_frames: int
+    steps: int = 25
+    guidance_scale: float = 1.0
+    init: Init = "noise"
+    strength: float = 1.0
+    coding: NormalCoding = field(default_factory=NormalCoding)
+
+    def to_json(self) -> str:
+        """As the text of `checkpoint.json`."""
+        values = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "coding"}
+        return json.dumps({**values, "coding": asdict(self.coding)}, indent=2)
+
+    @classmethod
+    def from_json(cls, text: str) -> CheckpointSettings:
+        """Inverse of `to_json`; unknown keys are an error."""
+        values = json.loads(text)
+        return cls(**{**values, "coding": NormalCoding(**values["coding"])})
+
+    def fit(self, width: int, height: int) -> tuple[int, int]:
+        """The size on the grid, of about `area` pixels, that comes closest to the aspect of `width × height`."""
+        aspect = width / height
+        rows = max(1, round(math.sqrt(self.area / aspect) / self.grid))
+        columns = max(1, round(rows * aspect))
+        return columns * self.grid, rows * self.grid
+
+
+def find_checkpoint(name: str | Path) -> Path:
+    """The folder of a checkpoint: `mini` is the shipped one, everything else a path.
+
+    Raises:
+        MissingPartError: the shipped checkpoint is not in this installation.
+        UserError: the folder is not a checkpoint.
+    """
+    if str(name) == "mini":
+        folder = Path(str(resources.files("real2sam2real") / "assets" / "mini"))
+        if not (folder / "model_index.json").exists():
+            raise MissingPartError(
+                "the mini checkpoint is not in this installation; install the package again, "
+                "or make it with: r2s2r train base mini -o FOLDER"
+            )
+        return folder
+    folder = Path(name)
+    if not (folder / "model_index.json").is_file():
+        raise UserError(
+            f"{folder} is not a checkpoint: it has no model_index.json. Give 'mini' or a pipeline's folder."
+        )
+    return folder
+
+
+def load_settings(folder: Path) -> CheckpointSettings:
+    """The settings of a checkpoint folder.
+
+    Raises:
+        UserError: `checkpoint.json` is missing or does not fit.
+    """
+    path = folder / SETTINGS_FILE
+    try:
+        return CheckpointSettings.from_json(path.read_text())
+    except FileNotFoundError as error:
+        raise UserError(f"{folder} has no {SETTINGS_FILE}, so its clip size and normal coding are unknown") from error
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(f"{path} cannot be used: {error}") from error
+
+
+def best_dtype() -> torch.dtype:
+    """bfloat16 where the machine multiplies it natively, else float32."""
+    if torch.cuda.is_available() or torch.cpu._is_avx512_bf16_supported():
+        return torch.bfloat16
+    return torch.float32
+
+
+def load_pipeline(folder: Path) -> Real2Sam2RealPipeline:
+    """The pipeline of a checkpoint folder, on the GPU where there is one.
+
+    Raises:
+        UserError: files are missing or damaged.
+    """
+    try:
+        pipeline: Any = Real2Sam2RealPipeline.from_pretrained(
+            folder, torch_dtype={"transformer": best_dtype(), "default": torch.float32}, local_files_only=True
+        )
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        raise UserError(f"the checkpoint {folder} cannot be loaded: {error}") from error
+    pipeline.set_progress_bar_config(disable=True)
+    loaded: Real2Sam2RealPipeline = pipeline.to("cuda" if torch.cuda.is_available() else "cpu")
+    return loaded

@@ -1,0 +1,1 @@
+"""Pre-training of the mini model; minimally invasive fine-tuning."""

@@ -1,0 +1,116 @@
+"""Complete configurations of training runs, as functions: a recipe is code that returns a value."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelSize:
+    """Size of the transformer.
+
+    Attributes:
+        heads: attention heads of 64 channels each.
+        layers: number of blocks.
+        ffn_dim: hidden width of the feed-forward layers.
+        latent_channels: z of the autoencoder.
+    """
+
+    heads: int = 4
+    layers: int = 7
+    ffn_dim: int = 768
+    latent_channels: int = 48
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """A stretch of training at one clip size.
+
+    Attributes:
+        width: pixels, a multiple of 16.
+        height: pixels, a multiple of 16.
+        frames: T = 4k + 1.
+        batch: clips per step.
+        steps: optimiser steps.
+        reuse: how often each clip is drawn, on average.
+    """
+
+    width: int
+    height: int
+    frames: int
+    batch: int
+    steps: int
+    reuse: int = 2
+
+    def __post_init__(self) -> None:
+        if self.width % 16 or self.height % 16:
+            raise ValueError(f"stage size {self.width}×{self.height}: both must be multiples of 16")
+        if self.frames % 4 != 1:
+            raise ValueError(f"stage of {self.frames} frames: the number of frames must be 4k + 1")
+        if min(self.batch, self.steps, self.reuse) < 1:
+            raise ValueError("a stage needs at least one clip per step, one step and one use of each clip")
+
+
+@dataclass(frozen=True, kw_only=True)
+class BaseConfig:
+    """Pre-training of a base checkpoint on the procedural world.
+
+    Attributes:
+        size: the transformer.
+        stages: run one after the other; sizes usually grow.
+        autoencoder_clips: clips of the first and the last stage's size that the autoencoder is fitted to.
+        learning_rate: peak, for matrices (Muon); everything else trains at `adam_ratio` of it (AdamW).
+        adam_ratio: see `learning_rate`.
+        warmup_steps: linear rise at the start.
+        decay_fraction: share of all steps, at the end, over which the rate falls linearly to zero.
+        shift: timestep shift of the flow, in training and in sampling.
+        blank_normals: share of clips trained with empty normals, so that the model knows what not being told means.
+        changed_weight: extra weight of the loss where the video differs from the photo.
+        ema: decay of the averaged weights that are kept.
+        seed: of the weights, the noise and the order of clips; clips come from training seeds of `synth`.
+        clips_per_shard: clips rendered and encoded at a time.
+    """
+
+    size: ModelSize = field(default_factory=ModelSize)
+    stages: tuple[Stage, ...]
+    autoencoder_clips: int = 96
+    learning_rate: float = 3e-3
+    adam_ratio: float = 0.5
+    warmup_steps: int = 100
+    decay_fraction: float = 0.25
+    shift: float = 3.0
+    blank_normals: float = 0.1
+    changed_weight: float = 3.0
+    ema: float = 0.998
+    seed: int = 0
+    clips_per_shard: int = 96
+
+    @property
+    def total_steps(self) -> int:
+        """Optimiser steps of all stages."""
+        return sum(stage.steps for stage in self.stages)
+
+
+def mini() -> BaseConfig:
+    """The shipped checkpoint: small clips first, where most of the motion is learned, then the full size."""
+    return BaseConfig(
+        stages=(
+            Stage(width=96, height=64, frames=33, batch=32, steps=1200),
+            Stage(width=160, height=96, frames=33, batch=16, steps=750),
+            Stage(width=256, height=144, frames=33, batch=8, steps=600),
+        )
+    )
+
+
+def smoke() -> BaseConfig:
+    """A run of seconds that exercises every part; its checkpoint knows nothing."""
+    return BaseConfig(
+        size=ModelSize(heads=1, layers=2, ffn_dim=64, latent_channels=8),
+        stages=(Stage(width=48, height=32, frames=5, batch=4, steps=6, reuse=2),),
+        autoencoder_clips=2,
+        warmup_steps=2,
+        clips_per_shard=4,
+    )
+
+
+RECIPES = {"mini": mini, "smoke": smoke}
