@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from real2sam2real.geometry import quaternions, transforms
 from real2sam2real.geometry.quaternions import Float
@@ -30,8 +31,16 @@ def retimed(scene: Scene, frames: int) -> Scene:
 
 
 def retimed_camera(path: CameraPath, frames: int) -> CameraPath:
-    """`path` at `frames` evenly spaced times: positions and log zoom linear, rotations along the shorter arc."""
-    low, high, mix = _between(path.frames, frames)
+    """`path` at `frames` evenly spaced times from its first to its last frame."""
+    return sampled_camera(path, np.linspace(0, path.frames - 1, frames))
+
+
+def sampled_camera(path: CameraPath, places: Float) -> CameraPath:
+    """`path` at `places` `(N,)`, frame numbers that need not be whole.
+
+    Positions and log zoom are linear in between, rotations follow the shorter arc.
+    """
+    low, high, mix = _between(path.frames, places)
     rotation = quaternions.from_matrix(path.world_from_camera[:, :3, :3])
     position = path.world_from_camera[:, :3, 3]
     log_zoom = np.log(path.zoom)
@@ -47,7 +56,7 @@ def retimed_camera(path: CameraPath, frames: int) -> CameraPath:
 
 def retimed_motion(motion: Motion, frames: int) -> Motion:
     """`motion` at `frames` evenly spaced times; visibility is that of the nearest frame."""
-    low, high, mix = _between(motion.frames, frames)
+    low, high, mix = _between(motion.frames, np.linspace(0, motion.frames - 1, frames))
     part = mix[:, None]
     vertices = motion.vertices_object
     if vertices is not None:
@@ -62,10 +71,9 @@ def retimed_motion(motion: Motion, frames: int) -> Motion:
     )
 
 
-def _between(old: int, new: int) -> tuple[np.ndarray, np.ndarray, Float]:
-    """For each new frame the old frames on both sides and the share of the second one."""
-    at = np.linspace(0, old - 1, new)
-    near = np.round(at)
-    at = np.where(np.abs(at - near) < 1e-9, near, at)
+def _between(frames: int, places: Float) -> tuple[NDArray[np.intp], NDArray[np.intp], Float]:
+    """For each place the frames on both sides and the share of the second one."""
+    near = np.round(places)
+    at = np.where(np.abs(places - near) < 1e-9, near, places)
     low = np.floor(at).astype(np.intp)
-    return low, np.minimum(low + 1, old - 1), at - low
+    return low, np.minimum(low + 1, frames - 1), at - low

@@ -13,7 +13,6 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from pathlib import Path
 from typing import Generic, TypeVar
 
 import numpy as np
@@ -25,6 +24,7 @@ from real2sam2real.scene import moves as m
 from real2sam2real.scene.camera_path import CameraPath
 from real2sam2real.scene.easing import ease
 from real2sam2real.scene.motion import Keyframe, Motion
+from real2sam2real.scene.paths import load_camera_path
 from real2sam2real.scene.scene import Entity, Scene
 from real2sam2real.scene.settings import Target
 from real2sam2real.scene.units import BadValueError, Length, located, nearest
@@ -485,21 +485,20 @@ class _Keyframed(_Base):
 class _Imported(_Base):
     def __init__(self, move: m.ImportedPath, stage: Stage) -> None:
         super().__init__(move, stage)
-        from real2sam2real.scene.paths import load_camera_path, resample
-
         with located(move.where):
-            path = load_camera_path(Path(move.file), intrinsics=stage.scene.camera.intrinsics, format=move.format)
-        path = resample(path, stage.last * STEPS + 1)
+            path = load_camera_path(
+                move.file, intrinsics=stage.scene.camera.intrinsics, format=move.format, frames=stage.last * STEPS + 1
+            )
         relative = path.world_from_camera.copy()
         relative[:, :3, 3] *= move.scale
         self._poses = np.asarray(stage.scene.photo_world_from_camera, np.float64) @ relative
-        self._zooms = path.zoom * (path.intrinsics.fx / stage.scene.camera.intrinsics.fx)
+        self._zooms = path.zoom / path.zoom[0]
 
     def poses(self, count: int) -> Float:
         return self._poses
 
     def zooms(self, count: int) -> Float:
-        return self._zooms / self._zooms[0]
+        return self._zooms
 
 
 _DRIVERS: dict[type[m.CameraMove], type[_Driver]] = {  # type: ignore[type-arg]

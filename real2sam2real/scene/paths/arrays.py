@@ -1,0 +1,109 @@
+"""Camera paths as NumPy archives.
+
+Convention: `world_from_camera` `(T, 4, 4)` with this project's camera axes (+X right, +Y up, looking along −Z);
+`intrinsics` `(T, 3, 3)` or `(3, 3)` in pixels; `image_size` (width, height); `fps`. All but the first may be missing. A
+bare `.npy` holds the poses alone.
+"""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from real2sam2real.errors import UserError
+from real2sam2real.scene.camera_path import CameraPath
+from real2sam2real.scene.paths.track import CameraTrack, rigid
+
+MAX_BYTES = 500_000_000
+_KEYS = ("world_from_camera", "intrinsics", "image_size", "fps")
+
+
+def read(path: Path) -> CameraTrack:
+    """Read an .npz or .npy; pickled objects are refused.
+
+    Raises:
+        UserError: it is not such a file, an array is missing or misshapen, or a pose is not rigid.
+    """
+    arrays = _load(path)
+    if "world_from_camera" not in arrays:
+        raise UserError(
+            f"{path}: there is no array 'world_from_camera'; the file has: {', '.join(arrays) or 'nothing'}"
+        )
+    poses = arrays["world_from_camera"]
+    if poses.ndim != 3 or poses.shape[1:] not in ((4, 4), (3, 4)) or not len(poses):
+        raise UserError(f"{path}: 'world_from_camera' has shape {poses.shape}; expected (T, 4, 4)")
+    if poses.shape[1] == 3:
+        poses = np.concatenate([poses, np.broadcast_to([[0.0, 0.0, 0.0, 1.0]], (len(poses), 1, 4))], axis=1)
+    checked = np.array([rigid(pose, f"{path}: pose {index}") for index, pose in enumerate(poses)])
+    lenses, size = _lenses(arrays, len(poses), path), _size(arrays, path)
+    if lenses is not None and size is None:
+        raise UserError(f"{path}: 'intrinsics' are in pixels, but 'image_size' (width, height) is missing")
+    width, height = size or (None, None)
+    return CameraTrack(world_from_camera=checked, lenses=lenses, width=width, height=height)
+
+
+def _load(path: Path) -> dict[str, Any]:
+    try:
+        if zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as archive:
+                unpacked = sum(entry.file_size for entry in archive.infolist())
+            if unpacked > MAX_BYTES:
+                raise UserError(f"{path}: it unpacks to {unpacked / 1e6:.0f} MB, too much for a camera path")
+            with np.load(path, allow_pickle=False) as archive:
+                return {key: _numbers(archive[key], path, key) for key in archive.files if key in _KEYS}
+        if path.stat().st_size > MAX_BYTES:
+            raise UserError(f"{path}: {path.stat().st_size / 1e6:.0f} MB is too large for a camera path")
+        with path.open("rb") as file:
+            array = np.lib.format.read_array(file, allow_pickle=False)
+        return {"world_from_camera": _numbers(array, path, "world_from_camera")}
+    except OSError as error:
+        raise UserError(f"{path}: cannot read the camera path ({error.strerror or error})") from error
+    except (ValueError, EOFError, MemoryError, zipfile.BadZipFile) as error:
+        raise UserError(f"{path}: this is not a NumPy file of plain numbers, or it is truncated ({error})") from error
+
+
+def _numbers(array: Any, path: Path, key: str) -> Any:
+    if array.dtype.kind not in "fiu":
+        raise UserError(f"{path}: '{key}' holds {array.dtype}; expected real numbers")
+    if not np.isfinite(array).all():
+        raise UserError(f"{path}: '{key}' holds a number that is not finite (NaN or infinity)")
+    return array.astype(np.float64)
+
+
+def _lenses(arrays: dict[str, Any], count: int, path: Path) -> Any:
+    if "intrinsics" not in arrays:
+        return None
+    k = arrays["intrinsics"]
+    if k.shape not in ((3, 3), (count, 3, 3)):
+        raise UserError(f"{path}: 'intrinsics' has shape {k.shape}; expected ({count}, 3, 3) or (3, 3)")
+    k = np.broadcast_to(k, (count, 3, 3))
+    if np.any(k[:, 0, 0] <= 0) or np.any(k[:, 1, 1] <= 0):
+        raise UserError(f"{path}: a focal length in 'intrinsics' is not positive")
+    if np.any(np.abs(k[:, 0, 1]) > 1e-6 * k[:, 0, 0]):
+        raise UserError(f"{path}: 'intrinsics' are skewed (row 0, column 1), which a camera path cannot hold")
+    return np.stack([k[:, 0, 0], k[:, 1, 1], k[:, 0, 2], k[:, 1, 2]], axis=1)
+
+
+def _size(arrays: dict[str, Any], path: Path) -> tuple[int, int] | None:
+    if "image_size" not in arrays:
+        return None
+    size = arrays["image_size"]
+    if size.shape != (2,) or np.any(size < 1):
+        raise UserError(f"{path}: 'image_size' is {size.tolist()}; expected two positive numbers, width and height")
+    return int(size[0]), int(size[1])
+
+
+def write(file: Path, path: CameraPath, fps: float) -> None:
+    """Write an .npz with poses, intrinsics per frame, image size and fps."""
+    k = np.zeros((path.frames, 3, 3))
+    lens = path.intrinsics
+    k[:, 0, 0], k[:, 1, 1] = lens.fx * path.zoom, lens.fy * path.zoom
+    k[:, 0, 2], k[:, 1, 2], k[:, 2, 2] = lens.cx, lens.cy, 1.0
+    with file.open("wb") as handle:
+        np.savez(
+            handle, world_from_camera=path.world_from_camera, intrinsics=k,
+            image_size=np.array([lens.width, lens.height]), fps=np.array(fps),
+        )  # fmt: skip

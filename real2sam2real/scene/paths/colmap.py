@@ -1,0 +1,286 @@
+"""COLMAP sparse models, text and binary: cameras, images, and an empty points3D.
+
+Convention: `camera_from_world` as quaternion wxyz and translation, OpenCV camera axes (+X right, +Y down, +Z forward).
+Pixel centres lie at +0.5, as ours do. Poses are ordered by image name, with numbers in names in counting order.
+Format: https://colmap.github.io/format.html
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from io import BufferedReader
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from real2sam2real.errors import UserError
+from real2sam2real.geometry import quaternions, transforms
+from real2sam2real.scene.camera_path import CameraPath
+from real2sam2real.scene.paths.track import (
+    CameraTrack,
+    from_opencv,
+    integer,
+    number_words,
+    numbers,
+    read_lines,
+    rotation_of,
+)
+
+# Names and numbers of parameters in the order of COLMAP's model ids.
+_MODELS = {
+    0: ("SIMPLE_PINHOLE", 3), 1: ("PINHOLE", 4), 2: ("SIMPLE_RADIAL", 4), 3: ("RADIAL", 5), 4: ("OPENCV", 8),
+    5: ("OPENCV_FISHEYE", 8), 6: ("FULL_OPENCV", 12), 7: ("FOV", 5), 8: ("SIMPLE_RADIAL_FISHEYE", 4),
+    9: ("RADIAL_FISHEYE", 5), 10: ("THIN_PRISM_FISHEYE", 12), 11: ("RAD_TAN_THIN_PRISM_FISHEYE", 16),
+}  # fmt: skip
+_PINHOLES = ("SIMPLE_PINHOLE", "PINHOLE")
+
+
+@dataclass(frozen=True)
+class _Camera:
+    width: int
+    height: int
+    lens: tuple[float, float, float, float]
+
+
+@dataclass(frozen=True)
+class _Image:
+    name: str
+    camera: int
+    wxyz: list[float]
+    translation: list[float]
+    where: str
+
+
+def model_folder(path: Path) -> Path | None:
+    """The folder with `images.txt` or `images.bin` that `path` means: itself, its `sparse/0`, or a file's folder."""
+    if path.name in ("images.txt", "images.bin", "cameras.txt", "cameras.bin") and path.is_file():
+        return path.parent
+    for folder in (path, path / "sparse" / "0", path / "sparse", path / "0"):
+        if (folder / "images.txt").is_file() or (folder / "images.bin").is_file():
+            return folder
+    return None
+
+
+def read(path: Path) -> CameraTrack:
+    """Read a COLMAP model; of text and binary, whichever `path` names or the folder holds (binary first).
+
+    Raises:
+        UserError: a file is missing, truncated or malformed, or a camera model has lens distortion.
+    """
+    folder = model_folder(path)
+    if folder is None:
+        raise UserError(f"{path}: there is no COLMAP model here; give the folder that holds images.txt or images.bin")
+    binary = (folder / "images.bin").is_file() and path.suffix != ".txt"
+    suffix = "bin" if binary else "txt"
+    if not (folder / f"cameras.{suffix}").is_file():
+        raise UserError(f"{folder}: cameras.{suffix} is missing beside images.{suffix}")
+    cameras = _read_cameras_bin(folder / "cameras.bin") if binary else _read_cameras_txt(folder / "cameras.txt")
+    images = _read_images_bin(folder / "images.bin") if binary else _read_images_txt(folder / "images.txt")
+    return _track(folder, cameras, sorted(images, key=lambda image: _counting(image.name)))
+
+
+def _counting(name: str) -> list[Any]:
+    """A sort key with "frame2" before "frame10"."""
+    return [(0, int(part), "") if part.isdigit() else (1, 0, part) for part in re.split(r"(\d+)", name)]
+
+
+def _track(folder: Path, cameras: dict[int, _Camera], images: list[_Image]) -> CameraTrack:
+    if not images:
+        raise UserError(f"{folder}: the COLMAP model has no images")
+    for image in images:
+        if image.camera not in cameras:
+            raise UserError(
+                f"{image.where}: image '{image.name}' uses camera {image.camera}, which is not in the model"
+            )
+    used = [cameras[image.camera] for image in images]
+    if len({(camera.width, camera.height) for camera in used}) > 1:
+        sizes = ", ".join(sorted({f"{camera.width}×{camera.height}" for camera in used}))
+        raise UserError(f"{folder}: the images have different sizes ({sizes}); a camera path has one")
+    poses = []
+    for image in images:
+        camera_from_world = np.eye(4)
+        camera_from_world[:3, :3] = rotation_of(image.wxyz, image.where)
+        camera_from_world[:3, 3] = image.translation
+        poses.append(transforms.invert_rigid(camera_from_world))
+    return CameraTrack(
+        world_from_camera=from_opencv(np.array(poses)),
+        lenses=np.array([camera.lens for camera in used]),
+        width=used[0].width,
+        height=used[0].height,
+    )
+
+
+def _camera(model: str, width: int, height: int, parameters: list[float], where: str) -> _Camera:
+    if model not in _PINHOLES:
+        raise UserError(
+            f"{where}: the camera model {model} has lens distortion, which a camera path cannot hold; undistort the "
+            f"images first (colmap image_undistorter), which leaves PINHOLE cameras"
+        )
+    expected = 4 if model == "PINHOLE" else 3
+    if len(parameters) != expected:
+        raise UserError(f"{where}: {model} has {expected} parameters, but here are {len(parameters)}")
+    fx, fy = (parameters[0], parameters[1]) if model == "PINHOLE" else (parameters[0], parameters[0])
+    cx, cy = parameters[-2:]
+    if width < 1 or height < 1 or fx <= 0 or fy <= 0:
+        raise UserError(
+            f"{where}: a camera of {width}×{height} pixels with focal lengths {fx:g} and {fy:g} is not usable"
+        )
+    return _Camera(width, height, (fx, fy, cx, cy))
+
+
+def _read_cameras_txt(path: Path) -> dict[int, _Camera]:
+    cameras = {}
+    for number, line in read_lines(path):
+        if not line:
+            continue
+        where, words = f"{path}:{number}", line.split()
+        if len(words) < 5:
+            raise UserError(f"{where}: expected 'id model width height parameters…', found {len(words)} columns")
+        width, height = integer(words[2], where, "the width"), integer(words[3], where, "the height")
+        identifier = integer(words[0], where, "the camera's id")
+        if words[1] not in {name for name, _ in _MODELS.values()}:
+            raise UserError(f"{where}: unknown camera model '{words[1]}'; use PINHOLE or SIMPLE_PINHOLE")
+        parameters = numbers(words[4:], where)
+        cameras[identifier] = _camera(words[1], width, height, parameters, where)
+    return cameras
+
+
+def _read_images_txt(path: Path) -> list[_Image]:
+    """Two lines per image: its pose, and its points, which may be an empty line."""
+    images, lines = [], read_lines(path)
+    index = 0
+    while index < len(lines):
+        number, line = lines[index]
+        index += 1
+        if not line:
+            continue
+        where, words = f"{path}:{number}", line.split(maxsplit=9)
+        if len(words) < 10:
+            raise UserError(
+                f"{where}: expected 'id qw qx qy qz tx ty tz camera name', found {len(words)} columns "
+                "(each image takes two lines, the second one may be empty)"
+            )
+        values = numbers(words[1:8], where)
+        camera = integer(words[8], where, "the camera's id")
+        images.append(_Image(words[9], camera, values[:4], values[4:], where))
+        if index < len(lines):
+            number, points = lines[index]
+            index += 1
+            if len(points.split()) % 3:
+                raise UserError(f"{path}:{number}: expected the points of '{words[9]}' (x y id …) or an empty line")
+    return images
+
+
+class _Binary:
+    """Reads little-endian records and says where a file ends too early."""
+
+    def __init__(self, path: Path, file: BufferedReader) -> None:
+        self.path, self.file, self.size = path, file, path.stat().st_size
+
+    @property
+    def where(self) -> str:
+        return f"{self.path} at byte {self.file.tell()}"
+
+    def take(self, layout: str) -> tuple[Any, ...]:
+        where, count = self.where, struct.calcsize("<" + layout)
+        data = self.file.read(count)
+        if len(data) < count:
+            raise UserError(f"{where}: the file ends in the middle of a record; it is truncated or not COLMAP's")
+        return struct.unpack("<" + layout, data)
+
+    def name(self) -> str:
+        where, data = self.where, bytearray()
+        while (byte := self.file.read(1)) != b"\0":
+            if not byte or len(data) > 4096:
+                raise UserError(f"{where}: an image's name does not end; the file is truncated or not COLMAP's")
+            data += byte
+        return data.decode("utf-8", errors="replace")
+
+    def skip(self, count: int) -> None:
+        if self.file.tell() + count > self.size:
+            raise UserError(f"{self.where}: the file ends in the middle of an image's points; it is truncated")
+        self.file.seek(count, 1)
+
+    def finite(self, values: tuple[float, ...], where: str) -> list[float]:
+        if not np.isfinite(values).all():
+            raise UserError(f"{where}: a number is not finite (NaN or infinity)")
+        return list(values)
+
+
+def _read_cameras_bin(path: Path) -> dict[int, _Camera]:
+    cameras = {}
+    with path.open("rb") as file:
+        data = _Binary(path, file)
+        for _ in range(data.take("Q")[0]):
+            where = data.where
+            identifier, model, width, height = data.take("iiQQ")
+            if model not in _MODELS:
+                raise UserError(f"{where}: unknown camera model {model}; use PINHOLE (1) or SIMPLE_PINHOLE (0)")
+            name, count = _MODELS[model]
+            parameters = data.finite(data.take(f"{count}d"), where)
+            cameras[identifier] = _camera(name, width, height, parameters, where)
+    return cameras
+
+
+def _read_images_bin(path: Path) -> list[_Image]:
+    return list(_images_bin(path))
+
+
+def _images_bin(path: Path) -> Iterator[_Image]:
+    with path.open("rb") as file:
+        data = _Binary(path, file)
+        for _ in range(data.take("Q")[0]):
+            where = data.where
+            _, *pose, camera = data.take("i7di")
+            values = data.finite(tuple(pose), where)
+            name = data.name()
+            data.skip(24 * data.take("Q")[0])
+            yield _Image(name, camera, values[:4], values[4:], where)
+
+
+def write(folder: Path, path: CameraPath, *, binary: bool) -> None:
+    """Write `cameras`, `images` and an empty `points3D` into `folder`; one PINHOLE camera per distinct zoom.
+
+    Images are called frame_00000.png and so on.
+    """
+    camera_from_world = transforms.invert_rigid(from_opencv(path.world_from_camera))
+    rotations = quaternions.from_matrix(camera_from_world[:, :3, :3])
+    zooms, camera_of = np.unique(path.zoom, return_inverse=True)
+    lenses = [path.intrinsics.zoomed(float(zoom)) for zoom in zooms]
+    (_write_bin if binary else _write_txt)(folder, path, lenses, rotations, camera_from_world[:, :3, 3], camera_of)
+
+
+def _write_txt(folder: Path, path: CameraPath, lenses: Any, rotations: Any, translations: Any, camera_of: Any) -> None:
+    size = f"{path.intrinsics.width} {path.intrinsics.height}"
+    cameras = [
+        f"{k + 1} PINHOLE {size} {number_words([lens.fx, lens.fy, lens.cx, lens.cy])}" for k, lens in enumerate(lenses)
+    ]
+    images = []
+    for frame in range(path.frames):
+        pose = number_words([*rotations[frame], *translations[frame]])
+        images += [f"{frame + 1} {pose} {camera_of[frame] + 1} frame_{frame:05d}.png", ""]
+    head = "# id model width height fx fy cx cy\n"
+    (folder / "cameras.txt").write_text(head + "\n".join(cameras) + "\n")
+    head = "# camera_from_world in OpenCV axes: id qw qx qy qz tx ty tz camera name; then an empty line of points\n"
+    (folder / "images.txt").write_text(head + "\n".join(images) + "\n")
+    (folder / "points3D.txt").write_text("# no points: this is a camera path\n")
+
+
+def _write_bin(folder: Path, path: CameraPath, lenses: Any, rotations: Any, translations: Any, camera_of: Any) -> None:
+    width, height = path.intrinsics.width, path.intrinsics.height
+    data = [struct.pack("<Q", len(lenses))]
+    data += [
+        struct.pack("<iiQQ4d", k + 1, 1, width, height, lens.fx, lens.fy, lens.cx, lens.cy)
+        for k, lens in enumerate(lenses)
+    ]
+    (folder / "cameras.bin").write_bytes(b"".join(data))
+    data = [struct.pack("<Q", path.frames)]
+    for frame in range(path.frames):
+        data.append(struct.pack("<i7di", frame + 1, *rotations[frame], *translations[frame], int(camera_of[frame]) + 1))
+        data.append(f"frame_{frame:05d}.png".encode() + b"\0" + struct.pack("<Q", 0))
+    (folder / "images.bin").write_bytes(b"".join(data))
+    (folder / "points3D.bin").write_bytes(struct.pack("<Q", 0))
