@@ -144,6 +144,7 @@ def _camera_json(camera: CameraPath) -> dict[str, Any]:
         "cx": lens.cx,
         "cy": lens.cy,
         "zoom": camera.zoom.tolist(),
+        "world_from_camera": camera.world_from_camera.tolist(),
     }
 
 
@@ -288,31 +289,38 @@ class _Loader:
             return None
         return _read_image(self.folder / _PHOTO, "RGB")
 
-    def _camera(self, camera: GltfCamera | None, edited: bool) -> CameraPath:
+    def _camera(self, read: GltfCamera | None, edited: bool) -> CameraPath:
+        """The camera as saved; its motion and zoom from `scene.glb` where that was edited and still has a camera."""
+        saved = self._saved_camera()
+        if not edited:
+            return saved
+        if read is None:
+            self.tell(f"{_GLB} came back without a camera (in Blender: Export > Include > Cameras): it stays as it was")
+            return saved
+        zoom = _edited_zoom(read, saved)
+        return CameraPath(world_from_camera=read.world_from_camera, intrinsics=saved.intrinsics, zoom=zoom)
+
+    def _saved_camera(self) -> CameraPath:
         entry = self.root.child("camera")
         zoom = np.array(entry.numbers("zoom", self.frames))
+        poses = [_matrix(entry, "world_from_camera", rows) for rows in entry.array("world_from_camera")]
         numbers = {key: entry.number(key) for key in ("fx", "fy", "cx", "cy")}
         try:
             lens = Intrinsics(width=entry.integer("width"), height=entry.integer("height"), **numbers)
-            if camera is None:
-                self.tell(f"{_GLB} has no camera: the photo's own is used, at rest")
-                return CameraPath.still(self.frames, lens, _pose(self.root, "photo_world_from_camera"))
-            if edited:
-                zoom = _edited_zoom(camera, lens, zoom)
-            return CameraPath(world_from_camera=camera.world_from_camera, intrinsics=lens, zoom=zoom)
+            return CameraPath(world_from_camera=np.array(poses), intrinsics=lens, zoom=zoom)
         except ValueError as error:
-            entry.fail(str(error))
+            entry.fail(str(error), _REMEDY)
 
 
-def _edited_zoom(camera: GltfCamera, lens: Intrinsics, zoom: Float) -> Float:
+def _edited_zoom(read: GltfCamera, saved: CameraPath) -> Float:
     """The zoom `(T,)` after an edit: the file's, unless it is one still value of our own animation.
 
     Blender drops an animated field of view unless told otherwise, and exports the value of the current frame.
     """
-    read = camera.path(lens.width, lens.height, lens).zoom
-    if np.ptp(read) < 1e-5 and np.abs(zoom - read[0]).min() < 1e-4 * read[0]:
-        return zoom
-    return read
+    lens = saved.intrinsics
+    zoom = read.path(lens.width, lens.height, lens).zoom
+    unchanged = np.ptp(zoom) < 1e-5 * zoom[0] and np.abs(saved.zoom - zoom[0]).min() < 1e-4 * zoom[0]
+    return saved.zoom if unchanged else zoom
 
 
 def _stand_in(entry: Element, name: str, frames: int) -> Entity:
@@ -340,9 +348,12 @@ _BOX_FACES = np.array(
 
 
 def _pose(element: Element, key: str) -> Float:
-    rows = element.array(key)
-    if len(rows) != 4:
-        element.fail(f"'{key}' is not a 4×4 matrix", _REMEDY)
+    return _matrix(element, key, element.array(key))
+
+
+def _matrix(element: Element, key: str, rows: object) -> Float:
+    if not isinstance(rows, list) or len(rows) != 4:
+        element.fail(f"'{key}' is not made of 4×4 matrices", _REMEDY)
     return np.array([Element({key: row}, element.label).numbers(key, 4) for row in rows])
 
 

@@ -22,7 +22,7 @@ class GltfCamera:
         name: the node's name.
         world_from_camera: `(T, 4, 4)` float64 rigid poses; looks along its −Z with +Y up.
         vertical_fov_radians: `(T,)` float64.
-        aspect_ratio: width over height of the view, or None where the file leaves it open.
+        aspect_ratio: width over height of the view, or None where the file leaves it open; a hint only.
     """
 
     name: str
@@ -30,16 +30,9 @@ class GltfCamera:
     vertical_fov_radians: Float
     aspect_ratio: float | None
 
-    def focal_lengths(self, width: int, height: int) -> Float:
-        """Focal lengths `(T,)` in pixels for an image of `width × height` with square pixels.
-
-        Where the image has another aspect ratio than the camera, the field of view along its longer side is kept, as
-        Blender does when the resolution of its output differs.
-        """
-        half_height = np.tan(self.vertical_fov_radians / 2)
-        if self.aspect_ratio is not None and width >= height:
-            return width / 2 / (half_height * self.aspect_ratio)
-        return height / 2 / half_height
+    def focal_lengths(self, height: int) -> Float:
+        """Focal lengths `(T,)` in pixels for an image of `height` pixels: the vertical field of view is what counts."""
+        return height / 2 / np.tan(self.vertical_fov_radians / 2)
 
     def path(self, width: int, height: int, intrinsics: Intrinsics | None = None) -> CameraPath:
         """The camera's path for images of `width × height`.
@@ -47,22 +40,17 @@ class GltfCamera:
         Args:
             width: pixels.
             height: pixels.
-            intrinsics: the intrinsics at zoom 1, with a principal point that glTF cannot hold; by default those of the
-                first frame with the principal point in the centre.
+            intrinsics: those at zoom 1, with a principal point and pixel shape that glTF cannot hold; by default those
+                of the first frame, with square pixels and the principal point in the centre.
         """
-        focal = self.focal_lengths(width, height)
+        focal = self.focal_lengths(height)
         if intrinsics is None:
             first = float(focal[0])
             intrinsics = Intrinsics(width=width, height=height, fx=first, fy=first, cx=width / 2, cy=height / 2)
+        zoom = focal / intrinsics.resized(width, height).fy
         return CameraPath(
-            world_from_camera=self.world_from_camera, intrinsics=intrinsics, zoom=focal / own_focal(intrinsics, self)
+            world_from_camera=self.world_from_camera, intrinsics=intrinsics.resized(width, height), zoom=zoom
         )
-
-
-def own_focal(intrinsics: Intrinsics, camera: GltfCamera) -> float:
-    """The focal length of `intrinsics` along the side that `GltfCamera.focal_lengths` goes by."""
-    wide = camera.aspect_ratio is not None and intrinsics.width >= intrinsics.height
-    return intrinsics.fx if wide else intrinsics.fy
 
 
 def read_cameras(

@@ -35,9 +35,10 @@ def save_glb(scene: Scene, path: Path) -> None:
         UserError: a number is too large for glTF, or the file cannot be written.
     """
     writer = _Writer(scene)
-    for number, entity in enumerate(scene.entities, start=1):
-        writer.add_entity(number, entity)
-    writer.add_camera()
+    with np.errstate(over="ignore"):  # the builder refuses numbers that became infinite
+        for number, entity in enumerate(scene.entities, start=1):
+            writer.add_entity(number, entity)
+        writer.add_camera()
     writer.finish()
     write_glb(Path(path), writer.builder.finished(), writer.builder.binary)
 
@@ -197,7 +198,7 @@ class _Writer:
         camera = self.scene.camera
         lens = camera.intrinsics
         fov = 2 * np.arctan(lens.height / 2 / (lens.fy * camera.zoom))
-        perspective = {"yfov": float(fov[0]), "aspectRatio": _aspect(scene=self.scene), "znear": 0.01}
+        perspective = {"yfov": float(fov[0]), "aspectRatio": _aspect(scene=self.scene), "znear": 0.01, "zfar": 10000.0}
         principal = {"principal_point": [lens.cx, lens.cy], "size": [lens.width, lens.height]}
         index = self.builder.add(
             "cameras", {"type": "perspective", "perspective": perspective, "extras": {EXTRAS: principal}}
