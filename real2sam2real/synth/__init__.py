@@ -2,6 +2,7 @@
 
 from real2sam2real.synth.clip import SynthClip, changed_region, far_homographies, static_region
 from real2sam2real.synth.config import WorldConfig
+from real2sam2real.synth.lifted import lifted_scene
 from real2sam2real.synth.seeds import HELD_OUT_SEEDS, TRAIN_SEEDS
 from real2sam2real.synth.world import clip_stream, sample_clip
 
@@ -13,6 +14,7 @@ __all__ = [
     "changed_region",
     "clip_stream",
     "far_homographies",
+    "lifted_scene",
     "sample_clip",
     "static_region",
 ]

@@ -172,7 +172,8 @@ def _add_bilinear(image: Float32, x: float, y: float, weight: float, out: Float)
 @kernel
 def _mirror(x: float, half: float) -> float:
     """Fold a coordinate into −half…half by mirroring, as a triangle wave."""
-    folded = (x + half) % (4 * half)
+    folded = (x + half) / (4 * half)
+    folded = (folded - np.floor(folded)) * 4 * half
     return (folded if folded <= 2 * half else 4 * half - folded) - half
 
 

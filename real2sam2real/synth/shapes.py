@@ -37,6 +37,7 @@ class BaseShape:
         corner_uvs: `(F, 3, 2)` float64 into an atlas with one strip per part.
         texel_points: `(rows, ATLAS_COLUMNS, 3)` float64, the surface point under every texel.
         texel_material: `(rows,)` int64, the material of every row of texels.
+        strips: `(P,)` int64, rows of texels of every part, from the top.
         heads: it has a front, along +X.
     """
 
@@ -46,6 +47,7 @@ class BaseShape:
     corner_uvs: Float
     texel_points: Float
     texel_material: Int64
+    strips: Int64
     heads: bool
 
     @property
@@ -273,7 +275,7 @@ def _assemble(kind: str, parts: list[Grid], heads: bool) -> BaseShape:
     offset = np.array([(low[0] + high[0]) / 2, low[1], (low[2] + high[2]) / 2])
     scale = 1 / (high - low).max()
     shares = np.sqrt([part.area() for part in parts])
-    strips = np.maximum(10, np.round(_ATLAS_ROWS * shares / shares.sum())).astype(int)
+    strips = np.maximum(10, np.round(_ATLAS_ROWS * shares / shares.sum())).astype(np.int64)
     total = int(strips.sum())
     vertices, faces, uvs, texels = [], [], [], []
     first_vertex = first_row = 0
@@ -295,5 +297,6 @@ def _assemble(kind: str, parts: list[Grid], heads: bool) -> BaseShape:
         corner_uvs=np.concatenate(uvs),
         texel_points=np.concatenate(texels),
         texel_material=np.repeat([part.material for part in parts], strips),
+        strips=strips,
         heads=heads,
     )

@@ -173,7 +173,8 @@ def _film(seed: int, scene: Scene, background: Background, light: Light) -> Synt
     )
     for t, frame in enumerate(rendered):
         color, hits = painter.view(t)
-        assert frame.color is not None and frame.coverage is not None  # asked for above
+        assert frame.color is not None
+        assert frame.coverage is not None
         compose(color, hits, frame.color, frame.coverage, shadows[t], strengths[t], video[t])
         ids[t], depth[t] = frame.ids, frame.depth
         np.multiply(frame.normals, (frame.ids > 0)[..., None], out=normals[t])

@@ -1,0 +1,61 @@
+"""The scene of a clip as a perfect lifter would give it: right geometry, but textures that carry the photo's light.
+
+A clip's own scene holds unlit textures, because its video is lit afresh in every frame. A lifter sees the photo only,
+so the light of frame 0 sticks to the textures and turns with the objects. Previews are to be made from this one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import cv2
+import numpy as np
+
+from real2sam2real.geometry.quaternions import Float
+from real2sam2real.render import Light
+from real2sam2real.scene import Entity, Scene
+from real2sam2real.synth.clip import SynthClip
+from real2sam2real.synth.shapes import BaseShape, base_shape
+
+
+def lifted_scene(clip: SynthClip) -> Scene:
+    """`clip.scene` with the light of frame 0 (highlights left out) multiplied into every texture."""
+    entities = tuple(_lit(entity, clip.light) for entity in clip.scene.entities)
+    return replace(clip.scene, entities=entities)
+
+
+def _lit(entity: Entity, light: Light) -> Entity:
+    texture = entity.mesh.texture
+    if texture is None:
+        return entity
+    shape = base_shape(entity.provenance["shape"])
+    stretch = np.ptp(entity.mesh.vertices, axis=0) / shape.extent
+    normals = texel_normals(shape, stretch) @ entity.rest_world_from_object[:3, :3].T
+    direction = np.asarray(light.direction_world) / np.linalg.norm(light.direction_world)
+    shade = light.ambient + light.diffuse * np.maximum(normals @ direction, 0.0)
+    lit = np.minimum(texture * shade[..., None] + 0.5, 255.0).astype(np.uint8)
+    return replace(entity, mesh=replace(entity.mesh, texture=lit))
+
+
+def texel_normals(shape: BaseShape, stretch: Float) -> Float:
+    """Outward unit normals `(rows, columns, 3)` in the object frame under every texel of a stretched shape.
+
+    From differences between neighbouring texels' surface points, averaged over 5×5 texels because these points lie on
+    flat facets. Where the differences vanish (at a pole) the normal is that of the nearest row with one.
+    """
+    normals = np.empty_like(shape.texel_points)
+    first = 0
+    for rows in shape.strips:
+        points = shape.texel_points[first : first + rows] * stretch
+        cross = np.cross(np.gradient(points, axis=1), np.gradient(points, axis=0))
+        length = np.linalg.norm(cross, axis=-1, keepdims=True)
+        flat = length[..., 0].mean(axis=1) < 1e-9
+        cross /= np.maximum(length, 1e-12)
+        if np.sum(points * cross * length) < np.sum(points.mean(axis=(0, 1)) * (cross * length).sum(axis=(0, 1))):
+            cross = -cross
+        good = np.flatnonzero(~flat)
+        nearest = good[np.abs(np.arange(rows)[:, None] - good).argmin(axis=1)]
+        smooth = cv2.blur(np.pad(cross[nearest], ((0, 0), (3, 3), (0, 0)), mode="wrap"), (5, 5))[:, 3:-3]
+        normals[first : first + rows] = smooth / np.linalg.norm(smooth, axis=-1, keepdims=True)
+        first += int(rows)
+    return normals
