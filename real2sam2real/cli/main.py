@@ -19,7 +19,7 @@ from typing import Any, Protocol
 from real2sam2real.errors import UserError
 
 # In the order of the help page, which is the order of the pipeline.
-MODULES = ("run", "demo", "lift", "preview", "render", "generate", "transfer", "camera", "train")
+MODULES = ("run", "demo", "lift", "preview", "render", "generate", "transfer", "train", "evaluate")
 
 _USAGE = """usage: r2s2r COMMAND [...]
 

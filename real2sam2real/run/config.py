@@ -30,14 +30,14 @@ OptionalPath = Path | None
 class ObjectOptions:
     """Which objects of the photo can move. At least one is needed."""
 
-    mask: Annotated[Texts, arg(metavar="NAME=FILE")] = ()
-    """A mask picture of the photo's size, white where the object is. A folder gives one object per file."""
+    mask: Annotated[Texts, arg(metavar="[NAME=]FILE")] = ()
+    """A mask picture, white where the object is, or a folder with one such picture per object."""
     box: Annotated[Texts, arg(metavar="NAME=X0,Y0,X1,Y1")] = ()
     """A box in the photo's pixels, left, top, right, bottom; the object inside it is cut out by GrabCut."""
     points: Annotated[Texts, arg(metavar="NAME=X,Y+X,Y-X,Y")] = ()
     """Points in the photo's pixels: '+' joins one on the object, '-' one beside it."""
-    fov: Annotated[float | None, arg(metavar="DEGREES")] = None
-    """Horizontal field of view. Without it the photo's EXIF data, else a stated default."""
+    fov: Annotated[float | None, arg(metavar="DEGREES", help_behavior_hint="(default: from EXIF, else 55)")] = None
+    """Horizontal field of view."""
 
     def require_any(self) -> None:
         """Say how to name an object when none is named.
@@ -48,7 +48,7 @@ class ObjectOptions:
         if not (self.mask or self.box or self.points):
             raise UserError(
                 "no object was named, so nothing can be lifted or moved. Give at least one of\n"
-                "  --mask NAME=FILE            a picture of the photo's size, white on the object\n"
+                "  --mask [NAME=]FILE          a picture of the photo's size, white on the object\n"
                 "  --box NAME=X0,Y0,X1,Y1      a box around it, in pixels from the top-left corner\n"
                 "  --points NAME=X,Y+X,Y-X,Y   points on it (+) and beside it (-)\n"
                 "for example: --box cup=120,80,340,300"
@@ -59,27 +59,24 @@ class ObjectOptions:
 class ShotOptions:
     """What happens: a shot file, or short moves on the command line; both can be combined."""
 
-    shot: Annotated[OptionalPath, arg(metavar="FILE")] = None
+    shot: Annotated[OptionalPath, arg(metavar="FILE", help_behavior_hint="")] = None
     """A shot file (YAML); docs/shots.md describes it."""
-    camera: Annotated[Texts, arg(metavar="MOVE")] = ()
-    """A camera move in words, such as "orbit 30deg around cup"; repeat it to combine moves."""
-    move: Annotated[Texts, arg(metavar="NAME MOVE")] = ()
-    """An object's move in words, such as "cup right 0.5 turn 90deg"."""
+    camera: Annotated[Texts, arg(metavar="MOVES")] = ()
+    """Camera moves in words, such as "orbit 30deg around cup; dolly in 0.5"."""
+    move: Annotated[Texts, arg(metavar="NAME:MOVES")] = ()
+    """An object's moves in words, such as "cup: right 0.5, turn 90deg"."""
     remove: Annotated[Texts, arg(metavar="NAME")] = ()
     """Take an object out of the photo."""
-    frames: Annotated[int | None, arg(metavar="T")] = None
-    """Number of frames, 4k + 1 (default: the shot file's, else 49)."""
-    fps: Annotated[float | None, arg(metavar="FPS")] = None
-    """Frames per second (default: the shot file's, else 16)."""
-    prompt: Annotated[str | None, arg(metavar="TEXT")] = None
+    frames: Annotated[int | None, arg(metavar="T", help_behavior_hint="(default: as the shot file says, else 49)")] = (
+        None
+    )
+    """Number of frames, 4k + 1."""
+    fps: Annotated[float | None, arg(metavar="FPS", help_behavior_hint="(default: as the shot file says, else 16)")] = (
+        None
+    )
+    """Frames per second."""
+    prompt: Annotated[str | None, arg(metavar="TEXT", help_behavior_hint="")] = None
     """What the video shows, for checkpoints that read text."""
-
-    def __post_init__(self) -> None:
-        if self.frames is not None and (self.frames < 1 or self.frames % 4 != 1):
-            near = 4 * max(round((self.frames - 1) / 4), 1) + 1
-            raise UserError(f"--frames {self.frames} is not 4k + 1, which the video model needs; {near} is the nearest")
-        if self.fps is not None and not 0 < self.fps <= 240:
-            raise UserError(f"--fps {self.fps:g} is not a frame rate; give a number above 0 and up to 240")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,8 +89,8 @@ class GenerateOptions:
     """Start from pure noise, or from the preview's latents at --strength."""
     strength: Annotated[float, arg(metavar="S")] = 0.6
     """With --init preview: 0 keeps the preview, 1 forgets it."""
-    steps: Annotated[int | None, arg(metavar="N")] = None
-    """Denoising steps (default: the checkpoint's)."""
+    steps: Annotated[int | None, arg(metavar="N", help_behavior_hint="(default: the checkpoint's)")] = None
+    """Denoising steps."""
     seed: Annotated[int, arg(metavar="N")] = 0
     """The same seed on the same machine gives the same video."""
 

@@ -41,18 +41,18 @@ def _file_digest(path: Path) -> str:
 
 
 @cache
-def code_version(rooms: tuple[str, ...]) -> str:
-    """Hash of the Python sources of the package's `rooms` and of the modules that they all share."""
+def code_version(code: tuple[str, ...]) -> str:
+    """Hash of the package's Python sources in `code`, folders or files, and of the modules that all share."""
     files = list(_PACKAGE.glob("*.py"))
-    for room in rooms:
-        files += (_PACKAGE / room).rglob("*.py")
+    for name in code:
+        files += [_PACKAGE / name] if name.endswith(".py") else (_PACKAGE / name).rglob("*.py")
     total = hashlib.sha256()
     for file in sorted(files):
         total.update(f"{file.relative_to(_PACKAGE).as_posix()}\0{_file_digest(file)}\n".encode())
     return total.hexdigest()
 
 
-def fingerprint(*, rooms: tuple[str, ...], settings: Any, inputs: Iterable[Path]) -> str:
+def fingerprint(*, code: tuple[str, ...], settings: Any, inputs: Iterable[Path]) -> str:
     """One hash of code, settings (JSON values) and input files or folders, in the order given."""
-    parts = {"code": code_version(rooms), "settings": settings, "inputs": [digest(path) for path in inputs]}
+    parts = {"code": code_version(code), "settings": settings, "inputs": [digest(path) for path in inputs]}
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

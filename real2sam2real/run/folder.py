@@ -37,7 +37,7 @@ class Stage:
     Attributes:
         name: key in run.json.
         title: what it does, for people.
-        rooms: the package's folders whose code decides the result.
+        code: the package's folders and files that decide the result.
         settings: JSON values that decide the result.
         inputs: files or folders that decide the result.
         outputs: names in the run folder that `work` makes.
@@ -46,7 +46,7 @@ class Stage:
 
     name: str
     title: str
-    rooms: tuple[str, ...]
+    code: tuple[str, ...]
     settings: Any
     inputs: tuple[Path, ...]
     outputs: tuple[str, ...]
@@ -65,19 +65,31 @@ class StageRecord:
 
 @dataclass(kw_only=True)
 class RunFolder:
-    """An open run folder; use `open_run` to get one."""
+    """An open run folder; use `open_run` to get one.
+
+    Attributes:
+        path: where it is.
+        progress: where it says what it does.
+        command: the arguments that started the run, for people.
+        config: JSON values, for people.
+        records: all finished stages, also of earlier runs.
+        done: stages that this run needed, in order.
+        redone: those of them whose work was really done.
+    """
 
     path: Path
     progress: Progress
     command: list[str]
     config: Any
     records: dict[str, StageRecord] = field(default_factory=dict)
+    done: list[str] = field(default_factory=list)
     redone: list[str] = field(default_factory=list)
 
     def do(self, stage: Stage) -> None:
         """Do the stage, unless it was done before from the same inputs, settings and code."""
-        key = fingerprint(rooms=stage.rooms, settings=stage.settings, inputs=stage.inputs)
+        key = fingerprint(code=stage.code, settings=stage.settings, inputs=stage.inputs)
         known = self.records.get(stage.name)
+        self.done.append(stage.name)
         if known and known.fingerprint == key and all((self.path / name).exists() for name in stage.outputs):
             self.progress.say(f"{stage.title}: unchanged, kept")
             return
@@ -91,8 +103,7 @@ class RunFolder:
             notes=[*notes, *kept],
             outputs={name: digest(self.path / name) for name in stage.outputs},
         )
-        for note in self.records[stage.name].notes:
-            self.progress.say(f"  note: {note}")
+        self.progress.tell(self.records[stage.name].notes)
         self.redone.append(stage.name)
         self.save()
 
@@ -110,11 +121,6 @@ class RunFolder:
             notes.append(f"{name} had been changed by hand since it was made; it is kept as {aside.name}")
         return notes
 
-    @property
-    def seconds(self) -> float:
-        """Time spent in all stages that the folder holds."""
-        return sum(record.seconds for record in self.records.values())
-
     def as_json(self) -> dict[str, Any]:
         """The content of run.json."""
         return {
@@ -122,6 +128,7 @@ class RunFolder:
             "command": self.command,
             "config": self.config,
             "versions": _versions(),
+            "peak_memory_mib": peak_memory_mib(),
             "stages": {name: asdict(record) for name, record in self.records.items()},
         }
 
@@ -143,7 +150,12 @@ def open_run(path: Path, *, command: Sequence[str], config: Any, progress: Progr
     with locked(path):
         _sweep(path)
         records = _read_records(path / "run.json")
-        yield RunFolder(path=path, progress=progress, command=list(command), config=config, records=records)
+        try:
+            yield RunFolder(path=path, progress=progress, command=list(command), config=config, records=records)
+        finally:
+            _sweep(path)
+            if {left.name for left in path.iterdir()} == {".lock"}:
+                shutil.rmtree(path)
 
 
 def _check_place(path: Path) -> None:
@@ -169,11 +181,21 @@ def _read_records(path: Path) -> dict[str, StageRecord]:
 def _sweep(path: Path) -> None:
     """Remove what killed runs left half-written: `replacing_file` and `replacing_folder` name it `.<stem>-<random>`."""
     for left in path.iterdir():
-        if re.fullmatch(r"\.[\w.]+-(old-)?[a-z0-9_]{8}(\.\w+)?", left.name):
+        if re.fullmatch(r"\..+-(old-)?[a-z0-9_]{8}(\.\w+)?", left.name):
             if left.is_dir():
                 shutil.rmtree(left)
             else:
                 left.unlink()
+
+
+def peak_memory_mib() -> int | None:
+    """The most memory that this process has held, where the system tells."""
+    if sys.platform == "win32":
+        return None
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak // (2**20 if sys.platform == "darwin" else 2**10)
 
 
 def _versions() -> dict[str, str]:

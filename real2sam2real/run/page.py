@@ -27,14 +27,12 @@ class Figure:
         path: a PNG, JPEG or MP4 file.
         title: shown in bold.
         caption: plain text after it.
-        hero: takes the whole width.
         legend: colours as CSS text with what they stand for.
     """
 
     path: Path
     title: str
     caption: str = ""
-    hero: bool = False
     legend: Sequence[tuple[str, str]] = ()
 
 
@@ -101,7 +99,7 @@ def _watch(content: PageContent) -> str:
 
 def _look(content: PageContent) -> str:
     figures = "\n".join(_figure(figure) for figure in content.pictures)
-    return f'<section>\n<h2>The photo and its objects in 3D</h2>\n<div class="grid">{figures}</div>\n</section>'
+    return f'<section>\n<h2>The photo and its objects in 3D</h2>\n<div class="grid small">{figures}</div>\n</section>'
 
 
 def _record(content: PageContent) -> str:
@@ -134,9 +132,8 @@ def _figure(figure: Figure) -> str:
         for color, name in figure.legend
     )
     legend = f' <span class="legend">{legend}</span>' if legend else ""
-    hero = ' class="hero"' if figure.hero else ""
     caption = f"<b>{label}</b> {html.escape(figure.caption)}{legend}"
-    return f"<figure{hero}>{media}<figcaption>{caption}</figcaption></figure>"
+    return f"<figure>{media}<figcaption>{caption}</figcaption></figure>"
 
 
 def _data_uri(path: Path) -> str:

@@ -36,6 +36,11 @@ class Progress:
         if self._stream is not None:
             print(text, file=self._stream, flush=True)
 
+    def tell(self, notes: Iterable[str]) -> None:
+        """Write what a person should know about a result."""
+        for note in notes:
+            self.say(f"  note: {note}")
+
     @contextmanager
     def bar(self, label: str) -> Iterator[Advance]:
         """Yield `advance(done, total)`; the total may become known with the first call."""

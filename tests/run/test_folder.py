@@ -32,7 +32,7 @@ class Chain:
                 return [f"{name} was done"]
 
             return Stage(
-                name=name, title=name, rooms=("run",), settings=self.settings[name], inputs=(given,), outputs=(output,),
+                name=name, title=name, code=("run",), settings=self.settings[name], inputs=(given,), outputs=(output,),
                 work=work,
             )  # fmt: skip
 
@@ -82,7 +82,7 @@ def test_missing_output_is_made_again(chain: Chain) -> None:
 
 def test_changed_code_redoes_the_stage(chain: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
     chain.run()
-    monkeypatch.setattr(fp, "code_version", lambda rooms: "another")
+    monkeypatch.setattr(fp, "code_version", lambda code: "another")
     assert chain.run().redone == ["copy", "shout"]
 
 

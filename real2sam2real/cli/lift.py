@@ -1,0 +1,35 @@
+"""Photo to scene folder: masks, closed meshes, glTF."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+from tyro.conf import Positional, arg
+
+from real2sam2real.run.config import ObjectOptions
+
+
+@dataclass(frozen=True, kw_only=True)
+class Command:
+    """Lift objects of a photo into closed meshes and write a scene folder.
+
+    Its scene.glb opens in Blender and any other glTF tool, and may be edited there.
+    """
+
+    photo: Annotated[Positional[Path], arg(metavar="PHOTO")]
+    """The photo."""
+    out: Annotated[Path, arg(aliases=["-o"], metavar="FOLDER")]
+    """The scene folder to write."""
+    objects: ObjectOptions = field(default_factory=ObjectOptions)
+    """Which objects of the photo can move; at least one is needed."""
+
+    def execute(self) -> None:
+        """Write the scene folder and print its path."""
+        from real2sam2real.run.lifting import lift_to_folder
+        from real2sam2real.run.progress import Progress
+
+        progress = Progress.on_stderr()
+        progress.tell(lift_to_folder(self.photo, self.objects, self.out, progress))
+        print(self.out)

@@ -1,0 +1,33 @@
+"""Scene folder to preview: a crisp look at the shot without the video model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+from tyro.conf import Positional, arg
+
+from real2sam2real.run.config import ShotOptions
+
+
+@dataclass(frozen=True, kw_only=True)
+class Command:
+    """Write the preview of a shot: the textured meshes, moved, over the repainted photo."""
+
+    scene: Annotated[Positional[Path], arg(metavar="SCENE")]
+    """A scene folder."""
+    out: Annotated[Path, arg(aliases=["-o"], metavar="FILE.mp4")]
+    """The video to write."""
+    shot: ShotOptions = field(default_factory=ShotOptions)
+    """What happens; without it, what the scene folder holds."""
+
+    def execute(self) -> None:
+        """Write the video and print its path."""
+        from real2sam2real.run.directing import directed_scene
+        from real2sam2real.run.progress import Progress
+        from real2sam2real.run.rendering import preview_to_file
+
+        progress = Progress.on_stderr()
+        progress.tell(preview_to_file(directed_scene(self.scene, self.shot), self.out, progress))
+        print(self.out)

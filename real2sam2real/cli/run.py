@@ -1,0 +1,54 @@
+"""Photo to video: every stage, and a page to look at it."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+from tyro.conf import Positional, arg
+
+from real2sam2real.run.config import GenerateOptions, ObjectOptions, RunConfig, ShotOptions
+
+
+@dataclass(frozen=True, kw_only=True)
+class Command:
+    """Turn a photo into a directed video.
+
+    Name the objects that can move, say what happens, and look at the page it writes. An interrupted run goes on with
+    the same command; what has not changed is not done again.
+    """
+
+    photo: Annotated[Positional[Path], arg(metavar="PHOTO")]
+    """The photo."""
+    objects: ObjectOptions = field(default_factory=ObjectOptions)
+    """Which objects of the photo can move; at least one is needed."""
+    shot: ShotOptions = field(default_factory=ShotOptions)
+    """What happens: a shot file, short moves, or both."""
+    generate: GenerateOptions = field(default_factory=GenerateOptions)
+    """How the video model is run."""
+    out: Annotated[Path | None, arg(aliases=["-o"], metavar="FOLDER", help_behavior_hint="(default: runs/PHOTO)")] = (
+        None
+    )
+    """The run folder."""
+    size: Annotated[str | None, arg(metavar="WxH|full", help_behavior_hint="(default: the checkpoint's own)")] = None
+    """Size of the normals; 'full' is what the official inference works at."""
+    preview_only: bool = False
+    """Stop after the preview, before the video model is run."""
+
+    def execute(self) -> None:
+        """Run all stages and print the page's path."""
+        from real2sam2real.run.pipeline import run
+        from real2sam2real.run.progress import Progress
+
+        config = RunConfig(
+            photo=self.photo,
+            objects=self.objects,
+            shot=self.shot,
+            generate=self.generate,
+            size=self.size,
+            preview_only=self.preview_only,
+        )
+        out = self.out or Path("runs") / self.photo.stem
+        print(run(config, out, command=["r2s2r", *sys.argv[1:]], progress=Progress.on_stderr()))

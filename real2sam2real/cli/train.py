@@ -1,0 +1,44 @@
+"""Train models: `r2s2r train base`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+from tyro.conf import Positional, arg
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainBase:
+    """Train a base checkpoint on the procedural world, from nothing.
+
+    The same command on the same folder goes on where the last run stopped. The finished checkpoint is
+    FOLDER/checkpoint; the loss is drawn in FOLDER/loss.png.
+    """
+
+    recipe: Annotated[Positional[Literal["mini", "smoke"]], arg(metavar="{mini,smoke}")]
+    """mini is the shipped checkpoint; smoke runs every part in seconds and learns nothing."""
+    out: Annotated[Path, arg(aliases=["-o"], metavar="FOLDER")]
+    """Where the run lives: rendered clips, state, losses, checkpoint."""
+    threads: Annotated[int | None, arg(metavar="N", help_behavior_hint="(default: all cores)")] = None
+    """CPU threads for the network."""
+    compile: bool = False
+    """Compile the network first: about a quarter faster on a CPU, needs a C++ compiler."""
+
+    def execute(self) -> None:
+        """Train, draw the loss, print the checkpoint's path."""
+        import torch
+
+        from real2sam2real.train.base import BaseTrainer
+        from real2sam2real.train.curve import draw_loss_curve
+        from real2sam2real.train.recipes import RECIPES
+
+        if self.threads is not None:
+            torch.set_num_threads(self.threads)
+        result = BaseTrainer(RECIPES[self.recipe](), self.out, compile_model=self.compile).run()
+        draw_loss_curve(result.losses, self.out / "loss.png")
+        print(result.checkpoint)
+
+
+COMMANDS = {"base": TrainBase}

@@ -1,0 +1,36 @@
+"""The demo: a run of the photo that comes with the package."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib import resources
+from pathlib import Path
+
+from real2sam2real.run.config import GenerateOptions, ObjectOptions, RunConfig, ShotOptions
+from real2sam2real.run.pipeline import run
+from real2sam2real.run.progress import Progress
+
+
+def demo_folder() -> Path:
+    """The folder with the demo's photo, mask and shot file."""
+    return Path(str(resources.files("real2sam2real"))) / "assets" / "demo"
+
+
+def run_demo(
+    out: Path,
+    *,
+    generate: GenerateOptions,
+    command: Sequence[str],
+    progress: Progress,
+    preview_only: bool = False,
+) -> Path:
+    """Make the run folder `out` from the package's own photo; returns the path of its page. Raises as `run` does."""
+    assets = demo_folder()
+    config = RunConfig(
+        photo=assets / "photo.jpg",
+        objects=ObjectOptions(mask=(str(assets / "cup.png"),)),
+        shot=ShotOptions(shot=assets / "shot.yaml"),
+        generate=generate,
+        preview_only=preview_only,
+    )
+    return run(config, out, command=command, progress=progress)

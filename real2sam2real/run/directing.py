@@ -1,0 +1,73 @@
+"""A scene at rest and a shot to the scene that is filmed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from real2sam2real.run.config import DEFAULT_FPS, DEFAULT_FRAMES, ShotOptions
+from real2sam2real.scene.folder import load_scene, save_scene
+from real2sam2real.scene.moves import ImportedPath
+from real2sam2real.scene.scene import Scene
+from real2sam2real.scene.shot import Shot, load_shot
+
+
+def read_shot(options: ShotOptions) -> Shot:
+    """The shot file, with what the flags add to it.
+
+    Raises:
+        UserError: the file or a flag cannot be read.
+    """
+    flags = Shot.from_flags(
+        camera=options.camera,
+        move=options.move,
+        remove=options.remove,
+        frames=options.frames,
+        fps=options.fps,
+        prompt=options.prompt,
+    )
+    return flags if options.shot is None else load_shot(options.shot).merged(flags)
+
+
+def with_defaults(shot: Shot) -> Shot:
+    """The shot of a scene that was at rest until now: what it leaves open gets its default."""
+    return replace(
+        shot,
+        frames=DEFAULT_FRAMES if shot.frames is None else shot.frames,
+        fps=DEFAULT_FPS if shot.fps is None else shot.fps,
+        camera=() if shot.camera is None else shot.camera,
+    )
+
+
+def shot_inputs(shot: Shot) -> tuple[Path, ...]:
+    """Files that a shot reads when it is applied: imported camera paths."""
+    return tuple(Path(move.file) for move in shot.camera or () if isinstance(move, ImportedPath))
+
+
+def direct_to_folder(lifted: Path, shot: Shot, folder: Path) -> list[str]:
+    """Apply the shot to the scene in the folder `lifted` and write the result; returns notes for people.
+
+    Raises:
+        UserError: the shot does not fit the scene.
+    """
+    scene = shot.apply(load_scene(lifted))
+    save_scene(scene, folder)
+    notes = []
+    if not shot.camera and not shot.entities:
+        notes.append(
+            'nothing moves: no shot was given; try --camera "orbit 20deg around NAME" or --move "NAME: right 1"'
+        )
+    return notes
+
+
+def directed_scene(folder: Path, options: ShotOptions) -> Scene:
+    """The scene in `folder` under the shot that `options` give; without any, as the folder holds it.
+
+    Raises:
+        UserError: the folder or the shot cannot be read, or they do not fit.
+    """
+    shot = read_shot(options)
+    scene = load_scene(folder)
+    if scene.frames == 1 and shot.frames is None:
+        shot = with_defaults(shot)
+    return shot.apply(scene)

@@ -1,0 +1,50 @@
+"""A control folder to the generated video."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from real2sam2real import media
+from real2sam2real.control.folder import read_control
+from real2sam2real.diffusion.generate import generate_video
+from real2sam2real.errors import UserError
+from real2sam2real.run.config import GenerateOptions
+from real2sam2real.run.progress import Progress
+from real2sam2real.run.rendering import CONTROL_PREVIEW
+
+
+def generate_to_file(control_folder: Path, options: GenerateOptions, path: Path, progress: Progress) -> list[str]:
+    """Generate the video of a control folder and write it for people to look at; returns notes.
+
+    Raises:
+        UserError: the control or the checkpoint cannot be used, or there is no preview to start from.
+    """
+    control = read_control(control_folder)
+    preview = None
+    if options.init == "preview":
+        if not (control_folder / CONTROL_PREVIEW).is_file():
+            raise UserError(
+                f"{control_folder} has no {CONTROL_PREVIEW} to start from (a motion transfer has none); "
+                "use --init noise, or render the scene again"
+            )
+        preview = media.read_video(control_folder / CONTROL_PREVIEW)
+    with progress.bar("denoising") as advance:
+        frames = generate_video(
+            control,
+            checkpoint=options.checkpoint,
+            preview=preview,
+            init=options.init,
+            strength=options.strength,
+            steps=options.steps,
+            seed=options.seed,
+            progress=advance,
+        )
+    media.write_video(path, frames, control.fps)
+    start = f"from the preview's latents at strength {options.strength:g}" if preview is not None else "from noise"
+    height, width = frames.shape[1:3]
+    return [f"checkpoint '{options.checkpoint}', {width}×{height}, started {start}, seed {options.seed}"]
+
+
+def checkpoint_inputs(checkpoint: str) -> tuple[Path, ...]:
+    """The checkpoint's folder, so that other weights mean another video."""
+    return (checkpoint_folder(checkpoint),)

@@ -1,0 +1,128 @@
+"""`r2s2r run`: all stages from a photo to a page, each redone only when something that decides its result changed.
+
+photo, objects ──lift──► lifted/ ──direct──► scene/ ──render──► control/ ──generate──► generated.mp4
+                            └─pictures─► pictures/    └─preview─► preview.mp4, normals.mp4
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from real2sam2real.errors import UserError
+from real2sam2real.run.config import RunConfig, as_json
+from real2sam2real.run.directing import direct_to_folder, read_shot, shot_inputs, with_defaults
+from real2sam2real.run.folder import RunFolder, Stage, open_run
+from real2sam2real.run.lifting import lift_to_folder
+from real2sam2real.run.picturing import pictures_to_folder
+from real2sam2real.run.progress import Progress
+from real2sam2real.run.rendering import control_size, normals_to_file, preview_to_file, render_to_folder
+from real2sam2real.run.report import PAGE, write_report
+from real2sam2real.scene.folder import load_scene
+from real2sam2real.scene.shot import Shot
+
+# What every stage that touches a scene depends on.
+_SCENE = ("geometry", "scene")
+
+
+def run(config: RunConfig, out: Path, *, command: Sequence[str], progress: Progress) -> Path:
+    """Make, or go on with, the run folder `out`; returns the path of its page.
+
+    Args:
+        config: what is to be made.
+        out: the run folder.
+        command: the arguments that started this, to be shown.
+        progress: where to say what happens.
+
+    Raises:
+        UserError: an input cannot be used, or `out` is in use or holds something else.
+    """
+    config.objects.require_any()
+    for path in (config.photo, *_mask_files(config)):
+        if not path.exists():
+            raise UserError(f"there is no file '{path}'; check the path")
+    shot = with_defaults(read_shot(config.shot))
+    with open_run(out, command=command, config=as_json(config), progress=progress) as folder:
+        for stage in _stages(config, shot, folder):
+            folder.do(stage)
+        folder.save()
+        write_report(folder)
+    return out / PAGE
+
+
+def _stages(config: RunConfig, shot: Shot, folder: RunFolder) -> Iterator[Stage]:
+    """The stages in order; each is made only when those before it are done, because it may look at their results."""
+    progress = folder.progress
+    lifted, directed, control = folder.path / "lifted", folder.path / "scene", folder.path / "control"
+    yield Stage(
+        name="lift",
+        title="lift the objects into 3D",
+        code=(*_SCENE, "perceive", "lift", "run/lifting.py", "run/config.py"),
+        settings=as_json(config.objects),
+        inputs=(config.photo, *_mask_files(config)),
+        outputs=(lifted.name,),
+        work=lambda: lift_to_folder(config.photo, config.objects, lifted, progress),
+    )
+    yield Stage(
+        name="pictures",
+        title="picture masks and meshes",
+        code=(*_SCENE, "render", "run/picturing.py"),
+        settings=None,
+        inputs=(lifted,),
+        outputs=("pictures",),
+        work=lambda: pictures_to_folder(load_scene(lifted), folder.path / "pictures"),
+    )
+    yield Stage(
+        name="direct",
+        title="direct the shot",
+        code=(*_SCENE, "run/directing.py"),
+        settings=shot.to_yaml(),
+        inputs=(lifted, *shot_inputs(shot)),
+        outputs=(directed.name,),
+        work=lambda: direct_to_folder(lifted, shot, directed),
+    )
+    scene = load_scene(directed)
+    yield Stage(
+        name="preview",
+        title="preview",
+        code=(*_SCENE, "render", "control/coding.py", "run/rendering.py"),
+        settings=None,
+        inputs=(directed,),
+        outputs=("preview.mp4", "normals.mp4"),
+        work=lambda: [
+            *preview_to_file(scene, folder.path / "preview.mp4", progress),
+            *normals_to_file(scene, folder.path / "normals.mp4", progress),
+        ],
+    )
+    if config.preview_only:
+        return
+    width, height = control_size(scene, config.size, config.generate.checkpoint)
+    yield Stage(
+        name="render",
+        title="render the control",
+        code=(*_SCENE, "render", "control", "run/rendering.py"),
+        settings=[width, height],
+        inputs=(directed,),
+        outputs=(control.name,),
+        work=lambda: render_to_folder(scene, control, width=width, height=height, progress=progress),
+    )
+    from real2sam2real.run.generating import checkpoint_inputs, generate_to_file  # loads torch and diffusers
+
+    yield Stage(
+        name="generate",
+        title="generate the video",
+        code=("control", "diffusion", "run/generating.py"),
+        settings=as_json(config.generate),
+        inputs=(control, *checkpoint_inputs(config.generate.checkpoint)),
+        outputs=("generated.mp4",),
+        work=lambda: generate_to_file(control, config.generate, folder.path / "generated.mp4", progress),
+    )
+
+
+def _mask_files(config: RunConfig) -> tuple[Path, ...]:
+    """Files and folders named by --mask, without the names before them."""
+    files = []
+    for item in config.objects.mask:
+        name, equals, path = item.partition("=")
+        files.append(Path(path) if equals and name and not Path(item).exists() else Path(item))
+    return tuple(files)

@@ -1,0 +1,104 @@
+"""A directed scene to what steers and previews its video: the control folder and the preview."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+from real2sam2real import media
+from real2sam2real.control.coding import OPENGL
+from real2sam2real.control.folder import write_control
+from real2sam2real.errors import UserError
+from real2sam2real.render import render_frames
+from real2sam2real.render.preview import preview_frames
+from real2sam2real.run.config import parse_size
+from real2sam2real.run.progress import Progress
+from real2sam2real.scene.scene import Scene
+
+# What the official inference works at: this area at the photo's aspect, sides in steps of 16.
+FULL_AREA = 960 * 960
+STEP = 16
+PREVIEW_LONGEST_SIDE = 1280
+CONTROL_PREVIEW = "preview.mkv"
+"""In the control folder: the preview at the control's size, lossless, from which generation may start."""
+
+_LARGEST_STRETCH = 1.06
+
+
+def control_size(scene: Scene, size: str | None, checkpoint: str = "mini") -> tuple[int, int]:
+    """Width and height of the control in pixels.
+
+    Args:
+        scene: gives the photo's aspect.
+        size: "WIDTHxHEIGHT", "full" (what the official inference works at), or None for the checkpoint's own size.
+        checkpoint: see `GenerateOptions`.
+
+    Raises:
+        UserError: the size has another aspect than the photo.
+    """
+    width, height = scene.camera.intrinsics.width, scene.camera.intrinsics.height
+    if size is None:
+        from real2sam2real.diffusion.generate import working_size  # loads torch, which a stated size does not need
+
+        return working_size(checkpoint, width, height)
+    if size == "full":
+        return area_size(width, height, FULL_AREA)
+    wanted = parse_size(size)
+    stretch = wanted[0] * height / (wanted[1] * width)
+    if not 1 / _LARGEST_STRETCH < stretch < _LARGEST_STRETCH:
+        raise UserError(
+            f"--size {size} would stretch the photo of {width}×{height} pixels; "
+            f"{wanted[0]}x{max(1, round(wanted[0] * height / width))} fits"
+        )
+    return wanted
+
+
+def area_size(width: int, height: int, area: int) -> tuple[int, int]:
+    """The size nearest to `area` pixels at the aspect of `width × height`, sides in steps of 16."""
+    scale = math.sqrt(area / (width * height))
+    return max(STEP, round(width * scale / STEP) * STEP), max(STEP, round(height * scale / STEP) * STEP)
+
+
+def preview_size(scene: Scene) -> tuple[int, int]:
+    """The photo's size, at most 1280 pixels along the longer side, both sides even."""
+    width, height = scene.camera.intrinsics.width, scene.camera.intrinsics.height
+    scale = min(1.0, PREVIEW_LONGEST_SIDE / max(width, height))
+    return max(2, round(width * scale / 2) * 2), max(2, round(height * scale / 2) * 2)
+
+
+def render_to_folder(scene: Scene, folder: Path, *, width: int, height: int, progress: Progress) -> list[str]:
+    """Write the control folder, with the preview at the control's size in it; returns notes for people.
+
+    Raises:
+        UserError: the scene has no photo.
+    """
+    photo = scene.photo
+    if photo is None:
+        raise UserError("the scene has no photo, which the video model needs; make the scene with r2s2r lift")
+    write_control(
+        folder,
+        progress.track(render_frames(scene, width=width, height=height), "normals", scene.frames),
+        photo=photo,
+        prompt=scene.prompt,
+        fps=scene.fps,
+        names=scene.names,
+    )
+    previewed = progress.track(preview_frames(scene, width=width, height=height), "start image", scene.frames)
+    media.write_lossless_video(folder / CONTROL_PREVIEW, previewed, scene.fps)
+    return [f"normals and ids are {width}×{height} pixels"]
+
+
+def preview_to_file(scene: Scene, path: Path, progress: Progress) -> list[str]:
+    """Write the preview for people to look at; returns notes."""
+    width, height = preview_size(scene)
+    frames = progress.track(preview_frames(scene, width=width, height=height), "preview", scene.frames)
+    media.write_video(path, frames, scene.fps)
+    return []
+
+
+def normals_to_file(scene: Scene, path: Path, progress: Progress) -> list[str]:
+    """Write the normals at the preview's size for people to look at; returns notes."""
+    width, height = preview_size(scene)
+    frames = progress.track(render_frames(scene, width=width, height=height), "normals", scene.frames)
+    media.write_video(path, (OPENGL.encode(frame.normals, frame.ids) for frame in frames), scene.fps)
+    return []
