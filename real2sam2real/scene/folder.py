@@ -233,9 +233,12 @@ class _Loader:
     def _matched(self, read: GltfScene) -> tuple[tuple[Entity, ...], tuple[Entity, ...]]:
         """The entities in the scene's order with new ones at the end, and those of the photo that were deleted."""
         found = {entity.name: entity for entity in read.entities}
-        kept, gone = [], []
-        for entry in self.root.objects("entities"):
-            name = entry.text("name")
+        kept: list[Entity] = []
+        gone: list[Entity] = []
+        entries = {entry.text("name"): entry for entry in self.root.objects("entities")}
+        if len(entries) < len(self.root.array("entities")):
+            self.root.fail("lists an entity twice", _REMEDY)
+        for name, entry in entries.items():
             if name in found:
                 kept.append(self._described(found.pop(name), entry))
             else:

@@ -116,8 +116,8 @@ class NodeTree:
             return None
         frames = len(self._seconds)
         rest = np.array(element.numbers("rotation", 4, (0.0, 0.0, 0.0, 1.0)))[[3, 0, 1, 2]]
-        if np.linalg.norm(rest) < 1e-12:
-            element.fail("its rotation is a quaternion of zero length")
+        if not 1e-12 < np.linalg.norm(rest) < np.inf:
+            element.fail("its rotation is a quaternion of zero or infinite length")
         parts = {
             "translation": np.array(element.numbers("translation", 3, (0.0, 0.0, 0.0))),
             "rotation": quaternions.normalize(rest),

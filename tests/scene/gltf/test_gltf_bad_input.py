@@ -135,6 +135,7 @@ CASES: dict[str, tuple[Callable[[Any], Any], tuple[str, ...]]] = {
     "node that is a number": (lambda h: h.root["nodes"].append(3), ("nodes[1]", "3")),
     "nodes that are no list": (lambda h: h.root.update(nodes={}), ("nodes", "list")),
     "zero quaternion": (lambda h: h.node.update(rotation=[0, 0, 0, 0]), ("nodes[0]", "zero length")),
+    "endless quaternion": (lambda h: h.node.update(rotation=[1e300] * 4), ("nodes[0]", "infinite length")),
     "rotation of three numbers": (lambda h: h.node.update(rotation=[0, 0, 1]), ("'rotation'", "4")),
     "translation as text": (lambda h: h.node.update(translation=["a", 0, 0]), ("'translation'[0]",)),
     "singular matrix": (lambda h: h.node.update(matrix=[0.0] * 15 + [1.0]), ("nodes[0]",)),
