@@ -29,7 +29,8 @@ from real2sam2real.scene.scene import Entity, Scene
 from real2sam2real.scene.settings import Target
 from real2sam2real.scene.units import BadValueError, Length, located, nearest
 
-STEPS = 4  # time steps per frame; single moves are exact at any number, overlapping orbits converge with it
+STEPS = 8  # time steps per frame; single moves are exact at any number, overlapping ones converge with its square
+MAX_ZOOM = 1e4
 UP = np.array([0.0, 1.0, 0.0])
 _POLE = math.radians(89.5)
 
@@ -217,6 +218,10 @@ class _Rig:
                 pose = pose @ shake.offset(index)
             poses.append(pose)
             zooms.append(self.zoom * self.base_zoom[self.step_index])
+        if max(zooms) > MAX_ZOOM or min(zooms) < 1 / MAX_ZOOM:
+            raise UserError(
+                f"the camera's moves zoom by {max(max(zooms), 1 / min(zooms)):.3g}x in all; stay within {MAX_ZOOM:g}x"
+            )
         return CameraPath(world_from_camera=np.array(poses), intrinsics=scene.camera.intrinsics, zoom=np.array(zooms))
 
     def _advance_frame(self) -> None:
@@ -224,7 +229,8 @@ class _Rig:
             before, after = self.step_index / STEPS, (self.step_index + 1) / STEPS
             for aim in self.aims:
                 aim.step(self, before, after)
-            for driver in self.drivers:
+            # Every other step in opposite order, which cancels the order's effect to second order (Strang splitting).
+            for driver in self.drivers if self.step_index % 2 == 0 else reversed(self.drivers):
                 driver.step(self, before, after)
             travelled = self.base[self.step_index + 1, :3, 3] - self.base[self.step_index, :3, 3]
             self.position = self.position + self.carriage @ travelled
@@ -401,9 +407,18 @@ class _Handheld(_Driver[m.Handheld]):
         self.weights = weights / np.sqrt(np.sum(weights**2, axis=1, keepdims=True) / 2)
         camera = np.asarray(stage.scene.photo_world_from_camera, np.float64)[:3, 3]
         with located(move.where):
-            shift = stage.length(move.shift, camera) if move.shift.value and stage.scene.entities else 0.0
+            shift = self._shift(camera)
         swing = math.radians(move.rotation)
         self.amplitudes = move.amount * np.array([swing, swing, swing / 2, shift, shift, shift])
+
+    def _shift(self, camera: Float) -> float:
+        """Sway in world units; a share of the distance to nothing is no sway."""
+        try:
+            return self.stage.length(self.move.shift, camera)
+        except BadValueError:
+            if self.move.shift.unit == "%":
+                return 0.0
+            raise
 
     def offset(self, frame: int) -> Float:
         """`(4, 4)` camera-from-shaken-camera transform: identity at the ends of the span and outside it."""
@@ -476,7 +491,10 @@ class _Keyframed(_Base):
 
     def poses(self, count: int) -> Float:
         motion = self._motion(count)
-        return transforms.compose(motion.translation, motion.rotation_wxyz)
+        poses = transforms.compose(motion.translation, motion.rotation_wxyz)
+        if len(self.keys) > len(self.move.keys):
+            poses[0] = self.photo  # free of the rounding on the way through quaternions
+        return poses
 
     def zooms(self, count: int) -> Float:
         return self._motion(count).scale[:, 0]

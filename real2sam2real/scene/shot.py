@@ -15,6 +15,7 @@ from real2sam2real.errors import UserError
 from real2sam2real.scene import moves as m
 from real2sam2real.scene import object_moves as o
 from real2sam2real.scene import shot_yaml
+from real2sam2real.scene.inside import camera_inside
 from real2sam2real.scene.motion import Motion
 from real2sam2real.scene.retime import retimed
 from real2sam2real.scene.rig import camera_path
@@ -114,7 +115,8 @@ class Shot:
         Motions that stay are stretched to the shot's length.
 
         Raises:
-            UserError: an unknown entity, a span outside the shot, or a move that cannot be performed.
+            UserError: an unknown entity, a span outside the shot, a move that cannot be performed, or a camera that
+                gets inside an entity.
         """
         scene = replace(
             scene,
@@ -122,15 +124,18 @@ class Shot:
             prompt=scene.prompt if self.prompt is None else self.prompt,
         )
         scene = retimed(scene, scene.frames if self.frames is None else self.frames)
-        for name, moves in self.entities.items():
+        gone = {entity.name for entity in scene.removed} - set(scene.names)
+        entities = {n: moves for n, moves in self.entities.items() if not (n in gone and _removes(moves))}
+        for name, moves in entities.items():
             scene = _with_copies(scene, name, moves)
-        for name, moves in self.entities.items():
+        for name, moves in entities.items():
             scene = _with_moves(scene, name, moves)
-        for name, moves in self.entities.items():
-            if any(isinstance(move, o.Remove) for move in moves):
+        for name, moves in entities.items():
+            if _removes(moves):
                 scene = scene.without(name)
         if self.camera is not None:
             scene = replace(scene, camera=camera_path(self.camera, scene, seed=self.seed))
+        _check_camera_is_outside(scene)
         return scene
 
     def to_yaml(self) -> str:
@@ -233,6 +238,19 @@ def _as_data(move: Written) -> Any:
     return {move.kind: main or None, **settings}
 
 
+def _check_camera_is_outside(scene: Scene) -> None:
+    if (found := camera_inside(scene)) is not None:
+        frame, name = found
+        raise UserError(
+            f"in frame {frame} the camera is inside '{name}'; shorten or turn the moves that bring them together, or "
+            f"hide '{name}' for those frames"
+        )
+
+
+def _removes(moves: Sequence[o.EntityMove]) -> bool:
+    return any(isinstance(move, o.Remove) for move in moves)
+
+
 def _known(scene: Scene, name: str, where: str) -> Entity:
     if name in scene.names:
         return scene.entity(name)
@@ -248,7 +266,9 @@ def _with_copies(scene: Scene, name: str, moves: Sequence[o.EntityMove]) -> Scen
         source = _known(scene, name, move.where)
         with located(move.where):
             if move.name in scene.names:
-                raise BadValueError(f"'{move.name}' is already in the scene; choose another name for the copy")
+                if scene.entity(move.name).provenance.get("copy_of") != name:
+                    raise BadValueError(f"'{move.name}' is already in the scene; choose another name for the copy")
+                scene = scene.without(move.name)
             forward = _rest_rotation(source) @ front_object(moves, source, scene)
             offset = displacement(move.by, move.axes, source, scene, forward)
             try:
@@ -256,7 +276,9 @@ def _with_copies(scene: Scene, name: str, moves: Sequence[o.EntityMove]) -> Scen
             except ValueError as error:
                 raise BadValueError(str(error)) from error
         copy = scene.entity(move.name)
-        scene = scene.with_motion(copy.name, Motion.still(scene.frames, copy.rest_world_from_object))
+        still = Motion.still(scene.frames, copy.rest_world_from_object)
+        still = replace(still, vertices_object=copy.motion.vertices_object)
+        scene = scene.with_entity(replace(copy, motion=still, provenance={**copy.provenance, "copy_of": name}))
     return scene
 
 

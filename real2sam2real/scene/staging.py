@@ -24,7 +24,8 @@ from real2sam2real.scene.rig import UP, about_y
 from real2sam2real.scene.scene import Entity, Scene
 from real2sam2real.scene.units import BadValueError, Point, located
 
-STEPS = 16  # time steps per frame; single moves are exact at any number, driven curves converge with its square
+STEPS = 8  # time steps per frame; single moves are exact at any number, driven curves converge with its square
+MAX_SCALE = 1e6
 
 MoveT = TypeVar("MoveT", bound=o.EntityMove)
 Axes = Literal["entity", "camera", "world"] | None
@@ -44,8 +45,12 @@ def entity_motion(moves: Sequence[o.EntityMove], entity: Entity, scene: Scene) -
     Raises:
         UserError: a span outside the shot, metres in a scene of unknown scale, doubled keyframes or facings.
     """
-    pose = _Pose(moves, entity, scene)
-    motion = pose.run()
+    motion = _Pose(moves, entity, scene).run()
+    grown = np.abs(motion.scale)
+    if grown.max() > MAX_SCALE or grown.min() < 1 / MAX_SCALE:
+        raise UserError(
+            f"the moves of '{entity.name}' scale it by {grown.min():.3g} to {grown.max():.3g} in all; too much"
+        )
     for move in moves:
         if isinstance(move, o.Hide):
             with located(move.where):
@@ -170,21 +175,18 @@ class _Pose:
         translation, rotation, scale = np.zeros((frames, 3)), np.zeros((frames, 3, 3)), np.zeros((frames, 3))
         for frame in range(frames):
             if frame:
-                for step in range(STEPS):
-                    self._advance(frame - 1 + step / STEPS, frame - 1 + (step + 1) / STEPS)
+                self._advance_frame(frame - 1)
             translation[frame], rotation[frame], scale[frame] = self.position, self.rotation, self.scale
         return Motion(
             translation=translation, rotation_wxyz=quaternions.from_matrix(rotation), scale=scale,
             visible=np.ones(frames, bool),
         )  # fmt: skip
 
-    def _advance(self, before: float, after: float) -> None:
-        """One step, in two halves of opposite order, which cancels the order's effect to second order."""
-        middle = (before + after) / 2
-        for driver in self.drivers:
-            driver.step(before, middle)
-        for driver in reversed(self.drivers):
-            driver.step(middle, after)
+    def _advance_frame(self, frame: int) -> None:
+        """Every other step in opposite order, which cancels the order's effect to second order (Strang splitting)."""
+        for step in range(STEPS):
+            for driver in self.drivers if step % 2 == 0 else reversed(self.drivers):
+                driver.step(frame + step / STEPS, frame + (step + 1) / STEPS)
 
 
 def front_object(moves: Sequence[o.EntityMove], entity: Entity, scene: Scene) -> Float:
@@ -335,7 +337,7 @@ def catmull_rom(points: Float, samples: int) -> Float:
 
 
 class _Keyframed(_Driver[o.Keyframes]):
-    """Poses relative to the one in the photo, interpolated at half steps."""
+    """Poses relative to the one in the photo, interpolated at every step."""
 
     def prepare(self) -> None:
         pose = self.pose
@@ -344,8 +346,8 @@ class _Keyframed(_Driver[o.Keyframes]):
             keys.append(Keyframe(frame=0, easing="ease"))
         times = sorted(key.frame for key in keys)
         if doubled := [a for a, b in pairwise(times) if b - a < 1e-9]:
-            raise BadValueError(f"two keyframes stand on frame {doubled[0] / (2 * STEPS):g}; remove one")
-        motion = Motion.from_keyframes(keys, (pose.scene.frames - 1) * 2 * STEPS + 1)
+            raise BadValueError(f"two keyframes stand on frame {doubled[0] / STEPS:g}; remove one")
+        motion = Motion.from_keyframes(keys, (pose.scene.frames - 1) * STEPS + 1)
         self.offsets, self.scales = motion.translation, motion.scale
         self.rotations = quaternions.to_matrix(motion.rotation_wxyz)
         self._apply(np.zeros(3), np.eye(3), np.ones(3), 0)
@@ -365,7 +367,7 @@ class _Keyframed(_Driver[o.Keyframes]):
             rotation = quaternions.multiply(rotation, quaternions.from_axis_angle(axis, math.radians(degrees)))
         (x, y, z), (qw, qx, qy, qz) = offset, rotation
         return Keyframe(
-            frame=frame * 2 * STEPS, translation=(x, y, z), rotation_wxyz=(qw, qx, qy, qz),
+            frame=frame * STEPS, translation=(x, y, z), rotation_wxyz=(qw, qx, qy, qz),
             scale=(key.scale.x, key.scale.y, key.scale.z), easing=key.easing,
         )  # fmt: skip
 
@@ -377,7 +379,7 @@ class _Keyframed(_Driver[o.Keyframes]):
         pose.scale = pose.scale / scale * self.scales[index]
 
     def advance(self, before: float, after: float) -> None:
-        i, j = round(before * 2 * STEPS), round(after * 2 * STEPS)
+        i, j = round(before * STEPS), round(after * STEPS)
         self._apply(self.offsets[i], self.rotations[i], self.scales[i], j)
 
 

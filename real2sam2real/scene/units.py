@@ -18,6 +18,9 @@ from real2sam2real.errors import UserError
 LengthUnit = Literal["units", "m", "%"]
 TimeUnit = Literal["frames", "s", "%"]
 
+MAX_NUMBER = 1e9
+MAX_FACTOR = 1e4
+
 _QUANTITY = re.compile(r"\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?)\s*([^\d\s,()\[\]+-]*)\s*", re.IGNORECASE)
 
 _ANGLE_UNITS = {"": 1.0, "deg": 1.0, "degree": 1.0, "degrees": 1.0, "°": 1.0}
@@ -77,8 +80,8 @@ def split_quantity(text: str, what: str, units: Iterable[str]) -> tuple[float, s
         unit_hint = f" with a unit ({shown})" if shown else ""
         raise NotAQuantityError(f"'{text}' is not {what}; write a number{unit_hint}")
     number, unit = float(match[1]), match[2].lower()
-    if not math.isfinite(number):
-        raise BadValueError(f"'{text}' is too large to be {what}")
+    if abs(number) > MAX_NUMBER:
+        raise BadValueError(f"'{text}' is too large to be {what}; numbers go up to {MAX_NUMBER:g}")
     if unit not in known:
         raise BadValueError(f"'{match[2]}' is not a unit of {what} in '{text}'{nearest(unit, known)} ({shown})")
     return number, unit
@@ -101,6 +104,8 @@ def parse_factor(text: str) -> float:
     factor = value * _FACTOR_UNITS[unit]
     if factor <= 0:
         raise BadValueError(f"the factor '{text}' is not positive; 1x leaves things as they are, 2x doubles them")
+    if not 1 / MAX_FACTOR <= factor <= MAX_FACTOR:
+        raise BadValueError(f"the factor '{text}' is outside {1 / MAX_FACTOR:g}x…{MAX_FACTOR:g}x")
     return factor
 
 
