@@ -119,7 +119,7 @@ def load_pipeline(folder: Path) -> Real2Sam2RealPipeline:
     """
     try:
         pipeline: Any = Real2Sam2RealPipeline.from_pretrained(
-            folder, torch_dtype={"transformer": best_dtype(), "default": torch.float32}, local_files_only=True
+            folder, dtype={"transformer": best_dtype(), "default": torch.float32}, local_files_only=True
         )
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         raise UserError(f"the checkpoint {folder} cannot be loaded: {error}") from error

@@ -16,6 +16,7 @@ from tqdm import tqdm
 
 from real2sam2real.diffusion import conditioning
 from real2sam2real.diffusion.autoencoder import BlockTransformAutoencoder, fit_autoencoder
+from real2sam2real.diffusion.checkpoints import SETTINGS_FILE, CheckpointSettings
 from real2sam2real.diffusion.pipeline import Real2Sam2RealPipeline
 from real2sam2real.diffusion.transformer import Real2Sam2RealTransformer3DModel
 from real2sam2real.errors import UserError
@@ -133,7 +134,18 @@ class BaseTrainer:
             pipeline.save_pretrained(temporary)
             record = {"config": asdict(self.config), "steps": self.step, "seconds": round(self.seconds)}
             (temporary / "training.json").write_text(json.dumps(record, indent=2))
+            (temporary / SETTINGS_FILE).write_text(self._settings().to_json())
         return target
+
+    def _settings(self) -> CheckpointSettings:
+        config, last = self.config, self.config.stages[-1]
+        return CheckpointSettings(
+            area=last.width * last.height,
+            max_frames=config.max_frames,
+            steps=config.sampling_steps,
+            init=config.init,
+            strength=config.strength,
+        )
 
     def save(self) -> None:
         """Write everything needed to go on exactly from here."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 from dataclasses import dataclass
+from multiprocessing.context import SpawnProcess
 from pathlib import Path
 
 import numpy as np
@@ -118,11 +119,12 @@ class ShardSource:
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._paths = [folder / f"shard-{index:04d}.safetensors" for index in range(len(first_seeds))]
-        context = multiprocessing.get_context("spawn")
-        self._process = context.Process(
-            target=_render_shards, args=(self._paths, autoencoder_folder, stage, first_seeds, clips), daemon=True
-        )
-        self._process.start()
+        self._process: SpawnProcess | None = None
+        if not all(path.exists() for path in self._paths):
+            self._process = multiprocessing.get_context("spawn").Process(
+                target=_render_shards, args=(self._paths, autoencoder_folder, stage, first_seeds, clips), daemon=True
+            )
+            self._process.start()
 
     def get(self, index: int) -> LatentClips:
         """Shard `index`, once it is rendered.
@@ -132,15 +134,17 @@ class ShardSource:
         """
         path = self._paths[index]
         while not path.exists():
-            self._process.join(timeout=0.2)
-            if not self._process.is_alive() and not path.exists():
+            if self._process is not None:
+                self._process.join(timeout=0.2)
+            if (self._process is None or not self._process.is_alive()) and not path.exists():
                 raise UserError(f"the process that renders training clips stopped before {path}; see its error above")
         return read_shard(path)
 
     def close(self) -> None:
         """Stop rendering."""
-        self._process.terminate()
-        self._process.join()
+        if self._process is not None:
+            self._process.terminate()
+            self._process.join()
 
 
 def _render_shards(
@@ -152,6 +156,9 @@ def _render_shards(
 
     numba.set_num_threads(1)
     autoencoder = BlockTransformAutoencoder.from_pretrained(autoencoder_folder)
+    trainer = os.getppid()
     for path, seed in zip(paths, first_seeds, strict=True):
+        if os.getppid() != trainer:  # the trainer was killed; nobody would stop an orphan
+            return
         if not path.exists():
             write_shard(path, autoencoder, stage, seed, clips)

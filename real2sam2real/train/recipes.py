@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from real2sam2real.diffusion.checkpoints import Init
+
 
 @dataclass(frozen=True, kw_only=True)
 class ModelSize:
@@ -69,6 +71,10 @@ class BaseConfig:
         ema: decay of the averaged weights that are kept.
         seed: of the weights, the noise and the order of clips; clips come from training seeds of `synth`.
         clips_per_shard: clips rendered and encoded at a time.
+        max_frames: longest clip that the checkpoint may be asked for.
+        sampling_steps: denoising steps that the checkpoint asks for.
+        init: what its sampling starts from.
+        strength: noise level of that start, when it is the preview.
     """
 
     size: ModelSize = field(default_factory=ModelSize)
@@ -84,6 +90,10 @@ class BaseConfig:
     ema: float = 0.998
     seed: int = 0
     clips_per_shard: int = 96
+    max_frames: int = 49
+    sampling_steps: int = 12
+    init: Init = "preview"
+    strength: float = 0.6
 
     @property
     def total_steps(self) -> int:
@@ -95,9 +105,9 @@ def mini() -> BaseConfig:
     """The shipped checkpoint: small clips first, where most of the motion is learned, then the full size."""
     return BaseConfig(
         stages=(
-            Stage(width=96, height=64, frames=33, batch=32, steps=1200),
-            Stage(width=160, height=96, frames=33, batch=16, steps=750),
-            Stage(width=256, height=144, frames=33, batch=8, steps=600),
+            Stage(width=96, height=64, frames=33, batch=32, steps=800),
+            Stage(width=160, height=96, frames=33, batch=16, steps=520),
+            Stage(width=256, height=144, frames=33, batch=8, steps=480),
         )
     )
 

@@ -1,6 +1,9 @@
 import pytest
 import torch
+from diffusers import FlowMatchEulerDiscreteScheduler
 
+from real2sam2real.diffusion.autoencoder import fit_autoencoder
+from real2sam2real.diffusion.pipeline import Real2Sam2RealPipeline
 from real2sam2real.diffusion.transformer import Real2Sam2RealTransformer3DModel
 
 TINY = {
@@ -24,3 +27,28 @@ def tiny_transformer(**changes: object) -> Real2Sam2RealTransformer3DModel:
 @pytest.fixture
 def make_transformer():
     return tiny_transformer
+
+
+@pytest.fixture(scope="session")
+def tiny_autoencoder():
+    """Four channels, fitted to noise of three spatial frequencies: enough for a pipeline to run through."""
+    generator = torch.Generator().manual_seed(0)
+    coarse = torch.rand(6, 3, 9, 4, 4, generator=generator) * 2 - 1
+    clips = torch.nn.functional.interpolate(coarse, size=(9, 32, 32), mode="trilinear")
+    return fit_autoencoder(clips, channels=4)
+
+
+@pytest.fixture
+def make_pipeline(tiny_autoencoder):
+    """A pipeline of the real classes with tiny random weights."""
+
+    def make(**changes: object) -> Real2Sam2RealPipeline:
+        pipeline = Real2Sam2RealPipeline(
+            vae=tiny_autoencoder,
+            transformer=tiny_transformer(**changes),
+            scheduler=FlowMatchEulerDiscreteScheduler(shift=3.0),
+        )
+        pipeline.set_progress_bar_config(disable=True)
+        return pipeline
+
+    return make

@@ -1,0 +1,119 @@
+import json
+
+import numpy as np
+import pytest
+
+from real2sam2real.control.coding import NormalCoding
+from real2sam2real.control.folder import Control
+from real2sam2real.diffusion.checkpoints import (
+    SETTINGS_FILE,
+    CheckpointSettings,
+    find_checkpoint,
+    load_pipeline,
+    load_settings,
+)
+from real2sam2real.diffusion.generate import generate_video, resize_all, working_size
+from real2sam2real.errors import UserError
+
+SETTINGS = CheckpointSettings(area=32 * 48, max_frames=9, steps=2, init="preview", strength=0.5)
+
+
+@pytest.fixture
+def checkpoint(make_pipeline, tmp_path):
+    folder = tmp_path / "tiny"
+    make_pipeline(prediction="sample").save_pretrained(folder)
+    (folder / SETTINGS_FILE).write_text(SETTINGS.to_json())
+    return folder
+
+
+def control(frames=5, coding=None):
+    coding = coding or NormalCoding()
+    normals = np.zeros((frames, 64, 96, 3), np.float32)
+    normals[:, 16:48, 16:64] = (0.6, 0.0, 0.8)
+    ids = normals.any(axis=-1).astype(np.uint8)
+    photo = np.random.default_rng(0).integers(0, 256, (64, 96, 3), dtype=np.uint8)
+    return Control(normals=coding.encode(normals, ids), ids=ids, photo=photo, prompt="", fps=16.0, coding=coding)
+
+
+def test_settings_survive_their_file():
+    changed = CheckpointSettings(area=100, max_frames=5, coding=NormalCoding.preset("left-up-towards"))
+    assert CheckpointSettings.from_json(changed.to_json()) == changed
+
+
+@pytest.mark.parametrize(
+    ("size", "expected"), [((1280, 720), (256, 144)), ((720, 1280), (144, 256)), ((600, 600), (192, 192))]
+)
+def test_the_working_size_keeps_area_and_aspect(size, expected):
+    assert CheckpointSettings(area=256 * 144, max_frames=33).fit(*size) == expected
+
+
+def test_the_shipped_checkpoint_is_complete_and_small():
+    folder = find_checkpoint("mini")
+    assert sum(file.stat().st_size for file in folder.rglob("*")) <= 40e6
+    settings = load_settings(folder)
+    assert settings.area == 256 * 144
+    assert settings.max_frames >= 33
+    pipeline = load_pipeline(folder)
+    assert pipeline.transformer.config.prediction == "sample"
+
+
+def test_a_video_comes_out_at_the_working_size_and_repeats(checkpoint):
+    given = control()
+    preview = np.broadcast_to(given.photo, given.normals.shape).copy()
+    assert working_size(checkpoint, 96, 64) == (48, 32)
+    videos = [generate_video(given, checkpoint=checkpoint, preview=preview, seed=s) for s in (3, 3, 4)]
+    assert videos[0].shape == (5, 32, 48, 3)
+    assert np.array_equal(videos[0], videos[1])
+    assert not np.array_equal(videos[0], videos[2])
+
+
+def test_normals_in_another_coding_are_translated(checkpoint):
+    ours, theirs = control(), control(coding=NormalCoding.preset("left-up-towards"))
+    assert not np.array_equal(ours.normals, theirs.normals)
+    made = [generate_video(c, checkpoint=checkpoint, init="noise") for c in (ours, theirs)]
+    assert np.abs(made[0].astype(int) - made[1]).max() <= 2  # quantised once more on the way
+
+
+def test_progress_is_reported(checkpoint):
+    seen = []
+    generate_video(
+        control(), checkpoint=checkpoint, init="noise", progress=lambda step, steps: seen.append((step, steps))
+    )
+    assert seen == [(1, 2), (2, 2)]
+
+
+def test_a_start_from_the_preview_needs_one(checkpoint):
+    with pytest.raises(UserError, match="needs the preview"):
+        generate_video(control(), checkpoint=checkpoint)
+
+
+def test_too_long_a_shot_is_refused_with_the_limit(checkpoint):
+    with pytest.raises(UserError, match="at most 9"):
+        generate_video(control(13), checkpoint=checkpoint, init="noise")
+
+
+def test_a_folder_that_is_no_checkpoint_is_named(tmp_path):
+    with pytest.raises(UserError, match=r"no model_index\.json"):
+        find_checkpoint(tmp_path)
+
+
+def test_settings_that_do_not_fit_are_named(checkpoint):
+    (checkpoint / SETTINGS_FILE).write_text(json.dumps({"area": 5}))
+    with pytest.raises(UserError, match=SETTINGS_FILE):
+        load_settings(checkpoint)
+    (checkpoint / SETTINGS_FILE).unlink()
+    with pytest.raises(UserError, match="unknown"):
+        load_settings(checkpoint)
+
+
+def test_damaged_weights_are_named(checkpoint):
+    weights = next(checkpoint.glob("transformer/*.safetensors"))
+    weights.write_bytes(weights.read_bytes()[:100])
+    with pytest.raises(UserError, match="cannot be loaded"):
+        load_pipeline(checkpoint)
+
+
+def test_resizing_keeps_a_flat_colour():
+    frames = np.full((2, 30, 50, 3), 77, np.uint8)
+    assert (resize_all(frames, (16, 16)) == 77).all()
+    assert (resize_all(frames, (80, 64)) == 77).all()
