@@ -3,11 +3,13 @@
 Nothing is known of the background's shape, so it stands on the simplest stage: below, the ground plane (where the scene
 has one); behind, an upright wall facing the photo's camera. Without a ground the wall is infinitely far away, so that
 only turning and zooming move it. A camera that only turns sees the exact picture whatever the stage, because all rays
-still start at the photo's centre of projection. What the photo does not show is its mirror image, growing blurred.
+still start at the photo's centre of projection. What the photo does not show is made up near its border, and farther
+out it is mirrored, growing blurred.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import cv2
@@ -17,6 +19,7 @@ from numpy.typing import NDArray
 
 from real2sam2real.geometry import Intrinsics, transforms
 from real2sam2real.geometry.quaternions import Float
+from real2sam2real.render.inpaint import inpaint
 
 Float32 = NDArray[np.float32]
 UInt8 = NDArray[np.uint8]
@@ -24,8 +27,10 @@ UInt8 = NDArray[np.uint8]
 # Beyond this angle from the photo's axis the picture plane's tangent is continued by a straight line: it would run to
 # infinity at a right angle, and the mirrored photo has to go round the whole turn.
 _STRAIGHT_FROM = np.radians(55.0)
-_BLUR_OVER = 0.7
+_BLUR_OVER = 0.5
 """Share of the picture's width, beyond its border, over which the mirror image becomes quite blurred."""
+_WIDEN_LIMIT = 0.35
+"""At most this share of the picture's width and height is made up at each side."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -72,13 +77,51 @@ class Stage:
         return found
 
 
-def warp(picture: UInt8, lookup: Float32, blurred: UInt8 | None = None) -> UInt8:
-    """Sample a picture at coordinates that may lie outside it.
+@dataclass(frozen=True, kw_only=True)
+class Margins:
+    """Pixels around a picture that some frame of a shot looks at."""
+
+    left: int = 0
+    top: int = 0
+    right: int = 0
+    bottom: int = 0
+
+    @classmethod
+    def of(cls, lookups: Iterable[Float32], width: int, height: int) -> Margins:
+        """What all `lookups` need of a `width × height` picture's outside, up to a limit."""
+        low, high = np.zeros(2), np.zeros(2)
+        for lookup in lookups:
+            flat = lookup.reshape(-1, 2)
+            low = np.minimum(low, flat.min(axis=0))
+            high = np.maximum(high, flat.max(axis=0) - (width, height))
+        limit = (_WIDEN_LIMIT * width, _WIDEN_LIMIT * height)
+        left, top = (int(np.ceil(min(-low[k], limit[k]))) for k in range(2))
+        right, bottom = (int(np.ceil(min(high[k], limit[k]))) for k in range(2))
+        return cls(left=left, top=top, right=right, bottom=bottom)
+
+    def widened(self, picture: UInt8) -> UInt8:
+        """The picture with made-up surroundings, `(H + top + bottom, W + left + right, 3)` uint8."""
+        sides = ((self.top, self.bottom), (self.left, self.right))
+        outside = np.pad(np.zeros(picture.shape[:2], bool), sides, constant_values=True)
+        return inpaint(np.pad(picture, (*sides, (0, 0)), mode="edge"), outside, draft=True)
+
+    def paste(self, picture: UInt8, widened: UInt8) -> UInt8:
+        """`widened` with another picture in its middle."""
+        result = widened.copy()
+        result[self.top : self.top + picture.shape[0], self.left : self.left + picture.shape[1]] = picture
+        return result
+
+    def shift(self, lookup: Float32) -> Float32:
+        """Coordinates in the picture as coordinates in the widened picture."""
+        return lookup + np.array([self.left, self.top], np.float32)
+
+
+def warp(picture: UInt8, lookup: Float32) -> UInt8:
+    """Sample a picture at coordinates that may lie outside it, where its mirror image goes on and grows blurred.
 
     Args:
         picture: `(H, W, 3)` uint8.
         lookup: `(H', W', 2)` float32 pixel coordinates, centres at +0.5.
-        blurred: `soften(picture)`, to save making it again.
 
     Returns:
         `(H', W', 3)` uint8; exactly the picture where coordinates are its pixel centres.
@@ -90,8 +133,7 @@ def warp(picture: UInt8, lookup: Float32, blurred: UInt8 | None = None) -> UInt8
     sharp = cv2.remap(picture, inside, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT)
     if not outside:
         return sharp.astype(np.uint8, copy=False)
-    blurred = soften(picture) if blurred is None else blurred
-    soft = cv2.remap(blurred, inside, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
+    soft = cv2.remap(soften(picture), inside, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
     return cv2.blendLinear(sharp, soft, 1 - share, share).astype(np.uint8, copy=False)
 
 

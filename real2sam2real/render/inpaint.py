@@ -33,15 +33,20 @@ _GUIDE_SIGMA = 6.0  # pixels of the finest level
 _COLOR_COST = 1.0
 _ROUGHNESS_COST = 6.0
 _ODDITY_COST = 0.5
+# Per level, the finest first: how often matching and voting alternate, and the sweeps of each matching.
+_ROUNDS = ((2, 2), (4, 2), (10, 3))
+_DRAFT_ROUNDS = ((0, 0), (2, 1), (3, 2), (10, 3))
 
 
-def inpaint(image: UInt8, hole: Bool, *, avoid: Bool | None = None) -> UInt8:
+def inpaint(image: UInt8, hole: Bool, *, avoid: Bool | None = None, draft: bool = False) -> UInt8:
     """Replace the pixels of `hole` by texture found elsewhere in the picture.
 
     Args:
         image: `(H, W, 3)` uint8.
         hole: `(H, W)` bool, the pixels to replace.
         avoid: `(H, W)` bool, pixels that stay but are not to be copied from (other objects), or None.
+        draft: search at the coarser levels only, and draw the finest one from what they found: some three times as
+            fast, for what is seldom looked at.
 
     Returns:
         `(H, W, 3)` uint8; outside the hole exactly `image`. A picture that is all hole becomes mid-grey; where nothing
@@ -68,8 +73,11 @@ def inpaint(image: UInt8, hole: Bool, *, avoid: Bool | None = None) -> UInt8:
             picture = cv2.resize(picture, (known.shape[1], known.shape[0]), interpolation=cv2.INTER_LINEAR)
         picture = np.where(level_hole[..., None], picture, known)
         size = (known.shape[1], known.shape[0])
-        level_guide = cv2.resize(guide, size, interpolation=cv2.INTER_AREA)
-        picture, matches = _complete(picture, level_hole, level_unusable, level_guide, matches, level=number)
+        parts = (guide[..., :3], guide[..., 3:])  # OpenCV 5 resizes at most four channels at every ratio
+        level_guide = np.dstack([cv2.resize(part, size, interpolation=cv2.INTER_AREA) for part in parts])
+        rounds = _DRAFT_ROUNDS if draft and len(levels) > 1 else _ROUNDS
+        plan = rounds[min(number, len(rounds) - 1)]
+        picture, matches = _complete(picture, level_hole, level_unusable, level_guide, matches, plan, number)
     filled = np.clip(np.rint(picture), 0, 255).astype(np.uint8)
     return np.where(hole[..., None], filled, image)
 
@@ -167,7 +175,13 @@ def prevailing(values: Float32, missing: Bool, *, reach: float = 0.06) -> Float3
 
 
 def _complete(
-    picture: Float32, hole: Bool, unusable: Bool, guide: Float32, matches: Int32 | None, *, level: int
+    picture: Float32,
+    hole: Bool,
+    unusable: Bool,
+    guide: Float32,
+    matches: Int32 | None,
+    plan: tuple[int, int],
+    level: int,
 ) -> tuple[Float32, Int32 | None]:
     """Alternate between matching and voting at one level; `matches` come from the next coarser level."""
     height, width = hole.shape
@@ -194,7 +208,7 @@ def _complete(
         # Draw with this level's own detail first. The enlarged coarser picture is blurred, and would match blur.
         padded = np.pad(picture, ((_RADIUS, _RADIUS), (_RADIUS, _RADIUS), (0, 0)), mode="edge")
         _vote(picture, padded, hole, targets, trust, field, costs, 1.0)
-    rounds, sweeps = (2, 2) if level == 0 else (4, 2) if level == 1 else (10, 3)
+    rounds, sweeps = plan
     for round_number in range(rounds):
         padded = np.pad(picture, ((_RADIUS, _RADIUS), (_RADIUS, _RADIUS), (0, 0)), mode="edge")
         _match(

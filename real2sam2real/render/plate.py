@@ -13,6 +13,7 @@ from real2sam2real.render import footprints
 from real2sam2real.render.inpaint import inpaint
 
 Bool = NDArray[np.bool_]
+Float32 = NDArray[np.float32]
 UInt8 = NDArray[np.uint8]
 
 
@@ -54,18 +55,30 @@ class Plate:
     Args:
         photo: `(H, W, 3)` uint8.
         places: of the objects of the photo.
-        ever_left: per place, if it ever has to be painted over, and if ever with its shadow.
+        ever_left: per place, if it ever has to be painted over.
+        shadows: per place, how much light `(H, W)` float32 0…1 its resting object takes from the ground under it, or
+            None. The photo shows such a shadow beside the object; where the object hid it, it has to be painted.
+
+    Attributes:
+        emptied: `(H, W, 3)` uint8, the photo with all the places that are ever left painted over, without shadows.
     """
 
-    def __init__(self, photo: UInt8, places: Sequence[Place], ever_left: Sequence[tuple[bool, bool]]) -> None:
+    def __init__(
+        self,
+        photo: UInt8,
+        places: Sequence[Place],
+        ever_left: Sequence[bool],
+        shadows: Sequence[Float32 | None],
+    ) -> None:
         self._photo = photo
         self._places = places
+        self._shadows = shadows
         hole, bodies = np.zeros(photo.shape[:2], bool), np.zeros(photo.shape[:2], bool)
-        for place, (body_left, shadow_left) in zip(places, ever_left, strict=True):
+        for place, left in zip(places, ever_left, strict=True):
             bodies[place.window] |= place.body
-            if body_left:
-                hole[place.window] |= (place.shadowed if shadow_left else place.outline) > 0
-        self._emptied = inpaint(photo, hole, avoid=bodies)
+            if left:
+                hole[place.window] |= place.shadowed > 0
+        self.emptied = inpaint(photo, hole, avoid=bodies)
         self._key: list[tuple[float, float]] | None = None
         self._last = (photo, np.zeros(photo.shape[:2], np.uint8))
 
@@ -81,18 +94,32 @@ class Plate:
         """
         if self._key != list(left):
             self._key = list(left)
-            painted = np.zeros(self._photo.shape[:2], np.uint8)
-            for place, (body_left, shadow_left) in zip(self._places, left, strict=True):
-                area = painted[place.window]
-                np.maximum(area, (place.outline * np.float32(body_left)).astype(np.uint8), out=area)
-                np.maximum(area, (place.shadowed * np.float32(shadow_left)).astype(np.uint8), out=area)
-            for place, (body_left, _) in zip(self._places, left, strict=True):
-                if not body_left:  # a neighbour's outline or shadow does not wipe out what still stands there
-                    painted[place.window][place.body] = 0
+            painted = self._painted(left)
             share = painted.astype(np.float32) / 255
-            plate = cv2.blendLinear(self._emptied, self._photo, share, 1 - share)
+            plate = cv2.blendLinear(self._shaded(left), self._photo, share, 1 - share)
             self._last = (np.where(painted[..., None] > 0, plate, self._photo), painted)
         return self._last
+
+    def _painted(self, left: Sequence[tuple[float, float]]) -> UInt8:
+        painted = np.zeros(self._photo.shape[:2], np.uint8)
+        for place, (body_left, shadow_left) in zip(self._places, left, strict=True):
+            area = painted[place.window]
+            np.maximum(area, (place.outline * np.float32(body_left)).astype(np.uint8), out=area)
+            np.maximum(area, (place.shadowed * np.float32(shadow_left)).astype(np.uint8), out=area)
+        for place, (body_left, _) in zip(self._places, left, strict=True):
+            if not body_left:  # a neighbour's outline or shadow does not wipe out what still stands there
+                painted[place.window][place.body] = 0
+        return painted
+
+    def _shaded(self, left: Sequence[tuple[float, float]]) -> UInt8:
+        """The emptied photo under the shadows of the objects that rest in the world (the camera may have moved)."""
+        light = np.ones(self._photo.shape[:2], np.float32)
+        for shadow, (body_left, shadow_left) in zip(self._shadows, left, strict=True):
+            if shadow is not None and body_left and shadow_left < 1:
+                light *= 1 - shadow * np.float32(1 - shadow_left)
+        if light.min() == 1:
+            return self.emptied
+        return (self.emptied * light[..., None] + np.float32(0.5)).astype(np.uint8)
 
 
 def _soft(area: Bool) -> UInt8:

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from real2sam2real.errors import UserError
+from real2sam2real.geometry import transforms
 from real2sam2real.geometry.quaternions import Float
 from real2sam2real.render import backdrop, staging
 from real2sam2real.render.frame import Frame
@@ -29,6 +30,8 @@ UInt8 = NDArray[np.uint8]
 
 _LEAVING = 0.04
 """The shadow that the photo shows is gone when its object has moved by this share of its size."""
+_REST_SHADOW = 0.8
+"""How dark the ground is under an object that still stands where the photo shows it."""
 _WALL = 2.0
 """The background's wall stands this many times as far away as the farthest object of the photo."""
 
@@ -78,13 +81,15 @@ class _Shot:
             photo = cv2.resize(photo, (width, height), interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
         self.in_photo = [k for k, entity in enumerate(scene.entities) if entity.in_photo]
         self.removed = [entity for entity in scene.removed if entity.in_photo]
-        self.plate = self._make_plate(photo)
         self.stage = backdrop.Stage(
             world_from_camera=scene.photo_world_from_camera,
             intrinsics=self.camera.intrinsics,
             ground_y=scene.ground_y,
             wall_distance=staging.wall_distance(scene, _WALL),
         )
+        self.plate = self._make_plate(photo)
+        self.margins = backdrop.Margins.of(self._coarse_lookups(), width, height)
+        self.widened = self.margins.widened(self.plate.emptied)
 
     def _departures(self) -> tuple[Bool, Float]:
         """`(T, N)` each: is an entity not as the photo shows it; how far (0…1) has its shadow left with it."""
@@ -100,20 +105,33 @@ class _Shot:
         return displaced, shadow_left
 
     def _make_plate(self, photo: UInt8) -> Plate:
-        ever_left = [(bool(self.displaced[:, k].any()), bool(self.shadow_left[:, k].any())) for k in self.in_photo]
-        ever_left += [(True, True)] * len(self.removed)
-        return Plate(photo, find_places(photo, _bodies(self.scene, photo.shape[1], photo.shape[0])), ever_left)
+        places = find_places(photo, _bodies(self.scene, photo.shape[1], photo.shape[0]))
+        ever_left = [bool(self.displaced[:, k].any()) for k in self.in_photo] + [True] * len(self.removed)
+        shadows = [self._rest_shadow(self.scene.entities[k]) for k in self.in_photo]
+        return Plate(photo, places, ever_left, shadows + [None] * len(self.removed))
+
+    def _rest_shadow(self, entity: Entity) -> Float32 | None:
+        vertices = transforms.apply(entity.rest_world_from_object, entity.mesh.vertices)
+        pose = self.scene.photo_world_from_camera
+        ground = _ground_below(self.scene, entity)
+        return contact_shadow(vertices, ground, pose, self.camera.intrinsics, strength=_REST_SHADOW)
+
+    def _coarse_lookups(self) -> Iterator[Float32]:
+        """Where the frames look at the background, at a few pixels that include the corners' neighbourhood."""
+        for number in np.flatnonzero(~self.camera_rests).tolist():
+            intrinsics = self.camera.intrinsics_at(number).resized(48, 27)
+            yield self.stage.lookup(self.camera.world_from_camera[number], intrinsics)
 
     def draw(self, number: int, frame: Frame) -> UInt8:
         """One frame of the preview from what the renderer gave for it."""
         left = [(float(self.displaced[number, k]), float(self.shadow_left[number, k])) for k in self.in_photo]
         plate, painted = self.plate.at(left + [(1.0, 1.0)] * len(self.removed))
-        if self.camera_rests[number]:
-            background = plate
-        else:
-            lookup = self.stage.lookup(self.camera.world_from_camera[number], self.camera.intrinsics_at(number))
-            background = backdrop.warp(plate, lookup)
+        background = plate if self.camera_rests[number] else self._seen_from(number, plate)
         return _compose(background, self._shadows(number), frame, self._shown(number, frame, painted))
+
+    def _seen_from(self, number: int, plate: UInt8) -> UInt8:
+        lookup = self.stage.lookup(self.camera.world_from_camera[number], self.camera.intrinsics_at(number))
+        return backdrop.warp(self.margins.paste(plate, self.widened), self.margins.shift(lookup))
 
     def _shown(self, number: int, frame: Frame, painted: UInt8) -> Float32:
         """`(H, W)`: how much of each pixel is a mesh: its coverage, but nothing where the photo shows the same."""

@@ -11,13 +11,12 @@ from real2sam2real.geometry.quaternions import Float
 
 Float32 = NDArray[np.float32]
 
-_STRENGTH = 0.5
 _FOOT = 0.2
 """The lowest share of an object's height whose outline throws the shadow."""
 
 
 def contact_shadow(
-    vertices_world: Float, ground_y: float, world_from_camera: Float, intrinsics: Intrinsics
+    vertices_world: Float, ground_y: float, world_from_camera: Float, intrinsics: Intrinsics, *, strength: float = 0.55
 ) -> Float32 | None:
     """How much an object darkens the ground below it.
 
@@ -29,6 +28,7 @@ def contact_shadow(
         ground_y: height of the ground in world units.
         world_from_camera: `(4, 4)` pose of the camera that looks.
         intrinsics: of that camera; its size is the size of the result.
+        strength: share of light lost in the middle, when the object stands on the ground.
 
     Returns:
         `(H, W)` float32 in 0…1, the share of light that is lost, or None where there is nothing to see: the object
@@ -56,7 +56,7 @@ def contact_shadow(
     blob = np.zeros((bottom - top, right - left), np.float32)
     fixed_point = np.rint((pixels - 0.5 - (left, top)) * 16).astype(np.int32)
     cv2.fillConvexPoly(blob, fixed_point, 1.0, lineType=cv2.LINE_8, shift=4)
-    strength = _STRENGTH * float(np.exp(-2.0 * max(lift, 0.0)))
     shadow = np.zeros(shape, np.float32)
+    strength *= float(np.exp(-2.0 * max(lift, 0.0)))
     shadow[top:bottom, left:right] = strength * cv2.GaussianBlur(blob, (0, 0), sigma, borderType=cv2.BORDER_REPLICATE)
     return shadow
