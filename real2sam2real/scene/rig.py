@@ -453,7 +453,8 @@ class _Keyframed(_Base):
         super().__init__(move, stage)
         self.photo = np.asarray(stage.scene.photo_world_from_camera, np.float64)
         self.keys = [self._key(key) for key in move.keys]
-        if min(key.frame for key in self.keys) > 0:
+        self.starts_at_the_photo = min(key.frame for key in self.keys) > 0
+        if self.starts_at_the_photo:
             rest = quaternions.from_matrix(self.photo[:3, :3])
             x, y, z = self.photo[:3, 3]
             self.keys.append(Keyframe(frame=0, translation=(x, y, z), rotation_wxyz=tuple(rest), easing=move.easing))
@@ -492,7 +493,7 @@ class _Keyframed(_Base):
     def poses(self, count: int) -> Float:
         motion = self._motion(count)
         poses = transforms.compose(motion.translation, motion.rotation_wxyz)
-        if len(self.keys) > len(self.move.keys):
+        if self.starts_at_the_photo:
             poses[0] = self.photo  # free of the rounding on the way through quaternions
         return poses
 
