@@ -3,26 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from real2sam2real.geometry import Intrinsics, Mesh, transforms
 from real2sam2real.geometry.quaternions import Float
+from real2sam2real.lift.bodies import Body, inflated_body, solid_body, solid_silhouette
 from real2sam2real.lift.decimation import decimated
 from real2sam2real.lift.ground import Ground, estimate_ground
-from real2sam2real.lift.inflate import half_thickness
+from real2sam2real.lift.outline import (
+    BELOW_BORDER,
+    Grid,
+    Outline,
+    convex_body,
+    interpolated,
+    outlines_by_nearness,
+    sample,
+    silhouette_field,
+    silhouette_grid,
+)
 from real2sam2real.lift.sheets import two_sheets
-from real2sam2real.lift.texture import make_atlas
+from real2sam2real.lift.solid import Solid, fit_solid
+from real2sam2real.lift.texture import textured
 from real2sam2real.perceive.masks import Mask, clean_masks
 from real2sam2real.scene import CameraPath, Entity, Motion, Scene
 
 MAX_TRIANGLES = 20_000
 TYPICAL_HEIGHT = 1.6  # scene units: the median entity's height, so that a unit is near a metre for people and cars
-GRID_SIDE = 300
+MAX_MISFIT = 0.028
+MIN_SOLIDITY = 0.7
+MIN_SOLIDITY_TALL = 0.86  # people and posts are tall and fill little of their hull
+TALL = 1.6
+THINNEST = 1e-4  # of the depth: front and back must not touch
+BEHIND = 1.01
 
 
 def lift_photo(
@@ -34,24 +50,49 @@ def lift_photo(
     fps: float = 16.0,
     prompt: str = "",
     pitch_degrees: float | None = None,
+    notes: list[str] | None = None,
 ) -> Scene:
-    """Lift every masked object to a closed, textured mesh that stands where the photo shows it."""
+    """Lift every masked object to a closed, textured mesh that stands where the photo shows it.
+
+    Args:
+        photo_pixels: `(H, W, 3)` uint8 sRGB.
+        masks: `(H, W)` bool by entity name, in the order of the scene's ids; cleaned as by `clean_masks`.
+        intrinsics: of a photo of this size.
+        frames: length T of the shot; everything rests in all of them.
+        fps: frames per second.
+        prompt: kept in the scene.
+        pitch_degrees: how far the camera looks down, if known.
+        notes: receives what was assumed or mended, in words.
+
+    Returns:
+        A scene whose world is upright, with the photo's camera at its origin. Its unit is chosen so that the median
+        entity is 1.6 units tall. An entity's +Z points out of the side that the photo shows.
+
+    Raises:
+        UserError: a mask is empty, full, tiny or wholly covered, or the pitch is out of range.
+        ValueError: sizes of photo, masks and intrinsics disagree.
+    """
     height, width = photo_pixels.shape[:2]
     if (intrinsics.width, intrinsics.height) != (width, height):
         raise ValueError(f"intrinsics of {intrinsics.width}×{intrinsics.height} do not fit a photo of {width}×{height}")
-    notes: list[str] = []
+    notes = notes if notes is not None else []
     masks = clean_masks(masks, notes=notes)
-    outlines = [_Outline.of(name, mask) for name, mask in masks.items()]
-    standing = [o for o in outlines if not o.cut_below]
+    outlines = outlines_by_nearness(masks)
+    standing = [outline for outline in outlines if outline.stands_in_view]
     ground = estimate_ground(
-        intrinsics, [o.bottom for o in standing], [o.bottom - o.top for o in standing], pitch_degrees=pitch_degrees
+        intrinsics,
+        [outline.bottom for outline in standing],
+        [outline.height for outline in standing],
+        pitch_degrees=pitch_degrees,
     )
-    entities = [_lift(photo_pixels, outline, ground) for outline in outlines]
-    scale = TYPICAL_HEIGHT / float(np.median([e.mesh.bounds()[1, 1] for e in entities]))
-    entities = [_scaled(entity, scale, frames) for entity in entities]
+    notes.append(ground.note)
+    nearer = np.zeros((height, width), np.float32)
+    lifted = {outline.name: _lift(photo_pixels, outline, ground, nearer) for outline in outlines}
+    entities = [lifted[name] for name in masks]
+    scale = TYPICAL_HEIGHT / float(np.median([entity.mesh.bounds()[1, 1] for entity in entities]))
     pose = ground.world_from_camera
     return Scene(
-        entities=tuple(entities),
+        entities=tuple(_scaled(entity, scale, frames) for entity in entities),
         camera=CameraPath.still(frames, intrinsics, pose),
         photo=photo_pixels,
         photo_world_from_camera=pose,
@@ -61,60 +102,27 @@ def lift_photo(
     )
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class _Outline:
-    name: str
-    mask: Mask
-    left: int
-    top: int
-    right: int
-    bottom: int
-    cut_below: bool
-
-    @classmethod
-    def of(cls, name: str, mask: Mask) -> _Outline:
-        rows, columns = np.nonzero(mask)
-        bottom = int(rows.max()) + 1
-        return cls(
-            name=name,
-            mask=mask,
-            left=int(columns.min()),
-            top=int(rows.min()),
-            right=int(columns.max()) + 1,
-            bottom=bottom,
-            cut_below=bottom >= mask.shape[0] - 2,
-        )
-
-
-def _lift(pixels: NDArray[np.uint8], outline: _Outline, ground: Ground) -> Entity:
-    cell = max(0.5, max(outline.right - outline.left, outline.bottom - outline.top) / GRID_SIDE)
-    field, origin = _field(outline, cell)
-    sheets = two_sheets(field)
-    half = half_thickness(field > 0)[tuple(sheets.inside.T)] * cell
-    nodes = origin + (sheets.inside[:, ::-1] + 0.5) * cell
-    contour = origin + (sheets.contour[:, ::-1] + 0.5) * cell
-    contact_row = np.percentile(nodes[:, 1], 99.5)
-    contact_column = np.median(nodes[nodes[:, 1] > contact_row - 0.05 * (outline.bottom - outline.top), 0])
-    contact = ground.points_world(np.array([contact_column, outline.bottom]))
-    normal = -contact * [1, 0, 1]
-    normal /= np.linalg.norm(normal)
-    depth = [(contact @ normal) / (ground.rays_world(p) @ normal) for p in (nodes, contour)]
-    away = half * depth[0] / ground.intrinsics.fx
-    rays = [ground.rays_world(p) for p in (nodes, contour)]
-    vertices = np.concatenate(
-        [rays[0] * (depth[0] - away)[:, None], rays[0] * (depth[0] + away)[:, None], rays[1] * depth[1][:, None]]
-    )
-    mesh = decimated(Mesh(vertices=vertices, faces=sheets.faces), MAX_TRIANGLES)
-    mesh = _textured(mesh, pixels, outline, ground)
-    yaw = np.arctan2(normal[0], normal[2])
-    world_from_object = np.eye(4)
-    world_from_object[:3, :3] = [[np.cos(yaw), 0, np.sin(yaw)], [0, 1, 0], [-np.sin(yaw), 0, np.cos(yaw)]]
-    world_from_object[:3, 3] = contact
-    mesh = mesh.transformed(transforms.invert_rigid(world_from_object))
-    provenance: dict[str, Any] = {"lifter": "embedded"}
+def _lift(pixels: NDArray[np.uint8], outline: Outline, ground: Ground, nearer: NDArray[np.float32]) -> Entity:
+    """One entity in camera heights; `nearer` `(H, W)` collects the depths of what was lifted before it."""
+    grid = silhouette_grid(outline)
+    body, field = _body(outline, ground, grid)
+    occluders = _sampled_depth(nearer, grid)
+    front, middle, back = _layers(body, ground, grid, occluders)
+    mesh = _mesh(field, grid, ground, front, middle, back)
+    if outline.stands_in_view or outline.cut_below:
+        stretch = 1 / -float(mesh.bounds()[0, 1])  # along the rays, so that nothing moves in the photo
+        mesh = replace(mesh, vertices=mesh.vertices * stretch)
+        middle = middle * stretch
+    _remember(nearer, outline, grid, middle)
+    mesh = decimated(mesh, MAX_TRIANGLES)
+    mesh = textured(mesh, pixels, outline.mask, ground, body)
+    world_from_object = _standing_frame(body.world_from_object, mesh)
+    provenance: dict[str, Any] = {"lifter": "embedded", "shape": body.shape, "ground": ground.note}
+    if not outline.stands_in_view:
+        provenance["contact"] = "cut by the photo's border" if outline.cut_below else "hidden by another object"
     return Entity(
         name=outline.name,
-        mesh=mesh,
+        mesh=mesh.transformed(transforms.invert_rigid(world_from_object)),
         rest_world_from_object=world_from_object,
         motion=Motion.still(1, world_from_object),
         mask=outline.mask,
@@ -122,25 +130,82 @@ def _lift(pixels: NDArray[np.uint8], outline: _Outline, ground: Ground) -> Entit
     )
 
 
-def _field(outline: _Outline, cell: float) -> tuple[Float, Float]:
-    pad = 3
-    crop = outline.mask[outline.top : outline.bottom, outline.left : outline.right].astype(np.float32)
-    rows, columns = (max(2, round(n / cell)) for n in crop.shape)
-    small = cv2.resize(crop, (columns, rows), interpolation=cv2.INTER_AREA if cell > 1 else cv2.INTER_LINEAR)
-    small = np.pad(small, pad)
-    soft = cv2.GaussianBlur(small, (0, 0), 0.6).astype(np.float64)
-    soft[:1] = soft[-1:] = 0
-    return soft - 0.5, np.array([outline.left, outline.top]) - pad * cell
+def _body(outline: Outline, ground: Ground, grid: Grid) -> tuple[Body, Float]:
+    """What the outline is taken for, and its completed silhouette."""
+    solid = None if outline.cut_below else fit_solid(outline.mask, outline.hidden, ground)
+    if solid is not None and _is_compact(outline, grid, solid):
+        _, _, hits = solid_silhouette(solid, ground, grid)
+        field = silhouette_field(outline, grid, hits)
+        return solid_body(solid, ground, grid, field), field
+    field = silhouette_field(outline, grid, convex_body(outline, grid))
+    return inflated_body(outline, ground, grid, field, _contact_row(outline)), field
 
 
-def _textured(mesh: Mesh, pixels: NDArray[np.uint8], outline: _Outline, ground: Ground) -> Mesh:
-    atlas = make_atlas(pixels, outline.mask, (outline.left, outline.top, outline.right, outline.bottom))
-    camera = transforms.apply(transforms.invert_rigid(ground.world_from_camera), mesh.vertices)
-    projected, _ = ground.intrinsics.project(camera)
-    corners = projected[mesh.faces]
-    a, b = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
-    back = a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0] > 0
-    return replace(mesh, corner_uvs=atlas.uvs(corners, back), texture=atlas.image)
+def _is_compact(outline: Outline, grid: Grid, solid: Solid) -> bool:
+    hull = convex_body(outline, grid)
+    filled = sample(outline.mask, grid) > 0.5
+    hidden = hull & (sample(outline.hidden, grid) > 0.5)
+    solidity = (filled | hidden).sum() / max(1, hull.sum())
+    tall = outline.height > TALL * outline.width
+    return solid.misfit < MAX_MISFIT and solidity > (MIN_SOLIDITY_TALL if tall else MIN_SOLIDITY)
+
+
+def _contact_row(outline: Outline) -> float:
+    """The image row of the point on the ground under the object."""
+    if outline.stands_in_view:
+        return float(outline.bottom)
+    return outline.bottom + BELOW_BORDER * outline.height
+
+
+def _layers(body: Body, ground: Ground, grid: Grid, occluders: Float) -> tuple[Float, Float, Float]:
+    """Depths `(rows, columns)` of front, middle and back: above the ground, and behind what stands in front."""
+    rays = ground.rays_world(grid.pixels())
+    floor = np.where(rays[..., 1] < -1e-3, -1 / np.minimum(rays[..., 1], -1e-3), np.inf)
+    front, back = body.middle - body.half, body.middle + body.half
+    front = np.maximum(front, 0.05 * body.middle)
+    front = np.maximum(np.minimum(front, floor), BEHIND * occluders)
+    back = np.minimum(back, np.maximum(floor, BEHIND * occluders))
+    back = np.maximum(back, front * (1 + 2 * THINNEST))
+    middle = np.clip(body.middle, front * (1 + THINNEST), back)
+    return front, middle, back
+
+
+def _mesh(field: Float, grid: Grid, ground: Ground, front: Float, middle: Float, back: Float) -> Mesh:
+    """The closed surface in the world."""
+    sheets = two_sheets(field)
+    node = tuple(sheets.inside.T)
+    rays = ground.rays_world(grid.at(sheets.inside.astype(np.float64)))
+    contour_rays = ground.rays_world(grid.at(sheets.contour))
+    rim = interpolated(middle, sheets.contour)
+    vertices = np.concatenate([rays * front[node][:, None], rays * back[node][:, None], contour_rays * rim[:, None]])
+    return Mesh(vertices=vertices, faces=sheets.faces)
+
+
+def _sampled_depth(nearer: NDArray[np.float32], grid: Grid) -> Float:
+    """`(rows, columns)` depths of what stands in front, 0 where nothing does."""
+    if not nearer.any():
+        return np.zeros(grid.shape)
+    pixels = np.floor(grid.pixels()).astype(int)
+    x, y = pixels[..., 0], pixels[..., 1]
+    within = (x >= 0) & (y >= 0) & (x < nearer.shape[1]) & (y < nearer.shape[0])
+    x, y = np.clip(x, 0, nearer.shape[1] - 1), np.clip(y, 0, nearer.shape[0] - 1)
+    return np.where(within, nearer[y, x], 0.0).astype(np.float64)
+
+
+def _remember(nearer: NDArray[np.float32], outline: Outline, grid: Grid, middle: Float) -> None:
+    """Note the depth of an entity's middle at its visible pixels."""
+    rows, columns = np.nonzero(outline.mask)
+    at = (np.stack([rows, columns], axis=-1) + 0.5 - grid.origin[::-1]) / grid.cell
+    nearer[rows, columns] = interpolated(middle, at)
+
+
+def _standing_frame(world_from_object: Float, mesh: Mesh) -> Float:
+    """The body's axes, with their origin under the middle of the mesh at its lowest point."""
+    frame = world_from_object.copy()
+    frame[:3, 3] = 0
+    low, high = (mesh.vertices @ frame[:3, :3]).min(axis=0), (mesh.vertices @ frame[:3, :3]).max(axis=0)
+    frame[:3, 3] = frame[:3, :3] @ np.array([(low[0] + high[0]) / 2, low[1], (low[2] + high[2]) / 2])
+    return frame
 
 
 def _scaled(entity: Entity, scale: float, frames: int) -> Entity:

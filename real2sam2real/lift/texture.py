@@ -5,16 +5,20 @@ Both pages are laid over the photo's own pixels, so a texture coordinate is a pi
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from real2sam2real.geometry import Mesh
 from real2sam2real.geometry.quaternions import Float
+from real2sam2real.lift.bodies import Body
+from real2sam2real.lift.ground import Ground
 
 MAX_PAGE_SIDE = 1024
 MARGIN = 4
+MIN_MIRROR_FACING = 0.12  # cosine: flatter than this the photo shows streaks
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -34,7 +38,7 @@ class Atlas:
     scale: float
 
     def uvs(self, pixels: Float, back: NDArray[np.bool_]) -> Float:
-        """`(F, 3, 2)` texture coordinates of face corners at photo `pixels` `(F, 3, 2)`; `back` `(F,)` picks the page."""
+        """`(F, 3, 2)` texture coordinates of face corners at `pixels` `(F, 3, 2)`; `back` `(F,)` picks the page."""
         height, width = self.image.shape[0] // 2, self.image.shape[1]
         x = np.clip((pixels[..., 0] - self.left) * self.scale, 0.5, width - 0.5)
         y = np.clip((pixels[..., 1] - self.top) * self.scale, 0.5, height - 0.5)
@@ -101,3 +105,63 @@ def _extended(color: NDArray[np.uint8], known: NDArray[np.bool_]) -> NDArray[np.
         filled += mix[..., None] * (mean - filled)
     filled[known] = color[known]
     return np.clip(np.round(filled), 0, 255).astype(np.uint8)
+
+
+def textured(mesh: Mesh, pixels: NDArray[np.uint8], visible: NDArray[np.bool_], ground: Ground, body: Body) -> Mesh:
+    """Paint a mesh in world coordinates with the photo.
+
+    What faces the camera takes the photo's own pixels. The far side of a fitted solid mirrors its near side, as most
+    made things are symmetric; elsewhere the far side takes the pixel in front of it, blurred.
+
+    Args:
+        mesh: in the world, closed.
+        pixels: `(H, W, 3)` uint8 sRGB photo.
+        visible: `(H, W)` bool, the pixels that show the entity.
+        ground: the camera.
+        body: what the entity was taken for.
+    """
+    projected = _project(mesh.vertices, ground)
+    low, high = np.floor(projected.min(axis=0)).astype(int), np.ceil(projected.max(axis=0)).astype(int)
+    atlas = make_atlas(pixels, visible, (int(low[0]), int(low[1]), int(high[0]), int(high[1])))
+    corners = projected[mesh.faces]
+    back = _turned_away(corners)
+    uvs = atlas.uvs(corners, back)
+    if body.solid is not None:
+        mirrored, found = _mirrored(mesh, back, ground, body.world_from_object, visible)
+        uvs[found] = atlas.uvs(mirrored[found], np.zeros(int(found.sum()), bool))
+    return replace(mesh, corner_uvs=uvs, texture=atlas.image)
+
+
+def _project(points_world: Float, ground: Ground) -> Float:
+    return ground.intrinsics.project(points_world @ ground.world_from_camera[:3, :3])[0]
+
+
+def _turned_away(corners: Float) -> NDArray[np.bool_]:
+    a, b = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
+    return a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0] >= 0
+
+
+def _mirrored(
+    mesh: Mesh, back: NDArray[np.bool_], ground: Ground, world_from_object: Float, visible: NDArray[np.bool_]
+) -> tuple[Float, NDArray[np.bool_]]:
+    """Photo pixels `(F, 3, 2)` of the mirror images of hidden faces that the photo shows, and which faces have one."""
+    inverse = np.linalg.inv(world_from_object)
+    local = mesh.vertices @ inverse[:3, :3].T + inverse[:3, 3]
+    result = np.zeros((len(mesh.faces), 3, 2))
+    found = np.zeros(len(mesh.faces), bool)
+    best = np.full(len(mesh.faces), MIN_MIRROR_FACING)
+    core = cv2.erode(visible.astype(np.uint8), np.ones((3, 3), np.uint8)).astype(bool)
+    for signs in ([-1.0, 1.0, 1.0], [1.0, 1.0, -1.0], [-1.0, 1.0, -1.0]):
+        world = (local * signs) @ world_from_object[:3, :3].T + world_from_object[:3, 3]
+        triangles = world[mesh.faces]
+        normal = np.cross(triangles[:, 1] - triangles[:, 0], triangles[:, 2] - triangles[:, 0]) * np.prod(signs)
+        center = triangles.mean(axis=1)
+        length = np.linalg.norm(normal, axis=1) * np.linalg.norm(center, axis=1)
+        facing = -np.sum(normal * center, axis=1) / np.maximum(length, 1e-300)
+        pixels = _project(world, ground)[mesh.faces]
+        middle = np.floor(pixels.mean(axis=1)).astype(int)
+        x, y = np.clip(middle[:, 0], 0, visible.shape[1] - 1), np.clip(middle[:, 1], 0, visible.shape[0] - 1)
+        better = back & core[y, x] & (facing > best)
+        result[better], best[better] = pixels[better], facing[better]
+        found |= better
+    return result, found

@@ -1,0 +1,179 @@
+"""Depth fields: how far the middle of an object lies along each ray, and how thick it is there.
+
+Two kinds of bodies share one form. A compact thing is a fitted solid; anything else is its silhouette, inflated about
+an upright plane through the points where it touches the ground.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from real2sam2real.geometry.quaternions import Float
+from real2sam2real.lift.ground import Ground
+from real2sam2real.lift.inflate import half_thickness
+from real2sam2real.lift.outline import Grid, Outline
+from real2sam2real.lift.solid import Solid
+
+COARSE_SIDE = 100
+RAY_SAMPLES = 48
+ROUNDING = 0.05  # of a solid's size in the picture: the radius of its rim
+MAX_TURN_DEGREES = 40.0
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Body:
+    """An object before it becomes a mesh, in camera heights.
+
+    Attributes:
+        middle: `(rows, columns)` depth along the camera's −Z of the object's middle, defined at every node.
+        half: `(rows, columns)` half its extent along the ray, in depth.
+        world_from_object: `(4, 4)` its frame.
+        shape: what it was taken for.
+        solid: the fitted solid, or None.
+    """
+
+    middle: Float
+    half: Float
+    world_from_object: Float
+    shape: str
+    solid: Solid | None = None
+
+
+def solid_silhouette(solid: Solid, ground: Ground, grid: Grid) -> tuple[Float, Float, NDArray[np.bool_]]:
+    """Where rays enter and leave a solid.
+
+    Returns:
+        Depth of the middle and half the depth `(rows, columns)`, continued from the nearest hit where a ray misses,
+        and the hits themselves, bool.
+    """
+    coarse = grid.coarser(COARSE_SIDE)
+    rays = ground.rays_world(coarse.pixels()).reshape(-1, 3)
+    near, far = _span(solid, ground)
+    steps = np.linspace(near, far, RAY_SAMPLES)
+    to_object = np.linalg.inv(solid.world_from_object())
+    directions = rays @ to_object[:3, :3].T
+    level = np.stack([solid.level(directions * depth + to_object[:3, 3]) for depth in steps])
+    hit = (level < 1).any(axis=0)
+    if not hit.any():
+        return np.full(grid.shape, (near + far) / 2), np.zeros(grid.shape), np.zeros(grid.shape, bool)
+    first, last = np.argmax(level < 1, axis=0), RAY_SAMPLES - 1 - np.argmax((level < 1)[::-1], axis=0)
+    enter = _crossing(level, steps, first - 1, first)
+    leave = _crossing(level, steps, last + 1, last)
+    shape = coarse.shape
+    middle, half = ((enter + leave) / 2).reshape(shape), ((leave - enter) / 2).reshape(shape)
+    hits = hit.reshape(shape)
+    middle, half = _continued(middle, hits), _continued(half, hits)
+    size = (grid.shape[1], grid.shape[0])
+    soft = cv2.resize(hits.astype(np.float32), size, interpolation=cv2.INTER_LINEAR)
+    return (
+        cv2.resize(cv2.GaussianBlur(middle, (0, 0), 1.0), size, interpolation=cv2.INTER_LINEAR),
+        cv2.resize(cv2.GaussianBlur(half, (0, 0), 1.0), size, interpolation=cv2.INTER_LINEAR),
+        soft > 0.5,
+    )
+
+
+def solid_body(solid: Solid, ground: Ground, grid: Grid, field: Float) -> Body:
+    """The solid, cut to the silhouette and rounded at its rim; parts that stick out of it are inflated."""
+    middle, half, hits = solid_silhouette(solid, ground, grid)
+    inside = field > 0
+    distance = _distance(inside)
+    scale = grid.cell * middle / ground.intrinsics.fx
+    outside_hits = _distance(~hits)
+    thin = half_thickness(inside) * scale
+    fade = np.clip(outside_hits / max(2.0, 0.02 * max(grid.shape)), 0, 1)
+    half = np.minimum(half, (1 - fade) * half + fade * thin)
+    radius = ROUNDING * np.sqrt(inside.sum())
+    rim = np.sqrt(1 - np.clip(1 - np.maximum(distance - 0.5, 0.25) / radius, 0, 1) ** 2)
+    return Body(
+        middle=middle,
+        half=half * rim,
+        world_from_object=solid.world_from_object(),
+        shape=solid.profile.name,
+        solid=solid,
+    )
+
+
+def inflated_body(outline: Outline, ground: Ground, grid: Grid, field: Float, contact_row: float) -> Body:
+    """The silhouette, inflated about an upright plane."""
+    inside = field > 0
+    center, normal = _upright_plane(outline, ground, contact_row)
+    rays = ground.rays_world(grid.pixels())
+    facing = rays @ normal
+    steepest = -0.15 * np.linalg.norm(rays, axis=-1)  # a plane seen edge-on would run away
+    middle = (center @ normal) / np.minimum(facing, steepest)
+    half = half_thickness(inside) * grid.cell * middle / ground.intrinsics.fx
+    c, s = normal[2], normal[0]
+    world_from_object = np.eye(4)
+    world_from_object[:3, :3] = [[c, 0, s], [0, 1, 0], [-s, 0, c]]
+    world_from_object[:3, 3] = center
+    return Body(middle=middle, half=half, world_from_object=world_from_object, shape="inflated")
+
+
+def _span(solid: Solid, ground: Ground) -> tuple[float, float]:
+    """Depths between which the solid lies."""
+    backward = ground.world_from_camera[:3, 2]
+    reach = float(np.hypot(solid.half_width, solid.half_depth)) * (1 + abs(solid.taper))
+    base = -float(solid.center @ backward)
+    top = -float((solid.center + [0, solid.height, 0]) @ backward)
+    return max(min(base, top) - reach, 1e-3), max(base, top) + reach
+
+
+def _crossing(level: Float, steps: Float, outside: NDArray[np.int64], inside: NDArray[np.int64]) -> Float:
+    """Depth at which the level passes 1 between two samples of every ray."""
+    outside = np.clip(outside, 0, len(steps) - 1)
+    ray = np.arange(level.shape[1])
+    a, b = np.minimum(level[outside, ray], 10.0), level[inside, ray]
+    fraction = np.where(a > b, (a - 1) / np.maximum(a - b, 1e-12), 1.0)
+    return steps[outside] + np.clip(fraction, 0, 1) * (steps[inside] - steps[outside])
+
+
+def _continued(values: Float, known: NDArray[np.bool_]) -> Float:
+    """Every node's value, or that of the nearest node where it is known."""
+    if known.all():
+        return values
+    _, labels = cv2.distanceTransformWithLabels(
+        (~known).astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
+    )
+    table = np.zeros(labels.max() + 1)
+    table[labels[known]] = values[known]
+    return table[labels]
+
+
+def _distance(inside: NDArray[np.bool_]) -> Float:
+    return cv2.distanceTransform(inside.astype(np.uint8), cv2.DIST_L2, 5).astype(np.float64)
+
+
+def _upright_plane(outline: Outline, ground: Ground, contact_row: float) -> tuple[Float, Float]:
+    """A point `(3,)` on the ground and a horizontal unit normal `(3,)` towards the camera.
+
+    The plane runs through the outermost points where the object touches the ground, as two feet do; it does not turn
+    away from the camera by more than `MAX_TURN_DEGREES`.
+    """
+    columns = np.nonzero(outline.mask.any(axis=0))[0]
+    lowest = outline.mask.shape[0] - np.argmax(outline.mask[::-1, columns], axis=0)
+    touching = lowest > outline.bottom - 0.08 * outline.height
+    shift = contact_row - outline.bottom
+    feet = np.stack([columns[touching] + 0.5, lowest[touching] + shift], axis=-1).astype(np.float64)
+    middle = np.array([(feet[0, 0] + feet[-1, 0]) / 2, contact_row])
+    center = ground.points_world(middle)
+    normal = -center * [1.0, 0.0, 1.0]
+    normal /= np.linalg.norm(normal)
+    if outline.stands_in_view and feet[-1, 0] - feet[0, 0] > 0.3 * outline.width:
+        left, right = ground.points_world(_foot(feet, left=True)), ground.points_world(_foot(feet, left=False))
+        along = (right - left) * [1.0, 0.0, 1.0]
+        across = np.array([-along[2], 0.0, along[0]]) / np.linalg.norm(along)
+        across = across if across @ normal > 0 else -across
+        if across @ normal > np.cos(np.radians(MAX_TURN_DEGREES)):
+            return (left + right) / 2, across
+    return center, normal
+
+
+def _foot(feet: Float, *, left: bool) -> Float:
+    """`(2,)` pixel: the lowest point of the outer quarter on one side."""
+    edge = feet[0, 0] if left else feet[-1, 0]
+    side = feet[np.abs(feet[:, 0] - edge) <= 0.25 * np.ptp(feet[:, 0]) + 1]
+    return side[np.argmax(side[:, 1])]
