@@ -18,7 +18,7 @@ from real2sam2real.scene.gltf.placing import Placement, place, place_anywhere
 from real2sam2real.scene.gltf.shapes import Shape
 
 MOST_NUMBERS = 2**29
-"""Most coordinates (frames x vertices x 3) of one deforming mesh."""
+"""Most coordinates (frames x vertices x 3) of all deforming meshes of a file."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,6 +44,7 @@ class Poser:
         self._tree = tree
         self._seconds = seconds
         self._snap = snap
+        self._numbers = 0
 
     def pose(self, node: int, mesh: Element, shape: Shape, weights_track: Track | None) -> Posed:
         """Where `node` puts `shape`, frame by frame.
@@ -58,9 +59,10 @@ class Poser:
         frames, vertices = len(self._seconds), len(shape.mesh.vertices)
         deforms = skinned or not _constant(weights)
         placement = place_anywhere(self._tree, node) if skinned else place(self._tree, node)
-        residual = None if placement.residual is None else placement.residual
+        residual = placement.residual
         deforms = deforms or (residual is not None and not _constant(residual))
-        if deforms and frames * vertices * 3 > MOST_NUMBERS:
+        self._numbers += frames * vertices * 3 if deforms else 0
+        if self._numbers > MOST_NUMBERS:
             reason = f"deforms {vertices:,} vertices over {frames:,} frames, more than fits into memory"
             element.fail(reason, "read fewer frames or decimate the mesh")
         morphed = _morphed(shape, weights if deforms else weights[:1])

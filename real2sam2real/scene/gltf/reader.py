@@ -129,12 +129,12 @@ class _Reader:
         holders = [
             n for n in sorted(self.tree.order) if self.tree.elements[n].index("mesh", "meshes", count) is not None
         ]
+        name = self.document.path.name
+        if len(holders) > MOST_ENTITIES:
+            remedy = "join some of them in Blender (Ctrl+J)"
+            raise UserError(f"{name} holds {len(holders)} meshes; a scene holds {MOST_ENTITIES}: {remedy}")
         entities = [entity for node in holders if (entity := self._entity(node)) is not None]
         entities = self._with_unique_names(entities)
-        name = self.document.path.name
-        if len(entities) > MOST_ENTITIES:
-            remedy = "join some of them in Blender (Ctrl+J)"
-            raise UserError(f"{name} holds {len(entities)} meshes; a scene holds {MOST_ENTITIES}: {remedy}")
         if not entities and not cameras:
             raise UserError(f"{name} holds no triangle mesh and no camera; export at least one object")
         return GltfScene(
