@@ -47,7 +47,8 @@ def sample_clip(
     if min(width, height) < 16 or frames < 1:
         raise ValueError(f"cannot make a clip of {width}×{height}×{frames}; at least 16×16 pixels and one frame")
     config = WorldConfig() if config is None else config
-    layout = sample_layout(generator(seed, _LAYOUT), config, held_out=is_held_out(seed))
+    held_out = is_held_out(seed)
+    layout = sample_layout(generator(seed, _LAYOUT), config, held_out=held_out)
     background, light = _sample_surroundings(generator(seed, _BACKGROUND), config, layout)
     times = np.linspace(0.0, 1.0, frames)
     poses, zoom = layout.camera(times)
