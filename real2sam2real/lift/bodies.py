@@ -65,7 +65,7 @@ def solid_silhouette(solid: Solid, ground: Ground, grid: Grid) -> tuple[Float, F
     leave = _crossing(level, steps, last + 1, last)
     shape = coarse.shape
     middle, half = ((enter + leave) / 2).reshape(shape), ((leave - enter) / 2).reshape(shape)
-    hits = hit.reshape(shape)
+    hits: NDArray[np.bool_] = hit.reshape(shape)
     middle, half = _continued(middle, hits), _continued(half, hits)
     size = (grid.shape[1], grid.shape[0])
     soft = cv2.resize(hits.astype(np.float32), size, interpolation=cv2.INTER_LINEAR)
@@ -118,7 +118,7 @@ def _span(solid: Solid, ground: Ground) -> tuple[float, float]:
     backward = ground.world_from_camera[:3, 2]
     reach = float(np.hypot(solid.half_width, solid.half_depth)) * (1 + abs(solid.taper))
     base = -float(solid.center @ backward)
-    top = -float((solid.center + [0, solid.height, 0]) @ backward)
+    top = base - solid.height * float(backward[1])
     return max(min(base, top) - reach, 1e-3), max(base, top) + reach
 
 

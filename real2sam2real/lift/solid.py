@@ -88,7 +88,7 @@ class Solid:
 
     def level(self, points_object: Float) -> Float:
         """`(...)`: below 1 inside, for points `(..., 3)` in the object frame."""
-        x, y, z = np.moveaxis(np.abs(points_object), -1, 0)
+        x, _, z = np.moveaxis(np.abs(points_object), -1, 0)
         elevation = 2 * points_object[..., 1] / self.height - 1
         narrowed = np.maximum(1 - self.taper * elevation, 0.05)
         plan = (x / (self.half_width * narrowed)) ** self.profile.plan
@@ -138,7 +138,7 @@ def _outline(mask: Mask) -> NDArray[np.float64] | None:
         return None
     corners = np.concatenate([points.reshape(-1, 2) + offset for offset in ([0, 0], [1, 0], [0, 1], [1, 1])])
     hull = cv2.convexHull(corners.astype(np.int32)).reshape(-1, 2).astype(np.float64)
-    return hull + [columns.min(), rows.min()]
+    return hull + np.array([columns.min(), rows.min()])
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

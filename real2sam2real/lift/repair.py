@@ -1,0 +1,191 @@
+"""Mend the connectivity of a triangle soup: weld, drop, cut, orient. What is left open is for `holes` to fill.
+
+All functions work on plain index arrays. `F` is the number of faces, `V` of vertices; a half-edge `3f + k` runs from
+corner k of face f to the next one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
+
+from real2sam2real.geometry.quaternions import Float
+
+Index = NDArray[np.int64]
+
+WELD_SHARE = 1e-6  # of the bounding box's diagonal
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Soup:
+    """Faces under repair.
+
+    Attributes:
+        vertices: `(V, 3)`.
+        faces: `(F, 3)` indices.
+        source_vertex: `(V,)` the input's vertex that each one was, -1 for a new one.
+        source_face: `(F,)` the input's face, -1 for a new one.
+    """
+
+    vertices: Float
+    faces: Index
+    source_vertex: Index
+    source_face: Index
+
+    def keep(self, mask: NDArray[np.bool_]) -> Soup:
+        """Only some of the faces."""
+        return Soup(
+            vertices=self.vertices,
+            faces=self.faces[mask],
+            source_vertex=self.source_vertex,
+            source_face=self.source_face[mask],
+        )
+
+    def with_faces(self, faces: Index) -> Soup:
+        """The same faces over other vertex numbers."""
+        return Soup(vertices=self.vertices, faces=faces, source_vertex=self.source_vertex, source_face=self.source_face)
+
+
+def weld(vertices: Float, faces: Index) -> Soup:
+    """One vertex where several lie within a millionth of the object's size; unused ones disappear."""
+    used = np.unique(faces)
+    points = vertices[used]
+    step = max(float(np.linalg.norm(np.ptp(points, axis=0))) * WELD_SHARE, 1e-300)
+    cells = np.round((points - points.min(axis=0)) / step).astype(np.int64)
+    _, first, group = np.unique(cells, axis=0, return_index=True, return_inverse=True)
+    number = np.full(len(vertices), -1, np.int64)
+    number[used] = group.reshape(-1)
+    return Soup(
+        vertices=points[first],
+        faces=number[faces],
+        source_vertex=used[first],
+        source_face=np.arange(len(faces), dtype=np.int64),
+    )
+
+
+def without_degenerate(soup: Soup) -> Soup:
+    """Without faces that use a vertex twice."""
+    a, b, c = soup.faces.T
+    return soup.keep((a != b) & (b != c) & (c != a))
+
+
+def without_duplicates(soup: Soup) -> Soup:
+    """One face for every set of three vertices, whichever way round the copies are wound."""
+    _, first = np.unique(np.sort(soup.faces, axis=1), axis=0, return_index=True)
+    keep = np.zeros(len(soup.faces), bool)
+    keep[first] = True
+    return soup.keep(keep)
+
+
+def without_fins(soup: Soup) -> tuple[Soup, int]:
+    """Without flaps: faces that hang on an edge of three or more and end in nothing. Also gives their number."""
+    dropped = 0
+    while len(soup.faces):
+        count = _edge_counts(soup.faces)
+        flap = (count > 2).any(axis=1) & (count == 1).any(axis=1)
+        if not flap.any():
+            break
+        dropped += int(flap.sum())
+        soup = soup.keep(~flap)
+    return soup, dropped
+
+
+def _edge_numbers(faces: Index) -> Index:
+    """`(F, 3)`: one number per undirected edge."""
+    ends = np.sort(np.stack([faces, np.roll(faces, -1, axis=1)], axis=-1), axis=-1).reshape(-1, 2)
+    keys = ends[:, 0] * (int(faces.max()) + 1) + ends[:, 1]
+    return np.unique(keys, return_inverse=True)[1].reshape(-1, 3)
+
+
+def _edge_counts(faces: Index) -> Index:
+    """`(F, 3)`: how many faces use each edge."""
+    numbers = _edge_numbers(faces)
+    return np.bincount(numbers.reshape(-1))[numbers]
+
+
+def _twins(faces: Index) -> Index:
+    """`(3F,)`: the half-edge on the other side of each one; -1 on a border and where more than two faces meet."""
+    numbers = _edge_numbers(faces).reshape(-1)
+    order = np.argsort(numbers, kind="stable")
+    starts = np.concatenate([[0], np.nonzero(np.diff(numbers[order]))[0] + 1, [len(order)]])
+    pairs = starts[:-1][np.diff(starts) == 2]
+    twins = np.full(len(numbers), -1, np.int64)
+    twins[order[pairs]], twins[order[pairs + 1]] = order[pairs + 1], order[pairs]
+    return twins
+
+
+def oriented(soup: Soup) -> tuple[Soup, int, bool]:
+    """Neighbouring faces wound the same way round.
+
+    Faces are joined in a double cover: every face stands there once as it is and once turned, and each is linked to
+    the state of its neighbour that agrees with it. A component of the cover is one consistent choice.
+
+    Returns:
+        The soup, the number of turned faces, and whether some part is one-sided (as a Möbius strip is).
+    """
+    count = len(soup.faces)
+    twins = _twins(soup.faces)
+    half = np.nonzero(twins > np.arange(len(twins)))[0]
+    other = twins[half]
+    start = soup.faces.reshape(-1)
+    agree = start[half] != start[other]  # neighbours wound alike run along their edge in opposite directions
+    f, g = half // 3, other // 3
+    i = np.concatenate([f, f + count])
+    j = np.concatenate([np.where(agree, g, g + count), np.where(agree, g + count, g)])
+    cover = coo_matrix((np.ones(len(i), bool), (i, j)), shape=(2 * count, 2 * count))
+    _, label = connected_components(cover, directed=False)
+    as_is, turned = label[:count], label[count:]
+    # Of the two consistent choices of a part, the one that leaves more faces as they were.
+    part = np.minimum(as_is, turned)
+    balance = np.bincount(part, np.where(as_is <= turned, 1, -1))[part]
+    flip = np.where(balance >= 0, as_is > turned, as_is < turned)
+    faces = np.where(flip[:, None], soup.faces[:, ::-1], soup.faces)
+    return soup.with_faces(faces), int(flip.sum()), bool((as_is == turned).any())
+
+
+def cut_apart(soup: Soup) -> Soup:
+    """One vertex per fan: where surfaces only touch, in a point or along an edge of many faces, they part.
+
+    Afterwards every edge has at most two faces and the faces around a vertex form one fan.
+    """
+    twins = _twins(soup.faces)
+    start = soup.faces.reshape(-1)
+    half = np.nonzero((twins > np.arange(len(twins))) & (start != start[np.maximum(twins, 0)]))[0]
+    other = twins[half]
+    following = np.where(half % 3 == 2, half - 2, half + 1)
+    other_following = np.where(other % 3 == 2, other - 2, other + 1)
+    i = np.concatenate([half, following])
+    j = np.concatenate([other_following, other])
+    corners = coo_matrix((np.ones(len(i), bool), (i, j)), shape=(len(start), len(start)))
+    _, fan = connected_components(corners, directed=False)
+    fans, first = np.unique(fan, return_index=True)
+    number = np.empty(int(fan.max(initial=-1)) + 1, np.int64)
+    number[fans] = np.arange(len(fans))
+    origin = start[first]
+    return Soup(
+        vertices=soup.vertices[origin],
+        faces=number[fan].reshape(-1, 3),
+        source_vertex=soup.source_vertex[origin],
+        source_face=soup.source_face,
+    )
+
+
+def parts(faces: Index, vertex_count: int) -> Index:
+    """`(F,)`: the number of the connected part that each face belongs to."""
+    i = np.concatenate([faces[:, 0], faces[:, 1]])
+    j = np.concatenate([faces[:, 1], faces[:, 2]])
+    graph = coo_matrix((np.ones(len(i), bool), (i, j)), shape=(vertex_count, vertex_count))
+    _, label = connected_components(graph, directed=False)
+    return np.unique(label[faces[:, 0]], return_inverse=True)[1].reshape(-1)
+
+
+def part_volumes(vertices: Float, faces: Index, part: Index) -> Float:
+    """Signed volume of every part, about the part's own middle so that far-away parts keep their digits."""
+    a, b, c = (vertices[faces[:, k]] for k in range(3))
+    size = np.bincount(part)
+    middle = np.stack([np.bincount(part, a[:, k]) / size for k in range(3)], axis=-1)[part]
+    return np.bincount(part, np.sum((a - middle) * np.cross(b - middle, c - middle), axis=1) / 6)
