@@ -16,10 +16,15 @@ from collections.abc import Sequence
 from types import ModuleType
 from typing import Any, Protocol
 
+import tyro
+
 from real2sam2real.errors import UserError
 
 # In the order of the help page, which is the order of the pipeline.
-MODULES = ("run", "demo", "lift", "preview", "render", "generate", "transfer", "train", "evaluate")
+MODULES = ("run", "demo", "lift", "direct", "preview", "render", "generate", "transfer", "camera")
+
+# Groups of options are flat, and a switch has no opposite.
+TYRO_CONFIG = (tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff)
 
 _USAGE = """usage: r2s2r COMMAND [...]
 
@@ -113,11 +118,7 @@ def command_classes() -> dict[str, Any]:
 
 def parse(command: Any, prog: str, arguments: list[str]) -> Any:
     """Fill the command's fields from the arguments; exits with status 2 when they do not fit."""
-    import tyro
-
-    return tyro.cli(
-        command, prog=prog, args=arguments, config=(tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff)
-    )
+    return tyro.cli(command, prog=prog, args=arguments, config=TYRO_CONFIG)
 
 
 def _run(module: ModuleType, name: str, arguments: list[str]) -> int:

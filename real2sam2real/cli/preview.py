@@ -1,4 +1,4 @@
-"""Scene folder to preview: a crisp look at the shot without the video model."""
+"""Scene folder to preview video: a crisp look at the shot without the video model."""
 
 from __future__ import annotations
 

@@ -24,6 +24,8 @@ _SIZE = re.compile(r"(\d+)\s*[x×]\s*(\d+)")
 
 Texts = UseAppendAction[tuple[str, ...]]
 OptionalPath = Path | None
+Init = Literal["noise", "preview"]
+_AS_TRAINED = "(default: the checkpoint's own)"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,17 +87,17 @@ class GenerateOptions:
 
     checkpoint: Annotated[str, arg(metavar="NAME|FOLDER")] = "mini"
     """'mini' (shipped with the package) or a checkpoint folder."""
-    init: Literal["noise", "preview"] = "preview"
+    init: Annotated[Init | None, arg(metavar="{noise,preview}", help_behavior_hint=_AS_TRAINED)] = None
     """Start from pure noise, or from the preview's latents at --strength."""
-    strength: Annotated[float, arg(metavar="S")] = 0.6
+    strength: Annotated[float | None, arg(metavar="S", help_behavior_hint=_AS_TRAINED)] = None
     """With --init preview: 0 keeps the preview, 1 forgets it."""
-    steps: Annotated[int | None, arg(metavar="N", help_behavior_hint="(default: the checkpoint's)")] = None
+    steps: Annotated[int | None, arg(metavar="N", help_behavior_hint=_AS_TRAINED)] = None
     """Denoising steps."""
     seed: Annotated[int, arg(metavar="N")] = 0
     """The same seed on the same machine gives the same video."""
 
     def __post_init__(self) -> None:
-        if not 0 <= self.strength <= 1:
+        if self.strength is not None and not 0 <= self.strength <= 1:
             raise UserError(f"--strength {self.strength:g} is outside 0…1")
         if self.steps is not None and self.steps < 1:
             raise UserError(f"--steps {self.steps} is too few; at least 1 is needed")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from real2sam2real.errors import UserError
 from real2sam2real.run.config import DEFAULT_FPS, DEFAULT_FRAMES, ShotOptions
 from real2sam2real.scene.folder import load_scene, save_scene
 from real2sam2real.scene.moves import ImportedPath
@@ -29,11 +30,22 @@ def read_shot(options: ShotOptions) -> Shot:
     return flags if options.shot is None else load_shot(options.shot).merged(flags)
 
 
-def with_defaults(shot: Shot) -> Shot:
-    """The shot of a scene that was at rest until now: what it leaves open gets its default."""
+def with_defaults(shot: Shot, longest: int | None = None) -> Shot:
+    """The shot of a scene that was at rest until now: what it leaves open gets its default.
+
+    Args:
+        shot: as read.
+        longest: the most frames that can be generated, if that is known.
+
+    Raises:
+        UserError: the shot asks for more frames than that.
+    """
+    longest = longest or shot.frames or DEFAULT_FRAMES
+    if shot.frames is not None and shot.frames > longest:
+        raise UserError(f"the shot has {shot.frames} frames; the checkpoint generates at most {longest}")
     return replace(
         shot,
-        frames=DEFAULT_FRAMES if shot.frames is None else shot.frames,
+        frames=min(DEFAULT_FRAMES, longest) if shot.frames is None else shot.frames,
         fps=DEFAULT_FPS if shot.fps is None else shot.fps,
         camera=() if shot.camera is None else shot.camera,
     )

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from real2sam2real import media
 from real2sam2real.control.folder import read_control
+from real2sam2real.diffusion.checkpoints import find_checkpoint, load_settings
 from real2sam2real.diffusion.generate import generate_video
 from real2sam2real.errors import UserError
 from real2sam2real.run.config import GenerateOptions
@@ -20,8 +21,11 @@ def generate_to_file(control_folder: Path, options: GenerateOptions, path: Path,
         UserError: the control or the checkpoint cannot be used, or there is no preview to start from.
     """
     control = read_control(control_folder)
+    settings = load_settings(find_checkpoint(options.checkpoint))
+    init = options.init or settings.init
+    strength = settings.strength if options.strength is None else options.strength
     preview = None
-    if options.init == "preview":
+    if init == "preview":
         if not (control_folder / CONTROL_PREVIEW).is_file():
             raise UserError(
                 f"{control_folder} has no {CONTROL_PREVIEW} to start from (a motion transfer has none); "
@@ -33,18 +37,23 @@ def generate_to_file(control_folder: Path, options: GenerateOptions, path: Path,
             control,
             checkpoint=options.checkpoint,
             preview=preview,
-            init=options.init,
-            strength=options.strength,
+            init=init,
+            strength=strength,
             steps=options.steps,
             seed=options.seed,
             progress=advance,
         )
     media.write_video(path, frames, control.fps)
-    start = f"from the preview's latents at strength {options.strength:g}" if preview is not None else "from noise"
+    start = f"from the preview's latents at strength {strength:g}" if preview is not None else "from noise"
     height, width = frames.shape[1:3]
     return [f"checkpoint '{options.checkpoint}', {width}×{height}, started {start}, seed {options.seed}"]
 
 
 def checkpoint_inputs(checkpoint: str) -> tuple[Path, ...]:
     """The checkpoint's folder, so that other weights mean another video."""
-    return (checkpoint_folder(checkpoint),)
+    return (find_checkpoint(checkpoint),)
+
+
+def longest_clip(checkpoint: str) -> int:
+    """The most frames that the checkpoint generates in one pass."""
+    return load_settings(find_checkpoint(checkpoint)).max_frames

@@ -41,7 +41,7 @@ def run(config: RunConfig, out: Path, *, command: Sequence[str], progress: Progr
     for path in (config.photo, *_mask_files(config)):
         if not path.exists():
             raise UserError(f"there is no file '{path}'; check the path")
-    shot = with_defaults(read_shot(config.shot))
+    shot = with_defaults(read_shot(config.shot), None if config.preview_only else _longest_clip(config))
     with open_run(out, command=command, config=as_json(config), progress=progress) as folder:
         for stage in _stages(config, shot, folder):
             folder.do(stage)
@@ -106,7 +106,7 @@ def _stages(config: RunConfig, shot: Shot, folder: RunFolder) -> Iterator[Stage]
         outputs=(control.name,),
         work=lambda: render_to_folder(scene, control, width=width, height=height, progress=progress),
     )
-    from real2sam2real.run.generating import checkpoint_inputs, generate_to_file  # loads torch and diffusers
+    from real2sam2real.run.generating import checkpoint_inputs, generate_to_file
 
     yield Stage(
         name="generate",
@@ -117,6 +117,13 @@ def _stages(config: RunConfig, shot: Shot, folder: RunFolder) -> Iterator[Stage]
         outputs=("generated.mp4",),
         work=lambda: generate_to_file(control, config.generate, folder.path / "generated.mp4", progress),
     )
+
+
+def _longest_clip(config: RunConfig) -> int:
+    """The most frames that can be generated; asked first, so that a missing checkpoint is known before any work."""
+    from real2sam2real.run.generating import longest_clip  # loads torch and diffusers, which a preview does not need
+
+    return longest_clip(config.generate.checkpoint)
 
 
 def _mask_files(config: RunConfig) -> tuple[Path, ...]:
