@@ -266,9 +266,13 @@ class _Loader:
 
     def _described(self, entity: Entity, entry: Element) -> Entity:
         provenance = {**entry.child("provenance").value, **entity.provenance}
+        rest = _pose(entry, "rest_world_from_object")
+        if _reshaped(entity.mesh, entry):
+            self.tell(f"'{entity.name}' has another shape or origin than before: its first frame counts as the photo's")
+            rest = entity.motion.matrices()[0]
         return replace(
             entity,
-            rest_world_from_object=_pose(entry, "rest_world_from_object"),
+            rest_world_from_object=rest,
             mask=self._mask(entry),
             in_photo=entry.flag("in_photo", True),
             provenance=provenance,
@@ -326,10 +330,28 @@ def _edited_zoom(read: GltfCamera, saved: CameraPath) -> Float:
     return saved.zoom if unchanged else zoom
 
 
+def _reshaped(mesh: Mesh, entry: Element) -> bool:
+    """Whether the mesh's bounds changed by more than a hundredth of its size since it was saved."""
+    saved = _bounds(entry)
+    if saved is None or not len(mesh.vertices):
+        return saved is not None
+    return bool(np.abs(mesh.bounds() - saved).max() > 0.01 * np.ptp(saved, axis=0).max())
+
+
+def _bounds(entry: Element) -> Float | None:
+    """`(2, 3)` in the object frame, or None where the entity had no vertices."""
+    if entry.value.get("bounds") is None:
+        return None
+    corners = [Element({"bounds": corner}, entry.label).numbers("bounds", 3) for corner in entry.array("bounds")]
+    if len(corners) != 2:
+        entry.fail("'bounds' is not two corners", _REMEDY)
+    return np.array(corners)
+
+
 def _stand_in(entry: Element, name: str, frames: int) -> Entity:
     """An entity whose mesh is the box around the one that was deleted."""
-    corners = [Element({"corner": c}, entry.label).numbers("corner", 3) for c in entry.array("bounds")]
-    low, high = np.array(corners if len(corners) == 2 else [[-0.5, 0, -0.5], [0.5, 1, 0.5]])
+    bounds = _bounds(entry)
+    low, high = np.array([[-0.5, 0, -0.5], [0.5, 1, 0.5]]) if bounds is None else bounds
     box = Mesh(vertices=low + _BOX_VERTICES * (high - low), faces=_BOX_FACES)
     pose = _pose(entry, "rest_world_from_object")
     try:

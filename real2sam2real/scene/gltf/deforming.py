@@ -17,7 +17,7 @@ from real2sam2real.scene.gltf.nodes import NodeTree
 from real2sam2real.scene.gltf.placing import Placement, place, place_anywhere
 from real2sam2real.scene.gltf.shapes import Shape
 
-MOST_NUMBERS = 2**29
+MOST_NUMBERS = 2**27
 """Most coordinates (frames x vertices x 3) of all deforming meshes of a file."""
 
 

@@ -10,12 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 import real2sam2real
+from real2sam2real.errors import UserError
 from real2sam2real.geometry import Mesh, quaternions
 from real2sam2real.geometry.quaternions import Float
 from real2sam2real.scene.gltf.building import INDICES, VERTICES, GltfBuilder
 from real2sam2real.scene.gltf.colors import linear_from_srgb
 from real2sam2real.scene.gltf.container import write_glb
 from real2sam2real.scene.gltf.images import encode_png
+from real2sam2real.scene.gltf.morphing import morph_of
 from real2sam2real.scene.gltf.placing import HIDING_SCALE
 from real2sam2real.scene.gltf.reader import EXTRAS
 from real2sam2real.scene.gltf.welding import group_rows
@@ -29,10 +31,11 @@ def save_glb(scene: Scene, path: Path) -> None:
     """Write `scene` for any glTF tool: meshes, textures, every entity's motion, and the camera with its motion.
 
     Numbers become 32-bit floats. A hidden frame is a scale of nearly nothing, deformation becomes one morph target per
-    distinct frame, and zoom is animated through KHR_animation_pointer, which tools may ignore.
+    distinct frame (see `morph_of` for long ones), and zoom is animated through KHR_animation_pointer, which tools may
+    ignore.
 
     Raises:
-        UserError: a number is too large for glTF, or the file cannot be written.
+        UserError: a number is too large for glTF, a mesh is empty, or the file cannot be written.
     """
     writer = _Writer(scene)
     with np.errstate(over="ignore"):  # the builder refuses numbers that became infinite
@@ -123,6 +126,8 @@ class _Writer:
 
     def _mesh(self, entity: Entity, node: int) -> int:
         mesh, deformed = entity.mesh, entity.motion.vertices_object
+        if not len(mesh.faces):
+            raise UserError(f"'{entity.name}' has no triangles, and glTF knows no empty mesh; remove it from the scene")
         if deformed is None and id(mesh) in self._meshes:  # copies share their mesh
             return self._meshes[id(mesh)]
         split = _split_at_seams(mesh)
@@ -178,21 +183,16 @@ class _Writer:
         deformed: NDArray[np.float32],
         node: int,
     ) -> None:
-        """One morph target per distinct frame; frame t has weight 1 on its own target, linear in between."""
-        shown = group_rows(deformed.reshape(len(deformed), -1))
-        _, first = np.unique(shown, return_index=True)
-        primitive["targets"] = []
-        base = mesh.vertices.astype(np.float32).astype(np.float64)
-        for frame in first:
-            moved = (deformed[frame] - base).astype(np.float32)[split.source]
-            accessor = self.builder.accessor(moved, target=VERTICES, bounds=True)
-            primitive["targets"].append({"POSITION": accessor})
-        weights = np.zeros((len(deformed), len(first)), np.float32)
-        weights[np.arange(len(deformed)), shown] = 1.0
-        element["weights"] = weights[0].tolist()
-        element["extras"] = {"targetNames": [f"frame {frame}" for frame in first]}
-        if len(first) > 1:
-            self._channel({"node": node, "path": "weights"}, weights.reshape(-1), "LINEAR")
+        """The deformation as morph targets, and their weights over time."""
+        morph = morph_of(mesh.vertices.astype(np.float32).astype(np.float64), deformed)
+        primitive["targets"] = [
+            {"POSITION": self.builder.accessor(moved[split.source], target=VERTICES, bounds=True)}
+            for moved in morph.targets
+        ]
+        element["weights"] = morph.weights[0].tolist()
+        element["extras"] = {"targetNames": morph.names}
+        if np.any(morph.weights != morph.weights[0]):
+            self._channel({"node": node, "path": "weights"}, morph.weights.reshape(-1), "LINEAR")
 
     def add_camera(self) -> None:
         camera = self.scene.camera

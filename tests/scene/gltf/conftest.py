@@ -58,7 +58,7 @@ def scene() -> Scene:
     """Three entities, rigid, textured and hidden for a while, and deforming; a moving, zooming camera; a photo."""
     rng = np.random.default_rng(7)
     breathing = 1 + 0.2 * np.sin(np.arange(FRAMES))[:, None, None]
-    clay = ball(1, colored=True)
+    clay = ball(1, colored=True, textured=True)  # its seams must deform with it
     deformed = (clay.vertices[None] * breathing).astype(np.float32)
     still = Motion.still(FRAMES, np.eye(4))
     bending = Motion(

@@ -107,6 +107,25 @@ def test_an_edited_file_is_the_authority(
     assert [e.name for e in again.removed] == ["car"]
 
 
+def test_a_mesh_with_a_new_origin_takes_its_first_frame_as_its_rest(scene: Scene, tmp_path: Path) -> None:
+    """Blender's Apply Transforms moves the vertices and resets the pose."""
+    folder = tmp_path / "scene"
+    save_scene(scene, folder)
+    car = scene.entity("car")
+    applied = replace(
+        car,
+        mesh=car.mesh.transformed(car.rest_world_from_object),
+        motion=Motion.still(scene.frames, np.eye(4)),
+    )
+    edit_glb(folder, scene.with_entity(applied))
+    told: list[str] = []
+    read = load_scene(folder, tell=told.append)
+    assert len(told) == 1
+    np.testing.assert_array_equal(read.entity("car").rest_world_from_object, np.eye(4))
+    clay = scene.entity("clay").rest_world_from_object
+    np.testing.assert_array_equal(read.entity("clay").rest_world_from_object, clay)
+
+
 def test_zoom_survives_an_edit_that_dropped_its_animation(scene: Scene, tmp_path: Path) -> None:
     folder = tmp_path / "scene"
     save_scene(scene, folder)
@@ -225,6 +244,8 @@ def test_a_failed_save_leaves_the_old_scene(scene: Scene, tmp_path: Path) -> Non
         (lambda j: j["camera"]["world_from_camera"].pop(), "zoom has shape"),
         (lambda j: j.update(photo_world_from_camera=[[1] * 4] * 3), "4×4"),
         (lambda j: j["entities"][0].update(name=3), "'name'"),
+        (lambda j: j["entities"][0].update(bounds=[1]), "'bounds'"),
+        (lambda j: j["entities"][0].update(bounds=[[1, 2, 3]]), "two corners"),
         (lambda j: j["entities"][0].update(rest_world_from_object="none"), "rest_world_from_object"),
         (lambda j: j["entities"][0].update(mask="../../secret.png"), "does not lie"),
         (lambda j: j["entities"][0].update(mask="/etc/passwd"), "does not lie"),

@@ -130,6 +130,31 @@ def test_texture_and_vertex_colours_together_come_back(
     assert_same_mesh(load_glb(tmp_path / "scene.glb").entities[0].mesh, both.mesh)
 
 
+def test_a_long_deformation_is_written_in_fewer_shapes(
+    scene: Scene, tmp_path: Path, make_ball: Callable[..., Mesh], make_entity: Callable[..., Entity]
+) -> None:
+    frames, mesh = 300, make_ball(textured=True)
+    time = np.linspace(0, 6, frames)[:, None, None]
+    waves = mesh.vertices * (1 + 0.3 * np.sin(time + mesh.vertices[:, 1:2])) + 0.1 * np.sin(2 * time)
+    motion = replace(Motion.still(frames, np.eye(4)), vertices_object=waves.astype(np.float32))
+    camera = CameraPath.still(frames, scene.camera.intrinsics)
+    save_glb(Scene(entities=(make_entity("sea", mesh, motion),), camera=camera), tmp_path / "scene.glb")
+    assert (tmp_path / "scene.glb").stat().st_size < waves.astype(np.float32).nbytes / 4
+    found = load_glb(tmp_path / "scene.glb").entities[0]
+    assert_same_mesh(found.mesh, mesh)
+    assert found.motion.vertices_object is not None
+    np.testing.assert_allclose(found.motion.vertices_object, waves, atol=2.1e-5)
+
+
+def test_an_empty_mesh_is_an_error(scene: Scene, tmp_path: Path, make_entity: Callable[..., Entity]) -> None:
+    nothing = Mesh(vertices=np.zeros((0, 3)), faces=np.zeros((0, 3), np.int32))
+    with pytest.raises(UserError, match="no triangles"):
+        save_glb(
+            replace(scene, entities=(make_entity("nothing", nothing, scene.entities[0].motion),)), tmp_path / "x.glb"
+        )
+    assert list(tmp_path.iterdir()) == []
+
+
 @settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_any_motion_comes_back(data: st.DataObject, tmp_path: Path, make_entity: Callable[..., Entity]) -> None:
