@@ -6,10 +6,9 @@ hands to the next, and every sample comes back as it went in.
 
 from __future__ import annotations
 
-import logging
 import warnings
 from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import chain
@@ -30,7 +29,6 @@ UInt8 = NDArray[np.uint8]
 MAX_IMAGE_PIXELS = 200_000_000
 # A fixed number of encoder threads: x264's output depends on it, and the same input should give the same file anywhere.
 _ENCODER_THREADS = 4
-logging.getLogger("libav").setLevel(logging.ERROR)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,11 +148,13 @@ class VideoWriter:
 
     def close(self, *, complete: bool) -> None:
         """Write what the encoder still holds when the video is complete, and close the file in any case."""
-        try:
-            if complete and self._stream is not None:
-                self._container.mux(self._stream.encode(None))
-        finally:
-            self._container.close()
+        if not complete:
+            with suppress(av.FFmpegError, OSError):  # the file is thrown away; the first error is the one to report
+                self._container.close()
+            return
+        if self._stream is not None:
+            self._container.mux(self._stream.encode(None))
+        self._container.close()
 
 
 @contextmanager
@@ -164,11 +164,11 @@ def _writing(path: Path | str, **settings: object) -> Iterator[VideoWriter]:
         complete = False
         try:
             yield writer
-            complete = True
+            complete = writer.frames > 0
+            if not complete:
+                raise ValueError(f"no frame was given for {Path(path).name}; a video needs at least one")
         finally:
             writer.close(complete=complete)
-        if not writer.frames:
-            raise ValueError(f"no frame was given for {path}; a video needs at least one")
 
 
 def video_writer(path: Path | str, fps: float, *, crf: int = 18) -> AbstractContextManager[VideoWriter]:
@@ -215,7 +215,7 @@ def write_lossless_video(path: Path | str, frames: Iterable[UInt8], fps: float) 
     iterator = iter(frames)
     first = next(iterator, None)
     if first is None:
-        raise ValueError(f"no frame was given for {path}; a video needs at least one")
+        raise ValueError(f"no frame was given for {Path(path).name}; a video needs at least one")
     with lossless_video_writer(path, fps, single_channel=first.ndim == 2) as writer:
         for frame in chain([first], iterator):
             writer.add(frame)

@@ -163,12 +163,15 @@ class NormalCoding:
             foreground = self.foreground(colors) if ids is None else _matching_ids(ids, colors.shape)
             return target.encode(self.decode(colors, ids), foreground.astype(np.uint8))
         foreground = self.foreground(colors) if ids is None else _matching_ids(ids, colors.shape) > 0
+        # c and 255 - c stand for opposite numbers; rounded down, c stands for c + ½, so its opposite is 254 - c.
+        last = 255 if self.rounding == "nearest" else 254
+        opposite = np.maximum(last - np.arange(256), 0).astype(np.uint8)
         converted = np.empty_like(colors)
         for channel, direction in enumerate(target.directions):
             axis, sign = _AXES[direction]
             source = next(k for k, d in enumerate(self.directions) if _AXES[d][0] == axis)
             same = _AXES[self.directions[source]][1] == sign
-            converted[..., channel] = colors[..., source] if same else 255 - colors[..., source]
+            converted[..., channel] = colors[..., source] if same else opposite[colors[..., source]]
         converted[~foreground] = target.background
         return converted
 

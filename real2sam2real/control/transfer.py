@@ -10,9 +10,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from real2sam2real import media
 from real2sam2real.control.folder import Control, read_control, save_control
 from real2sam2real.errors import UserError
+from real2sam2real.perceive.photo import Photo, load_photo
 
 UInt8 = NDArray[np.uint8]
 
@@ -119,9 +119,9 @@ def transfer_control(
     if Path(control_folder).resolve() == Path(out_folder).resolve():
         raise UserError(f"{out_folder} is the control that is read; write the transfer into another folder.")
     control = read_control(control_folder, from_official=from_official)
-    pixels = photo if isinstance(photo, np.ndarray) else media.read_image(photo)
-    fitted, placement = fit_photo(pixels, control.size, fit)
-    notes = (*control.notes, f"Motion transferred to another photo: {placement.note}.")
+    loaded = Photo(pixels=photo) if isinstance(photo, np.ndarray) else load_photo(photo)
+    fitted, placement = fit_photo(loaded.pixels, control.size, fit)
+    notes = (*control.notes, *loaded.notes, f"Motion transferred to another photo: {placement.note}.")
     transferred = replace(control, photo=fitted, prompt=control.prompt if prompt is None else prompt, notes=notes)
     save_control(out_folder, transferred)
     return transferred
