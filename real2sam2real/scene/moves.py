@@ -10,6 +10,7 @@ from typing import ClassVar, Literal
 
 from real2sam2real.scene import settings as s
 from real2sam2real.scene.easing import Easing
+from real2sam2real.scene.paths import FORMATS
 from real2sam2real.scene.settings import Target, Written, build, setting
 from real2sam2real.scene.units import (
     BadValueError,
@@ -68,7 +69,15 @@ class Lens:
         return f"{number_text(self.value)}{'x' if self.unit == 'x' else ' ' + self.unit}"
 
 
+def _parse_format(text: str) -> str:
+    name = s.unquoted(text).lower()
+    if name not in FORMATS:
+        raise BadValueError(f"unknown format '{text}'{nearest(name, FORMATS)} (formats: {', '.join(FORMATS)})")
+    return name
+
+
 LENS = s.Kind("a zoom", Lens.parse)
+FORMAT = s.Kind("a format", _parse_format)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -288,7 +297,7 @@ class ImportedPath(CameraMove):
 
     kind: ClassVar[str] = "path"
     file: str = setting(s.NAME, main=True)
-    format: str | None = setting(s.NAME, default=None)
+    format: str | None = setting(FORMAT, default=None)
     scale: float = setting(s.FACTOR, default=1.0)
 
 

@@ -504,10 +504,11 @@ class _Keyframed(_Base):
 class _Imported(_Base):
     def __init__(self, move: m.ImportedPath, stage: Stage) -> None:
         super().__init__(move, stage)
-        with located(move.where):
-            path = load_camera_path(
-                move.file, intrinsics=stage.scene.camera.intrinsics, format=move.format, frames=stage.last * STEPS + 1
-            )
+        lens, count = stage.scene.camera.intrinsics, stage.last * STEPS + 1
+        try:
+            path = load_camera_path(move.file, intrinsics=lens, format=move.format, frames=count)
+        except UserError as error:
+            raise UserError(f"{move.where}: {error}") from error
         relative = path.world_from_camera.copy()
         relative[:, :3, 3] *= move.scale
         self._poses = np.asarray(stage.scene.photo_world_from_camera, np.float64) @ relative

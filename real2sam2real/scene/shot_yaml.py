@@ -21,6 +21,7 @@ from real2sam2real.scene.units import nearest
 
 MoveT = TypeVar("MoveT", bound=Written)
 MAX_BYTES = 1_000_000
+MAX_DEPTH = 20
 
 
 @dataclass(frozen=True)
@@ -105,10 +106,7 @@ def read_yaml(path: Path) -> Source | None:
 def parse_yaml(text: str, file: str) -> Source | None:
     """The root of a YAML text; `file` names it in messages."""
     try:
-        for event in yaml.parse(text, Loader=yaml.SafeLoader):
-            if isinstance(event, yaml.AliasEvent):
-                line = f":{event.start_mark.line + 1}" if event.start_mark else ""
-                raise UserError(f"{file}{line}: '*{event.anchor}' is an alias; shot files write everything out")
+        _check_events(text, file)
         node = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
@@ -116,9 +114,19 @@ def parse_yaml(text: str, file: str) -> Source | None:
         raise UserError(f"{file}{line}: this is not valid YAML ({error.problem or error.context})") from error
     except yaml.YAMLError as error:
         raise UserError(f"{file}: this is not valid YAML ({error})") from error
-    except RecursionError as error:
-        raise UserError(f"{file}: lists and settings are nested too deeply for a shot file") from error
     return None if node is None else Source(node, file)
+
+
+def _check_events(text: str, file: str) -> None:
+    """Refuse what makes reading slow, before a tree is built: aliases, and brackets nested without end."""
+    depth = 0
+    for event in yaml.parse(text, Loader=yaml.SafeLoader):
+        line = f":{event.start_mark.line + 1}" if event.start_mark else ""
+        if isinstance(event, yaml.AliasEvent):
+            raise UserError(f"{file}{line}: '*{event.anchor}' is an alias; shot files write everything out")
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > MAX_DEPTH:
+            raise UserError(f"{file}{line}: lists and settings are nested too deeply for a shot file")
 
 
 def camera_moves(source: Source) -> tuple[m.CameraMove, ...]:
