@@ -49,7 +49,7 @@ def build_shape(document: Document, element: Element, surfaces: list[Surface]) -
     triangles = np.concatenate([s.triangles + start for s, start in zip(surfaces, starts, strict=True)])
     owner = np.repeat(np.arange(len(surfaces)), [len(s.triangles) for s in surfaces])
     joints, weights = _joined_skin(surfaces)
-    targets = np.concatenate([s.targets for s in surfaces], axis=1)
+    targets = surfaces[0].targets if len(surfaces) == 1 else np.concatenate([s.targets for s in surfaces], axis=1)
     first, faces = weld(_places(positions, joints, weights, targets), triangles)
     kept = faces[:, 0] >= 0
     if not kept.any():
