@@ -114,7 +114,7 @@ def _halved(image: Float32, hole: Bool, unusable: Bool) -> _Level:
 def _spread(values: Float32, missing: Bool) -> Float32:
     """Fill the missing pixels of `(H, W, C)` smoothly from the others: means over ever coarser grids (pull-push)."""
     height, width = missing.shape
-    if not missing.any() or min(height, width) < 2 or missing.all():
+    if not missing.any() or missing.all():
         return values
     size = ((width + 1) // 2, (height + 1) // 2)
     known = 1 - missing.astype(np.float32)

@@ -42,8 +42,8 @@ def find_places(photo: UInt8, bodies: Sequence[Bool]) -> list[Place]:
     margin = max(1.0, 0.003 * photo.shape[1])
     places = []
     for body in bodies:
-        edges = [_soft(footprints.outline(body, margin))]
-        edges.append(_soft(footprints.outline(footprints.with_shadow(photo, body, objects), margin)))
+        areas = (body, footprints.with_shadow(photo, body, objects))
+        edges = [np.maximum(_soft(footprints.outline(area, margin)), area * np.uint8(255)) for area in areas]
         window = _window(edges[1] > 0)
         places.append(Place(window=window, body=body[window], outline=edges[0][window], shadowed=edges[1][window]))
     return places
