@@ -161,7 +161,7 @@ class _Work:
         """Holes filled, sheets thickened, every part turned outward."""
         sheets = _sheets(soup)
         self.note(
-            int(len(np.unique(sheets[sheets >= 0]))),
+            len(np.unique(sheets[sheets >= 0])),
             "1 open sheet given a thickness",
             "{} open sheets given a thickness",
         )

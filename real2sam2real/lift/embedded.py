@@ -26,17 +26,18 @@ from real2sam2real.lift.outline import (
     silhouette_grid,
 )
 from real2sam2real.lift.sheets import two_sheets
-from real2sam2real.lift.solid import Solid, fit_solid
+from real2sam2real.lift.solid import Solid, fit_solid, typical_of
 from real2sam2real.lift.texture import textured
 from real2sam2real.perceive.masks import Mask, clean_masks
 from real2sam2real.scene import CameraPath, Entity, Motion, Scene
 
 MAX_TRIANGLES = 20_000
 TYPICAL_HEIGHT = 1.6  # scene units: the median entity's height, so that a unit is near a metre for people and cars
-MAX_MISFIT = 0.028
+MAX_MISFIT = 0.035
 MIN_SOLIDITY = 0.7
 MIN_SOLIDITY_TALL = 0.86  # people and posts are tall and fill little of their hull
 TALL = 1.6
+SOFTNESS, SOLID_SOFTNESS = 0.6, 2.0
 THINNEST = 1e-4  # of the depth: front and back must not touch
 BEHIND = 1.01
 
@@ -87,7 +88,8 @@ def lift_photo(
     )
     notes.append(ground.note)
     nearer = np.zeros((height, width), np.float32)
-    lifted = {outline.name: _lift(photo_pixels, outline, ground, nearer) for outline in outlines}
+    solids = _fitted_solids(outlines, ground)
+    lifted = {o.name: _lift(photo_pixels, o, ground, solids.get(o.name), nearer) for o in outlines}
     entities = [lifted[name] for name in masks]
     scale = TYPICAL_HEIGHT / float(np.median([entity.mesh.bounds()[1, 1] for entity in entities]))
     pose = ground.world_from_camera
@@ -102,10 +104,25 @@ def lift_photo(
     )
 
 
-def _lift(pixels: NDArray[np.uint8], outline: Outline, ground: Ground, nearer: NDArray[np.float32]) -> Entity:
+def _fitted_solids(outlines: list[Outline], ground: Ground) -> dict[str, Solid]:
+    """The solids of compact objects, each fitted on its own first, then again in the light of the others' sizes."""
+    whole = [outline for outline in outlines if not outline.cut_below]
+    solids: dict[str, Solid] = {}
+    for _ in range(2):
+        typical = typical_of(list(solids.values()))
+        if solids and typical is None:
+            break
+        fits = {o.name: (o, fit_solid(o.mask, o.hidden, ground, typical)) for o in whole}
+        solids = {name: solid for name, (o, solid) in fits.items() if solid is not None and _is_compact(o, solid)}
+    return solids
+
+
+def _lift(
+    pixels: NDArray[np.uint8], outline: Outline, ground: Ground, solid: Solid | None, nearer: NDArray[np.float32]
+) -> Entity:
     """One entity in camera heights; `nearer` `(H, W)` collects the depths of what was lifted before it."""
     grid = silhouette_grid(outline)
-    body, field = _body(outline, ground, grid)
+    body, field = _body(outline, ground, grid, solid)
     occluders = _sampled_depth(nearer, grid)
     front, middle, back = _layers(body, ground, grid, occluders)
     mesh = _mesh(field, grid, ground, front, middle, back)
@@ -130,18 +147,19 @@ def _lift(pixels: NDArray[np.uint8], outline: Outline, ground: Ground, nearer: N
     )
 
 
-def _body(outline: Outline, ground: Ground, grid: Grid) -> tuple[Body, Float]:
+def _body(outline: Outline, ground: Ground, grid: Grid, solid: Solid | None) -> tuple[Body, Float]:
     """What the outline is taken for, and its completed silhouette."""
-    solid = None if outline.cut_below else fit_solid(outline.mask, outline.hidden, ground)
-    if solid is not None and _is_compact(outline, grid, solid):
+    if solid is not None:
         _, _, hits = solid_silhouette(solid, ground, grid)
-        field = silhouette_field(outline, grid, hits)
+        field = silhouette_field(outline, grid, hits, softness=SOLID_SOFTNESS)
         return solid_body(solid, ground, grid, field), field
-    field = silhouette_field(outline, grid, convex_body(outline, grid))
+    field = silhouette_field(outline, grid, convex_body(outline, grid), softness=SOFTNESS)
     return inflated_body(outline, ground, grid, field, _contact_row(outline)), field
 
 
-def _is_compact(outline: Outline, grid: Grid, solid: Solid) -> bool:
+def _is_compact(outline: Outline, solid: Solid) -> bool:
+    """Whether the outline is well explained by a solid: near its outline, and mostly filled."""
+    grid = silhouette_grid(outline)
     hull = convex_body(outline, grid)
     filled = sample(outline.mask, grid) > 0.5
     hidden = hull & (sample(outline.hidden, grid) > 0.5)

@@ -6,18 +6,18 @@ Heights are measured in camera heights here; `embedded` scales the finished scen
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import combinations
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from real2sam2real.errors import UserError
 from real2sam2real.geometry import Intrinsics, quaternions, transforms
 from real2sam2real.geometry.quaternions import Float
+from real2sam2real.perceive.horizon import horizon_row
 
 DEFAULT_PITCH_DEGREES = 6.0
 MIN_CONTACT_DEGREES = 5.0  # a contact point seen flatter than this below the horizon would lie absurdly far away
-PITCH_RANGE_DEGREES = (-20.0, 60.0)
-MIN_MASKS = 4  # three points are fitted by almost any line
+PITCH_RANGE_DEGREES = (-20.0, 80.0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,20 +58,23 @@ def estimate_ground(
 ) -> Ground:
     """The camera's pitch: as given, else from how objects shrink towards the horizon, else a stated default.
 
-    Objects of similar size on one plane have heights in pixels that grow linearly with the distance of their lower
-    edge from the horizon; a line through (lower edge, height) meets height 0 at the horizon.
-
     Args:
         intrinsics: of the photo.
         bottoms: `(N,)` image rows of the lower edges of objects that stand on the ground in full view.
         heights: `(N,)` their heights in pixels.
         pitch_degrees: the user's own knowledge, positive when the camera looks down.
+
+    Raises:
+        UserError: the given pitch is outside the range in which the objects' feet can stand on the ground.
     """
     if pitch_degrees is not None:
+        low, high = PITCH_RANGE_DEGREES
+        if not low <= pitch_degrees <= high:
+            raise UserError(f"a pitch of {pitch_degrees:g}° is outside {low:g}…{high:g}° (positive looks down)")
         return Ground(intrinsics=intrinsics, pitch_radians=float(np.radians(pitch_degrees)), note="pitch as given")
     bottoms, heights = np.asarray(bottoms, np.float64), np.asarray(heights, np.float64)
     lowest_allowed = _pitch_for(intrinsics, bottoms)
-    horizon = _horizon_row(bottoms, heights, intrinsics.height)
+    horizon = horizon_row(bottoms, heights, intrinsics.height)
     if horizon is not None:
         pitch = float(np.arctan((intrinsics.cy - horizon) / intrinsics.fy))
         low, high = np.radians(PITCH_RANGE_DEGREES)
@@ -89,21 +92,3 @@ def _pitch_for(intrinsics: Intrinsics, bottoms: NDArray[np.float64]) -> float:
         return -np.inf
     below_axis = np.arctan((bottoms.min() - intrinsics.cy) / intrinsics.fy)
     return float(np.radians(MIN_CONTACT_DEGREES) - below_axis)
-
-
-def _horizon_row(bottoms: NDArray[np.float64], heights: NDArray[np.float64], image_height: int) -> float | None:
-    """Where a robust line (Theil-Sen: the median of all pairs' slopes) through the sizes reaches height 0."""
-    if len(bottoms) < MIN_MASKS or np.ptp(bottoms) < 0.1 * image_height:
-        return None
-    least = 0.02 * image_height
-    slopes = [
-        (heights[i] - heights[j]) / (bottoms[i] - bottoms[j])
-        for i, j in combinations(range(len(bottoms)), 2)
-        if abs(bottoms[i] - bottoms[j]) >= least
-    ]
-    slope = float(np.median(slopes)) if slopes else 0.0
-    if slope <= 0.02:
-        return None
-    intercept = float(np.median(heights - slope * bottoms))
-    residual = np.median(np.abs(heights - slope * bottoms - intercept)) / np.median(heights)
-    return -intercept / slope if residual < 0.25 else None

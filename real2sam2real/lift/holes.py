@@ -75,6 +75,8 @@ def _triangulated(points: Float, loop: Index, edges: set[tuple[int, int]]) -> In
     n = len(loop)
     if n < 3:
         return None
+    if n == 3:
+        return loop[None]
     chosen = least_area(points) if n <= LARGEST_EXACT else _ears(points)
     diagonals = np.sort(loop[_diagonals(chosen, n)], axis=1)
     if any((a, b) in edges for a, b in diagonals.tolist()):

@@ -15,6 +15,7 @@ from real2sam2real.perceive.masks import Mask
 GRID_SIDE = 300
 PADDING = 3
 BELOW_BORDER = 0.12  # of its height: how far an object cut by the lower border goes on below it
+PINHOLE_SHARE = 0.01
 HIDDEN_REACH = 0.35  # of its size: how far an object may go on behind another
 
 
@@ -166,20 +167,22 @@ def sample(mask: Mask, grid: Grid) -> Float:
     return cv2.warpAffine(soft, matrix, size, flags=flags, borderMode=cv2.BORDER_CONSTANT, borderValue=0.0)
 
 
-def silhouette_field(outline: Outline, grid: Grid, body: NDArray[np.bool_]) -> Float:
+def silhouette_field(outline: Outline, grid: Grid, body: NDArray[np.bool_], *, softness: float) -> Float:
     """Positive inside the completed silhouette: the mask itself, and the body where nearer objects hide it.
 
     Args:
         outline: the mask.
         grid: its lattice.
         body: `(rows, columns)` bool, what the object would cover if nothing stood in front.
+        softness: standard deviation in cells by which the contour is smoothed. A solid's walls run along the rays and
+            would show every step of it.
     """
-    mask = outline.mask
+    mask = _without_pinholes(outline.mask)
     if outline.cut_below:
         below = round(BELOW_BORDER * outline.height) + 2
         mask = np.concatenate([mask, np.repeat(mask[outline.bottom - 1 : outline.bottom], below, axis=0)])
         mask[outline.bottom : mask.shape[0] - below] = mask[outline.bottom - 1]
-    visible = cv2.GaussianBlur(sample(mask, grid), (0, 0), 0.6) - 0.5
+    visible = cv2.GaussianBlur(sample(mask, grid), (0, 0), softness) - 0.5
     if outline.hidden.any():
         behind = sample(outline.hidden | outline.mask, grid) - 0.5
         completed = cv2.GaussianBlur(body.astype(np.float32), (0, 0), 1.5) - 0.5
@@ -188,6 +191,14 @@ def silhouette_field(outline: Outline, grid: Grid, body: NDArray[np.bool_]) -> F
     field = visible.astype(np.float64)
     field[[0, -1]] = field[:, [0, -1]] = -0.5
     return field
+
+
+def _without_pinholes(mask: Mask) -> Mask:
+    """Holes smaller than a share of the mask filled; larger ones may be real, as in a handle."""
+    count, parts, stats, _ = cv2.connectedComponentsWithStats((~mask).astype(np.uint8), connectivity=4)
+    small = stats[:, cv2.CC_STAT_AREA] < PINHOLE_SHARE * mask.sum()
+    small[0] = False
+    return mask | small[parts] if count > 1 else mask
 
 
 def _linked(candidate: Float, visible: Float) -> Float:

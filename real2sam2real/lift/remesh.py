@@ -12,7 +12,7 @@ from real2sam2real.geometry import Mesh
 from real2sam2real.geometry.quaternions import Float
 from real2sam2real.lift.repair import Index
 
-SIDE = 72  # voxels along the longest side
+SIDE = 56  # voxels along the longest side
 MARGIN = 3
 SHELL = 0.8  # voxels: half the thickness of what encloses nothing
 
@@ -72,8 +72,8 @@ def _odd_crossings(corners: Float, shape: tuple[int, ...]) -> NDArray[np.bool_]:
     with np.errstate(divide="ignore", invalid="ignore"):
         wb, wc = _cross(ray - a, c - a) / area, _cross(b - a, ray - a) / area
         hit = (area != 0) & (wb >= 0) & (wc >= 0) & (wb + wc <= 1)
-    depth = corners[triangle, :, 2]
-    at = (depth[:, 0] * (1 - wb - wc) + depth[:, 1] * wb + depth[:, 2] * wc)[hit]
+    wb, wc, depth = wb[hit], wc[hit], corners[triangle[hit], :, 2]
+    at = depth[:, 0] * (1 - wb - wc) + depth[:, 1] * wb + depth[:, 2] * wc
     index = np.clip(np.ceil(at).astype(int), 0, shape[2] - 1)
     crossed = np.zeros(shape, np.int32)
     np.add.at(crossed, (u[hit], v[hit], index), 1)

@@ -7,6 +7,7 @@ indifferent to dents and holes, and where another object hides the outline it ca
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -22,6 +23,8 @@ DIRECTIONS = 36
 RINGS, RING_POINTS = 7, 20
 TOLERANCE = 0.018  # standard deviation of the outline, as a share of its size
 HEIGHT_SPREAD, TAPER_SPREAD = 0.45, 0.15  # standard deviations of the priors; the height as a logarithm
+MIN_ALIKE = 4
+ALIKE_SPREAD = 0.2  # standard deviation of the logarithm of sizes among likes
 STARTS_DEGREES = (0.0, 20.0, 45.0, 70.0)
 
 
@@ -97,13 +100,32 @@ class Solid:
         return plan ** (exponent / self.profile.plan) + np.abs(elevation) ** exponent
 
 
-def fit_solid(mask: Mask, hidden: Mask, ground: Ground) -> Solid | None:
+@dataclass(frozen=True, kw_only=True)
+class Typical:
+    """What the other objects of the photo are like: logarithms of height and of footprint (root of its area / 4)."""
+
+    height: float
+    footprint: float
+
+
+def typical_of(solids: Sequence[Solid]) -> Typical | None:
+    """The median over at least `MIN_ALIKE` solids, or None."""
+    if len(solids) < MIN_ALIKE:
+        return None
+    return Typical(
+        height=float(np.median([np.log(solid.height) for solid in solids])),
+        footprint=float(np.median([np.log(solid.half_width * solid.half_depth) / 2 for solid in solids])),
+    )
+
+
+def fit_solid(mask: Mask, hidden: Mask, ground: Ground, typical: Typical | None = None) -> Solid | None:
     """Fit a body to a mask.
 
     Args:
         mask: `(H, W)` bool, the visible pixels.
         hidden: `(H, W)` bool, pixels where nearer objects may hide more of it.
         ground: the plane that it stands on.
+        typical: the size of its likes, where there are some; settles what the outline leaves open.
 
     Returns:
         The best body, or None where the outline has no extent.
@@ -116,11 +138,13 @@ def fit_solid(mask: Mask, hidden: Mask, ground: Ground) -> Solid | None:
     best: tuple[float, Float, Profile] | None = None
     facing = float(np.arctan2(-contact[0], -contact[2]))
     for start in np.radians(STARTS_DEGREES):
-        cost, x = _solve(target, ground, PROFILES[0], _guess(target, ground, facing + start))
+        cost, x = _solve(target, ground, typical, PROFILES[0], _guess(target, ground, facing + start))
         best = (cost, x, PROFILES[0]) if best is None or cost < best[0] else best
     assert best is not None
     for profile in PROFILES[1:]:
-        cost, x = _solve(target, ground, profile, best[1] if best[2] is PROFILES[0] else _guess(target, ground, facing))
+        cost, x = _solve(
+            target, ground, typical, profile, best[1] if best[2] is PROFILES[0] else _guess(target, ground, facing)
+        )
         best = (cost, x, profile) if cost < best[0] else best
     return _as_solid(best[1], best[2], target, ground)
 
@@ -212,7 +236,7 @@ def _support(x: Float, profile: Profile, target: _Target, ground: Ground) -> Flo
     return (u[:, None] * target.directions[:, 0] + v[:, None] * target.directions[:, 1]).max(axis=0)
 
 
-def _residuals(x: Float, profile: Profile, target: _Target, ground: Ground) -> Float:
+def _residuals(x: Float, profile: Profile, target: _Target, ground: Ground, typical: Typical | None) -> Float:
     support = _support(x, profile, target, ground)
     outline = np.maximum(support - target.high, 0) + np.minimum(support - target.low, 0)
     outline /= TOLERANCE * target.size
@@ -222,6 +246,9 @@ def _residuals(x: Float, profile: Profile, target: _Target, ground: Ground) -> F
         (x[5] - np.log(2) - (x[3] + x[4]) / 2) / HEIGHT_SPREAD,
         (x[6] - 0.05) / TAPER_SPREAD,
     ]
+    if typical is not None:
+        priors.append((x[5] - typical.height) / ALIKE_SPREAD)
+        priors.append(((x[3] + x[4]) / 2 - typical.footprint) / ALIKE_SPREAD)
     return np.concatenate([robust, priors])
 
 
@@ -239,11 +266,13 @@ def _guess(target: _Target, ground: Ground, yaw: float) -> Float:
     return np.array([px, pz, yaw, np.log(half), np.log(half), np.log(height), 0.05])
 
 
-def _solve(target: _Target, ground: Ground, profile: Profile, start: Float) -> tuple[float, Float]:
+def _solve(
+    target: _Target, ground: Ground, typical: Typical | None, profile: Profile, start: Float
+) -> tuple[float, Float]:
     result = least_squares(
         _residuals,
         start,
-        args=(profile, target, ground),
+        args=(profile, target, ground, typical),
         x_scale=[0.2, 0.2, 0.3, 0.3, 0.3, 0.3, 0.2],
         bounds=([-np.inf] * 6 + [-0.45], [np.inf] * 6 + [0.45]),
         max_nfev=60,
