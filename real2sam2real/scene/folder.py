@@ -214,6 +214,8 @@ class _Loader:
         read = load_glb(path, frames=self.frames, fps=self.fps, mend=self.mend if edited else None)
         for note in read.notes:
             self.tell(note)
+        if edited and read.camera is not None and len(read.cameras) > 1:
+            self.tell(f"{_GLB} holds {len(read.cameras)} cameras; '{read.camera.name}' is used")
         kept, gone = self._matched(read)
         try:
             return Scene(

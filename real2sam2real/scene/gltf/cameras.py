@@ -30,6 +30,12 @@ class GltfCamera:
     vertical_fov_radians: Float
     aspect_ratio: float | None
 
+    @property
+    def moves(self) -> bool:
+        """Whether its pose or its field of view changes."""
+        angles = self.vertical_fov_radians
+        return bool(np.any(self.world_from_camera != self.world_from_camera[0]) or np.any(angles != angles[0]))
+
     def focal_lengths(self, height: int) -> Float:
         """Focal lengths `(T,)` in pixels for an image of `height` pixels: the vertical field of view is what counts."""
         return height / 2 / np.tan(self.vertical_fov_radians / 2)

@@ -55,8 +55,13 @@ class GltfScene:
 
     @property
     def camera(self) -> GltfCamera | None:
-        """The camera called "Camera", else the first one; None when the file has none."""
-        return next((c for c in self.cameras if c.name == "Camera"), self.cameras[0] if self.cameras else None)
+        """The shot's camera: one that moves before one that rests, then the one called "Camera", then the first.
+
+        None when the file has none. Blender's startup file has a resting "Camera" of its own, beside which an imported
+        one is called "Camera.001".
+        """
+        chosen = [c for c in self.cameras if c.moves] or list(self.cameras)
+        return next((c for c in chosen if c.name == "Camera"), chosen[0] if chosen else None)
 
 
 def load_glb(path: Path, *, frames: int | None = None, fps: float | None = None, mend: Mend | None = None) -> GltfScene:

@@ -448,3 +448,16 @@ def test_cameras_below_rotated_parents_and_orthographic_ones(handmade: Any) -> N
     assert path.intrinsics.fy == pytest.approx(50)
     np.testing.assert_allclose(path.world_from_camera[0, :3, 3], [2, 0, 0], atol=1e-6)
     np.testing.assert_allclose(path.world_from_camera[0, :3, 2], [1, 0, 0], atol=1e-6)
+
+
+def test_of_several_cameras_the_moving_one_counts(handmade: Any) -> None:
+    handmade.root["cameras"] = [{"type": "perspective", "perspective": {"yfov": 1.0, "znear": 0.1}}]
+    handmade.root["nodes"] += [{"name": name, "camera": 0} for name in ("spare", "Camera", "Camera.001")]
+    handmade.root["scenes"][0]["nodes"] = [0, 1, 2, 3]
+    read = load_glb(handmade.write())
+    assert read.camera is not None
+    assert read.camera.name == "Camera"
+    handmade.animate("translation", [0.0, 1.0], [[0, 0, 0], [1, 0, 0]], node=3)
+    read = load_glb(handmade.write())
+    assert read.camera is not None
+    assert read.camera.name == "Camera.001"
