@@ -16,7 +16,14 @@ from numpy.typing import NDArray
 
 from real2sam2real.diffusion.checkpoints import CheckpointSettings
 from real2sam2real.render.preview import preview_frames
-from real2sam2real.synth import HELD_OUT_SEEDS, SynthClip, changed_region, sample_clip, static_region
+from real2sam2real.synth import (
+    HELD_OUT_SEEDS,
+    SynthClip,
+    changed_region,
+    lifted_scene,
+    sample_clip,
+    static_region,
+)
 
 UInt8 = NDArray[np.uint8]
 PSNR_CAP = 60.0
@@ -74,7 +81,7 @@ def evaluate_scene(
     clip = sample_clip(HELD_OUT_SEEDS[index], width=width, height=height, frames=frames)
     normals = settings.coding.encode(clip.normals, clip.ids)
     blank = np.broadcast_to(np.array(settings.coding.background, np.uint8), normals.shape).copy()
-    preview = np.stack(list(preview_frames(clip.scene, width=width, height=height)))
+    preview = np.stack(list(preview_frames(lifted_scene(clip), width=width, height=height)))
 
     def generate(with_normals: UInt8, **options: Any) -> UInt8:
         generator = torch.Generator().manual_seed(index)

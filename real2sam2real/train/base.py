@@ -127,7 +127,7 @@ class BaseTrainer:
         transformer = build_transformer(self.config)
         transformer.load_state_dict(self.average)
         _halve_matrices(transformer)
-        scheduler = FlowMatchEulerDiscreteScheduler(shift=self.config.shift)
+        scheduler = FlowMatchEulerDiscreteScheduler(shift=self.config.sampling_shift)
         pipeline = Real2Sam2RealPipeline(vae=self.autoencoder, transformer=transformer, scheduler=scheduler)
         target = self.folder / "checkpoint"
         with replacing_folder(target) as temporary:
@@ -182,7 +182,7 @@ class BaseTrainer:
                     newest = (self.step - first) // steps_per_shard
                     window = range(max(0, newest - WINDOW + 1), newest + 1)
                     loaded = {k: loaded[k] if k in loaded else source.get(k) for k in window}
-                    loss = self._train_step(self._draw(list(loaded.values()), stage.batch), empty, black)
+                    loss = self._train_step(stage, self._draw(list(loaded.values()), stage.batch), empty, black)
                     log.write(json.dumps({"step": self.step, "stage": name, "loss": round(loss, 6)}) + "\n")
                     log.flush()
                     bar.update()
@@ -205,7 +205,7 @@ class BaseTrainer:
             }
         )
 
-    def _train_step(self, clips: LatentClips, empty: Tensor, black: Tensor) -> float:
+    def _train_step(self, stage: Stage, clips: LatentClips, empty: Tensor, black: Tensor) -> float:
         started = time.monotonic()
         config = self.config
         rate = learning_rate_at(
@@ -220,7 +220,8 @@ class BaseTrainer:
             self.forward,
             clips,
             empty,
-            shift=config.shift,
+            shift=stage.shift,
+            level_floor=stage.level_floor,
             changed_weight=config.changed_weight,
             blank=blank,
             blank_normals=black,

@@ -10,7 +10,6 @@ from torch import Tensor
 from real2sam2real.diffusion import conditioning, sampling
 from real2sam2real.train.clips import LatentClips
 
-LEVEL_FLOOR = 0.25
 CHANGE_SCALE = 0.05
 
 
@@ -32,6 +31,7 @@ def flow_matching_loss(
     empty: Tensor,
     *,
     shift: float,
+    level_floor: float,
     changed_weight: float,
     blank: Tensor,
     blank_normals: Tensor,
@@ -40,13 +40,14 @@ def flow_matching_loss(
     """Mean squared error of the velocity over the video's latent frames; the reference frame is left out.
 
     For a network that predicts the sample, the velocity's error is the sample's error divided by the noise level;
-    levels under `LEVEL_FLOOR` count like it, or the last traces of noise would outweigh everything.
+    levels under `level_floor` count like it, or the last traces of noise would outweigh everything.
 
     Args:
         transformer: called as in `Real2Sam2RealTransformer3DModel.forward`.
         clips: B clips, any float dtype.
         empty: `(1, z, F, h, w)` latents of the mid-grey clip.
-        shift: timestep shift.
+        shift: timestep shift of the levels drawn.
+        level_floor: see above.
         changed_weight: see `changed_weights`.
         blank: `(B,)` bool, the clips whose normals are withheld.
         blank_normals: `(1, z, F, h, w)` latents of an empty (black) normal video.
@@ -65,7 +66,7 @@ def flow_matching_loss(
         )
     predicted = predicted.float()[:, :, 1:]
     if transformer.config.prediction == "sample":
-        error = (predicted - video).square() / level.clamp(min=LEVEL_FLOOR).square()
+        error = (predicted - video).square() / level.clamp(min=level_floor).square()
     else:
         error = (predicted - (noise - clean)[:, :, 1:]).square()
     return (error * changed_weights(video, photo, changed_weight)).mean()

@@ -35,6 +35,8 @@ class Stage:
         batch: clips per step.
         steps: optimiser steps.
         reuse: how often each clip is drawn, on average.
+        shift: timestep shift of the noise levels drawn; more of it trains more at high noise, where layout is decided.
+        level_floor: noise levels under it weigh like it, where the sample's error is turned into the velocity's.
     """
 
     width: int
@@ -43,6 +45,8 @@ class Stage:
     batch: int
     steps: int
     reuse: int = 2
+    shift: float = 5.0
+    level_floor: float = 0.5
 
     def __post_init__(self) -> None:
         if self.width % 16 or self.height % 16:
@@ -65,7 +69,7 @@ class BaseConfig:
         adam_ratio: see `learning_rate`.
         warmup_steps: linear rise at the start.
         decay_fraction: share of all steps, at the end, over which the rate falls linearly to zero.
-        shift: timestep shift of the flow, in training and in sampling.
+        sampling_shift: timestep shift that the checkpoint samples with.
         blank_normals: share of clips trained with empty normals, so that the model knows what not being told means.
         changed_weight: extra weight of the loss where the video differs from the photo.
         ema: decay of the averaged weights that are kept.
@@ -84,7 +88,7 @@ class BaseConfig:
     adam_ratio: float = 0.5
     warmup_steps: int = 100
     decay_fraction: float = 0.25
-    shift: float = 3.0
+    sampling_shift: float = 3.0
     blank_normals: float = 0.1
     changed_weight: float = 3.0
     ema: float = 0.998
@@ -105,9 +109,9 @@ def mini() -> BaseConfig:
     """The shipped checkpoint: small clips first, where most of the motion is learned, then the full size."""
     return BaseConfig(
         stages=(
-            Stage(width=96, height=64, frames=33, batch=32, steps=800),
-            Stage(width=160, height=96, frames=33, batch=16, steps=520),
-            Stage(width=256, height=144, frames=33, batch=8, steps=480),
+            Stage(width=96, height=64, frames=33, batch=32, steps=800, shift=3.0, level_floor=0.25),
+            Stage(width=160, height=96, frames=33, batch=16, steps=400),
+            Stage(width=256, height=144, frames=49, batch=6, steps=360),
         )
     )
 

@@ -84,6 +84,7 @@ def loss_of(transformer, clips, changed_weight=0.0, blank=(False, False)):
         clips,
         torch.zeros(1, 8, 2, 4, 6),
         shift=3.0,
+        level_floor=0.25,
         changed_weight=changed_weight,
         blank=torch.tensor(blank),
         blank_normals=torch.full((1, 8, 2, 4, 6), -2.0),
