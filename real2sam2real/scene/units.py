@@ -229,7 +229,7 @@ class Span:
         return cls(start, end)
 
     def __str__(self) -> str:
-        return f"{self.start or ''} - {self.end or ''}".strip()
+        return "" if self.whole else f"{self.start or ''} - {self.end or ''}".strip()
 
     @property
     def whole(self) -> bool:

@@ -182,12 +182,14 @@ def test_flags_and_files_are_one_language(stage):
         ("scale (1, 2, 1)", "[{scale: [1, 2, 1]}]"),
         ("hide frames 1-2", "[{hide: frames 1-2}]"),
         ("hide frames 1-2", "[{hide: , frames: 1-2}]"),
+        ("hide", "[hide]"),
         ("remove", "remove"),
         ("duplicate b by (right 2, up 1)", "[{duplicate: b, by: 'right 2, up 1'}]"),
     ]
     for flag, yaml in pairs:
         flags = Shot.from_flags(move=[f"car: {flag}"])
         assert flags.entities == parse_shot(f"entities: {{car: {yaml}}}").entities, flag
+        assert parse_shot(flags.to_yaml()) == flags
 
 
 @pytest.mark.parametrize(
