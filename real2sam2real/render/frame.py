@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from real2sam2real.geometry.quaternions import Float
+
 Float32 = NDArray[np.float32]
 UInt8 = NDArray[np.uint8]
 
@@ -15,9 +17,9 @@ UInt8 = NDArray[np.uint8]
 class Frame:
     """One rendered frame of H×W pixels. The arrays belong to the caller.
 
-    Under anti-aliasing `normals`, `color` and `coverage` are soft, `ids` and `depth` stay crisp: a pixel's id is the one
-    that most of its four samples show, on a tie that of the nearest sample, and its depth is the mean over the samples
-    of that id.
+    Under anti-aliasing `normals`, `color` and `coverage` are soft, `ids` and `depth` stay crisp: a pixel's id is the
+    one that most of its four samples show, on a tie that of the nearest sample, and its depth is the mean over the
+    samples of that id.
 
     Attributes:
         normals: `(H, W, 3)` float32, camera space, unit length, zero where no sample hits a surface.
@@ -66,3 +68,9 @@ class Light:
             value = getattr(self, name)
             if not np.isfinite(value) or value < 0:
                 raise ValueError(f"the light's {name} is {value}; it must be a finite number, 0 or more")
+
+    def in_camera(self, world_from_camera: Float) -> Float:
+        """`(7,)` float64: unit direction in camera space, ambient, diffuse, specular, shininess."""
+        direction = np.asarray(self.direction_world, np.float64) @ world_from_camera[:3, :3]
+        direction = direction / np.linalg.norm(direction)
+        return np.array([*direction, self.ambient, self.diffuse, self.specular, self.shininess])

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from real2sam2real.geometry.mesh import Int32, Mesh, UInt8
 from real2sam2real.geometry.quaternions import Float
 from real2sam2real.render.frame import Float32
-from real2sam2real.render.raster import GREY, TEXTURE, VERTEX_COLORS
+from real2sam2real.render.shading import GREY, TEXTURE, VERTEX_COLORS
 from real2sam2real.render.smoothing import smooth_normals
 from real2sam2real.scene import CameraPath, Scene
 
 Int64 = NDArray[np.int64]
+UInt32 = NDArray[np.uint32]
 Bool = NDArray[np.bool_]
 
 
@@ -23,39 +25,63 @@ class Looks:
     """Where each entity's colour comes from.
 
     Attributes:
-        table: `(E, 4)` int64: GREY, VERTEX_COLORS or TEXTURE; first texel, height and width of the texture.
+        table: `(E, 3)` int64: GREY, VERTEX_COLORS or TEXTURE; first row in `levels` and number of levels.
+        levels: `(N, 3)` int64: first texel, height and width of each level of each texture.
         vertex_colors: `(V, 3)` uint8, empty when no entity is coloured by vertices.
         corner_uvs: `(F, 3, 2)` float32, empty when no entity has a texture.
-        texels: `(N, 3)` uint8.
+        texels: `(N,)` uint32, red + 256 · green + 65536 · blue.
     """
 
     table: Int64
+    levels: Int64
     vertex_colors: UInt8
     corner_uvs: Float32
-    texels: UInt8
+    texels: UInt32
+
+
+def pyramid(texture: UInt8) -> list[UInt8]:
+    """The texture `(H, W, 3)` and its halvings down to one texel, each the mean over the area it stands for."""
+    levels = [np.ascontiguousarray(texture[..., :3], np.uint8)]
+    while max(levels[-1].shape[:2]) > 1:
+        height, width = levels[-1].shape[:2]
+        half = (max(width // 2, 1), max(height // 2, 1))
+        levels.append(cv2.resize(levels[-1], half, interpolation=cv2.INTER_AREA))
+    return levels
+
+
+def _in_one_word(image: UInt8) -> UInt32:
+    """`(H, W, 3)` uint8 as `(H, W)` uint32: one memory access fetches all channels."""
+    wide = image.astype(np.uint32)
+    return wide[..., 0] | (wide[..., 1] << np.uint32(8)) | (wide[..., 2] << np.uint32(16))
 
 
 def pack_looks(meshes: list[Mesh], vertex_starts: Int64, face_starts: Int64) -> Looks:
     """Collect textures and vertex colours; a texture goes before vertex colours."""
-    table = np.zeros((len(meshes), 4), np.int64)
+    table = np.zeros((len(meshes), 3), np.int64)
     textured = [mesh.texture is not None and mesh.texture.size > 0 for mesh in meshes]
     painted = [mesh.vertex_colors is not None and not flat for mesh, flat in zip(meshes, textured, strict=True)]
     vertex_colors = np.zeros((vertex_starts[-1] if any(painted) else 0, 3), np.uint8)
     corner_uvs = np.zeros((face_starts[-1] if any(textured) else 0, 3, 2), np.float32)
-    texels: list[UInt8] = [np.zeros((0, 3), np.uint8)]
-    first = 0
+    images: list[UInt8] = []
     for e, mesh in enumerate(meshes):
         table[e, 0] = GREY
         if textured[e] and mesh.texture is not None and mesh.corner_uvs is not None:
-            texture = np.asarray(mesh.texture, np.uint8)
-            table[e] = TEXTURE, first, texture.shape[0], texture.shape[1]
-            texels.append(texture[..., :3].reshape(-1, 3))
-            first += len(texels[-1])
+            levels = pyramid(mesh.texture)
+            table[e] = TEXTURE, len(images), len(levels)
+            images += levels
             corner_uvs[face_starts[e] : face_starts[e + 1]] = mesh.corner_uvs
         elif painted[e]:
             table[e, 0] = VERTEX_COLORS
             vertex_colors[vertex_starts[e] : vertex_starts[e + 1]] = mesh.vertex_colors
-    return Looks(table=table, vertex_colors=vertex_colors, corner_uvs=corner_uvs, texels=np.concatenate(texels))
+    firsts = np.cumsum([0] + [image.shape[0] * image.shape[1] for image in images])
+    sizes = [(first, *image.shape[:2]) for first, image in zip(firsts[:-1], images, strict=True)]
+    return Looks(
+        table=table,
+        levels=np.array(sizes, np.int64).reshape(-1, 3),
+        vertex_colors=vertex_colors,
+        corner_uvs=corner_uvs,
+        texels=np.concatenate([np.zeros(0, np.uint32)] + [_in_one_word(image).ravel() for image in images]),
+    )
 
 
 class PackedScene:

@@ -15,7 +15,7 @@ import numba
 import numpy as np
 
 from real2sam2real.geometry.quaternions import Float
-from real2sam2real.render import projection, raster
+from real2sam2real.render import shading, visibility
 from real2sam2real.render.frame import Frame, Light
 from real2sam2real.render.packed import PackedScene
 from real2sam2real.scene import CameraPath, Scene
@@ -86,22 +86,14 @@ class _Job:
     ) -> None:  # fmt: skip
         self.width, self.height = width, height
         self.color, self.antialias = color, antialias
-        self.samples = 2 if antialias else 1
+        self.side = 2 if antialias else 1
         self.packed = PackedScene(scene, camera, color=color)
-        self.camera = camera.resized(width * self.samples, height * self.samples)
+        self.camera = camera.resized(width * self.side, height * self.side)
         self.light = light
 
     def work(self) -> int:
         """A rough measure of what one frame costs."""
-        return len(self.packed.faces) + self.width * self.height * self.samples**2
-
-    def light_camera(self, frame: int) -> Float:
-        """The `(7,)` numbers that `raster` shades with; an ambient share of −1 says that there is no light."""
-        if self.light is None:
-            return np.array([0.0, 0.0, 1.0, -1.0, 0.0, 0.0, 1.0])
-        direction = np.asarray(self.light.direction_world, np.float64) @ self.camera.world_from_camera[frame, :3, :3]
-        direction = direction / np.linalg.norm(direction)
-        return np.array([*direction, self.light.ambient, self.light.diffuse, self.light.specular, self.light.shininess])
+        return len(self.packed.faces) + self.width * self.height * self.side**2
 
     def lens(self, frame: int) -> Float:
         """The `(5,)` numbers fx, fy, cx, cy in samples and the near distance."""
@@ -114,54 +106,54 @@ class _Workspace:
 
     def __init__(self, job: _Job) -> None:
         self.unsafe = np.zeros(len(job.packed.entities), np.int64)
+        self.seen = np.empty((job.height * job.side, job.width * job.side), np.int32)
         self._grow(len(job.packed.vertices), len(job.packed.faces))
 
     def _grow(self, vertices: int, triangles: int) -> None:
         self.points_camera = np.empty((vertices, 3))
+        self.normals_camera = np.empty((vertices, 3), np.float32)
         self.inverse_depth = np.empty(vertices)
         self.snapped = np.empty((vertices, 2), np.int32)
-        self.triangles = np.empty((triangles, 4), np.int32)
+        self.triangles = np.empty((triangles, 8), np.int32)
 
     def draw(self, job: _Job, frame: int) -> Frame:
         """Render one frame."""
         packed, lens = job.packed, job.lens(frame)
-        width, height = job.width * job.samples, job.height * job.samples
-        vertices, normals = packed.at(frame)
-        shown, mirrored = packed.shown[frame], packed.mirrored[frame]
-        self._project(packed, frame, vertices, lens)
-        count = projection.collect_triangles(
-            packed.faces, packed.face_starts, mirrored, shown, self.unsafe, lens, width, height, len(vertices),
-            self.points_camera, self.inverse_depth, self.snapped, self.triangles,
+        vertices, vertex_normals = packed.at(frame)
+        self._project(packed, frame, vertices, vertex_normals, lens)
+        height, width = self.seen.shape
+        count = visibility.collect_triangles(
+            packed.faces, packed.face_starts, packed.mirrored[frame], packed.shown[frame], self.unsafe, lens,
+            width, height, len(vertices), self.points_camera, self.inverse_depth, self.snapped, self.triangles,
         )  # fmt: skip
-        starts, lists = projection.sort_into_tiles(self.triangles, count, self.snapped, width, height)
-        image = _empty_image(job)
+        visibility.find_visible(self.triangles, count, self.snapped, self.inverse_depth, self.seen)
         looks = packed.looks
-        raster.draw_tiles(
-            width, height, starts, lists, self.triangles, self.snapped, self.inverse_depth,
-            lens, packed.faces, packed.face_entity, self.points_camera, normals,
-            packed.normal_matrices[frame], looks.table, looks.vertex_colors, looks.corner_uvs, looks.texels,
-            job.light_camera(frame), job.antialias, job.color,
-            *image,
+        light = (job.light or Light()).in_camera(job.camera.world_from_camera[frame])
+        normals, ids, depth, color, coverage = _empty_image(job)
+        shading.shade(
+            self.seen, job.side, lens, packed.faces, packed.face_entity, self.points_camera, self.normals_camera,
+            looks.table, looks.levels, looks.vertex_colors, looks.corner_uvs, looks.texels, light, job.color,
+            job.light is not None, normals, ids, depth, color, coverage,
         )  # fmt: skip
-        out_normals, ids, depth, color, coverage = image
         return Frame(
-            normals=out_normals,
+            normals=normals,
             ids=ids,
             depth=depth,
             color=color if job.color else None,
             coverage=coverage if job.antialias else None,
         )
 
-    def _project(self, packed: PackedScene, frame: int, vertices: Float, lens: Float) -> None:
+    def _project(self, packed: PackedScene, frame: int, vertices: Float, normals: Float, lens: Float) -> None:
         """Fill the vertex arrays, with room for what clipping will add."""
         for _ in range(2):
-            projection.project(
-                vertices, packed.vertex_starts, packed.camera_from_object[frame], packed.shown[frame], lens,
-                self.points_camera, self.inverse_depth, self.snapped, self.unsafe,
+            visibility.project(
+                vertices, normals, packed.vertex_starts, packed.camera_from_object[frame],
+                packed.normal_matrices[frame], packed.shown[frame], lens,
+                self.points_camera, self.normals_camera, self.inverse_depth, self.snapped, self.unsafe,
             )  # fmt: skip
             cut = 0
             if self.unsafe.any():
-                cut = projection.count_unsafe_faces(
+                cut = visibility.count_unsafe_faces(
                     packed.faces, packed.face_starts, packed.shown[frame], self.unsafe, self.inverse_depth
                 )
             # Five planes make a triangle into at most eight corners, which are six triangles.

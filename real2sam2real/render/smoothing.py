@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from real2sam2real.geometry.mesh import Int32
 from real2sam2real.geometry.quaternions import Float
+from real2sam2real.render.compiled import kernel
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def smooth_normals(vertices: Float, faces: Int32, normals: Float) -> None:
     """Write unit vertex normals `(V, 3)`, face normals weighted by the corner's angle, into `normals`.
 

@@ -1,43 +1,50 @@
-"""Camera-space points -> snapped image positions -> front-facing triangles, sorted into tiles.
+"""Which face does each sample see? Projection, clipping, sorting into tiles, and the depth test.
 
-Image positions are whole multiples of 2⁻¹⁵ sample, so every later inside test is exact integer arithmetic: two triangles
-with a common edge can neither leave a gap nor both own a sample. Triangles that reach behind the near plane, or so far
+Image positions are whole multiples of 2⁻¹⁵ sample, so every inside test is exact integer arithmetic: two triangles with
+a common edge can neither leave a gap nor both own a sample. Triangles that reach behind the near plane, or so far
 outside the image that the integers would overflow, are clipped first (Sutherland and Hodgman, 1974).
+
+A sample is the centre of a pixel, or of a quarter of it under anti-aliasing. E entities have V vertices and F faces in
+all; vertex arrays have spare rows after V for the corners that clipping makes.
 """
 
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from real2sam2real.geometry.mesh import Int32
 from real2sam2real.geometry.quaternions import Float
+from real2sam2real.render.compiled import kernel, part
 
 BITS = 15
 UNIT = 1 << BITS  # steps per sample
 GUARD = 1 << 14  # samples; positions within ±GUARD keep edge functions below 2⁶¹
-TILE = 64  # samples along a tile's side; even, so that 2×2 blocks of samples never straddle tiles
+TILE = 64  # samples along a tile's side; its depths fit the fastest cache
 
 Bool = NDArray[np.bool_]
+Float32 = NDArray[np.float32]
 Int64 = NDArray[np.int64]
 
 
-@njit(cache=True, nogil=True)
+@part
 def _snap(homogeneous: float, inverse_depth: float) -> int:
     """The multiple of 2⁻¹⁵ sample nearest to a projected coordinate."""
     steps = int(np.floor(homogeneous * inverse_depth * UNIT + 0.5))
     return max(-GUARD * UNIT, min(GUARD * UNIT, steps))
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def project(
     vertices: Float,
+    normals: Float,
     vertex_starts: Int64,
     camera_from_object: Float,
+    normal_matrices: Float,
     shown: Bool,
     lens: Float,
     points_camera: Float,
+    normals_camera: Float32,
     inverse_depth: Float,
     snapped: Int32,
     unsafe: Int64,
@@ -46,11 +53,14 @@ def project(
 
     Args:
         vertices: `(V, 3)` float64 of all entities one after another, each in its object frame.
+        normals: `(V, 3)` float64, their unit normals.
         vertex_starts: `(E + 1,)` where each entity's vertices start.
         camera_from_object: `(E, 4, 4)` float64.
+        normal_matrices: `(E, 3, 3)` float64, inverse transposes of its linear part.
         shown: `(E,)` bool.
         lens: `(5,)` fx, fy, cx, cy in samples, and the near distance in scene units.
         points_camera: `(V', 3)` float64 out.
+        normals_camera: `(V', 3)` float32 out, not normalized.
         inverse_depth: `(V',)` float64 out; 0 marks a vertex whose faces need clipping.
         snapped: `(V', 2)` int32 out, image position in steps of 2⁻¹⁵ sample.
         unsafe: `(E,)` int64 out, number of marked vertices.
@@ -70,6 +80,12 @@ def project(
             y = m10 * px + m11 * py + m12 * pz + m13
             depth = -(m20 * px + m21 * py + m22 * pz + m23)
             points_camera[v, 0], points_camera[v, 1], points_camera[v, 2] = x, y, -depth
+            for i in range(3):
+                normals_camera[v, i] = (
+                    normal_matrices[e, i, 0] * normals[v, 0]
+                    + normal_matrices[e, i, 1] * normals[v, 1]
+                    + normal_matrices[e, i, 2] * normals[v, 2]
+                )
             h, k = cx * depth + fx * x, cy * depth - fy * y
             limit = GUARD * depth
             if depth < near or abs(h) > limit or abs(k) > limit:
@@ -82,7 +98,7 @@ def project(
             snapped[v, 1] = _snap(k, inverse)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def count_unsafe_faces(faces: Int32, face_starts: Int64, shown: Bool, unsafe: Int64, inverse_depth: Float) -> int:
     """Number of shown faces with a marked vertex: what `bin_triangles` will have to clip."""
     count = 0
@@ -96,7 +112,7 @@ def count_unsafe_faces(faces: Int32, face_starts: Int64, shown: Bool, unsafe: In
     return count
 
 
-@njit(cache=True, nogil=True)
+@part
 def _inside(point: Float, plane: int, near: float) -> float:
     """Signed distance (up to scale) of a homogeneous image point `(h, k, depth)` to a clipping plane."""
     if plane == 0:
@@ -110,7 +126,7 @@ def _inside(point: Float, plane: int, near: float) -> float:
     return GUARD * point[2] + point[1]
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _clip(polygon: Float, other: Float, near: float) -> int:
     """Clip the triangle in `polygon[:3]` in place against the near plane and the guard band; returns its new size.
 
@@ -143,15 +159,15 @@ def _clip(polygon: Float, other: Float, near: float) -> int:
     return size
 
 
-@njit(cache=True, nogil=True)
-def sample_range(low: int, high: int, size: int) -> tuple[int, int]:
+@part
+def _sample_range(low: np.int64, high: np.int64, size: int) -> tuple[int, int]:
     """First and last sample whose centre lies in `low…high` steps, within an image `size` samples wide."""
     first = (low + UNIT // 2 - 1) >> BITS
     last = (high - UNIT // 2) >> BITS
-    return max(first, 0), min(last, size - 1)
+    return max(int(first), 0), min(int(last), size - 1)
 
 
-@njit(cache=True, nogil=True)
+@part
 def _keep(
     a: int, b: int, c: int, face: int, width: int, height: int, snapped: Int32, triangles: Int32, count: int
 ) -> int:
@@ -161,17 +177,17 @@ def _keep(
     cx, cy = np.int64(snapped[c, 0]), np.int64(snapped[c, 1])
     if (bx - ax) * (cy - ay) - (by - ay) * (cx - ax) <= 0:
         return count
-    first, last = sample_range(min(ax, bx, cx), max(ax, bx, cx), width)
-    if first > last:
+    left, right = _sample_range(min(ax, bx, cx), max(ax, bx, cx), width)
+    top, bottom = _sample_range(min(ay, by, cy), max(ay, by, cy), height)
+    if left > right or top > bottom:
         return count
-    first, last = sample_range(min(ay, by, cy), max(ay, by, cy), height)
-    if first > last:
-        return count
-    triangles[count, 0], triangles[count, 1], triangles[count, 2], triangles[count, 3] = a, b, c, face
+    triangle = triangles[count]
+    triangle[0], triangle[1], triangle[2], triangle[3] = a, b, c, face
+    triangle[4], triangle[5], triangle[6], triangle[7] = left, right, top, bottom
     return count + 1
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def collect_triangles(
     faces: Int32,
     face_starts: Int64,
@@ -192,9 +208,19 @@ def collect_triangles(
     Back faces are dropped. On the image (y down) a kept triangle runs clockwise.
 
     Args:
+        faces: `(F, 3)` int32.
+        face_starts: `(E + 1,)` int64.
         mirrored: `(E,)` bool, the entity's pose turns its winding round.
+        shown: `(E,)` bool.
+        unsafe: `(E,)` int64, from `project`.
+        lens: `(5,)` as for `project`.
+        width: samples across.
+        height: samples down.
         spare_vertex: where the vertices made by clipping start in the vertex arrays.
-        triangles: `(N, 4)` int32 out: three vertices and the face they belong to.
+        points_camera: `(V', 3)` float64, from `project`.
+        inverse_depth: `(V',)` float64, from `project`; extended by clipping.
+        snapped: `(V', 2)` int32, from `project`; extended by clipping.
+        triangles: `(N, 8)` int32 out: three vertices, their face, first and last column and row of samples.
     """
     polygon = np.empty((9, 3))
     other = np.empty((9, 3))
@@ -231,39 +257,99 @@ def collect_triangles(
     return count
 
 
-@njit(cache=True, nogil=True)
-def _tile_range(low: int, high: int, size: int) -> tuple[int, int]:
-    first, last = sample_range(low, high, size)
-    return first // TILE, last // TILE
-
-
-@njit(cache=True, nogil=True)
-def sort_into_tiles(triangles: Int32, count: int, snapped: Int32, width: int, height: int) -> tuple[Int64, Int32]:
+@kernel
+def _sort_into_tiles(triangles: Int32, count: int, across: int, down: int) -> tuple[Int64, Int32]:
     """Counting sort of triangles into the tiles their bounding boxes touch; the order within a tile is kept.
 
     Returns:
         Where each tile's list starts `(tiles + 1,)` int64, and the lists `(N,)` int32 of rows of `triangles`.
     """
-    across, down = (width + TILE - 1) // TILE, (height + TILE - 1) // TILE
     starts = np.zeros(across * down + 2, np.int64)
     lists = np.empty(0, np.int32)
     for sweep in range(2):
-        if sweep == 1:
-            for t in range(2, len(starts)):
-                starts[t] += starts[t - 1]
-            lists = np.empty(starts[-1], np.int32)
         for n in range(count):
-            a, b, c = triangles[n, 0], triangles[n, 1], triangles[n, 2]
-            ax, bx, cx = snapped[a, 0], snapped[b, 0], snapped[c, 0]
-            ay, by, cy = snapped[a, 1], snapped[b, 1], snapped[c, 1]
-            left, right = _tile_range(min(ax, bx, cx), max(ax, bx, cx), width)
-            top, bottom = _tile_range(min(ay, by, cy), max(ay, by, cy), height)
-            for row in range(top, bottom + 1):
-                for column in range(left, right + 1):
-                    t = row * across + column
+            for row in range(triangles[n, 6] // TILE, triangles[n, 7] // TILE + 1):
+                for column in range(triangles[n, 4] // TILE, triangles[n, 5] // TILE + 1):
+                    tile = row * across + column
                     if sweep == 0:
-                        starts[t + 2] += 1
+                        starts[tile + 2] += 1
                     else:
-                        lists[starts[t + 1]] = n
-                        starts[t + 1] += 1
+                        lists[starts[tile + 1]] = n
+                        starts[tile + 1] += 1
+        if sweep == 0:
+            starts[:] = np.cumsum(starts)
+            lists = np.empty(starts[-1], np.int32)
     return starts[:-1], lists
+
+
+@part
+def _bias(dx: np.int64, dy: np.int64) -> int:
+    """0 for a top or left edge of a clockwise triangle, which owns the samples it crosses exactly; else −1."""
+    return 0 if dy < 0 or (dy == 0 and dx > 0) else -1
+
+
+@part
+def _draw(
+    triangles: Int32, n: int, snapped: Int32, inverse_depth: Float, left: int, right: int, top: int, bottom: int,
+    nearest: Float, seen: Int32,
+) -> None:  # fmt: skip
+    """Enter one triangle into the tile of samples `left…right`, `top…bottom`: the nearer wins, on ties the earlier."""
+    a, b, c, face = triangles[n, 0], triangles[n, 1], triangles[n, 2], triangles[n, 3]
+    x0, x1 = max(triangles[n, 4], left), min(triangles[n, 5], right)
+    y0, y1 = max(triangles[n, 6], top), min(triangles[n, 7], bottom)
+    ax, ay = np.int64(snapped[a, 0]), np.int64(snapped[a, 1])
+    bx, by = np.int64(snapped[b, 0]), np.int64(snapped[b, 1])
+    cx, cy = np.int64(snapped[c, 0]), np.int64(snapped[c, 1])
+    px, py = (np.int64(x0) << BITS) + UNIT // 2, (np.int64(y0) << BITS) + UNIT // 2
+    # An edge function is twice the area between an edge and the sample: the weight of the opposite corner.
+    bias_a, bias_b, bias_c = _bias(cx - bx, cy - by), _bias(ax - cx, ay - cy), _bias(bx - ax, by - ay)
+    row_a = (cx - bx) * (py - by) - (cy - by) * (px - bx) + bias_a
+    row_b = (ax - cx) * (py - cy) - (ay - cy) * (px - cx) + bias_b
+    row_c = (bx - ax) * (py - ay) - (by - ay) * (px - ax) + bias_c
+    right_a, right_b, right_c = (by - cy) << BITS, (cy - ay) << BITS, (ay - by) << BITS
+    down_a, down_b, down_c = (cx - bx) << BITS, (ax - cx) << BITS, (bx - ax) << BITS
+    share = 1.0 / ((bx - ax) * (cy - ay) - (by - ay) * (cx - ax))
+    wa = inverse_depth[a]
+    to_b, to_c = (inverse_depth[b] - wa) * share, (inverse_depth[c] - wa) * share
+    for y in range(y0, y1 + 1):
+        ea, eb, ec = row_a, row_b, row_c
+        inside = False
+        for x in range(x0, x1 + 1):
+            if (ea | eb | ec) >= 0:
+                w = wa + (eb - bias_b) * to_b + (ec - bias_c) * to_c
+                if w > nearest[y - top, x - left]:
+                    nearest[y - top, x - left] = w
+                    seen[y, x] = face
+                inside = True
+            elif inside:
+                break
+            ea += right_a
+            eb += right_b
+            ec += right_c
+        row_a += down_a
+        row_b += down_b
+        row_c += down_c
+
+
+@kernel
+def find_visible(triangles: Int32, count: int, snapped: Int32, inverse_depth: Float, seen: Int32) -> None:
+    """Write the index of the nearest face, or −1, for every sample.
+
+    Args:
+        triangles: `(N, 8)` int32, from `collect_triangles`.
+        count: how many of them there are.
+        snapped: `(V', 2)` int32, from `project`.
+        inverse_depth: `(V',)` float64, from `project`.
+        seen: `(H, W)` int32 out.
+    """
+    height, width = seen.shape
+    across, down = (width + TILE - 1) // TILE, (height + TILE - 1) // TILE
+    starts, lists = _sort_into_tiles(triangles, count, across, down)
+    nearest = np.empty((TILE, TILE))
+    for tile in range(across * down):
+        left, top = (tile % across) * TILE, (tile // across) * TILE
+        right, bottom = min(left + TILE, width) - 1, min(top + TILE, height) - 1
+        seen[top : bottom + 1, left : right + 1] = -1
+        nearest[:] = 0.0
+        for i in range(starts[tile], starts[tile + 1]):
+            _draw(triangles, lists[i], snapped, inverse_depth, left, right, top, bottom, nearest, seen)

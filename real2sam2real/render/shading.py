@@ -1,0 +1,293 @@
+"""What each sample's face looks like there: normal, depth, colour; and how samples become pixels.
+
+Only what is seen is shaded, however many surfaces lie behind it. A sample's ray is intersected with its face in camera
+space (Möller and Trumbore, 1997): perspective-correct without dividing by depth, also where the face was clipped.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from real2sam2real.geometry.mesh import Int32, UInt8
+from real2sam2real.geometry.quaternions import Float
+from real2sam2real.render.compiled import kernel, part
+
+Float32 = NDArray[np.float32]
+Int64 = NDArray[np.int64]
+UInt32 = NDArray[np.uint32]
+
+GREY, VERTEX_COLORS, TEXTURE = 0, 1, 2
+
+# A face made ready for its samples is one row of numbers; where each group of them starts:
+_RAY = 0  # three vectors: numerators of the weights of corners 1 and 2, and their common denominator
+_DEPTH = 9  # depth at the three corners
+_NORMAL = 12  # camera-space normals at the three corners, up to one common length
+_READY = 21
+
+
+@part
+def _make_ready(face: int, faces: Int32, points_camera: Float, normals_camera: Float32, ready: Float) -> None:
+    """Gather and combine what all samples of a face share."""
+    a, b, c = faces[face, 0], faces[face, 1], faces[face, 2]
+    x0, y0, z0 = points_camera[a, 0], points_camera[a, 1], points_camera[a, 2]
+    x1, y1, z1 = points_camera[b, 0] - x0, points_camera[b, 1] - y0, points_camera[b, 2] - z0
+    x2, y2, z2 = points_camera[c, 0] - x0, points_camera[c, 1] - y0, points_camera[c, 2] - z0
+    # With edges p, q from corner 0 at o, the weights of a ray d are d·(q × o) and d·(o × p) over d·(p × q).
+    ready[_RAY + 0], ready[_RAY + 1], ready[_RAY + 2] = z0 * y2 - y0 * z2, x0 * z2 - z0 * x2, y0 * x2 - x0 * y2
+    ready[_RAY + 3], ready[_RAY + 4], ready[_RAY + 5] = y0 * z1 - z0 * y1, z0 * x1 - x0 * z1, x0 * y1 - y0 * x1
+    ready[_RAY + 6], ready[_RAY + 7], ready[_RAY + 8] = y1 * z2 - z1 * y2, z1 * x2 - x1 * z2, x1 * y2 - y1 * x2
+    ready[_DEPTH], ready[_DEPTH + 1], ready[_DEPTH + 2] = -z0, -(z0 + z1), -(z0 + z2)
+    for k in range(3):
+        ready[_NORMAL + k] = normals_camera[a, k]
+        ready[_NORMAL + 3 + k] = normals_camera[b, k]
+        ready[_NORMAL + 6 + k] = normals_camera[c, k]
+
+
+@part
+def _weights(ready: Float, dx: float, dy: float) -> tuple[float, float]:
+    """Weights of corners 1 and 2 where the ray `(dx, dy, −1)` meets the face, kept inside it.
+
+    Snapping lets a face own samples up to 2⁻¹⁶ outside its true outline.
+    """
+    denominator = dx * ready[_RAY + 6] + dy * ready[_RAY + 7] - ready[_RAY + 8]
+    if denominator == 0.0:
+        return 1.0 / 3.0, 1.0 / 3.0
+    inverse = 1.0 / denominator
+    u = min(max((dx * ready[_RAY + 0] + dy * ready[_RAY + 1] - ready[_RAY + 2]) * inverse, 0.0), 1.0)
+    v = min(max((dx * ready[_RAY + 3] + dy * ready[_RAY + 4] - ready[_RAY + 5]) * inverse, 0.0), 1.0)
+    if u + v > 1.0:
+        return u / (u + v), v / (u + v)
+    return u, v
+
+
+@part
+def _normal(ready: Float, u: float, v: float, dx: float, dy: float) -> tuple[float, float, float]:
+    """Interpolated unit normal; straight towards the camera where the corners' normals cancel out."""
+    w = 1.0 - u - v
+    x = w * ready[_NORMAL + 0] + u * ready[_NORMAL + 3] + v * ready[_NORMAL + 6]
+    y = w * ready[_NORMAL + 1] + u * ready[_NORMAL + 4] + v * ready[_NORMAL + 7]
+    z = w * ready[_NORMAL + 2] + u * ready[_NORMAL + 5] + v * ready[_NORMAL + 8]
+    square = x * x + y * y + z * z
+    if square < 1e-24:
+        x, y, z = -dx, -dy, 1.0
+        square = x * x + y * y + z * z
+    inverse = 1.0 / np.sqrt(square)
+    return x * inverse, y * inverse, z * inverse
+
+
+@part
+def _texel(texels: UInt32, first: int, height: int, width: int, s: float, t: float) -> tuple[float, float, float]:
+    """Bilinear colour of one level of a texture, clamped at its border."""
+    x = min(max(s * width - 0.5, 0.0), width - 1.0)
+    y = min(max(t * height - 0.5, 0.0), height - 1.0)
+    column, row = int(x), int(y)
+    fx, fy = x - column, y - row
+    p = first + row * width + column
+    q = p + width if row + 1 < height else p
+    step = 1 if column + 1 < width else 0
+    t00, t01, t10, t11 = int(texels[p]), int(texels[p + step]), int(texels[q]), int(texels[q + step])
+    w00, w01, w10, w11 = (1.0 - fx) * (1.0 - fy), fx * (1.0 - fy), (1.0 - fx) * fy, fx * fy
+    red = w00 * (t00 & 255) + w01 * (t01 & 255) + w10 * (t10 & 255) + w11 * (t11 & 255)
+    green = w00 * (t00 >> 8 & 255) + w01 * (t01 >> 8 & 255) + w10 * (t10 >> 8 & 255) + w11 * (t11 >> 8 & 255)
+    blue = w00 * (t00 >> 16) + w01 * (t01 >> 16) + w10 * (t10 >> 16) + w11 * (t11 >> 16)
+    return red, green, blue
+
+
+@part
+def _footprint(ready: Float, lens: Float, u: float, v: float, dx: float, dy: float, uv_area: float) -> float:
+    """Area, as a share of the texture, that one sample covers: the derivative of the weights times `uv_area`."""
+    gx, gy = ready[_RAY + 6], ready[_RAY + 7]
+    denominator = dx * gx + dy * gy - ready[_RAY + 8]
+    if denominator == 0.0:
+        return 0.0
+    u_x, u_y = ready[_RAY + 0] - u * gx, ready[_RAY + 1] - u * gy
+    v_x, v_y = ready[_RAY + 3] - v * gx, ready[_RAY + 4] - v * gy
+    return abs((u_x * v_y - u_y * v_x) / (denominator * denominator * lens[0] * lens[1]) * uv_area)
+
+
+@part
+def _textured(
+    ready: Float, lens: Float, face: int, entity: int, u: float, v: float, dx: float, dy: float,
+    looks: Int64, levels: Int64, corner_uvs: Float32, texels: UInt32,
+) -> tuple[float, float, float]:  # fmt: skip
+    """Texture colour: bilinear where it is magnified, between two levels of its pyramid where it is minified."""
+    s0, t0 = corner_uvs[face, 0, 0], corner_uvs[face, 0, 1]
+    s1, t1 = corner_uvs[face, 1, 0] - s0, corner_uvs[face, 1, 1] - t0
+    s2, t2 = corner_uvs[face, 2, 0] - s0, corner_uvs[face, 2, 1] - t0
+    s, t = s0 + u * s1 + v * s2, t0 + u * t1 + v * t2
+    if s < 0.0 or s > 1.0:
+        s -= np.floor(s)
+    if t < 0.0 or t > 1.0:
+        t -= np.floor(t)
+    first, count = looks[entity, 1], looks[entity, 2]
+    covered = _footprint(ready, lens, u, v, dx, dy, s1 * t2 - s2 * t1) * levels[first, 1] * levels[first, 2]
+    last = first + count - 1
+    while covered >= 4.0 and first < last:
+        covered *= 0.25
+        first += 1
+    red, green, blue = _texel(texels, levels[first, 0], levels[first, 1], levels[first, 2], s, t)
+    if covered <= 1.0 or first == last:
+        return red, green, blue
+    first += 1
+    r, g, b = _texel(texels, levels[first, 0], levels[first, 1], levels[first, 2], s, t)
+    mix = (covered - 1.0) / 3.0
+    return red + mix * (r - red), green + mix * (g - green), blue + mix * (b - blue)
+
+
+@part
+def _painted(face: int, u: float, v: float, faces: Int32, vertex_colors: UInt8) -> tuple[float, float, float]:
+    """Interpolated vertex colour."""
+    w = 1.0 - u - v
+    a, b, c = faces[face, 0], faces[face, 1], faces[face, 2]
+    return (
+        w * vertex_colors[a, 0] + u * vertex_colors[b, 0] + v * vertex_colors[c, 0],
+        w * vertex_colors[a, 1] + u * vertex_colors[b, 1] + v * vertex_colors[c, 1],
+        w * vertex_colors[a, 2] + u * vertex_colors[b, 2] + v * vertex_colors[c, 2],
+    )
+
+
+@part
+def _brightness(light: Float, nx: float, ny: float, nz: float, dx: float, dy: float) -> tuple[float, float]:
+    """Factor on the colour and the highlight to add; `light` is what `Light.in_camera` gives."""
+    cosine = max(light[0] * nx + light[1] * ny + light[2] * nz, 0.0)
+    shade = light[3] + light[4] * cosine
+    if light[5] <= 0.0 or cosine <= 0.0:
+        return shade, 0.0
+    away = 1.0 / np.sqrt(dx * dx + dy * dy + 1.0)
+    hx, hy, hz = light[0] - dx * away, light[1] - dy * away, light[2] + away
+    size = np.sqrt(hx * hx + hy * hy + hz * hz)
+    if size <= 1e-12:
+        return shade, 0.0
+    return shade, 255.0 * light[5] * (max(hx * nx + hy * ny + hz * nz, 0.0) / size) ** light[6]
+
+
+@part
+def _color(
+    ready: Float, lens: Float, face: int, entity: int, u: float, v: float, dx: float, dy: float,
+    nx: float, ny: float, nz: float, faces: Int32, looks: Int64, levels: Int64, vertex_colors: UInt8,
+    corner_uvs: Float32, texels: UInt32, light: Float, lit: bool,
+) -> tuple[float, float, float]:  # fmt: skip
+    """Colour (sRGB) of a face at weights `u, v`, 0…255: texture, vertex colours or mid-grey, lit if asked for."""
+    red = green = blue = 128.0
+    if looks[entity, 0] == TEXTURE:
+        red, green, blue = _textured(ready, lens, face, entity, u, v, dx, dy, looks, levels, corner_uvs, texels)
+    elif looks[entity, 0] == VERTEX_COLORS:
+        red, green, blue = _painted(face, u, v, faces, vertex_colors)
+    if not lit:
+        return red, green, blue
+    factor, glow = _brightness(light, nx, ny, nz, dx, dy)
+    return min(red * factor + glow, 255.0), min(green * factor + glow, 255.0), min(blue * factor + glow, 255.0)
+
+
+@part
+def _winner(ids: Int64, depths: Float) -> int:
+    """The id that most of four samples have; on a tie the nearest one's. No surface (0) is infinitely far."""
+    best, most, nearest = 0, 0, np.inf
+    for i in range(4):
+        votes, near = 0, np.inf
+        for j in range(4):
+            if ids[j] == ids[i]:
+                votes += 1
+                near = min(near, depths[j])
+        if votes > most or (votes == most and near < nearest):
+            best, most, nearest = ids[i], votes, near
+    return best
+
+
+@part
+def _mean_depth(wanted: int, ids: Int64, depths: Float) -> float:
+    """Mean depth of the samples that have the id `wanted`."""
+    total, votes = 0.0, 0
+    for i in range(len(ids)):
+        if ids[i] == wanted:
+            total += depths[i]
+            votes += 1
+    return total / votes
+
+
+@kernel
+def shade(
+    seen: Int32, side: int, lens: Float, faces: Int32, face_entity: UInt8, points_camera: Float,
+    normals_camera: Float32, looks: Int64, levels: Int64, vertex_colors: UInt8, corner_uvs: Float32, texels: UInt32,
+    light: Float, with_color: bool, lit: bool,
+    normals: Float32, ids: UInt8, depth: Float32, color: UInt8, coverage: Float32,
+) -> None:  # fmt: skip
+    """Shade every sample that sees a face and gather `side × side` samples into each pixel.
+
+    Args:
+        seen: `(side·H, side·W)` int32 face of each sample, −1 for none.
+        side: 1, or 2 for anti-aliasing.
+        lens: `(5,)` fx, fy, cx, cy in samples; the near distance is not used here.
+        faces: `(F, 3)` int32.
+        face_entity: `(F,)` uint8 index of the entity.
+        points_camera: `(V', 3)` float64.
+        normals_camera: `(V', 3)` float32, camera space, up to one common length per entity.
+        looks: `(E, 3)` int64: kind of colour, first row in `levels` and number of levels.
+        levels: `(N, 3)` int64: first texel, height and width of each level of each texture.
+        vertex_colors: `(V, 3)` uint8, or empty if no entity has them.
+        corner_uvs: `(F, 3, 2)` float32, or empty if no entity has a texture.
+        texels: `(N,)` uint32 of all textures, red + 256 · green + 65536 · blue.
+        light: `(7,)` direction in camera space, ambient, diffuse, specular, shininess.
+        with_color: also write `color`.
+        lit: shade it with `light`.
+        normals: `(H, W, 3)` float32 out; all outputs come in empty, as `empty_image` makes them.
+        ids: `(H, W)` uint8 out.
+        depth: `(H, W)` float32 out.
+        color: `(H, W, 3)` uint8 out, or empty.
+        coverage: `(H, W)` float32 out, or empty.
+    """
+    ready = np.empty(_READY)
+    samples = side * side
+    sample_ids, depths = np.zeros(4, np.int64), np.empty(4)
+    last = -1
+    step_x, step_y = 1.0 / lens[0], 1.0 / lens[1]
+    height, width = ids.shape
+    for y in range(height):
+        for x in range(width):
+            hits = 0
+            sum_x = sum_y = sum_z = red = green = blue = 0.0
+            for i in range(samples):
+                row, column = side * y + i // side, side * x + i % side
+                face = seen[row, column]
+                if face < 0:
+                    sample_ids[i], depths[i] = 0, np.inf
+                    continue
+                hits += 1
+                entity = face_entity[face]
+                if face != last:
+                    _make_ready(face, faces, points_camera, normals_camera, ready)
+                    last = face
+                dx, dy = (column + 0.5 - lens[2]) * step_x, (lens[3] - row - 0.5) * step_y
+                u, v = _weights(ready, dx, dy)
+                nx, ny, nz = _normal(ready, u, v, dx, dy)
+                sum_x, sum_y, sum_z = sum_x + nx, sum_y + ny, sum_z + nz
+                sample_ids[i] = entity + 1
+                depths[i] = (1.0 - u - v) * ready[_DEPTH] + u * ready[_DEPTH + 1] + v * ready[_DEPTH + 2]
+                if with_color:
+                    r, g, b = _color(
+                        ready, lens, face, entity, u, v, dx, dy, nx, ny, nz, faces, looks, levels, vertex_colors,
+                        corner_uvs, texels, light, lit,
+                    )  # fmt: skip
+                    red, green, blue = red + r, green + g, blue + b
+            if hits == 0:
+                continue
+            if side == 1:
+                winner = sample_ids[0]
+                normals[y, x, 0], normals[y, x, 1], normals[y, x, 2] = sum_x, sum_y, sum_z
+                depth[y, x] = depths[0]
+            else:
+                winner = _winner(sample_ids, depths)
+                coverage[y, x] = hits / samples
+                size = np.sqrt(sum_x * sum_x + sum_y * sum_y + sum_z * sum_z)
+                if size > 1e-12:
+                    normals[y, x, 0], normals[y, x, 1], normals[y, x, 2] = sum_x / size, sum_y / size, sum_z / size
+                else:
+                    normals[y, x, 2] = 1.0
+                if winner > 0:
+                    depth[y, x] = _mean_depth(winner, sample_ids, depths)
+            ids[y, x] = winner
+            if with_color:
+                color[y, x, 0] = np.uint8(red / hits + 0.5)
+                color[y, x, 1] = np.uint8(green / hits + 0.5)
+                color[y, x, 2] = np.uint8(blue / hits + 0.5)
