@@ -13,10 +13,10 @@ from real2sam2real import media
 from real2sam2real.files import replacing_folder
 from real2sam2real.geometry import Intrinsics
 from real2sam2real.geometry.quaternions import Float
+from real2sam2real.geometry.rotations import about_x, about_y
 from real2sam2real.render import Light, render_frames
 from real2sam2real.scene import CameraPath, Scene
 from real2sam2real.scene.retime import retimed
-from real2sam2real.scene.rig import about_x, about_y
 
 UInt8 = NDArray[np.uint8]
 

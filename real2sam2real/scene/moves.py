@@ -82,7 +82,12 @@ FORMAT = s.Kind("a format", _parse_format)
 
 @dataclass(frozen=True, kw_only=True)
 class CameraMove(Written):
-    """What all camera moves share.
+    """What all camera moves share."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TimedCameraMove(CameraMove):
+    """A move that takes time.
 
     Attributes:
         span: when it happens; the whole shot unless given.
@@ -102,7 +107,7 @@ class Static(CameraMove):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Orbit(CameraMove):
+class Orbit(TimedCameraMove):
     """Circle around a target, keeping it where it is in the picture; right and up are positive (camera's side)."""
 
     kind: ClassVar[str] = "orbit"
@@ -113,7 +118,7 @@ class Orbit(CameraMove):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Spiral(CameraMove):
+class Spiral(TimedCameraMove):
     """Circle around a target while the distance and the height change, keeping the target where it is in the picture.
 
     Attributes:
@@ -128,7 +133,7 @@ class Spiral(CameraMove):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Crane(CameraMove):
+class Crane(TimedCameraMove):
     """Rise or sink, tilting so that the target stays where it is in the picture."""
 
     kind: ClassVar[str] = "crane"
@@ -138,7 +143,7 @@ class Crane(CameraMove):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Dolly(CameraMove):
+class Dolly(TimedCameraMove):
     """Travel straight along the view (or the line to the target) as it is when the move starts."""
 
     kind: ClassVar[str] = "dolly"
@@ -148,7 +153,7 @@ class Dolly(CameraMove):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Truck(CameraMove):
+class Truck(TimedCameraMove):
     """Travel straight to the camera's right or left."""
 
     kind: ClassVar[str] = "truck"
@@ -157,7 +162,7 @@ class Truck(CameraMove):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pedestal(CameraMove):
+class Pedestal(TimedCameraMove):
     """Travel straight up or down in the world."""
 
     kind: ClassVar[str] = "pedestal"
@@ -166,7 +171,7 @@ class Pedestal(CameraMove):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pan(CameraMove):
+class Pan(TimedCameraMove):
     """Turn the head to the right or left about the vertical."""
 
     kind: ClassVar[str] = "pan"
@@ -174,7 +179,7 @@ class Pan(CameraMove):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Tilt(CameraMove):
+class Tilt(TimedCameraMove):
     """Turn the head up or down."""
 
     kind: ClassVar[str] = "tilt"
@@ -182,7 +187,7 @@ class Tilt(CameraMove):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Roll(CameraMove):
+class Roll(TimedCameraMove):
     """Turn the camera about its view; clockwise seen from behind it, so that the picture turns the other way."""
 
     kind: ClassVar[str] = "roll"
@@ -190,7 +195,7 @@ class Roll(CameraMove):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Zoom(CameraMove):
+class Zoom(TimedCameraMove):
     """Change the focal length."""
 
     kind: ClassVar[str] = "zoom"
@@ -198,7 +203,7 @@ class Zoom(CameraMove):
 
 
 @dataclass(frozen=True, kw_only=True)
-class DollyZoom(CameraMove):
+class DollyZoom(TimedCameraMove):
     """Travel along the view while zooming so that the target keeps its size in the picture (the "vertigo" effect)."""
 
     kind: ClassVar[str] = "dolly-zoom"
@@ -208,7 +213,7 @@ class DollyZoom(CameraMove):
 
 
 @dataclass(frozen=True, kw_only=True)
-class LookAt(CameraMove):
+class LookAt(TimedCameraMove):
     """Turn until the target is in the middle of the picture, within the span; then keep it there to the end."""
 
     kind: ClassVar[str] = "look-at"
@@ -216,7 +221,7 @@ class LookAt(CameraMove):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Track(CameraMove):
+class Track(TimedCameraMove):
     """Turn with the target during the span, so that it stays where it is in the picture when the span starts."""
 
     kind: ClassVar[str] = "track"
@@ -234,6 +239,7 @@ class Handheld(CameraMove):
         shift: typical sway along each axis at amount 1; percent are of the distance to the scene's main entity.
         frequency: fastest wobble.
         seed: which of the endless shakes; the shot's seed unless given.
+        span: when it happens; the whole shot unless given.
     """
 
     kind: ClassVar[str] = "handheld"
@@ -243,6 +249,7 @@ class Handheld(CameraMove):
     shift: Length = setting(s.LENGTH, default=Length(0.4, "%"))
     frequency: float = setting(s.HERTZ, default=1.5)
     seed: int | None = setting(s.INTEGER, default=None)
+    span: Span = setting(s.SPAN, words=SPAN_WORDS, default=Span())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -286,19 +293,21 @@ class Keyframes(CameraMove):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ImportedPath(CameraMove):
+class ImportedPath(TimedCameraMove):
     """Follow a camera path from a file (see docs/camera-paths.md), starting at the photo's camera.
 
     Attributes:
         file: path of the file or folder.
         format: name of its format, or None to tell by its content.
         scale: factor on all distances of the file.
+        easing: of the way along the path; linear keeps the file's own timing.
     """
 
     kind: ClassVar[str] = "path"
     file: str = setting(s.NAME, main=True)
     format: str | None = setting(FORMAT, default=None)
     scale: float = setting(s.FACTOR, default=1.0)
+    easing: Easing = setting(s.EASING, default="linear")
 
 
 CAMERA_MOVES: dict[str, type[CameraMove]] = {

@@ -17,12 +17,13 @@ import numpy as np
 from real2sam2real.errors import UserError
 from real2sam2real.geometry import quaternions, transforms
 from real2sam2real.geometry.quaternions import Float
+from real2sam2real.geometry.rotations import about_y
 from real2sam2real.scene import object_moves as o
-from real2sam2real.scene.easing import ease
 from real2sam2real.scene.motion import Keyframe, Motion
-from real2sam2real.scene.rig import UP, about_y
 from real2sam2real.scene.scene import Entity, Scene
-from real2sam2real.scene.units import BadValueError, Point, located
+from real2sam2real.scene.stage import UP
+from real2sam2real.scene.timing import Timing, check_distinct
+from real2sam2real.scene.units import BadValueError, Point, Span, located
 
 STEPS = 8  # time steps per frame; single moves are exact at any number, driven curves converge with its square
 MAX_SCALE = 1e6
@@ -206,26 +207,19 @@ class _Driver(Generic[MoveT]):
 
     def __init__(self, move: MoveT, pose: _Pose) -> None:
         self.move, self.pose = move, pose
-        scene = pose.scene
-        self.start, self.end = 0.0, float(scene.frames - 1)
-        if isinstance(move, o.TimedMove):
-            with located(move.where):
-                self.start, self.end = move.span.in_frames(scene.frames, scene.fps)
+        span, easing = (move.span, move.easing) if isinstance(move, o.TimedMove) else (Span(), "linear")
         with located(move.where):
+            self.timing = Timing.of(span, easing, pose.scene)
             self.prepare()
 
     def step(self, before: float, after: float) -> None:
-        if after > self.start and before < self.end:
+        if self.timing.touches(before, after):
             with located(self.move.where):
                 self.advance(before, after)
 
-    def progress(self, time: float) -> float:
-        assert isinstance(self.move, o.TimedMove)
-        return float(ease((time - self.start) / (self.end - self.start), self.move.easing))
-
     def part(self, before: float, after: float) -> float:
         """Share of the move done between two moments."""
-        return self.progress(after) - self.progress(before)
+        return self.timing.progress(after) - self.timing.progress(before)
 
     def prepare(self) -> None: ...
 
@@ -304,11 +298,11 @@ class _Followed(_Driver[o.Follow]):
         self.lengths = np.concatenate([[0.0], np.cumsum(steps)])
 
     def place(self, time: float) -> Float:
-        at = self.progress(time) * self.lengths[-1]
+        at = self.timing.progress(time) * self.lengths[-1]
         return np.array([np.interp(at, self.lengths, self.curve[:, axis]) for axis in range(3)])
 
     def heading(self, time: float) -> float:
-        at = self.progress(time) * self.lengths[-1]
+        at = self.timing.progress(time) * self.lengths[-1]
         middles = (self.lengths[1:] + self.lengths[:-1]) / 2
         flat = np.diff(self.curve[:, [0, 2]], axis=0)
         return float(np.interp(at, middles, np.unwrap(np.arctan2(flat[:, 0], flat[:, 1]))))
@@ -344,9 +338,8 @@ class _Keyframed(_Driver[o.Keyframes]):
         keys = [self._key(key) for key in self.move.keys]
         if min(key.frame for key in keys) > 0:
             keys.append(Keyframe(frame=0, easing="ease"))
-        times = sorted(key.frame for key in keys)
-        if doubled := [a for a, b in pairwise(times) if b - a < 1e-9]:
-            raise BadValueError(f"two keyframes stand on frame {doubled[0] / STEPS:g}; remove one")
+        check_distinct(key.frame for key in keys)
+        keys = [replace(key, frame=key.frame * STEPS) for key in keys]
         motion = Motion.from_keyframes(keys, (pose.scene.frames - 1) * STEPS + 1)
         self.offsets, self.scales = motion.translation, motion.scale
         self.rotations = quaternions.to_matrix(motion.rotation_wxyz)
@@ -367,7 +360,7 @@ class _Keyframed(_Driver[o.Keyframes]):
             rotation = quaternions.multiply(rotation, quaternions.from_axis_angle(axis, math.radians(degrees)))
         (x, y, z), (qw, qx, qy, qz) = offset, rotation
         return Keyframe(
-            frame=frame * STEPS, translation=(x, y, z), rotation_wxyz=(qw, qx, qy, qz),
+            frame=frame, translation=(x, y, z), rotation_wxyz=(qw, qx, qy, qz),
             scale=(key.scale.x, key.scale.y, key.scale.z), easing=key.easing,
         )  # fmt: skip
 

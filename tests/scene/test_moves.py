@@ -427,6 +427,8 @@ def test_metres_need_a_scene_in_metres(stage):
         ("dolly in 1; keyframes (frame 3); keyframes (frame 4)", "one list of camera keyframes"),
         ("keyframes (frame 3; frame 3 pan 10 deg)", "two keyframes stand on frame 3"),
         ("keyframes (frame 50)", "lies outside the shot"),
+        ("keyframes (frame 20) frames 1-2", "has no setting|takes no value|does not know|'1-2'"),
+        ("static frames 1-2", "takes no value"),
         ("keyframes (frame 10 position (0, 0, 1) by (1, 0, 0))", "not both"),
         ("keyframes (frame 10 look-at car pan 3 deg)", "not both"),
         ("keyframes (pan 3 deg)", "needs a time"),

