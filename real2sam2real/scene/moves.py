@@ -11,7 +11,7 @@ from typing import ClassVar, Literal
 from real2sam2real.scene import settings as s
 from real2sam2real.scene.easing import Easing
 from real2sam2real.scene.paths import FORMATS
-from real2sam2real.scene.settings import Target, Written, build, setting
+from real2sam2real.scene.settings import Target, Timed, Written, build, setting
 from real2sam2real.scene.units import (
     BadValueError,
     Length,
@@ -30,7 +30,6 @@ RIGHT = {"right": 1, "left": -1}
 UP = {"up": 1, "down": -1}
 IN = {"in": 1, "out": -1, "forward": 1, "forwards": 1, "back": -1, "backward": -1, "backwards": -1}
 CLOCKWISE = {"clockwise": 1, "cw": 1, "right": 1, "counterclockwise": -1, "ccw": -1, "left": -1}
-SPAN_WORDS = {"frames": "frames ", "seconds": "seconds ", "over": "", "from": "", "during": ""}
 TARGET_WORDS = ("around", "towards", "of", "on")
 NO_LENGTH = Length(0.0)
 
@@ -86,16 +85,8 @@ class CameraMove(Written):
 
 
 @dataclass(frozen=True, kw_only=True)
-class TimedCameraMove(CameraMove):
-    """A move that takes time.
-
-    Attributes:
-        span: when it happens; the whole shot unless given.
-        easing: how it starts and ends.
-    """
-
-    span: Span = setting(s.SPAN, words=SPAN_WORDS, default=Span())
-    easing: Easing = setting(s.EASING, default="ease")
+class TimedCameraMove(CameraMove, Timed):
+    """A camera move that takes time."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -249,7 +240,7 @@ class Handheld(CameraMove):
     shift: Length = setting(s.LENGTH, default=Length(0.4, "%"))
     frequency: float = setting(s.HERTZ, default=1.5)
     seed: int | None = setting(s.INTEGER, default=None)
-    span: Span = setting(s.SPAN, words=SPAN_WORDS, default=Span())
+    span: Span = setting(s.SPAN, words=s.SPAN_WORDS, default=Span())
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,8 +10,8 @@ from typing import ClassVar, Literal
 
 from real2sam2real.scene import settings as s
 from real2sam2real.scene.easing import Easing
-from real2sam2real.scene.moves import CLOCKWISE, RIGHT, SPAN_WORDS, UP
-from real2sam2real.scene.settings import Written, build, setting
+from real2sam2real.scene.moves import CLOCKWISE, RIGHT, UP
+from real2sam2real.scene.settings import Timed, Written, build, setting
 from real2sam2real.scene.units import (
     BadValueError,
     Length,
@@ -134,16 +134,8 @@ class EntityMove(Written):
 
 
 @dataclass(frozen=True, kw_only=True)
-class TimedMove(EntityMove):
-    """A move that takes time.
-
-    Attributes:
-        span: when it happens; the whole shot unless given.
-        easing: how it starts and ends.
-    """
-
-    span: Span = setting(s.SPAN, words=SPAN_WORDS, default=Span())
-    easing: Easing = setting(s.EASING, default="ease")
+class TimedMove(EntityMove, Timed):
+    """An entity move that takes time."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -277,7 +269,7 @@ class Hide(EntityMove):
     """Do not show the entity during the span (both ends included)."""
 
     kind: ClassVar[str] = "hide"
-    span: Span = setting(s.SPAN, main=True, words=SPAN_WORDS, default=Span())
+    span: Span = setting(s.SPAN, main=True, words=s.SPAN_WORDS, default=Span())
 
 
 @dataclass(frozen=True, kw_only=True)

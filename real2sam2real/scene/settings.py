@@ -182,6 +182,22 @@ class Written:
     where: str = dataclasses.field(default="", compare=False, repr=False)
 
 
+SPAN_WORDS = {"frames": "frames ", "seconds": "seconds ", "over": "", "from": "", "during": ""}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Timed(Written):
+    """A move that takes time.
+
+    Attributes:
+        span: when it happens; the whole shot unless given.
+        easing: how it starts and ends.
+    """
+
+    span: Span = setting(SPAN, words=SPAN_WORDS, default=Span())
+    easing: Easing = setting(EASING, default="ease")
+
+
 def settings_of(cls: type[Written]) -> dict[str, Setting]:
     """The settings of a move by field name."""
     return {field.name: field.metadata[_KEY] for field in dataclasses.fields(cls) if _KEY in field.metadata}

@@ -131,27 +131,27 @@ def _check_events(text: str, file: str) -> None:
 
 def camera_moves(source: Source) -> tuple[m.CameraMove, ...]:
     """The camera moves of a list, or of a single line of text."""
-    moves: list[m.CameraMove] = []
-    for item in _lines(source, "camera moves"):
-        if item.is_text:
-            moves += [
-                m.camera_move_from_text(part, item.where) for part in parts_of_flag(item.text("a move"), item.where)
-            ]
-        else:
-            moves.append(_move(item, m.CAMERA_WORDS, m.camera_move_class))
-    return tuple(moves)
+    return _moves(source, "camera moves", m.CAMERA_WORDS, m.camera_move_class, m.camera_move_from_text)
 
 
 def entity_moves(source: Source) -> tuple[o.EntityMove, ...]:
     """The moves of one entity: a list, or a single line of text."""
-    moves: list[o.EntityMove] = []
-    for item in _lines(source, "moves"):
+    return _moves(source, "moves", o.ENTITY_WORDS, o.entity_move_class, o.entity_move_from_text)
+
+
+def _moves(
+    source: Source,
+    what: str,
+    known: Mapping[str, type[MoveT]],
+    class_of: Callable[[str, str], type[MoveT]],
+    from_text: Callable[[str, str], MoveT],
+) -> tuple[MoveT, ...]:
+    moves: list[MoveT] = []
+    for item in _lines(source, what):
         if item.is_text:
-            moves += [
-                o.entity_move_from_text(part, item.where) for part in parts_of_flag(item.text("a move"), item.where)
-            ]
+            moves += [from_text(part, item.where) for part in parts_of_flag(item.text("a move"), item.where)]
         else:
-            moves.append(_move(item, o.ENTITY_WORDS, o.entity_move_class))
+            moves.append(_move(item, known, class_of))
     return tuple(moves)
 
 
