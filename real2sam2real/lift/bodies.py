@@ -19,7 +19,8 @@ from real2sam2real.lift.outline import Grid, Outline
 from real2sam2real.lift.solid import Solid
 
 COARSE_SIDE = 100
-RAY_SAMPLES = 48
+RAY_SAMPLES = 40
+BISECTIONS = 8
 ROUNDING = 0.05  # of a solid's size in the picture: the radius of its rim
 MAX_TURN_DEGREES = 40.0
 
@@ -56,13 +57,15 @@ def solid_silhouette(solid: Solid, ground: Ground, grid: Grid) -> tuple[Float, F
     steps = np.linspace(near, far, RAY_SAMPLES)
     to_object = np.linalg.inv(solid.world_from_object())
     directions = rays @ to_object[:3, :3].T
-    level = np.stack([solid.level(directions * depth + to_object[:3, 3]) for depth in steps])
-    hit = (level < 1).any(axis=0)
+    within = np.stack([solid.level(directions * depth + to_object[:3, 3]) < 1 for depth in steps])
+    hit = within.any(axis=0)
     if not hit.any():
         return np.full(grid.shape, (near + far) / 2), np.zeros(grid.shape), np.zeros(grid.shape, bool)
-    first, last = np.argmax(level < 1, axis=0), RAY_SAMPLES - 1 - np.argmax((level < 1)[::-1], axis=0)
-    enter = _crossing(level, steps, first - 1, first)
-    leave = _crossing(level, steps, last + 1, last)
+    first, last = np.argmax(within, axis=0)[hit], RAY_SAMPLES - 1 - np.argmax(within[::-1], axis=0)[hit]
+    rays_hit, camera = directions[hit], to_object[:3, 3]
+    enter, leave = np.full(len(hit), near), np.full(len(hit), far)
+    enter[hit] = _refined(solid, camera, rays_hit, steps[np.maximum(first - 1, 0)], steps[first])
+    leave[hit] = _refined(solid, camera, rays_hit, steps[np.minimum(last + 1, RAY_SAMPLES - 1)], steps[last])
     shape = coarse.shape
     middle, half = ((enter + leave) / 2).reshape(shape), ((leave - enter) / 2).reshape(shape)
     hits: NDArray[np.bool_] = hit.reshape(shape)
@@ -122,13 +125,13 @@ def _span(solid: Solid, ground: Ground) -> tuple[float, float]:
     return max(min(base, top) - reach, 1e-3), max(base, top) + reach
 
 
-def _crossing(level: Float, steps: Float, outside: NDArray[np.int64], inside: NDArray[np.int64]) -> Float:
-    """Depth at which the level passes 1 between two samples of every ray."""
-    outside = np.clip(outside, 0, len(steps) - 1)
-    ray = np.arange(level.shape[1])
-    a, b = np.minimum(level[outside, ray], 10.0), level[inside, ray]
-    fraction = np.where(a > b, (a - 1) / np.maximum(a - b, 1e-12), 1.0)
-    return steps[outside] + np.clip(fraction, 0, 1) * (steps[inside] - steps[outside])
+def _refined(solid: Solid, origin: Float, rays: Float, outside: Float, inside: Float) -> Float:
+    """Depths `(N,)` at which rays pass the surface, by bisection between a depth outside and one inside."""
+    for _ in range(BISECTIONS):
+        half = (outside + inside) / 2
+        within = solid.level(rays * half[:, None] + origin) < 1
+        outside, inside = np.where(within, outside, half), np.where(within, half, inside)
+    return (outside + inside) / 2
 
 
 def _continued(values: Float, known: NDArray[np.bool_]) -> Float:

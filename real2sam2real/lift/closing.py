@@ -230,7 +230,7 @@ def _sheets(soup: Soup) -> Index:
 def _thickened(soup: Soup) -> Soup:
     """Open sheets as slabs: a copy on either side, walls along the border."""
     vertices, faces = soup.vertices, soup.faces
-    normals = Mesh(vertices=vertices, faces=faces).vertex_normals()
+    normals = Mesh(vertices=vertices, faces=faces.astype(np.int32)).vertex_normals()
     used = np.unique(faces)
     offset = 0.5 * SHEET_THICKNESS * float(np.linalg.norm(np.ptp(vertices[used], axis=0))) * normals
     count = len(vertices)
@@ -261,7 +261,7 @@ def _painted(mesh: Mesh, soup: Soup) -> Mesh:
     """The mended faces with the input's colours: exact where a face is the input's own, flat where it is new."""
     used, faces = np.unique(soup.faces, return_inverse=True)
     faces = faces.reshape(-1, 3)
-    result = Mesh(vertices=soup.vertices[used], faces=faces)
+    result = Mesh(vertices=soup.vertices[used], faces=faces.astype(np.int32))
     if mesh.vertex_colors is not None:
         source = soup.source_vertex[used]
         colors = mesh.vertex_colors[np.maximum(source, 0)]
@@ -334,4 +334,4 @@ def _outer_parts(mesh: Mesh) -> Mesh:
     part = repair.parts(faces, len(mesh.vertices))
     positive = repair.part_volumes(mesh.vertices, faces, part) > 0
     used, local = np.unique(faces[positive[part]], return_inverse=True)
-    return Mesh(vertices=mesh.vertices[used], faces=local.reshape(-1, 3))
+    return Mesh(vertices=mesh.vertices[used], faces=local.reshape(-1, 3).astype(np.int32))

@@ -129,10 +129,10 @@ def _lift(
     if outline.stands_in_view or outline.cut_below:
         stretch = 1 / -float(mesh.bounds()[0, 1])  # along the rays, so that nothing moves in the photo
         mesh = replace(mesh, vertices=mesh.vertices * stretch)
-        middle = middle * stretch
-    _remember(nearer, outline, grid, middle)
+        front = front * stretch
+    _remember(nearer, outline, grid, front)
     mesh = decimated(mesh, MAX_TRIANGLES)
-    mesh = textured(mesh, pixels, outline.mask, ground, body)
+    mesh = textured(mesh, pixels, outline, ground, body)
     world_from_object = _standing_frame(body.world_from_object, mesh)
     provenance: dict[str, Any] = {"lifter": "embedded", "shape": body.shape, "ground": ground.note}
     if not outline.stands_in_view:
@@ -210,11 +210,11 @@ def _sampled_depth(nearer: NDArray[np.float32], grid: Grid) -> Float:
     return np.where(within, nearer[y, x], 0.0).astype(np.float64)
 
 
-def _remember(nearer: NDArray[np.float32], outline: Outline, grid: Grid, middle: Float) -> None:
-    """Note the depth of an entity's middle at its visible pixels."""
+def _remember(nearer: NDArray[np.float32], outline: Outline, grid: Grid, front: Float) -> None:
+    """Note the depth of an entity's front at its visible pixels."""
     rows, columns = np.nonzero(outline.mask)
     at = (np.stack([rows, columns], axis=-1) + 0.5 - grid.origin[::-1]) / grid.cell
-    nearer[rows, columns] = interpolated(middle, at)
+    nearer[rows, columns] = interpolated(front, at)
 
 
 def _standing_frame(world_from_object: Float, mesh: Mesh) -> Float:

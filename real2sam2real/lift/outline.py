@@ -16,6 +16,7 @@ GRID_SIDE = 300
 PADDING = 3
 BELOW_BORDER = 0.12  # of its height: how far an object cut by the lower border goes on below it
 PINHOLE_SHARE = 0.01
+ON_TOP_SHARE = 0.5
 HIDDEN_REACH = 0.35  # of its size: how far an object may go on behind another
 
 
@@ -62,9 +63,13 @@ class Outline:
 
 
 def outlines_by_nearness(masks: Mapping[str, Mask]) -> list[Outline]:
-    """The masks' outlines, the nearest object first: on level ground that is the one whose lower edge is lowest."""
+    """The masks' outlines, the nearest object first.
+
+    On level ground that is the one whose lower edge is lowest; but what stands on another thing, as a cup on its
+    saucer, is in front of it.
+    """
     extents = {name: _extent(mask) for name, mask in masks.items()}
-    order = sorted(masks, key=lambda name: -extents[name][3])
+    order = _on_top_first(sorted(masks, key=lambda name: -extents[name][3]), masks)
     hidden = np.zeros(next(iter(masks.values())).shape, bool)
     outlines = []
     for name in order:
@@ -85,6 +90,30 @@ def outlines_by_nearness(masks: Mapping[str, Mask]) -> list[Outline]:
         )
         hidden |= mask
     return outlines
+
+
+def _on_top_first(order: list[str], masks: Mapping[str, Mask]) -> list[str]:
+    """The same order, but what lies mostly within the convex hull of another comes just before it."""
+    hulls = {name: _hull(mask) for name, mask in masks.items()}
+    result = list(order)
+    for lower in order:
+        for upper in order:
+            share = (masks[upper] & hulls[lower]).sum() / masks[upper].sum()
+            back = (masks[lower] & hulls[upper]).sum() / masks[lower].sum()
+            if (
+                upper != lower
+                and share > ON_TOP_SHARE
+                and back < share / 2
+                and result.index(lower) < result.index(upper)
+            ):
+                result.remove(upper)
+                result.insert(result.index(lower), upper)
+    return result
+
+
+def _hull(mask: Mask) -> Mask:
+    points = cv2.findNonZero(mask.astype(np.uint8))
+    return cv2.fillConvexPoly(np.zeros(mask.shape, np.uint8), cv2.convexHull(points), 1).astype(bool)
 
 
 def _extent(mask: Mask) -> tuple[int, int, int, int]:

@@ -188,4 +188,5 @@ def part_volumes(vertices: Float, faces: Index, part: Index) -> Float:
     a, b, c = (vertices[faces[:, k]] for k in range(3))
     size = np.bincount(part)
     middle = np.stack([np.bincount(part, a[:, k]) / size for k in range(3)], axis=-1)[part]
-    return np.bincount(part, np.sum((a - middle) * np.cross(b - middle, c - middle), axis=1) / 6)
+    six_fold: Float = np.sum((a - middle) * np.cross(b - middle, c - middle), axis=1)
+    return np.bincount(part, six_fold / 6).astype(np.float64)

@@ -22,7 +22,8 @@ from real2sam2real.perceive.masks import Mask
 DIRECTIONS = 36
 RINGS, RING_POINTS = 7, 20
 TOLERANCE = 0.018  # standard deviation of the outline, as a share of its size
-HEIGHT_SPREAD, TAPER_SPREAD = 0.45, 0.15  # standard deviations of the priors; the height as a logarithm
+TAPER_SPREAD = 0.22  # standard deviation
+THIN = 0.1  # of its size: the radius of handles, aerials and mirrors, which do not shape a body
 MIN_ALIKE = 4
 ALIKE_SPREAD = 0.2  # standard deviation of the logarithm of sizes among likes
 STARTS_DEGREES = (0.0, 20.0, 45.0, 70.0)
@@ -38,6 +39,8 @@ class Profile:
         upper: elevation, top half.
         lower: elevation, bottom half.
         footprint_spread: standard deviation of log(width / depth): what is round from above is a circle.
+        height_spread: standard deviation of log(height / width).
+        flatness: the usual log(width / height).
         handicap: added to the fit's cost, so that an odd shape must earn its place.
     """
 
@@ -46,14 +49,18 @@ class Profile:
     upper: float
     lower: float
     footprint_spread: float
-    handicap: float
+    height_spread: float = 0.45
+    flatness: float = 0.0
+    handicap: float = 0.0
 
 
 PROFILES = (
-    Profile(name="box", plan=5.0, upper=4.0, lower=8.0, footprint_spread=0.45, handicap=0.0),
-    Profile(name="cylinder", plan=2.0, upper=6.0, lower=8.0, footprint_spread=0.12, handicap=2.0),
-    Profile(name="dome", plan=2.2, upper=2.4, lower=6.0, footprint_spread=0.15, handicap=3.0),
-    Profile(name="ball", plan=2.0, upper=2.0, lower=2.0, footprint_spread=0.1, handicap=2.0),
+    Profile(name="box", plan=5.0, upper=4.0, lower=8.0, footprint_spread=0.45, handicap=2.0),
+    Profile(name="cylinder", plan=2.0, upper=6.0, lower=8.0, footprint_spread=0.12, handicap=0.0),
+    Profile(name="dome", plan=2.2, upper=2.4, lower=6.0, footprint_spread=0.15, handicap=1.0),
+    Profile(name="ball", plan=2.0, upper=2.0, lower=2.0, footprint_spread=0.1, height_spread=0.15, handicap=0.0),
+    Profile(name="disc", plan=2.0, upper=4.0, lower=4.0, footprint_spread=0.1, flatness=2.0, handicap=0.0),
+    Profile(name="slab", plan=6.0, upper=6.0, lower=8.0, footprint_spread=0.45, flatness=2.0, handicap=4.0),
 )
 
 
@@ -130,7 +137,7 @@ def fit_solid(mask: Mask, hidden: Mask, ground: Ground, typical: Typical | None 
     Returns:
         The best body, or None where the outline has no extent.
     """
-    outline = _outline(mask)
+    outline = _outline(mask, hidden)
     if outline is None:
         return None
     target = _Target.of(mask, outline, hidden)
@@ -142,27 +149,30 @@ def fit_solid(mask: Mask, hidden: Mask, ground: Ground, typical: Typical | None 
         best = (cost, x, PROFILES[0]) if best is None or cost < best[0] else best
     assert best is not None
     for profile in PROFILES[1:]:
-        cost, x = _solve(
-            target, ground, typical, profile, best[1] if best[2] is PROFILES[0] else _guess(target, ground, facing)
-        )
+        start = best[1].copy() if best[2].flatness == profile.flatness else _guess(target, ground, facing)
+        start[5] -= 0.0 if best[2].flatness == profile.flatness else profile.flatness
+        cost, x = _solve(target, ground, typical, profile, start)
         best = (cost, x, profile) if cost < best[0] else best
     return _as_solid(best[1], best[2], target, ground)
 
 
-def _outline(mask: Mask) -> NDArray[np.float64] | None:
+def _outline(mask: Mask, hidden: Mask) -> NDArray[np.float64] | None:
     """`(N, 2)` pixels: corners of the convex hull, without what is thin (aerials, mirrors, signs)."""
     rows, columns = np.nonzero(mask)
     size = min(np.ptp(rows), np.ptp(columns)) + 1
-    radius = max(1, int(0.04 * size))
-    crop = mask[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1].astype(np.uint8)
+    radius = max(1, int(THIN * size))
+    window = np.s_[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1]
+    crop = mask[window].astype(np.uint8)
+    hull = cv2.fillConvexPoly(np.zeros_like(crop), cv2.convexHull(cv2.findNonZero(crop)), 1)
+    crop |= hull & hidden[window].astype(np.uint8)
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
     opened = cv2.morphologyEx(np.pad(crop, radius), cv2.MORPH_OPEN, kernel)[radius:-radius, radius:-radius]
     points = cv2.findNonZero(opened if opened.any() else crop)
     if points is None:
         return None
     corners = np.concatenate([points.reshape(-1, 2) + offset for offset in ([0, 0], [1, 0], [0, 1], [1, 1])])
-    hull = cv2.convexHull(corners.astype(np.int32)).reshape(-1, 2).astype(np.float64)
-    return hull + np.array([columns.min(), rows.min()])
+    outer = cv2.convexHull(corners.astype(np.int32)).reshape(-1, 2).astype(np.float64)
+    return outer + np.array([columns.min(), rows.min()])
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -243,7 +253,7 @@ def _residuals(x: Float, profile: Profile, target: _Target, ground: Ground, typi
     robust = np.sign(outline) * np.sqrt(2 * (np.sqrt(1 + outline**2) - 1))  # mirrors and wheels are outliers
     priors = [
         (x[3] - x[4]) / profile.footprint_spread,
-        (x[5] - np.log(2) - (x[3] + x[4]) / 2) / HEIGHT_SPREAD,
+        (x[5] - np.log(2) - (x[3] + x[4]) / 2 + profile.flatness) / profile.height_spread,
         (x[6] - 0.05) / TAPER_SPREAD,
     ]
     if typical is not None:

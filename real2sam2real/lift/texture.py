@@ -15,9 +15,11 @@ from real2sam2real.geometry import Mesh
 from real2sam2real.geometry.quaternions import Float
 from real2sam2real.lift.bodies import Body
 from real2sam2real.lift.ground import Ground
+from real2sam2real.lift.outline import Outline
 
 MAX_PAGE_SIDE = 1024
 MARGIN = 4
+OCCLUDER_RIM = 3  # pixels beside a nearer object that may show it
 MIN_MIRROR_FACING = 0.12  # cosine: flatter than this the photo shows streaks
 
 
@@ -45,16 +47,22 @@ class Atlas:
         return np.stack([x / width, (y + np.where(back, height, 0)[:, None]) / (2 * height)], axis=-1)
 
 
-def make_atlas(pixels: NDArray[np.uint8], visible: NDArray[np.bool_], whole: tuple[int, int, int, int]) -> Atlas:
+def make_atlas(
+    pixels: NDArray[np.uint8], visible: NDArray[np.bool_], hidden: NDArray[np.bool_], whole: tuple[int, int, int, int]
+) -> Atlas:
     """Cut an entity's texture from the photo.
 
     Args:
         pixels: `(H, W, 3)` uint8 sRGB photo.
         visible: `(H, W)` bool, the pixels that show the entity.
+        hidden: `(H, W)` bool, the pixels of nearer objects; their edges are kept out.
         whole: left, top, right, bottom of the completed silhouette in pixels; it may exceed the photo.
     """
     left, top = whole[0] - MARGIN, whole[1] - MARGIN
     width, height = whole[2] + MARGIN - left, whole[3] + MARGIN - top
+    near_occluder = cv2.dilate(hidden.astype(np.uint8), np.ones((2 * OCCLUDER_RIM + 1,) * 2, np.uint8)).astype(bool)
+    apart = visible & ~near_occluder
+    visible = apart if apart.sum() > 0.2 * visible.sum() else visible
     color, known = _window(pixels, visible, left, top, width, height)
     scale = min(1.0, MAX_PAGE_SIDE / max(width, height))
     if scale < 1:
@@ -88,26 +96,43 @@ def _eroded(known: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 
 def _extended(color: NDArray[np.uint8], known: NDArray[np.bool_]) -> NDArray[np.uint8]:
-    """Known colours continued into the unknown: the nearest one, blended ever more widely with the distance."""
-    if known.all():
+    """Known colours continued into the unknown: the nearest one close by, a smooth blend of all around farther off."""
+    if known.all() or not known.any():
         return color
     distance, labels = cv2.distanceTransformWithLabels(
         (~known).astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
     )
     table = np.zeros((labels.max() + 1, 3), np.uint8)
     table[labels[known]] = color[known]
-    filled = table[labels].astype(np.float32)
-    weight = known.astype(np.float32)
-    for sigma in (2.0, 6.0, 18.0):
-        share = cv2.GaussianBlur(weight, (0, 0), sigma)
-        mean = cv2.GaussianBlur(color * weight[..., None], (0, 0), sigma) / np.maximum(share, 1e-6)[..., None]
-        mix = np.clip((distance - sigma) / sigma, 0, 1) * (share > 1e-3)
-        filled += mix[..., None] * (mean - filled)
+    nearest = table[labels].astype(np.float32)
+    blend = _push_pull(color.astype(np.float32) * known[..., None], known.astype(np.float32))
+    far = np.clip((distance - 3) / 6, 0, 1)[..., None]
+    filled = nearest * (1 - far) + blend * far
     filled[known] = color[known]
     return np.clip(np.round(filled), 0, 255).astype(np.uint8)
 
 
-def textured(mesh: Mesh, pixels: NDArray[np.uint8], visible: NDArray[np.bool_], ground: Ground, body: Body) -> Mesh:
+def _push_pull(color: NDArray[np.float32], weight: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Fill by a pyramid: coarse levels average what is known, finer ones keep their own where they know more.
+
+    Args:
+        color: `(H, W, 3)`, times its weight.
+        weight: `(H, W)` in 0…1.
+    """
+    height, width = weight.shape
+    own = color / np.maximum(weight, 1e-6)[..., None]
+    if min(height, width) < 3:
+        mean = color.sum(axis=(0, 1)) / max(float(weight.sum()), 1e-6)
+        return np.where(weight[..., None] > 0, own, mean).astype(np.float32)
+    small, share = cv2.pyrDown(color), cv2.pyrDown(weight)
+    # A level that knows a quarter of its surroundings is sure enough: its weight counts in full below.
+    sure = np.minimum(share * 4, 1.0)
+    lower = _push_pull(small / np.maximum(share, 1e-6)[..., None] * sure[..., None], sure)
+    upper = cv2.pyrUp(lower, dstsize=(width, height))
+    return own * weight[..., None] + upper * (1 - weight[..., None])
+
+
+def textured(mesh: Mesh, pixels: NDArray[np.uint8], outline: Outline, ground: Ground, body: Body) -> Mesh:
     """Paint a mesh in world coordinates with the photo.
 
     What faces the camera takes the photo's own pixels. The far side of a fitted solid mirrors its near side, as most
@@ -116,13 +141,14 @@ def textured(mesh: Mesh, pixels: NDArray[np.uint8], visible: NDArray[np.bool_], 
     Args:
         mesh: in the world, closed.
         pixels: `(H, W, 3)` uint8 sRGB photo.
-        visible: `(H, W)` bool, the pixels that show the entity.
+        outline: the entity's mask and what stands in front of it.
         ground: the camera.
         body: what the entity was taken for.
     """
     projected = _project(mesh.vertices, ground)
     low, high = np.floor(projected.min(axis=0)).astype(int), np.ceil(projected.max(axis=0)).astype(int)
-    atlas = make_atlas(pixels, visible, (int(low[0]), int(low[1]), int(high[0]), int(high[1])))
+    visible = outline.mask
+    atlas = make_atlas(pixels, visible, outline.hidden, (int(low[0]), int(low[1]), int(high[0]), int(high[1])))
     corners = projected[mesh.faces]
     back = _turned_away(corners)
     uvs = atlas.uvs(corners, back)

@@ -26,8 +26,8 @@ def estimate_intrinsics(
     Args:
         photo: the photo, at the size that the intrinsics are for.
         horizontal_fov_degrees: the user's own knowledge; wins over EXIF.
-        masks: `(H, W)` bool of the objects. Where the focal length must be guessed and their sizes put the horizon so
-            far above the picture that a usual lens would have to look steeply down, a longer lens is taken for likelier.
+        masks: `(H, W)` bool of the objects. Where the focal length must be guessed and their sizes put the horizon
+            so far above the picture that a usual lens would have to look steeply down, a longer lens is likelier.
 
     Returns:
         The intrinsics, and one sentence that says how the focal length was found.
