@@ -28,7 +28,7 @@ PERMISSIVE = re.compile(r"\b(BSD|MIT|MIT-CMU|Apache|MPL-2\.0)\b")
 
 def shipped_files() -> set[str]:
     """What belongs into a distribution: every source and asset of the package, relative to the root."""
-    files = [*PACKAGE.rglob("*.py"), *(p for p in (PACKAGE / "assets").rglob("*") if p.is_file())]
+    files = [PACKAGE / "py.typed", *PACKAGE.rglob("*.py"), *(p for p in (PACKAGE / "assets").rglob("*") if p.is_file())]
     return {path.relative_to(ROOT).as_posix() for path in files if "__pycache__" not in path.parts}
 
 

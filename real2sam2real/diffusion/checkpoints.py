@@ -16,6 +16,7 @@ from typing import Any, Literal
 import torch
 
 from real2sam2real.control.coding import NormalCoding
+from real2sam2real.diffusion import autoencoder, transformer  # noqa: F401  diffusers loads from imported modules alone
 from real2sam2real.diffusion.pipeline import Real2Sam2RealPipeline
 from real2sam2real.errors import MissingPartError, UserError
 

@@ -27,7 +27,7 @@ from real2sam2real.run.lock import locked
 from real2sam2real.run.progress import Progress
 
 FORMAT = 1
-_LIBRARIES = ("av", "diffusers", "numba", "numpy", "opencv-python-headless", "peft", "torch")
+_LIBRARIES = ("av", "diffusers", "numba", "numpy", "opencv-python-headless", "torch")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -70,7 +70,7 @@ def mask(photo: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A checkpoint folder of the real classes with tiny random weights, for clips of about 96×64 pixels and up to 9 frames."""
+    """A checkpoint folder of the real classes with tiny random weights: clips of about 96×64 pixels, up to 9 frames."""
     torch.manual_seed(0)
     pipeline = Real2Sam2RealPipeline(
         vae=fit_autoencoder(torch.rand(4, 3, 9, 32, 32) * 2 - 1, channels=4),

@@ -1,0 +1,18 @@
+"""Generation in a process of its own, where nothing but the command has imported anything."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from real2sam2real.media import read_video
+
+
+def test_generate_imports_what_it_needs(cli, photo: Path, mask: Path, checkpoint: Path) -> None:
+    cli("lift", photo, "--mask", f"ball={mask}", "-o", "scene")
+    cli("render", "scene", "--frames", "5", "--size", "80x64", "-o", "control")
+    call = "from real2sam2real.cli.main import main; main()"
+    arguments = ["generate", "control", "--checkpoint", checkpoint, "-o", "video.mp4"]
+    done = subprocess.run([sys.executable, "-c", call, *arguments], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "Warning" not in done.stderr
+    assert len(read_video("video.mp4")) == 5
