@@ -51,8 +51,7 @@ def pyramid(texture: UInt8) -> list[UInt8]:
 
 def _in_one_word(image: UInt8) -> UInt32:
     """`(H, W, 3)` uint8 as `(H, W)` uint32: one memory access fetches all channels."""
-    wide = image.astype(np.uint32)
-    return wide[..., 0] | (wide[..., 1] << np.uint32(8)) | (wide[..., 2] << np.uint32(16))
+    return cv2.cvtColor(image, cv2.COLOR_RGB2RGBA).view("<u4")[..., 0] & np.uint32(0xFFFFFF)
 
 
 def pack_looks(meshes: list[Mesh], vertex_starts: Int64, face_starts: Int64) -> Looks:

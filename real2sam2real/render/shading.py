@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from real2sam2real.geometry.mesh import Int32, UInt8
 from real2sam2real.geometry.quaternions import Float
-from real2sam2real.render.compiled import kernel, part
+from real2sam2real.render.compiled import borrowed, kernel, part
 
 Float32 = NDArray[np.float32]
 Int64 = NDArray[np.int64]
@@ -237,9 +237,14 @@ def shade(
         color: `(H, W, 3)` uint8 out, or empty.
         coverage: `(H, W)` float32 out, or empty.
     """
-    ready = np.empty(_READY)
+    lens, faces, points_camera, normals_camera = (
+        borrowed(lens), borrowed(faces), borrowed(points_camera), borrowed(normals_camera)
+    )  # fmt: skip
+    looks, levels, vertex_colors = borrowed(looks), borrowed(levels), borrowed(vertex_colors)
+    corner_uvs, texels, light = borrowed(corner_uvs), borrowed(texels), borrowed(light)
+    ready_memory, ids_memory, depths_memory = np.empty(_READY), np.zeros(4, np.int64), np.empty(4)
+    ready, sample_ids, depths = borrowed(ready_memory), borrowed(ids_memory), borrowed(depths_memory)
     samples = side * side
-    sample_ids, depths = np.zeros(4, np.int64), np.empty(4)
     last = -1
     step_x, step_y = 1.0 / lens[0], 1.0 / lens[1]
     height, width = ids.shape

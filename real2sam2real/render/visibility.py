@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from real2sam2real.geometry.mesh import Int32
 from real2sam2real.geometry.quaternions import Float
-from real2sam2real.render.compiled import kernel, part
+from real2sam2real.render.compiled import borrowed, kernel, part
 
 BITS = 15
 UNIT = 1 << BITS  # steps per sample
@@ -222,6 +222,7 @@ def collect_triangles(
         snapped: `(V', 2)` int32, from `project`; extended by clipping.
         triangles: `(N, 8)` int32 out: three vertices, their face, first and last column and row of samples.
     """
+    snapped, triangles = borrowed(snapped), borrowed(triangles)
     polygon = np.empty((9, 3))
     other = np.empty((9, 3))
     fx, fy, cx, cy, near = lens[0], lens[1], lens[2], lens[3], lens[4]
@@ -342,10 +343,14 @@ def find_visible(triangles: Int32, count: int, snapped: Int32, inverse_depth: Fl
         inverse_depth: `(V',)` float64, from `project`.
         seen: `(H, W)` int32 out.
     """
+    triangles, snapped, inverse_depth, seen = (
+        borrowed(triangles), borrowed(snapped), borrowed(inverse_depth), borrowed(seen)
+    )  # fmt: skip
     height, width = seen.shape
     across, down = (width + TILE - 1) // TILE, (height + TILE - 1) // TILE
     starts, lists = _sort_into_tiles(triangles, count, across, down)
-    nearest = np.empty((TILE, TILE))
+    nearest_memory = np.empty((TILE, TILE))
+    nearest = borrowed(nearest_memory)
     for tile in range(across * down):
         left, top = (tile % across) * TILE, (tile // across) * TILE
         right, bottom = min(left + TILE, width) - 1, min(top + TILE, height) - 1
