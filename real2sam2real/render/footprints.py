@@ -23,7 +23,7 @@ def outline(mask: Bool, pixels: float) -> Bool:
 
 
 def with_shadow(photo: UInt8, mask: Bool, objects: Bool) -> Bool:
-    """An object's mask together with the contact shadow found beside its lower half.
+    """An object's mask together with the contact shadow found around its foot.
 
     Args:
         photo: `(H, W, 3)` uint8.
@@ -37,8 +37,7 @@ def with_shadow(photo: UInt8, mask: Bool, objects: Bool) -> Bool:
     if not len(rows):
         return mask
     reach = max(2, round(0.35 * np.sqrt(len(rows))))
-    middle = (int(rows.min()) + int(rows.max())) // 2
-    top, bottom = max(0, middle), min(mask.shape[0], int(rows.max()) + reach + 1)
+    top, bottom = max(0, int(rows.max()) - reach), min(mask.shape[0], int(rows.max()) + reach + 1)
     left, right = max(0, int(columns.min()) - reach), min(mask.shape[1], int(columns.max()) + reach + 1)
     window = (slice(max(0, top - reach), min(mask.shape[0], bottom + reach)), slice(left, right))
     crop = photo[window].astype(np.float32)

@@ -33,6 +33,8 @@ _GUIDE_SIGMA = 6.0  # pixels of the finest level
 _COLOR_COST = 1.0
 _ROUGHNESS_COST = 6.0
 _ODDITY_COST = 0.5
+_UNLIKE = 6.0
+"""The guide weighs half where the border of the hole is so many colour levels off from what prevails around it."""
 # Per level, the finest first: how often matching and voting alternate, and the sweeps of each matching.
 _ROUNDS = ((2, 2), (4, 2), (10, 3))
 _DRAFT_ROUNDS = ((0, 0), (2, 1), (3, 2), (10, 3))
@@ -126,7 +128,7 @@ def _spread(values: Float32, missing: Bool) -> Float32:
 
 
 def _guide(image: Float32, unusable: Bool) -> Float32:
-    """`(H, W, 5)`: local mean colour, roughness (deviation of grey from its mean), and oddity of the known pixels.
+    """`(H, W, 6)`: local mean colour, roughness (deviation of grey from its mean), oddity, and how much they weigh.
 
     Unusable pixels get the colour and roughness that prevail around them. Oddity says how much more a pixel's
     surroundings differ from what prevails than its roughness explains: a person on a road is odd, its stones are not.
@@ -142,8 +144,11 @@ def _guide(image: Float32, unusable: Bool) -> Float32:
     guide = np.where(unusable[..., None], common, local)
     distance = cv2.GaussianBlur(((image - common[..., :3]) ** 2).mean(axis=-1), (0, 0), _GUIDE_SIGMA / 2)
     oddity = np.sqrt(np.maximum(distance - 4 * common[..., 3] ** 2, 0))
-    guide = np.dstack([guide, np.where(unusable, 0, oddity)]).astype(np.float32)
-    return guide * np.sqrt(np.array([_COLOR_COST] * 3 + [_ROUGHNESS_COST, _ODDITY_COST], np.float32))
+    costs = np.sqrt(np.array([_COLOR_COST] * 3 + [_ROUGHNESS_COST, _ODDITY_COST], np.float32))
+    # Where the hole's border is itself unlike what prevails, as between sky and houses, there is nothing to hold on to.
+    unlike = ((local[..., :3] - common[..., :3]) ** 2).mean(axis=-1, keepdims=True)
+    weight = 1 / (1 + _spread(unlike, unusable) / _UNLIKE**2)
+    return np.dstack([np.dstack([guide, np.where(unusable, 0, oddity)]) * costs, weight]).astype(np.float32)
 
 
 def prevailing(values: Float32, missing: Bool, *, reach: float = 0.06) -> Float32:
@@ -265,10 +270,11 @@ def _cost(padded, trust, guide, row, column, source_row, source_column, limit, h
     vertical = np.float32(source_row - row) / height
     horizontal = np.float32(source_column - column) / height
     price = np.float32(_VERTICAL_COST) * vertical * vertical + np.float32(_HORIZONTAL_COST) * horizontal * horizontal
+    unlike = guide[source_row, source_column, 4] * guide[source_row, source_column, 4]
     for k in range(4):
         difference = guide[row, column, k] - guide[source_row, source_column, k]
-        price += difference * difference
-    price += guide[source_row, source_column, 4] * guide[source_row, source_column, 4]
+        unlike += difference * difference
+    price += unlike * guide[row, column, 5]
     if price >= limit:
         return price
     side = 2 * _RADIUS + 1
