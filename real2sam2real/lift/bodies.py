@@ -54,18 +54,19 @@ def solid_silhouette(solid: Solid, ground: Ground, grid: Grid) -> tuple[Float, F
     coarse = grid.coarser(COARSE_SIDE)
     rays = ground.rays_world(coarse.pixels()).reshape(-1, 3)
     near, far = _span(solid, ground)
-    steps = np.linspace(near, far, RAY_SAMPLES)
+    steps: Float = near + (far - near) * np.arange(RAY_SAMPLES, dtype=np.float64) / (RAY_SAMPLES - 1)
     to_object = np.linalg.inv(solid.world_from_object())
     directions = rays @ to_object[:3, :3].T
     within = np.stack([solid.level(directions * depth + to_object[:3, 3]) < 1 for depth in steps])
-    hit = within.any(axis=0)
+    hit: NDArray[np.bool_] = np.logical_or.reduce(within, axis=0)
     if not hit.any():
         return np.full(grid.shape, (near + far) / 2), np.zeros(grid.shape), np.zeros(grid.shape, bool)
     first, last = np.argmax(within, axis=0)[hit], RAY_SAMPLES - 1 - np.argmax(within[::-1], axis=0)[hit]
-    rays_hit, camera = directions[hit], to_object[:3, 3]
+    rays_hit: Float = directions[hit].astype(np.float64)
+    camera = to_object[:3, 3]
     enter, leave = np.full(len(hit), near), np.full(len(hit), far)
-    enter[hit] = _refined(solid, camera, rays_hit, steps[np.maximum(first - 1, 0)], steps[first])
-    leave[hit] = _refined(solid, camera, rays_hit, steps[np.minimum(last + 1, RAY_SAMPLES - 1)], steps[last])
+    enter[hit] = _refined(solid, camera, rays_hit, steps.take(np.maximum(first - 1, 0)), steps.take(first))
+    leave[hit] = _refined(solid, camera, rays_hit, steps.take(np.minimum(last + 1, RAY_SAMPLES - 1)), steps.take(last))
     shape = coarse.shape
     middle, half = ((enter + leave) / 2).reshape(shape), ((leave - enter) / 2).reshape(shape)
     hits: NDArray[np.bool_] = hit.reshape(shape)

@@ -104,6 +104,17 @@ def lift_photo(
     )
 
 
+def _notes(outline: Outline, body: Body) -> list[str]:
+    """What a person should know about how one entity was lifted."""
+    taken_for = "its inflated silhouette" if body.solid is None else f"a rounded {body.shape}"
+    notes = [f"taken for {taken_for}"]
+    if outline.cut_below:
+        notes.append("the photo's border cuts it: how it goes on below, and so how far away it is, is guessed")
+    elif outline.bottom_hidden:
+        notes.append("its lower edge is hidden: how far away it is, is guessed")
+    return notes
+
+
 def _fitted_solids(outlines: list[Outline], ground: Ground) -> dict[str, Solid]:
     """The solids of compact objects, each fitted on its own first, then again in the light of the others' sizes."""
     whole = [outline for outline in outlines if not outline.cut_below]
@@ -134,9 +145,7 @@ def _lift(
     mesh = decimated(mesh, MAX_TRIANGLES)
     mesh = textured(mesh, pixels, outline, ground, body)
     world_from_object = _standing_frame(body.world_from_object, mesh)
-    provenance: dict[str, Any] = {"lifter": "embedded", "shape": body.shape, "ground": ground.note}
-    if not outline.stands_in_view:
-        provenance["contact"] = "cut by the photo's border" if outline.cut_below else "hidden by another object"
+    provenance: dict[str, Any] = {"lifter": "embedded", "shape": body.shape, "notes": _notes(outline, body)}
     return Entity(
         name=outline.name,
         mesh=mesh.transformed(transforms.invert_rigid(world_from_object)),
