@@ -24,7 +24,12 @@ _SUFFIXES = {".png", ".bmp", ".gif", ".jpg", ".jpeg", ".tif", ".tiff", ".webp"}
 
 
 def load_masks(
-    paths: Path | str | Iterable[Path | str], width: int, height: int, *, notes: list[str] | None = None
+    paths: Path | str | Iterable[Path | str],
+    width: int,
+    height: int,
+    *,
+    notes: list[str] | None = None,
+    photo: Path | None = None,
 ) -> dict[str, Mask]:
     """Read masks and bring them to the photo's size.
 
@@ -34,6 +39,7 @@ def load_masks(
         width: the photo's width in pixels.
         height: the photo's height in pixels.
         notes: receives what was resized, dropped or resolved, in words.
+        photo: the photo's own file, which is no mask where it lies in the same folder.
 
     Returns:
         `(height, width)` bool per entity, disjoint, in the order of the files.
@@ -43,7 +49,7 @@ def load_masks(
     """
     notes = notes if notes is not None else []
     masks: dict[str, Mask] = {}
-    for name, path in _named_files(paths):
+    for name, path in _named_files(paths, photo):
         for label, mask in _read(path, width, height, notes).items():
             full_name = _entity_name(name + label, notes)
             if full_name in masks:
@@ -67,11 +73,12 @@ def clean_masks(masks: Mapping[str, Mask], *, notes: list[str] | None = None) ->
     return _disjoint(cleaned, notes)
 
 
-def _named_files(paths: Path | str | Iterable[Path | str]) -> list[tuple[str, Path]]:
+def _named_files(paths: Path | str | Iterable[Path | str], photo: Path | None) -> list[tuple[str, Path]]:
     if isinstance(paths, str | Path):
         folder = Path(paths)
         if folder.is_dir():
             files = sorted(p for p in folder.iterdir() if p.suffix.lower() in _SUFFIXES and not p.name.startswith("."))
+            files = [file for file in files if photo is None or not file.samefile(photo)]
             if not files:
                 raise UserError(f"the folder '{folder}' holds no mask image (PNG, BMP, TIFF, …)")
             return [(file.stem, file) for file in files]

@@ -47,7 +47,7 @@ def lift_to_folder(photo_path: Path, objects: ObjectOptions, folder: Path, progr
     objects.require_any()
     working = read_photo(photo_path)
     notes = list(working.notes)
-    masks = gather_masks(working, objects, notes)
+    masks = gather_masks(photo_path, working, objects, notes)
     intrinsics, lens_note = estimate_intrinsics(working.photo, objects.fov)
     notes.append(lens_note)
     progress.say(
@@ -75,7 +75,7 @@ def read_photo(path: Path) -> WorkingPhoto:
     return WorkingPhoto(photo, shrink, notes)
 
 
-def gather_masks(working: WorkingPhoto, objects: ObjectOptions, notes: list[str]) -> Masks:
+def gather_masks(photo_path: Path, working: WorkingPhoto, objects: ObjectOptions, notes: list[str]) -> Masks:
     """Masks `(H, W)` bool by name, disjoint: from files first, then boxes, then points.
 
     Raises:
@@ -84,7 +84,8 @@ def gather_masks(working: WorkingPhoto, objects: ObjectOptions, notes: list[str]
     photo, shrink = working.photo, working.shrink
     folders = [item for item in objects.mask if Path(item).is_dir()]
     files = [item for item in objects.mask if item not in folders]
-    sources = [load_masks(source, photo.width, photo.height, notes=notes) for source in [*folders, files] if source]
+    size = (photo.width, photo.height)
+    sources = [load_masks(source, *size, notes=notes, photo=photo_path) for source in [*folders, files] if source]
     for name, text in split_named("--box", objects.box):
         box = [value * shrink for value in parse_box(name, text)]
         sources.append({name: mask_from_box(photo.pixels, box)})

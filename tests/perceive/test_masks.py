@@ -81,6 +81,12 @@ def test_a_label_image_holds_several_instances(tmp_path: Path, mode: str) -> Non
     assert "3 instances" in notes[0]
 
 
+def test_the_photo_beside_its_masks_is_no_mask(tmp_path: Path, disc: np.ndarray) -> None:
+    photo = save(tmp_path / "photo.png", np.random.default_rng(0).integers(0, 256, (H, W, 3), dtype=np.uint8))
+    save(tmp_path / "cup.png", disc.astype(np.uint8) * 255)
+    assert set(load_masks(tmp_path, W, H, photo=photo)) == {"cup"}
+
+
 def test_folders_lists_and_names(tmp_path: Path, disc: np.ndarray) -> None:
     left, right = disc & (np.arange(W) < 80), disc & (np.arange(W) >= 80)
     save(tmp_path / "b.png", left)
