@@ -118,8 +118,19 @@ def rendered(case: Case, scene: Scene, threads: int | None) -> Iterator[Frame]:
     )  # fmt: skip
 
 
-def measure(case: Case, repeats: int, threads: int | None) -> tuple[float, float, int, float, float]:
-    """Best seconds and processor seconds per clip, triangles, share of covered pixels, peak MiB of the whole process."""
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """What a case cost: best seconds per clip by the clock and of processor time, peak MiB of the whole process."""
+
+    seconds: float
+    processor_seconds: float
+    triangles: int
+    covered: float
+    peak_mib: float
+
+
+def measure(case: Case, repeats: int, threads: int | None) -> Measured:
+    """Render a case once to warm up, then `repeats` times."""
     scene = build(case)
     covered = float(np.mean([np.mean(frame.ids > 0) for frame in rendered(case, scene, threads)]))
     best = best_processor = np.inf
@@ -130,7 +141,13 @@ def measure(case: Case, repeats: int, threads: int | None) -> tuple[float, float
         best = min(best, time.perf_counter() - start)
         best_processor = min(best_processor, time.process_time() - start_processor)
     triangles = sum(len(entity.mesh.faces) for entity in scene.entities)
-    return best, best_processor, triangles, covered, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return Measured(
+        seconds=best,
+        processor_seconds=best_processor,
+        triangles=triangles,
+        covered=covered,
+        peak_mib=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+    )
 
 
 def main() -> None:
@@ -144,9 +161,10 @@ def main() -> None:
     context = multiprocessing.get_context("spawn")
     for case in (case for case in CASES if options.case in case.name):
         with context.Pool(1) as pool:
-            seconds, processor, triangles, covered, peak = pool.apply(measure, (case, options.repeats, options.threads))
-        row = f"{case.name:<38}{f'{case.width}×{case.height}':>10}{case.frames:>8}{triangles:>11,}{covered:>9.0%}"
-        print(row + f"{seconds:>9.3f}{case.frames / seconds:>10.1f}{1e3 * processor / case.frames:>9.2f}{peak:>10.0f}")
+            cost = pool.apply(measure, (case, options.repeats, options.threads))
+        row = f"{case.name:<38}{f'{case.width}×{case.height}':>10}{case.frames:>8}{cost.triangles:>11,}"
+        row += f"{cost.covered:>9.0%}{cost.seconds:>9.3f}{case.frames / cost.seconds:>10.1f}"
+        print(row + f"{1e3 * cost.processor_seconds / case.frames:>9.2f}{cost.peak_mib:>10.0f}")
 
 
 if __name__ == "__main__":

@@ -156,11 +156,10 @@ class _Workspace:
                 cut = visibility.count_unsafe_faces(
                     packed.faces, packed.face_starts, packed.shown[frame], self.unsafe, self.inverse_depth
                 )
-            # Five planes make a triangle into at most eight corners, which are six triangles.
-            room = len(vertices) + 8 * cut
+            room = len(vertices) + visibility.MAX_CORNERS * cut
             if room <= len(self.inverse_depth):
                 return
-            self._grow(room, len(packed.faces) + 5 * cut)
+            self._grow(room, len(packed.faces) + (visibility.MAX_CORNERS - 3) * cut)
 
 
 def _empty_image(job: _Job) -> tuple[np.ndarray, ...]:

@@ -20,6 +20,7 @@ from real2sam2real.render.compiled import borrowed, kernel, part
 BITS = 15
 UNIT = 1 << BITS  # steps per sample
 GUARD = 1 << 14  # samples; positions within ±GUARD keep edge functions below 2⁶¹
+MAX_CORNERS = 8  # of a triangle that was clipped by the near plane and the four sides of the guard band
 TILE = 64  # samples along a tile's side; its depths fit the fastest cache
 
 Bool = NDArray[np.bool_]
@@ -131,6 +132,7 @@ def _clip(polygon: Float, other: Float, near: float) -> int:
     """Clip the triangle in `polygon[:3]` in place against the near plane and the guard band; returns its new size.
 
     A crossing is always computed from the inner towards the outer end, so both faces at an edge get the same point.
+    More corners than five planes can cut come from rounding on a face without area, which is dropped.
     """
     size = 3
     for plane in range(5):
@@ -154,7 +156,7 @@ def _clip(polygon: Float, other: Float, near: float) -> int:
         for i in range(kept):
             polygon[i] = other[i]
         size = kept
-        if size < 3:
+        if size < 3 or size > MAX_CORNERS:
             return 0
     return size
 
@@ -223,8 +225,8 @@ def collect_triangles(
         triangles: `(N, 8)` int32 out: three vertices, their face, first and last column and row of samples.
     """
     snapped, triangles = borrowed(snapped), borrowed(triangles)
-    polygon = np.empty((9, 3))
-    other = np.empty((9, 3))
+    polygon = np.empty((2 * MAX_CORNERS, 3))
+    other = np.empty((2 * MAX_CORNERS, 3))
     fx, fy, cx, cy, near = lens[0], lens[1], lens[2], lens[3], lens[4]
     count = 0
     for e in range(len(shown)):

@@ -125,6 +125,17 @@ def test_a_camera_that_almost_touches_a_surface_sees_only_it(workshop) -> None:
     np.testing.assert_allclose(frame.depth, 2e-4, rtol=1e-4)
 
 
+@pytest.mark.parametrize("size", [1e-8, 1e12, 1e100])
+def test_absurd_sizes_are_no_error(workshop, size: float) -> None:
+    shells = [
+        workshop.entity(workshop.blob(k), workshop.at(0, 0, -1.5 * size, [size, size, 1.0]), name=f"blob{k}")
+        for k in range(3)
+    ]
+    frame = only(render_frames(workshop.scene(shells), width=16, height=12, color=True, antialias=True, light=Light()))
+    assert np.isfinite(frame.normals).all()
+    assert (frame.ids <= 3).all()
+
+
 # --- shape -----------------------------------------------------------------------------------------------------------
 
 
