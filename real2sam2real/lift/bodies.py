@@ -55,7 +55,7 @@ def solid_silhouette(solid: Solid, ground: Ground, grid: Grid) -> tuple[Float, F
     rays = ground.rays_world(coarse.pixels()).reshape(-1, 3)
     near, far = _span(solid, ground)
     steps: Float = near + (far - near) * np.arange(RAY_SAMPLES, dtype=np.float64) / (RAY_SAMPLES - 1)
-    to_object = np.linalg.inv(solid.world_from_object())
+    to_object: Float = np.linalg.inv(solid.world_from_object()).astype(np.float64)
     directions = rays @ to_object[:3, :3].T
     within = np.stack([solid.level(directions * depth + to_object[:3, 3]) < 1 for depth in steps])
     hit: NDArray[np.bool_] = np.logical_or.reduce(within, axis=0)

@@ -76,6 +76,9 @@ def lift_photo(
     height, width = photo_pixels.shape[:2]
     if (intrinsics.width, intrinsics.height) != (width, height):
         raise ValueError(f"intrinsics of {intrinsics.width}×{intrinsics.height} do not fit a photo of {width}×{height}")
+    for name, mask in masks.items():
+        if mask.shape != (height, width):
+            raise ValueError(f"the mask '{name}' has shape {mask.shape}; the photo's is {(height, width)}")
     notes = notes if notes is not None else []
     masks = clean_masks(masks, notes=notes)
     outlines = outlines_by_nearness(masks)
@@ -104,11 +107,13 @@ def lift_photo(
     )
 
 
-def _notes(outline: Outline, body: Body) -> list[str]:
+def _notes(outline: Outline, body: Body, grounded: bool) -> list[str]:
     """What a person should know about how one entity was lifted."""
     taken_for = "its inflated silhouette" if body.solid is None else f"a rounded {body.shape}"
     notes = [f"taken for {taken_for}"]
-    if outline.cut_below:
+    if not grounded:
+        notes.append("it ends above the horizon, so it stands on nothing: how far away it is, is guessed")
+    elif outline.cut_below:
         notes.append("the photo's border cuts it: how it goes on below, and so how far away it is, is guessed")
     elif outline.bottom_hidden:
         notes.append("its lower edge is hidden: how far away it is, is guessed")
@@ -117,7 +122,7 @@ def _notes(outline: Outline, body: Body) -> list[str]:
 
 def _fitted_solids(outlines: list[Outline], ground: Ground) -> dict[str, Solid]:
     """The solids of compact objects, each fitted on its own first, then again in the light of the others' sizes."""
-    whole = [outline for outline in outlines if not outline.cut_below]
+    whole = [o for o in outlines if not o.cut_below and ground.is_below_horizon(_contact_row(o))]
     solids: dict[str, Solid] = {}
     for _ in range(2):
         typical = typical_of(list(solids.values()))
@@ -136,16 +141,16 @@ def _lift(
     body, field = _body(outline, ground, grid, solid)
     occluders = _sampled_depth(nearer, grid)
     front, middle, back = _layers(body, ground, grid, occluders)
-    mesh = _mesh(field, grid, ground, front, middle, back)
-    if outline.stands_in_view or outline.cut_below:
+    mesh = decimated(_mesh(field, grid, ground, front, middle, back), MAX_TRIANGLES)
+    grounded = ground.is_below_horizon(_contact_row(outline))
+    if grounded and not outline.bottom_hidden:
         stretch = 1 / -float(mesh.bounds()[0, 1])  # along the rays, so that nothing moves in the photo
         mesh = replace(mesh, vertices=mesh.vertices * stretch)
         front = front * stretch
     _remember(nearer, outline, grid, front)
-    mesh = decimated(mesh, MAX_TRIANGLES)
     mesh = textured(mesh, pixels, outline, ground, body)
     world_from_object = _standing_frame(body.world_from_object, mesh)
-    provenance: dict[str, Any] = {"lifter": "embedded", "shape": body.shape, "notes": _notes(outline, body)}
+    provenance: dict[str, Any] = {"lifter": "embedded", "shape": body.shape, "notes": _notes(outline, body, grounded)}
     return Entity(
         name=outline.name,
         mesh=mesh.transformed(transforms.invert_rigid(world_from_object)),

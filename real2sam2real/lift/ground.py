@@ -46,6 +46,10 @@ class Ground:
         rays = self.intrinsics.unproject(pixels, np.ones(pixels.shape[:-1]))
         return rays @ self.world_from_camera[:3, :3].T
 
+    def is_below_horizon(self, row: float) -> bool:
+        """Whether the ground is seen in an image row, and not so flatly that distances mean nothing."""
+        return bool(self.rays_world([self.intrinsics.cx, row])[1] < -np.sin(np.radians(MIN_CONTACT_DEGREES) / 2))
+
     def points_world(self, pixels: ArrayLike) -> Float:
         """Ground points `(..., 3)` at `pixels` `(..., 2)`; far away, but finite, at and above the horizon."""
         rays = self.rays_world(pixels)
