@@ -40,6 +40,8 @@ class ObjectOptions:
     """Points in the photo's pixels: '+' joins one on the object, '-' one beside it."""
     fov: Annotated[float | None, arg(metavar="DEGREES", help_behavior_hint="(default: from EXIF, else 55)")] = None
     """Horizontal field of view."""
+    pitch: Annotated[float | None, arg(metavar="DEGREES", help_behavior_hint="(default: estimated)")] = None
+    """How far the camera looks down; tells the lifter how the ground lies."""
 
     def require_any(self) -> None:
         """Say how to name an object when none is named.

@@ -48,12 +48,14 @@ def lift_to_folder(photo_path: Path, objects: ObjectOptions, folder: Path, progr
     working = read_photo(photo_path)
     notes = list(working.notes)
     masks = gather_masks(photo_path, working, objects, notes)
-    intrinsics, lens_note = estimate_intrinsics(working.photo, objects.fov)
+    intrinsics, lens_note = estimate_intrinsics(working.photo, objects.fov, masks=masks)
     notes.append(lens_note)
     progress.say(
         f"  {len(masks)} objects: {', '.join(masks)}" if len(masks) > 1 else f"  1 object: {next(iter(masks))}"
     )
-    scene = lift_photo(working.photo.pixels, masks, intrinsics, frames=1, fps=16.0)
+    scene = lift_photo(
+        working.photo.pixels, masks, intrinsics, frames=1, fps=16.0, pitch_degrees=objects.pitch, notes=notes
+    )
     notes += lift_notes(scene)
     save_scene(scene, folder)
     return notes
