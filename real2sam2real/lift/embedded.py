@@ -80,7 +80,9 @@ def lift_photo(
         if mask.shape != (height, width):
             raise ValueError(f"the mask '{name}' has shape {mask.shape}; the photo's is {(height, width)}")
     notes = notes if notes is not None else []
-    masks = clean_masks(masks, notes=notes)
+    told: list[str] = []
+    masks = clean_masks(masks, notes=told)
+    notes += [note for note in told if note not in notes]  # whoever read the masks may have said it already
     outlines = outlines_by_nearness(masks)
     standing = [outline for outline in outlines if outline.stands_in_view]
     ground = estimate_ground(
