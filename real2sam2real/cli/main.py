@@ -21,7 +21,9 @@ import tyro
 from real2sam2real.errors import UserError
 
 # In the order of the help page, which is the order of the pipeline.
-MODULES = ("run", "demo", "lift", "direct", "preview", "render", "generate", "transfer", "camera")
+MODULES = (
+    "run", "demo", "lift", "direct", "preview", "render", "generate", "transfer", "camera", "train", "evaluate",
+)  # fmt: skip
 
 # Groups of options are flat, and a switch has no opposite.
 TYRO_CONFIG = (tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff)

@@ -18,7 +18,7 @@ MASK_CHANNELS = 4
 
 def to_video_tensor(frames: NDArray[np.uint8], device: torch.device | str = "cpu") -> Tensor:
     """`(1, 3, T, H, W)` float32 in −1…1 of `(T, H, W, 3)` uint8."""
-    video = torch.from_numpy(np.ascontiguousarray(frames)).to(device)
+    video = torch.from_numpy(np.require(frames, requirements=["C", "W"])).to(device)
     return rearrange(video, "t h w c -> 1 c t h w").float() / 127.5 - 1
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from diffusers.utils import logging
+
 from real2sam2real import media
 from real2sam2real.control.folder import read_control
 from real2sam2real.diffusion.checkpoints import find_checkpoint, load_settings
@@ -20,6 +22,7 @@ def generate_to_file(control_folder: Path, options: GenerateOptions, path: Path,
     Raises:
         UserError: the control or the checkpoint cannot be used, or there is no preview to start from.
     """
+    logging.disable_progress_bar()  # diffusers would draw its own beside ours
     control = read_control(control_folder)
     settings = load_settings(find_checkpoint(options.checkpoint))
     init = options.init or settings.init

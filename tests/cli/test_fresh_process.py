@@ -9,7 +9,7 @@ from real2sam2real.media import read_video
 
 def test_generate_imports_what_it_needs(cli, photo: Path, mask: Path, checkpoint: Path) -> None:
     cli("lift", photo, "--mask", f"ball={mask}", "-o", "scene")
-    cli("render", "scene", "--frames", "5", "--size", "80x64", "-o", "control")
+    assert cli("render", "scene", "--frames", "5", "--size", "64x48", "-o", "control").status == 0
     call = "from real2sam2real.cli.main import main; main()"
     arguments = ["generate", "control", "--checkpoint", checkpoint, "-o", "video.mp4"]
     done = subprocess.run([sys.executable, "-c", call, *arguments], capture_output=True, text=True)
