@@ -6,6 +6,7 @@ Heights are measured in camera heights here; `embedded` scales the finished scen
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -34,7 +35,7 @@ class Ground:
     pitch_radians: float
     note: str
 
-    @property
+    @cached_property
     def world_from_camera(self) -> Float:
         """`(4, 4)`: the photo's camera stands at the world's origin; only its pitch differs from the world's axes."""
         rotation = quaternions.from_axis_angle([1.0, 0.0, 0.0], -self.pitch_radians)
