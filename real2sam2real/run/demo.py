@@ -10,6 +10,9 @@ from real2sam2real.run.config import GenerateOptions, ObjectOptions, RunConfig, 
 from real2sam2real.run.pipeline import run
 from real2sam2real.run.progress import Progress
 
+PITCH_DEGREES = 45.0
+"""How far the demo's camera looks down at the table."""
+
 
 def demo_folder() -> Path:
     """The folder with the demo's photo, mask and shot file."""
@@ -28,7 +31,7 @@ def run_demo(
     assets = demo_folder()
     config = RunConfig(
         photo=assets / "photo.jpg",
-        objects=ObjectOptions(mask=(str(assets / "cup.png"),)),
+        objects=ObjectOptions(mask=(str(assets / "cup.png"),), pitch=PITCH_DEGREES),
         shot=ShotOptions(shot=assets / "shot.yaml"),
         generate=generate,
         preview_only=preview_only,
