@@ -24,9 +24,9 @@ class HeldOut:
     """How many held-out scenes."""
     frames: Annotated[int, arg(metavar="T")] = 33
     """Length of the clips, 4k + 1."""
-    strengths: Annotated[tuple[float, ...], arg(metavar="S")] = (0.3, 0.6)
+    strengths: Annotated[tuple[float, ...], arg(metavar="S")] = (0.15, 0.3, 0.6)
     """Noise levels at which the preview is tried as a start."""
-    pictured: Annotated[int, arg(metavar="N")] = 6
+    pictured: Annotated[int, arg(metavar="N")] = 4
     """How many scenes the contact sheet shows."""
 
     def execute(self) -> None:
@@ -57,7 +57,7 @@ class HeldOut:
             )
         with replacing_file(self.out / "scores.md") as path:
             path.write_text(table(scores))
-        ways = ["from noise, normals blanked", "from noise", *(f"from the preview at {s:g}" for s in self.strengths)]
+        ways = [way for way in kept[0].videos if way != "photo repeated"]
         media.write_png(self.out / "sheet.png", contact_sheet(kept, ways))
         print(table(scores))
 

@@ -142,10 +142,10 @@ def table(scores: Sequence[Score]) -> str:
 
 
 def contact_sheet(results: Sequence[SceneResult], ways: Sequence[str], columns: int = 3) -> UInt8:
-    """`(H, W, 3)` picture: per scene a row of normals, truth and each way, each at `columns` moments of the clip."""
-    rows = []
+    """`(H, W, 3)` picture: scenes side by side, each at `columns` moments; rows are normals, truth, and each way."""
+    scenes = []
     for result in results:
         moments = np.linspace(0, len(result.normals) - 1, columns).round().astype(int)
         strips = [result.normals, result.clip.video, *(result.videos[way] for way in ways)]
-        rows.append(np.concatenate([np.concatenate(list(strip[moments]), axis=1) for strip in strips], axis=0))
-    return np.concatenate(rows, axis=0)
+        scenes.append(np.concatenate([np.concatenate(list(strip[moments]), axis=1) for strip in strips], axis=0))
+    return np.concatenate(scenes, axis=1)

@@ -37,6 +37,7 @@ MAX_MISFIT = 0.035
 MIN_SOLIDITY = 0.7
 MIN_SOLIDITY_TALL = 0.86  # people and posts are tall and fill little of their hull
 TALL = 1.6
+SLENDER = 4.0  # times as high as wide: a pole is as thick as it is wide, which inflating it gives and a fit leaves open
 SOFTNESS, SOLID_SOFTNESS = 0.6, 2.0
 THINNEST = 1e-4  # of the depth: front and back must not touch
 BEHIND = 1.01
@@ -181,6 +182,8 @@ def _is_compact(outline: Outline, solid: Solid) -> bool:
     hidden = hull & (sample(outline.hidden, grid) > 0.5)
     solidity = (filled | hidden).sum() / max(1, hull.sum())
     tall = outline.height > TALL * outline.width
+    if outline.height > SLENDER * outline.width:
+        return False
     return solid.misfit < MAX_MISFIT and solidity > (MIN_SOLIDITY_TALL if tall else MIN_SOLIDITY)
 
 

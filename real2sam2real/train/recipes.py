@@ -95,9 +95,9 @@ class BaseConfig:
     seed: int = 0
     clips_per_shard: int = 96
     max_frames: int = 49
-    sampling_steps: int = 12
+    sampling_steps: int = 4
     init: Init = "preview"
-    strength: float = 0.6
+    strength: float = 0.3
 
     @property
     def total_steps(self) -> int:
@@ -110,8 +110,8 @@ def mini() -> BaseConfig:
     return BaseConfig(
         stages=(
             Stage(width=96, height=64, frames=33, batch=32, steps=800, shift=3.0, level_floor=0.25),
-            Stage(width=160, height=96, frames=33, batch=16, steps=400),
-            Stage(width=256, height=144, frames=49, batch=6, steps=360),
+            Stage(width=160, height=96, frames=33, batch=16, steps=330),
+            Stage(width=256, height=144, frames=49, batch=6, steps=300),
         )
     )
 

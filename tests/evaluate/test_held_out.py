@@ -50,4 +50,4 @@ def test_every_way_is_scored_on_every_scene():
     assert table(scores).count("\n") == 2 + len(scores)
     sheet = contact_sheet(results, ["preview"], columns=2)
     height, width = results[0].clip.video.shape[1:3]
-    assert sheet.shape == (2 * 3 * height, 2 * width, 3)
+    assert sheet.shape == (3 * height, 2 * 2 * width, 3)
