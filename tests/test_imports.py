@@ -18,8 +18,8 @@ LEAVES = {"errors", "files", "media"}
 # synth is there to make training data and ground truth; the model itself must not know it.
 FORBIDDEN = {("diffusion", "synth"), ("curate", "synth"), ("run", "synth")}
 HEAVY = {
-    "av", "cv2", "diffusers", "fast_simplification", "huggingface_hub", "manifold3d", "numba", "peft", "PIL",
-    "pygltflib", "scipy", "torch", "transformers",
+    "accelerate", "av", "cv2", "diffusers", "fast_simplification", "huggingface_hub", "manifold3d", "numba", "peft",
+    "PIL", "scipy", "torch", "transformers",
 }  # fmt: skip
 SOURCES = sorted(PACKAGE.rglob("*.py"))
 

@@ -5,7 +5,7 @@ from real2sam2real.lift.embedded import lift_photo
 
 
 def test_a_pole_is_about_as_thick_as_it_is_wide() -> None:
-    """An outline fourteen times as high as wide says nothing of its depth; a wall seen end-on is not the first guess."""
+    """An outline fourteen times as high as wide leaves its depth open; a wall seen end-on is a bad guess."""
     mask = np.zeros((240, 200), bool)
     mask[30:226, 93:107] = True
     pixels = np.random.default_rng(0).integers(0, 256, (240, 200, 3), dtype=np.uint8)
