@@ -142,7 +142,7 @@ def test_learning_rate_rises_holds_and_falls():
     assert rates[0] == pytest.approx(0.1)
     assert rates[9:76] == pytest.approx([1.0] * 67)
     assert rates[100] == 0
-    assert all(a >= b for a, b in itertools.pairwise(rates))
+    assert all(a >= b for a, b in itertools.pairwise(rates[75:]))
 
 
 @pytest.mark.parametrize("bad", [{"width": 40}, {"frames": 8}, {"steps": 0}])
