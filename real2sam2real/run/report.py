@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from real2sam2real.media import video_info
 from real2sam2real.run.folder import RunFolder
 from real2sam2real.run.page import Figure, PageContent, write_page
 from real2sam2real.run.picturing import SIDES, entity_colors
@@ -30,9 +29,8 @@ def write_report(folder: RunFolder) -> None:
         Figure(path=folder.path / "normals.mp4", title="Normals", caption="what steers the video model"),
     ]
     if "generate" in folder.done:
-        info = video_info(generated)
-        size = f"{info.width}×{info.height}"
-        videos.insert(0, Figure(path=generated, title="Generated video", caption=f"{size}, by the video model"))
+        made_how = "; ".join(folder.records["generate"].notes)
+        videos.insert(0, Figure(path=generated, title="Generated video", caption=made_how))
     pictures = folder.path / "pictures"
     hexes = [f"#{r:02x}{g:02x}{b:02x}" for r, g, b in entity_colors(len(lifted.names))]
     legend = list(zip(hexes, lifted.names, strict=True))
