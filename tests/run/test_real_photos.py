@@ -34,7 +34,7 @@ def street() -> Case:
         pytest.skip("the real photos are not beside this checkout")
     photo = load_photo(folder / "photo.png")
     masks = load_masks(folder, photo.width, photo.height, photo=folder / "photo.png")
-    return Case(photo.pixels, masks, driven="mask_18", gone="mask_4")
+    return Case(photo.pixels, masks, driven="mask_6", gone="mask_4")
 
 
 def coffee() -> Case:
