@@ -25,7 +25,10 @@ class Command:
     def execute(self) -> None:
         """Write the scene folder and print its path."""
         from real2sam2real.run.directing import directed_scene
+        from real2sam2real.run.progress import Progress
         from real2sam2real.scene.folder import save_scene
 
-        save_scene(directed_scene(self.scene, self.shot), self.out)
+        scene, notes = directed_scene(self.scene, self.shot)
+        save_scene(scene, self.out)
+        Progress.on_stderr().tell(notes)
         print(self.out)

@@ -29,5 +29,6 @@ class Command:
         from real2sam2real.run.rendering import preview_to_file
 
         progress = Progress.on_stderr()
-        progress.tell(preview_to_file(directed_scene(self.scene, self.shot), self.out, progress))
+        scene, notes = directed_scene(self.scene, self.shot)
+        progress.tell([*notes, *preview_to_file(scene, self.out, progress)])
         print(self.out)

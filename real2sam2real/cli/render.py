@@ -36,7 +36,8 @@ class Command:
         from real2sam2real.run.rendering import control_size, render_to_folder
 
         progress = Progress.on_stderr()
-        scene = directed_scene(self.scene, self.shot)
+        scene, notes = directed_scene(self.scene, self.shot)
         width, height = control_size(scene, self.size, self.checkpoint)
-        progress.tell(render_to_folder(scene, self.out, width=width, height=height, progress=progress))
+        made = render_to_folder(scene, self.out, width=width, height=height, progress=progress)
+        progress.tell([*notes, *made])
         print(self.out)

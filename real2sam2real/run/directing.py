@@ -7,7 +7,8 @@ from pathlib import Path
 
 from real2sam2real.errors import UserError
 from real2sam2real.run.config import DEFAULT_FPS, DEFAULT_FRAMES, ShotOptions
-from real2sam2real.scene.folder import load_scene, save_scene
+from real2sam2real.run.opening import open_scene
+from real2sam2real.scene.folder import save_scene
 from real2sam2real.scene.moves import ImportedPath
 from real2sam2real.scene.scene import Scene
 from real2sam2real.scene.shot import Shot, load_shot
@@ -62,9 +63,8 @@ def direct_to_folder(lifted: Path, shot: Shot, folder: Path) -> list[str]:
     Raises:
         UserError: the shot does not fit the scene.
     """
-    scene = shot.apply(load_scene(lifted))
-    save_scene(scene, folder)
-    notes = []
+    scene, notes = open_scene(lifted)
+    save_scene(shot.apply(scene), folder)
     if not shot.camera and not shot.entities:
         notes.append(
             'nothing moves: no shot was given; try --camera "orbit 20deg around NAME" or --move "NAME: right 1"'
@@ -72,14 +72,14 @@ def direct_to_folder(lifted: Path, shot: Shot, folder: Path) -> list[str]:
     return notes
 
 
-def directed_scene(folder: Path, options: ShotOptions) -> Scene:
-    """The scene in `folder` under the shot that `options` give; without any, as the folder holds it.
+def directed_scene(folder: Path, options: ShotOptions) -> tuple[Scene, list[str]]:
+    """The scene in `folder` under the shot that `options` give, without any as the folder holds it; and notes.
 
     Raises:
         UserError: the folder or the shot cannot be read, or they do not fit.
     """
     shot = read_shot(options)
-    scene = load_scene(folder)
+    scene, notes = open_scene(folder)
     if scene.frames == 1 and shot.frames is None:
         shot = with_defaults(shot)
-    return shot.apply(scene)
+    return shot.apply(scene), notes

@@ -14,11 +14,11 @@ from real2sam2real.run.config import RunConfig, as_json
 from real2sam2real.run.directing import direct_to_folder, read_shot, shot_inputs, with_defaults
 from real2sam2real.run.folder import RunFolder, Stage, open_run
 from real2sam2real.run.lifting import lift_to_folder
+from real2sam2real.run.opening import open_scene
 from real2sam2real.run.picturing import pictures_to_folder
 from real2sam2real.run.progress import Progress
 from real2sam2real.run.rendering import control_size, normals_to_file, preview_to_file, render_to_folder
 from real2sam2real.run.report import PAGE, write_report
-from real2sam2real.scene.folder import load_scene
 from real2sam2real.scene.shot import Shot
 
 # What every stage that touches a scene depends on.
@@ -70,18 +70,18 @@ def _stages(config: RunConfig, shot: Shot, folder: RunFolder) -> Iterator[Stage]
         settings=None,
         inputs=(lifted,),
         outputs=("pictures",),
-        work=lambda: pictures_to_folder(load_scene(lifted), folder.path / "pictures"),
+        work=lambda: pictures_to_folder(open_scene(lifted)[0], folder.path / "pictures"),
     )
     yield Stage(
         name="direct",
         title="direct the shot",
-        code=(*_SCENE, "run/directing.py"),
+        code=(*_SCENE, "lift/closing.py", "run/directing.py", "run/opening.py"),
         settings=shot.to_yaml(),
         inputs=(lifted, *shot_inputs(shot)),
         outputs=(directed.name,),
         work=lambda: direct_to_folder(lifted, shot, directed),
     )
-    scene = load_scene(directed)
+    scene, _ = open_scene(directed)
     yield Stage(
         name="preview",
         title="preview",

@@ -256,7 +256,9 @@ class BaseTrainer:
         if not path.exists():
             with replacing_folder(path) as temporary:
                 fit_world_autoencoder(self.config).save_pretrained(temporary)
-        return BlockTransformAutoencoder.from_pretrained(path)
+        autoencoder = BlockTransformAutoencoder.from_pretrained(path)
+        autoencoder.register_to_config(_name_or_path="")  # where it lay on this machine is nobody's business
+        return autoencoder
 
     def _resume(self) -> None:
         path = self.folder / "state.pt"

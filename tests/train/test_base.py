@@ -45,6 +45,12 @@ def test_a_run_ends_in_a_checkpoint_that_generates(finished, tiny_config):
     assert record["steps"] == tiny_config.total_steps
 
 
+def test_a_checkpoint_does_not_tell_where_it_was_made(finished):
+    result, folder = finished
+    for file in result.checkpoint.rglob("*.json"):
+        assert str(folder) not in file.read_text()
+
+
 @pytest.mark.parametrize("stop", [2, 4, 5])
 def test_stopped_and_resumed_equals_straight_through(finished, tiny_config, rendered, stop):
     BaseTrainer(tiny_config, rendered).run(stop_after=stop)

@@ -1,0 +1,50 @@
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from real2sam2real.geometry import Intrinsics, Mesh
+from real2sam2real.run.opening import open_scene
+from real2sam2real.scene import CameraPath, Entity, Motion, Scene
+from real2sam2real.scene.folder import save_scene
+from real2sam2real.scene.gltf import save_glb
+
+
+def box(name: str) -> Entity:
+    corners = np.array([[x, y, z] for x in (-1, 1) for y in (0, 2) for z in (-1, 1)], float)
+    quads = [(0, 1, 3, 2), (4, 6, 7, 5), (0, 4, 5, 1), (2, 3, 7, 6), (0, 2, 6, 4), (1, 5, 7, 3)]
+    faces = np.array([f for a, b, c, d in quads for f in ((a, b, c), (a, c, d))], np.int32)
+    mesh = Mesh(vertices=corners, faces=faces)
+    assert mesh.is_closed()
+    assert mesh.volume() > 0
+    pose = np.eye(4)
+    pose[2, 3] = -6
+    return Entity(name=name, mesh=mesh, rest_world_from_object=pose, motion=Motion.still(5, pose))
+
+
+def scene(*entities: Entity) -> Scene:
+    lens = Intrinsics.from_fov(64, 48, horizontal_degrees=50)
+    return Scene(entities=entities, camera=CameraPath.still(5, lens), photo=np.zeros((48, 64, 3), np.uint8))
+
+
+def test_a_mesh_opened_or_turned_inside_out_elsewhere_enters_closed_and_is_told(tmp_path: Path) -> None:
+    whole, holed, inverted = box("whole"), box("holed"), box("inverted")
+    save_scene(scene(whole, holed, inverted), tmp_path / "scene")
+    holed = replace(holed, mesh=replace(holed.mesh, faces=holed.mesh.faces[2:]))
+    inverted = replace(inverted, mesh=inverted.mesh.flipped())
+    save_glb(scene(whole, holed, inverted), tmp_path / "scene" / "scene.glb")
+
+    opened, notes = open_scene(tmp_path / "scene")
+
+    for entity in opened.entities:
+        assert entity.mesh.is_closed()
+        assert abs(entity.mesh.volume() - 8) < 1e-4
+    assert any("holed" in note for note in notes)
+    assert any("inverted" in note for note in notes)
+
+
+def test_an_untouched_scene_comes_back_as_it_is_without_a_word(tmp_path: Path) -> None:
+    save_scene(scene(box("whole")), tmp_path / "scene")
+    opened, notes = open_scene(tmp_path / "scene")
+    assert notes == []
+    assert np.allclose(opened.entity("whole").mesh.volume(), 8)
