@@ -8,6 +8,7 @@ from real2sam2real.run.picturing import SIDES, entity_colors
 from real2sam2real.scene.folder import load_scene
 
 PAGE = "index.html"
+_NAMED_OBJECTS = 4
 
 _TITLES = {
     "lift": "lift the objects into 3D",
@@ -41,7 +42,7 @@ def write_report(folder: RunFolder) -> None:
     ]
     records = {name: folder.records[name] for name in folder.done}
     memory = folder.as_json()["peak_memory_mib"]
-    objects = ", ".join(lifted.names)
+    objects = ", ".join(lifted.names) if len(lifted.names) <= _NAMED_OBJECTS else f"{len(lifted.names)} objects"
     facts = f"{objects} · {scene.frames} frames at {scene.fps:g} fps" + (f" · {memory} MiB at most" if memory else "")
     write_page(
         folder.path / PAGE,
