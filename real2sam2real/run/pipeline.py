@@ -23,6 +23,7 @@ from real2sam2real.scene.shot import Shot
 
 # What every stage that touches a scene depends on.
 _SCENE = ("geometry", "scene")
+_OPENED_SCENE = (*_SCENE, "lift", "run/opening.py")
 
 
 def run(config: RunConfig, out: Path, *, command: Sequence[str], progress: Progress) -> Path:
@@ -75,7 +76,7 @@ def _stages(config: RunConfig, shot: Shot, folder: RunFolder) -> Iterator[Stage]
     yield Stage(
         name="direct",
         title="direct the shot",
-        code=(*_SCENE, "lift/closing.py", "run/directing.py", "run/opening.py"),
+        code=(*_OPENED_SCENE, "run/directing.py"),
         settings=shot.to_yaml(),
         inputs=(lifted, *shot_inputs(shot)),
         outputs=(directed.name,),
@@ -85,7 +86,7 @@ def _stages(config: RunConfig, shot: Shot, folder: RunFolder) -> Iterator[Stage]
     yield Stage(
         name="preview",
         title="preview",
-        code=(*_SCENE, "render", "control/coding.py", "run/rendering.py"),
+        code=(*_OPENED_SCENE, "render", "control/coding.py", "run/rendering.py"),
         settings=None,
         inputs=(directed,),
         outputs=("preview.mp4", "normals.mp4"),
@@ -100,7 +101,7 @@ def _stages(config: RunConfig, shot: Shot, folder: RunFolder) -> Iterator[Stage]
     yield Stage(
         name="render",
         title="render the control",
-        code=(*_SCENE, "render", "control", "run/rendering.py"),
+        code=(*_OPENED_SCENE, "render", "control", "run/rendering.py"),
         settings=[width, height],
         inputs=(directed,),
         outputs=(control.name,),
