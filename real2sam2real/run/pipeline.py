@@ -67,7 +67,7 @@ def _stages(config: RunConfig, shot: Shot, folder: RunFolder) -> Iterator[Stage]
     yield Stage(
         name="pictures",
         title="picture masks and meshes",
-        code=(*_SCENE, "render", "run/picturing.py"),
+        code=(*_OPENED_SCENE, "render", "run/picturing.py"),
         settings=None,
         inputs=(lifted,),
         outputs=("pictures",),
@@ -82,7 +82,7 @@ def _stages(config: RunConfig, shot: Shot, folder: RunFolder) -> Iterator[Stage]
         outputs=(directed.name,),
         work=lambda: direct_to_folder(lifted, shot, directed),
     )
-    scene, _ = open_scene(directed)
+    scene, mended = open_scene(directed)  # again, because it may have been edited by hand
     yield Stage(
         name="preview",
         title="preview",
@@ -91,6 +91,7 @@ def _stages(config: RunConfig, shot: Shot, folder: RunFolder) -> Iterator[Stage]
         inputs=(directed,),
         outputs=("preview.mp4", "normals.mp4"),
         work=lambda: [
+            *mended,
             *preview_to_file(scene, folder.path / "preview.mp4", progress),
             *normals_to_file(scene, folder.path / "normals.mp4", progress),
         ],
