@@ -59,11 +59,7 @@ def condition_channels(reference: Tensor, empty: Tensor) -> Tensor:
         empty: `(B or 1, z, F, h, w)` standardised latents of an all-zero (mid-grey) clip.
     """
     given = torch.cat([reference, empty.expand(reference.shape[0], -1, -1, -1, -1)], dim=2)
-    mask = (
-        torch.zeros_like(given[:, :MASK_CHANNELS])
-        if given.shape[1] >= MASK_CHANNELS
-        else given.new_zeros(given.shape[0], MASK_CHANNELS, *given.shape[2:])
-    )
+    mask = given.new_zeros(given.shape[0], MASK_CHANNELS, *given.shape[2:])
     mask[:, :, 0] = 1
     return torch.cat([mask, given], dim=1)
 
