@@ -71,6 +71,14 @@ def read_image(path: Path | str) -> UInt8:
         raise UserError(f"{path} cannot be read as a picture ({error}); give a whole PNG or JPEG file.") from error
 
 
+def resized(image: UInt8, width: int, height: int) -> UInt8:
+    """`(height, width, 3)` uint8 of `(H, W, 3)`: averaged over areas where it shrinks, bicubic where it grows."""
+    if image.shape[:2] == (height, width):
+        return image
+    how = cv2.INTER_AREA if width < image.shape[1] else cv2.INTER_CUBIC
+    return cv2.resize(image, (width, height), interpolation=how).astype(np.uint8, copy=False)
+
+
 def write_png(path: Path | str, pixels: UInt8) -> None:
     """Write `(H, W, 3)` or `(H, W)` uint8 pixels as a PNG file.
 
@@ -136,7 +144,9 @@ class VideoWriter:
         return av.VideoFrame.from_ndarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2YUV_I420), format="yuv420p")
 
     def _open_stream(self, height: int, width: int) -> av.VideoStream:
-        stream = self._container.add_stream(self._codec, rate=self._rate, options=self._options)
+        # FFV1's version 3 cannot slice a picture of one column; version 1 has no slices, and no checksums of them.
+        options = {"level": "1"} if self._codec == "ffv1" and width == 1 else self._options
+        stream = self._container.add_stream(self._codec, rate=self._rate, options=options)
         stream.width, stream.height, stream.pix_fmt = width, height, self._pixel_format
         stream.codec_context.time_base = 1 / self._rate
         stream.codec_context.thread_count = _ENCODER_THREADS

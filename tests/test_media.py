@@ -2,7 +2,7 @@ import weakref
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -22,6 +22,7 @@ def smooth_clip(frames, height, width):
 
 
 @settings(max_examples=12, deadline=None)
+@example(frames=2, height=5, width=1, color=False, fps=16)
 @given(
     frames=st.integers(1, 6),
     height=st.integers(1, 40),
