@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -195,9 +194,7 @@ def fit_to_size(photo: UInt8, *, width: int, height: int) -> UInt8:
             f"the photo is {photo.shape[1]}×{photo.shape[0]} but the frames are {width}×{height}, which is another "
             "shape; render at the photo's aspect, or crop the photo first."
         )
-    shrinks = width < photo.shape[1]
-    resized = cv2.resize(photo, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
-    return resized.astype(np.uint8, copy=False)
+    return media.resized(photo, width, height)
 
 
 def read_control(folder: Path | str, *, from_official: bool = False) -> Control:

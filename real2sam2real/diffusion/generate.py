@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from real2sam2real import media
 from real2sam2real.control.folder import Control
 from real2sam2real.diffusion.checkpoints import Init, find_checkpoint, load_pipeline, load_settings
 from real2sam2real.errors import UserError
@@ -65,7 +65,7 @@ def generate_video(
     if control.coding != settings.coding:
         normals = settings.coding.encode(control.coding.decode(normals, control.ids), control.ids)
     result: UInt8 = load_pipeline(folder)(
-        resize(control.photo, size),
+        media.resized(control.photo, *size),
         resize_all(normals, size),
         prompt=control.prompt,
         num_inference_steps=steps or settings.steps,
@@ -78,17 +78,9 @@ def generate_video(
     return result
 
 
-def resize(image: UInt8, size: tuple[int, int]) -> UInt8:
-    """`(h, w, 3)` uint8 of `(H, W, 3)`, averaged over areas where it shrinks; `size` is `(w, h)`."""
-    if image.shape[1::-1] == size:
-        return image
-    shrinks = size[0] < image.shape[1]
-    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC), np.uint8)
-
-
 def resize_all(frames: UInt8, size: tuple[int, int]) -> UInt8:
-    """`(T, h, w, 3)` uint8 of `(T, H, W, 3)`; see `resize`."""
-    return np.stack([resize(frame, size) for frame in frames])
+    """`(T, h, w, 3)` uint8 of `(T, H, W, 3)`; see `media.resized`."""
+    return np.stack([media.resized(frame, *size) for frame in frames])
 
 
 def _forward_to(progress: Progress) -> Callable[[int, int, Tensor], None]:

@@ -15,8 +15,6 @@ from torch import Tensor
 from real2sam2real.diffusion import conditioning, sampling
 from real2sam2real.diffusion.sampling import StepCallback
 
-SHIFT_FALLBACK = 1.0
-
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Conditions:
@@ -200,7 +198,7 @@ class Real2Sam2RealPipeline(DiffusionPipeline):
         z = self.vae.config.z_dim
         shape = (1, z, *conditions.channels.shape[2:])
         noise = torch.randn(shape, generator=generator, dtype=torch.float32).to(conditions.channels.device)
-        shift = self.scheduler.config.get("shift", SHIFT_FALLBACK)
+        shift = self.scheduler.config.shift
         start = 1.0 if init_video is None else strength
         self.scheduler.set_timesteps(sigmas=sampling.schedule(steps, shift, start), device=noise.device)
         if init_video is None or strength >= 1:

@@ -24,21 +24,24 @@ def inputs(frames=3, image=False):
 
 @torch.no_grad()
 def test_equals_wan_animate_with_its_face_branch_silenced():
+    shared = {
+        "num_attention_heads": 2,
+        "attention_head_dim": 12,
+        "latent_channels": 4,
+        "text_dim": 16,
+        "freq_dim": 16,
+        "ffn_dim": 32,
+        "num_layers": 2,
+        "image_dim": 20,
+        "added_kv_proj_dim": 24,
+        "rope_max_seq_len": 32,
+    }
     sizes = {str(size): 8 for size in (4, 8, 16, 32, 64, 128, 256, 512, 1024)}
     torch.manual_seed(3)
     theirs = WanAnimateTransformer3DModel(
-        num_attention_heads=2,
-        attention_head_dim=12,
+        **shared,
         in_channels=12,
-        latent_channels=4,
         out_channels=4,
-        text_dim=16,
-        freq_dim=16,
-        ffn_dim=32,
-        num_layers=2,
-        image_dim=20,
-        added_kv_proj_dim=24,
-        rope_max_seq_len=32,
         motion_encoder_channel_sizes=sizes,
         motion_encoder_size=16,
         motion_style_dim=8,
@@ -52,16 +55,7 @@ def test_equals_wan_animate_with_its_face_branch_silenced():
         torch.nn.init.zeros_(adapter.to_out.weight)
         torch.nn.init.zeros_(adapter.to_out.bias)
     ours = Real2Sam2RealTransformer3DModel(
-        num_attention_heads=2,
-        attention_head_dim=12,
-        latent_channels=4,
-        text_dim=16,
-        freq_dim=16,
-        ffn_dim=32,
-        num_layers=2,
-        image_dim=20,
-        added_kv_proj_dim=24,
-        rope_max_seq_len=32,
+        **shared,
     ).eval()
     face = ("motion_encoder.", "face_encoder.", "face_adapter.")
     ours.load_state_dict({k: v for k, v in theirs.state_dict().items() if not k.startswith(face)}, strict=True)
