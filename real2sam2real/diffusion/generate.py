@@ -12,7 +12,14 @@ from torch import Tensor
 
 from real2sam2real import media
 from real2sam2real.control.folder import Control
-from real2sam2real.diffusion.checkpoints import Init, find_checkpoint, load_pipeline, load_settings
+from real2sam2real.diffusion.checkpoints import (
+    CheckpointSettings,
+    Init,
+    find_checkpoint,
+    load_pipeline,
+    load_settings,
+)
+from real2sam2real.diffusion.pipeline import Real2Sam2RealPipeline
 from real2sam2real.errors import UserError
 
 UInt8 = NDArray[np.uint8]
@@ -52,11 +59,50 @@ def generate_video(
     """
     folder = find_checkpoint(checkpoint)
     settings = load_settings(folder)
-    frames = len(control.normals)
-    if frames > settings.max_frames:
+    check_length(control, settings, checkpoint)
+    return generate_frames(
+        load_pipeline(folder),
+        settings,
+        control,
+        preview=preview,
+        init=init,
+        strength=strength,
+        steps=steps,
+        seed=seed,
+        progress=progress,
+    )
+
+
+def check_length(control: Control, settings: CheckpointSettings, checkpoint: str | Path) -> None:
+    """Refuse a clip that is too long.
+
+    Raises:
+        UserError: it has more frames than the checkpoint generates.
+    """
+    if control.frames > settings.max_frames:
         raise UserError(
-            f"the shot has {frames} frames; the checkpoint '{checkpoint}' generates at most {settings.max_frames}"
+            f"the shot has {control.frames} frames; the checkpoint '{checkpoint}' generates at most "
+            f"{settings.max_frames}"
         )
+
+
+def generate_frames(
+    pipeline: Real2Sam2RealPipeline,
+    settings: CheckpointSettings,
+    control: Control,
+    *,
+    preview: UInt8 | None = None,
+    init: Init | None = None,
+    strength: float | None = None,
+    steps: int | None = None,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> UInt8:
+    """`generate_video` with a pipeline that is loaded already, for many shots with one model.
+
+    Raises:
+        UserError: the start asks for a preview that is not given.
+    """
     init = init or settings.init
     if init == "preview" and preview is None:
         raise UserError("starting from the preview needs the preview's frames; give them or start from noise")
@@ -64,7 +110,7 @@ def generate_video(
     normals = control.normals
     if control.coding != settings.coding:
         normals = settings.coding.encode(control.coding.decode(normals, control.ids), control.ids)
-    result: UInt8 = load_pipeline(folder)(
+    result: UInt8 = pipeline(
         media.resized(control.photo, *size),
         resize_all(normals, size),
         prompt=control.prompt,
