@@ -78,7 +78,7 @@ def test_zero_initialised_injection_equals_no_injection(make_transformer):
 def test_normals_reach_video_tokens_and_never_the_reference(make_transformer):
     model = make_transformer()
     given = inputs()
-    with_normals = model._embed(given["hidden_states"], given["pose_hidden_states"])
+    with_normals = model._embed(given["hidden_states"], model.pose_patch_embedding(given["pose_hidden_states"]))
     without = model._embed(given["hidden_states"], None)
     changed = (with_normals != without).any(dim=-1)
     reference_tokens = 2 * 3
@@ -111,6 +111,36 @@ def test_saved_and_loaded_is_the_same(make_transformer, tmp_path):
     loaded = Real2Sam2RealTransformer3DModel.from_pretrained(tmp_path)
     assert loaded.config.prediction == "sample"
     assert torch.equal(model(**inputs()), loaded(**inputs()))
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("keys_values", [True, False])
+def test_precomputed_constants_change_nothing(make_transformer, keys_values):
+    model = make_transformer(image_dim=20, added_kv_proj_dim=24)
+    given = inputs(image=True)
+    constants = model.precompute(
+        given["encoder_hidden_states"],
+        given["pose_hidden_states"],
+        given["encoder_hidden_states_image"],
+        keys_values=keys_values,
+    )
+    repeated = model(given["hidden_states"], given["timestep"], constants=constants)
+    assert torch.equal(repeated, model(**given))
+    assert (constants.keys_values is not None) == keys_values
+
+
+@torch.no_grad()
+def test_token_chunks_change_nothing_but_memory(make_transformer):
+    model = make_transformer(image_dim=20, added_kv_proj_dim=24)
+    whole = model(**inputs(image=True))
+    model.set_token_chunks(3)
+    torch.testing.assert_close(model(**inputs(image=True)), whole, atol=1e-6, rtol=0)
+
+
+def test_a_pass_without_text_or_constants_is_refused(make_transformer):
+    given = inputs()
+    with pytest.raises(ValueError, match="constants"):
+        make_transformer()(given["hidden_states"], given["timestep"])
 
 
 def test_unknown_prediction_is_refused(make_transformer):
