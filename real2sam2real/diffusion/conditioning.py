@@ -48,26 +48,41 @@ def _statistics(autoencoder: Any, like: Tensor) -> tuple[Tensor, Tensor]:
     return mean.view(1, -1, 1, 1, 1), std.view(1, -1, 1, 1, 1)
 
 
-def condition_channels(reference: Tensor, empty: Tensor) -> Tensor:
-    """The mask and condition channels `(B, 4 + z, F + 1, h, w)` for a first segment.
+def condition_channels(reference: Tensor, given: Tensor, known_frames: int = 0) -> Tensor:
+    """The mask and condition channels `(B, 4 + z, F + 1, h, w)`.
 
-    Latent frame 0 holds the photo with mask 1; the frames of the video hold the latents of a mid-grey clip with mask
-    0: nothing of them is given.
+    Latent frame 0 holds the photo with mask 1. The frames of the video hold the latents of a clip that begins with the
+    last frames of the segment before and is mid-grey from there on; the mask is 1 on those known frames. The four mask
+    channels of a latent frame stand for the four frames it covers; the first latent frame covers one, four times.
 
     Args:
         reference: `(B, z, 1, h, w)` standardised latents of the photo.
-        empty: `(B or 1, z, F, h, w)` standardised latents of an all-zero (mid-grey) clip.
+        given: `(B or 1, z, F, h, w)` standardised latents of the clip.
+        known_frames: how many frames of the clip are known, 0 or 4k + 1.
     """
-    given = torch.cat([reference, empty.expand(reference.shape[0], -1, -1, -1, -1)], dim=2)
-    mask = given.new_zeros(given.shape[0], MASK_CHANNELS, *given.shape[2:])
+    latents = torch.cat([reference, given.expand(reference.shape[0], -1, -1, -1, -1)], dim=2)
+    mask = latents.new_zeros(latents.shape[0], MASK_CHANNELS, *latents.shape[2:])
     mask[:, :, 0] = 1
-    return torch.cat([mask, given], dim=1)
+    mask[:, :, 1 : 1 + -(-known_frames // MASK_CHANNELS)] = 1
+    return torch.cat([mask, latents], dim=1)
 
 
 def empty_latents(autoencoder: Any, frames: int, height: int, width: int) -> Tensor:
     """`(1, z, F, h, w)` standardised latents of a mid-grey clip of `frames` × `height` × `width` pixels."""
     device = next(autoencoder.parameters()).device
     return encode_latents(autoencoder, torch.zeros(1, 3, frames, height, width, device=device))
+
+
+def continued_latents(autoencoder: Any, previous: Tensor, frames: int) -> Tensor:
+    """`(1, z, F, h, w)` standardised latents of a clip of `frames` frames that is mid-grey after its known start.
+
+    Args:
+        autoencoder: of `AutoencoderKLWan`'s interface.
+        previous: `(1, 3, overlap, H, W)` in −1…1, the end of the segment before.
+        frames: length of the clip, the overlap included.
+    """
+    rest = previous.new_zeros(*previous.shape[:2], frames - previous.shape[2], *previous.shape[3:])
+    return encode_latents(autoencoder, torch.cat([previous, rest], dim=2))
 
 
 def null_prompt(transformer: Any, batch: int) -> Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -119,7 +120,8 @@ def generate_frames(
         init_video=resize_all(preview, size) if init == "preview" and preview is not None else None,
         strength=settings.strength if strength is None else strength,
         generator=torch.Generator().manual_seed(seed),
-        on_step=None if progress is None else _forward_to(progress),
+        spacing="even",
+        callback_on_step_end=None if progress is None else _forward_to(progress),
     )
     return result
 
@@ -129,5 +131,5 @@ def resize_all(frames: UInt8, size: tuple[int, int]) -> UInt8:
     return np.stack([media.resized(frame, *size) for frame in frames])
 
 
-def _forward_to(progress: Progress) -> Callable[[int, int, Tensor], None]:
-    return lambda step, steps, _: progress(step, steps)
+def _forward_to(progress: Progress) -> Callable[[Any, int, Tensor, dict[str, Tensor]], None]:
+    return lambda pipeline, step, timestep, tensors: progress(step + 1, pipeline.num_timesteps)

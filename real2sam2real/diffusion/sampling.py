@@ -8,13 +8,79 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import torch
+from diffusers import FlowMatchEulerDiscreteScheduler, UniPCMultistepScheduler
 from torch import Tensor
 
+Solver = Literal["euler", "unipc"]
+Spacing = Literal["scheduler", "even"]
 Predictor = Callable[[Tensor, Tensor], Tensor]
-StepCallback = Callable[[int, int, Tensor], None]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Step:
+    """What a step of the denoising loop has made.
+
+    Attributes:
+        number: from 1.
+        total: number of steps.
+        timestep: `()` the noise level that the step started from, times 1000.
+        latents: `(B, z, F + 1, h, w)` at the next noise level.
+        estimate: `(B, z, F + 1, h, w)`, the clean latents as the step expects them.
+    """
+
+    number: int
+    total: int
+    timestep: Tensor
+    latents: Tensor
+    estimate: Tensor
+
+
+# Called after each step; latents that it returns take the place of the step's.
+OnStep = Callable[[Step], Tensor | None]
+
+
+def make_scheduler(solver: Solver, shift: float) -> Any:
+    """A flow-matching scheduler: Euler of first order, or UniPC (Zhao et al., 2023) of second order.
+
+    Args:
+        solver: which.
+        shift: of the noise levels towards noise; Wan2.2-Animate uses 5.
+    """
+    if solver == "euler":
+        return FlowMatchEulerDiscreteScheduler(shift=shift)
+    return UniPCMultistepScheduler(prediction_type="flow_prediction", use_flow_sigmas=True, flow_shift=shift)
+
+
+def scheduler_shift(scheduler: Any) -> float:
+    """The shift of either scheduler."""
+    config = scheduler.config
+    return float(config.flow_shift if "flow_shift" in config else config.shift)
+
+
+def set_steps(scheduler: Any, steps: int, spacing: Spacing, start: float, device: torch.device) -> None:
+    """Choose the noise levels of a run.
+
+    Args:
+        scheduler: as `make_scheduler` makes it.
+        steps: of a full run.
+        spacing: "scheduler" leaves the levels to diffusers, whose last one lies just above zero; "even" takes them
+            evenly from 1 to 1 / steps before shifting, as few-step models are trained.
+        start: noise level 0…1 to start from; 1 is pure noise.
+        device: of the timesteps.
+
+    Raises:
+        ValueError: a partial start, or even levels, with a solver other than Euler; or as `schedule`.
+    """
+    if start >= 1 and spacing == "scheduler":
+        scheduler.set_timesteps(steps, device=device)
+        return
+    if not isinstance(scheduler, FlowMatchEulerDiscreteScheduler):
+        raise ValueError("a start from a video, and even noise levels, need the Euler solver")
+    scheduler.set_timesteps(sigmas=schedule(steps, scheduler_shift(scheduler), start), device=device)
 
 
 def schedule(steps: int, shift: float, start: float = 1.0) -> list[float]:
@@ -45,19 +111,22 @@ def velocity_from_sample(noisy: Tensor, sample: Tensor, level: Tensor | float) -
 
 
 @torch.no_grad()
-def denoise(scheduler: Any, velocity: Predictor, latents: Tensor, on_step: StepCallback | None = None) -> Tensor:
+def denoise(scheduler: Any, velocity: Predictor, latents: Tensor, on_step: OnStep | None = None) -> Tensor:
     """Follow `velocity` through the scheduler's timesteps.
 
     Args:
         scheduler: a diffusers scheduler whose timesteps are set.
         velocity: maps noisy latents `(B, z, F + 1, h, w)` and a timestep `(B,)` in 0…1000 to the velocity.
         latents: `(B, z, F + 1, h, w)` at the first timestep's noise level.
-        on_step: called with the step done, the number of steps, and the latents.
+        on_step: called after each step.
     """
     timesteps = scheduler.timesteps
-    for step, timestep in enumerate(timesteps):
+    for index, timestep in enumerate(timesteps):
         direction = velocity(latents, timestep.expand(latents.shape[0]))
+        estimate = latents - timestep / scheduler.config.num_train_timesteps * direction
         latents = scheduler.step(direction, timestep, latents, return_dict=False)[0]
         if on_step is not None:
-            on_step(step + 1, len(timesteps), latents)
+            step = Step(number=index + 1, total=len(timesteps), timestep=timestep, latents=latents, estimate=estimate)
+            changed = on_step(step)
+            latents = latents if changed is None else changed
     return latents

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from diffusers.configuration_utils import ConfigMixin, register_to_config
@@ -130,9 +131,13 @@ class Real2Sam2RealTransformer3DModel(
         self.scale_shift_table = nn.Parameter(torch.randn(1, 2, width) / width**0.5)
         self.gradient_checkpointing = False
 
+    @property
+    def _injection_blocks(self) -> list[InjectionBlock]:
+        return cast("list[InjectionBlock]", self.blocks)
+
     def set_token_chunks(self, chunks: int) -> None:
         """Let cross-attention and feed-forward see the tokens in `chunks` parts: less memory, same result."""
-        for block in self.blocks:
+        for block in self._injection_blocks:
             block.token_chunks = chunks
 
     def precompute(
@@ -155,7 +160,7 @@ class Real2Sam2RealTransformer3DModel(
         image = None
         if encoder_hidden_states_image is not None:
             image = self.condition_embedder.image_embedder(encoder_hidden_states_image)
-        kept = tuple(block.keys_values(text, image) for block in self.blocks) if keys_values else None
+        kept = tuple(block.keys_values(text, image) for block in self._injection_blocks) if keys_values else None
         normals = None if pose_hidden_states is None else self.pose_patch_embedding(pose_hidden_states)
         return StepConstants(text=text, image=image, normals=normals, keys_values=kept)
 

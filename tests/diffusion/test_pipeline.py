@@ -66,8 +66,53 @@ def test_a_start_from_the_preview_stays_near_it_at_low_strength(make_pipeline):
 
 def test_steps_are_reported(make_pipeline):
     seen = []
-    generate(make_pipeline(), on_step=lambda step, steps, latents: seen.append((step, steps, latents.shape[2])))
-    assert seen == [(1, 3, 3), (2, 3, 3), (3, 3, 3)]
+    pipeline = make_pipeline()
+
+    def observe(pipe, step, timestep, tensors):
+        assert pipe is pipeline
+        seen.append((pipe.segment, pipe.num_segments, step, pipe.num_timesteps, sorted(tensors)))
+
+    generate(pipeline, callback_on_step_end=observe, callback_on_step_end_tensor_inputs=["latents", "estimate"])
+    assert seen == [(0, 1, step, 3, ["estimate", "latents"]) for step in range(3)]
+
+
+def test_the_estimate_of_the_last_step_is_the_result(make_pipeline):
+    pipeline, seen = make_pipeline(), []
+
+    def observe(pipe, step, timestep, tensors):
+        seen.append(tensors)
+
+    names = ["latents", "estimate"]
+    generate(pipeline, callback_on_step_end=observe, callback_on_step_end_tensor_inputs=names)
+    torch.testing.assert_close(seen[-1]["estimate"], seen[-1]["latents"], atol=1e-5, rtol=0)
+    assert (seen[0]["estimate"] - seen[0]["latents"]).abs().max() > 0.1
+
+
+def test_latents_that_a_callback_returns_are_used(make_pipeline):
+    pipeline = make_pipeline()
+
+    def blank(pipe, step, timestep, tensors):
+        return {"latents": torch.zeros_like(tensors["latents"])}
+
+    grey = conditioning.to_frames(conditioning.decode_latents(pipeline.vae, torch.zeros(1, 4, 2, 4, 6)))
+    assert np.array_equal(generate(pipeline, callback_on_step_end=blank), grey)
+
+
+def test_unknown_callback_tensors_are_refused(make_pipeline):
+    with pytest.raises(ValueError, match="prompt_embeds"):
+        generate(make_pipeline(), callback_on_step_end_tensor_inputs=["prompt_embeds"])
+
+
+@pytest.mark.parametrize("frames", [4, 6, 7])
+def test_any_number_of_frames_comes_back_as_asked(make_pipeline, frames):
+    assert len(generate(make_pipeline(), given=normals(frames))) == frames
+
+
+def test_keeping_keys_and_values_changes_nothing(make_pipeline):
+    pipeline = make_pipeline()
+    kept = generate(pipeline)
+    pipeline.keep_keys_values = False
+    assert np.array_equal(generate(pipeline), kept)
 
 
 def test_a_fresh_lora_changes_nothing(make_pipeline):
@@ -80,7 +125,11 @@ def test_a_fresh_lora_changes_nothing(make_pipeline):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"given": normals(6)}, "4k \\+ 1"),
+        ({"segment_frames": 6}, "longest is 6; it must be 4k \\+ 1"),
+        ({"segment_frames": 5, "overlap": 5}, "leaves nothing new"),
+        ({"guidance_scale": 2.0}, "guidance needs a text encoder"),
+        ({"output_type": "pil"}, "'pil'"),
+        ({"done": 1}, "tail"),
         ({"given": normals()[:, :16]}, "normals has shape"),
         ({"init_video": normals()[:1]}, "init_video has shape"),
         ({"init_video": normals(), "strength": 0.0}, "strength"),
