@@ -19,6 +19,7 @@ from real2sam2real.diffusion import conditioning, sampling
 from real2sam2real.diffusion.sampling import OnStep, Spacing, Step
 from real2sam2real.diffusion.segments import Frames, Segment, plan_segments, window, without_drift
 from real2sam2real.diffusion.transformer import StepConstants
+from real2sam2real.errors import MissingPartError
 
 UInt8 = NDArray[np.uint8]
 # diffusers' own form: called with the pipeline, the step from 0, its timestep, and the tensors by name; a "latents"
@@ -400,13 +401,15 @@ def embed_text(text_encoder: Any, tokenizer: Any, prompt: str, device: torch.dev
     Args:
         text_encoder: UMT5's encoder.
         tokenizer: its tokenizer.
-        prompt: any text; HTML entities are read and runs of white space become one space, as in Wan's own cleaning.
+        prompt: any text.
         device: where to compute.
         release: whether the encoder leaves the device again.
+
+    Raises:
+        MissingPartError: ftfy is not installed.
     """
-    clean = " ".join(html.unescape(html.unescape(prompt)).split())
     tokens = tokenizer(
-        [clean],
+        [clean_prompt(prompt)],
         padding="max_length",
         max_length=TEXT_TOKENS,
         truncation=True,
@@ -417,3 +420,18 @@ def embed_text(text_encoder: Any, tokenizer: Any, prompt: str, device: torch.dev
         embedded = text_encoder(tokens.input_ids, tokens.attention_mask).last_hidden_state
     result: Tensor = embedded * tokens.attention_mask[..., None]
     return result
+
+
+def clean_prompt(prompt: str) -> str:
+    """The prompt as Wan's text encoder was trained to see it: broken Unicode mended, HTML entities read, one space.
+
+    Raises:
+        MissingPartError: ftfy is not installed.
+    """
+    try:
+        import ftfy
+    except ImportError as error:
+        raise MissingPartError(
+            "reading prompts as the model was trained needs ftfy; pip install 'real2sam2real[full]'"
+        ) from error
+    return " ".join(html.unescape(html.unescape(ftfy.fix_text(prompt))).split())

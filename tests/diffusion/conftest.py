@@ -1,3 +1,6 @@
+import importlib.util
+from pathlib import Path
+
 import pytest
 import torch
 from diffusers import FlowMatchEulerDiscreteScheduler
@@ -52,3 +55,12 @@ def make_pipeline(tiny_autoencoder):
         return pipeline
 
     return make
+
+
+@pytest.fixture(scope="session")
+def wan_animate():
+    """The module `wan_animate.py` beside this file: tiny random parts of Wan2.2-Animate."""
+    spec = importlib.util.spec_from_file_location("wan_animate", Path(__file__).parent / "wan_animate.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
