@@ -1,0 +1,142 @@
+"""The transformer's config, from diffusers' `config.json` by explicit fields, or from the shapes of the weights."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from real2sam2real.diffusion.weights.files import list_some
+from real2sam2real.errors import UserError
+
+Config = dict[str, Any]
+HEAD_DIM = 128  # of every Wan model; the shapes of the weights alone do not tell it
+ARCHITECTURES = ("WanAnimateTransformer3DModel", "Real2Sam2RealTransformer3DModel")
+
+# Fields that both classes know under one name.
+_SHARED = (
+    "patch_size",
+    "num_attention_heads",
+    "attention_head_dim",
+    "latent_channels",
+    "text_dim",
+    "freq_dim",
+    "ffn_dim",
+    "num_layers",
+    "cross_attn_norm",
+    "qk_norm",
+    "eps",
+    "image_dim",
+    "added_kv_proj_dim",
+    "rope_max_seq_len",
+)
+_FACE_FIELDS = ("motion_", "face_", "inject_face_")
+
+
+def config_from_diffusers(path: Path) -> Config:
+    """Our config from the `config.json` of a transformer in diffusers' layout.
+
+    What the file leaves out has diffusers' default. Fields of the face and motion branch are passed over; any other
+    field that this transformer does not have must say that its part is absent.
+
+    Raises:
+        UserError: the file cannot be read, or describes another architecture.
+    """
+    values = _read_json(path)
+    name = values.get("_class_name")
+    if name not in ARCHITECTURES:
+        raise UserError(
+            f"{path} describes a {name or 'model without a name'}; needed is a {' or a '.join(ARCHITECTURES)}"
+        )
+    if "quantization_config" in values:
+        raise UserError(
+            f"{path} is of quantised weights, which cannot take adapters; give the base in full precision and choose "
+            "the quantisation by the memory plan"
+        )
+    given = {key: value for key, value in values.items() if not key.startswith(("_", *_FACE_FIELDS))}
+    if name == "Real2Sam2RealTransformer3DModel":
+        return _ours(path, given)
+    return _from_wan_animate(path, given)
+
+
+def _ours(path: Path, given: Config) -> Config:
+    unknown = sorted(given.keys() - {*_SHARED, "prediction"})
+    if unknown:
+        raise UserError(f"{path} has fields that this transformer does not know: {list_some(unknown)}")
+    return given
+
+
+def _from_wan_animate(path: Path, given: Config) -> Config:
+    import inspect
+
+    from diffusers import WanAnimateTransformer3DModel
+
+    signature = inspect.signature(WanAnimateTransformer3DModel.__init__).parameters
+    config = {key: given.pop(key, signature[key].default) for key in _SHARED}
+    channels = given.pop("in_channels", None)
+    if config["latent_channels"] is None and channels is not None:
+        config["latent_channels"] = (channels - 4) // 2
+    latent = config["latent_channels"]
+    if channels not in (None, 2 * latent + 4) or given.pop("out_channels", None) not in (None, latent):
+        raise UserError(f"{path}: the channels are not those of Wan-Animate (2 × {latent} + 4 in, {latent} out)")
+    if given.pop("pos_embed_seq_len", None) is not None:
+        raise UserError(f"{path}: image position embeddings (pos_embed_seq_len) belong to another Wan model")
+    if given:
+        raise UserError(f"{path} has fields that this transformer does not know: {list_some(sorted(given))}")
+    return config
+
+
+def config_from_shapes(shapes: Mapping[str, tuple[int, ...]], file: Path) -> Config:
+    """Our config from the shapes of the weights, by our names; for layouts whose config does not tell it.
+
+    Args:
+        shapes: by our parameter names.
+        file: named in messages.
+
+    Raises:
+        UserError: weights that tell the architecture are missing, or are not those of a Wan-Animate transformer.
+    """
+    needed = (
+        "patch_embedding.weight",
+        "pose_patch_embedding.weight",
+        "condition_embedder.text_embedder.linear_1.weight",
+        "condition_embedder.time_embedder.linear_1.weight",
+        "blocks.0.ffn.net.0.proj.weight",
+    )
+    missing = [key for key in needed if key not in shapes]
+    if missing:
+        raise UserError(f"{file} does not hold a Wan-Animate transformer: missing {list_some(missing)}")
+    width, _, *patch = shapes["patch_embedding.weight"]
+    latent = shapes["pose_patch_embedding.weight"][1]
+    if len(patch) != 3 or width % HEAD_DIM:
+        raise UserError(
+            f"{file} does not hold a Wan-Animate transformer: patch_embedding.weight is "
+            f"{shapes['patch_embedding.weight']}, with {HEAD_DIM}·n outputs and 3 kernel sizes expected"
+        )
+    image = shapes.get("condition_embedder.image_embedder.ff.net.0.proj.weight")
+    added = shapes.get("blocks.0.attn2.add_k_proj.weight")
+    return {
+        "patch_size": tuple(patch),
+        "num_attention_heads": width // HEAD_DIM,
+        "attention_head_dim": HEAD_DIM,
+        "latent_channels": latent,
+        "text_dim": shapes["condition_embedder.text_embedder.linear_1.weight"][1],
+        "freq_dim": shapes["condition_embedder.time_embedder.linear_1.weight"][1],
+        "ffn_dim": shapes["blocks.0.ffn.net.0.proj.weight"][0],
+        "num_layers": 1 + max(int(match[1]) for key in shapes if (match := re.match(r"blocks\.(\d+)\.", key))),
+        "cross_attn_norm": "blocks.0.norm2.weight" in shapes,
+        "image_dim": None if image is None else image[1],
+        "added_kv_proj_dim": None if added is None else added[1],
+    }
+
+
+def _read_json(path: Path) -> Config:
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} cannot be used: {error}") from error
+    if not isinstance(values, dict):
+        raise UserError(f"{path} is no config")
+    return values

@@ -1,0 +1,224 @@
+"""Weight files, opened without reading their tensors: safetensors (one file or shards), pickles, GGUF.
+
+A file becomes a mapping from its keys to `LazyTensor`s. Opening reads the header alone; the tensors are memory-mapped,
+so memory is taken when a tensor is read, converted or moved, one at a time.
+"""
+
+from __future__ import annotations
+
+import json
+import pickle
+import re
+import zipfile
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from real2sam2real.errors import UserError
+
+_SHARD = re.compile(r"(.+)-(\d{5})-of-(\d{5})\.safetensors$")
+FLOAT8 = (torch.float8_e4m3fn, torch.float8_e5m2)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LazyTensor:
+    """A tensor of a file that is read when asked for.
+
+    Attributes:
+        file: where it is.
+        key: its name in the file.
+        shape: its shape once read; of a quantised tensor, the shape it stands for.
+        read: gives the tensor, memory-mapped where the format allows. Changing it never changes the file.
+        quantised: read gives diffusers' `GGUFParameter` of packed blocks.
+    """
+
+    file: Path
+    key: str
+    shape: tuple[int, ...]
+    read: Callable[[], Tensor]
+    quantised: bool = False
+
+
+Tensors = dict[str, LazyTensor]
+
+
+def open_tensors(path: Path) -> Tensors:
+    """The tensors of one weight file; its format is told by its first bytes, not by its name.
+
+    Raises:
+        MissingPartError: the file is GGUF and the package to read it is not installed.
+        UserError: the file is missing, cut short, or no weight file.
+    """
+    try:
+        with path.open("rb") as file:
+            head = file.read(32)
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror or error}") from error
+    if head.startswith(b"version https://git-lfs"):
+        raise UserError(f"{path} is a Git LFS pointer, not the weights themselves; get them with: git lfs pull")
+    if head.startswith(b"GGUF"):
+        from real2sam2real.diffusion.weights.gguf_file import open_gguf
+
+        return open_gguf(path)
+    # A safetensors file starts with the length of its JSON header, then the header.
+    if head[8:9] == b"{":
+        return _open_safetensors(path)
+    if head.startswith(b"PK") or head[:1] == b"\x80":
+        return _open_pickle(path)
+    raise UserError(f"{path} is no weight file: it is neither safetensors, GGUF nor a PyTorch pickle, or it is damaged")
+
+
+def open_all(paths: Iterable[Path]) -> Tensors:
+    """The tensors of several files of one model.
+
+    Raises:
+        UserError: a file cannot be used, or two of them hold the same key.
+    """
+    tensors: Tensors = {}
+    for path in paths:
+        opened = open_tensors(path)
+        for key in opened.keys() & tensors.keys():
+            raise UserError(f"{path} and {tensors[key].file} both hold '{key}'; they are not shards of one model")
+        tensors |= opened
+    return tensors
+
+
+def metadata(path: Path) -> dict[str, str]:
+    """The free text that a safetensors file carries; empty for other formats."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="pt") as file:
+            return dict(file.metadata() or {})
+    except (SafetensorError, OSError):
+        return {}
+
+
+def _open_safetensors(path: Path) -> Tensors:
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        file: Any = safe_open(path, framework="pt")
+        shapes = {key: tuple(file.get_slice(key).get_shape()) for key in file.keys()}  # noqa: SIM118  not a mapping
+    except (SafetensorError, OSError, ValueError) as error:
+        raise UserError(f"{path} is damaged, cut short or no safetensors file: {error}") from error
+
+    def reader(key: str) -> Callable[[], Tensor]:
+        return lambda: file.get_tensor(key)
+
+    return _fold_scales(
+        {key: LazyTensor(file=path, key=key, shape=shape, read=reader(key)) for key, shape in shapes.items()}
+    )
+
+
+def _open_pickle(path: Path) -> Tensors:
+    """A PyTorch pickle of tensors and nothing else; `weights_only` runs no code of the file.
+
+    Files of PyTorch before 1.6 are no zip archives and cannot be mapped; they are read as a whole.
+    """
+    try:
+        loaded: Any = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
+    except pickle.UnpicklingError as error:
+        raise UserError(
+            f"{path} is refused: it holds more than tensors, and loading it could run foreign code, or it is damaged. "
+            "Get the file from its publisher again, or a safetensors version of it."
+        ) from error
+    except (RuntimeError, EOFError, OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        raise UserError(f"{path} is damaged, cut short or no PyTorch file: {str(error).splitlines()[0]}") from error
+    if isinstance(loaded, Mapping) and isinstance(loaded.get("state_dict"), Mapping):
+        loaded = loaded["state_dict"]
+    if not isinstance(loaded, Mapping) or not all(isinstance(value, Tensor) for value in loaded.values()):
+        raise UserError(f"{path} is no set of named tensors")
+
+    def reader(tensor: Tensor) -> Callable[[], Tensor]:
+        return lambda: tensor
+
+    return {
+        key: LazyTensor(file=path, key=key, shape=tuple(value.shape), read=reader(value))
+        for key, value in loaded.items()
+    }
+
+
+def _fold_scales(tensors: Tensors) -> Tensors:
+    """Tensors with the scales of float8 files multiplied in as they are read.
+
+    ComfyUI's scaled float8 files hold `X.scale_weight` (newer ones `X.weight_scale`) beside an `X.weight` in float8;
+    the weight is their product. `X.scale_input` serves float8 arithmetic, which is not used here, and `scaled_fp8` is
+    an empty mark.
+    """
+    folded: Tensors = {}
+    for key, tensor in tensors.items():
+        owner, _, leaf = key.rpartition(".")
+        if leaf in ("scale_weight", "weight_scale") and f"{owner}.weight" in tensors:
+            continue
+        if leaf in ("scale_input", "input_scale") and f"{owner}.weight" in tensors:
+            continue
+        if leaf == "scaled_fp8":
+            continue
+        scale = tensors.get(f"{owner}.scale_weight") or tensors.get(f"{owner}.weight_scale")
+        folded[key] = _scaled(tensor, scale) if leaf == "weight" and scale is not None else tensor
+    return folded
+
+
+def _scaled(weight: LazyTensor, scale: LazyTensor) -> LazyTensor:
+    def read() -> Tensor:
+        stored, factor = weight.read(), scale.read().float()
+        if stored.dtype not in FLOAT8:
+            raise UserError(f"{weight.file}: '{weight.key}' has a scale but is {stored.dtype}, not float8")
+        return stored.float() * factor.reshape(factor.shape + (1,) * (stored.ndim - factor.ndim))
+
+    return replace(weight, read=read)
+
+
+def sharded(folder: Path, stem: str = "diffusion_pytorch_model") -> tuple[Path, ...]:
+    """The safetensors files of a model in `folder`: one file, the shards of its index, or shards without an index.
+
+    Shards that are not on disk are among the answer, so that they are named when opened or counted as missing.
+
+    Returns:
+        Nothing where there is no such model.
+
+    Raises:
+        UserError: the index cannot be read, or numbered shards of several sets lie together.
+    """
+    single, index = folder / f"{stem}.safetensors", folder / f"{stem}.safetensors.index.json"
+    if index.is_file():
+        return tuple(folder / name for name in shard_names(index))
+    if single.is_file():
+        return (single,)
+    found = [match for path in folder.glob(f"{stem}-*.safetensors") if (match := _SHARD.match(path.name))]
+    if not found:
+        return ()
+    totals = {int(match[3]) for match in found}
+    if len(totals) > 1:
+        raise UserError(f"{folder} holds shards of several sets: of {', '.join(map(str, sorted(totals)))} files")
+    total = totals.pop()
+    return tuple(folder / f"{stem}-{number:05d}-of-{total:05d}.safetensors" for number in range(1, total + 1))
+
+
+def shard_names(index: Path) -> list[str]:
+    """The files of an index that hold anything but the face and motion branch, in order.
+
+    Raises:
+        UserError: the index cannot be read.
+    """
+    from real2sam2real.diffusion.weights.keys import is_left_out
+
+    try:
+        weight_map = json.loads(index.read_text(encoding="utf-8"))["weight_map"]
+        names = sorted({str(name) for key, name in weight_map.items() if not is_left_out(key)})
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UserError(f"{index} is damaged or no index of weights: {error}") from error
+    if any(Path(name).name != name for name in names):
+        raise UserError(f"{index} names files outside its folder; it is damaged or not to be trusted")
+    return names
+
+
+def list_some(items: Sequence[str], limit: int = 5) -> str:
+    """The first items, and how many there are beyond."""
+    rest = len(items) - limit
+    return ", ".join(items[:limit]) + (f" and {rest} more" if rest > 0 else "")

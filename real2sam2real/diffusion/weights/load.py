@@ -1,0 +1,217 @@
+"""The parts of a base model, loaded from wherever `find_base` found them.
+
+Peak memory: weights that keep their dtype on the CPU stay mapped from their files; what is converted or moved is
+held once, plus one tensor. Nothing is downloaded here.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from real2sam2real.diffusion.transformer import Real2Sam2RealTransformer3DModel
+from real2sam2real.diffusion.weights import encoders, keys
+from real2sam2real.diffusion.weights.assign import fill, without_memory
+from real2sam2real.diffusion.weights.base import BaseSource
+from real2sam2real.diffusion.weights.config import config_from_diffusers, config_from_shapes
+from real2sam2real.diffusion.weights.files import open_all, open_tensors, sharded
+from real2sam2real.errors import MissingPartError, UserError
+
+OFFICIAL_SHIFT = 5.0
+
+
+def load_transformer(
+    source: BaseSource, dtype: torch.dtype = torch.bfloat16, *, device: torch.device | str = "cpu"
+) -> Real2Sam2RealTransformer3DModel:
+    """The transformer without its face and motion branch, whose tensors are never read.
+
+    Args:
+        source: from `find_base`.
+        dtype: of the weights, but for those that stay float32 (`_keep_in_fp32_modules`); packed GGUF weights stay
+            packed and compute in it.
+        device: where the weights go, one tensor at a time.
+
+    Raises:
+        UserError: a file is damaged, or holds another model; it is named with the first keys that do not fit.
+    """
+    opened = open_all(source.transformer)
+    # A key that no rule knows keeps its name, and is then reported as unexpected.
+    tensors = {keys.to_ours(key) or key: tensor for key, tensor in opened.items() if not keys.is_left_out(key)}
+    if source.transformer_config is not None:
+        config = config_from_diffusers(source.transformer_config)
+    else:
+        config = config_from_shapes({key: tensor.shape for key, tensor in tensors.items()}, source.transformer[0])
+    with without_memory():
+        model = Real2Sam2RealTransformer3DModel(**config)
+    return fill(
+        model,
+        tensors,
+        dtype=dtype,
+        device=device,
+        keep_float32=model._keep_in_fp32_modules,
+        what="the transformer of Wan-Animate",
+    )
+
+
+def load_vae(source: BaseSource, dtype: torch.dtype = torch.float32, *, device: torch.device | str = "cpu") -> Any:
+    """Diffusers' `AutoencoderKLWan`.
+
+    Raises:
+        MissingPartError: the source has no VAE.
+        UserError: its files are damaged or hold another model.
+    """
+    from diffusers import AutoencoderKLWan
+
+    path = _need(source, source.vae, "VAE")
+    if path.is_dir():
+        config = _config(path, "AutoencoderKLWan")
+        tensors = open_all(_component_files(path, "diffusion_pytorch_model"))
+    else:
+        tensors = encoders.vae_tensors(open_tensors(path))
+        config = encoders.vae_config(tensors)
+    with without_memory():
+        model = AutoencoderKLWan.from_config(config)
+    return fill(model, tensors, dtype=dtype, device=device, what="Wan 2.1's VAE")
+
+
+def load_text_encoder(
+    source: BaseSource, dtype: torch.dtype = torch.bfloat16, *, device: torch.device | str = "cpu"
+) -> tuple[Any, Any]:
+    """The tokenizer and transformers' `UMT5EncoderModel`.
+
+    Raises:
+        MissingPartError: the source has no text encoder or tokenizer.
+        UserError: their files are damaged or hold another model.
+    """
+    from transformers import UMT5Config, UMT5EncoderModel
+
+    path = _need(source, source.text_encoder, "text encoder")
+    tokenizer = _from_folder(_need(source, source.tokenizer, "tokenizer"), _tokenizer)
+    if path.is_dir():
+        config = _from_folder(path, lambda folder: UMT5Config.from_pretrained(folder, local_files_only=True))
+        tensors = open_all(_component_files(path, "model"))
+    else:
+        tensors = encoders.t5_tensors(open_tensors(path))
+        config = encoders.t5_config(tensors)
+    with without_memory():
+        model = UMT5EncoderModel(config)
+    # One embedding stands under two names; files may hold either or both.
+    tied = "encoder.embed_tokens.weight"
+    if tied in tensors:
+        tensors.setdefault("shared.weight", tensors[tied])
+    if "shared.weight" in tensors:
+        tensors[tied] = tensors["shared.weight"]
+    # transformers keeps this projection in float32 for float16 alone, where it would overflow.
+    keep = ("wo",) if dtype == torch.float16 else ()
+    fill(model, tensors, dtype=dtype, device=device, keep_float32=keep, what="the text encoder umT5")
+    model.encoder.embed_tokens = model.shared
+    return tokenizer, model
+
+
+def load_image_encoder(
+    source: BaseSource, dtype: torch.dtype = torch.float32, *, device: torch.device | str = "cpu"
+) -> tuple[Any, Any]:
+    """The image processor and transformers' `CLIPVisionModel`.
+
+    Raises:
+        MissingPartError: the source has no image encoder.
+        UserError: its files are damaged or hold another model.
+    """
+    from transformers import CLIPImageProcessor, CLIPVisionConfig, CLIPVisionModel
+
+    path = _need(source, source.image_encoder, "image encoder")
+    if path.is_dir():
+        config = _from_folder(path, lambda folder: CLIPVisionConfig.from_pretrained(folder, local_files_only=True))
+        opened = open_all(_component_files(path, "model"))
+        tensors = {key.removeprefix("vision_model."): tensor for key, tensor in opened.items()}
+        tensors.pop("embeddings.position_ids", None)  # counts up; older files hold it
+    else:
+        tensors = encoders.clip_tensors(open_tensors(path))
+        config = encoders.clip_config(tensors)
+    with without_memory():
+        model = CLIPVisionModel(config)
+    # The tower stands below `vision_model` in some versions of transformers, and at the top in others.
+    prefix = "vision_model." if any(key.startswith("vision_model.") for key in model.state_dict()) else ""
+    tensors = {prefix + key: tensor for key, tensor in tensors.items()}
+    fill(model, tensors, dtype=dtype, device=device, what="CLIP's visual tower")
+    if source.image_processor is not None:
+        folder = source.image_processor
+        return _from_folder(folder, lambda path: CLIPImageProcessor.from_pretrained(path, local_files_only=True)), model
+    return _clip_processor(config.image_size), model
+
+
+def load_scheduler(source: BaseSource) -> Any:
+    """The scheduler the base comes with, or flow-matching Euler with the official shift where it has none.
+
+    Raises:
+        UserError: its config is damaged, or names a class that diffusers does not have.
+    """
+    import diffusers
+
+    folder = source.scheduler
+    if folder is None:
+        return diffusers.FlowMatchEulerDiscreteScheduler(shift=OFFICIAL_SHIFT)
+    config = _read_config(folder / "scheduler_config.json")
+    kind = getattr(diffusers, str(config.get("_class_name")), None)
+    if not isinstance(kind, type) or not issubclass(kind, diffusers.SchedulerMixin):
+        raise UserError(
+            f"{folder / 'scheduler_config.json'} names no scheduler of diffusers: {config.get('_class_name')}"
+        )
+    scheduler: Any = kind
+    return scheduler.from_config(config)
+
+
+def _need(source: BaseSource, path: Path | None, what: str) -> Path:
+    if path is None or not path.exists():
+        raise MissingPartError(
+            f"the base {source.name} has no {what}; name a folder or hub id that has one as its parts"
+        )
+    return path
+
+
+def _component_files(folder: Path, stem: str) -> tuple[Path, ...]:
+    return sharded(folder, stem) or (folder / f"{stem}.safetensors",)
+
+
+def _config(folder: Path, class_name: str) -> dict[str, Any]:
+    config = _read_config(folder / "config.json")
+    if config.get("_class_name") != class_name:
+        raise UserError(f"{folder / 'config.json'} describes a {config.get('_class_name')}; needed is {class_name}")
+    return config
+
+
+def _read_config(path: Path) -> dict[str, Any]:
+    try:
+        config: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} cannot be used: {error}") from error
+    return config
+
+
+def _from_folder(folder: Path, load: Callable[[Path], Any]) -> Any:
+    try:
+        return load(folder)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{folder} cannot be used: {str(error).splitlines()[0] if str(error) else error!r}") from error
+
+
+def _tokenizer(folder: Path) -> Any:
+    from transformers import AutoTokenizer
+
+    return AutoTokenizer.from_pretrained(folder, local_files_only=True)
+
+
+def _clip_processor(size: int) -> Any:
+    """What the diffusers layout's `image_processor` does, for layouts without one."""
+    from transformers import CLIPImageProcessor
+
+    return CLIPImageProcessor(
+        size={"shortest_edge": size},
+        crop_size={"height": size, "width": size},
+        image_mean=list(encoders.CLIP_MEAN),
+        image_std=list(encoders.CLIP_STD),
+    )
