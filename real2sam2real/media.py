@@ -268,6 +268,50 @@ def iterate_video(path: Path | str) -> Iterator[UInt8]:
         _check_complete(Path(path), stream, info, count, last_end)
 
 
+class VideoFrames:
+    """A video by slice, `(t, H, W, 3)` uint8 (`(t, H, W)` for single values): decodes forward, keeps the last slice.
+
+    Made for windows that move along the video and overlap; one that lies before the last starts again from the
+    beginning.
+
+    Raises:
+        UserError: there is no such file, or it is not a readable video.
+    """
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = Path(path)
+        self.info = video_info(path)
+        self._length = self.info.frames or _count_packets(self.path)
+        self._held: dict[int, UInt8] = {}
+        self._iterator: Iterator[UInt8] = iter(())
+        self._position = self._length
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __getitem__(self, window: slice, /) -> UInt8:
+        """The frames of a slice without a step.
+
+        Raises:
+            UserError: the file is damaged or shorter than it says.
+        """
+        start, stop, step = window.indices(self._length)
+        if step != 1 or stop <= start:
+            raise ValueError(f"{window} is no forward slice of {self._length} frames")
+        if start not in self._held and start < self._position:
+            self._iterator, self._position = iterate_video(self.path), 0
+        held = {index: self._held[index] for index in range(start, stop) if index in self._held}
+        while self._position < stop:
+            frame = next(self._iterator, None)
+            if frame is None:
+                raise UserError(f"{self.path} is cut short: it ends after {self._position} frames. Copy it again.")
+            if self._position >= start:
+                held[self._position] = frame
+            self._position += 1
+        self._held = held
+        return np.stack([held[index] for index in range(start, stop)])
+
+
 def read_video(path: Path | str, *, max_frames: int | None = None) -> UInt8:
     """Decode a whole video: `(T, H, W, 3)` uint8, or `(T, H, W)` for a video of single values.
 
@@ -286,6 +330,11 @@ def read_video(path: Path | str, *, max_frames: int | None = None) -> UInt8:
         if len(frames) == max_frames:
             break
     return np.stack(frames)
+
+
+def _count_packets(path: Path) -> int:
+    with _opened(path) as container:
+        return sum(packet.size > 0 for packet in container.demux(container.streams.video[0]))
 
 
 def _existing(path: Path | str) -> Path:

@@ -37,6 +37,7 @@ _OFFICIAL_CRF = 8
 # H.264 leaves a noise of a few levels around black; real normals are never this dark (their colours lie on a sphere
 # around mid-grey, the darkest being 54, 54, 54).
 _BLACK_LIMIT = 24
+OFFICIAL_NOTE = f"Read from {OFFICIAL_NORMALS}: lossy normals, and all instances are one because the file has no ids."
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -82,6 +83,15 @@ class Control:
     def size(self) -> tuple[int, int]:
         """Width and height in pixels."""
         return self.normals.shape[2], self.normals.shape[1]
+
+    def coded(self, coding: NormalCoding) -> UInt8:
+        """`(T, H, W, 3)` uint8: the normals in another coding."""
+        return recoded(self.normals, self.ids, self.coding, coding)
+
+
+def recoded(colors: UInt8, ids: UInt8, given: NormalCoding, wanted: NormalCoding) -> UInt8:
+    """`(T, H, W, 3)` uint8 normals of `ids` `(T, H, W)`, coded as `wanted` in place of `given`."""
+    return colors if given == wanted else wanted.encode(given.decode(colors, ids), ids)
 
 
 def write_control(
@@ -211,8 +221,8 @@ def read_control(folder: Path | str, *, from_official: bool = False) -> Control:
     folder = Path(folder)
     if not folder.is_dir():
         raise UserError(f"{folder} is not a folder; give the control folder that rendering wrote.")
-    photo = media.read_image(_required(folder, PHOTO))
-    prompt = _caption(_required(folder, CAPTION))
+    photo = media.read_image(required(folder, PHOTO))
+    prompt = read_caption(required(folder, CAPTION))
     return _read_official(folder, photo, prompt) if from_official else _read_lossless(folder, photo, prompt)
 
 
@@ -223,9 +233,9 @@ def _read_lossless(folder: Path, photo: UInt8, prompt: str) -> Control:
             f"{folder} holds the official files only, without {DESCRIPTION}, {NORMALS} and {IDS}. "
             "Render the scene again, or read it with from_official=True (one lossy instance, no ids)."
         )
-    description = _description(_required(folder, DESCRIPTION))
-    normals = media.read_video(_required(folder, NORMALS))
-    ids = media.read_video(_required(folder, IDS))
+    description = read_description(required(folder, DESCRIPTION))
+    normals = media.read_video(required(folder, NORMALS))
+    ids = media.read_video(required(folder, IDS))
     shape = (description["frames"], description["height"], description["width"])
     for name, found, expected in (
         (NORMALS, normals.shape, (*shape, 3)),
@@ -250,25 +260,39 @@ def _read_lossless(folder: Path, photo: UInt8, prompt: str) -> Control:
 
 
 def _read_official(folder: Path, photo: UInt8, prompt: str) -> Control:
-    path = _required(folder, OFFICIAL_NORMALS)
+    path = required(folder, OFFICIAL_NORMALS)
     normals = media.read_video(path)
-    height, width = photo.shape[:2]
-    if normals.shape[1:3] != (height, width):
-        photo = fit_to_size(photo, width=normals.shape[2], height=normals.shape[1])
-    ids = (normals.max(axis=-1) > _BLACK_LIMIT).astype(np.uint8)
-    note = f"Read from {OFFICIAL_NORMALS}: lossy normals, and all instances are one because the file has no ids."
+    photo = fit_to_size(photo, width=normals.shape[2], height=normals.shape[1])
+    ids = clear_black(normals)
+    fps = media.video_info(path).fps
+    return Control(normals=normals, ids=ids, photo=photo, prompt=prompt, fps=fps, notes=(OFFICIAL_NOTE,))
+
+
+def clear_black(normals: UInt8) -> UInt8:
+    """Blacken, in place, what is nearly black in lossy normals `(T, H, W, 3)`; gives ids `(T, H, W)`, 1 elsewhere."""
+    ids: UInt8 = (normals.max(axis=-1) > _BLACK_LIMIT).astype(np.uint8)
     normals[ids == 0] = 0
-    return Control(normals=normals, ids=ids, photo=photo, prompt=prompt, fps=media.video_info(path).fps, notes=(note,))
+    return ids
 
 
-def _required(folder: Path, name: str) -> Path:
+def required(folder: Path, name: str) -> Path:
+    """The path of a file of a control folder.
+
+    Raises:
+        UserError: it is not there.
+    """
     path = folder / name
     if not path.is_file():
         raise UserError(f"{folder} has no {name}; render the scene again to make a whole control folder.")
     return path
 
 
-def _caption(path: Path) -> str:
+def read_caption(path: Path) -> str:
+    """The prompt of `caption.json`.
+
+    Raises:
+        UserError: the file holds something else.
+    """
     values = _read_json(path)
     if not isinstance(values, dict) or not isinstance(values.get("text"), str):
         raise UserError(f'{path} must hold {{"text": "…"}}; write the caption there (it may be empty).')
@@ -287,7 +311,12 @@ _EXPECTED_TYPES: dict[str, type | tuple[type, ...]] = {
 }
 
 
-def _description(path: Path) -> dict[str, Any]:
+def read_description(path: Path) -> dict[str, Any]:
+    """The checked values of `control.json`.
+
+    Raises:
+        UserError: it is damaged or of another version.
+    """
     values = _read_json(path)
     if not isinstance(values, dict):
         raise UserError(f"{path} does not describe a control; render again.")
