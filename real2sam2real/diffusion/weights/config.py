@@ -56,6 +56,8 @@ def config_from_diffusers(path: Path) -> Config:
             "the quantisation by the memory plan"
         )
     given = {key: value for key, value in values.items() if not key.startswith(("_", *_FACE_FIELDS))}
+    if isinstance(given.get("patch_size"), list):
+        given["patch_size"] = tuple(given["patch_size"])
     if name == "Real2Sam2RealTransformer3DModel":
         return _ours(path, given)
     return _from_wan_animate(path, given)

@@ -1,0 +1,309 @@
+"""Adapters as they are published: read into one form, whatever their names, and refused where a key is not understood.
+
+A low-rank pair changes a layer's weight by `scale · up @ down`, where scale = alpha / rank. Where the alpha comes from:
+
+1. an `.alpha` beside the pair (kohya and ComfyUI);
+2. the caller;
+3. the settings that peft or diffusers saved with it (`adapter_config.json` beside peft's file names, or metadata);
+4. for bare original names, as the official adapter has them: 32, its training's alpha, which its files do not hold;
+5. else the rank itself, so scale 1, as ComfyUI and diffusers take it.
+
+Shape letters: O output features, I input features, R rank.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from real2sam2real.diffusion.weights import keys
+from real2sam2real.diffusion.weights.files import Tensors, list_some, metadata, open_tensors
+from real2sam2real.errors import UserError
+
+POSE_FILE = "pose_patch_embedding.safetensors"
+LORA_FILE = "lora_diffusion_pytorch_model.safetensors"
+SETTINGS_FILE = "adapter_config.json"
+OFFICIAL_ALPHA = 32.0
+POSE_MODULE = "pose_patch_embedding"
+
+# Files that peft, or this project, keeps `adapter_config.json` for.
+_FILES_WITH_SETTINGS = (LORA_FILE, "adapter_model.safetensors", "adapter_model.bin")
+_DOWN, _UP, _ALPHA = "down", "up", "alpha"
+_WEIGHT, _BIAS, _MODULATION, _NEW = "weight", "bias", "modulation", "new"
+_SUFFIXES = (
+    (re.compile(r"\.lora_A(?:\.[\w-]+)?\.weight$"), _DOWN),
+    (re.compile(r"\.lora_B(?:\.[\w-]+)?\.weight$"), _UP),
+    (re.compile(r"\.(?:lora_down|lora\.down)\.weight$"), _DOWN),
+    (re.compile(r"\.(?:lora_up|lora\.up)\.weight$"), _UP),
+    (re.compile(r"\.alpha$"), _ALPHA),
+    (re.compile(r"\.modulation\.diff$"), _MODULATION),
+    (re.compile(r"\.diff$"), _WEIGHT),
+    (re.compile(r"\.diff_b$"), _BIAS),
+    (re.compile(r"\.diff_m$"), _MODULATION),
+)
+_KOHYA = re.compile(r"lora_unet_{1,2}(?P<module>\w+)$")
+
+
+@dataclass(frozen=True, kw_only=True)
+class LowRank:
+    """A low-rank change of one layer's weight.
+
+    Attributes:
+        down: `(R, I)`, or a convolution's `(R, I, …)`.
+        up: `(O, R)`, or a convolution's `(O, R, 1, …)`.
+        alpha: the change is multiplied by alpha / R.
+    """
+
+    down: Tensor
+    up: Tensor
+    alpha: float
+
+    @property
+    def rank(self) -> int:
+        """R."""
+        return int(self.down.shape[0])
+
+    @property
+    def scale(self) -> float:
+        """What multiplies `up @ down`."""
+        return self.alpha / self.rank
+
+
+@dataclass(frozen=True, kw_only=True)
+class Adapter:
+    """What an adapter changes of the transformer, by our names.
+
+    Attributes:
+        name: of its file or folder.
+        files: where it was read from.
+        low_rank: by module.
+        differences: added to parameters as they are, by parameter.
+        replacements: the new patch embedding of the normals, by parameter; empty where the adapter brings none.
+        alpha_from: where the scales come from, in words.
+        face_keys: keys of the face and motion branch that were left out on request.
+    """
+
+    name: str
+    files: tuple[Path, ...]
+    low_rank: Mapping[str, LowRank] = field(default_factory=dict)
+    differences: Mapping[str, Tensor] = field(default_factory=dict)
+    replacements: Mapping[str, Tensor] = field(default_factory=dict)
+    alpha_from: str = "no low-rank part"
+    face_keys: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Entry:
+    """What one key of a file says: which part of which module it holds."""
+
+    module: str
+    part: str
+
+
+def read_adapter(path: str | Path, *, alpha: float | None = None, leave_out_face: bool = False) -> Adapter:
+    """An adapter from its folder or file.
+
+    Args:
+        path: a folder with the official files (either of them, or both) or with one other safetensors file; or one
+            file: official, peft's, diffusers', ComfyUI's or kohya's form, distillation LoRAs with whole differences
+            (`.diff`, `.diff_b`, `.diff_m`) among them.
+        alpha: of pairs that have no `.alpha` of their own, in place of the file's settings.
+        leave_out_face: pass over keys of the face and motion branch, which this model does not have, where they would
+            be refused otherwise. They have no effect here; the rest of the adapter was trained with them.
+
+    Raises:
+        UserError: it cannot be read, a key is not understood, a pair is not whole, or nothing is in it.
+    """
+    path = Path(path)
+    files = _files(path)
+    low_rank: dict[str, LowRank] = {}
+    differences: dict[str, Tensor] = {}
+    replacements: dict[str, Tensor] = {}
+    face: list[str] = []
+    alpha_from = "no low-rank part"
+    for file in files:
+        parts, new_face = _parse(file, open_tensors(file))
+        face += new_face
+        replacements |= parts.replacements
+        differences |= parts.differences
+        if parts.pairs:
+            alphas = _Alphas.of(file, parts, alpha)
+            low_rank |= {module: _pair(file, module, found, alphas) for module, found in parts.pairs.items()}
+            alpha_from = alphas.origin if parts.without_alpha() else "the file"
+    if face and not leave_out_face:
+        raise UserError(
+            f"{path} aims at the face and motion branch of Wan-Animate, which this model does not have: "
+            f"{list_some(face)}. It is meant for another use; from Python, leave_out_face=True uses the rest of it."
+        )
+    if not (low_rank or differences or replacements):
+        raise UserError(f"{path} holds nothing for this model")
+    return Adapter(
+        name=path.stem if path.is_file() else path.resolve().name,
+        files=files,
+        low_rank=low_rank,
+        differences=differences,
+        replacements=replacements,
+        alpha_from=alpha_from,
+        face_keys=tuple(face),
+    )
+
+
+def _files(path: Path) -> tuple[Path, ...]:
+    if path.is_file():
+        return (path,)
+    if not path.is_dir():
+        raise UserError(f"{path} does not exist; give an adapter's folder or file")
+    official = tuple(path / name for name in (POSE_FILE, LORA_FILE) if (path / name).is_file())
+    if path / LORA_FILE in official:
+        return official
+    others = sorted(file for file in path.glob("*.safetensors") if file.name != POSE_FILE)
+    if len(others) > 1:
+        raise UserError(f"{path} holds several adapters ({list_some([file.name for file in others])}); name a file")
+    if not others and not official:
+        raise UserError(
+            f"{path} is no adapter: it has neither {LORA_FILE} nor {POSE_FILE} nor another safetensors file"
+        )
+    return (*official, *others)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Parts:
+    """What a file holds, sorted; pairs by module, then by `down`, `up` and `alpha`."""
+
+    pairs: dict[str, dict[str, Tensor]]
+    differences: dict[str, Tensor]
+    replacements: dict[str, Tensor]
+    bare_original: bool
+
+    def without_alpha(self) -> list[str]:
+        return [module for module, found in self.pairs.items() if _ALPHA not in found]
+
+
+def _parse(file: Path, tensors: Tensors) -> tuple[_Parts, list[str]]:
+    pairs: dict[str, dict[str, Tensor]] = {}
+    differences: dict[str, Tensor] = {}
+    replacements: dict[str, Tensor] = {}
+    face: list[str] = []
+    unknown: list[str] = []
+    for key, tensor in tensors.items():
+        if keys.is_face_branch(_KOHYA.sub(r"\g<module>", key.split(".")[0]) if key.startswith("lora_unet_") else key):
+            face.append(key)
+            continue
+        entry = _entry(key)
+        if entry is None:
+            unknown.append(key)
+        elif entry.part in (_DOWN, _UP, _ALPHA):
+            pairs.setdefault(entry.module, {})[entry.part] = tensor.read()
+        elif entry.part == _NEW:
+            replacements[entry.module] = tensor.read()
+        else:
+            differences[entry.module] = tensor.read()
+    if unknown:
+        raise UserError(f"{file} has keys that are not understood as an adapter of Wan-Animate: {list_some(unknown)}")
+    bare = any(".lora_A." in key and key.startswith("blocks.") and "_attn." in key for key in tensors)
+    return _Parts(pairs=pairs, differences=differences, replacements=replacements, bare_original=bare), face
+
+
+def _entry(key: str) -> _Entry | None:
+    """What a key is for: a part of a module's pair, a parameter's difference, or a parameter's new value."""
+    if key in ("weight", "bias"):  # the official file of the patch embedding
+        return _Entry(module=f"{POSE_MODULE}.{key}", part=_NEW)
+    plain = keys.strip_prefix(key)
+    if plain in (f"{POSE_MODULE}.weight", f"{POSE_MODULE}.bias"):
+        return _Entry(module=plain, part=_NEW)
+    for suffix, part in _SUFFIXES:
+        if match := suffix.search(plain):
+            owner = _owner(plain[: match.start()])
+            return None if owner is None else _entry_of(owner, part)
+    return None
+
+
+def _entry_of(owner: str, part: str) -> _Entry | None:
+    if part == _MODULATION:
+        parameter = keys.modulation_to_ours(owner)
+        return None if parameter is None else _Entry(module=parameter, part=part)
+    module = keys.module_to_ours(owner)
+    if module is None:
+        return None
+    return _Entry(module=f"{module}.{part}" if part in (_WEIGHT, _BIAS) else module, part=part)
+
+
+def _owner(name: str) -> str | None:
+    """The dotted name of a module, from a dotted one or from kohya's underscores."""
+    kohya = _KOHYA.match(name)
+    return keys.module_from_kohya(kohya["module"]) if kohya else name
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Alphas:
+    """Alphas of pairs that bring none: by module, else one for all, else the pair's rank."""
+
+    origin: str
+    alpha: float | None = None
+    by_module: Mapping[str, float] = field(default_factory=dict)
+
+    def of_module(self, module: str, rank: int) -> float:
+        alpha = self.by_module.get(module, self.alpha)
+        return float(rank) if alpha is None else alpha
+
+    @classmethod
+    def of(cls, file: Path, parts: _Parts, given: float | None) -> _Alphas:
+        if given is not None:
+            return cls(origin="the caller", alpha=given)
+        settings = _settings(file)
+        if settings is not None:
+            patterns = settings.get("alpha_pattern") or {}
+            by_module = {_pattern_module(file, name): float(alpha) for name, alpha in patterns.items()}
+            return cls(origin="its settings", alpha=float(settings["lora_alpha"]), by_module=by_module)
+        if parts.bare_original:
+            return cls(origin=f"the official training (alpha {OFFICIAL_ALPHA:g})", alpha=OFFICIAL_ALPHA)
+        return cls(origin="its rank (scale 1)")
+
+
+def _pattern_module(file: Path, name: str) -> str:
+    module = keys.module_to_ours(keys.strip_prefix(name))
+    if module is None:
+        raise UserError(f"the settings of {file} give an alpha for '{name}', which is no layer of this model")
+    return module
+
+
+def _settings(file: Path) -> dict[str, Any] | None:
+    """What peft or diffusers saved beside the weights, with `lora_alpha` in it; None where nothing was."""
+    beside = file.parent / SETTINGS_FILE
+    if file.name in _FILES_WITH_SETTINGS and beside.is_file():
+        where, text = str(beside), beside.read_text(encoding="utf-8")
+    elif (text := metadata(file).get("lora_adapter_metadata", "")) != "":
+        where = f"the metadata of {file}"
+    else:
+        return None
+    try:
+        # diffusers puts the name of the pipeline's part before each setting.
+        settings = {key.removeprefix("transformer."): value for key, value in json.loads(text).items()}
+        float(settings["lora_alpha"])
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UserError(f"{where} cannot be used: {error!r}") from error
+    unsupported = [name for name in ("use_dora", "use_rslora") if settings.get(name)]
+    if unsupported:
+        raise UserError(f"{where} asks for {list_some(unsupported)}, which is not supported; give a plain LoRA")
+    return settings
+
+
+def _pair(file: Path, module: str, found: Mapping[str, Tensor], alphas: _Alphas) -> LowRank:
+    if _DOWN not in found or _UP not in found:
+        have, lack = (_DOWN, _UP) if _DOWN in found else (_UP, _DOWN)
+        have = have if have in found else _ALPHA
+        raise UserError(f"{file}: '{module}' has a LoRA's {have} part but not its {lack} part")
+    down, up = found[_DOWN], found[_UP]
+    if down.ndim < 2 or up.ndim < 2 or down.shape[0] != up.shape[1]:
+        raise UserError(
+            f"{file}: the LoRA of '{module}' does not fit together: down {tuple(down.shape)}, up {tuple(up.shape)}"
+        )
+    own = found.get(_ALPHA)
+    alpha = alphas.of_module(module, int(down.shape[0])) if own is None else own.item()
+    return LowRank(down=down, up=up, alpha=alpha)
