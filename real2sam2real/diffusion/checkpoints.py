@@ -1,7 +1,8 @@
 """Checkpoint folders: where they are, what they were trained on, and how they are loaded.
 
-A checkpoint is a pipeline folder in diffusers' layout. `checkpoint.json` beside `model_index.json` holds what diffusers
-has no place for: the clip size it was trained at, the coding of its normals, and the settings it samples best with.
+A checkpoint is a pipeline folder in diffusers' layout, or an adapter folder: a normal patch embedding and a LoRA for a
+base model, under the official names. `checkpoint.json` in it holds what neither has a place for: the clip size it was
+trained at, the coding of its normals, and the settings it samples best with.
 """
 
 from __future__ import annotations
@@ -18,10 +19,14 @@ import torch
 from real2sam2real.control.coding import NormalCoding
 from real2sam2real.diffusion import autoencoder, transformer  # noqa: F401  diffusers loads from imported modules alone
 from real2sam2real.diffusion.pipeline import Real2Sam2RealPipeline
+from real2sam2real.diffusion.sampling import Spacing
+from real2sam2real.diffusion.weights.base import find_adapter
 from real2sam2real.errors import MissingPartError, UserError
 
 Init = Literal["noise", "preview"]
 SETTINGS_FILE = "checkpoint.json"
+PIPELINE_FILE = "model_index.json"
+ADAPTER_FILES = ("pose_patch_embedding.safetensors", "lora_diffusion_pytorch_model.safetensors")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +41,8 @@ class CheckpointSettings:
         guidance_scale: classifier-free guidance; 1 is none.
         init: start from "noise" or from the "preview".
         strength: noise level that the preview is brought to when it is the start, 0…1.
+        spacing: of the noise levels; see `sampling.set_steps`.
+        continues: whether it was trained to go on from given frames, so that longer shots can be made by segments.
         coding: how normals are coloured.
     """
 
@@ -46,6 +53,8 @@ class CheckpointSettings:
     guidance_scale: float = 1.0
     init: Init = "noise"
     strength: float = 1.0
+    spacing: Spacing = "even"
+    continues: bool = False
     coding: NormalCoding = field(default_factory=NormalCoding)
 
     def to_json(self) -> str:
@@ -67,36 +76,50 @@ class CheckpointSettings:
         return columns * self.grid, rows * self.grid
 
 
-def find_checkpoint(name: str | Path) -> Path:
-    """The folder of a checkpoint: `mini` is the shipped one, everything else a path.
+# What the published adapters for Wan2.2-Animate-14B are run with. Their coding of normals is not documented.
+OFFICIAL_SETTINGS = CheckpointSettings(
+    area=960 * 960, max_frames=81, steps=25, guidance_scale=4.5, spacing="scheduler", continues=True
+)
+
+
+def find_checkpoint(name: str | Path, *, offline: bool = False) -> Path:
+    """The folder of a checkpoint: `mini` is the shipped one, everything else a path, or an adapter on the hub.
 
     Raises:
-        MissingPartError: the shipped checkpoint is not in this installation.
-        UserError: the folder is not a checkpoint.
+        MissingPartError: the shipped checkpoint is not in this installation, or the hub is out of reach.
+        UserError: there is neither a pipeline nor an adapter.
     """
     if str(name) == "mini":
         folder = Path(str(resources.files("real2sam2real") / "assets" / "mini"))
-        if not (folder / "model_index.json").exists():
+        if not (folder / PIPELINE_FILE).exists():
             raise MissingPartError(
                 "the mini checkpoint is not in this installation; install the package again, "
                 "or make it with: r2s2r train base mini -o FOLDER"
             )
         return folder
-    folder = Path(name)
-    if not (folder / "model_index.json").is_file():
+    folder = find_adapter(name, offline=offline)
+    if not (folder / PIPELINE_FILE).is_file() and not is_adapter(folder):
         raise UserError(
-            f"{folder} is not a checkpoint: it has no model_index.json. Give 'mini' or a pipeline's folder."
+            f"{folder} is not a checkpoint: it has neither {PIPELINE_FILE} nor {' and '.join(ADAPTER_FILES)}. "
+            "Give 'mini', a pipeline's folder, or an adapter's folder."
         )
     return folder
 
 
+def is_adapter(folder: Path) -> bool:
+    """Whether a checkpoint folder holds an adapter, which needs a base model."""
+    return any((folder / name).is_file() for name in ADAPTER_FILES)
+
+
 def load_settings(folder: Path) -> CheckpointSettings:
-    """The settings of a checkpoint folder.
+    """The settings of a checkpoint folder; an adapter without any is taken for one of the published ones.
 
     Raises:
         UserError: `checkpoint.json` is missing or does not fit.
     """
     path = folder / SETTINGS_FILE
+    if is_adapter(folder) and not path.exists():
+        return OFFICIAL_SETTINGS
     try:
         return CheckpointSettings.from_json(path.read_text())
     except FileNotFoundError as error:

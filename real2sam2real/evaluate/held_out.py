@@ -85,8 +85,14 @@ def evaluate_scene(
 
     def generate(with_normals: UInt8, **options: Any) -> UInt8:
         generator = torch.Generator().manual_seed(index)
-        steps = settings.steps
-        made: UInt8 = pipeline(clip.video[0], with_normals, num_inference_steps=steps, generator=generator, **options)
+        made: UInt8 = pipeline(
+            clip.video[0],
+            with_normals,
+            num_inference_steps=settings.steps,
+            spacing=settings.spacing,
+            generator=generator,
+            **options,
+        )
         return made
 
     videos = {

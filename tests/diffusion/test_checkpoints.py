@@ -12,7 +12,7 @@ from real2sam2real.diffusion.checkpoints import (
     load_pipeline,
     load_settings,
 )
-from real2sam2real.diffusion.generate import generate_video, resize_all, working_size
+from real2sam2real.diffusion.generate import Resized, generate_video, working_size
 from real2sam2real.errors import UserError
 
 SETTINGS = CheckpointSettings(area=32 * 48, max_frames=9, steps=2, init="preview", strength=0.5)
@@ -82,6 +82,16 @@ def test_progress_is_reported(checkpoint):
     assert seen == [(1, 2), (2, 2)]
 
 
+def test_an_adapter_without_settings_is_run_as_the_published_ones(tmp_path):
+    folder = tmp_path / "adapter"
+    folder.mkdir()
+    (folder / "pose_patch_embedding.safetensors").touch()
+    assert find_checkpoint(folder) == folder
+    settings = load_settings(folder)
+    assert (settings.steps, settings.guidance_scale, settings.max_frames) == (25, 4.5, 81)
+    assert settings.fit(1920, 1080) == (1280, 720)
+
+
 def test_a_start_from_the_preview_needs_one(checkpoint):
     with pytest.raises(UserError, match="needs the preview"):
         generate_video(control(), checkpoint=checkpoint)
@@ -93,7 +103,7 @@ def test_too_long_a_shot_is_refused_with_the_limit(checkpoint):
 
 
 def test_a_folder_that_is_no_checkpoint_is_named(tmp_path):
-    with pytest.raises(UserError, match=r"no model_index\.json"):
+    with pytest.raises(UserError, match=r"neither model_index\.json"):
         find_checkpoint(tmp_path)
 
 
@@ -115,5 +125,8 @@ def test_damaged_weights_are_named(checkpoint):
 
 def test_resizing_keeps_a_flat_colour():
     frames = np.full((2, 30, 50, 3), 77, np.uint8)
-    assert (resize_all(frames, (16, 16)) == 77).all()
-    assert (resize_all(frames, (80, 64)) == 77).all()
+    for width, height in ((16, 16), (80, 64)):
+        resized = Resized(frames=frames, width=width, height=height)
+        assert len(resized) == 2
+        assert resized[0:2].shape == (2, height, width, 3)
+        assert (resized[0:2] == 77).all()

@@ -1,0 +1,142 @@
+"""How many transformer passes a shot gets, and what for: the presets.
+
+A pass is one run of the whole transformer over one segment. `docs/generate.md` lists what each preset costs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from real2sam2real.diffusion.caches import StepCache, TaylorSeer, computed_steps
+from real2sam2real.diffusion.checkpoints import CheckpointSettings
+from real2sam2real.diffusion.sampling import Solver, Spacing
+from real2sam2real.diffusion.segments import Segment, plan_segments
+
+PresetName = Literal["official", "quality", "balanced", "fast"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sampling:
+    """How a shot is denoised.
+
+    Attributes:
+        steps: denoising steps per segment.
+        guidance_scale: classifier-free guidance; 1 is none and halves the passes.
+        solver: of the flow's differential equation.
+        spacing: of the noise levels.
+        cache: steps that are extrapolated in place of computed, or None to compute all.
+        segment_frames: most frames per segment, 4k + 1.
+        overlap: frames that neighbouring segments share, 4k + 1.
+        fixed_segments: pad to whole segments as the official script does.
+        match_colors: take out the shift of colours between segments.
+    """
+
+    steps: int
+    guidance_scale: float
+    solver: Solver = "euler"
+    spacing: Spacing = "scheduler"
+    cache: StepCache | None = None
+    segment_frames: int = 81
+    overlap: int = 5
+    fixed_segments: bool = False
+    match_colors: bool = True
+
+    @property
+    def guided(self) -> bool:
+        """Whether a step takes two passes, one with the prompt and one with the negative prompt."""
+        return self.guidance_scale > 1
+
+    def plan(self, frames: int) -> tuple[Segment, ...]:
+        """The segments of a shot of `frames` frames."""
+        return plan_segments(frames, longest=self.segment_frames, overlap=self.overlap, fixed=self.fixed_segments)
+
+    def passes(self, frames: int) -> int:
+        """Transformer passes of a shot of `frames` frames; extrapolated steps count as none."""
+        computed = sum(computed_steps(self.steps, self.cache))
+        return len(self.plan(frames)) * computed * (2 if self.guided else 1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preset(Sampling):
+    """A way to spend passes that has a name.
+
+    Attributes:
+        name: as on the command line.
+        purpose: for people, one line.
+        needs_distillation: whether it takes a base or a LoRA that was distilled to few steps.
+    """
+
+    name: PresetName
+    purpose: str
+    needs_distillation: bool = False
+
+
+PRESETS: dict[PresetName, Preset] = {
+    preset.name: preset
+    for preset in (
+        Preset(
+            name="official",
+            purpose="the official script's settings, to compare with it",
+            steps=25,
+            guidance_scale=4.5,
+            segment_frames=77,
+            overlap=1,
+            fixed_segments=True,
+            match_colors=False,
+        ),
+        Preset(
+            name="quality",
+            purpose="the official steps and guidance, 81 frames as one segment",
+            steps=25,
+            guidance_scale=4.5,
+        ),
+        Preset(
+            name="balanced",
+            purpose="a second-order solver, every other step extrapolated after the first four",
+            steps=20,
+            guidance_scale=4.5,
+            solver="unipc",
+            cache=TaylorSeer(warmup=4, interval=2),
+        ),
+        Preset(
+            name="fast",
+            purpose="four steps with a distillation LoRA, no guidance",
+            steps=4,
+            guidance_scale=1.0,
+            spacing="even",
+            needs_distillation=True,
+        ),
+    )
+}
+
+
+def choose_sampling(
+    settings: CheckpointSettings, preset: PresetName | None, *, steps: int | None = None, guidance: float | None = None
+) -> Sampling:
+    """How a checkpoint denoises: as a preset says, or as the checkpoint itself does, with what the user changed.
+
+    Args:
+        settings: of the checkpoint.
+        preset: a name, or None for the checkpoint's own way.
+        steps: in place of the preset's.
+        guidance: guidance scale in place of the preset's.
+    """
+    if preset is None:
+        sampling = Sampling(
+            steps=settings.steps,
+            guidance_scale=settings.guidance_scale,
+            spacing=settings.spacing,
+            segment_frames=settings.max_frames,
+        )
+    else:
+        sampling = PRESETS[preset]
+        if sampling.segment_frames > settings.max_frames:
+            sampling = replace(sampling, segment_frames=settings.max_frames)
+    if sampling.overlap >= sampling.segment_frames:
+        sampling = replace(sampling, overlap=1)
+    return replace(
+        sampling,
+        steps=sampling.steps if steps is None else steps,
+        guidance_scale=sampling.guidance_scale if guidance is None else guidance,
+    )
