@@ -1,0 +1,70 @@
+"""Text embeddings kept on disk: the text encoder is the largest file after the transformer, and its answers are small.
+
+An embedding is 2 to 4 MB; UMT5-XXL is 11 GB. One file per prompt and encoder, named by a hash of both.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from real2sam2real.diffusion.pipeline import clean_prompt
+from real2sam2real.files import replacing_file
+
+Embed = Callable[[str], Tensor]
+
+
+def cache_folder() -> Path:
+    """`R2S2R_CACHE`, else `real2sam2real` in the user's cache folder."""
+    named = os.environ.get("R2S2R_CACHE")
+    if named:
+        return Path(named)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "real2sam2real"
+
+
+def encoder_identity(path: Path) -> str:
+    """What tells a text encoder from another without reading it: names, sizes and times of its files."""
+    files = sorted(path.rglob("*")) if path.is_dir() else [path]
+    stats = [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files if file.is_file()]
+    return hashlib.sha256(repr((str(path.resolve()), stats)).encode()).hexdigest()
+
+
+class PromptCache:
+    """Embeddings of prompts by one text encoder.
+
+    Args:
+        identity: of the encoder; see `encoder_identity`.
+        embed: makes `(1, 512, text_dim)` of a prompt; loads the encoder when it is first called.
+        folder: where to keep them; None for `cache_folder()`.
+    """
+
+    def __init__(self, identity: str, embed: Embed, folder: Path | None = None) -> None:
+        self._identity, self._embed = identity, embed
+        self._folder = (folder or cache_folder()) / "prompts"
+
+    def __call__(self, prompt: str) -> Tensor:
+        """`(1, 512, text_dim)` of a prompt, from disk where it has been asked for before."""
+        path = self._path(prompt)
+        if path.is_file():
+            try:
+                return load_file(path)["embedding"]
+            except (SafetensorError, KeyError):  # damaged: make it anew
+                path.unlink()
+        embedding = self._embed(prompt).cpu().contiguous()
+        with replacing_file(path) as temporary:
+            save_file({"embedding": embedding}, temporary)
+        return embedding
+
+    def has(self, prompt: str) -> bool:
+        """Whether a prompt needs no encoder."""
+        return self._path(prompt).is_file()
+
+    def _path(self, prompt: str) -> Path:
+        name = hashlib.sha256(f"{self._identity}\0{clean_prompt(prompt)}".encode()).hexdigest()
+        return self._folder / f"{name}.safetensors"
