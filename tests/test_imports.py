@@ -19,7 +19,7 @@ LEAVES = {"errors", "files", "media"}
 FORBIDDEN = {("diffusion", "synth"), ("curate", "synth"), ("run", "synth")}
 HEAVY = {
     "accelerate", "av", "cv2", "diffusers", "fast_simplification", "huggingface_hub", "manifold3d", "numba", "peft",
-    "PIL", "scipy", "torch", "transformers",
+    "PIL", "ray", "scipy", "torch", "transformers",
 }  # fmt: skip
 SOURCES = sorted(PACKAGE.rglob("*.py"))
 

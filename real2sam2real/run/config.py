@@ -108,6 +108,35 @@ class GenerateOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
+class BatchOptions:
+    """Many shots at once: see docs/batches.md."""
+
+    ray: bool = False
+    """Spread the shots over all GPUs by Ray."""
+    workers: Annotated[int | None, arg(metavar="N", help_behavior_hint="(default: one per GPU, else one)")] = None
+    """With --ray: processes that each hold the model."""
+    ray_address: Annotated[
+        str | None, arg(metavar="HOST:PORT", help_behavior_hint="(default: $RAY_ADDRESS, else this machine alone)")
+    ] = None
+    """The Ray cluster to join; implies --ray."""
+    retries: Annotated[int, arg(metavar="N")] = 2
+    """How often a shot is tried again after its worker died or failed unexpectedly."""
+
+    def __post_init__(self) -> None:
+        if self.workers is not None and self.workers < 1:
+            raise UserError(f"--workers {self.workers} is too few; at least 1 is needed")
+        if self.workers is not None and not self.uses_ray:
+            raise UserError(f"--workers {self.workers} needs --ray; without it, shots are made one after another")
+        if self.retries < 0:
+            raise UserError(f"--retries {self.retries} is negative; 0 tries every shot once")
+
+    @property
+    def uses_ray(self) -> bool:
+        """True if Ray is asked for, by its switch or by an address."""
+        return self.ray or self.ray_address is not None
+
+
+@dataclass(frozen=True, kw_only=True)
 class RunConfig:
     """Everything that decides what a run makes; it is stored in run.json."""
 

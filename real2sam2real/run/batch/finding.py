@@ -1,0 +1,134 @@
+"""Which shots a command line names: control folders, folders of them, and the official `<scene>/<camera>` input."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from real2sam2real.control.folder import CAPTION, DESCRIPTION, IDS, NORMALS, OFFICIAL_NORMALS, PHOTO
+from real2sam2real.errors import UserError
+
+_LEVELS = 2
+"""How far below a given folder shots are looked for: `<scene>/<camera>`."""
+_NAMED_AT_MOST = 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shot:
+    """One video to be made.
+
+    Attributes:
+        name: `<scene>/<camera>`: the last two parts of the control folder's path, and of the output's.
+        control: the control folder, absolute.
+        missing: files without which it is no whole control folder; empty when it can be made.
+    """
+
+    name: str
+    control: Path
+    missing: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """What was found: the shots in the order of their names, and folders that hold none."""
+
+    shots: tuple[Shot, ...]
+    left_out: tuple[Path, ...]
+
+
+def find_shots(given: Sequence[Path], out: Path | None = None) -> Found:
+    """Find the shots in `given`, each once.
+
+    Args:
+        given: control folders, or folders that hold control folders one or two levels down.
+        out: is not looked into, as the results may lie beside the inputs.
+
+    Raises:
+        UserError: a given path is no folder or holds no shot, or two shots would be written to one place.
+    """
+    if not given:
+        raise UserError("no shot is given; name control folders, or folders that hold some")
+    skipped = None if out is None else _absolute(out)
+    shots: dict[Path, Shot] = {}
+    left_out: list[Path] = []
+    for path in map(_absolute, given):
+        _require_folder(path)
+        found, empty = _search(path, _LEVELS, skipped)
+        if not found:
+            raise UserError(
+                f"{path} holds no shot; a shot is a folder with {PHOTO}, {CAPTION} and {OFFICIAL_NORMALS} (or the "
+                f"files of r2s2r render), given itself or up to {_LEVELS} levels below what is given"
+            )
+        left_out += empty
+        for control in found:
+            shots.setdefault(control.resolve(), _shot(control))
+    _require_own_places(shots.values())
+    return Found(shots=tuple(sorted(shots.values(), key=lambda shot: shot.name)), left_out=tuple(left_out))
+
+
+def shorten(items: Iterable[object]) -> str:
+    """The first few of many, for a message."""
+    texts = [str(item) for item in items]
+    more = len(texts) - _NAMED_AT_MOST
+    return ", ".join(texts[:_NAMED_AT_MOST]) + (f" and {more} more" if more > 0 else "")
+
+
+def _absolute(path: Path) -> Path:
+    """Absolute and without `..`, but with symbolic links as they are: a link gives a shot its name."""
+    return Path(os.path.abspath(path))  # noqa: PTH100  Path.resolve would follow the links
+
+
+def _require_folder(path: Path) -> None:
+    if not path.is_dir():
+        what = "is a file" if path.exists() else "does not exist"
+        raise UserError(f"{path} {what}; give control folders, or folders that hold some")
+
+
+def _search(folder: Path, levels: int, skipped: Path | None) -> tuple[list[Path], list[Path]]:
+    """Control folders at `folder` or below it, and the folders on the way that hold none."""
+    if _looks_like_a_shot(folder):
+        return [folder], []
+    found: list[Path] = []
+    empty: list[Path] = []
+    for below in _subfolders(folder, skipped) if levels else ():
+        more, none = _search(below, levels - 1, skipped)
+        found += more
+        empty += none if more else [below]
+    return found, empty
+
+
+def _subfolders(folder: Path, skipped: Path | None) -> Iterator[Path]:
+    for path in sorted(folder.iterdir()):
+        if path.is_dir() and not path.name.startswith(".") and path != skipped:
+            yield path
+
+
+def _looks_like_a_shot(folder: Path) -> bool:
+    return any((folder / name).is_file() for name in (PHOTO, CAPTION, DESCRIPTION, OFFICIAL_NORMALS))
+
+
+def _shot(control: Path) -> Shot:
+    name = "/".join(part for part in control.parts[-2:] if part != control.anchor)
+    return Shot(name=name, control=control, missing=_missing(control))
+
+
+def _missing(control: Path) -> tuple[str, ...]:
+    needed = [PHOTO, CAPTION]
+    if (control / DESCRIPTION).is_file():
+        needed += [NORMALS, IDS]
+    else:
+        needed += [OFFICIAL_NORMALS]
+    return tuple(name for name in needed if not (control / name).is_file())
+
+
+def _require_own_places(shots: Iterable[Shot]) -> None:
+    owners: dict[str, Path] = {}
+    for shot in shots:
+        other = owners.setdefault(shot.name, shot.control)
+        if other != shot.control:
+            raise UserError(
+                f"{other} and {shot.control} would both be written to {shot.name}, as an output is named by the last "
+                "two folders of its shot; rename one, or give them separate -o folders"
+            )

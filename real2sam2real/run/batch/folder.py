@@ -1,0 +1,171 @@
+"""The batch folder: whose run it is, which shots are finished, and the list of them all."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import real2sam2real
+from real2sam2real.errors import UserError
+from real2sam2real.files import replacing_file
+from real2sam2real.run.batch.claim import claimed
+from real2sam2real.run.batch.finding import Shot
+from real2sam2real.run.batch.making import BATCH, Job, failure, give_up, latest_run, sweep
+from real2sam2real.run.batch.records import RECORD, VIDEO, ShotRecord, is_finished, read_record, settings_hash
+from real2sam2real.run.config import GenerateOptions, as_json
+from real2sam2real.run.lock import locked
+
+FORMAT = 1
+MANIFEST = "shots.jsonl"
+CHECKPOINT_PREFIX = "checkpoint-"
+_SAVE_EVERY_SECONDS = 5.0
+_SWEEP_PATIENCE_SECONDS = 10.0
+
+
+class BatchFolder:
+    """An open batch folder; use `open_batch` to get one.
+
+    Attributes:
+        job: what this run's workers need to know.
+        rows: all shots that the folder knows, by their output folder relative to it.
+    """
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+        self.rows: dict[str, ShotRecord] = {}
+        self._saved = time.monotonic()
+
+    @property
+    def manifest(self) -> Path:
+        """The list of all shots."""
+        return self.job.out / MANIFEST
+
+    def take_stock(self, shots: Sequence[Shot]) -> list[Shot]:
+        """Read from disk what is there, and return those of `shots` that are still to be made."""
+        self.rows = dict(self._on_disk())
+        waiting = [shot for shot in shots if not self._has(shot)]
+        for shot in waiting:
+            if shot.missing:
+                reason = f"{shot.control} has no {', '.join(shot.missing)}; render it again, or add what is missing"
+                self._set(shot.name, give_up(shot, self.job, reason, tries=0))
+            else:
+                self._set(shot.name, replace(failure(shot, self.job, "", tries=0), status="waiting", worker=""))
+        self.save()
+        return [shot for shot in waiting if not shot.missing]
+
+    def _has(self, shot: Shot) -> bool:
+        """True if the shot is finished, and no worker of a killed run is about to make it otherwise."""
+        folder = self.job.place(shot)
+        if not is_finished(self.rows.get(self._row(shot.name)), shot, self.job.settings, folder):
+            return False
+        with claimed(folder, patience=0) as held:
+            return held
+
+    def _on_disk(self) -> Iterator[tuple[str, ShotRecord]]:
+        for path in sorted(self.job.out.glob(f"{CHECKPOINT_PREFIX}*/**/{RECORD}")):
+            record = read_record(path.parent)
+            if record is not None:
+                there = record.status != "done" or (record.video is not None and (path.parent / VIDEO).is_file())
+                row = path.parent.relative_to(self.job.out).as_posix()
+                yield row, record if there else replace(record, status="waiting", video=None)
+
+    def _row(self, name: str) -> str:
+        return (self.job.videos / name).relative_to(self.job.out).as_posix()
+
+    def _set(self, name: str, record: ShotRecord) -> None:
+        self.rows[self._row(name)] = record
+
+    def keep(self, record: ShotRecord) -> None:
+        """Take a shot's record into the list, which is written now and then: the truth stands beside each video."""
+        self._set(record.shot, record)
+        if time.monotonic() - self._saved > _SAVE_EVERY_SECONDS:
+            self.save()
+
+    def records(self, shots: Sequence[Shot]) -> list[ShotRecord]:
+        """What is known of these shots now."""
+        return [self.rows[self._row(shot.name)] for shot in shots]
+
+    def save(self) -> None:
+        """Write the list of all shots, one row each, in the order of their places."""
+        with replacing_file(self.manifest) as file, file.open("w", encoding="utf-8") as stream:
+            for row in sorted(self.rows):
+                stream.write(json.dumps(_as_row(row, self.rows[row]), ensure_ascii=False) + "\n")
+        self._saved = time.monotonic()
+
+
+def _as_row(row: str, record: ShotRecord) -> dict[str, Any]:
+    values = asdict(record)
+    output = f"{row}/{VIDEO}" if record.status == "done" else None
+    return {"shot": record.shot, "output": output, **{k: v for k, v in values.items() if k not in ("inputs", "video")}}
+
+
+@contextmanager
+def open_batch(out: Path, *, options: GenerateOptions, command: Sequence[str]) -> Iterator[BatchFolder]:
+    """Create or go on with the batch folder at `out`, locked against other runs.
+
+    Raises:
+        UserError: `out` is a file, holds something that is no batch, or is in use; the checkpoint cannot be found.
+    """
+    out = Path(os.path.abspath(out))  # noqa: PTH100  links stay, so that a path means the same on every machine
+    _check_place(out)
+    settings = settings_hash(options)
+    out.mkdir(parents=True, exist_ok=True)
+    with locked(out):
+        job = Job(
+            out=out,
+            run=secrets.token_hex(8),
+            videos=out / videos_folder(options.checkpoint),
+            settings=settings,
+            options=options,
+        )
+        _remove_half_written_lists(out)
+        _write_batch(job, command)
+        sweep(out, patience=0)  # what a worker that still lives is writing waits for the end
+        folder = BatchFolder(job)
+        try:
+            yield folder
+        finally:
+            sweep(out, patience=_SWEEP_PATIENCE_SECONDS)
+            folder.save()
+
+
+def videos_folder(checkpoint: str) -> str:
+    """`checkpoint-<name>`, as the official script calls the folder of a checkpoint's videos."""
+    name = Path(checkpoint).resolve().name if checkpoint != "mini" else checkpoint
+    return name if name.startswith(CHECKPOINT_PREFIX) else CHECKPOINT_PREFIX + name
+
+
+def _check_place(out: Path) -> None:
+    """A batch replaces what it finds under its own names, so it starts only in a folder that is empty or its own."""
+    if out.exists() and not out.is_dir():
+        raise UserError(f"{out} is a file; a batch needs a folder: choose another with -o")
+    if out.is_dir() and not (out / ".lock").exists() and latest_run(out) is None and any(out.iterdir()):
+        raise UserError(f"{out} is neither empty nor an earlier batch; choose another folder with -o")
+
+
+def _remove_half_written_lists(out: Path) -> None:
+    for name in (BATCH, MANIFEST):
+        stem, dot, suffix = name.partition(".")
+        for path in out.glob(f".{stem}-????????{dot}{suffix}"):
+            path.unlink()
+
+
+def _write_batch(job: Job, command: Sequence[str]) -> None:
+    """Say what this run is; from now on a worker of an earlier run writes nothing more."""
+    values = {
+        "format": FORMAT,
+        "run": job.run,
+        "command": list(command),
+        "options": as_json(job.options),
+        "settings": job.settings,
+        "version": real2sam2real.__version__,
+    }
+    with replacing_file(job.out / BATCH) as file:
+        file.write_text(json.dumps(values, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

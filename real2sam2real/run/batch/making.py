@@ -1,0 +1,183 @@
+"""One shot, made exactly once: under its claim, and only for the run that is the batch's latest."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import socket
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import real2sam2real
+from real2sam2real.errors import UserError
+from real2sam2real.run.batch.claim import claimed
+from real2sam2real.run.batch.finding import Shot
+from real2sam2real.run.batch.records import (
+    RECORD,
+    VIDEO,
+    ShotRecord,
+    Stamp,
+    is_finished,
+    read_record,
+    stamp_inputs,
+    write_record,
+)
+from real2sam2real.run.config import GenerateOptions
+from real2sam2real.run.generating import Generator
+from real2sam2real.run.progress import Progress
+
+BATCH = "batch.json"
+
+# A worker of a killed run dies within seconds of it, or with its shot at the latest.
+_CLAIM_PATIENCE_SECONDS = 900.0
+_GIVE_UP_PATIENCE_SECONDS = 10.0
+# What `replacing_file` calls a file while it is written.
+_HALF_WRITTEN = re.compile(rf"\.({Path(VIDEO).stem}|{Path(RECORD).stem})-[a-z0-9_]{{8}}\.\w+")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """What all workers of a run need to know; it travels to other machines, so its paths are absolute.
+
+    Attributes:
+        out: the batch folder.
+        run: names this run; the batch folder names the latest one.
+        videos: the folder in `out` that this checkpoint's videos go to.
+        settings: see `records.settings_hash`.
+        options: how the video model is run.
+    """
+
+    out: Path
+    run: str
+    videos: Path
+    settings: str
+    options: GenerateOptions
+
+    def place(self, shot: Shot) -> Path:
+        """The shot's output folder."""
+        return self.videos / shot.name
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """How a try ended, and whether another one may end otherwise."""
+
+    record: ShotRecord
+    may_try_again: bool = False
+
+
+class SupersededError(Exception):
+    """A later run has taken over the batch: this worker belongs to a run that was killed, and must not write."""
+
+
+def make_shot(generator: Generator, shot: Shot, job: Job, *, number: int, progress: Progress) -> Outcome:
+    """Make one shot, or find that it is finished; failures come back as records.
+
+    Args:
+        generator: the loaded checkpoint.
+        shot: what to make.
+        job: the run it belongs to.
+        number: counts the tries of this shot, from 1.
+        progress: where the generator says what it does.
+
+    Raises:
+        SupersededError: a later run has taken over.
+    """
+    folder = job.place(shot)
+    with claimed(folder, patience=_CLAIM_PATIENCE_SECONDS) as held:
+        if not held:
+            return Outcome(record=failure(shot, job, "a worker of another run still holds it", tries=number))
+        require_latest(job)
+        known = read_record(folder)
+        if known is not None and is_finished(known, shot, job.settings, folder):
+            return Outcome(record=known)  # by a worker that outlived its run
+        remove_half_written(folder)
+        start = time.perf_counter()
+        outcome = _try(generator, shot, job, number, progress)
+        record = replace(outcome.record, seconds=round(time.perf_counter() - start, 3))
+        _keep(folder, record)
+        return replace(outcome, record=record)
+
+
+def _try(generator: Generator, shot: Shot, job: Job, number: int, progress: Progress) -> Outcome:
+    video = job.place(shot) / VIDEO
+    try:
+        inputs = stamp_inputs(shot.control)  # before they are read: what changes meanwhile is made again next time
+        notes = generator.to_file(shot.control, video, progress)
+    except UserError as error:
+        return Outcome(record=failure(shot, job, str(error), tries=number))
+    except Exception as error:  # one broken shot must not end the batch; it is listed with its reason
+        reason = f"{type(error).__name__}: {error}"
+        return Outcome(record=failure(shot, job, reason, tries=number), may_try_again=True)
+    done = replace(failure(shot, job, "", tries=number), status="done", inputs=inputs, video=Stamp.of(video))
+    return Outcome(record=replace(done, notes=tuple(notes)))
+
+
+def failure(shot: Shot, job: Job, reason: str, *, tries: int) -> ShotRecord:
+    """The record of a shot that could not be made by this process."""
+    return ShotRecord(
+        shot=shot.name,
+        status="failed",
+        control=str(shot.control),
+        settings=job.settings,
+        reason=reason,
+        tries=tries,
+        worker=f"{socket.gethostname()}:{os.getpid()}",
+        seed=job.options.seed,
+        version=real2sam2real.__version__,
+    )
+
+
+def give_up(shot: Shot, job: Job, reason: str, *, tries: int) -> ShotRecord:
+    """Record on disk that a shot failed, for whoever could not do so itself."""
+    record = failure(shot, job, reason, tries=tries)
+    folder = job.place(shot)
+    with claimed(folder, patience=_GIVE_UP_PATIENCE_SECONDS) as held:
+        if held:
+            remove_half_written(folder)
+            _keep(folder, record)
+    return record
+
+
+def _keep(folder: Path, record: ShotRecord) -> None:
+    """Write the record; a video that it does not stand for is an earlier one of other inputs or options, and goes."""
+    if record.status != "done":
+        (folder / VIDEO).unlink(missing_ok=True)
+    write_record(folder, record)
+
+
+def latest_run(out: Path) -> str | None:
+    """The run that the batch folder names, None when there is no readable one."""
+    try:
+        run = json.loads((out / BATCH).read_text(encoding="utf-8"))["run"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return str(run)
+
+
+def require_latest(job: Job) -> None:
+    """Make sure that no later run has taken over.
+
+    Raises:
+        SupersededError: one has.
+    """
+    if latest_run(job.out) != job.run:
+        raise SupersededError(f"a later run works in {job.out}; this worker writes nothing more")
+
+
+def remove_half_written(folder: Path) -> None:
+    """Remove what a killed worker left in a shot's output folder. Whoever calls holds the claim."""
+    for path in folder.iterdir():
+        if _HALF_WRITTEN.fullmatch(path.name):
+            path.unlink()
+
+
+def sweep(out: Path, *, patience: float) -> None:
+    """Remove every half-written file of a batch that no living worker is writing, waiting `patience` seconds in all."""
+    deadline = time.monotonic() + patience
+    for folder in {path.parent for path in out.rglob(".*") if _HALF_WRITTEN.fullmatch(path.name)}:
+        with claimed(folder, patience=deadline - time.monotonic()) as held:
+            if held:
+                remove_half_written(folder)

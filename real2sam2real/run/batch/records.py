@@ -1,0 +1,159 @@
+"""What stands beside a video: from what it was made, so that a restart knows what is finished without making it again.
+
+A file is compared by its size and time of change, and read only when its time differs: a batch of thousands of shots
+restarts without reading them all.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from real2sam2real.control.folder import CAPTION, DESCRIPTION, IDS, NORMALS, OFFICIAL_NORMALS, PHOTO
+from real2sam2real.files import replacing_file
+from real2sam2real.run.batch.finding import Shot
+from real2sam2real.run.config import GenerateOptions, as_json
+from real2sam2real.run.fingerprint import digest
+from real2sam2real.run.generating import checkpoint_inputs
+from real2sam2real.run.rendering import CONTROL_PREVIEW
+
+VIDEO = "generated.mp4"
+RECORD = "shot.json"
+Status = Literal["done", "failed", "waiting"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stamp:
+    """A file's content, and its size and time of change when it had that content."""
+
+    sha256: str
+    bytes: int
+    modified_ns: int
+
+    @classmethod
+    def of(cls, path: Path) -> Stamp:
+        """The stamp of a file as it is now.
+
+        Raises:
+            FileNotFoundError: there is none.
+        """
+        status = path.stat()  # first: a change while it is read shows as another time afterwards
+        return cls(sha256=digest(path), bytes=status.st_size, modified_ns=status.st_mtime_ns)
+
+    def fits(self, path: Path) -> bool:
+        """True if the file is there with the same content."""
+        if not path.is_file():
+            return False
+        status = path.stat()
+        if status.st_size != self.bytes:
+            return False
+        return status.st_mtime_ns == self.modified_ns or digest(path) == self.sha256
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShotRecord:
+    """What is known of one shot; `shot.json` beside its video, and a row of `shots.jsonl`.
+
+    Attributes:
+        shot: `<scene>/<camera>`.
+        status: of the video.
+        control: the control folder it is made from.
+        settings: hash of the checkpoint and the options.
+        reason: why it failed, else empty.
+        seconds: how long the last try took.
+        tries: how often it was tried in the run that ended so.
+        worker: machine and process that made it.
+        seed: of the noise.
+        version: of this package.
+        notes: for people.
+        inputs: the control folder's files by name.
+        video: the finished video, None when there is none.
+    """
+
+    shot: str
+    status: Status
+    control: str
+    settings: str
+    reason: str = ""
+    seconds: float = 0.0
+    tries: int = 0
+    worker: str = ""
+    seed: int = 0
+    version: str = ""
+    notes: tuple[str, ...] = ()
+    inputs: dict[str, Stamp] = field(default_factory=dict)
+    video: Stamp | None = None
+
+    @classmethod
+    def from_json(cls, text: str) -> ShotRecord:
+        """Inverse of what `write_record` writes.
+
+        Raises:
+            ValueError, KeyError, TypeError: it is something else.
+        """
+        values: dict[str, Any] = json.loads(text)
+        return cls(
+            **{
+                **values,
+                "notes": tuple(values["notes"]),
+                "inputs": {name: Stamp(**stamp) for name, stamp in values["inputs"].items()},
+                "video": None if values["video"] is None else Stamp(**values["video"]),
+            }
+        )
+
+
+def read_record(folder: Path) -> ShotRecord | None:
+    """The record in a shot's output folder; None when none can be read, so that the shot is made again."""
+    try:
+        return ShotRecord.from_json((folder / RECORD).read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def write_record(folder: Path, record: ShotRecord) -> None:
+    """Write the record whole."""
+    with replacing_file(folder / RECORD) as file:
+        file.write_text(json.dumps(asdict(record), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def is_finished(record: ShotRecord | None, shot: Shot, settings: str, folder: Path) -> bool:
+    """True if the video in `folder` is what this shot with these settings gives."""
+    return (
+        record is not None
+        and record.status == "done"
+        and record.settings == settings
+        and record.video is not None
+        and record.video.fits(folder / VIDEO)
+        and list(record.inputs) == input_names(shot.control)
+        and all(stamp.fits(shot.control / name) for name, stamp in record.inputs.items())
+    )
+
+
+def input_names(control: Path) -> list[str]:
+    """The files of a control folder that decide its video: the lossless ones where they are, else the official ones."""
+    whole = (control / DESCRIPTION).is_file()
+    names = (
+        [PHOTO, CAPTION, DESCRIPTION, NORMALS, IDS, CONTROL_PREVIEW] if whole else [PHOTO, CAPTION, OFFICIAL_NORMALS]
+    )
+    return [name for name in names if (control / name).is_file()]
+
+
+def stamp_inputs(control: Path) -> dict[str, Stamp]:
+    """Stamps of the files that decide a control folder's video."""
+    return {name: Stamp.of(control / name) for name in input_names(control)}
+
+
+def settings_hash(options: GenerateOptions) -> str:
+    """Hash of the options and of the weights they name.
+
+    The code is left out: an update of the package must not throw away the finished part of a long batch.
+
+    Raises:
+        UserError: the checkpoint cannot be found.
+    """
+    weights = [digest(path) for path in checkpoint_inputs(options.checkpoint)]
+    text = json.dumps({"options": as_json(options), "weights": weights}, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,122 @@
+"""A whole batch: find the shots, make those that are not finished, say what became of them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from real2sam2real.errors import UserError
+from real2sam2real.run.batch.finding import Shot, find_shots, shorten
+from real2sam2real.run.config import BatchOptions, GenerateOptions
+from real2sam2real.run.progress import Progress
+
+if TYPE_CHECKING:
+    from real2sam2real.run.batch.folder import BatchFolder
+    from real2sam2real.run.batch.records import ShotRecord
+
+_LISTED_AT_MOST = 20
+_REASON_CHARACTERS = 240
+
+
+@dataclass(frozen=True, kw_only=True)
+class BatchReport:
+    """What became of a batch.
+
+    Attributes:
+        records: of all its shots, in the order of their names.
+        kept: how many were finished before.
+        manifest: the list on disk.
+    """
+
+    records: tuple[ShotRecord, ...]
+    kept: int
+    manifest: Path
+
+    @property
+    def failed(self) -> tuple[ShotRecord, ...]:
+        """Those that could not be made."""
+        return tuple(record for record in self.records if record.status != "done")
+
+    def require_all_done(self) -> None:
+        """Name the shots that failed.
+
+        Raises:
+            UserError: there are some.
+        """
+        if not self.failed:
+            return
+        lines = [f"  {record.shot}: {one_line(record.reason)}" for record in self.failed[:_LISTED_AT_MOST]]
+        if len(self.failed) > _LISTED_AT_MOST:
+            lines.append(f"  … {len(self.failed) - _LISTED_AT_MOST} more in {self.manifest}")
+        raise UserError(
+            f"{len(self.failed)} of {len(self.records)} shots failed; the others are done. "
+            "The same command tries the failed ones again:\n" + "\n".join(lines)
+        )
+
+
+def one_line(text: str) -> str:
+    """A reason as one line of a list."""
+    joined = " ".join(text.split())
+    return joined if len(joined) <= _REASON_CHARACTERS else joined[:_REASON_CHARACTERS] + "…"
+
+
+def run_batch(
+    given: Sequence[Path],
+    out: Path,
+    *,
+    options: GenerateOptions,
+    batch: BatchOptions | None = None,
+    command: Sequence[str] = (),
+    progress: Progress | None = None,
+) -> BatchReport:
+    """Make the videos of all shots in `given` that are not finished in `out`.
+
+    Args:
+        given: control folders, folders of them, or official input folders; see `finding.find_shots`.
+        out: the batch folder.
+        options: how the video model is run; the same seed for every shot.
+        batch: by Ray or not, and how often a shot is tried; by default in this process.
+        command: the arguments that started it, for people.
+        progress: where it says what it does; None is silent.
+
+    Raises:
+        UserError: an input or `out` cannot be used, or the checkpoint cannot; single shots that fail are reported.
+    """
+    batch, progress = batch or BatchOptions(), progress or Progress()
+    found = find_shots(given, out)
+    if found.left_out:
+        progress.say(f"without a shot, left out: {shorten(found.left_out)}")
+    from real2sam2real.run.batch.folder import open_batch  # loads torch, which a wrong path does not need
+
+    with open_batch(out, options=options, command=command) as folder:
+        waiting = folder.take_stock(found.shots)
+        kept = sum(record.status == "done" for record in folder.records(found.shots))
+        progress.say(f"{len(found.shots)} shots: {kept} finished before, {len(waiting)} to make")
+        try:
+            if waiting:
+                _make(waiting, folder, batch, progress)
+        except KeyboardInterrupt:
+            done = sum(record.status == "done" for record in folder.records(found.shots))
+            progress.say(f"stopped: {done} of {len(found.shots)} shots are done and will not be made again")
+            raise
+        return BatchReport(records=tuple(folder.records(found.shots)), kept=kept, manifest=folder.manifest)
+
+
+def _make(shots: Sequence[Shot], folder: BatchFolder, batch: BatchOptions, progress: Progress) -> None:
+    from real2sam2real.run.batch.local import make_here
+    from real2sam2real.run.batch.ray_workers import make_on_ray
+
+    start = time.monotonic()
+    engine = make_on_ray if batch.uses_ray else make_here
+    with closing(engine(shots, folder.job, batch, progress)) as records:
+        for number, record in enumerate(records, start=1):
+            folder.keep(record)
+            left = (time.monotonic() - start) / number * (len(shots) - number)
+            what = f"{record.seconds:.1f} s" if record.status == "done" else f"failed: {one_line(record.reason)}"
+            progress.say(
+                f"{number} of {len(shots)}  {record.shot}  {what}" + (f", about {left:.0f} s left" if left else "")
+            )
