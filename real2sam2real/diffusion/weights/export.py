@@ -33,8 +33,9 @@ def save_adapter(folder: str | Path, adapter: Adapter, *, form: Form = "official
     """Write an adapter; `read_adapter` reads either form back to the same.
 
     "official" writes `pose_patch_embedding.safetensors` and `lora_diffusion_pytorch_model.safetensors` with bare
-    names, and `adapter_config.json`, peft's settings, which hold the alphas. "comfyui" writes `lora_comfyui.safetensors`
-    with `lora_unet__…` names and an alpha beside each pair, and the same patch embedding. Both may go into one folder.
+    names, and `adapter_config.json`, peft's settings, which hold the alphas. "comfyui" writes
+    `lora_comfyui.safetensors` with `lora_unet__…` names and an alpha beside each pair, and the same patch embedding.
+    Both may go into one folder.
 
     Args:
         folder: made where it is not there; each file is written whole or not at all.
@@ -74,14 +75,18 @@ def adapter_of(transformer: nn.Module, name: str, *, with_pose_embedding: bool =
     """
     from peft.tuners.lora import LoraLayer
 
-    pairs = {
-        path: LowRank(
-            down=module.lora_A[name].weight.detach(),
-            up=module.lora_B[name].weight.detach(),
-            alpha=float(module.lora_alpha[name]),
-        )
+    layers: dict[str, Any] = {
+        path: module
         for path, module in transformer.named_modules()
         if isinstance(module, LoraLayer) and name in module.lora_A
+    }
+    pairs = {
+        path: LowRank(
+            down=layer.lora_A[name].weight.detach(),
+            up=layer.lora_B[name].weight.detach(),
+            alpha=float(layer.lora_alpha[name]),
+        )
+        for path, layer in layers.items()
     }
     if not pairs:
         raise UserError(f"there is no adapter called '{name}' on this transformer")
