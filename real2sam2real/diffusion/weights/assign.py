@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
@@ -26,6 +27,7 @@ def without_memory() -> AbstractContextManager[None]:
 def fill(
     model: Model,
     tensors: Mapping[str, LazyTensor],
+    files: Sequence[Path],
     *,
     dtype: torch.dtype,
     device: torch.device | str = "cpu",
@@ -40,6 +42,7 @@ def fill(
     Args:
         model: built `without_memory`.
         tensors: by the model's own parameter names.
+        files: where they are from, for messages.
         dtype: of the floating-point parameters; what packed weights compute in.
         device: where the parameters go.
         keep_float32: parts of names (`time_embedder`, as in `a.time_embedder.weight`) that stay float32.
@@ -48,7 +51,7 @@ def fill(
     Raises:
         UserError: keys are missing, left over, or of another shape; the first of each are named.
     """
-    _check(model, tensors, what)
+    _check(model, tensors, files, what)
 
     def target(name: str) -> torch.dtype:
         return torch.float32 if set(name.split(".")) & {*keep_float32} else dtype
@@ -64,7 +67,7 @@ def fill(
     return model.eval().requires_grad_(False)
 
 
-def _check(model: nn.Module, tensors: Mapping[str, LazyTensor], what: str) -> None:
+def _check(model: nn.Module, tensors: Mapping[str, LazyTensor], files: Sequence[Path], what: str) -> None:
     expected = {name: tuple(value.shape) for name, value in model.state_dict().items()}
     missing = [name for name in expected if name not in tensors]
     # What the file calls it is what its owner can look up.
@@ -77,8 +80,8 @@ def _check(model: nn.Module, tensors: Mapping[str, LazyTensor], what: str) -> No
     lists = {"missing": missing, "unexpected": unexpected, "wrong shape": wrong}
     problems = "; ".join(f"{kind}: {list_some(items)}" for kind, items in lists.items() if items)
     if problems:
-        files = sorted({str(tensor.file) for tensor in tensors.values()}) or ["the file"]
-        raise UserError(f"{list_some(files, 3)} does not hold {what}. {problems}")
+        names = [str(file) for file in files]
+        raise UserError(f"{list_some(names, 3)} does not hold {what}. {problems}")
 
 
 def _plain(tensor: Tensor) -> Tensor:

@@ -11,6 +11,7 @@ import math
 import re
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from torch import Tensor
@@ -64,7 +65,7 @@ def t5_tensors(original: Tensors) -> Tensors:
     return {name(key): tensor for key, tensor in original.items()}
 
 
-def t5_config(tensors: Tensors) -> Any:
+def t5_config(tensors: Tensors, file: Path) -> Any:
     """The text encoder's config, told by its tensors under transformers' names.
 
     Raises:
@@ -72,14 +73,14 @@ def t5_config(tensors: Tensors) -> Any:
     """
     from transformers import UMT5Config
 
-    bias = _shape(tensors, "encoder.block.0.layer.0.SelfAttention.relative_attention_bias.weight")
-    query = _shape(tensors, "encoder.block.0.layer.0.SelfAttention.q.weight")
-    vocabulary, width = _shape(tensors, "shared.weight")
+    bias = _shape(tensors, file, "encoder.block.0.layer.0.SelfAttention.relative_attention_bias.weight")
+    query = _shape(tensors, file, "encoder.block.0.layer.0.SelfAttention.q.weight")
+    vocabulary, width = _shape(tensors, file, "shared.weight")
     return UMT5Config(
         vocab_size=vocabulary,
         d_model=width,
         d_kv=query[0] // bias[1],
-        d_ff=_shape(tensors, "encoder.block.0.layer.1.DenseReluDense.wi_0.weight")[0],
+        d_ff=_shape(tensors, file, "encoder.block.0.layer.1.DenseReluDense.wi_0.weight")[0],
         num_layers=_count(tensors, r"encoder\.block\.(\d+)\."),
         num_heads=bias[1],
         relative_attention_num_buckets=bias[0],
@@ -118,7 +119,7 @@ def _clip_rows(key: str, tensor: LazyTensor) -> Iterator[tuple[str, LazyTensor]]
         yield _CLIP_TOP.get(key, key), tensor
 
 
-def clip_config(tensors: Tensors) -> Any:
+def clip_config(tensors: Tensors, file: Path) -> Any:
     """The visual tower's config, told by its tensors under transformers' names.
 
     Raises:
@@ -126,11 +127,11 @@ def clip_config(tensors: Tensors) -> Any:
     """
     from transformers import CLIPVisionConfig
 
-    width, _, patch, _ = _shape(tensors, "embeddings.patch_embedding.weight")
-    grid = math.isqrt(_shape(tensors, "embeddings.position_embedding.weight")[0] - 1)
+    width, _, patch, _ = _shape(tensors, file, "embeddings.patch_embedding.weight")
+    grid = math.isqrt(_shape(tensors, file, "embeddings.position_embedding.weight")[0] - 1)
     return CLIPVisionConfig(
         hidden_size=width,
-        intermediate_size=_shape(tensors, "encoder.layers.0.mlp.fc1.weight")[0],
+        intermediate_size=_shape(tensors, file, "encoder.layers.0.mlp.fc1.weight")[0],
         num_hidden_layers=_count(tensors, r"encoder\.layers\.(\d+)\."),
         num_attention_heads=max(1, width // CLIP_HEAD_DIM),
         image_size=grid * patch,
@@ -149,15 +150,15 @@ def vae_tensors(original: Tensors) -> Tensors:
     return converted
 
 
-def vae_config(tensors: Tensors) -> dict[str, Any]:
+def vae_config(tensors: Tensors, file: Path) -> dict[str, Any]:
     """The sizes of the VAE, for `AutoencoderKLWan`; everything else is that class's default, which is Wan 2.1's.
 
     Raises:
         UserError: tensors that tell them are missing.
     """
     return {
-        "base_dim": _shape(tensors, "encoder.conv_in.weight")[0],
-        "z_dim": _shape(tensors, "post_quant_conv.weight")[0],
+        "base_dim": _shape(tensors, file, "encoder.conv_in.weight")[0],
+        "z_dim": _shape(tensors, file, "post_quant_conv.weight")[0],
     }
 
 
@@ -175,10 +176,9 @@ def _reshaped(tensor: LazyTensor, shape: tuple[int, ...]) -> LazyTensor:
     return replace(tensor, shape=shape, read=read)
 
 
-def _shape(tensors: Tensors, key: str) -> tuple[int, ...]:
+def _shape(tensors: Tensors, file: Path, key: str) -> tuple[int, ...]:
     if key not in tensors:
-        files = sorted({str(tensor.file) for tensor in tensors.values()}) or ["the file"]
-        raise UserError(f"{files[0]} is not the file it is named after: missing {key}")
+        raise UserError(f"{file} is not the file it is named after: missing {key}")
     return tensors[key].shape
 
 

@@ -50,6 +50,7 @@ def load_transformer(
     return fill(
         model,
         tensors,
+        source.transformer,
         dtype=dtype,
         device=device,
         keep_float32=model._keep_in_fp32_modules,
@@ -72,10 +73,10 @@ def load_vae(source: BaseSource, dtype: torch.dtype = torch.float32, *, device: 
         tensors = open_all(_component_files(path, "diffusion_pytorch_model"))
     else:
         tensors = encoders.vae_tensors(open_tensors(path))
-        config = encoders.vae_config(tensors)
+        config = encoders.vae_config(tensors, path)
     with without_memory():
         model = AutoencoderKLWan.from_config(config)
-    return fill(model, tensors, dtype=dtype, device=device, what="Wan 2.1's VAE")
+    return fill(model, tensors, (path,), dtype=dtype, device=device, what="Wan 2.1's VAE")
 
 
 def load_text_encoder(
@@ -96,7 +97,7 @@ def load_text_encoder(
         tensors = open_all(_component_files(path, "model"))
     else:
         tensors = encoders.t5_tensors(open_tensors(path))
-        config = encoders.t5_config(tensors)
+        config = encoders.t5_config(tensors, path)
     with without_memory():
         model = UMT5EncoderModel(config)
     # One embedding stands under two names; files may hold either or both.
@@ -107,7 +108,7 @@ def load_text_encoder(
         tensors[tied] = tensors["shared.weight"]
     # transformers keeps this projection in float32 for float16 alone, where it would overflow.
     keep = ("wo",) if dtype == torch.float16 else ()
-    fill(model, tensors, dtype=dtype, device=device, keep_float32=keep, what="the text encoder umT5")
+    fill(model, tensors, (path,), dtype=dtype, device=device, keep_float32=keep, what="the text encoder umT5")
     model.encoder.embed_tokens = model.shared
     return tokenizer, model
 
@@ -131,13 +132,13 @@ def load_image_encoder(
         tensors.pop("embeddings.position_ids", None)  # counts up; older files hold it
     else:
         tensors = encoders.clip_tensors(open_tensors(path))
-        config = encoders.clip_config(tensors)
+        config = encoders.clip_config(tensors, path)
     with without_memory():
         model = CLIPVisionModel(config)
     # The tower stands below `vision_model` in some versions of transformers, and at the top in others.
     prefix = "vision_model." if any(key.startswith("vision_model.") for key in model.state_dict()) else ""
     tensors = {prefix + key: tensor for key, tensor in tensors.items()}
-    fill(model, tensors, dtype=dtype, device=device, what="CLIP's visual tower")
+    fill(model, tensors, (path,), dtype=dtype, device=device, what="CLIP's visual tower")
     if source.image_processor is not None:
         folder = source.image_processor
         return _from_folder(folder, lambda path: CLIPImageProcessor.from_pretrained(path, local_files_only=True)), model

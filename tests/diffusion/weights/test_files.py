@@ -207,7 +207,7 @@ def test_broken_configs_are_named(layouts, tmp_path):
     ("change", "message"),
     [
         ({"_class_name": "WanTransformer3DModel"}, "describes a WanTransformer3DModel"),
-        ({"_class_name": None}, "describes a nameless model"),
+        ({"_class_name": None}, "describes a model without a name"),
         ({"pos_embed_seq_len": 514}, "pos_embed_seq_len"),
         ({"in_channels": 36}, "channels are not those of Wan-Animate"),
         ({"out_channels": 48}, "channels are not those of Wan-Animate"),

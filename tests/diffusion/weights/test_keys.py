@@ -43,7 +43,7 @@ def test_an_unused_normalisation_of_some_conversions_is_left_out():
 @pytest.mark.parametrize(
     "key",
     ["blocks.0.self_attn.z.weight", "blocks.x.self_attn.q.weight", "img_emb.emb_pos", "vace_blocks.0.norm3.weight",
-     "blocks.0.self_attn.q.scale", "blocks.0.self_attn.q", "weight", "blocks.0.scale_shift_table.weight", "vae.conv1.weight"],
+     "blocks.0.self_attn.q.scale", "blocks.0.self_attn.q", "weight", "blocks.0.scale_shift_table.weight", "x.bias"],
 )  # fmt: skip
 def test_unknown_names_are_told(key):
     assert keys.to_ours(key) is None
