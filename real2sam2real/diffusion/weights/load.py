@@ -7,7 +7,7 @@ held once, plus one tensor. Nothing is downloaded here.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from real2sam2real.diffusion.weights import encoders, keys
 from real2sam2real.diffusion.weights.assign import fill, without_memory
 from real2sam2real.diffusion.weights.base import BaseSource
 from real2sam2real.diffusion.weights.config import config_from_diffusers, config_from_shapes
-from real2sam2real.diffusion.weights.files import open_all, open_tensors, sharded
+from real2sam2real.diffusion.weights.files import LazyTensor, open_all, open_tensors, sharded
 from real2sam2real.errors import MissingPartError, UserError
 
 OFFICIAL_SHIFT = 5.0
@@ -38,13 +38,8 @@ def load_transformer(
     Raises:
         UserError: a file is damaged, or holds another model; it is named with the first keys that do not fit.
     """
-    opened = open_all(source.transformer)
-    # A key that no rule knows keeps its name, and is then reported as unexpected.
-    tensors = {keys.to_ours(key) or key: tensor for key, tensor in opened.items() if not keys.is_left_out(key)}
-    if source.transformer_config is not None:
-        config = config_from_diffusers(source.transformer_config)
-    else:
-        config = config_from_shapes({key: tensor.shape for key, tensor in tensors.items()}, source.transformer[0])
+    tensors = _transformer_tensors(source)
+    config = _transformer_config(source, tensors)
     with without_memory():
         model = Real2Sam2RealTransformer3DModel(**config)
     return fill(
@@ -56,6 +51,27 @@ def load_transformer(
         keep_float32=model._keep_in_fp32_modules,
         what="the transformer of Wan-Animate",
     )
+
+
+def transformer_config(source: BaseSource) -> dict[str, Any]:
+    """The config of the transformer, for `Real2Sam2RealTransformer3DModel`; no tensor is read.
+
+    Raises:
+        UserError: the files are damaged, or hold another model.
+    """
+    return _transformer_config(source, {} if source.transformer_config else _transformer_tensors(source))
+
+
+def _transformer_tensors(source: BaseSource) -> dict[str, LazyTensor]:
+    opened = open_all(source.transformer)
+    # A key that no rule knows keeps its name, and is then reported as unexpected.
+    return {keys.to_ours(key) or key: tensor for key, tensor in opened.items() if not keys.is_left_out(key)}
+
+
+def _transformer_config(source: BaseSource, tensors: Mapping[str, LazyTensor]) -> dict[str, Any]:
+    if source.transformer_config is not None:
+        return config_from_diffusers(source.transformer_config)
+    return config_from_shapes({key: tensor.shape for key, tensor in tensors.items()}, source.transformer[0])
 
 
 def load_vae(source: BaseSource, dtype: torch.dtype = torch.float32, *, device: torch.device | str = "cpu") -> Any:
