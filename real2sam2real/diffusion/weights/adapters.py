@@ -8,6 +8,7 @@ Shape letters: O output features, I input features, R rank.
 from __future__ import annotations
 
 import re
+import warnings
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -351,8 +352,10 @@ def _attach_pairs(transformer: nn.Module, name: str, pairs: Mapping[str, LowRank
         alpha_pattern=_exceptions(alphas, alpha),
         bias="none",
     )
-    # On the meta device: peft's random start is neither wanted nor worth its time.
-    inject_adapter_in_model(config, transformer, name, low_cpu_mem_usage=True)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Already found a `peft_config`")  # several adapters are meant to be
+        # On the meta device: peft's random start is neither wanted nor worth its time.
+        inject_adapter_in_model(config, transformer, name, low_cpu_mem_usage=True)
     for module, pair in pairs.items():
         _fill_pair(transformer, module, name, pair)
     _register(transformer)

@@ -141,4 +141,8 @@ def _save(path: Path, tensors: Mapping[str, Tensor]) -> None:
     from safetensors.torch import save_file
 
     with replacing_file(path) as temporary:
-        save_file({key: value.cpu().contiguous() for key, value in tensors.items()}, temporary, {"format": "pt"})
+        save_file(
+            {key: value.to("cpu", copy=True).contiguous() for key, value in tensors.items()},
+            temporary,
+            {"format": "pt"},
+        )
