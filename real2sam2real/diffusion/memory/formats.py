@@ -1,0 +1,105 @@
+"""How weights are stored, and what turns a module's linear layers into that."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from real2sam2real.diffusion.memory.plans import WeightFormat
+from real2sam2real.errors import MissingPartError
+
+PLAIN: dict[str, torch.dtype] = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+
+# Bytes that bitsandbytes keeps for one weight of NF4: 4 bits; one byte of scale for 64 weights; for 256 such scales one
+# float32 of their own.
+NF4_BYTES = 0.5 + 1 / 64 + 4 / (64 * 256)
+
+
+def quantize(module: nn.Module, weights: WeightFormat, device: torch.device | str | None = None) -> None:
+    """Store the weights of all linear layers in `module` in another format, in place, one layer at a time.
+
+    Layers of a LoRA that is kept apart stay as they are.
+
+    Args:
+        module: a block of the transformer.
+        weights: "float8" and "int8" by torchao, one scale for each output channel; "nf4" by bitsandbytes, one scale for
+            64 weights. The other formats are not made here and leave the module alone.
+        device: where each layer is quantised and stays; None leaves it where it is.
+
+    Raises:
+        MissingPartError: the package that the format needs is not installed.
+    """
+    if weights in ("float8", "int8"):
+        _quantize_by_torchao(module, weights, device)
+    elif weights == "nf4":
+        _quantize_to_nf4(module, device)
+
+
+def _quantize_by_torchao(module: nn.Module, weights: WeightFormat, device: torch.device | str | None) -> None:
+    torchao = _optional("torchao.quantization", f"{weights} weights need torchao")
+    config = torchao.Float8WeightOnlyConfig() if weights == "float8" else torchao.Int8WeightOnlyConfig()
+    torchao.quantize_(module, config, filter_fn=_is_base_layer, device=None if device is None else torch.device(device))
+
+
+def _optional(module: str, need: str) -> Any:
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        package = module.partition(".")[0]
+        raise MissingPartError(f"{need}, which is not installed: pip install {package}") from error
+
+
+def _is_base_layer(module: nn.Module, name: str) -> bool:
+    return isinstance(module, nn.Linear) and "lora_" not in name
+
+
+def _quantize_to_nf4(module: nn.Module, device: torch.device | str | None) -> None:
+    layers = _optional("bitsandbytes.nn", "4-bit weights need bitsandbytes")
+    for name, linear in list(module.named_modules()):
+        if not _is_base_layer(linear, name) or not isinstance(linear, nn.Linear):
+            continue
+        packed = layers.Linear4bit(
+            linear.in_features,
+            linear.out_features,
+            bias=linear.bias is not None,
+            compute_dtype=linear.weight.dtype,
+            quant_type="nf4",
+            device="meta",
+        )
+        packed.weight = layers.Params4bit(
+            linear.weight.data, requires_grad=False, quant_type="nf4", compress_statistics=True, module=packed
+        )
+        packed.bias = linear.bias
+        module.set_submodule(name, packed.to(device or linear.weight.device))
+
+
+class PackedLinear(nn.Module):
+    """Stands for a layer that unpacks its weight when called, to measure formats that fake tensors cannot take.
+
+    Args:
+        like: the layer in bfloat16.
+        bytes_per_weight: of the packed form.
+    """
+
+    def __init__(self, like: nn.Linear, bytes_per_weight: float) -> None:
+        super().__init__()
+        self.packed = nn.Parameter(
+            torch.empty(round(like.weight.numel() * bytes_per_weight), dtype=torch.uint8), requires_grad=False
+        )
+        self.bias = like.bias
+        self.shape, self.dtype = like.weight.shape, like.weight.dtype
+
+    def forward(self, values: Tensor) -> Tensor:
+        """`(…, out)` of `(…, in)`: the right shapes, no values."""
+        return functional.linear(values, torch.empty(self.shape, dtype=self.dtype), self.bias)
+
+
+def pack(module: nn.Module, bytes_per_weight: float) -> None:
+    """Put a `PackedLinear` in the place of every linear layer, in place."""
+    for name, linear in list(module.named_modules()):
+        if isinstance(linear, nn.Linear):
+            module.set_submodule(name, PackedLinear(linear, bytes_per_weight))
