@@ -42,6 +42,7 @@ class CheckpointSettings:
         init: start from "noise" or from the "preview".
         strength: noise level that the preview is brought to when it is the start, 0…1.
         spacing: of the noise levels; see `sampling.set_steps`.
+        shift: of the noise levels towards noise, or None for what the checkpoint's own scheduler says.
         continues: whether it was trained to go on from given frames, so that longer shots can be made by segments.
         coding: how normals are coloured.
     """
@@ -54,6 +55,7 @@ class CheckpointSettings:
     init: Init = "noise"
     strength: float = 1.0
     spacing: Spacing = "even"
+    shift: float | None = None
     continues: bool = False
     coding: NormalCoding = field(default_factory=NormalCoding)
 
@@ -78,7 +80,7 @@ class CheckpointSettings:
 
 # What the published adapters for Wan2.2-Animate-14B are run with. Their coding of normals is not documented.
 OFFICIAL_SETTINGS = CheckpointSettings(
-    area=960 * 960, max_frames=81, steps=25, guidance_scale=4.5, spacing="scheduler", continues=True
+    area=960 * 960, max_frames=81, steps=25, guidance_scale=4.5, spacing="scheduler", shift=5.0, continues=True
 )
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import html
+import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -27,6 +29,7 @@ UInt8 = NDArray[np.uint8]
 StepCallback = Callable[[Any, int, Tensor, dict[str, Tensor]], dict[str, Tensor] | None]
 
 TEXT_TOKENS = 512
+NEGATIVE_PROMPT = "bad detailed"  # the official script's
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -132,6 +135,46 @@ class Real2Sam2RealPipeline(DiffusionPipeline):
         self.release_encoders = False
         self.segment = self.num_segments = self.num_timesteps = 0
 
+    @classmethod
+    def from_pretrained(
+        cls,
+        pretrained_model_name_or_path: str | Path,
+        *,
+        adapters: Sequence[str | Path] = (),
+        parts: str | Path | None = None,
+        offline: bool = False,
+        dtype: Any = torch.float32,
+        **options: Any,
+    ) -> Real2Sam2RealPipeline:
+        """Load one of our pipeline folders, or a base model in any of its layouts with adapters on it, on the CPU.
+
+        Args:
+            pretrained_model_name_or_path: a pipeline's folder, or a base: a folder in diffusers' or the original
+                layout, a safetensors or GGUF file, or a name on the hub.
+            adapters: adapter folders or files, or names on the hub, merged into the weights (kept apart where the base
+                is packed); `FILE=WEIGHT` for one that is not to count in full.
+            parts: where VAE and encoders are, for a base that is a transformer alone.
+            offline: never reach for the network.
+            dtype: of the weights.
+            options: of diffusers' `from_pretrained`, for pipeline folders.
+
+        Raises:
+            MissingPartError: something is not on this machine.
+            UserError: a file is damaged or foreign.
+        """
+        if _is_own(Path(pretrained_model_name_or_path)) and not adapters:
+            loaded: Real2Sam2RealPipeline = super().from_pretrained(
+                pretrained_model_name_or_path, dtype=dtype, **options
+            )
+            return loaded
+        from real2sam2real.diffusion.loading import assemble_base  # which needs this class
+
+        if options:
+            raise ValueError(f"a base model takes no {', '.join(options)}; these are for pipeline folders")
+        return assemble_base(
+            pretrained_model_name_or_path, adapters=adapters, parts=parts, offline=offline, dtype=dtype
+        )
+
     @torch.no_grad()
     def __call__(
         self, image: Image.Image | UInt8, normals: Frames | None = None, *, output_type: str = "uint8", **options: Any
@@ -162,7 +205,7 @@ class Real2Sam2RealPipeline(DiffusionPipeline):
         *,
         frames: int | None = None,
         prompt: str | None = None,
-        negative_prompt: str = "bad detailed",
+        negative_prompt: str = NEGATIVE_PROMPT,
         prompt_embeds: Tensor | None = None,
         negative_prompt_embeds: Tensor | None = None,
         num_inference_steps: int = 25,
@@ -380,6 +423,13 @@ class Real2Sam2RealPipeline(DiffusionPipeline):
             given = pixels.to(device, self.image_encoder.dtype)
             hidden: Sequence[Tensor] = self.image_encoder(given, output_hidden_states=True).hidden_states
         return hidden[-2].to(self.transformer.dtype)
+
+
+def _is_own(folder: Path) -> bool:
+    index = folder / "model_index.json"
+    return index.is_file() and json.loads(index.read_text(encoding="utf-8")).get("_class_name") == (
+        Real2Sam2RealPipeline.__name__
+    )
 
 
 @contextmanager
