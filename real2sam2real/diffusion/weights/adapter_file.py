@@ -191,6 +191,7 @@ def _parse(file: Path, tensors: Tensors) -> tuple[_Parts, list[str]]:
     replacements: dict[str, Tensor] = {}
     face: list[str] = []
     unknown: list[str] = []
+    seen: dict[_Entry, str] = {}
     for key, tensor in tensors.items():
         if keys.is_face_branch(_KOHYA.sub(r"\g<module>", key.split(".")[0]) if key.startswith("lora_unet_") else key):
             face.append(key)
@@ -198,7 +199,11 @@ def _parse(file: Path, tensors: Tensors) -> tuple[_Parts, list[str]]:
         entry = _entry(key)
         if entry is None:
             unknown.append(key)
-        elif entry.part in (_DOWN, _UP, _ALPHA):
+            continue
+        if entry in seen:
+            raise UserError(f"{file} holds one thing twice: '{seen[entry]}' and '{key}'; save each adapter by itself")
+        seen[entry] = key
+        if entry.part in (_DOWN, _UP, _ALPHA):
             pairs.setdefault(entry.module, {})[entry.part] = tensor.read()
         elif entry.part == _NEW:
             replacements[entry.module] = tensor.read()

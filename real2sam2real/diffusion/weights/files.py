@@ -22,6 +22,17 @@ from real2sam2real.errors import UserError
 
 _SHARD = re.compile(r"(.+)-(\d{5})-of-(\d{5})\.safetensors$")
 FLOAT8 = (torch.float8_e4m3fn, torch.float8_e5m2)
+_DTYPES = {
+    "F64": torch.float64,
+    "F32": torch.float32,
+    "F16": torch.float16,
+    "BF16": torch.bfloat16,
+    "F8_E4M3": torch.float8_e4m3fn,
+    "F8_E5M2": torch.float8_e5m2,
+    "I64": torch.int64,
+    "I32": torch.int32,
+    "U8": torch.uint8,
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,6 +117,8 @@ def _open_safetensors(path: Path) -> Tensors:
         shapes = {key: tuple(file.get_slice(key).get_shape()) for key in file.keys()}  # noqa: SIM118  not a mapping
     except (SafetensorError, OSError, ValueError) as error:
         raise UserError(f"{path} is damaged, cut short or no safetensors file: {error}") from error
+    except RuntimeError:  # the file is larger than the memory that the system would promise to a mapping
+        return _fold_scales(_unmapped(path))
 
     def reader(key: str) -> Callable[[], Tensor]:
         return lambda: file.get_tensor(key)
@@ -113,6 +126,33 @@ def _open_safetensors(path: Path) -> Tensors:
     return _fold_scales(
         {key: LazyTensor(file=path, key=key, shape=shape, read=reader(key)) for key, shape in shapes.items()}
     )
+
+
+def _unmapped(path: Path) -> Tensors:
+    """The tensors of a sound safetensors file, each read from the disk into memory of its own when asked for."""
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        header = json.loads(file.read(length))
+    header.pop("__metadata__", None)
+
+    def reader(dtype: torch.dtype, shape: tuple[int, ...], start: int, stop: int) -> Callable[[], Tensor]:
+        def read() -> Tensor:
+            if start == stop:
+                return torch.empty(shape, dtype=dtype)
+            with path.open("rb") as file:
+                file.seek(8 + length + start)
+                return torch.frombuffer(bytearray(file.read(stop - start)), dtype=dtype).reshape(shape)
+
+        return read
+
+    tensors: Tensors = {}
+    for key, entry in header.items():
+        if entry["dtype"] not in _DTYPES:
+            raise UserError(f"{path}: '{key}' is stored as {entry['dtype']}, which is not known here")
+        shape = tuple(entry["shape"])
+        read = reader(_DTYPES[entry["dtype"]], shape, *entry["data_offsets"])
+        tensors[key] = LazyTensor(file=path, key=key, shape=shape, read=read)
+    return tensors
 
 
 def _open_pickle(path: Path) -> Tensors:

@@ -64,8 +64,15 @@ def transformer_config(source: BaseSource) -> dict[str, Any]:
 
 def _transformer_tensors(source: BaseSource) -> dict[str, LazyTensor]:
     opened = open_all(source.transformer)
-    # A key that no rule knows keeps its name, and is then reported as unexpected.
-    return {keys.to_ours(key) or key: tensor for key, tensor in opened.items() if not keys.is_left_out(key)}
+    tensors: dict[str, LazyTensor] = {}
+    for key, tensor in opened.items():
+        if keys.is_left_out(key):
+            continue
+        name = keys.to_ours(key) or key  # a key that no rule knows is reported as unexpected later
+        if name in tensors:
+            raise UserError(f"{tensor.file} holds one weight twice: '{tensors[name].key}' and '{key}'")
+        tensors[name] = tensor
+    return tensors
 
 
 def _transformer_config(source: BaseSource, tensors: Mapping[str, LazyTensor]) -> dict[str, Any]:

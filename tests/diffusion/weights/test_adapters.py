@@ -489,6 +489,13 @@ def test_settings_that_cannot_be_honoured_are_refused(official_folder, settings,
         read_adapter(official_folder)
 
 
+def test_two_adapters_in_one_file_are_refused(tmp_path, official):
+    again = {key.replace("_A.", "_A.other."): value for key, value in official.items()}
+    save_file({**official, **{key: value.clone() for key, value in again.items()}}, tmp_path / "two.safetensors")
+    with pytest.raises(UserError, match=r"two\.safetensors holds one thing twice: .*lora_A"):
+        read_adapter(tmp_path / "two.safetensors")
+
+
 def test_folders_without_one_clear_adapter_are_refused(tmp_path, official):
     with pytest.raises(UserError, match="does not exist"):
         read_adapter(tmp_path / "nowhere")

@@ -9,6 +9,7 @@ from dataclasses import replace
 import gguf
 import numpy as np
 import pytest
+import safetensors
 import torch
 from safetensors.torch import load_file, save_file
 
@@ -152,6 +153,27 @@ def test_another_wan_model_is_refused(single, part):
 
     with pytest.raises(UserError, match=r"animate\.safetensors does not hold a Wan-Animate transformer: missing"):
         load_transformer(spoiled(single, change))
+
+
+def test_a_weight_under_two_names_is_refused(single):
+    key = "model.diffusion_model.head.head.bias"
+
+    def change(tensors):
+        tensors["head.head.bias"] = tensors[key].clone()
+
+    with pytest.raises(UserError, match="one weight twice"):
+        load_transformer(spoiled(single, change))
+
+
+def test_files_too_large_to_be_mapped_are_read_one_tensor_at_a_time(layouts, monkeypatch):
+    mapped = load_transformer(alone(layouts.single), torch.float32).state_dict()
+
+    def refuse(*args, **kwargs):
+        raise RuntimeError("unable to mmap 32790570816 bytes from file: Cannot allocate memory (12)")
+
+    monkeypatch.setattr(safetensors, "safe_open", refuse)
+    read = load_transformer(alone(layouts.single), torch.float32).state_dict()
+    assert all(torch.equal(read[key], value) for key, value in mapped.items())
 
 
 def test_a_foreign_width_is_refused(single):
