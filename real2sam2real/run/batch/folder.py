@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import secrets
@@ -18,8 +19,10 @@ from real2sam2real.files import replacing_file
 from real2sam2real.run.batch.claim import claimed
 from real2sam2real.run.batch.finding import Shot
 from real2sam2real.run.batch.making import BATCH, Job, failure, give_up, latest_run, sweep
-from real2sam2real.run.batch.records import RECORD, VIDEO, ShotRecord, is_finished, read_record, settings_hash
+from real2sam2real.run.batch.records import RECORD, VIDEO, ShotRecord, is_finished, read_record
 from real2sam2real.run.config import GenerateOptions, as_json
+from real2sam2real.run.fingerprint import digest
+from real2sam2real.run.generating import model_inputs
 from real2sam2real.run.lock import locked
 
 FORMAT = 1
@@ -134,6 +137,19 @@ def open_batch(out: Path, *, options: GenerateOptions, command: Sequence[str]) -
         finally:
             sweep(out, patience=_SWEEP_PATIENCE_SECONDS)
             folder.save()
+
+
+def settings_hash(options: GenerateOptions) -> str:
+    """Hash of the options and of the weights they name.
+
+    The code is left out: an update of the package must not throw away the finished part of a long batch.
+
+    Raises:
+        UserError: the checkpoint cannot be found.
+    """
+    weights = [digest(path) for path in model_inputs(options)]
+    text = json.dumps({"options": options.decisive(), "weights": weights}, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def videos_folder(checkpoint: str) -> str:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import socket
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import real2sam2real
 from real2sam2real.errors import UserError
@@ -17,6 +19,7 @@ from real2sam2real.run.batch.finding import Shot
 from real2sam2real.run.batch.records import (
     RECORD,
     VIDEO,
+    Outcome,
     ShotRecord,
     Stamp,
     is_finished,
@@ -25,14 +28,17 @@ from real2sam2real.run.batch.records import (
     write_record,
 )
 from real2sam2real.run.config import GenerateOptions
-from real2sam2real.run.generating import Generator
 from real2sam2real.run.progress import Progress
+
+if TYPE_CHECKING:
+    from real2sam2real.run.generating import Generator
 
 BATCH = "batch.json"
 
 # A worker of a killed run dies within seconds of it, or with its shot at the latest.
 _CLAIM_PATIENCE_SECONDS = 900.0
 _GIVE_UP_PATIENCE_SECONDS = 10.0
+_SEGMENTS = f".{VIDEO}.segments"  # where the generator keeps the finished part of a long shot; see run/segments.py
 # What `replacing_file` calls a file while it is written.
 _HALF_WRITTEN = re.compile(rf"\.({Path(VIDEO).stem}|{Path(RECORD).stem})-[a-z0-9_]{{8}}\.\w+")
 
@@ -45,7 +51,7 @@ class Job:
         out: the batch folder.
         run: names this run; the batch folder names the latest one.
         videos: the folder in `out` that this checkpoint's videos go to.
-        settings: see `records.settings_hash`.
+        settings: see `folder.settings_hash`.
         options: how the video model is run.
     """
 
@@ -58,14 +64,6 @@ class Job:
     def place(self, shot: Shot) -> Path:
         """The shot's output folder."""
         return self.videos / shot.name
-
-
-@dataclass(frozen=True, kw_only=True)
-class Outcome:
-    """How a try ended, and whether another one may end otherwise."""
-
-    record: ShotRecord
-    may_try_again: bool = False
 
 
 class SupersededError(Exception):
@@ -145,6 +143,8 @@ def _keep(folder: Path, record: ShotRecord) -> None:
     """Write the record; a video that it does not stand for is an earlier one of other inputs or options, and goes."""
     if record.status != "done":
         (folder / VIDEO).unlink(missing_ok=True)
+    elif (folder / _SEGMENTS).exists():  # of other options, under which the shot was longer in the making
+        shutil.rmtree(folder / _SEGMENTS)
     write_record(folder, record)
 
 

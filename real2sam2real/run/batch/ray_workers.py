@@ -14,23 +14,26 @@ import os
 import re
 import secrets
 import socket
+import sys
 import time
 from collections import abc
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import real2sam2real
 from real2sam2real.errors import MissingPartError, UserError
 from real2sam2real.run.batch.attempts import Attempt, Attempts
 from real2sam2real.run.batch.finding import Shot
-from real2sam2real.run.batch.making import BATCH, Job, Outcome, give_up, latest_run, make_shot
-from real2sam2real.run.batch.records import ShotRecord
+from real2sam2real.run.batch.making import BATCH, Job, give_up, latest_run, make_shot
+from real2sam2real.run.batch.records import Outcome, ShotRecord
 from real2sam2real.run.config import BatchOptions
-from real2sam2real.run.generating import Generator
 from real2sam2real.run.progress import Progress
+
+if TYPE_CHECKING:
+    from real2sam2real.run.generating import Generator
 
 Ray = Any  # the module, which is optional and has no stubs
 
@@ -55,6 +58,8 @@ class Worker:
         Raises:
             UserError: it lacks the shared folders or has another version of the package; the checkpoint cannot be used.
         """
+        from real2sam2real.run.generating import Generator  # loads torch
+
         here = socket.gethostname()
         if version != real2sam2real.__version__:
             raise UserError(
@@ -106,6 +111,8 @@ def make_on_ray(
 @contextmanager
 def _connected(address: str) -> Iterator[Ray]:
     """Ray, connected to a cluster or started on this machine for as long as the block lasts."""
+    if address == "local":
+        _keep_to_itself()
     try:
         ray = importlib.import_module("ray")
     except ImportError as error:
@@ -113,12 +120,24 @@ def _connected(address: str) -> Iterator[Ray]:
     if ray.is_initialized():  # by the program that calls us
         yield ray
         return
-    with _environment(_quiet_and_closed() if address == "local" else {}):
-        try:
-            _init(ray, address)
-            yield ray
-        finally:
-            ray.shutdown()
+    try:
+        _init(ray, address)
+        yield ray
+    finally:
+        ray.shutdown()
+
+
+def _keep_to_itself() -> None:
+    """Have a Ray of our own tell nobody about itself, and let in only who knows the token of this process.
+
+    Ray would otherwise write a token into the home folder, which need not be writable, and say so on the screen. It
+    reads these variables once, when it is imported.
+    """
+    if "ray" in sys.modules:
+        return
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    if "RAY_AUTH_MODE" not in os.environ:
+        os.environ.update(RAY_AUTH_MODE="token", RAY_AUTH_TOKEN=secrets.token_hex(32))
 
 
 def _init(ray: Ray, address: str) -> None:
@@ -131,32 +150,6 @@ def _init(ray: Ray, address: str) -> None:
         ray.init(address=address, **quiet)
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise UserError(f"the Ray cluster at {address} cannot be joined: {error}") from error
-
-
-def _quiet_and_closed() -> dict[str, str]:
-    """For a Ray of our own: it tells nobody about itself, and lets in only who knows the token of this run.
-
-    Ray would otherwise write a token into the home folder, which need not be writable, and say so on the screen.
-    """
-    chosen = {"RAY_USAGE_STATS_ENABLED": "0"}
-    if "RAY_AUTH_MODE" not in os.environ:
-        chosen |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
-    return chosen
-
-
-@contextmanager
-def _environment(values: dict[str, str]) -> Iterator[None]:
-    """Environment variables for as long as the block lasts."""
-    before = {name: os.environ.get(name) for name in values}
-    os.environ.update(values)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
 
 
 def _require_answer(address: str) -> None:

@@ -6,7 +6,6 @@ restarts without reading them all.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -15,9 +14,7 @@ from typing import Any, Literal
 from real2sam2real.control.folder import CAPTION, DESCRIPTION, IDS, NORMALS, OFFICIAL_NORMALS, PHOTO
 from real2sam2real.files import replacing_file
 from real2sam2real.run.batch.finding import Shot
-from real2sam2real.run.config import GenerateOptions, as_json
 from real2sam2real.run.fingerprint import digest
-from real2sam2real.run.generating import checkpoint_inputs
 from real2sam2real.run.rendering import CONTROL_PREVIEW
 
 VIDEO = "generated.mp4"
@@ -105,6 +102,14 @@ class ShotRecord:
         )
 
 
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """How a try ended, and whether another one may end otherwise."""
+
+    record: ShotRecord
+    may_try_again: bool = False
+
+
 def read_record(folder: Path) -> ShotRecord | None:
     """The record in a shot's output folder; None when none can be read, so that the shot is made again."""
     try:
@@ -144,16 +149,3 @@ def input_names(control: Path) -> list[str]:
 def stamp_inputs(control: Path) -> dict[str, Stamp]:
     """Stamps of the files that decide a control folder's video."""
     return {name: Stamp.of(control / name) for name in input_names(control)}
-
-
-def settings_hash(options: GenerateOptions) -> str:
-    """Hash of the options and of the weights they name.
-
-    The code is left out: an update of the package must not throw away the finished part of a long batch.
-
-    Raises:
-        UserError: the checkpoint cannot be found.
-    """
-    weights = [digest(path) for path in checkpoint_inputs(options.checkpoint)]
-    text = json.dumps({"options": as_json(options), "weights": weights}, sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()

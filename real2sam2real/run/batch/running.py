@@ -110,13 +110,19 @@ def _make(shots: Sequence[Shot], folder: BatchFolder, batch: BatchOptions, progr
     from real2sam2real.run.batch.local import make_here
     from real2sam2real.run.batch.ray_workers import make_on_ray
 
-    start = time.monotonic()
     engine = make_on_ray if batch.uses_ray else make_here
+    first = 0.0
     with closing(engine(shots, folder.job, batch, progress)) as records:
         for number, record in enumerate(records, start=1):
             folder.keep(record)
-            left = (time.monotonic() - start) / number * (len(shots) - number)
+            first = first or time.monotonic()
             what = f"{record.seconds:.1f} s" if record.status == "done" else f"failed: {one_line(record.reason)}"
-            progress.say(
-                f"{number} of {len(shots)}  {record.shot}  {what}" + (f", about {left:.0f} s left" if left else "")
-            )
+            left = _time_left(time.monotonic() - first, number, len(shots))
+            progress.say(f"{number} of {len(shots)}  {record.shot}  {what}{left}")
+
+
+def _time_left(seconds: float, number: int, total: int) -> str:
+    """Judged from what came after the first shot, because that one waited for the model to load."""
+    if number < 2 or number == total:
+        return ""
+    return f", about {seconds / (number - 1) * (total - number):.0f} s left"
