@@ -49,12 +49,7 @@ def inspect_machine(device: str | None = None) -> Machine:
     Args:
         device: such as "cuda:1" or "cpu".
     """
-    import psutil  # type: ignore[import-untyped]
-
-    ram = psutil.virtual_memory()
-    limit, used = _container_limit()
-    total = min(ram.total, limit)
-    free = min(ram.available, limit - used)
+    total, free = _ram()
     packages = installed_packages()
     chosen = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     if chosen.type == "cpu":
@@ -90,6 +85,20 @@ def installed_packages() -> dict[str, str]:
         except importlib.metadata.PackageNotFoundError:
             continue
     return found
+
+
+def free_ram() -> int:
+    """Bytes of CPU memory that this process may still take."""
+    return _ram()[1]
+
+
+def _ram() -> tuple[int, int]:
+    """Bytes of CPU memory, all and free, for this process."""
+    import psutil  # type: ignore[import-untyped]
+
+    memory = psutil.virtual_memory()
+    limit, used = _container_limit()
+    return min(memory.total, limit), min(memory.available, limit - used)
 
 
 def _container_limit(group: Path = Path("/sys/fs/cgroup")) -> tuple[int, int]:

@@ -114,7 +114,5 @@ def _kept(placement: Placement, encoder: Cost) -> int:
 
 
 def _visiting(placement: Placement, encoder: Cost) -> int:
-    """Bytes of an encoder's weights that are on the device for its use only."""
-    if placement == "resident":
-        return 0
-    return encoder.weights if placement == "moved" else 2 * encoder.largest_layer
+    """Bytes of an encoder that are on the device only while it is called: the layer at work and the next."""
+    return 0 if placement == "resident" else 2 * encoder.largest_layer

@@ -11,7 +11,7 @@ from typing import Literal
 from real2sam2real.errors import UserError
 
 WeightFormat = Literal["float32", "bfloat16", "float8", "int8", "nf4", "gguf"]
-Placement = Literal["resident", "moved", "streamed"]
+Placement = Literal["resident", "streamed"]
 PlanName = Literal["resident", "compact", "stream", "int8", "fp8", "stream-int8", "gguf", "nf4", "cpu"]
 
 
@@ -26,8 +26,8 @@ class Plan:
         weights: how the linear layers of the transformer's blocks are stored; "bfloat16" on a CPU without native
             bfloat16 means float32.
         blocks_streamed: the transformer's blocks wait in CPU memory and are copied to the device one ahead of use.
-        encoders: whether the text and image encoders stay on the device, are moved there for their use, or are
-            streamed there layer by layer.
+        encoders: whether the text and image encoders stay on the device, or wait in CPU memory and are copied there
+            layer by layer when they are called.
         vae_tiled: the autoencoder works tile by tile.
         token_chunks: in how many parts the blocks work through the tokens where they can.
         precompute_context: keep the cross-attention's keys and values of all blocks through a segment.
@@ -60,7 +60,7 @@ PLANS: tuple[Plan, ...] = (
     ),
     Plan(
         name="compact",
-        purpose="the transformer on the GPU in bfloat16; encoders visit, VAE in tiles, tokens in chunks",
+        purpose="the transformer on the GPU in bfloat16; encoders streamed, VAE in tiles, tokens in chunks",
     ),
     Plan(
         name="stream",
