@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -118,7 +119,7 @@ def _open_safetensors(path: Path) -> Tensors:
     except (SafetensorError, OSError, ValueError) as error:
         raise UserError(f"{path} is damaged, cut short or no safetensors file: {error}") from error
     except RuntimeError:  # the file is larger than the memory that the system would promise to a mapping
-        return _fold_scales(_unmapped(path))
+        return _fold_scales(_mapped_singly(path))
 
     def reader(key: str) -> Callable[[], Tensor]:
         return lambda: file.get_tensor(key)
@@ -128,8 +129,11 @@ def _open_safetensors(path: Path) -> Tensors:
     )
 
 
-def _unmapped(path: Path) -> Tensors:
-    """The tensors of a sound safetensors file, each read from the disk into memory of its own when asked for."""
+def _mapped_singly(path: Path) -> Tensors:
+    """The tensors of a sound safetensors file, each in a mapping of its own once asked for.
+
+    Systems refuse a private mapping larger than their memory, though it would take none; small ones they grant.
+    """
     with path.open("rb") as file:
         length = int.from_bytes(file.read(8), "little")
         header = json.loads(file.read(length))
@@ -139,9 +143,8 @@ def _unmapped(path: Path) -> Tensors:
         def read() -> Tensor:
             if start == stop:
                 return torch.empty(shape, dtype=dtype)
-            with path.open("rb") as file:
-                file.seek(8 + length + start)
-                return torch.frombuffer(bytearray(file.read(stop - start)), dtype=dtype).reshape(shape)
+            stored = np.memmap(path, np.uint8, "c", offset=8 + length + start, shape=(stop - start,))
+            return torch.from_numpy(stored).view(dtype).reshape(shape)
 
         return read
 

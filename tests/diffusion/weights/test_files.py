@@ -165,7 +165,7 @@ def test_a_weight_under_two_names_is_refused(single):
         load_transformer(spoiled(single, change))
 
 
-def test_files_too_large_to_be_mapped_are_read_one_tensor_at_a_time(layouts, monkeypatch):
+def test_files_too_large_for_one_mapping_are_mapped_tensor_by_tensor(layouts, monkeypatch):
     mapped = load_transformer(alone(layouts.single), torch.float32).state_dict()
 
     def refuse(*args, **kwargs):

@@ -16,6 +16,7 @@ from real2sam2real.diffusion.weights.load import (
     load_text_encoder,
     load_transformer,
     load_vae,
+    transformer_config,
 )
 
 EXACT = ["diffusers", "sharded", "no_index", "original", "single"]
@@ -116,9 +117,12 @@ def test_the_face_branch_is_never_read(layouts, layout, monkeypatch):
 
 
 def test_configs_agree_between_layouts(layouts):
-    configs = [dict(load_transformer(find_base(getattr(layouts, layout)), torch.float32).config) for layout in EXACT]
-    for config in configs:
-        config.pop("_use_default_values", None)
+    configs = []
+    for layout in EXACT:
+        source = find_base(getattr(layouts, layout))
+        configs.append(dict(load_transformer(source, torch.float32).config))
+        configs[-1].pop("_use_default_values", None)
+        assert configs[-1] == configs[-1] | transformer_config(source)
     assert all(config == configs[0] for config in configs)
 
 
