@@ -21,6 +21,7 @@ from real2sam2real.diffusion import autoencoder, transformer  # noqa: F401  diff
 from real2sam2real.diffusion.pipeline import Real2Sam2RealPipeline
 from real2sam2real.diffusion.sampling import Spacing
 from real2sam2real.diffusion.weights.base import find_adapter
+from real2sam2real.diffusion.weights.hub import split_id
 from real2sam2real.errors import MissingPartError, UserError
 
 Init = Literal["noise", "preview"]
@@ -99,6 +100,11 @@ def find_checkpoint(name: str | Path, *, offline: bool = False) -> Path:
                 "or make it with: r2s2r train base mini -o FOLDER"
             )
         return folder
+    if not Path(name).exists() and split_id(str(name)) is None:
+        raise UserError(
+            f"{name} is not a checkpoint: there is no such folder. Give 'mini', a pipeline's folder, or an adapter's "
+            "folder or name on the hub"
+        )
     folder = find_adapter(name, offline=offline)
     if not (folder / PIPELINE_FILE).is_file() and not is_adapter(folder):
         raise UserError(

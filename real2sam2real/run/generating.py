@@ -2,40 +2,75 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+import torch
 from diffusers.utils import logging
+from numpy.typing import NDArray
+from torch import Tensor
 
 from real2sam2real import media
-from real2sam2real.control.folder import DESCRIPTION, read_control
-from real2sam2real.diffusion.checkpoints import CheckpointSettings, find_checkpoint, load_pipeline, load_settings
-from real2sam2real.diffusion.generate import check_length, generate_frames
-from real2sam2real.diffusion.pipeline import Real2Sam2RealPipeline
+from real2sam2real.control.coding import NormalCoding
+from real2sam2real.control.stream import ControlStream, open_control
+from real2sam2real.diffusion.checkpoints import CheckpointSettings
+from real2sam2real.diffusion.conditioning import to_frames
+from real2sam2real.diffusion.generate import Finished, check_length, stream_segments
+from real2sam2real.diffusion.loading import LoadedModel, Located, ModelChoice, load_model, locate
+from real2sam2real.diffusion.pipeline import SegmentVideo, StepCallback
+from real2sam2real.diffusion.presets import Preset, Sampling, choose_sampling
+from real2sam2real.diffusion.ranks import (
+    from_main_rank,
+    is_main_rank,
+    launched_world,
+    run_on_ranks,
+    start_parallel,
+    stop_parallel,
+)
 from real2sam2real.errors import UserError
-from real2sam2real.run.config import GenerateOptions
-from real2sam2real.run.progress import Progress
+from real2sam2real.run.config import GenerateOptions, ModelOptions
+from real2sam2real.run.fingerprint import fingerprint
+from real2sam2real.run.progress import Advance, Progress
 from real2sam2real.run.rendering import CONTROL_PREVIEW
+from real2sam2real.run.segments import SegmentStore
+
+UInt8 = NDArray[np.uint8]
+_CODE = ("control", "diffusion", "run/generating.py")
 
 
 class Generator:
     """A loaded checkpoint that makes the videos of any number of control folders; use `load` to get one."""
 
-    def __init__(self, options: GenerateOptions, settings: CheckpointSettings, pipeline: Real2Sam2RealPipeline) -> None:
-        self.options, self.settings, self._pipeline = options, settings, pipeline
+    def __init__(self, options: GenerateOptions, model: LoadedModel, sampling: Sampling) -> None:
+        self.options, self.model, self.sampling = options, model, sampling
+        self._live: Any = None
 
     @classmethod
     def load(cls, options: GenerateOptions, progress: Progress) -> Generator:
-        """Load the checkpoint that the options name.
+        """Load the model that the options name.
 
         Raises:
-            UserError: it is missing or cannot be used.
+            MissingPartError: something is not on this machine.
+            UserError: a part cannot be used, or does not fit into memory.
         """
         logging.disable_progress_bar()  # diffusers would draw its own beside ours
-        folder = find_checkpoint(options.checkpoint)
-        return cls(options, load_settings(folder), load_pipeline(folder))
+        located = with_coding(locate(model_choice(options)), options.coding)
+        sampling = sampling_of(options, located)
+        model = load_model(located, plan=options.plan, sampling=sampling, say=progress.say)
+        if sampling.guided and not model.reads_text:
+            raise UserError(
+                f"the checkpoint '{options.checkpoint}' reads no text, so that guidance (scale "
+                f"{sampling.guidance_scale:g}) has nothing to go by; add --guidance 1, or choose no preset"
+            )
+        return cls(options, model, sampling)
 
     def to_file(self, control_folder: Path, path: Path, progress: Progress, seed: int | None = None) -> list[str]:
         """Generate the video of a control folder and write it, whole or not at all; returns notes.
+
+        Of a long shot, finished segments are kept beside `path` until it is whole; the same call goes on after them.
 
         Args:
             control_folder: as `r2s2r render` makes it, or with the three official files alone.
@@ -46,48 +81,178 @@ class Generator:
         Raises:
             UserError: the control cannot be used, or there is no preview to start from.
         """
-        seed = self.options.seed if seed is None else seed
-        control = read_control(control_folder, from_official=not (control_folder / DESCRIPTION).is_file())
-        check_length(control, self.settings, self.options.checkpoint)
-        init = self.options.init or self.settings.init
-        strength = self.settings.strength if self.options.strength is None else self.options.strength
-        preview = None
-        if init == "preview":
-            if not (control_folder / CONTROL_PREVIEW).is_file():
-                raise UserError(
-                    f"{control_folder} has no {CONTROL_PREVIEW} to start from (a motion transfer and the official "
-                    "input have none); use --init noise, or render the scene again"
-                )
-            preview = media.read_video(control_folder / CONTROL_PREVIEW)
+        control = open_control(control_folder)
+        check_length(control.frames, self.model.settings, self.options.checkpoint)
+        shot = _Shot(
+            control=control,
+            preview=self._preview(control_folder),
+            seed=self.options.seed if seed is None else seed,
+            identity=self._identity(control_folder, seed),
+        )
         with progress.bar("denoising") as advance:
-            frames = generate_frames(
-                self._pipeline,
-                self.settings,
-                control,
-                preview=preview,
-                init=init,
-                strength=strength,
-                steps=self.options.steps,
-                seed=seed,
-                progress=advance,
+            if len(self.sampling.plan(control.frames)) == 1:
+                (segment,) = self._segments(shot, Finished(), advance)
+                if is_main_rank():
+                    media.write_video(path, to_frames(segment.video), control.fps)
+            else:
+                self._long(shot, path, advance)
+        if self.options.live is not None and is_main_rank():
+            self.options.live.unlink(missing_ok=True)
+        return [*control.notes, *self.model.notes, self._made_how(shot)]
+
+    def _long(self, shot: _Shot, path: Path, advance: Advance) -> None:
+        """Make a shot of several segments."""
+        if not is_main_rank():
+            for _ in self._segments(shot, self._agreed(Finished(), shot), advance):
+                pass
+            return
+        store = SegmentStore(path, identity=shot.identity, fps=shot.control.fps)
+        for segment in self._segments(shot, self._agreed(store.finished(), shot), advance):
+            store.add(segment)
+        media.write_video(path, store.frames(len(self.sampling.plan(shot.control.frames))), shot.control.fps)
+        store.remove()
+
+    def _agreed(self, finished: Finished, shot: _Shot) -> Finished:
+        """What rank 0 found finished, on every rank."""
+        count = int(from_main_rank(torch.tensor(finished.segments)))
+        if not count:
+            return Finished()
+        width, height = self._size(shot)
+        nothing = torch.zeros(1, 3, self.sampling.overlap, height, width)
+        return Finished(segments=count, tail=from_main_rank(nothing if finished.tail is None else finished.tail))
+
+    def _size(self, shot: _Shot) -> tuple[int, int]:
+        return self.model.settings.fit(shot.control.photo.shape[1], shot.control.photo.shape[0])
+
+    def _segments(self, shot: _Shot, finished: Finished, advance: Advance) -> Iterator[SegmentVideo]:
+        settings, strength = self.model.settings, self.options.strength
+        with self.model.memory_advice():
+            yield from stream_segments(
+                self.model.pipeline,
+                settings,
+                self.sampling,
+                shot.control,
+                preview=shot.preview,
+                strength=settings.strength if strength is None else strength,
+                seed=shot.seed,
+                prompts=self.model.prompts(shot.control.prompt, guided=self.sampling.guided),
+                callback=self._observer(advance),
+                finished=finished,
             )
-        media.write_video(path, frames, control.fps)
-        start = f"from the preview's latents at strength {strength:g}" if preview is not None else "from noise"
-        height, width = frames.shape[1:3]
-        made = f"checkpoint '{self.options.checkpoint}', {width}×{height}, started {start}, seed {seed}"
-        return [*control.notes, made]
+
+    def _observer(self, advance: Advance) -> StepCallback:
+        def observe(pipeline: Any, step: int, timestep: Tensor, tensors: dict[str, Tensor]) -> None:
+            steps = pipeline.num_timesteps
+            advance(pipeline.segment * steps + step + 1, pipeline.num_segments * steps)
+            if self.options.live is not None and is_main_rank():
+                from real2sam2real.diffusion.latent_preview import LatentPreview, write_live
+
+                self._live = self._live or LatentPreview.find(pipeline.vae)
+                write_live(self.options.live, self._live, tensors["estimate"])
+
+        return observe
+
+    def _preview(self, control_folder: Path) -> media.VideoFrames | None:
+        """What the video starts from, or None for noise."""
+        if (self.options.init or self.model.settings.init) == "noise":
+            return None
+        path = control_folder / CONTROL_PREVIEW
+        if not path.is_file():
+            raise UserError(
+                f"{control_folder} has no {CONTROL_PREVIEW} to start from (a motion transfer and the official "
+                "input have none); use --init noise, or render the scene again"
+            )
+        return media.VideoFrames(path)
+
+    def _identity(self, control_folder: Path, seed: int | None) -> str:
+        settings = {"options": self.options.decisive(), "seed": seed}
+        return fingerprint(code=_CODE, settings=settings, inputs=(control_folder, *self.model.located.files))
+
+    def _made_how(self, shot: _Shot) -> str:
+        width, height = self._size(shot)
+        strength = self.model.settings.strength if self.options.strength is None else self.options.strength
+        start = "from noise" if shot.preview is None else f"from the preview's latents at strength {strength:g}"
+        segments = len(self.sampling.plan(shot.control.frames))
+        preset = f"preset {self.sampling.name}, " if isinstance(self.sampling, Preset) else ""
+        pieces = f"in {segments} segments, " if segments > 1 else ""
+        passes = self.sampling.passes(shot.control.frames)
+        return (
+            f"checkpoint '{self.options.checkpoint}', {width}×{height}, started {start}, {preset}{pieces}"
+            f"{passes} passes, seed {shot.seed}"
+        )
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Shot:
+    control: ControlStream
+    preview: media.VideoFrames | None
+    seed: int
+    identity: str
+
+
+def model_choice(options: ModelOptions) -> ModelChoice:
+    """What the options name, for the loader."""
+    return ModelChoice(
+        checkpoint=options.checkpoint,
+        base=options.base,
+        parts=options.parts,
+        loras=options.lora,
+        offline=options.offline,
+    )
+
+
+def with_coding(located: Located, coding: str | None) -> Located:
+    """The checkpoint with its normals coded otherwise, if the user says so.
+
+    Raises:
+        UserError: there is no such coding.
+    """
+    if coding is None:
+        return located
+    return replace(located, settings=replace(located.settings, coding=NormalCoding.preset(coding)))
+
+
+def sampling_of(options: GenerateOptions, located: Located) -> Sampling:
+    """How to denoise; an adapter without settings of its own is run with the preset `quality`."""
+    preset = options.preset or ("quality" if located.uses_presets else None)
+    return choose_sampling(located.settings, preset, steps=options.steps, guidance=options.guidance)
 
 
 def generate_to_file(control_folder: Path, options: GenerateOptions, path: Path, progress: Progress) -> list[str]:
-    """Load the checkpoint and write one control folder's video; see `Generator`."""
+    """Load the model and write one control folder's video, on one GPU or several; see `Generator`.
+
+    Several GPUs work on it where the options say so, or where torchrun has started this program on each of them.
+
+    Raises:
+        UserError: as `Generator`, or there are fewer GPUs than asked for.
+    """
+    if launched_world() > 1:
+        start_parallel(options.gpus if options.gpus > 1 else None)
+        try:
+            return _on_this_rank(control_folder, options, path, progress.is_silent)
+        finally:
+            stop_parallel()
+    if options.gpus > 1:
+        return run_on_ranks(options.gpus, _on_this_rank, (control_folder, options, path, progress.is_silent))
     return Generator.load(options, progress).to_file(control_folder, path, progress)
 
 
-def checkpoint_inputs(checkpoint: str) -> tuple[Path, ...]:
-    """The checkpoint's folder, so that other weights mean another video."""
-    return (find_checkpoint(checkpoint),)
+def _on_this_rank(control_folder: Path, options: GenerateOptions, path: Path, silent: bool) -> list[str]:
+    progress = Progress() if silent or not is_main_rank() else Progress.on_stderr()
+    return Generator.load(options, progress).to_file(control_folder, path, progress)
 
 
-def longest_clip(checkpoint: str) -> int:
-    """The most frames that the checkpoint generates in one pass."""
-    return load_settings(find_checkpoint(checkpoint)).max_frames
+def model_inputs(options: ModelOptions) -> tuple[Path, ...]:
+    """Files and folders of the model, so that other weights mean another video."""
+    return locate(model_choice(options)).files
+
+
+def settings_of(options: ModelOptions) -> CheckpointSettings:
+    """What the checkpoint was trained at; a missing part is known from here on, before any work."""
+    return locate(model_choice(options)).settings
+
+
+def longest_clip(options: ModelOptions) -> int | None:
+    """The most frames that the checkpoint generates, or None where segments make any number."""
+    settings = settings_of(options)
+    return None if settings.continues else settings.max_frames

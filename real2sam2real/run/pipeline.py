@@ -108,24 +108,24 @@ def _stages(config: RunConfig, shot: Shot, folder: RunFolder) -> Iterator[Stage]
         outputs=(control.name,),
         work=lambda: render_to_folder(scene, control, width=width, height=height, progress=progress),
     )
-    from real2sam2real.run.generating import checkpoint_inputs, generate_to_file
+    from real2sam2real.run.generating import generate_to_file, model_inputs
 
     yield Stage(
         name="generate",
         title="generate the video",
         code=("control", "diffusion", "run/generating.py"),
-        settings=as_json(config.generate),
-        inputs=(control, *checkpoint_inputs(config.generate.checkpoint)),
+        settings=config.generate.decisive(),
+        inputs=(control, *model_inputs(config.generate)),
         outputs=("generated.mp4",),
         work=lambda: generate_to_file(control, config.generate, folder.path / "generated.mp4", progress),
     )
 
 
-def _longest_clip(config: RunConfig) -> int:
-    """The most frames that can be generated; asked first, so that a missing checkpoint is known before any work."""
+def _longest_clip(config: RunConfig) -> int | None:
+    """The most frames that can be generated, None for any; asked first, so that a missing part is known at once."""
     from real2sam2real.run.generating import longest_clip  # loads torch and diffusers, which a preview does not need
 
-    return longest_clip(config.generate.checkpoint)
+    return longest_clip(config.generate)
 
 
 def _mask_files(config: RunConfig) -> tuple[Path, ...]:

@@ -31,6 +31,11 @@ class Progress:
         """For the command line."""
         return cls(sys.stderr)
 
+    @property
+    def is_silent(self) -> bool:
+        """Whether nothing is written."""
+        return self._stream is None
+
     def say(self, text: str) -> None:
         """Write one line."""
         if self._stream is not None:

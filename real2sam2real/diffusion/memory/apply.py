@@ -31,7 +31,9 @@ def apply_plan(pipeline: Any, plan: Plan, device: torch.device | str | None = No
     """
     device = torch.device(device or plan.device)
     place_transformer(pipeline.transformer, plan, device)
-    pipeline.vae.to(device, autoencoder_dtype(plan))
+    pipeline.vae.to(device)
+    if pipeline.vae.dtype != autoencoder_dtype(plan):
+        pipeline.vae.to(autoencoder_dtype(plan))
     if plan.vae_tiled and hasattr(pipeline.vae, "enable_tiling"):  # mini's needs no tiles and has none
         pipeline.vae.enable_tiling()
     for encoder in (pipeline.text_encoder, pipeline.image_encoder):
