@@ -108,27 +108,27 @@ def load_text_encoder(
     """The tokenizer and transformers' `UMT5EncoderModel`.
 
     Raises:
-        MissingPartError: the source has no text encoder or tokenizer.
+        MissingPartError: the source has no text encoder or tokenizer, or transformers is not installed.
         UserError: their files are damaged or hold another model.
     """
-    from transformers import UMT5Config, UMT5EncoderModel
-
     path = _need(source, source.text_encoder, "text encoder")
+    transformers = _transformers("text encoder")
     tokenizer = _from_folder(_need(source, source.tokenizer, "tokenizer"), _tokenizer)
     if path.is_dir():
-        config = _from_folder(path, lambda folder: UMT5Config.from_pretrained(folder, local_files_only=True))
+        config = _from_folder(
+            path, lambda folder: transformers.UMT5Config.from_pretrained(folder, local_files_only=True)
+        )
         tensors = open_all(_component_files(path, "model"))
     else:
         tensors = encoders.t5_tensors(open_tensors(path))
         config = encoders.t5_config(tensors, path)
     with without_memory():
-        model = UMT5EncoderModel(config)
-    # One embedding stands under two names; files may hold either or both.
-    tied = "encoder.embed_tokens.weight"
-    if tied in tensors:
-        tensors.setdefault("shared.weight", tensors[tied])
-    if "shared.weight" in tensors:
-        tensors[tied] = tensors["shared.weight"]
+        model = transformers.UMT5EncoderModel(config)
+    # One embedding stands under two names, of which files may hold either or both: fill one, then share it.
+    model.encoder.embed_tokens = None
+    tied = tensors.pop("encoder.embed_tokens.weight", None)
+    if tied is not None:
+        tensors.setdefault("shared.weight", tied)
     # transformers keeps this projection in float32 for float16 alone, where it would overflow.
     keep = ("wo",) if dtype == torch.float16 else ()
     fill(model, tensors, (path,), dtype=dtype, device=device, keep_float32=keep, what="the text encoder umT5")
@@ -142,14 +142,15 @@ def load_image_encoder(
     """The image processor and transformers' `CLIPVisionModel`.
 
     Raises:
-        MissingPartError: the source has no image encoder.
+        MissingPartError: the source has no image encoder, or transformers is not installed.
         UserError: its files are damaged or hold another model.
     """
-    from transformers import CLIPImageProcessor, CLIPVisionConfig, CLIPVisionModel
-
     path = _need(source, source.image_encoder, "image encoder")
+    transformers = _transformers("image encoder")
     if path.is_dir():
-        config = _from_folder(path, lambda folder: CLIPVisionConfig.from_pretrained(folder, local_files_only=True))
+        config = _from_folder(
+            path, lambda folder: transformers.CLIPVisionConfig.from_pretrained(folder, local_files_only=True)
+        )
         opened = open_all(_component_files(path, "model"))
         tensors = {key.removeprefix("vision_model."): tensor for key, tensor in opened.items()}
         tensors.pop("embeddings.position_ids", None)  # counts up; older files hold it
@@ -157,14 +158,15 @@ def load_image_encoder(
         tensors = encoders.clip_tensors(open_tensors(path))
         config = encoders.clip_config(tensors, path)
     with without_memory():
-        model = CLIPVisionModel(config)
+        model = transformers.CLIPVisionModel(config)
     # The tower stands below `vision_model` in some versions of transformers, and at the top in others.
     prefix = "vision_model." if any(key.startswith("vision_model.") for key in model.state_dict()) else ""
     tensors = {prefix + key: tensor for key, tensor in tensors.items()}
     fill(model, tensors, (path,), dtype=dtype, device=device, what="CLIP's visual tower")
     if source.image_processor is not None:
-        folder = source.image_processor
-        return _from_folder(folder, lambda path: CLIPImageProcessor.from_pretrained(path, local_files_only=True)), model
+        kind = transformers.CLIPImageProcessor
+        processor = _from_folder(source.image_processor, lambda path: kind.from_pretrained(path, local_files_only=True))
+        return processor, model
     return _clip_processor(config.image_size), model
 
 
@@ -187,6 +189,14 @@ def load_scheduler(source: BaseSource) -> Any:
         )
     scheduler: Any = kind
     return scheduler.from_config(config)
+
+
+def _transformers(what: str) -> Any:
+    try:
+        import transformers
+    except ImportError as error:
+        raise MissingPartError(f"the {what} needs transformers: pip install transformers") from error
+    return transformers
 
 
 def _need(source: BaseSource, path: Path | None, what: str) -> Path:

@@ -208,6 +208,24 @@ def test_companions_that_are_not_there_are_named(layouts):
             load(source)
 
 
+def test_encoders_without_their_package_say_how_to_get_it(layouts, monkeypatch):
+    source = find_base(layouts.original)
+    monkeypatch.setitem(__import__("sys").modules, "transformers", None)
+    for load in (load_text_encoder, load_image_encoder):
+        with pytest.raises(MissingPartError, match="pip install transformers"):
+            load(source)
+
+
+def test_a_broken_tokenizer_is_named(layouts, tmp_path):
+    source = find_base(layouts.original)
+    for content in ("{", "{}", ""):
+        folder = tmp_path / f"tokenizer{len(content)}"
+        shutil.copytree(source.tokenizer, folder)
+        (folder / "tokenizer.json").write_text(content)
+        with pytest.raises(UserError, match=f"{folder.name} cannot be used"):
+            load_text_encoder(replace(source, tokenizer=folder))
+
+
 def test_broken_configs_are_named(layouts, tmp_path):
     source = find_base(layouts.diffusers)
     shutil.copytree(layouts.diffusers, tmp_path / "copy")
