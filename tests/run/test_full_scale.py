@@ -15,9 +15,17 @@ from real2sam2real.control.folder import Control, save_control
 from real2sam2real.diffusion.checkpoints import OFFICIAL_SETTINGS, SETTINGS_FILE
 from real2sam2real.diffusion.loading import locate
 from real2sam2real.diffusion.pipeline import Real2Sam2RealPipeline
+from real2sam2real.diffusion.ranks import run_on_ranks
 from real2sam2real.errors import UserError
 from real2sam2real.run.config import GenerateOptions
-from real2sam2real.run.generating import Generator, generate_to_file, longest_clip, model_choice, sampling_of
+from real2sam2real.run.generating import (
+    Generator,
+    _on_this_rank,
+    generate_to_file,
+    longest_clip,
+    model_choice,
+    sampling_of,
+)
 from real2sam2real.run.progress import Progress
 
 HEIGHT, WIDTH = 32, 48
@@ -189,3 +197,15 @@ def test_what_cannot_be_used_is_named(base, adapter, tmp_path):
     ):
         with pytest.raises(UserError, match=message):
             Generator.load(replace(options(base, adapter), **changes), Progress())
+
+
+def test_two_ranks_share_a_long_shot(base, adapter, tmp_path):
+    control = write_control(tmp_path / "control", 13)
+    given = options(base, adapter, guidance=1.0)
+    generate_to_file(control, given, tmp_path / "one.mp4", Progress())
+    work = (control, given, tmp_path / "two.mp4", True)
+    notes = run_on_ranks(2, _on_this_rank, work, device="cpu")
+    assert any("2 segments" in note for note in notes)
+    one, two = (media.read_video(tmp_path / name).astype(int) for name in ("one.mp4", "two.mp4"))
+    assert np.abs(one - two).max() <= 3  # bfloat16 sums in another order, then H.264
+    assert sorted(path.name for path in tmp_path.iterdir() if "two" in path.name) == ["two.mp4"]
