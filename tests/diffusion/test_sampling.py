@@ -51,3 +51,32 @@ def test_velocity_from_sample_inverts_adding_noise():
     sample, noise = torch.randn(2, 3), torch.randn(2, 3)
     noisy = sampling.add_noise(sample, noise, 0.7)
     torch.testing.assert_close(sampling.velocity_from_sample(noisy, sample, 0.7), noise - sample)
+
+
+def test_a_full_run_is_spaced_as_diffusers_does_or_evenly():
+    scheduler = sampling.make_scheduler("euler", 5.0)
+    sampling.set_steps(scheduler, 4, "even", 1.0, torch.device("cpu"))
+    torch.testing.assert_close(scheduler.sigmas, torch.tensor([1.0, 0.9375, 0.8333, 0.625, 0.0]), atol=1e-4, rtol=0)
+    sampling.set_steps(scheduler, 4, "scheduler", 1.0, torch.device("cpu"))
+    reference = FlowMatchEulerDiscreteScheduler(shift=5.0)
+    reference.set_timesteps(4)
+    assert torch.equal(scheduler.sigmas, reference.sigmas)
+    assert sampling.scheduler_shift(scheduler) == 5.0
+
+
+def test_both_solvers_reach_what_a_straight_flow_leads_to():
+    """Where the velocity is constant along the path, any solver arrives at the sample."""
+    generator = torch.Generator().manual_seed(0)
+    sample, noise = (torch.randn(1, 4, 3, 2, 2, generator=generator) for _ in range(2))
+    for solver in ("euler", "unipc"):
+        scheduler = sampling.make_scheduler(solver, 5.0)
+        sampling.set_steps(scheduler, 6, "scheduler", 1.0, torch.device("cpu"))
+        arrived = sampling.denoise(scheduler, lambda x, t: noise - sample, noise)
+        torch.testing.assert_close(arrived, sample, atol=1e-2, rtol=0)
+    assert sampling.scheduler_shift(scheduler) == 5.0
+
+
+def test_a_partial_start_needs_euler():
+    scheduler = sampling.make_scheduler("unipc", 5.0)
+    with pytest.raises(ValueError, match="Euler"):
+        sampling.set_steps(scheduler, 4, "scheduler", 0.5, torch.device("cpu"))
