@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import torch
 from torch import distributed
 
 from real2sam2real.errors import UserError
@@ -71,7 +72,7 @@ def enable_context_parallel(transformer: Any, kind: Kind = "auto", *, tokens: in
     Choose the attention backend before. Step caches may be put on and taken off before or after.
 
     Args:
-        transformer: a `Real2Sam2RealTransformer3DModel`, on this rank's device.
+        transformer: a `Real2Sam2RealTransformer3DModel`, working on this rank's device.
         kind: "ulysses", "ring", or "auto" to choose by the number of heads.
         tokens: (F + 1)·(h/2)·(w/2), where it is the same for all shots; without it, any number works.
 
@@ -92,7 +93,7 @@ def enable_context_parallel(transformer: Any, kind: Kind = "auto", *, tokens: in
     ranks = distributed.get_world_size()
     heads = transformer.config.num_attention_heads
     split = choose_split(heads=heads, ranks=ranks, kind=kind, kernel=_kernel(processors[0]), tokens=tokens)
-    config = _configuration(split, ranks, transformer.device)
+    config = _configuration(split, ranks)
     transformer._parallel_config = config
     for processor in processors:
         processor._parallel_config = config
@@ -136,7 +137,7 @@ def split_lifted(transformer: Any) -> Iterator[None]:
             apply_context_parallel(transformer, config.context_parallel_config, transformer._cp_plan)
 
 
-def _configuration(split: Split, ranks: int, device: Any) -> Any:
+def _configuration(split: Split, ranks: int) -> Any:
     """The configuration of `split` in diffusers' words, with its device mesh.
 
     It is set up here and not by `enable_parallelism`, which finds the device by itself and fails without a GPU.
@@ -148,6 +149,8 @@ def _configuration(split: Split, ranks: int, device: Any) -> Any:
         wanted = ContextParallelConfig(ulysses_degree=ranks, ulysses_anything=not split.even)
     else:
         wanted = ContextParallelConfig(ring_degree=ranks, ring_anything=not split.even)
+    # Not the transformer's device: its weights may wait on the CPU until they are needed.
+    device = torch.device("cuda" if "nccl" in distributed.get_backend_config() else "cpu")
     mesh = distributed.device_mesh.init_device_mesh(
         device.type, mesh_shape=wanted.mesh_shape, mesh_dim_names=wanted.mesh_dim_names
     )
