@@ -46,7 +46,7 @@ WAYS = [
     Way(solver="unipc", steps=40),
     Way(solver="euler", steps=20, cache=TaylorSeer(), cache_name="TaylorSeer, 4 + every 2nd"),
     Way(solver="unipc", steps=20, cache=TaylorSeer(), cache_name="TaylorSeer, 4 + every 2nd"),
-    Way(solver="unipc", steps=20, cache=TaylorSeer(interval=3), cache_name="TaylorSeer, 4 + every 3rd"),
+    Way(solver="unipc", steps=20, cache=TaylorSeer(interval=3), cache_name="TaylorSeer, 4 + every 3rd + last"),
     Way(solver="unipc", steps=20, cache=TaylorSeer(order=0), cache_name="last output repeated, 4 + every 2nd"),
     Way(solver="unipc", steps=20, cache=FirstBlock(), cache_name="FirstBlockCache at 0.12"),
 ]

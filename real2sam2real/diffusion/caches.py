@@ -37,13 +37,13 @@ class TaylorSeer:
         warmup: steps at the start that are all computed; what is in the picture is decided there.
         interval: after them, one step in so many is computed.
         order: of the Taylor series: 0 repeats the last output, 1 goes on along the last two.
-        final: steps at the end that are all computed.
+        final: steps at the end that are all computed; the last one makes the finished video.
     """
 
     warmup: int = 4
     interval: int = 2
     order: int = 1
-    final: int = 0
+    final: int = 1
 
     def __post_init__(self) -> None:
         if self.warmup < 1 or self.interval < 1 or self.order < 0 or self.final < 0:

@@ -57,7 +57,7 @@ def difference(first, second):
     "cache",
     [
         TaylorSeer(),
-        TaylorSeer(warmup=1, interval=3),
+        TaylorSeer(warmup=1, interval=3, final=0),
         TaylorSeer(warmup=2, interval=4, final=2),
         TaylorSeer(interval=1),
         TaylorSeer(warmup=20),
@@ -74,6 +74,10 @@ def test_the_plan_is_what_the_hook_does(run, cache):
 def test_of_twenty_steps_the_default_computes_twelve():
     assert sum(computed_steps(20, TaylorSeer())) == 12
     assert computed_steps(3, None) == [True] * 3
+
+
+def test_the_last_step_is_computed_whatever_the_interval():
+    assert computed_steps(9, TaylorSeer(warmup=4)) == [True] * 4 + [False, True, False, True, True]
 
 
 def test_a_plan_that_depends_on_the_video_is_not_told():
