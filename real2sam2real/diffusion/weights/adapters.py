@@ -93,13 +93,18 @@ class AppliedAdapters:
     def remove(self) -> None:
         """Take adapters that are kept apart off again; the transformer is as it was before, to the bit.
 
+        Where several were applied one after the other, the last comes off first: each keeps the parameters it found.
+
         Raises:
             UserError: the adapters are merged.
         """
         self._need_apart("be removed")
         _detach(self.transformer, set(self._changes))
         for name, original in self._originals.items():
-            _set_parameter(self.transformer, name, original)
+            now = _parameter(self.transformer, name)  # the transformer may have moved meanwhile
+            _set_parameter(
+                self.transformer, name, nn.Parameter(original.to(now.device, now.dtype), requires_grad=False)
+            )
         self.weights, self._changes, self._originals = {}, {}, {}
 
     def _need_apart(self, what: str) -> None:
@@ -119,13 +124,14 @@ class AppliedAdapters:
     def _change_parameters(self) -> None:
         """Set every parameter that is changed as a whole to its original plus the weighted additions."""
         for key, original in self._originals.items():
+            now = _parameter(self.transformer, key)
             change = [
-                self.weights[name] * changes.additions[key].to(original.device)
+                self.weights[name] * changes.additions[key].to(now.device)
                 for name, changes in self._changes.items()
                 if key in changes.additions
             ]
             new = [changes.replacements[key] for changes in self._changes.values() if key in changes.replacements]
-            value = _sum(new[0] if new else original, change, original)
+            value = _sum(new[0] if new else original, change, now)
             _set_parameter(self.transformer, key, nn.Parameter(value, requires_grad=False))
 
 

@@ -338,6 +338,17 @@ def test_weights_of_adapters_kept_apart_can_change_and_go(
     assert torch.equal(run(transformer, inputs), quarter)
 
 
+def test_adapters_kept_apart_follow_a_transformer_that_is_converted(transformer, official_folder, distillation_file):
+    applied = apply_adapters(
+        transformer, [(read_adapter(official_folder), 1.0), (read_adapter(distillation_file), 1.0)], merge=False
+    )
+    transformer.to(torch.float64)
+    applied.set_weights({"lightx2v": 0.5})
+    assert {parameter.dtype for parameter in transformer.parameters()} == {torch.float64}
+    applied.remove()
+    assert {parameter.dtype for parameter in transformer.parameters()} == {torch.float64}
+
+
 def test_adapters_applied_one_after_the_other_are_both_in_use(
     transformer, official_folder, distillation_file, inputs, state
 ):
