@@ -272,7 +272,7 @@ def plan_memory(located: Located, *, plan: str, sampling: Sampling, machine: Mac
     width, height = located.settings.fit(16, 9)
     return choose_plan(
         machine,
-        _architecture(base),
+        architecture_of(base),
         Clip(frames=sampling.segment_frames, width=width, height=height),
         wanted=plan,
         guided=sampling.guided,
@@ -280,7 +280,9 @@ def plan_memory(located: Located, *, plan: str, sampling: Sampling, machine: Mac
     )
 
 
-def _architecture(base: BaseSource) -> Architecture:
+def architecture_of(base: BaseSource) -> Architecture:
+    """The networks of a base, for measuring; the published ones where a part does not say."""
+
     def config(part: Path | None) -> dict[str, Any] | None:
         file = None if part is None else part / "config.json"
         return json.loads(file.read_text(encoding="utf-8")) if file is not None and file.is_file() else None

@@ -1,0 +1,132 @@
+"""What this machine can run, told before anything is loaded: devices, packages, weights, kernels, memory plans."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+
+from real2sam2real.diffusion.checkpoints import OFFICIAL_SETTINGS, find_checkpoint
+from real2sam2real.diffusion.loading import architecture_of
+from real2sam2real.diffusion.memory.architecture import CLIP_VIT_H, UMT5_XXL, Architecture
+from real2sam2real.diffusion.memory.attention import BACKENDS, choose_backend, refusal
+from real2sam2real.diffusion.memory.choose import MARGIN_IN_WORDS, Choice, choose_plan, gib
+from real2sam2real.diffusion.memory.cost import Clip
+from real2sam2real.diffusion.memory.machine import PACKAGES, Machine, inspect_machine
+from real2sam2real.diffusion.presets import PRESETS
+from real2sam2real.diffusion.prompts import cache_folder
+from real2sam2real.diffusion.weights.base import find_base
+from real2sam2real.errors import UserError
+from real2sam2real.run.config import ModelOptions, parse_size
+
+# What is worth telling of a package that is missing.
+_PURPOSES = {
+    "transformers": "text and image encoders of the 14 B model",
+    "peft": "LoRAs kept apart from the weights",
+    "torchao": "8-bit weights",
+    "bitsandbytes": "4-bit weights",
+    "gguf": "GGUF files",
+    "flash-attn": "FlashAttention 2",
+    "flash-attn-3": "FlashAttention 3",
+    "sageattention": "SageAttention",
+    "ray": "batches on many GPUs",
+}
+
+
+def examine(options: ModelOptions, *, frames: int, size: str) -> Iterator[str]:
+    """The lines of the report.
+
+    Args:
+        options: the model that would be used.
+        frames: of a shot, 81 in one segment at most.
+        size: "WIDTHxHEIGHT".
+
+    Raises:
+        UserError: the size is not understood, or the memory plan does not exist.
+    """
+    width, height = parse_size(size)
+    machine = inspect_machine()
+    yield from _machine(machine)
+    yield from _packages(machine)
+    yield from _weights(options)
+    yield from _attention(machine)
+    clip = Clip(frames=min(frames, OFFICIAL_SETTINGS.max_frames), width=width, height=height)
+    yield from _plans(machine, options, clip)
+    yield "\npresets, transformer passes for this shot"
+    for preset in PRESETS.values():
+        yield f"  {preset.name:9} {preset.passes(frames):4}  {preset.purpose}"
+
+
+def _machine(machine: Machine) -> Iterator[str]:
+    yield "machine"
+    if machine.device == "cpu":
+        yield "  device    CPU (torch finds no GPU; mini runs well here, the 14 B model takes hours a shot)"
+    else:
+        yield f"  device    {machine.name}, {gib(machine.free_memory)} of {gib(machine.memory)} free"
+    yield f"  memory    {gib(machine.free_ram)} of {gib(machine.ram)} free"
+    cache = cache_folder()
+    existing = next(folder for folder in (cache, *cache.parents) if folder.exists())
+    yield f"  disk      {gib(shutil.disk_usage(existing).free)} free at {existing}"
+
+
+def _packages(machine: Machine) -> Iterator[str]:
+    yield "\ninstalled"
+    here = [f"{name} {machine.packages[name]}" for name in PACKAGES if name in machine.packages]
+    yield f"  {', '.join(here)}"
+    for name in PACKAGES:
+        if name not in machine.packages and name in _PURPOSES:
+            yield f"  not installed: {name} ({_PURPOSES[name]}): pip install {name}"
+
+
+def _weights(options: ModelOptions) -> Iterator[str]:
+    yield "\nweights"
+    for title, find in (
+        ("mini", lambda: find_checkpoint("mini")),
+        ("checkpoint", lambda: find_checkpoint(options.checkpoint, offline=True)),
+        ("base", lambda: find_base(options.base, offline=True, parts=options.parts).transformer[0].parent),
+    ):
+        try:
+            yield f"  {title:10} found: {find()}"
+        except UserError as error:
+            yield f"  {title:10} {_indented(str(error))}"
+
+
+def _attention(machine: Machine) -> Iterator[str]:
+    yield f"\nattention kernel: {choose_backend(machine).title}"
+    for backend in BACKENDS:
+        obstacle = refusal(backend, machine)
+        if obstacle is None and not backend.exact:
+            yield f"  {backend.title} is installed, but never chosen by itself, because it changes the result"
+
+
+def _plans(machine: Machine, options: ModelOptions, clip: Clip) -> Iterator[str]:
+    architecture, layout = _architecture(options)
+    yield f"\nmemory plans for the 14 B model at {clip}, with guidance; {MARGIN_IN_WORDS}"
+    try:
+        chosen = choose_plan(machine, architecture, clip, wanted=options.plan, base_layout=layout)
+    except UserError as error:
+        yield f"  {_indented(str(error))}"
+        return
+    yield f"  {'plan':9} {'GPU':>10} {'CPU memory':>11}"
+    for row in chosen.rows:
+        needs = row.needs
+        gpu = "-" if needs is None or row.plan.device == "cpu" else gib(needs.device)
+        ram = "-" if needs is None else gib(needs.ram)
+        yield f"  {row.plan.name:9} {gpu:>10} {ram:>11}  {row.refusal or 'fits'}"
+    yield _verdict(chosen)
+
+
+def _verdict(chosen: Choice) -> str:
+    return f"  would run: {chosen.plan.name} ({chosen.plan.purpose}); {chosen.why}"
+
+
+def _architecture(options: ModelOptions) -> tuple[Architecture, str]:
+    """Of the base where it is found, else of the published one."""
+    try:
+        base = find_base(options.base, offline=True, parts=options.parts)
+    except UserError:
+        return Architecture(text_encoder=UMT5_XXL, image_encoder=CLIP_VIT_H), "diffusers"
+    return architecture_of(base), base.layout
+
+
+def _indented(text: str) -> str:
+    return text.replace("\n", "\n             ")
