@@ -17,7 +17,12 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, nn
 
-from real2sam2real.diffusion import conditioning, sampling
+from real2sam2real.diffusion import (
+    autoencoder,  # noqa: F401  diffusers loads components from imported modules alone
+    conditioning,
+    sampling,
+)
+from real2sam2real.diffusion.ranks import from_main_rank
 from real2sam2real.diffusion.sampling import OnStep, Spacing, Step
 from real2sam2real.diffusion.segments import Frames, Segment, plan_segments, window, without_drift
 from real2sam2real.diffusion.transformer import StepConstants
@@ -375,7 +380,8 @@ class Real2Sam2RealPipeline(DiffusionPipeline):
         """`(1, z, F + 1, h, w)`, drawn on the CPU so that every device starts from the same."""
         latent_frames = (segment.frames - 1) // self.vae.config.scale_factor_temporal + 2
         shape = (1, shot.reference.shape[1], latent_frames, *shot.reference.shape[3:])
-        return torch.randn(shape, generator=generator, dtype=torch.float32).to(shot.reference.device)
+        noise = from_main_rank(torch.randn(shape, generator=generator, dtype=torch.float32))
+        return noise.to(shot.reference.device)
 
     def _start(
         self, noise: Tensor, shot: Shot, initial: UInt8 | None, strength: float, steps: int, spacing: Spacing

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 from real2sam2real.diffusion.checkpoints import OFFICIAL_SETTINGS, find_checkpoint
 from real2sam2real.diffusion.loading import architecture_of
@@ -79,11 +80,12 @@ def _packages(machine: Machine) -> Iterator[str]:
 
 def _weights(options: ModelOptions) -> Iterator[str]:
     yield "\nweights"
-    for title, find in (
-        ("mini", lambda: find_checkpoint("mini")),
-        ("checkpoint", lambda: find_checkpoint(options.checkpoint, offline=True)),
-        ("base", lambda: find_base(options.base, offline=True, parts=options.parts).transformer[0].parent),
-    ):
+    finders: dict[str, Callable[[], Path]] = {
+        "mini": lambda: find_checkpoint("mini"),
+        "checkpoint": lambda: find_checkpoint(options.checkpoint, offline=True),
+        "base": lambda: find_base(options.base, offline=True, parts=options.parts).transformer[0].parent,
+    }
+    for title, find in finders.items():
         try:
             yield f"  {title:10} found: {find()}"
         except UserError as error:

@@ -55,16 +55,11 @@ def _measure_autoencoder(architecture: Architecture, clip: Clip, dtype: torch.dt
     whole = _over_frames(architecture, clip, dtype, work)
     if not tiled or not can_tile(autoencoder):
         return whole
-    tile = Clip(
-        frames=clip.frames,
-        width=min(clip.width, autoencoder.tile_sample_min_width),
-        height=min(clip.height, autoencoder.tile_sample_min_height),
-    )
-    one = _over_frames(architecture, tile, dtype, work)
+    one = _tile_at_work(architecture, clip, dtype, work)
     share = tiled_area(autoencoder, clip) / (clip.width * clip.height)
     return Cost(
         weights=whole.weights,
-        working=_gathering_of_tiles(architecture, clip, dtype, work, one.working),
+        working=_gathering_of_tiles(architecture, clip, dtype, work, one),
         attention_flops=round(whole.attention_flops * share),
         other_flops=round(whole.other_flops * share),
     )
@@ -103,6 +98,17 @@ def _run_autoencoder(architecture: Architecture, clip: Clip, dtype: torch.dtype,
     with fake_device():
         as_fake(autoencoder, dtype)
         return metered(autoencoder, lambda: work(autoencoder, clip))
+
+
+def _tile_at_work(architecture: Architecture, clip: Clip, dtype: torch.dtype, work: Work) -> int:
+    """Most bytes beside the weights while a few frames of one tile are worked on."""
+    autoencoder = autoencoder_of(architecture)
+    tile = Clip(
+        frames=min(clip.frames, 1 + 2 * autoencoder.config.scale_factor_temporal),
+        width=min(clip.width, autoencoder.tile_sample_min_width),
+        height=min(clip.height, autoencoder.tile_sample_min_height),
+    )
+    return _run_autoencoder(architecture, tile, dtype, work).working
 
 
 def _gathering_of_tiles(architecture: Architecture, clip: Clip, dtype: torch.dtype, work: Work, one: int) -> int:
