@@ -5,8 +5,8 @@
     python benchmarks/generate.py time --tiny -o t.json  # the same code on any machine, in seconds
 
 Counting runs the real 14 B architecture on tensors without data. Timing writes its file after every measurement, the
-most important ones first, so that a run that is cut off is not lost. A shot's seconds are those of its parts: encoding and
-decoding as measured, a pass as the mean over `--steps` steps, times the passes of the preset.
+most important ones first, so that a run that is cut off is not lost. A shot's seconds are those of its parts: encoding
+and decoding as measured, a pass as the mean over `--steps` steps, times the passes of the preset.
 """
 
 from __future__ import annotations
