@@ -44,7 +44,14 @@ BACKENDS: tuple[Backend, ...] = (
     Backend(
         name="sage", title="SageAttention (8-bit, rounds)", package="sageattention", capability=(8, 0), exact=False
     ),
-    Backend(name="_flash_3", title="FlashAttention 3", package="flash-attn-3", capability=(9, 0), below=(10, 0)),
+    Backend(
+        name="_flash_3",
+        title="FlashAttention 3",
+        package="flash-attn-3",
+        capability=(9, 0),
+        below=(10, 0),
+        parallel=False,
+    ),
     Backend(name="_native_cudnn", title="cuDNN, through torch", capability=(9, 0), below=(12, 0), copies=True),
     Backend(name="flash", title="FlashAttention 2", package="flash-attn", capability=(8, 0), below=(10, 0)),
     Backend(name="native", title="torch's own"),
