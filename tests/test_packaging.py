@@ -22,7 +22,17 @@ IMPORT_NAMES = {
     "pyyaml": "yaml",
     "fast-simplification": "fast_simplification",
 }
-OPTIONAL = {"matplotlib"}  # the extra `train`, and said so where it is used
+OPTIONAL = {
+    "bitsandbytes",
+    "ftfy",
+    "gguf",
+    "huggingface_hub",
+    "matplotlib",
+    "peft",
+    "ray",
+    "torchao",
+    "transformers",
+}  # the extra `train`, and said so where it is used
 PERMISSIVE = re.compile(r"\b(BSD|MIT|MIT-CMU|Apache|MPL-2\.0)\b")
 
 

@@ -15,7 +15,7 @@ EVERYTHING = {"flash-attn": "2.8", "flash-attn-3": "3.0", "sageattention": "2.2"
 
 def test_all_are_diffusers_own_names() -> None:
     assert {backend.name for backend in BACKENDS} <= {name.value for name in AttentionBackendName}
-    parallel = {backend.value for backend in _AttentionBackendRegistry._supports_context_parallel}
+    parallel = {str(getattr(b, "value", b)) for b in _AttentionBackendRegistry._supports_context_parallel}
     assert {b.name for b in BACKENDS if b.parallel} == parallel & {b.name for b in BACKENDS}
 
 
