@@ -72,7 +72,7 @@ def test_sdist_holds_what_the_wheel_is_built_from(distributions: dict[str, set[s
     assert packed == shipped_files() | around
 
 
-NEEDED_BY_OTHERS = {"accelerate"}
+NEEDED_BY_OTHERS: set[str] = set()
 """Optional for a library we import, and needed for what we ask of it: diffusers' mixed-precision loading."""
 
 
