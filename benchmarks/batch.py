@@ -18,7 +18,12 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 FRAMES, SIDE = 5, 32
-PRELOADED = ["real2sam2real.cli.main", "real2sam2real.run.batch.running", "real2sam2real.run.batch.ray_workers"]
+PRELOADED = [
+    "real2sam2real.cli.main",
+    "real2sam2real.run.batch.ray_workers",
+    "real2sam2real.run.batch.running",
+    "real2sam2real.run.generating",
+]
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}  # as Ray gives it to a worker of one core
 
 
@@ -143,14 +148,25 @@ class KillRounds:
             raise RuntimeError(f"left behind: {left}")
 
     def _kill(self, process: BaseProcess, out: Path) -> bool:
-        """Kill after up to two more finished shots and a moment; False when the batch was faster."""
+        """Kill at a random moment, or as a file is being written; False when the batch was faster."""
+        if self._random.random() < 0.5:
+            self._wait_for_writing(process, out)
+        else:
+            self._wait_for_shots(process, out)
+        process.kill()
+        process.join()
+        return process.exitcode != 0
+
+    def _wait_for_writing(self, process: BaseProcess, out: Path) -> None:
+        while process.is_alive() and not left_behind(out):
+            time.sleep(0.0005)
+
+    def _wait_for_shots(self, process: BaseProcess, out: Path) -> None:
+        """Up to two more finished shots, and a moment."""
         wanted = len(results(out)) + self._random.randint(0, 2)
         while len(results(out)) < wanted and process.is_alive():
             time.sleep(0.002)
         process.join(timeout=self._random.uniform(0, 0.3))
-        process.kill()
-        process.join()
-        return process.exitcode != 0
 
     def _check(self, out: Path, kept: dict[Path, tuple[int, int]]) -> dict[Path, tuple[int, int]]:
         """Every video that has its name is whole, and what was finished before has not been touched since."""

@@ -91,13 +91,10 @@ class Scene:
             if step.number == round(REACHED * way.steps):
                 reached.append(step.latents)
 
-        levels = iter(scheduler.sigmas.tolist())  # UniPC's own timesteps are cut off to whole numbers
-
-        def velocity(noisy: Tensor, _: Tensor) -> Tensor:
-            level = next(levels)
+        def velocity(noisy: Tensor, _: Tensor, level: Tensor) -> Tensor:
             given = torch.cat([noisy, self.channels], dim=1)
             with self.transformer.cache_context("cond"):
-                clean = self.transformer(given, torch.tensor([level * 1000]), constants=self.constants)
+                clean = self.transformer(given, level[None] * 1000, constants=self.constants)
             return sampling.velocity_from_sample(noisy, clean, level)
 
         with step_cache(self.transformer, way.cache, way.steps), counted(self.transformer) as passes:

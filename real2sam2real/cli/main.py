@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import importlib
 import inspect
+import logging
 import os
 import sys
 import traceback
@@ -54,7 +55,15 @@ def main(argv: Sequence[str] | None = None) -> None:
     if "--traceback" in arguments:
         arguments.remove("--traceback")
         with_traceback = True
+    _quieten_libraries()
     sys.exit(_guarded(arguments, with_traceback))
+
+
+def _quieten_libraries() -> None:
+    """Keep what libraries say about their own optional parts, when they are imported, from a user's screen."""
+    os.environ.setdefault("DIFFUSERS_VERBOSITY", "error")
+    for name in ("bitsandbytes", "torchao", "torch.utils._pytree"):
+        logging.getLogger(name).setLevel(logging.ERROR)
 
 
 def _guarded(arguments: list[str], with_traceback: bool) -> int:

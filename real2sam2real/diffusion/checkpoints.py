@@ -45,6 +45,7 @@ class CheckpointSettings:
         spacing: of the noise levels; see `sampling.set_steps`.
         shift: of the noise levels towards noise, or None for what the checkpoint's own scheduler says.
         continues: whether it was trained to go on from given frames, so that longer shots can be made by segments.
+        squash_photo: how CLIP was shown the photo; see `Real2Sam2RealPipeline`.
         coding: how normals are coloured.
     """
 
@@ -58,6 +59,7 @@ class CheckpointSettings:
     spacing: Spacing = "even"
     shift: float | None = None
     continues: bool = False
+    squash_photo: bool = False
     coding: NormalCoding = field(default_factory=NormalCoding)
 
     def to_json(self) -> str:
@@ -81,7 +83,14 @@ class CheckpointSettings:
 
 # What the published adapters for Wan2.2-Animate-14B are run with. Their coding of normals is not documented.
 OFFICIAL_SETTINGS = CheckpointSettings(
-    area=960 * 960, max_frames=81, steps=25, guidance_scale=4.5, spacing="scheduler", shift=5.0, continues=True
+    area=960 * 960,
+    max_frames=81,
+    steps=25,
+    guidance_scale=4.5,
+    spacing="scheduler",
+    shift=5.0,
+    continues=True,
+    squash_photo=True,
 )
 
 

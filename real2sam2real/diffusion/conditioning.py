@@ -11,7 +11,9 @@ import numpy as np
 import torch
 from einops import rearrange, repeat
 from numpy.typing import NDArray
+from PIL import Image
 from torch import Tensor
+from torch.nn import functional
 
 MASK_CHANNELS = 4
 
@@ -40,6 +42,26 @@ def decode_latents(autoencoder: Any, latents: Tensor) -> Tensor:
     """Video `(B, 3, T, H, W)` in −1…1 of standardised latents `(B, z, F, h, w)`."""
     mean, std = _statistics(autoencoder, latents)
     return autoencoder.decode((latents * std + mean).to(autoencoder.dtype), return_dict=False)[0].float()
+
+
+def cropped_for_clip(photo: NDArray[np.uint8], image_processor: Any) -> Tensor:
+    """`(1, 3, S, S)` of `(H, W, 3)` uint8: the photo's middle, as CLIP's own processing and diffusers have it."""
+    pixels: Tensor = image_processor(images=Image.fromarray(photo), return_tensors="pt").pixel_values
+    return pixels
+
+
+def squashed_for_clip(photo: NDArray[np.uint8], image_processor: Any) -> Tensor:
+    """`(1, 3, S, S)` of `(H, W, 3)` uint8: the whole photo, squashed, as the original Wan code has it.
+
+    It does so without smoothing first, and that is what the model was trained with.
+    """
+    side = image_processor.crop_size["height"]
+    pixels = rearrange(torch.from_numpy(photo.copy()), "h w c -> 1 c h w").float() / 255
+    pixels = functional.interpolate(pixels, size=(side, side), mode="bicubic", align_corners=False)
+    mean, std = (
+        torch.tensor(values).view(1, 3, 1, 1) for values in (image_processor.image_mean, image_processor.image_std)
+    )
+    return (pixels - mean) / std
 
 
 def _statistics(autoencoder: Any, like: Tensor) -> tuple[Tensor, Tensor]:

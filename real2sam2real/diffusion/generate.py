@@ -144,6 +144,7 @@ def stream_segments(
     """
     width, height = settings.fit(control.photo.shape[1], control.photo.shape[0])
     finished = finished or Finished()
+    pipeline.squash_photo = settings.squash_photo
     pipeline.register_modules(scheduler=make_scheduler(sampling.solver, scheduler_shift(pipeline.scheduler)))
 
     def fitted(frames: Frames) -> Resized:

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, distributed
 
 from real2sam2real.diffusion.checkpoints import (
+    OFFICIAL_SETTINGS,
     SETTINGS_FILE,
     CheckpointSettings,
     find_checkpoint,
@@ -249,7 +250,7 @@ def assemble_base(
     apply_adapters(transformer, read, merge=base.layout != "gguf")
     tokenizer, text_encoder = load_text_encoder(base, dtype)
     image_processor, image_encoder = _load_image_encoder(base, transformer)
-    return Real2Sam2RealPipeline(
+    pipeline = Real2Sam2RealPipeline(
         vae=load_vae(base, dtype),
         transformer=transformer,
         scheduler=load_scheduler(base),
@@ -258,6 +259,8 @@ def assemble_base(
         image_encoder=image_encoder,
         image_processor=image_processor,
     )
+    pipeline.squash_photo = OFFICIAL_SETTINGS.squash_photo
+    return pipeline
 
 
 def _load_image_encoder(base: BaseSource, transformer: Real2Sam2RealTransformer3DModel) -> tuple[Any, Any]:
@@ -343,7 +346,8 @@ def _adapter_note(adapter: Adapter, weight: float) -> str:
     scales = {pair.scale for pair in adapter.low_rank.values()}
     scale = f" at scale {scales.pop():g}" if len(scales) == 1 else ""
     face = f", {len(adapter.face_keys)} keys of the face branch left out" if adapter.face_keys else ""
-    return f"adapter {adapter.name}, weight {weight:g}: {parts}{scale}{face}"
+    origin = f" (alpha from {adapter.alpha_from})" if scale else ""
+    return f"adapter {adapter.name}, weight {weight:g}: {parts}{scale}{origin}{face}"
 
 
 def share_among_ranks(model: LoadedModel) -> LoadedModel:

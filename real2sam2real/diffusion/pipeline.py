@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -104,6 +105,8 @@ class Real2Sam2RealPipeline(DiffusionPipeline):
         image_processor: see `image_encoder`.
 
     Attributes:
+        squash_photo: show CLIP the whole photo, squashed to its square, as the original Wan code does, and so as the
+            published adapters were trained; otherwise its centre, cut out, as diffusers' pipelines do.
         keep_keys_values: keep cross-attention's keys and values of all blocks through a segment (0.6 GB per prompt at
             14 B) in place of making them in each step. Not for blocks that leave the device between steps.
         release_encoders: move the text and image encoders to the device for their use only.
@@ -138,6 +141,7 @@ class Real2Sam2RealPipeline(DiffusionPipeline):
         )
         self.keep_keys_values = True
         self.release_encoders = False
+        self.squash_photo = False
         self.segment = self.num_segments = self.num_timesteps = 0
 
     @classmethod
@@ -288,14 +292,13 @@ class Real2Sam2RealPipeline(DiffusionPipeline):
             return conditioning.null_prompt(self.transformer, 1)
         return embed_text(self.text_encoder, self.tokenizer, prompt, self._execution_device, self.release_encoders)
 
-    def velocity(self, noisy: Tensor, timestep: Tensor, conditions: Conditions) -> Tensor:
-        """The flow's velocity at `noisy` `(1, z, F + 1, h, w)`, guided if the conditions say so."""
+    def velocity(self, noisy: Tensor, timestep: Tensor, level: Tensor, conditions: Conditions) -> Tensor:
+        """The flow's velocity at `noisy` `(1, z, F + 1, h, w)`, guided if the conditions say so; see `Predictor`."""
         predicted = self._predict("cond", noisy, timestep, conditions.channels, conditions.prompted)
         if conditions.unprompted is not None:
             without = self._predict("uncond", noisy, timestep, conditions.channels, conditions.unprompted)
             predicted = without + conditions.guidance_scale * (predicted - without)
         if self.transformer.config.prediction == "sample":
-            level = timestep.view(-1, 1, 1, 1, 1) / self.scheduler.config.num_train_timesteps
             return sampling.velocity_from_sample(noisy, predicted, level)
         return predicted
 
@@ -398,9 +401,7 @@ class Real2Sam2RealPipeline(DiffusionPipeline):
     def _denoise(self, latents: Tensor, conditions: Conditions, on_step: OnStep | None) -> Tensor:
         if self.transformer.is_cache_enabled:
             self.transformer._reset_stateful_cache()
-        return sampling.denoise(
-            self.scheduler, lambda noisy, timestep: self.velocity(noisy, timestep, conditions), latents, on_step
-        )
+        return sampling.denoise(self.scheduler, partial(self.velocity, conditions=conditions), latents, on_step)
 
     def _observer(self, callback: StepCallback | None, names: Sequence[str]) -> OnStep | None:
         """The callback in diffusers' form as the loop's own."""
@@ -424,7 +425,8 @@ class Real2Sam2RealPipeline(DiffusionPipeline):
         if self.image_encoder is None:
             return None
         device = self._execution_device
-        pixels = self.image_processor(images=Image.fromarray(photo), return_tensors="pt").pixel_values
+        prepare = conditioning.squashed_for_clip if self.squash_photo else conditioning.cropped_for_clip
+        pixels = prepare(photo, self.image_processor)
         with on_device(self.image_encoder, device, release=self.release_encoders):
             given = pixels.to(device, self.image_encoder.dtype)
             hidden: Sequence[Tensor] = self.image_encoder(given, output_hidden_states=True).hidden_states

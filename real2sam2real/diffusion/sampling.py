@@ -17,7 +17,9 @@ from torch import Tensor
 
 Solver = Literal["euler", "unipc"]
 Spacing = Literal["scheduler", "even"]
-Predictor = Callable[[Tensor, Tensor], Tensor]
+# From noisy latents `(B, z, F + 1, h, w)`, a timestep `(B,)` in 0…1000 and the noise level `()` in 0…1 to the velocity.
+# UniPC cuts its timesteps off to whole numbers, so the level does not follow from the timestep.
+Predictor = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -116,14 +118,15 @@ def denoise(scheduler: Any, velocity: Predictor, latents: Tensor, on_step: OnSte
 
     Args:
         scheduler: a diffusers scheduler whose timesteps are set.
-        velocity: maps noisy latents `(B, z, F + 1, h, w)` and a timestep `(B,)` in 0…1000 to the velocity.
+        velocity: see `Predictor`.
         latents: `(B, z, F + 1, h, w)` at the first timestep's noise level.
         on_step: called after each step.
     """
     timesteps = scheduler.timesteps
     for index, timestep in enumerate(timesteps):
-        direction = velocity(latents, timestep.expand(latents.shape[0]))
-        estimate = latents - timestep / scheduler.config.num_train_timesteps * direction
+        level = scheduler.sigmas[index].to(latents.device)
+        direction = velocity(latents, timestep.expand(latents.shape[0]), level)
+        estimate = latents - level * direction
         latents = scheduler.step(direction, timestep, latents, return_dict=False)[0]
         if on_step is not None:
             step = Step(number=index + 1, total=len(timesteps), timestep=timestep, latents=latents, estimate=estimate)

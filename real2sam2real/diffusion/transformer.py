@@ -76,7 +76,7 @@ class Real2Sam2RealTransformer3DModel(
     _supports_gradient_checkpointing = True
     _skip_layerwise_casting_patterns = ("patch_embedding", "condition_embedder", "norm")
     _no_split_modules = ("InjectionBlock",)
-    _keep_in_fp32_modules = ("time_embedder", "scale_shift_table", "norm1", "norm2", "norm3", "rope")
+    _keep_in_fp32_modules = ["time_embedder", "scale_shift_table", "norm1", "norm2", "norm3", "rope"]  # noqa: RUF012
     _keys_to_ignore_on_load_unexpected = ("norm_added_q",)
     _repeated_blocks = ("InjectionBlock",)
     # Each device works on its share of the tokens from the first block to the last projection.

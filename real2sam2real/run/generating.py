@@ -19,6 +19,7 @@ from real2sam2real.control.stream import ControlStream, open_control
 from real2sam2real.diffusion.checkpoints import CheckpointSettings
 from real2sam2real.diffusion.conditioning import to_frames
 from real2sam2real.diffusion.generate import Finished, check_length, stream_segments
+from real2sam2real.diffusion.latent_preview import LatentPreview, write_live
 from real2sam2real.diffusion.loading import LoadedModel, Located, ModelChoice, load_model, locate
 from real2sam2real.diffusion.pipeline import SegmentVideo, StepCallback
 from real2sam2real.diffusion.presets import Preset, Sampling, choose_sampling
@@ -46,7 +47,7 @@ class Generator:
 
     def __init__(self, options: GenerateOptions, model: LoadedModel, sampling: Sampling) -> None:
         self.options, self.model, self.sampling = options, model, sampling
-        self._live: Any = None
+        self._live: LatentPreview | None = None
 
     @classmethod
     def load(cls, options: GenerateOptions, progress: Progress) -> Generator:
@@ -145,8 +146,6 @@ class Generator:
             steps = pipeline.num_timesteps
             advance(pipeline.segment * steps + step + 1, pipeline.num_segments * steps)
             if self.options.live is not None and is_main_rank():
-                from real2sam2real.diffusion.latent_preview import LatentPreview, write_live
-
                 self._live = self._live or LatentPreview.find(pipeline.vae)
                 write_live(self.options.live, self._live, tensors["estimate"])
 

@@ -14,5 +14,6 @@ def test_generate_imports_what_it_needs(cli, photo: Path, mask: Path, checkpoint
     arguments = ["generate", "control", "--checkpoint", checkpoint, "-o", "video.mp4"]
     done = subprocess.run([sys.executable, "-c", call, *arguments], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert "Warning" not in done.stderr
+    for complaint in ("Warning", "Failed to load", "Unable to import"):  # of libraries about their own parts
+        assert complaint not in done.stderr
     assert len(read_video("video.mp4")) == 5

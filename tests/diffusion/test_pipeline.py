@@ -175,3 +175,25 @@ def tiny_text():
     words = Tokenizer(WordLevel({"<pad>": 0, "red": 1, "blue": 2, "<unk>": 3}, unk_token="<unk>"))
     tokenizer = PreTrainedTokenizerFast(tokenizer_object=words, pad_token="<pad>", unk_token="<unk>")
     return UMT5EncoderModel(config).eval(), tokenizer
+
+
+@pytest.mark.parametrize("squash", [True, False])
+def test_clip_sees_the_whole_photo_only_when_it_is_squashed(wan_animate, squash):
+    """The original Wan code squashes; CLIP's own processing, which diffusers uses, cuts the sides off."""
+    _, processor = wan_animate.image_encoder()
+    prepare = conditioning.squashed_for_clip if squash else conditioning.cropped_for_clip
+    photo = np.random.default_rng(0).integers(0, 256, (32, 64, 3), dtype=np.uint8)
+    other_sides = photo.copy()
+    other_sides[:, :12] = other_sides[:, -12:] = 0
+    pixels = prepare(photo, processor)
+    assert pixels.shape == prepare(photo[:, :32], processor).shape
+    assert torch.equal(pixels, prepare(other_sides, processor)) != squash
+
+
+def test_a_squashed_photo_keeps_its_colours(wan_animate):
+    _, processor = wan_animate.image_encoder()
+    grey = np.full((32, 64, 3), 100, np.uint8)
+    mean, std = torch.tensor(processor.image_mean), torch.tensor(processor.image_std)
+    pixels = conditioning.squashed_for_clip(grey, processor)
+    expected = ((100 / 255 - mean) / std).view(1, 3, 1, 1).expand_as(pixels)
+    torch.testing.assert_close(pixels, expected)

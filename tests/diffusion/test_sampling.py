@@ -35,16 +35,23 @@ def test_nonsense_is_refused(steps, start):
 
 
 @pytest.mark.parametrize("steps", [1, 7])
-def test_the_true_velocity_leads_to_the_sample(steps):
+@pytest.mark.parametrize("solver", ["euler", "unipc"])
+def test_the_true_sample_leads_to_itself(solver, steps):
     """With the exact answer at every step the flow is a straight line, and any number of steps arrives."""
     generator = torch.Generator().manual_seed(0)
     sample, noise = (torch.randn(1, 4, 3, 2, 2, generator=generator) for _ in range(2))
-    scheduler = FlowMatchEulerDiscreteScheduler(shift=3.0)
-    scheduler.set_timesteps(sigmas=sampling.schedule(steps, 3.0))
+    scheduler = sampling.make_scheduler(solver, 3.0)
+    sampling.set_steps(scheduler, steps, "even" if solver == "euler" else "scheduler", 1.0, torch.device("cpu"))
+    estimates = []
     arrived = sampling.denoise(
-        scheduler, lambda x, t: sampling.velocity_from_sample(x, sample, t.view(-1, 1, 1, 1, 1) / 1000), noise
+        scheduler,
+        lambda x, t, level: sampling.velocity_from_sample(x, sample, level),
+        noise,
+        lambda step: estimates.append(step.estimate),
     )
     torch.testing.assert_close(arrived, sample, atol=1e-4, rtol=0)
+    for estimate in estimates:
+        torch.testing.assert_close(estimate, sample, atol=1e-4, rtol=0)
 
 
 def test_velocity_from_sample_inverts_adding_noise():
@@ -71,7 +78,7 @@ def test_both_solvers_reach_what_a_straight_flow_leads_to():
     for solver in ("euler", "unipc"):
         scheduler = sampling.make_scheduler(solver, 5.0)
         sampling.set_steps(scheduler, 6, "scheduler", 1.0, torch.device("cpu"))
-        arrived = sampling.denoise(scheduler, lambda x, t: noise - sample, noise)
+        arrived = sampling.denoise(scheduler, lambda x, t, level: noise - sample, noise)
         torch.testing.assert_close(arrived, sample, atol=1e-2, rtol=0)
     assert sampling.scheduler_shift(scheduler) == 5.0
 

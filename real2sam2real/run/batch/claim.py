@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -14,16 +14,21 @@ _LOOK_EVERY_SECONDS = 0.2
 
 
 @contextmanager
-def claimed(folder: Path, *, patience: float) -> Iterator[bool]:
+def claimed(folder: Path, *, patience: float, on_wait: Callable[[], None] | None = None) -> Iterator[bool]:
     """Hold a shot's output folder, made if need be; gives False if another process held it for `patience` seconds.
 
-    The operating system ends a claim with the process that has it, so a claim never needs cleaning up.
+    The operating system ends a claim with the process that has it, so a claim never needs cleaning up. `on_wait` is
+    called once, if somebody else holds it.
     """
     folder.mkdir(parents=True, exist_ok=True)
     deadline = time.monotonic() + patience
     with ExitStack() as stack:
-        while not (held := _try_to_hold(stack, folder)) and time.monotonic() < deadline:
+        held = _try_to_hold(stack, folder)
+        if not held and on_wait is not None:
+            on_wait()
+        while not held and time.monotonic() < deadline:
             time.sleep(_LOOK_EVERY_SECONDS)
+            held = _try_to_hold(stack, folder)
         yield held
 
 

@@ -84,7 +84,12 @@ def make_shot(generator: Generator, shot: Shot, job: Job, *, number: int, progre
         SupersededError: a later run has taken over.
     """
     folder = job.place(shot)
-    with claimed(folder, patience=_CLAIM_PATIENCE_SECONDS) as held:
+
+    def say_waiting() -> None:
+        minutes = _CLAIM_PATIENCE_SECONDS / 60
+        progress.say(f"  {shot.name}: a worker of another run still holds it; waiting for up to {minutes:.0f} min")
+
+    with claimed(folder, patience=_CLAIM_PATIENCE_SECONDS, on_wait=say_waiting) as held:
         if not held:
             return Outcome(record=failure(shot, job, "a worker of another run still holds it", tries=number))
         require_latest(job)

@@ -316,11 +316,13 @@ def test_half_written_files_of_the_dead_are_swept(made, run, out: Path, hold, ha
     living = video(out, "scene0001/camera0").with_name(".generated-abcd1234.mp4")
     for path in [*dead, living]:
         path.write_text("half")
-    hold(living.parent)
+    holder = hold(living.parent)
     sweep(out, patience=0)
     assert living.exists()
     assert not any(path.exists() for path in dead[2:])
     living.unlink()
+    holder.kill()
+    holder.wait()
     for path in dead:
         path.write_text("half")
     run()
