@@ -145,8 +145,8 @@ def test_kill_9_at_any_moment_neither_loses_nor_redoes_a_shot(harness, checkpoin
     assert len(reference) == 8
     flags = ["--ray", "--workers", "2"] if by_driver else []
     rounds = harness.KillRounds([*command, *flags], tmp_path, reference)
-    rounds.run(2 if by_driver else 4)
-    assert rounds.kills >= 2
+    rounds.run(2 if by_driver else 20)
+    assert rounds.made_before_kills > 0
 
 
 def test_an_address_where_nobody_answers_is_said_at_once(checkpoint: Path, shots: Path, tmp_path: Path) -> None:

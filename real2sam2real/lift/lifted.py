@@ -1,0 +1,37 @@
+"""What a lifter gives back: a mesh, and what it claims about where the mesh stands in the photo."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from real2sam2real.geometry import Intrinsics, Mesh
+from real2sam2real.scene.motion import Motion
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class LiftedMesh:
+    """One object as a lifter, or a file, has it: not yet aligned, closed or light.
+
+    Attributes:
+        name: of the entity.
+        mesh: in the lifter's own object frame, brought to +Y up; not necessarily closed.
+        camera_from_object: `(4, 4)` float64 similarity (one scale for all axes) into the photo's camera frame (+X
+            right, +Y up, looking along −Z), as claimed; None where nothing is claimed (TripoSG, Step1X-3D, most files).
+        intrinsics: of the photo at its working size, under which that claim was made; None where it does not say.
+        motion: the file's own animation in the object frame, or None. Its translation, rotation and scale are relative
+            to the object frame; its `vertices_object` deform the mesh.
+        provenance: lifter, version, seed, file: JSON values, kept in scene.json.
+        notes: what a person should know.
+    """
+
+    name: str
+    mesh: Mesh
+    camera_from_object: NDArray[np.float64] | None = None
+    intrinsics: Intrinsics | None = None
+    motion: Motion | None = None
+    provenance: dict[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
