@@ -1,0 +1,113 @@
+"""Depth Pro, by its class in transformers: metric depth and the focal length.
+
+Facts from its public source: the network gives the inverse of the depth that a picture of its field of view would have
+if its focal length equalled its width, and (with its head for that) the horizontal field of view in degrees. So
+`depth = focal / (width · output)`: a known focal length enters there, and points keep their sideways distance from the
+optical axis whatever it is.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from real2sam2real.errors import MissingPartError, UserError
+from real2sam2real.perceive.camera.estimate import DepthEstimate, chosen_focal, with_unknown
+
+if TYPE_CHECKING:
+    import torch
+
+DEFAULT_MODEL = "apple/DepthPro-hf"
+LICENCE = "Apple Machine Learning Research Model licence: research only, not for commercial use"
+MEAN, SPREAD = 0.5, 0.5  # of colours in 0…1, as the network was trained
+
+
+class DepthPro:
+    """A loaded Depth Pro."""
+
+    name = "Depth Pro"
+    licence = LICENCE
+
+    def __init__(self, network: Any, model: str) -> None:
+        self._network = network
+        self.model = model
+
+    @classmethod
+    def load(cls, model: str | None = None, *, offline: bool = False) -> DepthPro:
+        """Read the weights, on the GPU where there is one.
+
+        Args:
+            model: id on the hub, or a folder written by `save_pretrained`; None is `DEFAULT_MODEL`.
+            offline: use the hub's cache alone.
+
+        Raises:
+            MissingPartError: transformers or the weights are not there.
+            UserError: the weights are of another architecture, or incomplete.
+        """
+        try:
+            import torch
+            from transformers import AutoConfig, DepthProForDepthEstimation
+        except ImportError as error:
+            raise MissingPartError("Depth Pro needs transformers: pip install 'transformers>=4.48'") from error
+        model = model or DEFAULT_MODEL
+        try:
+            config = AutoConfig.from_pretrained(model, local_files_only=offline)
+            if config.model_type != "depth_pro":
+                raise UserError(
+                    f"'{model}' is a '{config.model_type}' and no Depth Pro; leave it out for {DEFAULT_MODEL}"
+                )
+            loaded: Any = DepthProForDepthEstimation.from_pretrained(
+                model, config=config, local_files_only=offline, output_loading_info=True
+            )
+        except (OSError, ValueError) as error:
+            raise MissingPartError(_not_there(model, offline, error)) from error
+        network, info = loaded
+        if missing := sorted(info["missing_keys"]):
+            raise UserError(f"the weights in '{model}' are incomplete: {len(missing)} parts such as {missing[0]} lack")
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+        return cls(network.to(device=device, dtype=torch.float32).eval(), model)
+
+    def estimate(self, pixels: NDArray[np.uint8], *, known_focal: float | None, assumed_focal: float) -> DepthEstimate:
+        """See `DepthEstimator.estimate`. A pixel beyond 250 m, such as sky, has no depth."""
+        import torch
+
+        height, width = pixels.shape[:2]
+        with torch.inference_mode():
+            output = self._network(pixel_values=self._pixel_values(pixels))
+            canonical = torch.nn.functional.interpolate(
+                output.predicted_depth[None].float(), size=(height, width), mode="bilinear", align_corners=False
+            )[0, 0]
+        fov = output.field_of_view
+        own = None if fov is None else float(width / (2 * torch.tan(torch.deg2rad(fov.double()) / 2)).item())
+        focal, source, own = chosen_focal(width, known=known_focal, model=own, assumed=assumed_focal)
+        with np.errstate(divide="ignore"):
+            depth = (focal / width) / canonical.cpu().numpy().astype(np.float64)
+        return DepthEstimate(
+            depth=with_unknown(depth.astype(np.float32), metric=True),
+            focal_px=focal,
+            focal_source=source,
+            model_focal_px=own,
+            normals_camera=None,
+            metric=True,
+        )
+
+    def _pixel_values(self, pixels: NDArray[np.uint8]) -> torch.Tensor:
+        """`(1, 3, S, S)` float32: the picture pressed into the network's square, whatever its aspect."""
+        import torch
+
+        config = self._network.config
+        side = round(config.patch_size / min(config.scaled_images_ratios))
+        image = torch.from_numpy(np.ascontiguousarray(pixels)).to(self._network.device).permute(2, 0, 1)[None]
+        normalized = (image.float() / 255 - MEAN) / SPREAD
+        return torch.nn.functional.interpolate(normalized, size=(side, side), mode="bilinear", align_corners=False)
+
+
+def _not_there(model: str, offline: bool, error: Exception) -> str:
+    reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    allowed = "no download was allowed" if offline else "fetching it failed"
+    return (
+        f"Depth Pro's weights '{model}' are neither a folder here nor in the hub's cache, and {allowed} ({reason}). "
+        f"Get them, 2 GB, with: hf download {DEFAULT_MODEL}"
+    )
