@@ -1,0 +1,292 @@
+"""Bring a drawn silhouette onto a mask: Gauss-Newton steps on the distances between the two edges.
+
+For small motions a silhouette's edge moves as the surface points seen at it do, so the distance of each edge pixel from
+the other edge has an exact derivative by the pose, and no soft rendering is needed (Harris and Stennett, 1990;
+Drummond and Cipolla, 2002). Distances are taken both ways: from the drawn edge to the mask's, which pulls back what
+sticks out, and from the mask's edge to the drawn one, which pulls the mesh to where nothing is drawn yet. Weights of a
+Cauchy distribution keep parts that the mask misses from pulling. N residuals, P parameters.
+
+A silhouette does not change when a mesh is moved away and grows alike, so shifts run across the line of sight only.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+
+from real2sam2real.lift.align.drawing import inverse_depth
+from real2sam2real.lift.align.pose import Pose
+from real2sam2real.lift.align.target import Target, edge_pixels, signed_distance, slope_of
+
+Float = NDArray[np.float64]
+Int32 = NDArray[np.int32]
+
+MOST_TURN = np.radians(12.0)  # per step
+MOST_GROWTH = 0.25
+MOST_SHIFT = 0.5  # of the object's radius
+DAMPING = 1e-3
+NEAR_TURN, NEAR_GROWTH = 8.0, 0.06  # degrees, and the logarithm of a size: what counts as near the claim
+LEAVING_COST = 0.05
+MOST_EDGE_PIXELS = 600
+MOST_DEPTH_PIXELS = 400
+DEPTH_WEIGHT = 0.5  # a depth error of a tenth of the object's size counts like half that much of a shift in the picture
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Shape:
+    """The mesh that is fitted.
+
+    Attributes:
+        vertices: `(V, 3)` in the object frame.
+        faces: `(F, 3)` int32.
+        centre: `(3,)` what it is turned about.
+        radius: root mean square distance of the vertices from it.
+    """
+
+    vertices: Float
+    faces: Int32
+    centre: Float
+    radius: float
+
+    @classmethod
+    def of(cls, vertices: Float, faces: Int32) -> Shape:
+        """With the middle of the bounding box as its centre."""
+        used = vertices[np.unique(faces)]
+        centre = (used.min(axis=0) + used.max(axis=0)) / 2
+        radius = float(np.sqrt(((used - centre) ** 2).sum(axis=1).mean()))
+        return cls(vertices=vertices, faces=faces, centre=centre, radius=radius)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Fit:
+    """A pose and how well it fits its target.
+
+    Attributes:
+        pose: where the mesh is.
+        agreement: as `Target.agreement`.
+        worth: the agreement less what leaving the claim costs; the best pose has most of it.
+    """
+
+    pose: Pose
+    agreement: float
+    worth: float
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Freedom:
+    """What may change, and what a pose should better not leave without need.
+
+    Attributes:
+        focal: whether the focal length may change.
+        claim: the lifter's own pose, or None. A lifter may know a body under clothes, or a thing behind others, better
+            than a silhouette does; so to leave its claim costs up to `LEAVING_COST` of agreement.
+    """
+
+    focal: bool = False
+    claim: Pose | None = None
+
+    def cost(self, pose: Pose) -> float:
+        """What is taken off a pose's agreement: small near the claim, the same for everything far from it."""
+        if self.claim is None:
+            return 0.0
+        turn = pose.angle_to(self.claim) / NEAR_TURN
+        growth = float(np.log(pose.size() / self.claim.size())) / NEAR_GROWTH
+        return LEAVING_COST * (1 - float(np.exp(-(turn**2) - growth**2)))
+
+
+def draw(shape: Shape, pose: Pose, target: Target) -> Float:
+    """`(h, w)` inverse depth in the target's window."""
+    return inverse_depth(pose.points_camera(shape.vertices), shape.faces, pose.intrinsics(target.intrinsics))
+
+
+def fit(shape: Shape, start: Pose, target: Target, *, steps: int, reach: float, freedom: Freedom) -> Fit:
+    """The best pose among `steps` Gauss-Newton steps from `start`, the start included.
+
+    Args:
+        shape: the mesh.
+        start: where to begin.
+        target: what to fit.
+        steps: at most so many.
+        reach: distance in the target's pixels up to which edges pull in full.
+        freedom: what may change.
+    """
+    best = Fit(pose=start, agreement=-1.0, worth=-1.0)
+    pose = start
+    stale = 0
+    for number in range(steps + 1):
+        drawn = draw(shape, pose, target)
+        agreement = target.agreement(drawn > 0)
+        here = Fit(pose=pose, agreement=agreement, worth=agreement - freedom.cost(pose))
+        stale = 0 if here.worth > best.worth + 1e-4 else stale + 1
+        if here.worth > best.worth:
+            best = here
+        if number == steps or stale > 5:
+            break
+        # The reach shrinks, so that what fits nearly decides in the end and what cannot fit is let go.
+        moved = _step(shape, pose, target, drawn, max(reach * 0.8**number, 1.5), freedom)
+        if moved is None:
+            break
+        pose = moved
+    return best
+
+
+def _step(
+    shape: Shape, pose: Pose, target: Target, drawn: Float, reach: float, freedom: Freedom
+) -> Pose | None:
+    """One Gauss-Newton step, or None where nothing is drawn, or nothing pulls."""
+    covered = drawn > 0
+    if not covered.any() or not len(target.edge):
+        return None
+    basis = _Basis.at(shape, pose, target, freedom)
+    rows = [*_edge_equations(drawn, covered, target, basis, reach)]
+    if target.depth is not None:
+        rows.append(_depth_equations(drawn, target, basis))
+    jacobian = np.concatenate([row[0] for row in rows])
+    residual = np.concatenate([row[1] for row in rows])
+    weight = np.concatenate([row[2] for row in rows])
+    if len(residual) < jacobian.shape[1]:
+        return None
+    weighted = jacobian * weight[:, None]
+    normal, right = weighted.T @ jacobian, -weighted.T @ residual
+    normal += DAMPING * np.diag(np.diag(normal) + 1e-9 * np.trace(normal))
+    change = np.linalg.solve(normal, right)
+    return basis.moved(pose, change)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Basis:
+    """What the parameters mean at a pose: turn (3), shifts across the line of sight (2), growth, and focal length.
+
+    Attributes:
+        centre: `(3,)` of the object in the camera frame.
+        radius: of the object, in the scene's unit.
+        across: `(2, 3)` directions in units of the radius.
+        target: whose pixels derivatives are in.
+        pose: at which they are taken.
+        size: number of parameters.
+    """
+
+    centre: Float
+    radius: float
+    across: Float
+    target: Target
+    pose: Pose
+    size: int
+
+    @classmethod
+    def at(cls, shape: Shape, pose: Pose, target: Target, freedom: Freedom) -> _Basis:
+        centre = pose.points_camera(shape.centre[None])[0]
+        radius = shape.radius * float(np.cbrt(abs(np.linalg.det(pose.camera_from_object[:3, :3]))))
+        sight = centre / np.linalg.norm(centre)
+        right = np.cross(sight, [0.0, 1.0, 0.0])
+        right /= max(float(np.linalg.norm(right)), 1e-9)
+        across = radius * np.stack([right, np.cross(right, sight)])
+        return cls(
+            centre=centre, radius=radius, across=across, target=target, pose=pose, size=7 if freedom.focal else 6
+        )
+
+    def points(self, pixels: NDArray[np.int64], inverse: Float) -> Float:
+        """`(N, 3)` camera-space points at pixels of the window."""
+        lens = self.pose.intrinsics(self.target.intrinsics)
+        return lens.unproject(pixels + 0.5, 1 / inverse)
+
+    def velocities(self, points: Float) -> Float:
+        """`(N, P, 3)` how camera-space points move with each parameter."""
+        out = np.zeros((len(points), self.size, 3))
+        arm = points - self.centre
+        for axis in range(3):
+            out[:, axis] = np.cross(np.eye(3)[axis], arm)
+        out[:, 3:5] = self.across
+        out[:, 5] = arm
+        return out
+
+    def pixel_velocities(self, points: Float) -> Float:
+        """`(N, P, 2)` the same for their columns and rows in the window."""
+        lens = self.pose.intrinsics(self.target.intrinsics)
+        motion, depth = self.velocities(points), -points[:, 2]
+        out = np.empty((len(points), self.size, 2))
+        x, y = (points[:, 0] / depth)[:, None], (points[:, 1] / depth)[:, None]
+        out[..., 0] = lens.fx * (motion[..., 0] + x * motion[..., 2]) / depth[:, None]
+        out[..., 1] = -lens.fy * (motion[..., 1] + y * motion[..., 2]) / depth[:, None]
+        if self.size == 7:
+            out[:, 6, 0], out[:, 6, 1] = lens.fx * x[:, 0], -lens.fy * y[:, 0]
+        return out
+
+    def moved(self, pose: Pose, change: Float) -> Pose:
+        """The pose after a step, shortened where it is too long to be trusted."""
+        most = np.array([MOST_TURN] * 3 + [MOST_SHIFT] * 2 + [MOST_GROWTH] * (self.size - 5))
+        change = change / max(1.0, float((np.abs(change) / most).max()))
+        focal = float(change[6]) if self.size == 7 else 0.0
+        return pose.changed(self.centre, change[:3], change[3:5] @ self.across, float(change[5]), focal)
+
+
+Equations = tuple[Float, Float, Float]  # `(N, P)` derivatives, `(N,)` residuals in pixels, `(N,)` weights
+
+
+def _edge_equations(
+    drawn: Float, covered: NDArray[np.bool_], target: Target, basis: _Basis, reach: float
+) -> tuple[Equations, Equations]:
+    """Distances of the drawn edge from the mask's, and of the mask's from the drawn one."""
+    distance = signed_distance(covered)
+    pixels = edge_pixels(covered)
+    points = basis.points(pixels, drawn[pixels[:, 1], pixels[:, 0]])
+    moving = basis.pixel_velocities(points)
+    counted = target.counted[pixels[:, 1], pixels[:, 0]] & _within(pixels, covered.shape)
+    out = _thinned(np.nonzero(counted)[0])
+    x, y = pixels[out].T
+    outward = _equations(
+        np.einsum("npc,nc->np", moving[out], target.slope[y, x]),
+        target.distance[y, x] - distance[y, x],
+        reach,
+    )
+    edge = target.edge[_thinned(np.arange(len(target.edge)))]
+    _, nearest = cKDTree(pixels).query(edge)
+    x, y = edge.T
+    slope = slope_of(distance)
+    inward = _equations(
+        -np.einsum("npc,nc->np", moving[nearest], slope[y, x]),
+        distance[y, x] - target.distance[y, x],
+        reach,
+    )
+    return outward, inward
+
+
+def _equations(jacobian: Float, residual: Float, reach: float) -> Equations:
+    return jacobian, residual, 1 / (1 + (residual / reach) ** 2) / max(1, len(residual))
+
+
+def _depth_equations(drawn: Float, target: Target, basis: _Basis) -> Equations:
+    """Deviations in depth where both are known, beside one common factor: how far away all of it is, is settled later.
+
+    They are weighed against pixels by the object's size in the picture.
+    """
+    assert target.depth is not None
+    known = (drawn > 0) & target.mask & np.isfinite(target.depth)
+    rows, columns = np.nonzero(known)
+    chosen = _thinned(np.arange(len(rows)), MOST_DEPTH_PIXELS)
+    rows, columns = rows[chosen], columns[chosen]
+    if len(rows) < 2 * basis.size:
+        return np.zeros((0, basis.size)), np.zeros(0), np.zeros(0)
+    inverse = drawn[rows, columns]
+    points = basis.points(np.stack([columns, rows], axis=-1), inverse)
+    depth = 1 / inverse
+    seen = target.depth[rows, columns] * np.median(depth / target.depth[rows, columns])
+    pixels_per_unit = DEPTH_WEIGHT * target.size / (2 * basis.radius)
+    residual = pixels_per_unit * (depth - seen)
+    jacobian = -pixels_per_unit * basis.velocities(points)[..., 2]
+    jacobian = jacobian - np.median(jacobian, axis=0)
+    return _equations(jacobian, residual, max(2.0, 0.05 * target.size))
+
+
+def _within(pixels: NDArray[np.int64], shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    """Not at the window's own border, where a silhouette is cut off."""
+    x, y = pixels.T
+    return (x > 0) & (y > 0) & (x < shape[1] - 1) & (y < shape[0] - 1)
+
+
+def _thinned(indices: NDArray[np.int64], most: int = MOST_EDGE_PIXELS) -> NDArray[np.int64]:
+    step = max(1, -(-len(indices) // most))
+    return indices[::step]

@@ -1,0 +1,78 @@
+"""A mesh's place in front of the camera as a similarity, and small changes of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from real2sam2real.geometry import Intrinsics, quaternions, transforms
+
+Float = NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Pose:
+    """Where a mesh is, and through which lens it is seen.
+
+    Attributes:
+        camera_from_object: `(4, 4)` similarity.
+        focal: factor on the photo's focal length.
+    """
+
+    camera_from_object: Float
+    focal: float = 1.0
+
+    def points_camera(self, vertices: Float) -> Float:
+        """`(V, 3)` of vertices in the object frame."""
+        return transforms.apply(self.camera_from_object, vertices)
+
+    def intrinsics(self, base: Intrinsics) -> Intrinsics:
+        """Of a window, with this pose's focal length."""
+        return base if self.focal == 1 else base.zoomed(self.focal)
+
+    def changed(self, centre: Float, turn: Float, shift: Float, growth: float, focal: float = 0.0) -> Pose:
+        """The pose after a turn and a growth about a point and a shift.
+
+        Args:
+            centre: `(3,)` in the camera frame.
+            turn: `(3,)` rotation vector in the camera frame, radians.
+            shift: `(3,)` in the camera frame.
+            growth: logarithm of the factor on the size.
+            focal: logarithm of the factor on the focal length.
+        """
+        matrix = np.eye(4)
+        matrix[:3, :3] = np.exp(growth) * rotation_matrix(turn)
+        matrix[:3, 3] = centre + shift - matrix[:3, :3] @ centre
+        return replace(
+            self, camera_from_object=matrix @ self.camera_from_object, focal=self.focal * float(np.exp(focal))
+        )
+
+    def nearer(self, factor: float) -> Pose:
+        """Place and size times `factor` about the camera: the same in the photo, at another distance."""
+        matrix = self.camera_from_object.copy()
+        matrix[:3] *= factor
+        return replace(self, camera_from_object=matrix)
+
+    def size(self) -> float:
+        """The factor on lengths."""
+        return float(np.cbrt(np.linalg.det(self.camera_from_object[:3, :3])))
+
+    def angle_to(self, other: Pose) -> float:
+        """Degrees between the rotations of two poses."""
+        a, b = (rotation_of(pose.camera_from_object) for pose in (self, other))
+        return float(np.degrees(np.arccos(np.clip((np.trace(a.T @ b) - 1) / 2, -1, 1))))
+
+
+def rotation_of(matrix: Float) -> Float:
+    """`(3, 3)` rotation of a similarity."""
+    return quaternions.to_matrix(transforms.decompose(matrix)[1])
+
+
+def rotation_matrix(vector: Float) -> Float:
+    """`(3, 3)` of a rotation vector in radians."""
+    angle = float(np.linalg.norm(vector))
+    if angle == 0:
+        return np.eye(3)
+    return quaternions.to_matrix(quaternions.from_axis_angle(vector, angle))

@@ -1,0 +1,118 @@
+"""Where a search begins: the claimed pose, the same moved onto the mask, turned versions of it, or none claimed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from real2sam2real.geometry import transforms
+from real2sam2real.lift.align.fitting import Shape, draw
+from real2sam2real.lift.align.pose import Pose, rotation_matrix
+from real2sam2real.lift.align.target import Target
+
+Float = NDArray[np.float64]
+
+TURNS = (15.0, 30.0)  # degrees, about axes all round
+YAWS = 24
+TILTS = (0.0, -20.0, 20.0)  # degrees
+FIRST_DISTANCE = 3.0  # of a mesh without a pose, in its own diagonals: a usual distance to take a picture from
+
+
+def from_claim(shape: Shape, claim: Pose, target: Target) -> Iterator[Pose]:
+    """The claim as it is, moved onto the mask, and turned about its middle by up to 30° in all directions."""
+    yield claim
+    placed = onto_mask(shape, claim, target)
+    yield placed
+    for degrees in TURNS:
+        for axis in _directions():
+            yield onto_mask(shape, turned(shape, placed, np.radians(degrees) * axis), target)
+
+
+def from_nothing(shape: Shape, target: Target, up_camera: Float) -> Iterator[Pose]:
+    """Upright poses with every side to the camera, and some that lean; on the mask.
+
+    Args:
+        shape: its frame has +Y up.
+        target: what to fit.
+        up_camera: `(3,)` unit vector, the world's up in the camera frame.
+    """
+    upright = _upright(up_camera)
+    distance = FIRST_DISTANCE * 2 * shape.radius
+    centre_pixel = _centroid(target.mask)
+    for tilt in TILTS:
+        for yaw in np.arange(YAWS) * (360 / YAWS):
+            rotation = rotation_matrix(np.radians(tilt) * np.array([1.0, 0, 0])) @ upright
+            rotation = rotation @ rotation_matrix(np.radians(yaw) * np.array([0, 1.0, 0]))
+            matrix = np.eye(4)
+            matrix[:3, :3] = rotation
+            middle = target.intrinsics.unproject(centre_pixel, distance)
+            matrix[:3, 3] = middle - rotation @ shape.centre
+            yield onto_mask(shape, Pose(camera_from_object=matrix), target)
+
+
+def turned(shape: Shape, pose: Pose, vector: Float) -> Pose:
+    """Turned about the object's middle by a rotation vector in the camera frame."""
+    centre = transforms.apply(pose.camera_from_object, shape.centre[None])[0]
+    return pose.changed(centre, vector, np.zeros(3), 0.0)
+
+
+def onto_mask(shape: Shape, pose: Pose, target: Target) -> Pose:
+    """Moved across the line of sight, and grown, until centroid and extent of the silhouette are the mask's.
+
+    The claim may lie outside the window, so where it is comes from its vertices and not from a drawing.
+    """
+    for _ in range(3):
+        points = pose.points_camera(shape.vertices)
+        if points[:, 2].max() >= 0:
+            pose = _in_front(shape, pose)
+            points = pose.points_camera(shape.vertices)
+        lens = pose.intrinsics(target.intrinsics)
+        pixels, _ = lens.project(points)
+        low, high = np.quantile(pixels, 0.01, axis=0), np.quantile(pixels, 0.99, axis=0)
+        rows, columns = np.nonzero(target.mask)
+        mask_low, mask_high = (np.quantile(np.stack([columns, rows], axis=-1), q, axis=0) + 0.5 for q in (0.01, 0.99))
+        growth = float(np.log(np.linalg.norm(mask_high - mask_low) / max(1e-9, float(np.linalg.norm(high - low)))))
+        offset = (mask_low + mask_high - low - high) / 2
+        centre = pose.points_camera(shape.centre[None])[0]
+        depth = -centre[2]
+        shift = np.array([offset[0] * depth / lens.fx, -offset[1] * depth / lens.fy, 0.0])
+        pose = pose.changed(centre, np.zeros(3), shift, growth)
+    drawn = draw(shape, pose, target) > 0
+    if not drawn.any():
+        return pose
+    offset = _centroid(target.mask) - _centroid(drawn)
+    centre = pose.points_camera(shape.centre[None])[0]
+    shift = np.array([offset[0] / target.intrinsics.fx, -offset[1] / target.intrinsics.fy, 0.0]) * -centre[2]
+    moved = pose.changed(centre, np.zeros(3), shift, 0.0)
+    better = target.agreement(draw(shape, moved, target) > 0) > target.agreement(drawn)
+    return moved if better else pose
+
+
+def _in_front(shape: Shape, pose: Pose) -> Pose:
+    """A pose that reaches behind the camera, at a distance where it is seen whole."""
+    scale = float(np.cbrt(abs(np.linalg.det(pose.camera_from_object[:3, :3]))))
+    centre = pose.points_camera(shape.centre[None])[0]
+    wanted = np.array([0.0, 0.0, -FIRST_DISTANCE * 2 * shape.radius * scale])
+    return pose.changed(centre, np.zeros(3), wanted - centre, 0.0)
+
+
+def _centroid(mask: NDArray[np.bool_]) -> Float:
+    rows, columns = np.nonzero(mask)
+    return np.array([columns.mean() + 0.5, rows.mean() + 0.5])
+
+
+def _directions() -> Float:
+    """`(14, 3)` unit vectors: the faces and corners of a cube."""
+    faces = np.concatenate([np.eye(3), -np.eye(3)])
+    corners = np.array([[x, y, z] for x in (-1.0, 1.0) for y in (-1.0, 1.0) for z in (-1.0, 1.0)]) / np.sqrt(3)
+    return np.concatenate([faces, corners])
+
+
+def _upright(up_camera: Float) -> Float:
+    """`(3, 3)` rotation that takes +Y to `up_camera` and keeps +Z towards the camera as far as it can."""
+    up = up_camera / np.linalg.norm(up_camera)
+    right = np.cross(up, [0.0, 0.0, 1.0])
+    right /= np.linalg.norm(right)
+    return np.stack([right, up, np.cross(right, up)], axis=-1)

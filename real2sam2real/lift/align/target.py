@@ -1,0 +1,151 @@
+"""What an alignment aims at: the mask, and what else the photo tells, in a window around it and at some resolution."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from real2sam2real.geometry import Intrinsics
+
+Float = NDArray[np.float64]
+Bool = NDArray[np.bool_]
+
+MARGIN = 0.45  # of the mask's longer side, on each side of it
+NEAR_HIDDEN = 2  # pixels: the mask's edge beside what may hide the object is no edge of the object
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Sight:
+    """All that the photo says about one object. H × W are the photo's pixels.
+
+    Attributes:
+        mask: `(H, W)` bool, where it is seen.
+        intrinsics: of the photo.
+        hidden: `(H, W)` bool, where something in front may hide it; these pixels count neither for nor against it.
+        depth: `(H, W)` float64 along the camera's −Z in the scene's unit, NaN where unknown; or None.
+    """
+
+    mask: Bool
+    intrinsics: Intrinsics
+    hidden: Bool
+    depth: Float | None = None
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Target:
+    """A `Sight` in a window of h × w pixels.
+
+    Attributes:
+        mask: `(h, w)` bool.
+        counted: `(h, w)` bool, pixels that count: within the photo, and not hidden unless the mask has them.
+        intrinsics: of the window.
+        distance: `(h, w)` signed distance to the mask's edge in pixels of the window, positive outside.
+        slope: `(h, w, 2)` its gradient along columns and rows.
+        edge: `(M, 2)` int columns and rows of pixels at the mask's edge that are the object's own edge.
+        depth: `(h, w)` or None.
+        size: longer side of the mask in pixels of the window.
+    """
+
+    mask: Bool
+    counted: Bool
+    intrinsics: Intrinsics
+    distance: Float
+    slope: Float
+    edge: NDArray[np.int64]
+    depth: Float | None
+    size: float
+
+    def agreement(self, drawn: Bool) -> float:
+        """Intersection over union of a drawn silhouette `(h, w)` with the mask, over the pixels that count."""
+        union = int(((drawn | self.mask) & self.counted).sum())
+        return int((drawn & self.mask).sum()) / union if union else 0.0
+
+
+def signed_distance(mask: Bool) -> Float:
+    """`(h, w)` pixels to the edge that runs between the pixels of `mask`, positive outside."""
+    if not mask.any():
+        return np.full(mask.shape, float(sum(mask.shape)))
+    inside = cv2.distanceTransform(mask.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    outside = cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    return np.where(mask, 0.5 - inside, outside - 0.5).astype(np.float64)
+
+
+def slope_of(distance: Float) -> Float:
+    """`(h, w, 2)` gradient of a distance field along columns and rows."""
+    down, right = np.gradient(distance)
+    return np.stack([right, down], axis=-1)
+
+
+def edge_pixels(mask: Bool) -> NDArray[np.int64]:
+    """`(N, 2)` columns and rows of the pixels of `mask` with a neighbour outside it."""
+    inner = cv2.erode(mask.astype(np.uint8), np.ones((3, 3), np.uint8), borderValue=1).astype(bool)
+    return np.argwhere(mask & ~inner)[:, ::-1]
+
+
+def target_of(sight: Sight, side: int) -> Target:
+    """The window around the mask, its longer side brought to at most `side` pixels."""
+    window = _window(sight.mask)
+    left, top, width, height = window
+    scale = min(1.0, side / max(width, height))
+    w, h = max(8, round(width * scale)), max(8, round(height * scale))
+    intrinsics = sight.intrinsics.cropped(left, top, width, height).resized(w, h)
+    mask = _resampled(sight.mask, window, (w, h), 0.0) > 0.5
+    hidden = _resampled(sight.hidden & ~sight.mask, window, (w, h), 0.0) > 0.25
+    in_photo = _resampled(np.ones_like(sight.mask), window, (w, h), 0.0) > 0.99
+    distance = signed_distance(mask)
+    return Target(
+        mask=mask,
+        counted=in_photo & (mask | ~hidden),
+        intrinsics=intrinsics,
+        distance=distance,
+        slope=slope_of(distance),
+        edge=_own_edge(mask, hidden | ~in_photo),
+        depth=None if sight.depth is None else _nearest(sight.depth, window, (w, h)),
+        size=max(1.0, max(_extent(mask))),
+    )
+
+
+def _extent(mask: Bool) -> tuple[int, int]:
+    rows, columns = np.nonzero(mask)
+    return (int(np.ptp(columns)) + 1, int(np.ptp(rows)) + 1) if len(rows) else (0, 0)
+
+
+def _window(mask: Bool) -> tuple[int, int, int, int]:
+    """Left, top, width and height; it may exceed the photo."""
+    rows, columns = np.nonzero(mask)
+    longer = max(np.ptp(columns), np.ptp(rows)) + 1
+    margin = int(np.ceil(MARGIN * longer)) + 2
+    left, top = int(columns.min()) - margin, int(rows.min()) - margin
+    return left, top, int(columns.max()) + margin + 1 - left, int(rows.max()) + margin + 1 - top
+
+
+def _cut_out(image: NDArray[np.float32], window: tuple[int, int, int, int], beyond: float) -> NDArray[np.float32]:
+    left, top, width, height = window
+    out = np.full((height, width), beyond, np.float32)
+    x0, y0 = max(left, 0), max(top, 0)
+    x1, y1 = min(left + width, image.shape[1]), min(top + height, image.shape[0])
+    out[y0 - top : y1 - top, x0 - left : x1 - left] = image[y0:y1, x0:x1]
+    return out
+
+
+def _resampled(
+    mask: Bool, window: tuple[int, int, int, int], size: tuple[int, int], beyond: float
+) -> NDArray[np.float32]:
+    """The share of each pixel of the window that the mask covers."""
+    return cv2.resize(_cut_out(mask.astype(np.float32), window, beyond), size, interpolation=cv2.INTER_AREA)
+
+
+def _nearest(depth: Float, window: tuple[int, int, int, int], size: tuple[int, int]) -> Float:
+    cut = _cut_out(depth.astype(np.float32), window, np.nan)
+    return cv2.resize(cut, size, interpolation=cv2.INTER_NEAREST).astype(np.float64)
+
+
+def _own_edge(mask: Bool, unknown: Bool) -> NDArray[np.int64]:
+    """Edge pixels of the mask that do not lie beside what may hide the object, nor at the photo's border."""
+    size = 2 * NEAR_HIDDEN + 1
+    near = cv2.dilate(unknown.astype(np.uint8), np.ones((size, size), np.uint8), borderValue=1).astype(bool)
+    edge = edge_pixels(mask)
+    return edge[~near[edge[:, 1], edge[:, 0]]]
