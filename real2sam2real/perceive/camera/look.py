@@ -9,6 +9,7 @@ import numpy as np
 
 from real2sam2real.geometry import Intrinsics
 from real2sam2real.geometry.quaternions import Float
+from real2sam2real.perceive.camera.consensus import steadied_normals
 from real2sam2real.perceive.camera.estimate import (
     FAR_METRES,
     WORKING_SIDE,
@@ -215,6 +216,7 @@ def _upright_from_points(
 ) -> _Upright:
     """Up and ground from the surfaces in the pointmap, as far as they are not given."""
     surfaces = find_surfaces(points, intrinsics, masks.values(), estimate.normals_camera)
+    surfaces = replace(surfaces, normals_camera=steadied_normals(surfaces))
     gravity = _voted(surfaces, options)
     if gravity is None or not (gravity.is_seen or options.pitch is not None):
         return _without_surfaces(intrinsics, masks.values(), options)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from real2sam2real.geometry.quaternions import Float
 from real2sam2real.perceive.camera.estimate import Float32
-from real2sam2real.perceive.camera.surfaces import Surfaces
+from real2sam2real.perceive.camera.surfaces import Surfaces, depth_noise
 from real2sam2real.perceive.masks import Mask
 
 BIN = 0.03  # of the logarithm of the height below the camera
@@ -18,10 +18,12 @@ PEAK_BINS = 3
 MAX_PLANES = 6
 FACING_DEGREES, INLIER_DEGREES = 20.0, 30.0  # between a cell's normal and up: to propose a plane, and to lie on it
 WIDEST, NARROWEST = 0.06, 0.008  # heights above a plane, in camera heights, that still lie on it
+APART = 4.0  # times the depth's noise
 MAX_TILT_DEGREES = 12.0  # of a fitted plane against the direction that all surfaces vote for
 MIN_SHARE, MIN_CELLS = 0.03, 60  # of the whole grid, and in number, that a plane needs
 ROUNDS = 12
 CONTACT_HEIGHT = 0.06  # camera heights between a plane and the point seen just below an entity
+RIVAL = 1 / 3  # of the best support: so much makes a lower plane the ground
 MIN_CONTACT = 0.3  # of the points below an entity
 
 
@@ -60,12 +62,14 @@ def level_planes(surfaces: Surfaces, up_camera: Float, *, tilts: bool) -> list[L
         open_to = surfaces.free & ~(cosines < np.cos(np.radians(INLIER_DEGREES)))
     planes: list[LevelPlane] = []
     left = facing.copy()
+    # What scatters about a plane that was found is no second plane beside it.
+    apart = max(WIDEST, APART * depth_noise(surfaces))
     for _ in range(MAX_PLANES):
         height = _commonest_height(-(surfaces.points_camera[left] @ up_camera))
         if height is None:
             break
         plane = _fitted(surfaces, open_to, up_camera, height, tilts=tilts)
-        near = np.abs(surfaces.points_camera @ up_camera / height + 1) < WIDEST
+        near = np.abs(surfaces.points_camera @ up_camera / plane.height + 1) < apart
         left &= ~(plane.inliers | near)
         if plane.support >= max(MIN_CELLS, MIN_SHARE * surfaces.cells):
             planes.append(plane)
@@ -81,7 +85,7 @@ def with_normal(plane: LevelPlane, surfaces: Surfaces, up_camera: Float) -> Leve
 def supporting_plane(
     planes: list[LevelPlane], points_camera: Float32, masks: Iterable[Mask]
 ) -> tuple[LevelPlane, int] | None:
-    """The plane that most entities stand on, else the best supported one; and how many stand on it.
+    """The plane that most entities stand on, else the lowest of the well supported; and how many stand on it.
 
     An entity stands on the plane that the points just below its lower edge lie on. Where equally many stand on two, the
     lower one is the ground: what is on a table is on the floor too.
@@ -101,8 +105,8 @@ def supporting_plane(
         on = [_share_on(plane, below) for plane in planes]
         if max(on) >= MIN_CONTACT:
             standing[int(np.argmax(on))] += 1
-    if not any(standing):
-        return planes[0], 0
+    if not any(standing):  # a floor is below a table, even where the table fills more of the picture
+        return max((p for p in planes if p.support >= RIVAL * planes[0].support), key=lambda p: p.height), 0
     chosen = max(range(len(planes)), key=lambda k: (standing[k], planes[k].height))
     return planes[chosen], standing[chosen]
 

@@ -75,6 +75,13 @@ def find_surfaces(
     )
 
 
+def depth_noise(surfaces: Surfaces) -> float:
+    """Relative scatter of the depth from cell to cell, by how far a cell is from the middle of its neighbours."""
+    inverse = -1.0 / surfaces.points_camera[:, 2]
+    bend = inverse[1:-1] - (inverse[:-2] + inverse[2:]) / 2  # neighbours in a row, but for the row's ends
+    return 1.4826 * float(np.median(np.abs(bend) / inverse[1:-1])) / np.sqrt(1.5) if len(bend) else 0.0
+
+
 def _averaged(values: Float, columns: int, rows: int) -> Float:
     """Mean of the finite values `(H, W, C)` in each cell, NaN where fewer than half are."""
     if values.shape[:2] == (rows, columns):
