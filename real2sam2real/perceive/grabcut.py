@@ -10,10 +10,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from real2sam2real.errors import UserError
 from real2sam2real.perceive.masks import Mask
+from real2sam2real.perceive.prompts import box_text, checked_box, checked_inside, checked_points
 
 WORK_SIDE = 480  # GrabCut's cost grows with the pixels; the mask's edge is refined on the photo afterwards
 ROUNDS = 6
-MIN_BOX_SIDE = 8
 
 
 def mask_from_box(pixels: NDArray[np.uint8], box_xyxy: Sequence[float]) -> Mask:
@@ -30,7 +30,7 @@ def mask_from_box(pixels: NDArray[np.uint8], box_xyxy: Sequence[float]) -> Mask:
         UserError: the box is not four finite numbers in order, misses the photo, is tiny, or holds no object.
     """
     box = _checked_box(pixels, box_xyxy)
-    return _grabcut(pixels, _box_labels(pixels, box), f"the box {_text(box_xyxy)}")
+    return _grabcut(pixels, _box_labels(pixels, box), f"the box {box_text(box_xyxy)}")
 
 
 def mask_from_points(
@@ -53,11 +53,9 @@ def mask_from_points(
     Raises:
         UserError: no point inside, a point lies outside the photo, or nothing is found.
     """
-    inner = _checked_points(pixels, inside, "inside")
-    outer = _checked_points(pixels, outside, "outside")
-    if not len(inner):
-        raise UserError("no point inside the object is given; click it at least once")
     height, width = pixels.shape[:2]
+    inner = checked_inside(width, height, inside)
+    outer = checked_points(width, height, outside, "outside")
     if box_xyxy is not None:
         labels = _box_labels(pixels, _checked_box(pixels, box_xyxy))
     else:
@@ -78,36 +76,12 @@ def mask_from_points(
     return np.isin(parts, hit[hit > 0])
 
 
-def _text(box: Sequence[float]) -> str:
-    return ",".join(f"{value:g}" for value in box)
-
-
 def _checked_box(pixels: NDArray[np.uint8], box: Sequence[float]) -> tuple[int, int, int, int]:
     height, width = pixels.shape[:2]
-    if len(box) != 4 or not np.isfinite(np.asarray(box, np.float64)).all():
-        raise UserError(f"a box is left, top, right, bottom in pixels, not '{box}'")
-    left, top, right, bottom = (float(value) for value in box)
-    if right <= left or bottom <= top:
-        raise UserError(f"the box {_text(box)} has no area; its order is left, top, right, bottom")
-    if left >= width or top >= height or right <= 0 or bottom <= 0:
-        raise UserError(f"the box {_text(box)} lies outside the photo of {width}×{height} pixels")
-    x0, y0 = max(0, round(left)), max(0, round(top))
-    x1, y1 = min(width, round(right)), min(height, round(bottom))
-    if min(x1 - x0, y1 - y0) < MIN_BOX_SIDE:
-        raise UserError(f"the box {_text(box)} is only {x1 - x0}×{y1 - y0} pixels; draw it around the whole object")
+    x0, y0, x1, y1 = checked_box(width, height, box)
     if (x1 - x0) * (y1 - y0) >= 0.98 * width * height:
-        raise UserError(f"the box {_text(box)} covers the whole photo; leave some background outside it")
+        raise UserError(f"the box {box_text(box)} covers the whole photo; leave some background outside it")
     return x0, y0, x1, y1
-
-
-def _checked_points(pixels: NDArray[np.uint8], points: ArrayLike, which: str) -> NDArray[np.float64]:
-    height, width = pixels.shape[:2]
-    array = np.asarray(points, np.float64).reshape(-1, 2) if np.size(points) else np.zeros((0, 2))
-    bad = ~np.isfinite(array).all(axis=1) | (array < 0).any(axis=1) | (array >= [width, height]).any(axis=1)
-    if bad.any():
-        x, y = array[bad][0]
-        raise UserError(f"the point {x:g},{y:g} ({which}) lies outside the photo of {width}×{height} pixels")
-    return array
 
 
 def _box_labels(pixels: NDArray[np.uint8], box: tuple[int, int, int, int]) -> NDArray[np.uint8]:

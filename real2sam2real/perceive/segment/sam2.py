@@ -1,0 +1,218 @@
+"""SAM 2.1: masks from points and boxes. The photo is embedded once, then every prompt costs a few milliseconds.
+
+Shape legend: B prompts, C candidate masks of a prompt, h w their low resolution (a quarter of the model's picture).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from real2sam2real.errors import UserError
+from real2sam2real.perceive.masks import Mask
+from real2sam2real.perceive.segment.choosing import consistency, preferred
+from real2sam2real.perceive.segment.frame import ModelFrame, read_frame
+from real2sam2real.perceive.segment.options import SegmentOptions
+from real2sam2real.perceive.segment.weights import choose_device, find_checkpoint, load_model
+
+if TYPE_CHECKING:
+    import torch
+
+BATCH = 64  # prompts that are decoded together: 0.2 GB of candidates at the published size
+_PADDING = -10  # the label of a point that is none
+_TWINS = ("shared_image_embedding.positional_embedding", "prompt_encoder.shared_embedding.positional_embedding")
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Prompt:
+    """What is known of one object, in the photo's pixels; points, a box, or both.
+
+    Attributes:
+        inside: `(N, 2)` float64 x, y on the object.
+        outside: `(M, 2)` float64 x, y beside it.
+        box: `(4,)` float64 left, top, right, bottom around it, or None.
+    """
+
+    inside: NDArray[np.float64]
+    outside: NDArray[np.float64]
+    box: NDArray[np.float64] | None = None
+
+    @property
+    def ambiguous(self) -> bool:
+        """One point alone may mean a part, the whole, or a group; anything more is meant to be unambiguous."""
+        return self.box is None and len(self.inside) + len(self.outside) == 1
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Embedding:
+    """What SAM 2.1 makes of a photo.
+
+    Attributes:
+        maps: the model's feature maps, float32.
+        height: the photo's height in pixels.
+        width: the photo's width in pixels.
+    """
+
+    maps: list[torch.Tensor]
+    height: int
+    width: int
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Candidates:
+    """The masks that SAM 2.1 offers for one prompt.
+
+    Attributes:
+        logits: `(C, h, w)` float32 on the CPU; above 0 is inside.
+        quality: `(C,)` float64, the model's own guess of each mask's IoU with the truth, 0…1.
+    """
+
+    logits: torch.Tensor
+    quality: NDArray[np.float64]
+
+
+class Sam2:
+    """SAM 2.1 with its weights loaded."""
+
+    def __init__(self, model: Any, frame: ModelFrame, device: torch.device, *, bfloat16: bool = False) -> None:
+        """Use a loaded `Sam2Model`.
+
+        Args:
+            model: in float32, on `device`.
+            frame: how its picture is made.
+            device: where it computes.
+            bfloat16: compute the embedding in bfloat16. Prompts are always taken in float32: in bfloat16 a point would
+                be rounded to some four pixels.
+
+        Raises:
+            UserError: model and frame are of different sizes.
+        """
+        side = model.config.prompt_encoder_config.image_size
+        if (frame.height, frame.width) != (side, side):
+            raise UserError(f"this SAM 2.1 is made for {side}×{side} pixels, but its folder says {frame}")
+        self.model, self.frame, self.device, self.bfloat16 = model, frame, device, bfloat16
+
+    @classmethod
+    def load(cls, options: SegmentOptions) -> Sam2:
+        """Find and load the weights.
+
+        Raises:
+            MissingPartError: transformers or the weights are missing; the message says how to get them.
+            UserError: the weights are another model's or incomplete.
+        """
+        device = choose_device(options.device)
+        folder = find_checkpoint(options.sam2, offline=options.offline)
+        # Published checkpoints name the video model; the image model is a part of it.
+        model = load_model("Sam2Model", folder, kinds=("sam2", "sam2_video"), device=device, twins=_TWINS)
+        return cls(model, read_frame(folder), device, bfloat16=options.precision == "bfloat16")
+
+    def embed(self, pixels: NDArray[np.uint8]) -> Embedding:
+        """Look at a photo, once for all its objects.
+
+        Args:
+            pixels: `(H, W, 3)` uint8 sRGB.
+        """
+        import torch
+
+        picture = self.frame.picture(pixels).to(self.device)
+        with torch.inference_mode(), torch.autocast(self.device.type, torch.bfloat16, enabled=self.bfloat16):
+            maps = self.model.get_image_embeddings(picture)
+        return Embedding(maps=[each.float() for each in maps], height=pixels.shape[0], width=pixels.shape[1])
+
+    def candidates(self, embedding: Embedding, prompts: Sequence[Prompt]) -> Iterator[Candidates]:
+        """The masks that the model offers for each prompt, in order.
+
+        A prompt that may mean several things gets the model's three answers (part, whole, group); any other also its
+        single answer, which it was trained to give to unambiguous prompts.
+
+        Args:
+            embedding: of the photo.
+            prompts: each with its own numbers of points; some may have boxes.
+        """
+        for kind, several in _alike(prompts):
+            outputs = [self._decode(embedding, several, multimask=True)]
+            if not kind.ambiguous:
+                outputs.append(self._decode(embedding, several, multimask=False))
+            for k in range(len(several)):
+                yield _join([(logits[k], quality[k]) for logits, quality in outputs])
+
+    def masks(self, embedding: Embedding, prompts: Sequence[Prompt]) -> list[tuple[Mask, float]]:
+        """The best mask `(H, W)` bool of each prompt, and the model's guess of its IoU with the truth, in order.
+
+        The best is the one of the highest guess times how well it agrees with the prompt: it holds the points inside,
+        leaves out those outside, and fills its box. For one point alone, the largest among masks of nearly the same
+        guess is taken, since what is lifted is a whole thing.
+        """
+        chosen = []
+        for prompt, offered in zip(prompts, self.candidates(embedding, prompts), strict=True):
+            masks = at_photo_size(offered.logits, embedding.height, embedding.width)
+            agreement = [consistency(mask, prompt.inside, prompt.outside, prompt.box) for mask in masks]
+            areas = masks.reshape(len(masks), -1).sum(axis=1)
+            best = preferred(offered.quality * agreement, areas if prompt.ambiguous else None)
+            chosen.append((masks[best], float(offered.quality[best])))
+        return chosen
+
+    def _decode(
+        self, embedding: Embedding, prompts: Sequence[Prompt], *, multimask: bool
+    ) -> tuple[torch.Tensor, NDArray[np.float64]]:
+        """Logits `(B, C, h, w)` and qualities `(B, C)` of prompts that all have points, or boxes, or both."""
+        import torch
+
+        with torch.inference_mode():
+            output = self.model(
+                image_embeddings=embedding.maps, multimask_output=multimask, **self._inputs(embedding, prompts)
+            )
+        return output.pred_masks[0].float().cpu(), output.iou_scores[0].double().cpu().numpy()
+
+    def _inputs(self, embedding: Embedding, prompts: Sequence[Prompt]) -> dict[str, torch.Tensor]:
+        import torch
+
+        shape = (embedding.height, embedding.width)
+        inputs: dict[str, torch.Tensor] = {}
+        counts = [len(prompt.inside) + len(prompt.outside) for prompt in prompts]
+        if any(counts):
+            points = np.zeros((len(prompts), max(counts), 2), np.float32)
+            labels = np.full((len(prompts), max(counts)), _PADDING, np.int64)
+            for k, prompt in enumerate(prompts):
+                points[k, : counts[k]] = self.frame.points(np.concatenate([prompt.inside, prompt.outside]), *shape)
+                labels[k, : counts[k]] = [1] * len(prompt.inside) + [0] * len(prompt.outside)
+            inputs["input_points"] = torch.from_numpy(points)[None].to(self.device)
+            inputs["input_labels"] = torch.from_numpy(labels)[None].to(self.device)
+        boxes = [prompt.box.reshape(2, 2) for prompt in prompts if prompt.box is not None]
+        if boxes:
+            corners = self.frame.points(np.stack(boxes), *shape).reshape(1, -1, 4)
+            inputs["input_boxes"] = torch.from_numpy(corners).to(self.device)
+        return inputs
+
+
+def at_photo_size(logits: torch.Tensor, height: int, width: int) -> NDArray[np.bool_]:
+    """Low-resolution logits `(C, h, w)` to masks `(C, height, width)` bool, their edges interpolated."""
+    import torch
+
+    large = torch.nn.functional.interpolate(logits[None], size=(height, width), mode="bilinear", align_corners=False)
+    return np.asarray((large[0] > 0).numpy())
+
+
+def _alike(prompts: Sequence[Prompt]) -> Iterator[tuple[Prompt, list[Prompt]]]:
+    """Runs of consecutive prompts that the model can decode together, each with its first one as their kind."""
+
+    def kind(prompt: Prompt) -> tuple[bool, bool, bool]:
+        return prompt.box is not None, len(prompt.inside) + len(prompt.outside) > 0, prompt.ambiguous
+
+    start = 0
+    for k in range(1, len(prompts) + 1):
+        if k == len(prompts) or kind(prompts[k]) != kind(prompts[start]) or k - start == BATCH:
+            yield prompts[start], list(prompts[start:k])
+            start = k
+
+
+def _join(parts: Sequence[tuple[torch.Tensor, NDArray[np.float64]]]) -> Candidates:
+    import torch
+
+    return Candidates(
+        logits=torch.cat([logits for logits, _ in parts]), quality=np.concatenate([quality for _, quality in parts])
+    )

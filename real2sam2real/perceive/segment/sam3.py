@@ -1,0 +1,135 @@
+"""SAM 3: masks of everything that a word names, from one model. Its weights are given out on request."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from real2sam2real.errors import UserError
+from real2sam2real.perceive.segment.found import Found, Search, suppress_overlapping
+from real2sam2real.perceive.segment.frame import ModelFrame, read_frame
+from real2sam2real.perceive.segment.options import SegmentOptions
+from real2sam2real.perceive.segment.sam2 import at_photo_size
+from real2sam2real.perceive.segment.weights import choose_device, find_checkpoint, load_model, load_tokenizer
+
+if TYPE_CHECKING:
+    import torch
+
+LONGEST_TEXT = 32  # tokens, as it was trained
+_ACCESS = (
+    "SAM 3 is given out under its own licence: log in at huggingface.co, ask for access on the page of facebook/sam3, "
+    "and when it is granted, run: hf auth login. Or choose sam2, whose models are open to everyone."
+)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Sam3Embedding:
+    """What SAM 3 makes of a photo.
+
+    Attributes:
+        features: the model's own output.
+        height: the photo's height in pixels.
+        width: the photo's width in pixels.
+    """
+
+    features: Any
+    height: int
+    width: int
+
+
+class Sam3:
+    """SAM 3 with its weights loaded."""
+
+    def __init__(
+        self, model: Any, tokenizer: Any, frame: ModelFrame, device: torch.device, *, bfloat16: bool = False
+    ) -> None:
+        """Use a loaded `Sam3Model`.
+
+        Args:
+            model: in float32, on `device`.
+            tokenizer: its CLIP tokenizer.
+            frame: how its picture is made.
+            device: where it computes.
+            bfloat16: compute in bfloat16.
+        """
+        self.model, self.tokenizer, self.frame = model, tokenizer, frame
+        self.device, self.bfloat16 = device, bfloat16
+
+    @classmethod
+    def load(cls, options: SegmentOptions) -> Sam3:
+        """Find and load the weights.
+
+        Raises:
+            MissingPartError: transformers or the weights are missing, or access to them was not granted; the message
+                says how to get them.
+            UserError: the weights are another model's or incomplete.
+        """
+        device = choose_device(options.device)
+        folder = find_checkpoint(options.sam3, offline=options.offline, access=_ACCESS)
+        model = load_model("Sam3Model", folder, kinds=("sam3", "sam3_video"), device=device)
+        tokenizer, frame = load_tokenizer(folder), read_frame(folder)
+        return cls(model, tokenizer, frame, device, bfloat16=options.precision == "bfloat16")
+
+    def embed(self, pixels: NDArray[np.uint8]) -> Sam3Embedding:
+        """Look at a photo, once for all words.
+
+        Args:
+            pixels: `(H, W, 3)` uint8 sRGB.
+        """
+        import torch
+
+        with torch.inference_mode(), torch.autocast(self.device.type, torch.bfloat16, enabled=self.bfloat16):
+            features = self.model.get_vision_features(self.frame.picture(pixels).to(self.device))
+        return Sam3Embedding(features=features, height=pixels.shape[0], width=pixels.shape[1])
+
+    def find(self, embedding: Sam3Embedding, words: Sequence[str], least: float, overlap: float) -> Search:
+        """Masks of everything that the words name, word by word, best first.
+
+        Args:
+            embedding: of the photo.
+            words: short noun phrases, such as "red car".
+            least: the least score that counts, 0…1.
+            overlap: IoU of boxes above which the weaker of two instances of one word is dropped.
+
+        Raises:
+            UserError: a word is empty or too long.
+        """
+        search = Search()
+        for word in words:
+            scores, boxes, logits = self._run(embedding, word)
+            search.nearest[word] = float(scores.max())
+            fit = np.flatnonzero(scores >= least)
+            kept = fit[suppress_overlapping(boxes[fit], scores[fit], overlap)]
+            masks = at_photo_size(logits[kept.tolist()], embedding.height, embedding.width) if len(kept) else ()
+            search.found.extend(
+                Found(word=word, mask=mask, score=float(scores[k]))
+                for k, mask in zip(kept, masks, strict=True)
+                if mask.any()
+            )
+        return search
+
+    def _run(
+        self, embedding: Sam3Embedding, word: str
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64], torch.Tensor]:
+        """Scores `(Q,)`, boxes `(Q, 4)` as shares of the photo, and mask logits `(Q, h, w)` of the model's queries."""
+        import torch
+
+        tokens = self._tokens(word)
+        with torch.inference_mode(), torch.autocast(self.device.type, torch.bfloat16, enabled=self.bfloat16):
+            output = self.model(vision_embeds=embedding.features, **tokens)
+        # Whether the word is in the photo at all, and which of the queries shows it, are two questions to the model.
+        scores = output.pred_logits.double().sigmoid() * output.presence_logits.double().sigmoid()
+        boxes = output.pred_boxes[0].double().cpu().numpy()
+        return scores[0].cpu().numpy(), boxes, output.pred_masks[0].float().cpu()
+
+    def _tokens(self, word: str) -> dict[str, torch.Tensor]:
+        if not word.strip():
+            raise UserError("a word that names an object is empty; write for example 'car'")
+        tokens = self.tokenizer(word, return_tensors="pt", padding="max_length", max_length=LONGEST_TEXT)
+        if tokens["input_ids"].shape[1] > LONGEST_TEXT:
+            raise UserError(f"'{word}' is too long for SAM 3; name the thing in a few words")
+        return {name: tokens[name].to(self.device) for name in ("input_ids", "attention_mask")}

@@ -1,0 +1,159 @@
+"""Small random models of the real architectures, saved as their published checkpoints are: weights, config, frame."""
+
+import json
+from pathlib import Path
+
+import torch
+from transformers import (
+    BertConfig,
+    BertTokenizer,
+    CLIPTextConfig,
+    CLIPTokenizer,
+    MMGroundingDinoConfig,
+    MMGroundingDinoForObjectDetection,
+    Sam2Config,
+    Sam2HieraDetConfig,
+    Sam2MaskDecoderConfig,
+    Sam2Model,
+    Sam2PromptEncoderConfig,
+    Sam2VisionConfig,
+    Sam3Config,
+    Sam3Model,
+    SwinConfig,
+)
+from transformers.models.sam3.configuration_sam3 import (
+    Sam3DETRDecoderConfig,
+    Sam3DETREncoderConfig,
+    Sam3GeometryEncoderConfig,
+    Sam3MaskDecoderConfig,
+    Sam3VisionConfig,
+    Sam3ViTConfig,
+)
+
+SAM2_SIDE, SAM3_SIDE = 128, 56
+WORDS = ("car", "dog", "person", "red", "bench", "van")
+IMAGENET = {"image_mean": [0.485, 0.456, 0.406], "image_std": [0.229, 0.224, 0.225]}
+
+
+def _preprocessor(folder: Path, **values: object) -> None:
+    (folder / "preprocessor_config.json").write_text(json.dumps(values))
+
+
+def save_sam2(folder: Path) -> Sam2Model:
+    torch.manual_seed(0)
+    backbone = Sam2HieraDetConfig(
+        hidden_size=8,
+        image_size=[SAM2_SIDE, SAM2_SIDE],
+        blocks_per_stage=[1, 1, 2, 1],
+        embed_dim_per_stage=[8, 16, 32, 64],
+        num_attention_heads_per_stage=[1, 1, 2, 2],
+        window_size_per_stage=[8, 4, 4, 2],
+        global_attention_blocks=[3],
+        window_positional_embedding_background_size=[4, 4],
+    )
+    vision = Sam2VisionConfig(
+        backbone_config=backbone,
+        backbone_channel_list=[64, 32, 16, 8],
+        backbone_feature_sizes=[[32, 32], [16, 16], [8, 8]],
+        fpn_hidden_size=32,
+    )
+    prompts = Sam2PromptEncoderConfig(hidden_size=32, image_size=SAM2_SIDE, patch_size=16)
+    decoder = Sam2MaskDecoderConfig(hidden_size=32, mlp_dim=32, num_attention_heads=2, iou_head_hidden_dim=16)
+    config = Sam2Config(vision_config=vision, prompt_encoder_config=prompts, mask_decoder_config=decoder)
+    model = Sam2Model(config).eval()
+    model.save_pretrained(folder)
+    _preprocessor(folder, size={"height": SAM2_SIDE, "width": SAM2_SIDE}, **IMAGENET)
+    return model
+
+
+def save_grounding(folder: Path) -> MMGroundingDinoForObjectDetection:
+    torch.manual_seed(0)
+    swin = SwinConfig(
+        image_size=64,
+        embed_dim=8,
+        depths=[1, 1, 1, 1],
+        num_heads=[1, 1, 1, 1],
+        window_size=2,
+        out_indices=[2, 3, 4],
+        drop_path_rate=0.0,
+    )
+    bert = BertConfig(
+        vocab_size=1100,
+        hidden_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=16,
+    )
+    config = MMGroundingDinoConfig(
+        backbone_config=swin,
+        text_config=bert,
+        d_model=32,
+        num_queries=20,
+        encoder_layers=1,
+        decoder_layers=2,
+        encoder_attention_heads=2,
+        decoder_attention_heads=2,
+        encoder_ffn_dim=16,
+        decoder_ffn_dim=16,
+        max_text_len=32,
+    )
+    model = MMGroundingDinoForObjectDetection(config).eval()
+    model.save_pretrained(folder)
+    _bert_tokenizer().save_pretrained(folder)
+    _preprocessor(folder, size={"shortest_edge": 64, "longest_edge": 96}, **IMAGENET)
+    return model
+
+
+def _bert_tokenizer() -> BertTokenizer:
+    """BERT's own ids for what splits phrases: the model has them built in."""
+    vocab = {f"[unused{i}]": i for i in range(1100)}
+    fixed = {"[PAD]": 0, "[UNK]": 100, "[CLS]": 101, "[SEP]": 102, "[MASK]": 103, ".": 1012, "?": 1029}
+    fixed |= {word: 200 + i for i, word in enumerate((*WORDS, "##s", "potted", "plant"))}
+    by_id = {i: f"[unused{i}]" for i in range(1100)} | {i: token for token, i in fixed.items()}
+    vocab = {token: i for i, token in by_id.items()}
+    return BertTokenizer(vocab=vocab, do_lower_case=True)
+
+
+def save_sam3(folder: Path) -> Sam3Model:
+    torch.manual_seed(0)
+    vit = Sam3ViTConfig(
+        hidden_size=32,
+        intermediate_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        image_size=SAM3_SIDE,
+        patch_size=14,
+        window_size=2,
+        global_attn_indexes=[1],
+        pretrain_image_size=28,
+    )
+    sizes = [[16, 16], [8, 8], [4, 4]]
+    narrow = {"hidden_size": 32, "num_attention_heads": 2}
+    config = Sam3Config(
+        vision_config=Sam3VisionConfig(backbone_config=vit, fpn_hidden_size=32, backbone_feature_sizes=sizes),
+        text_config=CLIPTextConfig(
+            vocab_size=600,
+            hidden_size=16,
+            intermediate_size=16,
+            projection_dim=16,
+            num_hidden_layers=1,
+            num_attention_heads=2,
+            max_position_embeddings=32,
+        ),
+        geometry_encoder_config=Sam3GeometryEncoderConfig(num_layers=1, intermediate_size=32, **narrow),
+        detr_encoder_config=Sam3DETREncoderConfig(num_layers=1, intermediate_size=32, **narrow),
+        detr_decoder_config=Sam3DETRDecoderConfig(num_layers=1, intermediate_size=32, num_queries=12, **narrow),
+        mask_decoder_config=Sam3MaskDecoderConfig(**narrow),
+    )
+    model = Sam3Model(config).eval()
+    model.save_pretrained(folder)
+    _clip_tokenizer().save_pretrained(folder)
+    side = {"height": SAM3_SIDE, "width": SAM3_SIDE}
+    _preprocessor(folder, size=side, image_mean=[0.5] * 3, image_std=[0.5] * 3)
+    return model
+
+
+def _clip_tokenizer() -> CLIPTokenizer:
+    letters = "abcdefghijklmnopqrstuvwxyz"
+    tokens = [*letters, *(f"{letter}</w>" for letter in letters), "<|startoftext|>", "<|endoftext|>"]
+    return CLIPTokenizer(vocab={token: i for i, token in enumerate(tokens)}, merges=[])
