@@ -80,7 +80,8 @@ class DepthPro:
                 output.predicted_depth[None].float(), size=(height, width), mode="bilinear", align_corners=False
             )[0, 0]
         fov = output.field_of_view
-        own = None if fov is None else float(width / (2 * torch.tan(torch.deg2rad(fov.double()) / 2)).item())
+        degrees = 0.0 if fov is None else float(fov.item())
+        own = width / (2 * np.tan(np.radians(degrees) / 2)) if 0 < degrees < 180 else None
         focal, source, own = chosen_focal(width, known=known_focal, model=own, assumed=assumed_focal)
         with np.errstate(divide="ignore"):
             depth = (focal / width) / canonical.cpu().numpy().astype(np.float64)
