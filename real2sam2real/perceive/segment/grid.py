@@ -1,9 +1,9 @@
 """Objects that nobody named: SAM 2.1 is asked at a grid of points, and what stands out well enough is kept.
 
 SAM 2.1 knows where things end, not what they are: a window, a sleeve and the sky are as good to it as a car. The
-filters below therefore ask for more than a sharp edge: a thing is neither tiny nor most of the photo, does not run along
-the photo's border as sky, walls and roads do, and is no part of a larger one that was kept. What the filters cannot tell
-is a group from a whole; words can (see `segmenter`), so the grid is the second choice.
+filters below therefore ask for more than a sharp edge: a thing is neither tiny nor most of the photo, does not run
+along the photo's border as sky, walls and roads do, and is no part of a larger one that was kept. What the filters
+cannot tell is a group from a whole; words can (see `segmenter`), so the grid is the second choice.
 """
 
 from __future__ import annotations

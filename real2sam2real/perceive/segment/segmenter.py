@@ -9,8 +9,8 @@ dogs = opened.from_text(["dog"])
 
 Where the user names nothing, objects are proposed by looking for the words of a stated vocabulary of things that can
 move or be moved. A grid of points through SAM 2.1 is the other way; it is not the default, because SAM 2.1 has no
-notion of an object: it gives windows and sleeves, sky and road with the same confidence as a car, and every mask without
-a name. What the method lifts is foreground, and a shot's moves need names, and words give both.
+notion of an object: it gives windows and sleeves, sky and road with the same confidence as a car, and every mask
+without a name. What the method lifts is foreground, and a shot's moves need names; words give both.
 """
 
 from __future__ import annotations
@@ -193,8 +193,8 @@ class ModelPhoto:
             if not any(each.word == word for each in search.found):
                 best = f"the best guess scores {search.nearest.get(word, 0.0):.2f} and the threshold is"
                 raise UserError(
-                    f"no '{word}' was found in the photo: {best} {self.options.threshold:g}. Use another word, lower the "
-                    "threshold, or draw a box around it"
+                    f"no '{word}' was found in the photo: {best} {self.options.threshold:g}. Use another word, lower "
+                    "the threshold, or draw a box around it"
                 )
         return search.found
 

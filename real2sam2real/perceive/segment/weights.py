@@ -90,7 +90,12 @@ def load_model(
         raise MissingPartError(f"'{folder}' holds no .safetensors file; download the whole checkpoint")
     try:
         model, told = model_class.from_pretrained(
-            folder, local_files_only=True, use_safetensors=True, dtype=torch.float32, output_loading_info=True
+            folder,
+            local_files_only=True,
+            use_safetensors=True,
+            dtype=torch.float32,
+            output_loading_info=True,
+            ignore_mismatched_sizes=True,  # they are refused below, by name
         )
     except ImportError as error:
         raise MissingPartError(f"{architecture} needs a further package: {_first_line(error)}") from error
@@ -100,7 +105,7 @@ def load_model(
     if written := set(twins) - missing:
         _copy_twin(model, next(iter(written)), missing & set(twins))
         missing -= set(twins)
-    if lacking := sorted(missing) or sorted(str(key) for key in told["mismatched_keys"]):
+    if lacking := sorted(missing) or sorted(str(key) for key, *_ in told["mismatched_keys"]):
         raise UserError(
             f"'{folder}' lacks {len(lacking)} weights of {architecture}, such as {lacking[0]}; the checkpoint is "
             f"incomplete, or made for another version of transformers (to update: {_INSTALL})"
