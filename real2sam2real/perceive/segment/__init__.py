@@ -4,7 +4,7 @@ from real2sam2real.perceive.segment.collecting import MaskRequest, collect_masks
 from real2sam2real.perceive.segment.found import Found
 from real2sam2real.perceive.segment.options import SegmentOptions
 from real2sam2real.perceive.segment.overlaps import resolve_overlaps
-from real2sam2real.perceive.segment.overlay import overlay, write_masks
+from real2sam2real.perceive.segment.overlay import draw_overlay, write_masks
 from real2sam2real.perceive.segment.segmenter import OpenedPhoto, Segmenter, load_segmenter
 
 __all__ = [
@@ -14,8 +14,8 @@ __all__ = [
     "SegmentOptions",
     "Segmenter",
     "collect_masks",
+    "draw_overlay",
     "load_segmenter",
-    "overlay",
     "resolve_overlaps",
     "write_masks",
 ]

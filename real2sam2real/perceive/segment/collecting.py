@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 
 from real2sam2real.errors import UserError
 from real2sam2real.perceive.masks import Mask, clean_masks
-from real2sam2real.perceive.segment.found import Found, name_found
+from real2sam2real.perceive.segment.found import Found
 from real2sam2real.perceive.segment.overlaps import resolve_overlaps
 from real2sam2real.perceive.segment.segmenter import OpenedPhoto
 
@@ -49,8 +49,13 @@ def collect_masks(opened: OpenedPhoto, request: MaskRequest, notes: list[str]) -
     if double := request.masks.keys() & prompted.keys():
         raise UserError(f"two objects are called '{min(double)}'; give each its own name")
     named = {**request.masks, **{name: _from_prompt(opened, request, name) for name in prompted}}
-    found = _search(opened, request, taken=set(named), notes=notes)
-    return clean_masks(resolve_overlaps(named, found, notes), notes=notes)
+    found: list[Found] = []
+    if request.words:
+        found += opened.from_text(list(request.words))
+    if request.propose:
+        found += opened.propose()
+    names = {" ".join(word.lower().split()): name for word, name in request.words.items()}
+    return clean_masks(resolve_overlaps(named, found, notes, names), notes=notes)
 
 
 def _from_prompt(opened: OpenedPhoto, request: MaskRequest, name: str) -> Mask:
@@ -59,17 +64,3 @@ def _from_prompt(opened: OpenedPhoto, request: MaskRequest, name: str) -> Mask:
         return opened.from_box(request.boxes[name])
     inside, outside = request.points[name]
     return opened.from_points(inside, outside, box_xyxy=request.boxes.get(name))
-
-
-def _search(opened: OpenedPhoto, request: MaskRequest, taken: set[str], notes: list[str]) -> dict[str, Found]:
-    found: list[Found] = []
-    if request.words:
-        found += opened.from_text(list(request.words))
-    if request.propose:
-        found += opened.propose()
-    names = {" ".join(word.lower().split()): name for word, name in request.words.items()}
-    result = name_found(found, taken, names)
-    for name, each in result.items():
-        how = "found" if each.asked else "proposed"
-        notes.append(f"'{name}' was {how} as '{each.word}', score {each.score:.2f}")
-    return result

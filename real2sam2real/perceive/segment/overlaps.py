@@ -11,7 +11,7 @@ The rules, in this order:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -19,7 +19,7 @@ import numpy as np
 
 from real2sam2real.errors import UserError
 from real2sam2real.perceive.masks import MIN_PIXELS, SPECK_SHARE, Mask
-from real2sam2real.perceive.segment.found import SAME, Found, mask_iou
+from real2sam2real.perceive.segment.found import SAME, Found, box_of, mask_iou, name_found
 
 WITHIN = 0.85  # share of a mask inside another from which it lies within it
 FILLED = 0.7  # share of a group that its members cover
@@ -28,9 +28,9 @@ LEFT = 0.2  # a found object that others hide further than this is dropped
 
 @dataclass(frozen=True, eq=False)
 class _Entry:
-    name: str
+    label: str  # for notes
     mask: Mask
-    found: Found | None  # None for a mask that the user named
+    found: Found | None = None  # None for a mask that the user named
 
     @property
     def rank(self) -> tuple[int, float]:
@@ -47,22 +47,37 @@ class _Entry:
         return self.found is not None and other.found is not None and self.found.word == other.found.word
 
 
-def resolve_overlaps(named: Mapping[str, Mask], found: Mapping[str, Found], notes: list[str]) -> dict[str, Mask]:
+def resolve_overlaps(
+    named: Mapping[str, Mask],
+    found: Sequence[Found],
+    notes: list[str],
+    names: Mapping[str, str] | None = None,
+) -> dict[str, Mask]:
     """Disjoint masks `(H, W)` bool by name: those that the user named, then those that were found.
 
     Args:
         named: masks from files, boxes and points; each stays, though it may lose pixels to one in front of it.
-        found: masks from words and proposals.
-        notes: receives what was dropped and why, in words.
+        found: masks from words and proposals; what stays of them gets its name here (see `name_found`).
+        notes: receives what was found, what was dropped and why, in words.
+        names: by word, the name that its objects get in place of it.
 
     Raises:
         UserError: two named masks are the same object.
     """
-    entries = [_Entry(name, mask, None) for name, mask in named.items()]
-    entries += [_Entry(name, each.mask, each) for name, each in found.items()]
-    for rule in (_without_doubles, _without_groups, _without_parts, _split):
+    entries = [_Entry(f"'{name}'", mask) for name, mask in named.items()]
+    entries += [_Entry(_place(each), each.mask, each) for each in found if each.mask.any()]
+    for rule in (_without_doubles, _without_groups, _without_parts):
         entries = rule(entries, notes)
-    return {entry.name: entry.mask for entry in entries}
+    survivors = name_found([entry.found for entry in entries if entry.found is not None], set(named), names)
+    for name, each in survivors.items():
+        notes.append(f"'{name}' was {'found' if each.asked else 'proposed'} as '{each.word}', score {each.score:.2f}")
+    return _split(named, survivors, notes)
+
+
+def _place(found: Found) -> str:
+    """What is not named yet: the word and the middle of its box, in pixels."""
+    left, top, right, bottom = box_of(found.mask)
+    return f"the {found.word} at {(left + right) // 2},{(top + bottom) // 2}"
 
 
 def _without_doubles(entries: list[_Entry], notes: list[str]) -> list[_Entry]:
@@ -72,9 +87,9 @@ def _without_doubles(entries: list[_Entry], notes: list[str]) -> list[_Entry]:
         if twin is None:
             kept.append(entry)
         elif entry.found is None:
-            raise UserError(f"'{twin.name}' and '{entry.name}' are the same object; leave one of them out")
+            raise UserError(f"{twin.label} and {entry.label} are the same object; leave one of them out")
         else:
-            notes.append(f"'{entry.name}' is the same object as '{twin.name}' and is left out")
+            notes.append(f"{entry.label} is the same object as {twin.label} and is left out")
     return [entry for entry in entries if entry in kept]
 
 
@@ -84,7 +99,7 @@ def _without_groups(entries: list[_Entry], notes: list[str]) -> list[_Entry]:
         members = [other for other in entries if other.same_kind(entry) and other.within(entry)]
         covered = np.any([other.mask for other in members], axis=0) if len(members) > 1 else None
         if covered is not None and (covered & entry.mask).sum() >= FILLED * entry.mask.sum():
-            notes.append(f"'{entry.name}' is a group of {', '.join(other.name for other in members)} and is left out")
+            notes.append(f"{entry.label} is a group of {len(members)} and is left out; its members stay")
         else:
             kept.append(entry)
     return kept
@@ -101,25 +116,26 @@ def _without_parts(entries: list[_Entry], notes: list[str]) -> list[_Entry]:
         if whole is None:
             kept.append(entry)
         else:
-            notes.append(f"'{entry.name}' is a part of '{whole.name}' and is left out")
+            notes.append(f"{entry.label} is a part of {whole.label} and is left out")
     return kept
 
 
-def _split(entries: list[_Entry], notes: list[str]) -> list[_Entry]:
+def _split(named: Mapping[str, Mask], found: Mapping[str, Found], notes: list[str]) -> dict[str, Mask]:
     """Every pixel to one mask at most; what is hidden almost wholly goes, unless the user named it."""
-    result: dict[str, _Entry] = {}
-    taken = np.zeros_like(entries[0].mask) if entries else np.zeros((0, 0), bool)
-    for entry in sorted(entries, key=lambda each: int(each.mask.sum())):
-        contested = int((entry.mask & taken).sum())
-        left = _without_slivers(entry.mask & ~taken) if contested else entry.mask
-        if entry.found is not None and left.sum() < max(LEFT * entry.mask.sum(), MIN_PIXELS):
-            notes.append(f"'{entry.name}' is almost wholly hidden, or tiny, and is left out")
+    masks = {**named, **{name: each.mask for name, each in found.items()}}
+    result: dict[str, Mask] = {}
+    for name in sorted(masks, key=lambda name: int(masks[name].sum())):
+        mask = masks[name]
+        taken = np.any(list(result.values()), axis=0) if result else np.zeros_like(mask)
+        contested = int((mask & taken).sum())
+        left = _without_slivers(mask & ~taken) if contested else mask
+        if name in found and left.sum() < max(LEFT * mask.sum(), MIN_PIXELS):
+            notes.append(f"'{name}' is almost wholly hidden, or tiny, and is left out")
             continue
         if contested:
-            notes.append(f"{contested} pixels of '{entry.name}' also belong to smaller masks and are left to those")
-        result[entry.name] = _Entry(entry.name, left, entry.found)
-        taken |= left
-    return [result[entry.name] for entry in entries if entry.name in result]
+            notes.append(f"{contested} pixels of '{name}' also belong to smaller masks and are left to those")
+        result[name] = left
+    return {name: result[name] for name in masks if name in result}
 
 
 def _without_slivers(mask: Mask) -> Mask:

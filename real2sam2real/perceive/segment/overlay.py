@@ -21,7 +21,7 @@ _GOLDEN = 0.618034  # steps of the golden ratio around the colour circle keep ne
 _Box = tuple[float, float, float, float]
 
 
-def overlay(pixels: NDArray[np.uint8], masks: Mapping[str, Mask]) -> NDArray[np.uint8]:
+def draw_overlay(pixels: NDArray[np.uint8], masks: Mapping[str, Mask]) -> NDArray[np.uint8]:
     """The photo with every mask tinted, outlined and labelled in a colour of its own.
 
     Args:
@@ -72,7 +72,7 @@ def write_masks(folder: Path, masks: Mapping[str, Mask], pixels: NDArray[np.uint
         (temporary / FOLDER).mkdir()
         for name, mask in masks.items():
             Image.fromarray(mask.astype(np.uint8) * 255).save(temporary / FOLDER / f"{name}.png")
-        Image.fromarray(overlay(pixels, masks)).save(temporary / OVERLAY)
+        Image.fromarray(draw_overlay(pixels, masks)).save(temporary / OVERLAY)
 
 
 def _outline(mask: Mask, thickness: int) -> Mask:
