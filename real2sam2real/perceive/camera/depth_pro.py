@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 DEFAULT_MODEL = "apple/DepthPro-hf"
 LICENCE = "Apple Machine Learning Research Model licence: research only, not for commercial use"
+PACKAGE = "transformers>=4.50"
 MEAN, SPREAD = 0.5, 0.5  # of colours in 0…1, as the network was trained
 
 
@@ -50,7 +51,7 @@ class DepthPro:
             import torch
             from transformers import AutoConfig, DepthProForDepthEstimation
         except ImportError as error:
-            raise MissingPartError("Depth Pro needs transformers: pip install 'transformers>=4.48'") from error
+            raise MissingPartError(f"Depth Pro needs {PACKAGE} ({error}): pip install '{PACKAGE}'") from error
         model = model or DEFAULT_MODEL
         try:
             config = AutoConfig.from_pretrained(model, local_files_only=offline)
