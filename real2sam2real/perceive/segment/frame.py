@@ -94,7 +94,7 @@ def read_frame(folder: Path) -> ModelFrame:
     """
     values = _description(folder)
     size, mean, std = values.get("size"), values.get("image_mean"), values.get("image_std")
-    resampling = _RESAMPLING.get(values.get("resample", 2))
+    resampling = _RESAMPLING.get(values.get("resample") or 2)
     if not isinstance(size, dict) or not mean or not std or resampling is None:
         raise UserError(f"'{folder}' describes its pictures in a form that is not known: {values}")
     common: dict[str, Any] = {"mean": tuple(mean), "std": tuple(std), "resampling": resampling}

@@ -46,7 +46,7 @@ def _fetch(repo: str, offline: bool, access: str) -> Path:
     except ImportError:
         raise MissingPartError(f"models are loaded by transformers, which is not installed: {_INSTALL}") from None
 
-    command = f"hf download {repo} --include {' '.join(repr(pattern) for pattern in _FILES)}"
+    command = f"hf download {repo} --exclude '*.pt'"
     hint = f" {access}" if access else ""
     try:
         return Path(snapshot_download(repo, allow_patterns=list(_FILES), local_files_only=offline))

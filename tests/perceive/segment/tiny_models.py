@@ -16,6 +16,8 @@ from transformers import (
     Sam2MaskDecoderConfig,
     Sam2Model,
     Sam2PromptEncoderConfig,
+    Sam2VideoConfig,
+    Sam2VideoModel,
     Sam2VisionConfig,
     Sam3Config,
     Sam3Model,
@@ -61,6 +63,29 @@ def save_sam2(folder: Path) -> Sam2Model:
     decoder = Sam2MaskDecoderConfig(hidden_size=32, mlp_dim=32, num_attention_heads=2, iou_head_hidden_dim=16)
     config = Sam2Config(vision_config=vision, prompt_encoder_config=prompts, mask_decoder_config=decoder)
     model = Sam2Model(config).eval()
+    model.save_pretrained(folder)
+    _preprocessor(folder, size={"height": SAM2_SIDE, "width": SAM2_SIDE}, **IMAGENET)
+    return model
+
+
+def save_sam2_video(folder: Path, part: Sam2Model) -> Sam2VideoModel:
+    """The form in which SAM 2.1 is published: a model for video, of which the one for images is a part."""
+    torch.manual_seed(1)
+    wide = ("attention_hidden_size", "attention_feed_forward_hidden_size", "encoder_hidden_size")
+    narrow = {f"memory_{name}": 32 for name in (*wide, "fuser_embed_dim", "fuser_intermediate_dim")}
+    config = Sam2VideoConfig(
+        vision_config=part.config.vision_config.to_dict(),
+        prompt_encoder_config=part.config.prompt_encoder_config.to_dict(),
+        mask_decoder_config=part.config.mask_decoder_config.to_dict(),
+        image_size=SAM2_SIDE,
+        memory_encoder_output_channels=16,
+        mask_downsampler_embed_dim=32,
+        memory_attention_num_layers=1,
+        memory_attention_num_attention_heads=1,
+        memory_attention_rope_feat_sizes=[8, 8],
+        **narrow,
+    )
+    model = Sam2VideoModel(config).eval()
     model.save_pretrained(folder)
     _preprocessor(folder, size={"height": SAM2_SIDE, "width": SAM2_SIDE}, **IMAGENET)
     return model
