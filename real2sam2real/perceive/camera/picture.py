@@ -122,6 +122,7 @@ def _colored(depth: NDArray[np.float32], unit: str) -> NDArray[np.uint8]:
         y, x = int(share_y * (depth.shape[0] - 1)), int(share_x * (depth.shape[1] - 1))
         if known[y, x]:
             label = f"{depth[y, x]:.3g} {unit}"
-            for color, width in (((0, 0, 0), 3), (TEXT_COLOR, 1)):
-                cv2.putText(image, label, (x - 20, y), cv2.FONT_HERSHEY_SIMPLEX, size, color, width, cv2.LINE_AA)
+            for offset, color in ((1, (0, 0, 0)), (0, TEXT_COLOR)):
+                place = (max(0, x - 20) + offset, y + offset)
+                cv2.putText(image, label, place, cv2.FONT_HERSHEY_SIMPLEX, size, color, 1, cv2.LINE_AA)
     return image

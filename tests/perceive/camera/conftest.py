@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -41,11 +42,20 @@ class KnownScene:
     height: float
 
     def estimate(
-        self, rng: np.random.Generator, *, noise: float = 0.0, outliers: float = 0.0, missing: float = 0.0
+        self,
+        rng: np.random.Generator,
+        *,
+        noise: float = 0.0,
+        warp: float = 0.0,
+        outliers: float = 0.0,
+        missing: float = 0.0,
     ) -> "StandIn":
-        """An estimator that sees it with relative noise, shares of wild depths and of missing pixels."""
+        """An estimator that errs: relative noise per pixel, a smooth relative warp, shares of wild and lost pixels."""
         shape = self.depth.shape
         depth = self.depth * np.exp(noise * rng.standard_normal(shape))
+        if warp:
+            smooth = cv2.resize(rng.standard_normal((4, 5)), shape[::-1], interpolation=cv2.INTER_CUBIC)
+            depth *= np.exp(warp * smooth)
         wild = rng.random(shape) < outliers
         depth[wild] = rng.uniform(0.3, 30.0, int(wild.sum()))
         depth[(rng.random(shape) < missing) | ~np.isfinite(self.depth)] = np.nan

@@ -73,8 +73,9 @@ def random_scene(rng: np.random.Generator, cast: Any, box: Any, kind: str) -> An
         ({}, 0.05, 0.002),
         ({"noise": 0.02, "outliers": 0.02, "missing": 0.1}, 0.5, 0.01),
         ({"noise": 0.05, "outliers": 0.1, "missing": 0.3}, 1.0, 0.02),
+        ({"warp": 0.02}, 1.0, 0.02),
     ],
-    ids=["exact", "noisy", "very noisy"],
+    ids=["exact", "noisy", "very noisy", "warped"],
 )
 def test_known_scenes(
     cast_scene: Callable[..., Any],
