@@ -1,4 +1,4 @@
-"""SAM 2.1: masks from points and boxes. The photo is embedded once, then every prompt costs a few milliseconds.
+"""SAM 2.1: masks from points and boxes. The photo is embedded once, then every prompt costs a fraction of that.
 
 Shape legend: B prompts, C candidate masks of a prompt, h w their low resolution (a quarter of the model's picture).
 """
@@ -22,7 +22,7 @@ from real2sam2real.perceive.segment.weights import choose_device, find_checkpoin
 if TYPE_CHECKING:
     import torch
 
-BATCH = 64  # prompts that are decoded together: 0.2 GB of candidates at the published size
+BATCH = 64  # prompts that are decoded together: 50 MB of candidates at the published size
 _PADDING = -10  # the label of a point that is none
 _TWINS = ("shared_image_embedding.positional_embedding", "prompt_encoder.shared_embedding.positional_embedding")
 
@@ -86,7 +86,7 @@ class Sam2:
             frame: how its picture is made.
             device: where it computes.
             bfloat16: compute the embedding in bfloat16. Prompts are always taken in float32: in bfloat16 a point would
-                be rounded to some four pixels.
+                be rounded to some two pixels.
 
         Raises:
             UserError: model and frame are of different sizes.
