@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
+from real2sam2real.lift.align.comparing import LEAST_DEPTHS, depths_met, edges_met, known_depths, matched_depths
 from real2sam2real.lift.align.drawing import inverse_depth
 from real2sam2real.lift.align.pose import Pose
 from real2sam2real.lift.align.target import Target, edge_pixels, signed_distance, slope_of
@@ -29,7 +30,7 @@ MOST_GROWTH = 0.25
 MOST_SHIFT = 0.5  # of the object's radius
 DAMPING = 1e-3
 NEAR_TURN, NEAR_GROWTH = 8.0, 0.06  # degrees, and the logarithm of a size: what counts as near the claim
-LEAVING_COST = 0.05
+LEAVING_COST, DOUBTFUL = 0.05, 0.2  # of agreement; what is missing of full agreement where doubt is full
 MOST_EDGE_PIXELS = 600
 MOST_DEPTH_PIXELS = 400
 DEPTH_WEIGHT = 0.5  # a depth error of a tenth of the object's size counts like half that much of a shift in the picture
@@ -88,13 +89,14 @@ class Freedom:
     focal: bool = False
     claim: Pose | None = None
 
-    def cost(self, pose: Pose) -> float:
-        """What is taken off a pose's agreement: small near the claim, the same for everything far from it."""
+    def worth(self, pose: Pose, agreement: float) -> float:
+        """A pose's agreement less what leaving the claim costs: little near it, the same for everything far from it."""
         if self.claim is None:
-            return 0.0
+            return agreement
         turn = pose.angle_to(self.claim) / NEAR_TURN
         growth = float(np.log(pose.size() / self.claim.size())) / NEAR_GROWTH
-        return LEAVING_COST * (1 - float(np.exp(-(turn**2) - growth**2)))
+        doubt = min(1.0, (1 - agreement) / DOUBTFUL)
+        return agreement - LEAVING_COST * doubt * (1 - float(np.exp(-(turn**2) - growth**2)))
 
 
 def draw(shape: Shape, pose: Pose, target: Target) -> Float:
@@ -119,7 +121,8 @@ def fit(shape: Shape, start: Pose, target: Target, *, steps: int, reach: float, 
     for number in range(steps + 1):
         drawn = draw(shape, pose, target)
         agreement = target.agreement(drawn > 0)
-        here = Fit(pose=pose, agreement=agreement, worth=agreement - freedom.cost(pose))
+        signs = [agreement, edges_met(drawn > 0, target), *depths_met(drawn, target, shape.radius * pose.size())]
+        here = Fit(pose=pose, agreement=agreement, worth=freedom.worth(pose, sum(signs) / len(signs)))
         stale = 0 if here.worth > best.worth + 1e-4 else stale + 1
         if here.worth > best.worth:
             best = here
@@ -133,17 +136,13 @@ def fit(shape: Shape, start: Pose, target: Target, *, steps: int, reach: float, 
     return best
 
 
-def _step(
-    shape: Shape, pose: Pose, target: Target, drawn: Float, reach: float, freedom: Freedom
-) -> Pose | None:
+def _step(shape: Shape, pose: Pose, target: Target, drawn: Float, reach: float, freedom: Freedom) -> Pose | None:
     """One Gauss-Newton step, or None where nothing is drawn, or nothing pulls."""
     covered = drawn > 0
     if not covered.any() or not len(target.edge):
         return None
     basis = _Basis.at(shape, pose, target, freedom)
-    rows = [*_edge_equations(drawn, covered, target, basis, reach)]
-    if target.depth is not None:
-        rows.append(_depth_equations(drawn, target, basis))
+    rows = [*_edge_equations(drawn, covered, target, basis, reach), _depth_equations(drawn, target, basis)]
     jacobian = np.concatenate([row[0] for row in rows])
     residual = np.concatenate([row[1] for row in rows])
     weight = np.concatenate([row[2] for row in rows])
@@ -263,17 +262,11 @@ def _depth_equations(drawn: Float, target: Target, basis: _Basis) -> Equations:
 
     They are weighed against pixels by the object's size in the picture.
     """
-    assert target.depth is not None
-    known = (drawn > 0) & target.mask & np.isfinite(target.depth)
-    rows, columns = np.nonzero(known)
-    chosen = _thinned(np.arange(len(rows)), MOST_DEPTH_PIXELS)
-    rows, columns = rows[chosen], columns[chosen]
-    if len(rows) < 2 * basis.size:
+    pixels = _thinned(known_depths(drawn, target), MOST_DEPTH_PIXELS)
+    if len(pixels) < LEAST_DEPTHS:
         return np.zeros((0, basis.size)), np.zeros(0), np.zeros(0)
-    inverse = drawn[rows, columns]
-    points = basis.points(np.stack([columns, rows], axis=-1), inverse)
-    depth = 1 / inverse
-    seen = target.depth[rows, columns] * np.median(depth / target.depth[rows, columns])
+    depth, seen = matched_depths(drawn, target, pixels)
+    points = basis.points(pixels, 1 / depth)
     pixels_per_unit = DEPTH_WEIGHT * target.size / (2 * basis.radius)
     residual = pixels_per_unit * (depth - seen)
     jacobian = -pixels_per_unit * basis.velocities(points)[..., 2]
