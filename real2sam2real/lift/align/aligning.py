@@ -58,6 +58,7 @@ def align(
     claim: Float | None = None,
     up_camera: Float | None = None,
     free_focal: bool = False,
+    keep_claim: bool = False,
 ) -> Alignment:
     """Find the similarity that brings a mesh's silhouette, and its depth where known, onto the photo.
 
@@ -71,6 +72,7 @@ def align(
         claim: `(4, 4)` similarity camera_from_object as the lifter has it.
         up_camera: `(3,)` the world's up in the camera frame; the picture's if None. For meshes without a claim.
         free_focal: let the focal length change too, because the claim was made under an unknown one.
+        keep_claim: leave the claimed rotation and size in the photo as they are; only say how well they fit.
 
     Raises:
         UserError: the mask is empty, or the mesh has no surface, or the claim mirrors or flattens.
@@ -81,6 +83,8 @@ def align(
     light = _lightened(mesh, SEARCH_TRIANGLES, shape)
     target = target_of(sight, COARSE)
     claimed = None if claim is None else Pose(camera_from_object=np.asarray(claim, np.float64))
+    if keep_claim and claimed is not None:
+        return _settled(shape, [], sight, claimed)
     freedom = Freedom(focal=free_focal, claim=claimed)
     if claimed is not None:
         begin = starts.from_claim(light, claimed, target)
@@ -143,8 +147,10 @@ def _best(fits: list[Fit], count: int) -> list[Fit]:
 def _settled(shape: Shape, fits: list[Fit], sight: Sight, claimed: Pose | None) -> Alignment:
     """The best pose as it is seen at the photo's own resolution, at the distance that the depths ask for."""
     before = None if claimed is None else _seen(shape, claimed, sight)[0]
-    best = max(fits, key=lambda f: f.worth)
-    pose, (after, whole) = best.pose, _seen(shape, best.pose, sight)
+    pose = max(fits, key=lambda f: f.worth).pose if fits else claimed
+    if pose is None:
+        raise ValueError("an alignment needs a claim, or fits")
+    after, whole = _seen(shape, pose, sight)
     if claimed is not None and before is not None and before >= after:
         pose, (after, whole) = claimed, _seen(shape, claimed, sight)
     factor = _distance_factor(shape, pose, sight)
