@@ -24,6 +24,7 @@ class LiftedMesh:
         intrinsics: of the photo at its working size, under which that claim was made; None where it does not say.
         motion: the file's own animation in the object frame, or None. Its translation, rotation and scale are relative
             to the object frame; its `vertices_object` deform the mesh.
+        motion_fps: at how many frames per second `motion` was sampled; None: at the shot's.
         provenance: lifter, version, seed, file: JSON values, kept in scene.json.
         notes: what a person should know.
     """
@@ -33,5 +34,6 @@ class LiftedMesh:
     camera_from_object: NDArray[np.float64] | None = None
     intrinsics: Intrinsics | None = None
     motion: Motion | None = None
+    motion_fps: float | None = None
     provenance: dict[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
