@@ -19,7 +19,7 @@ SAME = 1e-3
 def entity_motion(lifted: LiftedMesh, rest_world_from_object: ArrayLike, frames: int, fps: float) -> Motion:
     """The motion in the world of an entity made from `lifted`.
 
-    A file's animation starts with the shot. When it is over, a cycle begins again and anything else holds its last pose.
+    A file's animation starts with the shot. When it is over, a cycle begins again; anything else holds its last pose.
 
     Args:
         lifted: its motion, if any, has `lifted.motion_fps` frames per second; None means the shot's.
@@ -31,9 +31,8 @@ def entity_motion(lifted: LiftedMesh, rest_world_from_object: ArrayLike, frames:
     if lifted.motion is None:
         return Motion.still(frames, rest)
     at = lifted.motion_fps or fps
-    motion = resampled(
-        lifted.motion, np.arange(frames) * (at / fps), cycle=is_cycle(lifted.motion, lifted.mesh.vertices)
-    )
+    cycle = is_cycle(lifted.motion, lifted.mesh.vertices)
+    motion = resampled(lifted.motion, np.arange(frames) * (at / fps), cycle=cycle)
     matrices = motion.matrices()
     world = Motion.from_matrices(rest @ np.linalg.inv(lifted.motion.matrices()[0]) @ matrices)
     return replace(world, visible=motion.visible, vertices_object=motion.vertices_object)
@@ -73,12 +72,12 @@ def resampled(motion: Motion, at: ArrayLike, *, cycle: bool) -> Motion:
         rotation_wxyz=quaternions.slerp(motion.rotation_wxyz[left], motion.rotation_wxyz[right], mix[:, 0]),
         scale=motion.scale[left] * (1 - mix) + motion.scale[right] * mix,
         visible=motion.visible[left],
-        vertices_object=_between(motion.vertices_object, left, right, mix[:, 0]),
+        vertices_object=_between(motion.vertices_object, left, right, mix[:, 0].astype(np.float32)),
     )
 
 
 def _between(
-    vertices: NDArray[np.float32] | None, left: NDArray[np.int64], right: NDArray[np.int64], mix: Float
+    vertices: NDArray[np.float32] | None, left: NDArray[np.int64], right: NDArray[np.int64], mix: NDArray[np.float32]
 ) -> NDArray[np.float32] | None:
     if vertices is None:
         return None

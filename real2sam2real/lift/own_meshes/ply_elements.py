@@ -79,7 +79,7 @@ class PlyFile:
             UserError: the data is cut off or holds something that is no number.
         """
         reader = _Text(self) if not self.order else _Binary(self)
-        found = {}
+        found: dict[str, Values] = {}
         for element in self.elements:
             if not wanted - found.keys():
                 break
@@ -166,7 +166,8 @@ class _Binary:
         return counts
 
     def _row_type(self, element: Declared, counts: dict[str, int]) -> np.dtype[Any]:
-        order, fields = self._file.order, []
+        order = self._file.order
+        fields: list[Any] = []
         for part in element.properties:
             if part.count_type is None:
                 fields.append((part.name, order + part.value_type))
