@@ -55,13 +55,18 @@ def sampled_camera(path: CameraPath, places: Float) -> CameraPath:
 
 
 def retimed_motion(motion: Motion, frames: int) -> Motion:
-    """`motion` at `frames` evenly spaced times; visibility is that of the nearest frame."""
-    low, high, mix = _between(motion.frames, np.linspace(0, motion.frames - 1, frames))
+    """`motion` at `frames` evenly spaced times from its first to its last frame."""
+    return sampled_motion(motion, np.linspace(0, motion.frames - 1, frames))
+
+
+def sampled_motion(motion: Motion, places: Float) -> Motion:
+    """`motion` at `places` `(N,)`, frame numbers that need not be whole; visibility is that of the nearest frame."""
+    low, high, mix = _between(motion.frames, places)
     part = mix[:, None]
     vertices = motion.vertices_object
     if vertices is not None:
         weight = mix.astype(np.float32)[:, None, None]
-        vertices = vertices[low] * (1 - weight) + vertices[high] * weight
+        vertices = vertices[low] * (1 - weight) + vertices[high] * weight if mix.any() else vertices[low]
     return Motion(
         translation=motion.translation[low] * (1 - part) + motion.translation[high] * part,
         rotation_wxyz=quaternions.slerp(motion.rotation_wxyz[low], motion.rotation_wxyz[high], mix),

@@ -1,6 +1,10 @@
-"""The user's own meshes: GLB, glTF, OBJ, PLY and STL files become `LiftedMesh`es. See docs/meshes.md."""
+"""The user's own meshes: glTF, OBJ, PLY and STL files in, `LiftedMesh` out; and their animation in the shot.
 
-from real2sam2real.lift.own_meshes.moving import entity_motion
-from real2sam2real.lift.own_meshes.reading import read_mesh_file
+What is read and how frames are decided: docs/meshes.md.
+"""
 
-__all__ = ["entity_motion", "read_mesh_file"]
+from real2sam2real.lift.own_meshes.frames import FRAMES, Frame
+from real2sam2real.lift.own_meshes.playing import entity_motion
+from real2sam2real.lift.own_meshes.reading import mesh_extensions, read_mesh_file
+
+__all__ = ["FRAMES", "Frame", "entity_motion", "mesh_extensions", "read_mesh_file"]

@@ -3,48 +3,45 @@
 from __future__ import annotations
 
 import warnings
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PureWindowsPath
 
 import numpy as np
 from numpy.typing import NDArray
 
-from real2sam2real.errors import UserError
 from real2sam2real.scene.gltf.images import MOST_PIXELS
 
+FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TGA", "TIFF")
 
-def read_picture(mesh_file: Path, name: str) -> NDArray[np.uint8]:
-    """`(H, W, 3)` sRGB pixels of the picture that `mesh_file` names; transparency is dropped.
 
-    Files made elsewhere often name a picture by a path of that machine; then the one of that name beside the mesh, or
-    in its folder `textures`, is taken. Nothing outside the mesh's folder is read.
+def beside(folder: Path, name: str) -> Path | None:
+    """The file called `name` within `folder`; where there is none, the one of that base name; else None.
 
-    Raises:
-        UserError: it is not there, damaged, or too large.
+    Files name pictures by the paths of the machine that made them. Nothing outside the folder is opened.
     """
+    base = PureWindowsPath(name).name  # knows / and \
+    for candidate in (name.replace("\\", "/"), base):
+        try:
+            target = (folder / candidate).resolve()
+            if candidate and target.is_relative_to(folder.resolve()) and target.is_file():
+                return target
+        except (OSError, ValueError, RuntimeError):
+            continue  # not a name that this system can have
+    return None
+
+
+def read_picture(folder: Path, name: str) -> NDArray[np.uint8] | str:
+    """`(H, W, 3)` sRGB pixels of the picture that a mesh file names, or a sentence on why there are none."""
     from PIL import Image
 
-    found = _beside(mesh_file, name)
+    path = beside(folder, name)
+    if path is None:
+        return f"its texture '{name[:80]}' is not beside it; the surface is shown without it"
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow's own bomb warning: the limit below is ours
-            with Image.open(found) as image:
+            with Image.open(path, formats=FORMATS) as image:
                 if image.width * image.height > MOST_PIXELS:
-                    size = f"{image.width}×{image.height}"
-                    raise UserError(f"{mesh_file.name}: its texture '{found.name}' has {size} pixels; scale it down")
+                    return f"its texture '{path.name}' has more than {MOST_PIXELS:,} pixels; scale it down"
                 return np.asarray(image.convert("RGB"), np.uint8)
-    except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
-        reason = str(error)[:80]
-        raise UserError(f"{mesh_file.name}: its texture '{found.name}' cannot be read ({reason})") from error
-
-
-def _beside(mesh_file: Path, name: str) -> Path:
-    folder = mesh_file.resolve().parent
-    given = PurePosixPath(name.strip().strip('"').replace("\\", "/"))
-    for candidate in (folder / given, folder / given.name, folder / "textures" / given.name):
-        try:
-            found = candidate.resolve()
-            if found.is_relative_to(folder) and found.is_file():
-                return found
-        except (OSError, RuntimeError, ValueError):
-            continue
-    raise UserError(f"{mesh_file.name}: its texture '{given.name[:80]}' is not beside it")
+    except (OSError, ValueError, SyntaxError, EOFError, OverflowError, Image.DecompressionBombError) as error:
+        return f"its texture '{path.name}' cannot be decoded ({str(error)[:80]}); the surface is shown without it"

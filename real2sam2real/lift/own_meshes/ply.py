@@ -1,8 +1,10 @@
-"""PLY meshes: polygons with vertex colours or a texture. Point clouds and Gaussian splats are told apart from them."""
+"""PLY meshes: vertices, polygons, colours and texture coordinates per vertex."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,119 +12,140 @@ from numpy.typing import NDArray
 from real2sam2real.errors import UserError
 from real2sam2real.geometry import Mesh
 from real2sam2real.geometry.quaternions import Float
-from real2sam2real.lift.own_meshes.contents import FileMesh, check_count
-from real2sam2real.lift.own_meshes.gluing import glued
+from real2sam2real.lift.own_meshes.limits import check_faces
 from real2sam2real.lift.own_meshes.pictures import read_picture
-from real2sam2real.lift.own_meshes.ply_elements import PlyFile, Ragged, Values, read_header
-from real2sam2real.lift.own_meshes.polygons import triangulated
+from real2sam2real.lift.own_meshes.ply_data import Columns, Header, Lists, read_elements, read_header
+from real2sam2real.lift.own_meshes.polygons import Ints, triangulated
+from real2sam2real.lift.own_meshes.welding import surface, welded
+from real2sam2real.scene.gltf.materials import Material, UInt8
 
-_SPLATS = {"opacity", "rot_0", "scale_0"}
 _CORNERS = ("vertex_indices", "vertex_index")
-_COLORS = (("red", "green", "blue"), ("r", "g", "b"), ("diffuse_red", "diffuse_green", "diffuse_blue"))
-_UVS = (("s", "t"), ("u", "v"), ("texture_u", "texture_v"), ("texture_s", "texture_t"))
+_COLORS = (
+    ("red", "green", "blue"),
+    ("r", "g", "b"),
+    ("diffuse_red", "diffuse_green", "diffuse_blue"),
+)
+_COORDINATES = (("s", "t"), ("u", "v"), ("texture_u", "texture_v"), ("texcoord_u", "texcoord_v"))
+_SPLAT = ({"f_dc_0", "opacity"}, {"scale_0", "rot_0"}, {"packed_position", "packed_rotation"})
 
 
-def read_ply(path: Path) -> FileMesh:
-    """Read a PLY file of polygons, as text or in either binary order.
+def read_ply(path: Path, data: bytes, notes: list[str]) -> Mesh:
+    """The mesh of a PLY file, in the file's coordinates.
 
     Raises:
-        UserError: it is damaged, holds points or splats in place of a mesh, or numbers that are not finite.
+        UserError: the file is damaged, or holds points or Gaussian splats in place of a surface.
     """
-    file = read_header(path.name, path.read_bytes())
-    _refuse_points(file)
-    found = file.values({"vertex", "face"})
-    vertices = np.stack([_column(file, found["vertex"], axis) for axis in "xyz"], axis=1).astype(np.float64)
-    if not np.isfinite(vertices).all():
-        bad = int(np.sum(~np.isfinite(vertices).all(axis=1)))
-        raise file.fail(f"{bad:,} of {len(vertices):,} vertices are not finite (NaN or infinity)")
-    polygons = _polygons(file, found["face"], len(vertices))
-    corners = triangulated(polygons.counts, vertices, polygons.values)
-    check_count(path.name, len(corners))
-    texture, notes = _texture(path, file)
-    uvs = _corner_uvs(found, polygons) if texture is not None else None
-    mesh = Mesh(
-        vertices=vertices,
-        faces=polygons.values[corners].astype(np.int32),
-        vertex_colors=_colors(found["vertex"]),
-        corner_uvs=None if uvs is None else uvs[corners],
-        texture=None if uvs is None else texture,
-    )
-    return FileMesh(mesh=glued(mesh), provenance={"format": "PLY"}, notes=notes)
+    header = read_header(path.name, data)
+    _check_holds_a_surface(path.name, header)
+    elements = read_elements(path.name, data, header)
+    vertices = _Vertices(path, elements["vertex"], notes)
+    positions = vertices.positions()
+    corners, sizes, corner_uvs = _polygons(path.name, elements["face"], len(positions), notes)
+    triangles, _ = triangulated(positions[corners], sizes)
+    uvs, colors = vertices.coordinates(), vertices.colors()
+    if corner_uvs is not None:  # a vertex for every corner: welding joins them again
+        positions, uvs = positions[corners], corner_uvs
+        colors = None if colors is None else colors[corners]
+    else:
+        triangles = corners[triangles]
+    material = None if uvs is None else _material(path, header, notes)
+    return welded(path, [surface(path.name, positions, triangles, material=material, uvs=uvs, colors=colors)], notes)
 
 
-def _refuse_points(file: PlyFile) -> None:
-    vertex, face = file.declared("vertex"), file.declared("face", "tristrips")
-    names = {part.name for part in vertex.properties} if vertex is not None else set()
-    if names >= _SPLATS:
-        raise file.fail(
-            "holds Gaussian splats, not a mesh",
-            "export a mesh from the same program (SAM 3D Objects and TRELLIS also write a GLB)",
+def _check_holds_a_surface(name: str, header: Header) -> None:
+    vertex, face = header.element("vertex"), header.element("face")
+    names = vertex.names() if vertex is not None else set()
+    has_faces = face is not None and face.count > 0
+    if not has_faces and any(splat <= names for splat in _SPLAT):
+        raise UserError(
+            f"{name} holds Gaussian splats, which have no surface; extract a mesh from them first (SuGaR or 2DGS do), "
+            "or lift the object from the photo"
         )
     if vertex is None or not vertex.count:
-        raise file.fail("holds no vertices", "export a mesh with faces")
-    if face is None or not face.count:
-        raise file.fail(
-            f"is a point cloud of {vertex.count:,} points without faces",
-            "make a surface of it (in MeshLab: Screened Poisson), or give a mesh",
+        raise UserError(f"{name} holds no vertices; export the object as a mesh")
+    if lost := sorted({"x", "y", "z"} - names):
+        raise UserError(f"{name}: its vertices have no {', '.join(lost)}; export the object as a mesh")
+    if not has_faces or face is None:
+        strips = ": its triangle strips are not read" if header.element("tristrips") else ""
+        raise UserError(
+            f"{name} holds {vertex.count:,} points but no faces{strips}; make a mesh of them first (in MeshLab: "
+            "Screened Poisson Surface Reconstruction), or export with faces"
         )
-    if face.name == "tristrips":
-        raise file.fail("holds triangle strips, which are not read", "open and save it with MeshLab or Blender")
+    check_faces(name, face.count)
+    if not any(p.name in _CORNERS and p.counted_by is not None for p in face.properties):
+        raise UserError(f"{name}: its faces have no list called {' or '.join(_CORNERS)}; export the object as a mesh")
 
 
-def _column(file: PlyFile, vertex: Values, name: str) -> NDArray[np.generic]:
-    values = vertex.get(name)
-    if values is None or isinstance(values, Ragged):
-        raise file.fail(f"its vertices have no '{name}'")
-    return values
+@dataclass(frozen=True, eq=False)
+class _Vertices:
+    """Columns of the element "vertex"."""
+
+    path: Path
+    columns: Columns
+    notes: list[str]
+
+    def _numbers(self, names: tuple[str, ...]) -> list[NDArray[Any]] | None:
+        found = [self.columns.get(name) for name in names]
+        arrays = [column for column in found if isinstance(column, np.ndarray)]
+        return arrays if len(arrays) == len(names) else None
+
+    def positions(self) -> Float:
+        """`(N, 3)`."""
+        arrays = self._numbers(("x", "y", "z"))
+        if arrays is None:
+            raise UserError(f"{self.path.name}: its coordinates are lists, not numbers; export the object as a mesh")
+        return np.stack([a.astype(np.float64) for a in arrays], axis=1)
+
+    def coordinates(self) -> Float | None:
+        """`(N, 2)` of a texture, or None."""
+        found = next((arrays for names in _COORDINATES if (arrays := self._numbers(names)) is not None), None)
+        return None if found is None else np.stack([a.astype(np.float64) for a in found], axis=1)
+
+    def colors(self) -> UInt8 | None:
+        """`(N, 3)` sRGB, or None. Numbers with a fraction count up to 1, 16-bit ones up to 65535, others up to 255."""
+        found = next((arrays for names in _COLORS if (arrays := self._numbers(names)) is not None), None)
+        if found is None:
+            return None
+        values = np.stack([a.astype(np.float64) for a in found], axis=1)
+        if not np.isfinite(values).all():
+            self.notes.append(f"{self.path.name}: its vertex colours are not finite; they were left out")
+            return None
+        kind = found[0].dtype
+        most = np.iinfo(kind).max if kind.kind == "u" else 1.0 if values.max(initial=0.0) <= 1.0 else 255.0
+        return np.round(np.clip(values / most, 0.0, 1.0) * 255).astype(np.uint8)
 
 
-def _polygons(file: PlyFile, face: Values, vertices: int) -> Ragged:
-    found = next((face[name] for name in _CORNERS if name in face), None)
-    if not isinstance(found, Ragged):
-        raise file.fail("its faces have no list 'vertex_indices'")
-    corners = found.values.astype(np.int64)
-    if np.any(corners != found.values) or (len(corners) and (corners.min() < 0 or corners.max() >= vertices)):
-        raise file.fail(f"a face points at vertex {corners.max():,} or {corners.min():,} of {vertices:,}")
-    return Ragged(found.counts, corners)
+def _polygons(name: str, face: Columns, vertices: int, notes: list[str]) -> tuple[Ints, Ints, Float | None]:
+    """Vertex numbers `(C,)` of all corners in a row, corners `(P,)` of each polygon, texture coordinates `(C, 2)`."""
+    lists = next(column for key in _CORNERS if isinstance(column := face.get(key), Lists))
+    numbers = lists.values.astype(np.int64)
+    if not np.array_equal(numbers, lists.values):
+        raise UserError(f"{name}: a face points at a vertex by a number that is not whole; export it again")
+    if len(numbers) and not 0 <= numbers.min() <= numbers.max() < vertices:
+        wrong = int(numbers.min()) if numbers.min() < 0 else int(numbers.max())
+        raise UserError(
+            f"{name}: a face points at vertex {wrong:,} of {vertices:,}; the file is damaged: export it again"
+        )
+    if {"red", "r"} & face.keys():
+        notes.append(f"{name}: the colours of its faces were left out; only those of vertices are read")
+    uvs = face.get("texcoord")  # as MeshLab writes it
+    fits = isinstance(uvs, Lists) and np.array_equal(uvs.lengths, 2 * lists.lengths)
+    corner_uvs = uvs.values.astype(np.float64).reshape(-1, 2) if isinstance(uvs, Lists) and fits else None
+    usable = lists.lengths >= 3
+    if usable.all():
+        return numbers, lists.lengths, corner_uvs
+    notes.append(f"{name}: {int((~usable).sum()):,} faces with fewer than three corners were left out")
+    kept = np.repeat(usable, lists.lengths)
+    return numbers[kept], lists.lengths[usable], None if corner_uvs is None else corner_uvs[kept]
 
 
-def _colors(vertex: Values) -> NDArray[np.uint8] | None:
-    """`(V, 3)` sRGB; numbers with a fraction run from 0 to 1, and 16-bit ones to 65,535."""
-    for names in _COLORS:
-        columns = [vertex.get(name) for name in names]
-        if all(isinstance(column, np.ndarray) for column in columns):
-            colors = np.stack([np.asarray(column) for column in columns], axis=1)
-            full = 1.0 if colors.dtype.kind == "f" else 65535.0 if colors.dtype.itemsize == 2 else 255.0
-            scaled = np.nan_to_num(colors.astype(np.float64)) * (255.0 / full)
-            return np.clip(np.round(scaled), 0, 255).astype(np.uint8)
+def _material(path: Path, header: Header, notes: list[str]) -> Material | None:
+    """The texture that a comment names, as MeshLab writes it."""
+    for comment in header.comments:
+        key, _, name = comment.partition(" ")
+        if key.lower() == "texturefile" and name.strip():
+            pixels = read_picture(path.parent, name.strip())
+            if not isinstance(pixels, str):
+                return Material(texture=pixels)
+            notes.append(f"{path.name}: {pixels}")
     return None
-
-
-def _corner_uvs(found: dict[str, Values], polygons: Ragged) -> Float | None:
-    """`(C, 2)` of the polygons' corners, origin at the top-left corner: per corner, else per vertex."""
-    wedges = found["face"].get("texcoord")
-    if isinstance(wedges, Ragged) and np.array_equal(wedges.counts, 2 * polygons.counts):
-        return _top_left(wedges.values.reshape(-1, 2))
-    for names in _UVS:
-        columns = [found["vertex"].get(name) for name in names]
-        if all(isinstance(column, np.ndarray) for column in columns):
-            return _top_left(np.stack([np.asarray(column) for column in columns], axis=1)[polygons.values])
-    return None
-
-
-def _top_left(uvs: NDArray[np.generic]) -> Float:
-    """PLY counts v from the bottom."""
-    finite = np.nan_to_num(uvs.astype(np.float64), posinf=0.0, neginf=0.0)
-    return np.stack([finite[:, 0], 1.0 - finite[:, 1]], axis=1)
-
-
-def _texture(path: Path, file: PlyFile) -> tuple[NDArray[np.uint8] | None, tuple[str, ...]]:
-    named = [c.partition(" ")[2].strip() for c in file.comments if c.lower().startswith("texturefile ")]
-    if not named:
-        return None, ()
-    if len(named) > 1:
-        return None, (f"{path.name} has {len(named)} textures, of which none is shown; use OBJ or GLB for several",)
-    try:
-        return read_picture(path, named[0]), ()
-    except UserError as error:
-        return None, (f"{error}; it is shown without it",)

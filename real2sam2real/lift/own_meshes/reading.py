@@ -1,115 +1,149 @@
-"""One entry for every file format: `read_mesh_file`."""
+"""Mesh files of the user's own: which format, which frame, what moves."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from real2sam2real.errors import UserError
-from real2sam2real.geometry import Intrinsics
-from real2sam2real.geometry.quaternions import Float
+from real2sam2real.geometry import Intrinsics, Mesh
 from real2sam2real.lift.lifted import LiftedMesh
-from real2sam2real.lift.own_meshes.contents import MOST_BYTES, FileMesh, check_count
-from real2sam2real.lift.own_meshes.posing import Frame, Up, decided, object_frame
-from real2sam2real.scene.motion import Motion
+from real2sam2real.lift.own_meshes.frames import FRAMES, Frame, Placed, place
+from real2sam2real.lift.own_meshes.gltf import read_gltf
+from real2sam2real.lift.own_meshes.joining import Joined
+from real2sam2real.lift.own_meshes.limits import read_bytes
+from real2sam2real.lift.own_meshes.obj import read_obj
+from real2sam2real.lift.own_meshes.playing import moved_frame
+from real2sam2real.lift.own_meshes.ply import read_ply
+from real2sam2real.lift.own_meshes.stl import read_stl
+from real2sam2real.scene.gltf import Play
 
-FORMATS = (".glb", ".gltf", ".obj", ".ply", ".stl")
+_STILL_FORMATS: dict[str, Callable[[Path, bytes, list[str]], Mesh]] = {
+    "OBJ": read_obj,
+    "PLY": read_ply,
+    "STL": read_stl,
+}
+_FORMATS = {".glb": "glTF", ".gltf": "glTF", ".obj": "OBJ", ".ply": "PLY", ".stl": "STL"}
+_SCENES_OF_OTHER_TOOLS = (
+    ".3ds",
+    ".3mf",
+    ".abc",
+    ".blend",
+    ".dae",
+    ".fbx",
+    ".ma",
+    ".mb",
+    ".usd",
+    ".usda",
+    ".usdc",
+    ".usdz",
+)
+
+
+def mesh_extensions() -> tuple[str, ...]:
+    """Endings of the files that `read_mesh_file` reads, for messages and file choosers."""
+    return tuple(_FORMATS)
 
 
 def read_mesh_file(
-    path: Path,
+    path: Path | str,
     *,
     name: str,
-    intrinsics: Intrinsics | None = None,
     frame: Frame = "auto",
-    up: Up = "y",
-    clip: str | None = None,
+    up: Literal["y", "z"] = "y",
+    intrinsics: Intrinsics | None = None,
+    up_camera: ArrayLike | None = None,
+    frames: int | None = None,
     fps: float | None = None,
+    clip: str | None = None,
+    rest_seconds: float = 0.0,
+    loop: bool = False,
 ) -> LiftedMesh:
-    """Read a mesh of the user's own: GLB, glTF, OBJ, PLY or STL. All that the file shows becomes one object.
+    """Read one object from a glTF, OBJ, PLY or STL file. See docs/meshes.md.
+
+    All parts of the file become one mesh with one texture or vertex colours; units are the file's.
 
     Args:
-        path: the file; its suffix says the format.
+        path: the file; what it is is told by its content first, then by its ending.
         name: of the entity.
-        intrinsics: of the photo; they help "auto" to tell whether the mesh is posed. No file says under which lens it
-            was posed, so the result's own `intrinsics` stay None.
-        frame: of the file's coordinates: an object frame of its own, the photo's camera in the OpenGL convention (+X
-            right, +Y up, looking along −Z) or in the OpenCV convention (+X right, +Y down, looking along +Z). "auto"
-            takes a mesh that lies in view of an OpenGL camera for posed, and says so in a note.
-        up: which axis of an object frame points up. glTF's is always y; CAD and printing files often have z.
-        clip: name of the animation to keep; by default the first one, and those that move other things.
-        fps: at which to sample the animation, best the shot's; by default at the file's own rate.
+        frame: what the file's numbers mean: "camera-opengl" (posed in the photo's camera, +X right, +Y up, looking
+            along −Z), "camera-opencv" (+X right, +Y down, looking along +Z), "object" (its own), or "auto", which
+            decides between "camera-opengl" and "object" and says so in a note.
+        up: the axis that points up in the file where its frame is its own.
+        intrinsics: of the photo at its working size; helps "auto".
+        up_camera: `(3,)` gravity's up in the photo's camera frame; a posed mesh's object frame takes it as +Y.
+        frames: of the animation to sample; by default as many as it lasts, or one period of a loop.
+        fps: at which it is sampled; by default 16.
+        clip: name of the animation clip to play; by default the first.
+        rest_seconds: moment of the animation that the photo shows, after its first keyframe; its motion begins there.
+        loop: begin the animation again after its end; otherwise its last pose holds.
 
     Returns:
-        The mesh in an object frame with +Y up and its origin in the middle of its footprint; `camera_from_object` times
-        its vertices are the file's (in the OpenGL convention) when the file is posed. Its motion begins with the
-        identity.
+        The mesh at rest in its object frame (+Y up, origin in the middle of the footprint), its claimed pose if the
+        file is posed, and the file's animation, or None where nothing moves.
 
     Raises:
-        UserError: the file cannot be read, holds no mesh, or one that cannot be used.
+        UserError: the file is missing, damaged, too large, of another format, or holds no surface.
+        ValueError: an option has an impossible value.
     """
     path = Path(path)
-    found = _read(path, clip, fps)
-    check_count(path.name, len(found.mesh.faces))
-    if up == "z" and frame.startswith("camera"):
-        raise UserError(f"{path.name}: up 'z' is of an object frame, and '{frame}' is a camera's; give one of the two")
-    chosen, note = decided(frame, up, found.mesh.vertices, intrinsics)
-    object_from_file, camera_from_object = object_frame(found.mesh, chosen, up)
+    if frame not in FRAMES:
+        raise ValueError(f"frame is '{frame}'; it is one of {', '.join(FRAMES)}")
+    if up not in ("y", "z"):
+        raise ValueError(f"up is '{up}'; it is y or z")
+    data = read_bytes(path)
+    kind = _format(path, data)
+    notes: list[str] = []
+    facts: dict[str, Any] = {}
+    if kind == "glTF":
+        play = Play(clip=clip, start=rest_seconds, loop=loop)
+        animated = read_gltf(path, notes, frames=frames, fps=fps, play=play)
+        found, facts = animated.found, animated.facts
+    elif clip is not None:
+        raise UserError(f"{path.name} is {kind}, which holds no animation, so it has no clip '{clip}'")
+    else:
+        found = Joined(_STILL_FORMATS[kind](path, data, notes), None)
+    gravity = None if up_camera is None else np.asarray(up_camera, np.float64)
+    placed = place(path.name, found.mesh.vertices, frame=frame, up=up, intrinsics=intrinsics, up_camera=gravity)
+    notes += [placed.note] if placed.note else []
+    return _lifted(name, path, kind, found, placed, facts, notes)
+
+
+def _lifted(
+    name: str, path: Path, kind: str, found: Joined, placed: Placed, animation: dict[str, Any], notes: list[str]
+) -> LiftedMesh:
+    provenance: dict[str, Any] = {"lifter": "own mesh", "file": path.name, "format": kind, "frame": placed.frame}
+    if animation:
+        provenance["animation"] = animation
     return LiftedMesh(
         name=name,
-        mesh=found.mesh.transformed(object_from_file),
-        camera_from_object=camera_from_object,
-        motion=None if found.motion is None else _in_frame(found.motion, object_from_file),
-        motion_fps=found.fps,
-        provenance={"lifter": "file", "file": path.name, "frame": chosen, **found.provenance},
-        notes=(*found.notes, *([f"{path.name}: {note}"] if note else [])),
+        mesh=found.mesh.transformed(placed.object_from_file),
+        camera_from_object=placed.camera_from_object,
+        motion=None if found.motion is None else moved_frame(found.motion, placed.object_from_file),
+        motion_fps=animation.get("fps"),
+        provenance=provenance,
+        notes=tuple(notes),
     )
 
 
-def _read(path: Path, clip: str | None, fps: float | None) -> FileMesh:
-    suffix = path.suffix.lower()
-    if suffix not in FORMATS:
-        raise UserError(f"'{path}' is not a mesh file that is read; give one of {', '.join(FORMATS)}")
-    _check_file(path)
-    if suffix in (".glb", ".gltf"):
-        from real2sam2real.lift.own_meshes.gltf import read_gltf
+def _format(path: Path, data: bytes) -> str:
+    """By content where it is unmistakable, since files get wrong endings, else by the ending.
 
-        return read_gltf(path, clip=clip, fps=fps)
-    if clip is not None:
-        raise UserError(f"{path.name} has no animation, so no clip '{clip}'; only GLB and glTF files have one")
-    from real2sam2real.lift.own_meshes.ply import read_ply
-
-    readers = {".ply": read_ply}
-    return readers[suffix](path)
-
-
-def _check_file(path: Path) -> None:
-    try:
-        size = path.stat().st_size
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise UserError(f"cannot read the mesh '{path}': {reason}; check the path") from error
-    if not path.is_file():
-        raise UserError(f"'{path}' is not a file; name the mesh file itself")
-    if size > MOST_BYTES:
-        raise UserError(f"{path.name} has {size:,} bytes and at most {MOST_BYTES:,} are read; decimate the mesh")
-    if not size:
-        raise UserError(f"{path.name} is empty; export it again")
-
-
-def _in_frame(motion: Motion, object_from_file: Float) -> Motion:
-    """A motion of the file's frame, in the object's frame (rigidly related)."""
-    matrices = object_from_file @ motion.matrices() @ np.linalg.inv(object_from_file)
-    moved = Motion.from_matrices(matrices)
-    vertices = motion.vertices_object
-    if vertices is not None:
-        turned = vertices @ object_from_file[:3, :3].T.astype(np.float32)
-        vertices = turned + object_from_file[:3, 3].astype(np.float32)
-    return Motion(
-        translation=moved.translation,
-        rotation_wxyz=moved.rotation_wxyz,
-        scale=moved.scale,
-        visible=motion.visible,
-        vertices_object=vertices,
-    )
+    Raises:
+        UserError: it is none that is read.
+    """
+    if data[:4] == b"glTF":
+        return "glTF"
+    if data[:4] in (b"ply\n", b"ply\r"):
+        return "PLY"
+    ending = path.suffix.lower()
+    if ending in _FORMATS:
+        return _FORMATS[ending]
+    read = ", ".join(mesh_extensions())
+    if ending in _SCENES_OF_OTHER_TOOLS:
+        raise UserError(f"{path.name}: {ending} is not read; open it in Blender and export it as GLB. Read are {read}")
+    raise UserError(f"{path.name} is no mesh file that is read; export the object as GLB. Read are {read}")

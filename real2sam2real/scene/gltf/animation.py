@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from real2sam2real.errors import UserError
 from real2sam2real.geometry import quaternions
 from real2sam2real.geometry.quaternions import Float
 from real2sam2real.scene.gltf.accessors import read_floats
@@ -100,6 +101,37 @@ def _wxyz(xyzw: Float) -> Float:
     return xyzw[:, [3, 0, 1, 2]]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Play:
+    """Which of a file's animation is shown, from when, and what follows its end.
+
+    Attributes:
+        clip: name of the one clip that plays, as `clip_names` tells it; None for the first and all that go with it.
+        start: second after the first keyframe that the first frame shows.
+        loop: begin again after the end; otherwise the last pose holds.
+    """
+
+    clip: str | None = None
+    start: float = 0.0
+    loop: bool = False
+
+    def __post_init__(self) -> None:
+        if not (np.isfinite(self.start) and self.start >= 0):
+            raise ValueError(f"start is {self.start}; an animation starts at 0 seconds or later")
+
+    def lasts(self, begin: float, end: float) -> float:
+        """Seconds until the end, or until it all begins again, of an animation with keyframes from `begin` to `end`."""
+        return end - begin if self.loop else max(end - begin - self.start, 0.0)
+
+    def times(self, frames: int, fps: float, begin: float, end: float) -> Float:
+        """`(frames,)` seconds on the file's clock of an animation with keyframes from `begin` to `end`."""
+        gone: Float = self.start + np.arange(frames) / fps
+        if self.loop and end > begin:
+            over = gone > end - begin + 1e-6
+            gone[over] %= end - begin
+        return begin + gone
+
+
 @dataclass(eq=False)
 class Animations:
     """All tracks of a file that play together.
@@ -113,24 +145,45 @@ class Animations:
     pointers: dict[str, Track] = field(default_factory=dict)
 
     @property
+    def begin(self) -> float:
+        """Time of the first keyframe; 0 without any."""
+        return min((float(track.times[0]) for track in self._tracks()), default=0.0)
+
+    @property
     def seconds(self) -> float:
         """Time of the last keyframe; 0 without any."""
-        tracks = [*self.nodes.values(), *self.pointers.values()]
-        return max((float(track.times[-1]) for track in tracks), default=0.0)
+        return max((float(track.times[-1]) for track in self._tracks()), default=0.0)
+
+    def _tracks(self) -> list[Track]:
+        return [*self.nodes.values(), *self.pointers.values()]
 
 
-def read_animations(document: Document) -> Animations:
-    """The first clip, and every further clip that moves other things (Blender may write one clip per object).
+def clip_names(document: Document) -> tuple[str, ...]:
+    """What the file's clips are called, in file order; one without a name is called by its number."""
+    names = (element.value.get("name") for element in document.elements("animations"))
+    return tuple(name if isinstance(name, str) and name else f"clip {k}" for k, name in enumerate(names, start=1))
+
+
+def read_animations(document: Document, chosen: str | None = None) -> Animations:
+    """The clip called `chosen`; or the first clip, and every further clip that moves other things.
+
+    (Blender may write one clip per object.)
 
     Raises:
-        UserError: a channel is damaged: bad references, times that do not increase, counts that do not fit.
+        UserError: no clip is called so, or a channel is damaged: bad references, times that do not increase, counts
+            that do not fit.
     """
+    names = clip_names(document)
+    if chosen is not None and chosen not in names:
+        held = f"its clips are: {', '.join(names)}" if names else "it has no animation"
+        raise UserError(f"{document.path.name} has no clip called '{chosen}'; {held}")
+    if chosen is not None:
+        return _read_clip(document, document.element("animations", names.index(chosen)))
     together = Animations()
-    for index, element in enumerate(document.elements("animations")):
+    for name, element in zip(names, document.elements("animations"), strict=True):
         clip = _read_clip(document, element)
         clash = (clip.nodes.keys() & together.nodes.keys()) | (clip.pointers.keys() & together.pointers.keys())
         if clash:
-            name = element.value.get("name") or index
             document.note(f"{document.path.name}: the clip '{name}' moves what an earlier clip moves; it was left out")
             continue
         together.nodes.update(clip.nodes)

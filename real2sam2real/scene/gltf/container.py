@@ -34,6 +34,7 @@ _REMEDIES = {
     "KHR_draco_mesh_compression": "export without Draco compression (in Blender: Data > Compression, off), "
     "or run `gltf-transform copy in.glb out.glb`, which decodes it",
     "EXT_meshopt_compression": "run `gltf-transform copy in.glb out.glb`, which decodes it",
+    "KHR_meshopt_compression": "run `gltf-transform copy in.glb out.glb`, which decodes it",
     "KHR_texture_basisu": "export with PNG or JPEG textures",
     "EXT_mesh_gpu_instancing": "make the instances real objects before exporting",
 }

@@ -10,7 +10,7 @@ import numpy as np
 from real2sam2real.errors import UserError
 from real2sam2real.geometry import Mesh
 from real2sam2real.geometry.quaternions import Float
-from real2sam2real.scene.gltf.animation import Animations, read_animations
+from real2sam2real.scene.gltf.animation import Animations, Play, clip_names, read_animations
 from real2sam2real.scene.gltf.cameras import GltfCamera, read_cameras
 from real2sam2real.scene.gltf.container import Document, read_document
 from real2sam2real.scene.gltf.deforming import Posed, Poser
@@ -43,6 +43,8 @@ class GltfScene:
         frames: number of frames T.
         fps: frames per second.
         open_meshes: names of the entities whose meshes are not closed.
+        clips: names of all the file's animation clips, played or not.
+        seconds: of the played clips' first and last keyframes; both 0 where nothing is animated.
         notes: what was renamed, joined or left out, as sentences for the user.
     """
 
@@ -52,6 +54,8 @@ class GltfScene:
     fps: float
     open_meshes: tuple[str, ...]
     notes: tuple[str, ...]
+    clips: tuple[str, ...] = ()
+    seconds: tuple[float, float] = (0.0, 0.0)
 
     @property
     def camera(self) -> GltfCamera | None:
@@ -64,7 +68,15 @@ class GltfScene:
         return next((c for c in chosen if c.name == "Camera"), chosen[0] if chosen else None)
 
 
-def load_glb(path: Path, *, frames: int | None = None, fps: float | None = None, mend: Mend | None = None) -> GltfScene:
+def load_glb(
+    path: Path,
+    *,
+    frames: int | None = None,
+    fps: float | None = None,
+    mend: Mend | None = None,
+    play: Play | None = None,
+    most_meshes: int = MOST_ENTITIES,
+) -> GltfScene:
     """Read a GLB, or a glTF with its buffers beside it or inside.
 
     Numbers in glTF are 32-bit floats: what was saved comes back to about seven digits.
@@ -75,6 +87,9 @@ def load_glb(path: Path, *, frames: int | None = None, fps: float | None = None,
         fps: frames per second; by default the file's own remark if we wrote it, else 16.
         mend: closes meshes that are not closed; without it they stay as they are. A deforming mesh whose vertices it
             changes takes the deformation of its nearest old vertices.
+        play: which clip is sampled, from when, and what follows its end; by default the first from second 0 of the
+            file's clock, and then rest.
+        most_meshes: a file with more nodes that hold a mesh is refused.
 
     Raises:
         UserError: the file is missing, damaged, uses what we do not read, or holds neither a mesh nor a camera.
@@ -86,21 +101,32 @@ def load_glb(path: Path, *, frames: int | None = None, fps: float | None = None,
         raise ValueError(f"fps is {fps}; it must be a positive number")
     document = read_document(Path(path))
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # results are checked for being finite
-        return _Reader(document, frames, fps, mend).read()
+        return _Reader(document, frames, fps, mend, play, most_meshes).read()
 
 
 class _Reader:
-    def __init__(self, document: Document, frames: int | None, fps: float | None, mend: Mend | None) -> None:
+    def __init__(
+        self,
+        document: Document,
+        frames: int | None,
+        fps: float | None,
+        mend: Mend | None,
+        play: Play | None,
+        most_meshes: int,
+    ) -> None:
         self.document = document
         self.mend = mend
+        self.play = play
+        self.most_meshes = most_meshes
         if document.count("nodes") > MOST_NODES:
             document.root.fail(f"has more than {MOST_NODES:,} nodes", "split the file")
-        self.animations: Animations = read_animations(document)
+        self.animations: Animations = read_animations(document, play.clip if play else None)
         remark = self._remark()
         own_fps = remark.number("fps", DEFAULT_FPS) if remark.has("fps") else DEFAULT_FPS
         self.fps = fps if fps is not None else own_fps if own_fps > 0 else DEFAULT_FPS
         self.frames = frames if frames is not None else self._count_frames(remark, own_fps)
-        self.seconds: Float = np.arange(self.frames) / self.fps
+        ends = self.animations.begin, self.animations.seconds
+        self.seconds: Float = play.times(self.frames, self.fps, *ends) if play else np.arange(self.frames) / self.fps
         self.snap = _SNAP / self.fps
         self.tree = NodeTree(document, self.animations, self.seconds, self.snap)
         self.poser = Poser(document, self.tree, self.seconds, self.snap)
@@ -121,7 +147,9 @@ class _Reader:
     def _count_frames(self, remark: Element, own_fps: float) -> int:
         """As many as the animation lasts, or as we noted down where the end of the shot stands still."""
         seconds = self.animations.seconds
-        if remark.has("frames"):
+        if self.play is not None:
+            seconds = self.play.lasts(self.animations.begin, seconds)
+        elif remark.has("frames"):
             seconds = max(seconds, (remark.integer("frames", least=1) - 1) / max(own_fps, 1e-9))
         if seconds * self.fps + 1 > MOST_FRAMES:
             reason = f"its animation lasts {seconds:,.0f} s, more than {MOST_FRAMES:,} frames at {self.fps:g} fps"
@@ -135,9 +163,9 @@ class _Reader:
             n for n in sorted(self.tree.order) if self.tree.elements[n].index("mesh", "meshes", count) is not None
         ]
         name = self.document.path.name
-        if len(holders) > MOST_ENTITIES:
+        if len(holders) > self.most_meshes:
             remedy = "join some of them in Blender (Ctrl+J)"
-            raise UserError(f"{name} holds {len(holders)} meshes; a scene holds {MOST_ENTITIES}: {remedy}")
+            raise UserError(f"{name} holds {len(holders)} meshes; at most {self.most_meshes} are read: {remedy}")
         entities = [entity for node in holders if (entity := self._entity(node)) is not None]
         entities = self._with_unique_names(entities)
         if not entities and not cameras:
@@ -149,6 +177,8 @@ class _Reader:
             fps=self.fps,
             open_meshes=tuple(entity.name for entity in entities if not entity.mesh.is_closed()),
             notes=tuple(self.document.notes),
+            clips=clip_names(self.document),
+            seconds=(self.animations.begin, self.animations.seconds),
         )
 
     def _entity(self, node: int) -> Entity | None:

@@ -1,0 +1,145 @@
+"""In which frame a file's numbers are, and the object frame that its mesh is brought to.
+
+Files do not say whether they are in the photo's camera frame: lifters leave posed meshes there, modellers do not.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import numpy as np
+
+from real2sam2real.errors import UserError
+from real2sam2real.geometry import Intrinsics, transforms
+from real2sam2real.geometry.quaternions import Float
+
+Frame = Literal["auto", "object", "camera-opengl", "camera-opencv"]
+FRAMES: tuple[str, ...] = get_args(Frame)
+
+_FROM_OPENCV = np.diag([1.0, -1.0, -1.0, 1.0])
+_Y_UP_FROM_Z_UP = np.array([[1.0, 0, 0, 0], [0, 0, 1, 0], [0, -1, 0, 0], [0, 0, 0, 1]])
+
+_WIDEST_VIEW = np.tan(np.radians(60.0))
+"""Without intrinsics a posed object's middle is expected within 60° of the line of sight."""
+
+_SEEN_SHARE = 0.5
+"""Share of a posed object's vertices that the photo should show; people and cars may stand half outside it."""
+
+_NEAREST = 0.05
+"""A posed object keeps this much of its own size away from the camera; a sword modelled along −Z does not."""
+
+
+@dataclass(frozen=True, eq=False)
+class Placed:
+    """Where a file's numbers belong.
+
+    Attributes:
+        object_from_file: `(4, 4)` rigid: into an object frame with +Y up and its origin in the middle of the footprint.
+        camera_from_object: `(4, 4)` rigid pose that the file claims in the photo's camera, or None.
+        frame: what the file's frame was taken for.
+        note: the same for a person; empty where the user said it.
+    """
+
+    object_from_file: Float
+    camera_from_object: Float | None
+    frame: Frame
+    note: str
+
+
+def place(
+    name: str,
+    vertices: Float,
+    *,
+    frame: Frame = "auto",
+    up: Literal["y", "z"] = "y",
+    intrinsics: Intrinsics | None = None,
+    up_camera: Float | None = None,
+) -> Placed:
+    """Decide on the frame of `vertices` `(V, 3)` and find the object frame.
+
+    Args:
+        name: of the file, for messages.
+        vertices: of the rest pose, as the file has them.
+        frame: what the user says; "auto" takes vertices that lie in front of a camera, in its view, as posed there.
+        up: the axis that points up in a file that is not posed.
+        intrinsics: of the photo, if known: then "auto" asks for a posed object to be in the picture.
+        up_camera: `(3,)` gravity's up in the camera frame, which the object frame of a posed mesh takes over; by
+            default the camera's own +Y.
+
+    Raises:
+        UserError: a mesh that is said to be posed has parts behind the camera, or "z" is up in a camera frame.
+    """
+    note = ""
+    if frame == "auto":
+        frame, note = _decided(name, vertices, up, intrinsics)
+    if frame == "object":
+        upright_from_file = _Y_UP_FROM_Z_UP if up == "z" else np.eye(4)
+        upright = transforms.apply(upright_from_file, vertices)
+        return Placed(_moved(-_footprint(upright)) @ upright_from_file, None, frame, note)
+    if up != "y":
+        raise UserError(f"{name}: a mesh in the frame {frame} has no up axis of its own; leave out up or say object")
+    camera_from_file = _FROM_OPENCV if frame == "camera-opencv" else np.eye(4)
+    points_camera = transforms.apply(camera_from_file, vertices)
+    if behind := int((points_camera[:, 2] >= 0).sum()):
+        raise UserError(
+            f"{name}: as {frame}, {behind:,} of its {len(vertices):,} vertices lie behind the camera; it may be "
+            f"{'camera-opencv' if frame == 'camera-opengl' else 'camera-opengl'}, or in a frame of its own (object)"
+        )
+    turned = _upright_axes(up_camera)
+    camera_from_object = turned @ _moved(_footprint(transforms.apply(turned.T, points_camera)))
+    return Placed(transforms.invert_rigid(camera_from_object) @ camera_from_file, camera_from_object, frame, note)
+
+
+def _decided(name: str, vertices: Float, up: str, intrinsics: Intrinsics | None) -> tuple[Frame, str]:
+    own = "its numbers were taken for a frame of its own, which says nothing about its place in the photo"
+    if up != "y":
+        return "object", f"{name}: {own}"
+    against = _against_a_pose(vertices, intrinsics)
+    if not against:
+        taken = "all of it lies in front of a camera at the origin, so it was taken as posed there (camera-opengl)"
+        return "camera-opengl", f"{name}: {taken}; if it is not, say that its frame is object"
+    mirrored = transforms.apply(_FROM_OPENCV, vertices)
+    if not _against_a_pose(mirrored, intrinsics):
+        return "object", f"{name}: {own}; if it is posed in a camera that looks along +Z, say camera-opencv"
+    return "object", f"{name}: {own}, because {against}"
+
+
+def _against_a_pose(points_camera: Float, intrinsics: Intrinsics | None) -> str:
+    """Why `points_camera` `(V, 3)` can hardly be what a camera at the origin saw; empty where they can."""
+    depth = -points_camera[:, 2]
+    if depth.min() <= _NEAREST * np.ptp(points_camera, axis=0).max():
+        return "it is not all in front of the camera"
+    if intrinsics is None:
+        middle = np.median(points_camera, axis=0)
+        outside = np.linalg.norm(middle[:2]) > _WIDEST_VIEW * -middle[2]
+        return "it lies far from the line of sight" if outside else ""
+    pixels, _ = intrinsics.project(points_camera)
+    inside = (pixels >= 0) & (pixels <= [intrinsics.width, intrinsics.height])
+    return "" if inside.all(axis=1).mean() >= _SEEN_SHARE else "it lies outside the picture"
+
+
+def _footprint(points: Float) -> Float:
+    """`(3,)` middle of the ground that upright points `(V, 3)` stand on."""
+    low, high = points.min(axis=0), points.max(axis=0)
+    return np.array([(low[0] + high[0]) / 2, low[1], (low[2] + high[2]) / 2])
+
+
+def _moved(by: Float) -> Float:
+    matrix = np.eye(4)
+    matrix[:3, 3] = by
+    return matrix
+
+
+def _upright_axes(up_camera: Float | None) -> Float:
+    """`(4, 4)` rotation, camera_from_object: +Y is `up_camera`, +Z as near as possible towards the camera."""
+    matrix = np.eye(4)
+    if up_camera is None:
+        return matrix
+    up = np.asarray(up_camera, np.float64) / np.linalg.norm(up_camera)
+    right = np.cross(up, [0.0, 0.0, 1.0])
+    if np.linalg.norm(right) < 1e-6:  # the camera looks straight up or down
+        right = np.array([1.0, 0.0, 0.0])
+    right /= np.linalg.norm(right)
+    matrix[:3, :3] = np.stack([right, up, np.cross(right, up)], axis=1)
+    return matrix
