@@ -68,7 +68,7 @@ def place(
             default the camera's own +Y.
 
     Raises:
-        UserError: a mesh that is said to be posed has parts behind the camera, or "z" is up in a camera frame.
+        UserError: a mesh that is said to be posed lies behind the camera, or "z" is up in a camera frame.
     """
     note = ""
     if frame == "auto":
@@ -81,10 +81,13 @@ def place(
         raise UserError(f"{name}: a mesh in the frame {frame} has no up axis of its own; leave out up or say object")
     camera_from_file = _FROM_OPENCV if frame == "camera-opencv" else np.eye(4)
     points_camera = transforms.apply(camera_from_file, vertices)
-    if behind := int((points_camera[:, 2] >= 0).sum()):
-        raise UserError(
-            f"{name}: as {frame}, {behind:,} of its {len(vertices):,} vertices lie behind the camera; it may be "
-            f"{'camera-opencv' if frame == 'camera-opengl' else 'camera-opengl'}, or in a frame of its own (object)"
+    behind = int((points_camera[:, 2] >= 0).sum())
+    if behind == len(vertices):
+        other = "camera-opencv" if frame == "camera-opengl" else "camera-opengl"
+        raise UserError(f"{name}: as {frame}, all of it lies behind the camera; it may be {other}, or object")
+    if behind:
+        note = (
+            f"{name}: {behind:,} of its {len(vertices):,} vertices lie behind the camera that it is said to be posed in"
         )
     turned = _upright_axes(up_camera)
     camera_from_object = turned @ _moved(_footprint(transforms.apply(turned.T, points_camera)))

@@ -112,9 +112,7 @@ def _property(name: str, line: str, words: list[str]) -> Property:
     if len(words) == 2 and words[0] in _TYPES:
         return Property(words[1], _TYPES[words[0]])
     if len(words) == 4 and words[0] == "list" and words[1] in _TYPES and words[2] in _TYPES:
-        counted_by = _TYPES[words[1]]
-        if counted_by[0] != "f":
-            return Property(words[3], _TYPES[words[2]], counted_by)
+        return Property(words[3], _TYPES[words[2]], _TYPES[words[1]])
     raise UserError(f"{name}: its header has the line '{line[:60]}', which names no PLY type; {_AGAIN}")
 
 
@@ -168,11 +166,17 @@ class _Binary:
         kind = np.dtype(self.order + str(p.counted_by))
         if at + kind.itemsize > len(self.data):
             self._cut_off(element)
-        length = int(np.frombuffer(self.data, kind, 1, at)[0])
+        length = self._whole(element, np.frombuffer(self.data, kind, 1, at)[0].item())
         at += kind.itemsize
-        if length < 0 or at + length * np.dtype(p.kind).itemsize > len(self.data):
+        if at + length * np.dtype(p.kind).itemsize > len(self.data):
             self._cut_off(element)
         return length, at
+
+    def _whole(self, element: Element, length: float) -> int:
+        """A list's length: some writers have floats even there."""
+        if not 0 <= length <= len(self.data) or length % 1:
+            self._cut_off(element)
+        return int(length)
 
     def _column(self, table: NDArray[Any], k: int, lengths: dict[int, int]) -> NDArray[Any] | Lists:
         values = table[f"v{k}"]
@@ -197,10 +201,8 @@ class _Binary:
                 for k, (counter, size) in enumerate(readers):
                     length = 1
                     if counter is not None:
-                        length = counter.unpack_from(self.data, at)[0]
+                        length = self._whole(element, counter.unpack_from(self.data, at)[0])
                         at += counter.size
-                    if length < 0:
-                        self._cut_off(element)
                     places[k].append(at)
                     lengths[k].append(length)
                     at += length * size
@@ -311,4 +313,15 @@ def _no_rows(element: Element) -> Columns:
 
 def _code(kind: str) -> str:
     """The letter of the struct module for one of our types."""
-    return {"i1": "b", "u1": "B", "i2": "h", "u2": "H", "i4": "i", "u4": "I", "i8": "q", "u8": "Q"}[kind]
+    return {
+        "i1": "b",
+        "u1": "B",
+        "i2": "h",
+        "u2": "H",
+        "i4": "i",
+        "u4": "I",
+        "i8": "q",
+        "u8": "Q",
+        "f4": "f",
+        "f8": "d",
+    }[kind]
