@@ -1,0 +1,126 @@
+"""One message for everything that can end a lifter's run: what happened, why, what to do."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+
+from real2sam2real.errors import MissingPartError, UserError
+from real2sam2real.lift.workers.catalogue import LifterFacts
+from real2sam2real.lift.workers.options import LifterOptions
+
+SIGKILL = 9
+_OLD_PYTHON = "is too old"
+
+
+def explain_failure(
+    facts: LifterFacts, options: LifterOptions, failure: dict[str, str], log: Path | None, kept: str
+) -> UserError:
+    """The message for a failure that the worker told.
+
+    Args:
+        facts: of the lifter.
+        options: it was run with.
+        failure: kind, message and missing, as the worker gives them.
+        log: where everything is written down, if that is kept.
+        kept: what is finished and stays, as a sentence; may be empty.
+    """
+    message, missing, where = failure["message"], failure["missing"], _where(options)
+    text = {
+        "import": f"{facts.title} cannot be imported by {where}: {_lacking(missing)}{message}. {_set_up(facts)}",
+        "code": f"{message}. Give the clone of {facts.title}'s repository with --lifter-code FOLDER",
+        "version": f"{facts.title} in {where} is another version than the one this was written for: {message}. "
+        f"Update its clone (git pull) and its environment: {facts.page}",
+        "weights": f"{facts.title} has no weights: {message}. {_get_weights(facts)}",
+        "gated": f"the weights of {facts.title} are not given to you yet: {message}. {_get_weights(facts)}",
+        "device": f"{facts.title} needs an NVIDIA card, but {where} has none to offer: {message}. Check nvidia-smi and "
+        "that this environment has a CUDA build of torch, or name a machine that has a card with --lifter-host",
+        "memory": f"{facts.title} does not fit into the card's memory: {message}; {facts.remedy}",
+        "cuda": f"the graphics card failed: {message}. What is finished stays; the same command goes on and leaves the "
+        "object at which it happened for the end",
+        "request": f"{message}; delete the request's folder and run again",
+    }.get(failure["kind"], f"{facts.title} could not be loaded: {message}")
+    kind = MissingPartError if failure["kind"] in ("import", "code", "weights", "gated") else UserError
+    return kind(_joined(text, kept, log))
+
+
+def explain_exit(
+    facts: LifterFacts, options: LifterOptions, status: int, last_line: str, entity: str, log: Path | None, kept: str
+) -> UserError:
+    """The message for a worker that ended without telling why.
+
+    Args:
+        facts: of the lifter.
+        options: it was run with.
+        status: of its exit; negative, or above 128 from a shell, for a signal.
+        last_line: of its output.
+        entity: at which it was, or "".
+        log: where everything is written down, if that is kept.
+        kept: what is finished and stays, as a sentence; may be empty.
+    """
+    at = f" at {entity}" if entity else ""
+    number = -status if status < 0 else status - 128 if 128 < status < 160 else 0
+    where = _where(options)
+    if _OLD_PYTHON in last_line:
+        text = f"{where}: {last_line}; {facts.title}'s environment needs Python 3.10 or newer. {_set_up(facts)}"
+    elif status in (126, 127):
+        text = f"there is no Python at {where}: {last_line}"
+    elif "No module named 'numpy'" in last_line:
+        text = f"{where} has no NumPy, so it is not {facts.title}'s environment. {_set_up(facts)}"
+    elif number:
+        text = (
+            f"{facts.title} was killed by {_signal(number)}{at}{_guess(number)}. "
+            "The same command goes on and leaves that object for the end"
+        )
+    else:
+        text = (
+            f"{facts.title} ended with status {status}{at}: {last_line or 'it said nothing'}. The same command goes on"
+        )
+    return UserError(_joined(text, kept, log))
+
+
+def explain_hanging(facts: LifterFacts, options: LifterOptions, entity: str, log: Path | None, kept: str) -> UserError:
+    """The message for a worker that was stopped because nothing came of it."""
+    at = f"lifting {entity}" if entity else "loading the model"
+    text = (
+        f"{facts.title} was stopped: {at} took more than {options.timeout:g} seconds. Kernels are compiled at "
+        "the first use, which takes minutes: allow more time, and the same command goes on"
+    )
+    return UserError(_joined(text, kept, log))
+
+
+def _where(options: LifterOptions) -> str:
+    return f"{options.python} on {options.host}" if options.host else str(options.python)
+
+
+def _lacking(missing: str) -> str:
+    return f"the package '{missing}' is not installed there; " if missing else ""
+
+
+def _set_up(facts: LifterFacts) -> str:
+    return (
+        f"Is it the right Python? {facts.title} needs its own environment, set up as {facts.page} tells "
+        "(docs/lifters.md in short); where it is not installed but cloned, give the clone with --lifter-code"
+    )
+
+
+def _get_weights(facts: LifterFacts) -> str:
+    gate = f"Ask for access at {facts.gated}, log in with `hf auth login`, then: " if facts.gated else "Get them: "
+    return f"{gate}{facts.weights}; elsewhere on disk, name them with --lifter-weights"
+
+
+def _signal(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+
+
+def _guess(number: int) -> str:
+    if number == SIGKILL:
+        return " (the system does that when the machine's memory runs out)"
+    return " (a crash in one of its compiled parts)" if number in (signal.SIGSEGV, signal.SIGABRT) else ""
+
+
+def _joined(text: str, kept: str, log: Path | None) -> str:
+    return ". ".join(part.rstrip(".") for part in (text, kept, log and f"Log: {log}") if part)

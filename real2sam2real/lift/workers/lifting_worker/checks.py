@@ -1,0 +1,104 @@
+"""Whether what is installed is what the adapter was written for."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import inspect
+import platform
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from .failures import LiftingError
+
+
+def require_parameters(function: Callable[..., Any], names: Iterable[str], what: str) -> None:
+    """Check that a function can be called with these parameters.
+
+    Raises:
+        LiftingError: it cannot: another version of the lifter is installed.
+    """
+    parameters = inspect.signature(function).parameters
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
+        return
+    missing = [name for name in names if name not in parameters]
+    if missing:
+        taken = ", ".join(name for name in parameters if name != "self")
+        raise LiftingError("version", f"{what} does not know {', '.join(missing)}; it takes ({taken})")
+
+
+def require_keys(output: dict[str, Any], names: Iterable[str], what: str) -> None:
+    """Check that a lifter's output has what is read from it.
+
+    Raises:
+        LiftingError: it has not: another version of the lifter is installed.
+    """
+    missing = [name for name in names if name not in output]
+    if missing:
+        raise LiftingError(
+            "version", f"the output of {what} has no {', '.join(missing)}; it has {', '.join(sorted(output))}"
+        )
+
+
+def require_attribute(module: ModuleType, name: str) -> Any:
+    """The attribute of a module.
+
+    Raises:
+        LiftingError: there is none: another version of the lifter is installed.
+    """
+    if not hasattr(module, name):
+        raise LiftingError("version", f"{module.__name__} ({module.__file__}) has no {name}")
+    return getattr(module, name)
+
+
+def require_files(paths: Iterable[Path]) -> None:
+    """Check that weights are there.
+
+    Raises:
+        LiftingError: the first one that is not.
+    """
+    for path in paths:
+        if not path.is_file():
+            raise LiftingError("weights", f"{path} is missing", missing=str(path))
+
+
+def choose_device(wanted: str, *, cpu_will_do: bool) -> str:
+    """The device to compute on; `wanted` is "auto", "cuda", "cpu" or a name that torch knows.
+
+    Raises:
+        LiftingError: a CUDA card is needed and torch sees none.
+    """
+    import torch
+
+    if wanted not in ("auto", "cuda") and not wanted.startswith("cuda:"):
+        return wanted
+    if torch.cuda.is_available():
+        return "cuda" if wanted == "auto" else wanted
+    if wanted == "auto" and cpu_will_do:
+        return "cpu"
+    raise LiftingError("device", f"torch {torch.__version__} sees no CUDA card")
+
+
+def versions(code: Path | None, distributions: Iterable[str]) -> dict[str, str]:
+    """What the result was made with: Python, the distributions that are installed, the commit of the clone."""
+    found = {"python": platform.python_version()}
+    for name in distributions:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    commit = _commit(code) if code else ""
+    return {**found, "commit": commit} if commit else found
+
+
+def _commit(code: Path) -> str:
+    head = code / ".git" / "HEAD"
+    if not head.is_file():
+        return ""
+    text = head.read_text(encoding="utf-8").strip()
+    if not text.startswith("ref: "):
+        return text
+    branch = code / ".git" / text[len("ref: ") :]
+    return branch.read_text(encoding="utf-8").strip() if branch.is_file() else ""

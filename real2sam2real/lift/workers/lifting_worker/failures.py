@@ -1,0 +1,98 @@
+"""What goes wrong, told in kinds that the other side can explain."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+GATED = {"GatedRepoError"}
+NOT_FETCHED = {
+    "EntryNotFoundError",
+    "HFValidationError",
+    "HfHubHTTPError",
+    "LocalEntryNotFoundError",
+    "OfflineModeIsEnabled",
+    "RepositoryNotFoundError",
+}
+BROKEN_CARD = ("cuda error", "device-side assert", "illegal memory access", "cudnn error")
+NO_MEMORY = ("out of memory", "cublas_status_alloc_failed")
+
+
+class LiftingError(Exception):
+    """Something the user can be told about.
+
+    Attributes:
+        kind: "import", "code", "version", "weights", "gated", "device", "memory", "cuda", "request", "cannot-lift" or
+            "failed".
+        message: what happened.
+        missing: the package or the file that is not there.
+    """
+
+    def __init__(self, kind: str, message: str, missing: str = "") -> None:
+        super().__init__(message)
+        self.kind = kind
+        self.message = message
+        self.missing = missing
+
+    def as_json(self) -> dict[str, str]:
+        """JSON values."""
+        return {"kind": self.kind, "message": self.message, "missing": self.missing}
+
+
+def failure_of(error: BaseException, *, while_loading: bool = False) -> LiftingError:
+    """The failure that an exception stands for.
+
+    Args:
+        error: what was raised.
+        while_loading: a file that is missing then is one of the weights.
+    """
+    if isinstance(error, LiftingError):
+        return error
+    text, names = _said(error), {cls.__name__ for cls in type(error).__mro__}
+    if isinstance(error, MemoryError) or "OutOfMemoryError" in names or _mentions(error, NO_MEMORY):
+        return LiftingError("memory", _with_memory(text))
+    if _mentions(error, BROKEN_CARD):
+        return LiftingError("cuda", text)
+    if names & GATED:
+        return LiftingError("gated", text)
+    if names & NOT_FETCHED:
+        return LiftingError("weights", text)
+    if while_loading and isinstance(error, FileNotFoundError):
+        return LiftingError("weights", text, missing=str(error.filename or ""))
+    if while_loading and isinstance(error, ImportError):
+        return LiftingError("import", text, missing=error.name or "")
+    return LiftingError("failed", text)
+
+
+@contextmanager
+def importing(what: str) -> Iterator[None]:
+    """Tell anything that goes wrong while `what` is imported as an import that failed.
+
+    A package that was built for another version of torch raises all kinds of errors, not only ImportError.
+    """
+    try:
+        yield
+    except LiftingError:
+        raise
+    except Exception as error:
+        missing = error.name or "" if isinstance(error, ModuleNotFoundError) else ""
+        raise LiftingError("import", f"importing {what}: {_said(error)}", missing=missing) from error
+
+
+def _said(error: BaseException) -> str:
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text[:600]}" if text else type(error).__name__
+
+
+def _mentions(error: BaseException, phrases: tuple[str, ...]) -> bool:
+    return isinstance(error, RuntimeError) and any(phrase in str(error).lower() for phrase in phrases)
+
+
+def _with_memory(text: str) -> str:
+    try:
+        import torch
+
+        free, total = torch.cuda.mem_get_info()
+    except Exception:  # without a card that answers, the message stands by itself
+        return text
+    return f"{text} ({free / 2**30:.1f} of {total / 2**30:.1f} GiB are free)"

@@ -1,0 +1,142 @@
+"""Reading a request, and the pictures that lifters without a mask of their own want to see."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .failures import LiftingError
+from .protocol import PROTOCOL, REQUEST, RESULTS
+
+
+@dataclass(frozen=True)
+class Entity:
+    """One object to lift.
+
+    Attributes:
+        name: as the user calls it.
+        folder: where its result goes.
+        mask: file of its mask.
+        digest: of everything that its result depends on.
+    """
+
+    name: str
+    folder: Path
+    mask: Path
+    digest: str
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What a lifter sees of one entity.
+
+    Attributes:
+        photo: `(H, W, 3)` uint8 sRGB.
+        mask: `(H, W)` bool.
+        pointmap: `(H, W, 3)` float32 in the frame that this lifter expects, NaN where unknown; or None.
+        intrinsics: width, height, fx, fy, cx, cy in pixels; pixel centres at +0.5.
+        seed: of the random numbers.
+    """
+
+    photo: NDArray[np.uint8]
+    mask: NDArray[np.bool_]
+    pointmap: NDArray[np.float32] | None
+    intrinsics: dict[str, float]
+    seed: int
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is asked for.
+
+    Attributes:
+        folder: of the request and its results.
+        lifter: which one.
+        seed: of the random numbers.
+        settings: code, weights, device: see the other side's LifterOptions.
+        intrinsics: of the photo.
+        entities: in the order in which they are lifted.
+    """
+
+    folder: Path
+    lifter: str
+    seed: int
+    settings: dict[str, Any]
+    intrinsics: dict[str, float]
+    entities: tuple[Entity, ...]
+
+    @property
+    def code(self) -> Path | None:
+        """Clone of the lifter's repository."""
+        return self.path("code")
+
+    def path(self, name: str) -> Path | None:
+        """A setting that is a path, or None."""
+        value = self.settings.get(name)
+        return Path(value).expanduser() if value else None
+
+    def inputs(self, entity: Entity) -> Inputs:
+        """Read what the lifter sees of an entity."""
+        pointmap = self.folder / "request" / "pointmap.npy"
+        return Inputs(
+            photo=np.load(self.folder / "request" / "photo.npy", allow_pickle=False),
+            mask=np.load(entity.mask, allow_pickle=False),
+            pointmap=np.load(pointmap, allow_pickle=False) if pointmap.is_file() else None,
+            intrinsics=self.intrinsics,
+            seed=self.seed,
+        )
+
+
+def read_request(folder: Path) -> Request:
+    """Read a request.
+
+    Raises:
+        LiftingError: it is of another protocol.
+    """
+    data = json.loads((folder / REQUEST).read_text(encoding="utf-8"))
+    if data["protocol"] != PROTOCOL:
+        raise LiftingError("request", f"the request speaks protocol {data['protocol']}, this worker {PROTOCOL}")
+    entities = tuple(
+        Entity(
+            name=entity["name"],
+            folder=folder / RESULTS / entity["folder"],
+            mask=folder / "request" / entity["mask"],
+            digest=entity["digest"],
+        )
+        for entity in data["entities"]
+    )
+    return Request(
+        folder=folder,
+        lifter=data["lifter"],
+        seed=data["seed"],
+        settings=data["settings"],
+        intrinsics=data["intrinsics"],
+        entities=entities,
+    )
+
+
+def cutout(photo: NDArray[np.uint8], mask: NDArray[np.bool_], margin: float) -> NDArray[np.uint8]:
+    """A square around the masked object: `(S, S, 4)` uint8, opaque on the object, white and transparent elsewhere.
+
+    Args:
+        photo: `(H, W, 3)`.
+        mask: `(H, W)`.
+        margin: on each side, as a share of the object's longer side.
+    """
+    rows, columns = np.nonzero(mask.any(axis=1))[0], np.nonzero(mask.any(axis=0))[0]
+    top, left = int(rows[0]), int(columns[0])
+    height, width = int(rows[-1]) + 1 - top, int(columns[-1]) + 1 - left
+    side = int(np.ceil(max(height, width) * (1 + 2 * margin)))
+    picture = np.full((side, side, 4), 255, np.uint8)
+    picture[..., 3] = 0
+    y, x = (side - height) // 2, (side - width) // 2
+    inside = mask[top : top + height, left : left + width]
+    window = picture[y : y + height, x : x + width]
+    window[inside, :3] = photo[top : top + height, left : left + width][inside]
+    window[inside, 3] = 255
+    return picture

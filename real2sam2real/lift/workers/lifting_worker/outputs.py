@@ -1,0 +1,108 @@
+"""Results on disk, whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .failures import LiftingError
+from .inputs import Entity
+from .protocol import ERROR, MESH, PROTOCOL, RESULT
+
+
+@dataclass(frozen=True)
+class Lifted:
+    """What a lifter made of one entity.
+
+    Attributes:
+        vertices: `(V, 3)` as the lifter gives them.
+        faces: `(F, 3)` indices.
+        colors: `(V, 3)` uint8 sRGB, or None.
+        pose: what the lifter says about where it stands, as it says it: JSON values.
+        keys: of the lifter's output, for whoever looks into it later.
+    """
+
+    vertices: NDArray[Any]
+    faces: NDArray[Any]
+    colors: NDArray[np.uint8] | None = None
+    pose: dict[str, Any] = field(default_factory=dict)
+    keys: tuple[str, ...] = ()
+
+    def check(self) -> None:
+        """Refuse what is no mesh, or stands nowhere.
+
+        Raises:
+            LiftingError: it is empty, or something is not finite.
+        """
+        if len(self.faces) < 4 or len(self.vertices) < 4:
+            raise LiftingError("cannot-lift", f"the lifter made no body: {len(self.faces)} triangles")
+        if not np.isfinite(self.vertices).all():
+            raise LiftingError("cannot-lift", "the lifter's mesh has vertices that are not finite")
+        for name, value in self.pose.items():
+            if not np.isfinite(np.asarray(value, float)).all():
+                raise LiftingError(
+                    "cannot-lift", f"the lifter's {name} is not finite; is there any depth inside the mask?"
+                )
+
+
+def is_finished(entity: Entity) -> bool:
+    """Whether the result that is there is the one that is asked for."""
+    path = entity.folder / RESULT
+    return path.is_file() and json.loads(path.read_text(encoding="utf-8")).get("digest") == entity.digest
+
+
+def write_result(entity: Entity, lifted: Lifted, about: dict[str, Any]) -> None:
+    """Write mesh and result; `about` are further JSON values."""
+    arrays = {"vertices": lifted.vertices, "faces": np.asarray(lifted.faces, np.int32)}
+    if lifted.colors is not None:
+        arrays["colors"] = lifted.colors
+    with _replacing(entity.folder) as folder:
+        with (folder / MESH).open("wb") as file:
+            np.savez_compressed(file, **arrays)  # type: ignore[arg-type]  # names of arrays, none is allow_pickle
+        _write_json(folder / RESULT, {**_head(entity), "pose": lifted.pose, "keys": list(lifted.keys), **about})
+
+
+def write_error(entity: Entity, failure: LiftingError) -> None:
+    """Write why there is no result."""
+    with _replacing(entity.folder) as folder:
+        _write_json(folder / ERROR, {**_head(entity), **failure.as_json()})
+
+
+def write_status(path: Path, status: dict[str, Any]) -> None:
+    """Replace the status at once."""
+    temporary = path.with_name(f".{path.name}-{os.getpid()}")
+    _write_json(temporary, {"protocol": PROTOCOL, "pid": os.getpid(), **status})
+    temporary.replace(path)
+
+
+def _head(entity: Entity) -> dict[str, Any]:
+    return {"protocol": PROTOCOL, "entity": entity.name, "digest": entity.digest}
+
+
+def _write_json(path: Path, data: dict[str, Any]) -> None:
+    path.write_text(json.dumps(data, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+@contextmanager
+def _replacing(folder: Path) -> Iterator[Path]:
+    """Fill a folder aside; it takes its place when it is whole."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    aside = folder.with_name(f".{folder.name}-{os.getpid()}")
+    shutil.rmtree(aside, ignore_errors=True)
+    aside.mkdir()
+    try:
+        yield aside
+        if folder.exists():
+            shutil.rmtree(folder)
+        aside.replace(folder)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)

@@ -1,0 +1,169 @@
+"""What is asked of a lifter, and the folder that asks it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from real2sam2real.errors import UserError
+from real2sam2real.files import replacing_folder
+from real2sam2real.lift.workers import lifting_worker
+from real2sam2real.lift.workers.catalogue import LifterFacts
+from real2sam2real.lift.workers.frames import pytorch3d_pointmap
+from real2sam2real.lift.workers.lifting_worker.protocol import ERROR, MESH, PROTOCOL, REQUEST, RESULT, RESULTS
+from real2sam2real.lift.workers.options import LifterOptions
+from real2sam2real.perceive.view import PhotoView
+
+OLDEST_PYTHON = (3, 10)
+_STARTER = f"""\
+import sys
+
+if sys.version_info < {OLDEST_PYTHON}:
+    sys.exit("Python %d.%d is too old" % sys.version_info[:2])
+
+from lifting_worker.main import main
+
+sys.exit(main())
+"""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class LiftRequest:
+    """Objects of one photo.
+
+    Attributes:
+        pixels: `(H, W, 3)` uint8 sRGB, at the working size.
+        masks: `(H, W)` bool per entity, what is seen of it.
+        view: the photo's camera at the same size; its depth, where there is one, fixes scale and lens.
+        folder: keeps request, results and log; the same folder again goes on where it stopped.
+
+    Raises:
+        UserError: sizes differ, a mask is empty, or nothing is asked for.
+    """
+
+    pixels: NDArray[np.uint8]
+    masks: Mapping[str, NDArray[np.bool_]]
+    view: PhotoView
+    folder: Path
+
+    def __post_init__(self) -> None:
+        size = self.pixels.shape[:2]
+        if not self.masks:
+            raise UserError("there is no mask, so there is nothing to lift")
+        if (self.view.intrinsics.height, self.view.intrinsics.width) != size:
+            raise UserError(f"the view's camera is not that of a photo of {size[1]}×{size[0]} pixels")
+        for name, mask in self.masks.items():
+            if mask.shape != size:
+                raise UserError(f"the mask of {name} is {mask.shape[1]}×{mask.shape[0]} pixels, the photo {size[::-1]}")
+            if not mask.any():
+                raise UserError(f"the mask of {name} is empty")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """One entity of a request, as it stands on disk.
+
+    Attributes:
+        name: of the entity.
+        digest: of everything that its result depends on.
+        folder: where its result belongs.
+    """
+
+    name: str
+    digest: str
+    folder: Path
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the result that is asked for is there."""
+        path = self.folder / RESULT
+        if not path.is_file() or not (self.folder / MESH).is_file():
+            return False
+        return bool(json.loads(path.read_text(encoding="utf-8")).get("digest") == self.digest)
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether an error is written down in place of a result."""
+        return (self.folder / ERROR).is_file()
+
+
+def tasks_of(request: LiftRequest, facts: LifterFacts, options: LifterOptions) -> list[Task]:
+    """The entities with their digests: photo, mask, lens, depth, lifter, seed and settings count, the host does not."""
+    shared = hashlib.sha256(json.dumps(_head(request, facts, options), sort_keys=True).encode())
+    shared.update(np.ascontiguousarray(request.pixels).tobytes())
+    pointmap = _pointmap(request, facts)
+    if pointmap is not None:
+        shared.update(pointmap.tobytes())
+    tasks = []
+    for name, mask in request.masks.items():
+        own = shared.copy()
+        own.update(name.encode() + np.packbits(mask).tobytes())
+        digest = own.hexdigest()
+        tasks.append(Task(name=name, digest=digest, folder=request.folder / RESULTS / f"{_slug(name)}-{digest[:12]}"))
+    return tasks
+
+
+def write_request(request: LiftRequest, facts: LifterFacts, options: LifterOptions, tasks: Sequence[Task]) -> None:
+    """Write request and worker into the request's folder, for these entities alone."""
+    pointmap = _pointmap(request, facts)
+    with replacing_folder(request.folder / "request") as folder:
+        np.save(folder / "photo.npy", request.pixels)
+        if pointmap is not None:
+            np.save(folder / "pointmap.npy", pointmap)
+        entities = []
+        for number, task in enumerate(tasks):
+            np.save(folder / f"mask_{number:03d}.npy", request.masks[task.name])
+            entities.append(
+                {
+                    "name": task.name,
+                    "folder": task.folder.name,
+                    "mask": f"mask_{number:03d}.npy",
+                    "digest": task.digest,
+                }
+            )
+        data = {**_head(request, facts, options), "entities": entities}
+        (folder / Path(REQUEST).name).write_text(json.dumps(data, indent=1, ensure_ascii=False), encoding="utf-8")
+    write_worker(request.folder / "worker")
+
+
+def write_worker(folder: Path) -> None:
+    """Put the program that runs in the other environment into a folder; `python FOLDER` starts it."""
+    with replacing_folder(folder) as new:
+        source = Path(lifting_worker.__file__).parent
+        shutil.copytree(source, new / source.name, ignore=shutil.ignore_patterns("__pycache__"))
+        (new / "__main__.py").write_text(_STARTER, encoding="utf-8")
+
+
+def write_probe(folder: Path, facts: LifterFacts, options: LifterOptions) -> None:
+    """Write a request without entities: it asks whether the environment works."""
+    (folder / "request").mkdir(parents=True, exist_ok=True)
+    data = {**_settings(facts, options), "intrinsics": {}, "entities": []}
+    (folder / REQUEST).write_text(json.dumps(data), encoding="utf-8")
+    write_worker(folder / "worker")
+
+
+def _pointmap(request: LiftRequest, facts: LifterFacts) -> NDArray[np.float32] | None:
+    if not facts.takes_pointmap or request.view.points_camera is None:
+        return None
+    return pytorch3d_pointmap(request.view.points_camera)
+
+
+def _head(request: LiftRequest, facts: LifterFacts, options: LifterOptions) -> dict[str, object]:
+    return {**_settings(facts, options), "intrinsics": asdict(request.view.intrinsics)}
+
+
+def _settings(facts: LifterFacts, options: LifterOptions) -> dict[str, object]:
+    settings = {"code": options.code, "weights": options.weights, "device": options.device}
+    return {"protocol": PROTOCOL, "lifter": facts.name, "seed": options.seed, "settings": settings}
+
+
+def _slug(name: str) -> str:
+    return re.sub(r"[^A-Za-z0-9_]+", "_", name)[:40]
