@@ -46,9 +46,9 @@ def read_gltf(path: Path, notes: list[str], *, frames: int | None, fps: float | 
         if moves:
             notes.append(f"{path.name}: its animation moves nothing that is seen; the object rests")
         return Animated(found, {})
-    clip = play.clip or scene.clips[0]
-    if len(scene.clips) > 1:
-        notes.append(f"{path.name} has {len(scene.clips)} clips ({', '.join(scene.clips)}); '{clip}' is played")
+    clip = ", ".join(scene.played)
+    if len(scene.clips) > len(scene.played):
+        notes.append(f"{path.name} has {len(scene.clips)} clips ({', '.join(scene.clips)}); {clip} is played")
     after = "begins again" if play.loop else "holds its last pose"
     notes.append(f"{path.name}: its animation lasts {end - begin:.2f} s and then {after}")
     # with a number of frames given, the loop is in them already; else one period was read, to be repeated

@@ -52,7 +52,7 @@ def joined(file: str, parts: Sequence[Entity], notes: list[str]) -> Joined:
         raise UserError(f"{file} holds no mesh that can be seen; make its objects visible and export them again")
     paths = [_Path(part) for part in shown]
     mesh = side_by_side([path.rest for path in paths], notes)
-    carrier = max(paths, key=lambda path: len(path.rest.faces)).carried()
+    carrier = max(paths, key=_Path.size).carried()
     tolerance = _STILL * (float(np.ptp(mesh.vertices, axis=0).max()) + float(np.abs(mesh.vertices).max()))
     visible = np.any([part.motion.visible for part in shown], axis=0)
     rigid = all(path.follows(carrier, tolerance) and np.array_equal(path.visible, visible) for path in paths)
@@ -74,6 +74,10 @@ class _Path:
         own = part.mesh if self.deformed is None else replace(part.mesh, vertices=self.deformed[0].astype(np.float64))
         self.rest = own.transformed(self.world_from_part[0])
         self.world_from_rest: Float = self.world_from_part @ np.linalg.inv(self.world_from_part[0])
+
+    def size(self) -> float:
+        """Diagonal of its bounds: a car is carried by its body, not by a wheel of more faces."""
+        return float(np.linalg.norm(np.ptp(self.rest.bounds(), axis=0)))
 
     def carried(self) -> Float:
         """`(T, 4, 4)` similarities that take the first frame along with this part.

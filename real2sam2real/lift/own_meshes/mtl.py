@@ -27,28 +27,30 @@ def read_materials(folder: Path, name: str, notes: list[str]) -> dict[str, Mater
     colors: dict[str, Material] = {}
     pictures: dict[str, Material] = {}
     current = None
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+    text = path.read_text(encoding="utf-8", errors="replace")
+    linear = text.startswith("# Blender")
+    for line in text.splitlines():
         key, rest = [*line.strip().split(None, 1), "", ""][:2]
         if key == "newmtl":
             current = rest
             colors.setdefault(current, Material())
         elif key.lower() == "kd" and current is not None:
-            colors[current] = _color(rest, notes)
+            colors[current] = _color(rest, linear, notes)
         elif key.lower() == "map_kd" and current is not None:
             pictures[current] = _picture(path.parent, rest, colors[current], notes)
     return {**colors, **{k: m for k, m in pictures.items() if m.texture is not None}}
 
 
-def _color(text: str, notes: list[str]) -> Material:
-    """`Kd r g b`, or one number for all three; the values are those of the screen (sRGB)."""
+def _color(text: str, linear: bool, notes: list[str]) -> Material:
+    """`Kd r g b`, or one number for all three: linear light as Blender writes it, else the screen's values (sRGB)."""
     try:
         values = np.array([float(word) for word in text.split()[:3]])
         values = np.clip(np.broadcast_to(values, (3,)), 0, 1)
-        codes = np.round(values * 255).astype(np.uint8)
+        factor = values.copy() if linear else linear_from_srgb(np.round(values * 255).astype(np.uint8))
     except ValueError:  # "Kd spectral file" and "Kd xyz x y z" exist on paper
         notes.append(f"the diffuse colour 'Kd {text[:40]}' is not of red, green and blue; it was left out")
         return Material()
-    return Material(factor=linear_from_srgb(codes))
+    return Material(factor=factor)
 
 
 def _picture(folder: Path, text: str, plain: Material, notes: list[str]) -> Material:

@@ -139,10 +139,12 @@ class Animations:
     Attributes:
         nodes: tracks by node index and path ("translation", "rotation", "scale", "weights").
         pointers: tracks of KHR_animation_pointer by their JSON pointer.
+        clips: names of the clips that they are from.
     """
 
     nodes: dict[tuple[int, str], Track] = field(default_factory=dict)
     pointers: dict[str, Track] = field(default_factory=dict)
+    clips: list[str] = field(default_factory=list)
 
     @property
     def begin(self) -> float:
@@ -178,7 +180,9 @@ def read_animations(document: Document, chosen: str | None = None) -> Animations
         held = f"its clips are: {', '.join(names)}" if names else "it has no animation"
         raise UserError(f"{document.path.name} has no clip called '{chosen}'; {held}")
     if chosen is not None:
-        return _read_clip(document, document.element("animations", names.index(chosen)))
+        alone = _read_clip(document, document.element("animations", names.index(chosen)))
+        alone.clips.append(chosen)
+        return alone
     together = Animations()
     for name, element in zip(names, document.elements("animations"), strict=True):
         clip = _read_clip(document, element)
@@ -186,6 +190,7 @@ def read_animations(document: Document, chosen: str | None = None) -> Animations
         if clash:
             document.note(f"{document.path.name}: the clip '{name}' moves what an earlier clip moves; it was left out")
             continue
+        together.clips.append(name)
         together.nodes.update(clip.nodes)
         together.pointers.update(clip.pointers)
     return together

@@ -43,7 +43,8 @@ class GltfScene:
         frames: number of frames T.
         fps: frames per second.
         open_meshes: names of the entities whose meshes are not closed.
-        clips: names of all the file's animation clips, played or not.
+        clips: names of all the file's animation clips.
+        played: names of those that were sampled.
         seconds: of the played clips' first and last keyframes; both 0 where nothing is animated.
         notes: what was renamed, joined or left out, as sentences for the user.
     """
@@ -55,6 +56,7 @@ class GltfScene:
     open_meshes: tuple[str, ...]
     notes: tuple[str, ...]
     clips: tuple[str, ...] = ()
+    played: tuple[str, ...] = ()
     seconds: tuple[float, float] = (0.0, 0.0)
 
     @property
@@ -178,6 +180,7 @@ class _Reader:
             open_meshes=tuple(entity.name for entity in entities if not entity.mesh.is_closed()),
             notes=tuple(self.document.notes),
             clips=clip_names(self.document),
+            played=tuple(self.animations.clips),
             seconds=(self.animations.begin, self.animations.seconds),
         )
 
