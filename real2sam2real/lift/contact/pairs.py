@@ -1,0 +1,195 @@
+"""Two entities along the lines of sight: at which distances from each other they are free, touch, or interpenetrate.
+
+Scaled about the camera, an entity moves along the logarithm of depth without changing there. So whether two of them
+interpenetrate depends on one number, the shift of the one behind relative to the other, and the forbidden shifts are a
+union of intervals: of every ray's spans in both, one interval per pair of spans.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+
+from real2sam2real.geometry import Intrinsics
+from real2sam2real.geometry.quaternions import Float
+from real2sam2real.lift.contact.body import Body, common_volume
+from real2sam2real.lift.contact.raster import Index, Lattice, Spans, cast, image_plane, spans
+from real2sam2real.perceive.masks import Mask
+
+SIDE = 128  # nodes along the longer side of the window in which both are seen
+FREE = 1e-7  # of the smaller volume: less in common counts as touching
+RIM = 5  # pixels: nearer than half of that to both masks, neither of them tells who is in front
+CLEAR_SHARE = 0.005  # of the smaller silhouette: fewer pixels than that do not tell who is in front
+AS_GOOD = 0.05  # difference between two orders' agreement with the masks that does not count
+FIRST_STEP = 1e-4  # how far, in log depth, an edge between rays is looked for at first
+FINEST = 2e-6  # and how exactly
+NARROW = 1e-5  # gaps narrower than that are none
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Sightings:
+    """What the rays through both of two bodies, a and b, tell.
+
+    Attributes:
+        forbidden: `(K, 2)` open intervals of b's shift relative to a, in log depth, ascending and apart.
+        a_shows: `(N,)` sorted shifts that b must exceed to be behind a where a's mask is.
+        b_shows: `(N,)` sorted shifts that b must stay below to be in front of a where b's mask is.
+        balance: the shift at which each is in front on half of the common rays; above it a mostly is.
+    """
+
+    forbidden: Float
+    a_shows: Float
+    b_shows: Float
+    balance: float
+
+    def agreement(self, shift: float) -> float:
+        """Share of the pixels at which the nearer one is the one that the photo shows; 1 where none tells."""
+        count = len(self.a_shows) + len(self.b_shows)
+        if not count:
+            return 1.0
+        right = np.searchsorted(self.a_shows, shift, side="right")
+        right += len(self.b_shows) - np.searchsorted(self.b_shows, shift, side="left")
+        return float(right) / count
+
+    def rooms(self) -> Float:
+        """`(K + 1, 2)` the closed intervals between the forbidden ones."""
+        edges = np.concatenate([[-np.inf], self.forbidden.reshape(-1), [np.inf]])
+        return edges.reshape(-1, 2)
+
+    def without_room(self, room: tuple[float, float]) -> Sightings:
+        """The same with one of the rooms forbidden too, an outer one up to a far end."""
+        far = 100.0
+        low, high = max(room[0], -far), min(room[1], far)
+        kept = [f for f in self.forbidden if f[1] < low or f[0] > high]
+        merged = [f for f in self.forbidden if not (f[1] < low or f[0] > high)]
+        one = np.array([min([low, *(f[0] for f in merged)]), max([high, *(f[1] for f in merged)])])
+        forbidden = np.array(sorted([*kept, one], key=lambda f: float(f[0])))
+        return replace(self, forbidden=forbidden)
+
+
+def sightings(a: Body, b: Body, lens: Intrinsics) -> Sightings | None:
+    """Of two bodies in front of the camera; None where no ray meets both."""
+    seen = [image_plane(body.points_camera)[0] for body in (a, b)]
+    low = np.maximum(seen[0].min(axis=0), seen[1].min(axis=0))
+    high = np.minimum(seen[0].max(axis=0), seen[1].max(axis=0))
+    if np.any(high <= low):
+        return None
+    lattice = Lattice.over(low, high, SIDE)
+    of_a, of_b = (spans(cast(body.points_camera, body.faces, lattice)) for body in (a, b))
+    forbidden = _forbidden(of_a, of_b)
+    if not len(forbidden):
+        if common_volume(a, b) <= FREE:
+            return None
+        forbidden = np.array([[-NARROW, NARROW]])  # between the rays; the meshes know how far it goes
+    nodes, equal = _equally_near(of_a, of_b)
+    a_shows, b_shows = _shown(a.entity.mask, b.entity.mask, nodes, equal, lattice, lens)
+    balance = float(np.median(equal)) if len(equal) else 0.0
+    return Sightings(forbidden=forbidden, a_shows=a_shows, b_shows=b_shows, balance=balance)
+
+
+def _forbidden(a: Spans, b: Spans) -> Float:
+    """The union over all rays of (a begins − b ends, a ends − b begins)."""
+    first = np.searchsorted(b.nodes, a.nodes, side="left")
+    count = np.searchsorted(b.nodes, a.nodes, side="right") - first
+    of_a = np.repeat(np.arange(len(a.nodes)), count)
+    of_b = np.arange(len(of_a)) - np.repeat(np.cumsum(count) - count, count) + first[of_a]
+    low, high = a.near[of_a] - b.far[of_b], a.far[of_a] - b.near[of_b]
+    order = np.argsort(low, kind="stable")
+    low, high = low[order], np.maximum.accumulate(high[order]) if len(high) else high
+    new = np.concatenate([[True], low[1:] > high[:-1] + NARROW]) if len(low) else np.zeros(0, bool)
+    last = np.concatenate([new[1:], [True]]) if len(low) else new
+    return np.stack([low[new], high[last]], axis=-1)
+
+
+def _equally_near(a: Spans, b: Spans) -> tuple[Index, Float]:
+    """The rays that meet both, and the shifts of b at which both are equally near on them."""
+    nodes_a, near_a = a.first()
+    nodes_b, near_b = b.first()
+    both, at_a, at_b = np.intersect1d(nodes_a, nodes_b, assume_unique=True, return_indices=True)
+    return both, near_a[at_a] - near_b[at_b]
+
+
+def _shown(
+    mask_a: Mask | None, mask_b: Mask | None, nodes: Index, equal: Float, lattice: Lattice, lens: Intrinsics
+) -> tuple[Float, Float]:
+    """The shifts of equal nearness, sorted, at the pixels that show a, and at those that show b."""
+    nothing = np.zeros(0)
+    if mask_a is None or mask_b is None:
+        return nothing, nothing
+    rim = np.ones((RIM, RIM), np.uint8)
+    wide_a, wide_b = (cv2.dilate(mask.astype(np.uint8), rim).astype(bool) for mask in (mask_a, mask_b))
+    lens = lens.resized(mask_a.shape[1], mask_a.shape[0])
+    only_a, only_b = _lookup(mask_a & ~wide_b, nodes, lattice, lens), _lookup(mask_b & ~wide_a, nodes, lattice, lens)
+    pixels = float(np.prod(lattice.step)) * lens.fx * lens.fy
+    if (only_a.sum() + only_b.sum()) * pixels < CLEAR_SHARE * min(mask_a.sum(), mask_b.sum()):
+        return nothing, nothing
+    return np.sort(equal[only_a]), np.sort(equal[only_b])
+
+
+def _lookup(mask: Mask, nodes: Index, lattice: Lattice, lens: Intrinsics) -> np.ndarray:
+    """`(N,)` bool, whether the photo's mask covers nodes; not outside the photo."""
+    u, v = lattice.at(nodes).T
+    x, y = np.floor(lens.cx + lens.fx * u).astype(int), np.floor(lens.cy - lens.fy * v).astype(int)
+    inside = (x >= 0) & (y >= 0) & (x < mask.shape[1]) & (y < mask.shape[0])
+    return inside & mask[np.clip(y, 0, mask.shape[0] - 1), np.clip(x, 0, mask.shape[1] - 1)]
+
+
+def chosen_room(sight: Sightings, shift: float, reach: float, *, touching: bool) -> tuple[float, float] | None:
+    """The interval of shifts to stay in: in the masks' order, and then the nearest to the present shift.
+
+    Args:
+        sight: of the pair.
+        shift: of b relative to a now.
+        reach: how far from there it may be.
+        touching: whether they shall touch: then distance counts to the room's nearest edge.
+    """
+    rooms = [room for room in sight.rooms() if room[1] - room[0] > NARROW]
+    places = [_place(room, shift, touching=touching) for room in rooms]
+    near = [k for k, place in enumerate(places) if abs(place - shift) <= reach]
+    if not near:
+        return None
+    agreement = {k: sight.agreement(places[k]) for k in near}
+    best = max(agreement.values())
+    right = [k for k in near if agreement[k] >= best - AS_GOOD]
+    room = rooms[min(right, key=lambda k: (abs(places[k] - shift), k))]
+    return float(room[0]), float(room[1])
+
+
+def _place(room: Float, shift: float, *, touching: bool) -> float:
+    """The shift in a room that is nearest to the present one, or the nearest edge."""
+    if touching:
+        return float(min((edge for edge in room if np.isfinite(edge)), key=lambda edge: abs(edge - shift)))
+    return float(np.clip(shift, room[0], room[1]))
+
+
+def exact_edge(a: Body, b: Body, edge: float, outward: float, most: float) -> float | None:
+    """An edge of a room as the meshes have it, at or a little beyond where the rays saw it.
+
+    Args:
+        a: the one that stays, where shifts count from.
+        b: the other, at shift 0.
+        edge: the shift at which the rays say that they touch.
+        outward: +1 or -1, the way out of the interpenetration.
+        most: how far beyond the edge to look.
+
+    Returns:
+        A shift at which they have no more than `FREE` in common, but would have if it were `FINEST` or, where rays
+        and meshes agree, `FIRST_STEP` smaller; None where there is none within `most`.
+    """
+
+    def is_free(beyond: float) -> bool:
+        return common_volume(a, b.farther(edge + outward * beyond)) <= FREE
+
+    if is_free(0.0):
+        return edge
+    inside, outside = 0.0, FIRST_STEP
+    while not is_free(outside):
+        inside, outside = outside, 2 * outside
+        if outside > most:
+            return None
+    while outside - inside > max(FINEST, 0.02 * outside):
+        middle = (inside + outside) / 2
+        inside, outside = (inside, middle) if is_free(middle) else (middle, outside)
+    return edge + outward * outside

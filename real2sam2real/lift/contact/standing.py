@@ -1,0 +1,140 @@
+"""Onto the ground: what stands in view is brought there along its lines of sight, and levelled."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from real2sam2real.geometry import transforms
+from real2sam2real.geometry.quaternions import Float
+from real2sam2real.lift.contact.body import Body
+from real2sam2real.lift.contact.footing import Footing
+from real2sam2real.lift.contact.options import ContactOptions
+from real2sam2real.lift.contact.raster import silhouette_iou
+
+STANDS = 5e-4  # of its height: nearer to the ground than that, it stands on it
+SUNK = 5e-3  # of its height: what does not show where it stands may be guessed that much too low
+FLATTEST = np.sin(np.radians(1.0))  # a lowest point seen flatter below the horizon says nothing about distance
+AGREE = 0.1  # relative: heights of the camera above what stands that differ by less mean one ground
+BASE_SHARE = 0.25  # of its footprint that a face of the hull must take to be its base
+LEVEL_DEGREES = 0.3  # what is that level needs no turn
+SAME_FACE = np.cos(np.radians(0.2))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Standing:
+    """How one entity is drawn to the ground.
+
+    Attributes:
+        log_factor: by which it has to go farther to touch it.
+        fixed: whether it stays there whatever others do; else it only would rather be there.
+        was_on_ground: whether it stood there from the start.
+    """
+
+    log_factor: float
+    fixed: bool
+    was_on_ground: bool
+
+
+def known_ground(
+    bodies: Sequence[Body], footing: Mapping[str, Footing], ground: float | None, floating: Sequence[str]
+) -> tuple[float | None, bool]:
+    """Height of the ground in the eye frame (negative), and whether it was derived here from what stands.
+
+    Without a given height it is the median of the lowest points of what stands in view, if these agree.
+    """
+    if ground is not None:
+        return (ground, False) if ground < 0 else (None, False)
+    bottoms = [b.bottom for b in bodies if _shows_its_foot(b, footing[b.name]) and b.name not in floating]
+    if not bottoms:
+        return None, False
+    middle = float(np.median(bottoms))
+    spread = float(np.median(np.abs(np.array(bottoms) / middle - 1)))
+    return (middle, True) if spread < AGREE else (None, False)
+
+
+def _shows_its_foot(body: Body, footing: Footing) -> bool:
+    """Whether its lowest point is seen, on nothing else, and clearly below the horizon."""
+    lowest = body.points[np.argmin(body.points[:, 1])]
+    return footing.in_view and footing.on is None and -lowest[1] > FLATTEST * float(np.linalg.norm(lowest))
+
+
+def standing_of(body: Body, footing: Footing, ground: float, options: ContactOptions) -> Standing | None:
+    """How the ground draws an entity; None where it does not, or where that is out of reach."""
+    if body.name in options.floating or body.bottom >= 0:
+        return None
+    gap = body.bottom - ground
+    log_factor = float(np.log(ground / body.bottom))
+    if abs(log_factor) > np.log(options.reach):
+        return None
+    on_ground = abs(gap) <= STANDS * body.height
+    if _shows_its_foot(body, footing):
+        return Standing(log_factor=0.0 if on_ground else log_factor, fixed=True, was_on_ground=on_ground)
+    if gap < -SUNK * body.height:
+        return Standing(log_factor=log_factor, fixed=False, was_on_ground=False)
+    return None
+
+
+def is_out_of_reach(body: Body, footing: Footing, ground: float, options: ContactOptions) -> bool:
+    """Whether the ground would draw an entity if it were nearer to it."""
+    if body.name in options.floating or not _shows_its_foot(body, footing):
+        return False
+    return abs(float(np.log(ground / body.bottom))) > np.log(options.reach)
+
+
+def levelled(body: Body, options: ContactOptions) -> tuple[Body, float]:
+    """Turned until its base lies level, and by how many degrees; as it was where that would show too much.
+
+    The base is the largest face of the convex hull that nearly faces down, if it takes a good part of the footprint:
+    the feet of a table, the wheels of a car.
+    """
+    normal = _base_normal(body, options.max_level_degrees)
+    if normal is None or not body.is_before_camera:
+        return body, 0.0
+    degrees = float(np.degrees(np.arccos(np.clip(-normal[1], -1, 1))))
+    pivot = body.points[np.argmin(body.points[:, 1])]
+    turn = np.eye(4)
+    turn[:3, :3] = _least_rotation(normal, np.array([0.0, -1.0, 0.0]))
+    turn[:3, 3] = pivot - turn[:3, :3] @ pivot
+    turned = body.moved(turn)
+    if not turned.is_before_camera:
+        return body, 0.0
+    if silhouette_iou(body.start_camera, turned.points_camera, body.faces) < 1 - options.max_iou_loss:
+        return body, 0.0
+    return turned, degrees
+
+
+def _base_normal(body: Body, max_degrees: float) -> Float | None:
+    """`(3,)` outward normal of the base in the eye frame; None where there is none, or where it is level."""
+    if body.volume <= 0:
+        return None
+    hull = body.solid.hull().to_mesh64()
+    corners = np.asarray(hull.vert_properties)[:, :3][np.asarray(hull.tri_verts).astype(np.int64)]
+    cross = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    area = np.linalg.norm(cross, axis=1)
+    normals = cross / np.maximum(area, 1e-300)[:, None]
+    footprint = float(-cross[cross[:, 1] < 0, 1].sum())
+    low = np.nonzero(normals[:, 1] < -np.cos(np.radians(max_degrees)))[0]
+    if not len(low):
+        return None
+    largest = normals[low[np.argmax(area[low])]]
+    face = low[normals[low] @ largest > SAME_FACE]
+    if area[face].sum() < BASE_SHARE * footprint:
+        return None
+    normal = cross[face].sum(axis=0)
+    normal /= np.linalg.norm(normal)
+    return None if -normal[1] > np.cos(np.radians(LEVEL_DEGREES)) else np.asarray(normal, np.float64)
+
+
+def _least_rotation(source: Float, target: Float) -> Float:
+    """`(3, 3)` rotation by the least angle that takes one unit vector to another, less than a right angle away."""
+    v, c = np.cross(source, target), float(source @ target)
+    skew = np.array([[0, -v[2], v[1]], [v[2], 0, -v[0]], [-v[1], v[0], 0]])
+    return np.eye(3) + skew + skew @ skew / (1 + c)
+
+
+def slid(body: Body, offset: Float) -> Body:
+    """Moved by `offset` `(3,)` in the eye frame, which is horizontal where the entity shall stay on the ground."""
+    return body.moved(transforms.compose(offset, (1.0, 0.0, 0.0, 0.0)))
