@@ -1,0 +1,1 @@
+"""Needed by SAM 3D Objects, and by nothing here."""
