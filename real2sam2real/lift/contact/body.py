@@ -129,7 +129,7 @@ class Body:
         return self.moved(np.diag([factor, factor, factor, 1.0]))
 
     def settled(self) -> Entity:
-        """The entity where it is now; itself if it never moved. What it grew by goes into its mesh, not into its pose."""
+        """The entity where it is now; itself if it never moved. Its growth goes into its mesh, not into its pose."""
         if self.is_still:
             return self.entity
         by = np.linalg.inv(self.eye_from_world) @ self.moved_by @ self.eye_from_world

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import cv2
 import numpy as np
 
-from real2sam2real.lift.outline import outlines_by_nearness
+from real2sam2real.lift.outline import Outline, outlines_by_nearness
 from real2sam2real.perceive.masks import Mask
 from real2sam2real.scene import Entity
+
+Foot = Literal["in view", "hidden", "cut", "unknown"]
 
 BELOW = 4  # pixels under a lower edge in which the thing that it stands on is looked for
 BASE_SHARE = 0.6  # of the columns of a lower edge that must lie over that thing
@@ -24,24 +27,31 @@ class Footing:
     """Of one entity.
 
     Attributes:
-        in_view: its lower edge shows where it stands: neither the photo's border nor a nearer entity hides it.
+        foot: whether its lower edge shows where it stands ("in view"), is "hidden" by a nearer entity or "cut" by the
+            photo's border; "unknown" without a mask.
         on: the entity that its lower edge is seen against, and within whose outline it lies; or None.
     """
 
-    in_view: bool
+    foot: Foot
     on: str | None = None
 
 
 def footings(entities: Sequence[Entity]) -> dict[str, Footing]:
     """Of every entity; one without a mask does not show where it stands."""
     masks = {e.name: e.mask for e in entities if e.mask is not None and e.mask.any()}
-    found = {entity.name: Footing(in_view=False) for entity in entities}
+    found = {entity.name: Footing(foot="unknown") for entity in entities}
     if not masks:
         return found
     for outline in outlines_by_nearness(masks):
         carrier = None if outline.cut_below else _carrier(outline.name, masks)
-        found[outline.name] = Footing(in_view=outline.stands_in_view or carrier is not None, on=carrier)
+        found[outline.name] = Footing(foot="in view" if carrier is not None else _foot(outline), on=carrier)
     return _without_circles(found)
+
+
+def _foot(outline: Outline) -> Foot:
+    if outline.cut_below:
+        return "cut"
+    return "hidden" if outline.bottom_hidden else "in view"
 
 
 def _carrier(name: str, masks: dict[str, Mask]) -> str | None:
@@ -88,5 +98,5 @@ def _without_circles(found: dict[str, Footing]) -> dict[str, Footing]:
             seen.add(at)
             at = found[at].on
         if at == name:
-            result[name] = Footing(in_view=False)
+            result[name] = Footing(foot="unknown")
     return result

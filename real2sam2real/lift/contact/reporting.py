@@ -15,7 +15,7 @@ from real2sam2real.lift.contact.pairs import FREE
 from real2sam2real.lift.contact.parting import Link
 from real2sam2real.lift.contact.raster import silhouette_iou
 from real2sam2real.lift.contact.report import ContactReport, EntityContact, Outcome, PairContact
-from real2sam2real.lift.contact.standing import STANDS, Standing, is_out_of_reach
+from real2sam2real.lift.contact.standing import SUNK, Standing, is_out_of_reach
 
 WORTH_TELLING = 0.005  # relative change of distance
 SUNK_TELLING = 2.0  # percent of its height below the ground
@@ -127,7 +127,7 @@ def _stands_on(body: Body, course: Course) -> str | None:
         link = course.links.get((body.name, on)) or course.links.get((on, body.name))
         return on if link is not None and link.touching else None
     gap = _gap(body, course.ground)
-    return "ground" if gap is not None and abs(gap) <= 200 * STANDS else None
+    return "ground" if gap is not None and abs(gap) <= 100 * SUNK else None
 
 
 def _gap(body: Body, ground: float | None) -> float | None:
@@ -161,7 +161,7 @@ def _reason(line: EntityContact, course: Course) -> str:
     standing = course.standing.get(line.name)
     if line.stands_on not in (None, "ground"):
         return f", so that it stands on {line.stands_on}"
-    if standing is not None and standing.fixed:
+    if standing is not None and line.stands_on == "ground":
         return ", so that it stands on the ground"
     if line.penetration_before > 100 * FREE:
         return ", so that it is in no other object"

@@ -58,11 +58,15 @@ def known_ground(
 def _shows_its_foot(body: Body, footing: Footing) -> bool:
     """Whether its lowest point is seen, on nothing else, and clearly below the horizon."""
     lowest = body.points[np.argmin(body.points[:, 1])]
-    return footing.in_view and footing.on is None and -lowest[1] > FLATTEST * float(np.linalg.norm(lowest))
+    return footing.foot == "in view" and footing.on is None and -lowest[1] > FLATTEST * float(np.linalg.norm(lowest))
 
 
 def standing_of(body: Body, footing: Footing, ground: float, options: ContactOptions) -> Standing | None:
-    """How the ground draws an entity; None where it does not, or where that is out of reach."""
+    """How the ground draws an entity; None where it does not, or where that is out of reach.
+
+    What shows its foot stands there. What hides it would rather stand there than float, but others come first; what
+    the photo's border cuts goes on below, so it may well end above the ground, yet not below it.
+    """
     if body.name in options.floating or body.bottom >= 0:
         return None
     gap = body.bottom - ground
@@ -72,7 +76,9 @@ def standing_of(body: Body, footing: Footing, ground: float, options: ContactOpt
     on_ground = abs(gap) <= STANDS * body.height
     if _shows_its_foot(body, footing):
         return Standing(log_factor=0.0 if on_ground else log_factor, fixed=True, was_on_ground=on_ground)
-    if gap < -SUNK * body.height:
+    if abs(gap) <= SUNK * body.height or footing.on is not None:
+        return None
+    if gap < 0 or footing.foot == "hidden":
         return Standing(log_factor=log_factor, fixed=False, was_on_ground=False)
     return None
 
