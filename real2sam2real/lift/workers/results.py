@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import zipfile
+import zlib
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -77,7 +79,7 @@ def _read_mesh(request: LiftRequest, facts: LifterFacts, task: Task) -> LiftedMe
     result = json.loads((task.folder / RESULT).read_text(encoding="utf-8"))
     try:
         mesh = _mesh(task)
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error) as error:
         raise UserError(f"the result in {task.folder} is damaged ({error}); delete that folder and run again") from None
     provenance: dict[str, Any] = {
         "lifter": facts.name,

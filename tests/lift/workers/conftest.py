@@ -137,12 +137,12 @@ def _truth_of(lifter: str, seed: int) -> tuple[dict[str, np.ndarray], np.ndarray
     if lifter == "sam3d":
         quaternion = rng.normal(size=4)
         quaternion /= np.linalg.norm(quaternion)
-        translation, scale = rng.uniform(-1, 1, 3) + [0, 0, 4], rng.uniform(0.3, 2)
+        translation, scale = rng.uniform([-1, -1, 3], [1, 1, 5]), rng.uniform(0.3, 2)
         posed = (scale * mesh.vertices) @ quaternion_to_matrix(quaternion) + translation
         pose = {"rotation": quaternion, "translation": translation, "scale": scale}
         return {**arrays, **pose, "vertices_zup": mesh.vertices}, posed * [-1, 1, -1]
     if lifter == "sam3d-body":
-        translation = rng.uniform(-1, 1, 3) + [0, 0, 4]
+        translation = rng.uniform([-1, -1, 3], [1, 1, 5])
         return (
             {**arrays, "vertices_opencv": mesh.vertices, "translation": translation},
             (mesh.vertices + translation) * [1, -1, -1],

@@ -125,7 +125,7 @@ def test_the_real_torch_carries_the_arrays(standin_for) -> None:
     shutil.copytree(STANDIN / "light" / "kaolin", sam3d.clone / "kaolin")
     outcome = sam3d.lift(device="cpu")
     assert max(camera_error(sam3d, lifted) for lifted in outcome.meshes) < 1e-5
-    assert [call["pointmap"] for call in sam3d.calls() if "area" in call][0] == ["torch.float32", 48, 64, 3]
+    assert next(call["pointmap"] for call in sam3d.calls() if "area" in call) == ["torch.float32", 48, 64, 3]
 
 
 def test_what_is_finished_is_not_made_again(sam3d) -> None:
@@ -176,8 +176,8 @@ def test_names_and_requests_are_checked(sam3d, request_of_three) -> None:
     assert lifter_names() == ("sam3d", "sam3d-body", "triposg", "step1x3d")
     with pytest.raises(UserError, match="choose one of sam3d, sam3d-body"):
         open_lifter("trellis", LifterOptions())
+    empty = {"car": np.zeros_like(request_of_three.masks["car"])}
     with pytest.raises(UserError, match="empty"):
-        empty = {"car": np.zeros_like(request_of_three.masks["car"])}
         type(request_of_three)(**{**vars(request_of_three), "masks": empty})
     with pytest.raises(UserError, match="pixels"):
         type(request_of_three)(**{**vars(request_of_three), "pixels": request_of_three.pixels[:-1]})
