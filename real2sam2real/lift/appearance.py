@@ -1,4 +1,4 @@
-"""Carry colours and texture coordinates from one surface to another that lies close to it."""
+"""Carry colours and texture coordinates over to a mended surface, or to another one that lies close to it."""
 
 from __future__ import annotations
 
@@ -6,46 +6,58 @@ from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
 
 from real2sam2real.geometry import Mesh
 from real2sam2real.geometry.quaternions import Float
+from real2sam2real.lift import repair
+from real2sam2real.lift.bvh import Bvh
+from real2sam2real.lift.repair import Index, Soup
 
-CANDIDATES = 6
+STRETCH = 4.0  # times the usual length in the texture per length on the surface: a new face beyond spans a seam
+
+
+def painted(mesh: Mesh, soup: Soup) -> Mesh:
+    """The mended faces with the input's looks: exact where a face is a piece of the input's own, else as nearby."""
+    soup = repair.compact(soup)
+    result = Mesh(vertices=soup.vertices, faces=soup.faces.astype(np.int32))
+    if mesh.vertex_colors is None and mesh.corner_uvs is None:
+        return result
+    weights = _weights(mesh, soup)
+    if mesh.vertex_colors is not None:
+        result = replace(result, vertex_colors=_vertex_colors(mesh, soup, weights))
+    if mesh.corner_uvs is not None:
+        result = replace(result, corner_uvs=_corner_uvs(mesh, soup, weights), texture=mesh.texture)
+    return result
 
 
 def transferred(source: Mesh, target: Mesh) -> Mesh:
-    """`target` with the appearance of `source`, each face painted by the source face nearest to its middle."""
+    """`target` with the looks of `source`: each corner takes those of the nearest point on its face's side of it."""
     if source.vertex_colors is None and source.corner_uvs is None:
         return target
+    tree = Bvh.over(source.vertices, source.faces)
     result = target
     if source.vertex_colors is not None:
-        _, near = cKDTree(source.vertices).query(target.vertices)
-        result = replace(result, vertex_colors=source.vertex_colors[near])
+        found = tree.nearest(target.vertices, target.vertex_normals())
+        colors = source.vertex_colors[source.faces[found.face]].astype(np.float64)
+        mixed = np.einsum("vk,vkc->vc", found.weights, colors)
+        result = replace(result, vertex_colors=np.round(mixed).clip(0, 255).astype(np.uint8))
     if source.corner_uvs is not None:
         corners = target.vertices[target.faces]
-        face = nearest_faces(source, corners.mean(axis=1))
+        normal = target.face_cross_products()
+        normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-300)
+        face = tree.nearest(corners.mean(axis=1), normal).face
         weights = barycentric(source.vertices[source.faces[face]], corners)
         uvs = np.einsum("fck,fkd->fcd", weights, source.corner_uvs[face])
         result = replace(result, corner_uvs=uvs, texture=source.texture)
     return result
 
 
-def nearest_faces(mesh: Mesh, points: Float) -> NDArray[np.int64]:
-    """`(N,)`: the face that comes nearest to each point `(N, 3)`, among those whose middles or corners are near."""
-    triangles = mesh.vertices[mesh.faces]
-    middle = triangles.mean(axis=1)
-    anchors = np.concatenate([middle, *(0.25 * middle + 0.75 * triangles[:, k] for k in range(3))])
-    _, near = cKDTree(anchors).query(points, k=min(CANDIDATES, len(anchors)))
-    near = near.reshape(len(points), -1) % len(triangles)
-    best, chosen = np.full(len(points), np.inf), near[:, 0]
-    for k in range(near.shape[1]):
-        weights = barycentric(triangles[near[:, k]], points[:, None])[:, 0]
-        closest = np.einsum("nk,nkd->nd", weights, triangles[near[:, k]])
-        distance = np.linalg.norm(closest - points, axis=1)
-        chosen = np.where(distance < best, near[:, k], chosen)
-        best = np.minimum(best, distance)
-    return chosen
+def nearest_vertices(source: Mesh, target: Mesh) -> Index:
+    """`(V,)` int64: for each vertex of `target` the vertex of `source` that it follows, on the same side of a wall."""
+    tree = Bvh.over(source.vertices, source.faces)
+    found = tree.nearest(target.vertices, target.vertex_normals())
+    corner = np.argmax(found.weights, axis=1)
+    return source.faces[found.face, corner].astype(np.int64)
 
 
 def barycentric(triangles: Float, points: Float) -> Float:
@@ -61,3 +73,71 @@ def barycentric(triangles: Float, points: Float) -> Float:
     third = np.where(divisor > 1e-300, (uu * wv - uv * wu) / safe, 0.0)
     weights = np.maximum(np.stack([1 - second - third, second, third], axis=-1), 0.0)
     return weights / weights.sum(axis=-1, keepdims=True)
+
+
+def _weights(mesh: Mesh, soup: Soup) -> Float:
+    """`(F, 3, 3)`: each corner's weights in the input face that its face comes from; zero for a new face."""
+    weights = np.zeros((len(soup.faces), 3, 3))
+    known = np.nonzero(soup.source_face >= 0)[0]
+    triangles = mesh.vertices[mesh.faces[soup.source_face[known]]]
+    corners = soup.vertices[soup.faces[known]]
+    weights[known] = barycentric(triangles, corners)
+    # Sheets got a thickness and slivers have no inside, so a corner that is the input's is matched by its number.
+    welded = repair.weld(mesh.vertices, mesh.faces.astype(np.int64))
+    number = np.full(len(mesh.vertices), -1, np.int64)
+    number[mesh.faces.reshape(-1)] = welded.faces.reshape(-1)
+    origin = soup.source_vertex[soup.faces[known]]
+    mine = np.where(origin >= 0, number[np.maximum(origin, 0)], -2)
+    same = mine[:, :, None] == welded.faces[soup.source_face[known]][:, None, :]
+    exact = same.any(axis=2)
+    unit = np.eye(3)[np.argmax(same, axis=2)]
+    weights[known] = np.where(exact[..., None], unit, weights[known])
+    return weights
+
+
+def _vertex_colors(mesh: Mesh, soup: Soup, weights: Float) -> NDArray[np.uint8]:
+    assert mesh.vertex_colors is not None
+    count = len(soup.vertices)
+    colors = np.zeros((count, 3), np.uint8)
+    known = np.nonzero(soup.source_face >= 0)[0]
+    corner_colors = mesh.vertex_colors[mesh.faces[soup.source_face[known]]].astype(np.float64)
+    mixed = np.einsum("fck,fkd->fcd", weights[known], corner_colors)
+    has = np.zeros(count, bool)
+    colors[soup.faces[known].reshape(-1)] = np.round(mixed).clip(0, 255).astype(np.uint8).reshape(-1, 3)
+    has[soup.faces[known].reshape(-1)] = True
+    own = soup.source_vertex >= 0
+    colors[own], has = mesh.vertex_colors[soup.source_vertex[own]], has | own
+    lost = np.nonzero(~has)[0]
+    if len(lost):
+        found = Bvh.over(mesh.vertices, mesh.faces).nearest(soup.vertices[lost])
+        near = mesh.faces[found.face, np.argmax(found.weights, axis=1)]
+        colors[lost] = mesh.vertex_colors[near]
+    return colors
+
+
+def _corner_uvs(mesh: Mesh, soup: Soup, weights: Float) -> Float:
+    assert mesh.corner_uvs is not None
+    known = soup.source_face >= 0
+    uvs = np.zeros((len(soup.faces), 3, 2))
+    uvs[known] = np.einsum("fck,fkd->fcd", weights[known], mesh.corner_uvs[soup.source_face[known]])
+    if known.all():
+        return uvs
+    new = np.nonzero(~known)[0]
+    vertex_uv, has = np.zeros((len(soup.vertices), 2)), np.zeros(len(soup.vertices), bool)
+    vertex_uv[soup.faces[known].reshape(-1)] = uvs[known].reshape(-1, 2)
+    has[soup.faces[known].reshape(-1)] = True
+    uvs[new] = vertex_uv[soup.faces[new]]
+    usual = np.median(_stretch(soup, uvs, np.nonzero(known)[0]))
+    torn = ~has[soup.faces[new]].all(axis=1) | (_stretch(soup, uvs, new) > STRETCH * usual)
+    flat = new[torn]
+    first = np.argmax(has[soup.faces[flat]], axis=1)
+    uvs[flat] = vertex_uv[soup.faces[flat, first]][:, None]
+    return uvs
+
+
+def _stretch(soup: Soup, uvs: Float, faces: Index) -> Float:
+    """`(N,)`: the longest side in the texture over the longest side on the surface."""
+    corners = soup.vertices[soup.faces[faces]]
+    sides = np.linalg.norm(corners - np.roll(corners, 1, axis=1), axis=-1).max(axis=1)
+    texture: Float = np.linalg.norm(uvs[faces] - np.roll(uvs[faces], 1, axis=1), axis=-1).max(axis=1)
+    return texture / np.maximum(sides, 1e-300)

@@ -50,6 +50,28 @@ class Soup:
         return Soup(vertices=self.vertices, faces=faces, source_vertex=self.source_vertex, source_face=self.source_face)
 
 
+def joined(soups: list[Soup]) -> Soup:
+    """The faces of all, in order."""
+    starts = np.cumsum([0, *(len(soup.vertices) for soup in soups[:-1])]).tolist()
+    return Soup(
+        vertices=np.concatenate([soup.vertices for soup in soups]),
+        faces=np.concatenate([soup.faces + start for soup, start in zip(soups, starts, strict=True)]),
+        source_vertex=np.concatenate([soup.source_vertex for soup in soups]),
+        source_face=np.concatenate([soup.source_face for soup in soups]),
+    )
+
+
+def compact(soup: Soup) -> Soup:
+    """Without vertices that no face uses."""
+    used, faces = np.unique(soup.faces, return_inverse=True)
+    return Soup(
+        vertices=soup.vertices[used],
+        faces=faces.reshape(-1, 3),
+        source_vertex=soup.source_vertex[used],
+        source_face=soup.source_face,
+    )
+
+
 def weld(vertices: Float, faces: Index) -> Soup:
     """One vertex where several lie within a millionth of the object's size; unused ones disappear."""
     used = np.unique(faces)
@@ -85,7 +107,7 @@ def without_fins(soup: Soup) -> tuple[Soup, int]:
     """Without flaps: faces that hang on an edge of three or more and end in nothing. Also gives their number."""
     dropped = 0
     while len(soup.faces):
-        count = _edge_counts(soup.faces)
+        count = edge_counts(soup.faces)
         flap = (count > 2).any(axis=1) & (count == 1).any(axis=1)
         if not flap.any():
             break
@@ -101,36 +123,46 @@ def _edge_numbers(faces: Index) -> Index:
     return np.unique(keys, return_inverse=True)[1].reshape(-1, 3)
 
 
-def _edge_counts(faces: Index) -> Index:
+def edge_counts(faces: Index) -> Index:
     """`(F, 3)`: how many faces use each edge."""
     numbers = _edge_numbers(faces)
     return np.bincount(numbers.reshape(-1))[numbers]
 
 
-def _twins(faces: Index) -> Index:
+def twins(faces: Index) -> Index:
     """`(3F,)`: the half-edge on the other side of each one; -1 on a border and where more than two faces meet."""
     numbers = _edge_numbers(faces).reshape(-1)
     order = np.argsort(numbers, kind="stable")
     starts = np.concatenate([[0], np.nonzero(np.diff(numbers[order]))[0] + 1, [len(order)]])
     pairs = starts[:-1][np.diff(starts) == 2]
-    twins = np.full(len(numbers), -1, np.int64)
-    twins[order[pairs]], twins[order[pairs + 1]] = order[pairs + 1], order[pairs]
-    return twins
+    mates = np.full(len(numbers), -1, np.int64)
+    mates[order[pairs]], mates[order[pairs + 1]] = order[pairs + 1], order[pairs]
+    return mates
 
 
-def oriented(soup: Soup) -> tuple[Soup, int, bool]:
+def patches(faces: Index) -> Index:
+    """`(F,)`: the number of the patch that each face belongs to; edges of exactly two faces hold a patch together."""
+    mates = twins(faces)
+    half = np.nonzero(mates > np.arange(len(mates)))[0]
+    graph = coo_matrix((np.ones(len(half), bool), (half // 3, mates[half] // 3)), shape=(len(faces), len(faces)))
+    _, label = connected_components(graph, directed=False)
+    return np.asarray(label, np.int64)
+
+
+def oriented(soup: Soup) -> tuple[Soup, int, int]:
     """Neighbouring faces wound the same way round.
 
     Faces are joined in a double cover: every face stands there once as it is and once turned, and each is linked to
-    the state of its neighbour that agrees with it. A component of the cover is one consistent choice.
+    the state of its neighbour that agrees with it. A component of the cover is one consistent choice. A one-sided part
+    (as a Möbius strip is) has none; there neighbours disagree along a line, where `cut_apart` opens it.
 
     Returns:
-        The soup, the number of turned faces, and whether some part is one-sided (as a Möbius strip is).
+        The soup, the number of turned faces, and the number of one-sided parts.
     """
     count = len(soup.faces)
-    twins = _twins(soup.faces)
-    half = np.nonzero(twins > np.arange(len(twins)))[0]
-    other = twins[half]
+    mates = twins(soup.faces)
+    half = np.nonzero(mates > np.arange(len(mates)))[0]
+    other = mates[half]
     start = soup.faces.reshape(-1)
     agree = start[half] != start[other]  # neighbours wound alike run along their edge in opposite directions
     f, g = half // 3, other // 3
@@ -143,8 +175,29 @@ def oriented(soup: Soup) -> tuple[Soup, int, bool]:
     part = np.minimum(as_is, turned)
     balance = np.bincount(part, np.where(as_is <= turned, 1, -1))[part]
     flip = np.where(balance >= 0, as_is > turned, as_is < turned)
+    one_sided = as_is == turned
+    if one_sided.any():
+        flip[one_sided] = _turned_along_a_tree(cover, np.nonzero(one_sided)[0])
     faces = np.where(flip[:, None], soup.faces[:, ::-1], soup.faces)
-    return soup.with_faces(faces), int(flip.sum()), bool((as_is == turned).any())
+    return soup.with_faces(faces), int(flip[~one_sided].sum()), len(np.unique(as_is[one_sided]))
+
+
+def _turned_along_a_tree(cover: coo_matrix, faces: Index) -> NDArray[np.bool_]:
+    """One choice for each of some faces, consistent along a tree of neighbours that reaches a whole part."""
+    count = cover.shape[0] // 2
+    links = (cover + cover.T).tocsr()
+    turned = np.full(count, -1, np.int8)
+    for first in faces.tolist():
+        if turned[first] >= 0:
+            continue
+        turned[first] = 0
+        reached = [first]
+        for state in reached:  # grows while it is walked through
+            for other in links.indices[links.indptr[state] : links.indptr[state + 1]].tolist():
+                if turned[other % count] < 0:
+                    turned[other % count] = other // count
+                    reached.append(other)
+    return turned[faces] == 1
 
 
 def cut_apart(soup: Soup) -> Soup:
@@ -152,10 +205,10 @@ def cut_apart(soup: Soup) -> Soup:
 
     Afterwards every edge has at most two faces and the faces around a vertex form one fan.
     """
-    twins = _twins(soup.faces)
+    mates = twins(soup.faces)
     start = soup.faces.reshape(-1)
-    half = np.nonzero((twins > np.arange(len(twins))) & (start != start[np.maximum(twins, 0)]))[0]
-    other = twins[half]
+    half = np.nonzero((mates > np.arange(len(mates))) & (start != start[np.maximum(mates, 0)]))[0]
+    other = mates[half]
     following = np.where(half % 3 == 2, half - 2, half + 1)
     other_following = np.where(other % 3 == 2, other - 2, other + 1)
     i = np.concatenate([half, following])
