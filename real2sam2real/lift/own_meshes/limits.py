@@ -4,11 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from real2sam2real.errors import UserError
+from real2sam2real.geometry.quaternions import Float
 from real2sam2real.scene.gltf.container import MOST_BYTES
 
 MOST_FACES = 5_000_000
 """Reading takes up to some 1 kB of memory per triangle; closing and aligning take a light copy anyway."""
+
+LARGEST = 1e30
+"""Largest coordinate: deformed vertices are 32-bit floats, and squares must not overflow."""
 
 
 def check_faces(name: str, count: int) -> None:
@@ -21,6 +28,24 @@ def check_faces(name: str, count: int) -> None:
         raise UserError(
             f"{name} has {count:,} triangles, which would take some {count / 1e6:.0f} GB to read; at most "
             f"{MOST_FACES:,} are: decimate it first (in Blender: the Decimate modifier)"
+        )
+
+
+def check_positions(name: str, positions: Float) -> None:
+    """Refuse coordinates `(N, 3)` that no geometry can be made of.
+
+    Raises:
+        UserError: one is not finite, or beyond `LARGEST`.
+    """
+    good: NDArray[np.bool_] = np.isfinite(positions).all(axis=1)
+    if not good.all():
+        raise UserError(
+            f"{name}: {int((~good).sum()):,} of {len(good):,} vertices are not finite (NaN or infinity); repair the "
+            "mesh, for instance in Blender (Mesh > Clean Up), and export it again"
+        )
+    if len(positions) and np.abs(positions).max() > LARGEST:
+        raise UserError(
+            f"{name} has a coordinate of {np.abs(positions).max():.0e}; the file is damaged: export it again"
         )
 
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from real2sam2real.errors import UserError
 from real2sam2real.geometry import Mesh
 from real2sam2real.geometry.quaternions import Float
-from real2sam2real.lift.own_meshes.limits import MOST_FACES, check_faces
+from real2sam2real.lift.own_meshes.limits import MOST_FACES, check_faces, check_positions
 from real2sam2real.lift.own_meshes.mtl import read_materials
 from real2sam2real.lift.own_meshes.polygons import Ints, triangulated
 from real2sam2real.lift.own_meshes.welding import surface, welded
@@ -226,6 +226,7 @@ def _number_from_zero(index: int, count: int) -> int:
 
 def _surfaces(name: str, listed: _Listed, materials: dict[str, Material]) -> list[Surface]:
     """One surface per material, and one more where some of its faces have no texture coordinates."""
+    check_positions(name, listed.positions[np.unique(listed.corner_vertex)])
     corners, polygon = triangulated(listed.positions[listed.corner_vertex], listed.sizes)
     check_faces(name, len(corners))
     textured = (listed.corner_uv[corners] >= 0).all(axis=1)

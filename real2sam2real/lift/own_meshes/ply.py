@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from real2sam2real.errors import UserError
 from real2sam2real.geometry import Mesh
 from real2sam2real.geometry.quaternions import Float
-from real2sam2real.lift.own_meshes.limits import check_faces
+from real2sam2real.lift.own_meshes.limits import check_faces, check_positions
 from real2sam2real.lift.own_meshes.pictures import read_picture
 from real2sam2real.lift.own_meshes.ply_data import Columns, Header, Lists, read_elements, read_header
 from real2sam2real.lift.own_meshes.polygons import Ints, triangulated
@@ -41,6 +41,7 @@ def read_ply(path: Path, data: bytes, notes: list[str]) -> Mesh:
     vertices = _Vertices(path, elements["vertex"], notes)
     positions = vertices.positions()
     corners, sizes, corner_uvs = _polygons(path.name, elements["face"], len(positions), notes)
+    check_positions(path.name, positions[np.unique(corners)])
     triangles, _ = triangulated(positions[corners], sizes)
     uvs, colors = vertices.coordinates(), vertices.colors()
     if corner_uvs is not None:  # a vertex for every corner: welding joins them again

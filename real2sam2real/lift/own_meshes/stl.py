@@ -9,7 +9,7 @@ import numpy as np
 
 from real2sam2real.errors import UserError
 from real2sam2real.geometry import Mesh
-from real2sam2real.lift.own_meshes.limits import check_faces
+from real2sam2real.lift.own_meshes.limits import check_faces, check_positions
 from real2sam2real.lift.own_meshes.welding import surface, welded
 
 _TRIANGLE = np.dtype([("normal", "<f4", 3), ("corners", "<f4", (3, 3)), ("attribute", "<u2")])
@@ -33,6 +33,7 @@ def read_stl(path: Path, data: bytes, notes: list[str]) -> Mesh:
         raise UserError(f"{path.name} {held or 'is too short for an STL file'}; it is cut off: export it again")
     check_faces(path.name, len(corners) // 3)
     positions = corners.astype(np.float64)
+    check_positions(path.name, positions)
     return welded(path, [surface(path.name, positions, np.arange(len(corners)).reshape(-1, 3))], notes)
 
 

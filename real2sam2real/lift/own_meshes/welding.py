@@ -53,17 +53,9 @@ def welded(path: Path, surfaces: list[Surface], notes: list[str]) -> Mesh:
     """One mesh of all `surfaces`, with one texture or vertex colours; what was changed is added to `notes`.
 
     Raises:
-        UserError: a coordinate is not finite, there are too many triangles, or none of them has an area.
+        UserError: there are too many triangles, or none of them has an area.
     """
     check_faces(path.name, sum(len(s.triangles) for s in surfaces))
-    for part in surfaces:
-        used = part.positions[np.unique(part.triangles)]
-        if not np.isfinite(used).all():
-            bad = int(np.sum(~np.isfinite(used).all(axis=1)))
-            raise UserError(
-                f"{path.name}: {bad:,} of {len(used):,} vertices are not finite (NaN or infinity); "
-                "repair the mesh, for instance in Blender (Mesh > Clean Up), and export it again"
-            )
     document = Document(path=path, root=Element({}, path.name))  # the glTF room's way of collecting notes
     shape = build_shape(document, document.root, surfaces)
     if shape is None:
