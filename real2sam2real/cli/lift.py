@@ -8,7 +8,7 @@ from typing import Annotated
 
 from tyro.conf import Positional, arg
 
-from real2sam2real.run.config import ObjectOptions
+from real2sam2real.run.config import LiftOptions, ObjectOptions, ViewOptions
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +24,12 @@ class Command:
     """The scene folder to write."""
     objects: ObjectOptions = field(default_factory=ObjectOptions)
     """Which objects of the photo can move; at least one is needed."""
+    view: ViewOptions = field(default_factory=ViewOptions)
+    """What is known of the photo's camera."""
+    lift: LiftOptions = field(default_factory=LiftOptions)
+    """How objects become meshes."""
+    offline: bool = False
+    """Never reach for the network."""
 
     def execute(self) -> None:
         """Write the scene folder and print its path."""
@@ -31,5 +37,6 @@ class Command:
         from real2sam2real.run.progress import Progress
 
         progress = Progress.on_stderr()
-        progress.tell(lift_to_folder(self.photo, self.objects, self.out, progress))
+        notes = lift_to_folder(self.photo, self.objects, self.view, self.lift, self.out, progress, offline=self.offline)
+        progress.tell(notes)
         print(self.out)

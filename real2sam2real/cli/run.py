@@ -9,7 +9,7 @@ from typing import Annotated
 
 from tyro.conf import Positional, arg
 
-from real2sam2real.run.config import GenerateOptions, ObjectOptions, RunConfig, ShotOptions
+from real2sam2real.run.config import GenerateOptions, LiftOptions, ObjectOptions, RunConfig, ShotOptions, ViewOptions
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,10 +20,14 @@ class Command:
     the same command; what has not changed is not done again.
     """
 
-    photo: Annotated[Positional[Path], arg(metavar="PHOTO")]
-    """The photo."""
+    photo: Annotated[Positional[Path], arg(metavar="PHOTO|SCENE")]
+    """The photo, or a scene folder as r2s2r lift and r2s2r add write it."""
     objects: ObjectOptions = field(default_factory=ObjectOptions)
     """Which objects of the photo can move; at least one is needed."""
+    view: ViewOptions = field(default_factory=ViewOptions)
+    """What is known of the photo's camera."""
+    lift: LiftOptions = field(default_factory=LiftOptions)
+    """How objects become meshes."""
     shot: ShotOptions = field(default_factory=ShotOptions)
     """What happens: a shot file, short moves, or both."""
     generate: GenerateOptions = field(default_factory=GenerateOptions)
@@ -45,6 +49,8 @@ class Command:
         config = RunConfig(
             photo=self.photo,
             objects=self.objects,
+            view=self.view,
+            lift=self.lift,
             shot=self.shot,
             generate=self.generate,
             size=self.size,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -26,38 +26,118 @@ Texts = UseAppendAction[tuple[str, ...]]
 OptionalPath = Path | None
 Init = Literal["noise", "preview"]
 Preset = Literal["official", "quality", "balanced", "fast"]
+SegmentModel = Literal["grabcut", "sam2", "sam3"]
+DepthModel = Literal["none", "moge", "depth-pro"]
+Contact = Literal["auto", "off"]
 _AS_TRAINED = "(default: the checkpoint's own)"
 
 
 @dataclass(frozen=True, kw_only=True)
 class ObjectOptions:
-    """Which objects of the photo can move. At least one is needed."""
+    """Which objects of the photo can move. At least one is needed; docs/masks.md tells more."""
 
     mask: Annotated[Texts, arg(metavar="[NAME=]FILE")] = ()
     """A mask picture, white where the object is, or a folder with one such picture per object."""
     box: Annotated[Texts, arg(metavar="NAME=X0,Y0,X1,Y1")] = ()
-    """A box in the photo's pixels, left, top, right, bottom; the object inside it is cut out by GrabCut."""
+    """A box in the photo's pixels, left, top, right, bottom; the object inside it is cut out."""
     points: Annotated[Texts, arg(metavar="NAME=X,Y+X,Y-X,Y")] = ()
     """Points in the photo's pixels: '+' joins one on the object, '-' one beside it."""
-    fov: Annotated[float | None, arg(metavar="DEGREES", help_behavior_hint="(default: from EXIF, else 55)")] = None
-    """Horizontal field of view."""
-    pitch: Annotated[float | None, arg(metavar="DEGREES", help_behavior_hint="(default: estimated)")] = None
-    """How far the camera looks down; tells the lifter how the ground lies."""
+    text: Annotated[Texts, arg(metavar="[NAME=]WORDS")] = ()
+    """What the object is, such as "red car"; needs --segmenter sam2 or sam3."""
+    propose: bool = False
+    """Look for the objects in the foreground; needs --segmenter sam2."""
+    segmenter: Annotated[SegmentModel, arg(metavar="{grabcut,sam2,sam3}")] = "grabcut"
+    """What cuts objects out: GrabCut needs no download; SAM 2.1 (open) and SAM 3 (gated) do."""
+    in_front: Annotated[Texts, arg(metavar="FILE|X0,Y0,X1,Y1")] = ()
+    """A mask or a box around something that is no object of its own but hides a part of one."""
+
+    @property
+    def any_named(self) -> bool:
+        """Whether there is a way to an object."""
+        return bool(self.mask or self.box or self.points or self.text or self.propose)
 
     def require_any(self) -> None:
         """Say how to name an object when none is named.
 
         Raises:
-            UserError: there is neither a mask nor a box nor a point.
+            UserError: there is neither a mask nor a box nor a point nor a word.
         """
-        if not (self.mask or self.box or self.points):
+        if not self.any_named:
             raise UserError(
                 "no object was named, so nothing can be lifted or moved. Give at least one of\n"
                 "  --mask [NAME=]FILE          a picture of the photo's size, white on the object\n"
                 "  --box NAME=X0,Y0,X1,Y1      a box around it, in pixels from the top-left corner\n"
                 "  --points NAME=X,Y+X,Y-X,Y   points on it (+) and beside it (-)\n"
+                "  --text WORDS --segmenter sam2   what it is, in words (downloads models)\n"
                 "for example: --box cup=120,80,340,300"
             )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ViewOptions:
+    """What is known of the photo's camera; docs/camera.md says what happens otherwise."""
+
+    fov: Annotated[float | None, arg(metavar="DEGREES", help_behavior_hint="(default: from EXIF, else 55)")] = None
+    """Horizontal field of view."""
+    focal: Annotated[float | None, arg(metavar="PIXELS", help_behavior_hint="")] = None
+    """The same as a focal length in pixels of the photo's file."""
+    pitch: Annotated[float | None, arg(metavar="DEGREES", help_behavior_hint="(default: estimated)")] = None
+    """How far the camera looks down; tells the lifter how the ground lies."""
+    depth: Annotated[DepthModel, arg(metavar="{none,moge,depth-pro}")] = "none"
+    """Estimate depth, lens, gravity and ground: MoGe-2 (MIT), or Depth Pro (for research only)."""
+    depth_model: Annotated[str | None, arg(metavar="FOLDER|ID", help_behavior_hint="(default: the published one)")] = (
+        None
+    )
+    """Weights of the depth estimator."""
+
+    def __post_init__(self) -> None:
+        if self.fov is not None and self.focal is not None:
+            raise UserError("--fov and --focal say the same; give one of them")
+        if self.focal is not None and not 1 <= self.focal < 1e6:
+            raise UserError(f"--focal {self.focal:g} is not a focal length in pixels; a photo's is about its width")
+
+
+@dataclass(frozen=True, kw_only=True)
+class LiftOptions:
+    """How objects become meshes; docs/lifting.md, docs/lifters.md and docs/meshes.md tell more."""
+
+    mesh: Annotated[Texts, arg(metavar="NAME=FILE")] = ()
+    """A mesh of your own for an object: GLB, OBJ or PLY."""
+    lifter: Annotated[Texts, arg(metavar="[NAME=]LIFTER")] = ()
+    """embedded (default), sam3d, sam3d-body, triposg or step1x3d, for all objects or for one."""
+    lifter_python: Annotated[str | None, arg(metavar="PATH", help_behavior_hint="")] = None
+    """Python of the lifter's own environment."""
+    lifter_host: Annotated[str | None, arg(metavar="USER@HOST", help_behavior_hint="(default: this machine)")] = None
+    """Where the lifter runs, reached by ssh."""
+    lifter_code: Annotated[str | None, arg(metavar="FOLDER", help_behavior_hint="")] = None
+    """Clone of the lifter's repository, where it is not installed in that environment."""
+    lifter_weights: Annotated[str | None, arg(metavar="PATH|ID", help_behavior_hint="(default: the lifter's own)")] = (
+        None
+    )
+    """The lifter's weights."""
+    triangles: Annotated[int, arg(metavar="N")] = 40_000
+    """Most triangles of a mesh that is not made by the embedded lifter."""
+    keep_pose: bool = False
+    """Leave meshes where they say that they are, in place of aligning them with their masks."""
+    free_lens: bool = False
+    """Let the alignment change the focal length too."""
+    contact: Annotated[Contact, arg(metavar="{auto,off}")] = "auto"
+    """Let things stand on the ground and on each other, and part those that reach into one another."""
+
+    def __post_init__(self) -> None:
+        if self.triangles < 100:
+            raise UserError(f"--triangles {self.triangles} is too few; at least 100 are needed")
+
+    def lifter_of(self, name: str) -> str:
+        """The lifter of one object."""
+        chosen = "embedded"
+        for value in self.lifter:
+            owner, equals, lifter = value.partition("=")
+            if not equals:
+                chosen = owner if chosen == "embedded" else chosen
+            elif owner == name:
+                return lifter
+        return chosen
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -182,6 +262,8 @@ class RunConfig:
     objects: ObjectOptions
     shot: ShotOptions
     generate: GenerateOptions
+    view: ViewOptions = field(default_factory=ViewOptions)
+    lift: LiftOptions = field(default_factory=LiftOptions)
     size: str | None = None
     preview_only: bool = False
 
@@ -201,8 +283,12 @@ def split_named(option: str, values: Sequence[str]) -> list[tuple[str, str]]:
     return pairs
 
 
-def parse_box(name: str, text: str) -> tuple[int, int, int, int]:
+def parse_box(label: str, text: str) -> tuple[int, int, int, int]:
     """`"120,80,340,300"` to `(x0, y0, x1, y1)` in pixels.
+
+    Args:
+        label: what the box was given as, such as "--box car", for messages.
+        text: four numbers.
 
     Raises:
         UserError: it is not four numbers, or the box is empty.
@@ -210,9 +296,9 @@ def parse_box(name: str, text: str) -> tuple[int, int, int, int]:
     try:
         x0, y0, x1, y1 = (round(float(part)) for part in text.split(","))
     except (ValueError, OverflowError):
-        raise UserError(f"--box {name}={text} is not four numbers; write X0,Y0,X1,Y1 in pixels") from None
+        raise UserError(f"{label}={text} is not four numbers; write X0,Y0,X1,Y1 in pixels") from None
     if x1 <= x0 or y1 <= y0:
-        raise UserError(f"--box {name}={text} is empty: X1 must exceed X0 and Y1 must exceed Y0")
+        raise UserError(f"{label}={text} is empty: X1 must exceed X0 and Y1 must exceed Y0")
     return x0, y0, x1, y1
 
 

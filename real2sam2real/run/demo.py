@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
 
-from real2sam2real.run.config import GenerateOptions, ObjectOptions, RunConfig, ShotOptions
+from real2sam2real.run.config import GenerateOptions, ObjectOptions, RunConfig, ShotOptions, ViewOptions
 from real2sam2real.run.pipeline import run
 from real2sam2real.run.progress import Progress
 
@@ -31,7 +31,8 @@ def run_demo(
     assets = demo_folder()
     config = RunConfig(
         photo=assets / "photo.jpg",
-        objects=ObjectOptions(mask=(str(assets / "cup.png"),), pitch=PITCH_DEGREES),
+        objects=ObjectOptions(mask=(str(assets / "cup.png"),)),
+        view=ViewOptions(pitch=PITCH_DEGREES),
         shot=ShotOptions(shot=assets / "shot.yaml"),
         generate=generate,
         preview_only=preview_only,

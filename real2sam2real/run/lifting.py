@@ -2,104 +2,203 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from real2sam2real.errors import UserError
+from real2sam2real.lift.assembling import (
+    Surroundings,
+    align_lifted,
+    animation_frames,
+    entity_of,
+    on_one_ground,
+    upright,
+)
+from real2sam2real.lift.contact import ContactOptions, settle
 from real2sam2real.lift.embedded import lift_photo
-from real2sam2real.perceive import Photo, estimate_intrinsics, load_masks, load_photo
-from real2sam2real.perceive.grabcut import mask_from_box, mask_from_points
-from real2sam2real.perceive.masks import clean_masks
-from real2sam2real.run.config import ObjectOptions, parse_box, parse_points, split_named
+from real2sam2real.lift.ground import estimate_ground
+from real2sam2real.lift.lifted import LiftedMesh
+from real2sam2real.lift.outline import Outline, outlines_by_nearness
+from real2sam2real.perceive import camera
+from real2sam2real.perceive.masks import Mask
+from real2sam2real.perceive.view import PhotoView
+from real2sam2real.run.config import DEFAULT_FPS, LiftOptions, ObjectOptions, ViewOptions
+from real2sam2real.run.finding import WorkingPhoto, find_masks, read_photo, things_in_front
+from real2sam2real.run.meshing import lift_elsewhere, own_meshes
 from real2sam2real.run.progress import Progress
+from real2sam2real.scene import CameraPath, Entity, Scene
 from real2sam2real.scene.folder import save_scene
-from real2sam2real.scene.scene import Scene
-
-Masks = dict[str, NDArray[np.bool_]]
-
-# The control is at most full-scale video size; a larger photo costs memory and shows nothing more.
-LONGEST_SIDE = 1920
+from real2sam2real.scene.retime import retimed
 
 
-class WorkingPhoto(NamedTuple):
-    """The photo at the size that all stages use.
-
-    Attributes:
-        photo: at most 1920 pixels along its longer side.
-        shrink: working pixels per pixel of the file.
-        notes: what was changed.
-    """
-
-    photo: Photo
-    shrink: float
-    notes: list[str]
-
-
-def lift_to_folder(photo_path: Path, objects: ObjectOptions, folder: Path, progress: Progress) -> list[str]:
+def lift_to_folder(
+    photo_path: Path,
+    objects: ObjectOptions,
+    view_options: ViewOptions,
+    options: LiftOptions,
+    folder: Path,
+    progress: Progress,
+    *,
+    offline: bool = False,
+) -> list[str]:
     """Lift the objects of a photo and write the scene folder; returns notes for people.
 
     Raises:
-        UserError: the photo, a mask, a box or a point cannot be used.
+        MissingPartError: a model or a lifter's environment is not there.
+        UserError: the photo, a mask, a box, a point or a mesh cannot be used.
     """
     objects.require_any()
     working = read_photo(photo_path)
     notes = list(working.notes)
-    masks = gather_masks(photo_path, working, objects, notes)
-    intrinsics, lens_note = estimate_intrinsics(working.photo, objects.fov, masks=masks)
-    notes.append(lens_note)
+    masks = find_masks(photo_path, working, objects, notes, offline=offline)
     progress.say(
         f"  {len(masks)} objects: {', '.join(masks)}" if len(masks) > 1 else f"  1 object: {next(iter(masks))}"
     )
-    scene = lift_photo(
-        working.photo.pixels, masks, intrinsics, frames=1, fps=16.0, pitch_degrees=objects.pitch, notes=notes
-    )
+    view = camera.look(working.photo, masks, camera_options(view_options, working, offline=offline))
+    notes += view.notes
+    lifted = _lifted(masks, working, view, options, folder, progress, offline=offline)
+    scene = _scene(working, masks, view, lifted, objects, view_options, options, progress, notes)
+    if options.contact == "auto":
+        scene, report = settle(scene, ContactOptions())
+        notes += report.notes
     notes += lift_notes(scene)
     save_scene(scene, folder)
     return notes
 
 
-def read_photo(path: Path) -> WorkingPhoto:
-    """Read a photo and bring it to the size that all stages use.
-
-    Raises:
-        UserError: it cannot be read.
-    """
-    photo = load_photo(path)
-    shrink = min(1.0, LONGEST_SIDE / max(photo.width, photo.height))
-    notes = list(photo.notes)
-    if shrink < 1:
-        width, height = max(1, round(photo.width * shrink)), max(1, round(photo.height * shrink))
-        notes.append(f"worked on at {width}×{height}; the file has {photo.width}×{photo.height} pixels")
-        photo = photo.resized(width, height)
-    return WorkingPhoto(photo, shrink, notes)
+def camera_options(options: ViewOptions, working: WorkingPhoto, *, offline: bool) -> camera.ViewOptions:
+    """What `perceive.camera` is told."""
+    fov = options.fov
+    if options.focal is not None:
+        fov = float(np.degrees(2 * np.arctan(working.photo.width / (2 * options.focal * working.shrink))))
+    return camera.ViewOptions(
+        estimator=options.depth, model=options.depth_model, offline=offline, fov=fov, pitch=options.pitch
+    )
 
 
-def gather_masks(photo_path: Path, working: WorkingPhoto, objects: ObjectOptions, notes: list[str]) -> Masks:
-    """Masks `(H, W)` bool by name, disjoint: from files first, then boxes, then points.
+def _lifted(
+    masks: Mapping[str, Mask],
+    working: WorkingPhoto,
+    view: PhotoView,
+    options: LiftOptions,
+    folder: Path,
+    progress: Progress,
+    *,
+    offline: bool,
+) -> dict[str, LiftedMesh]:
+    """The meshes that do not come from the embedded lifter, by name."""
+    own = own_meshes(options.mesh, view)
+    if strangers := own.keys() - masks.keys():
+        raise UserError(
+            f"--mesh names '{min(strangers)}', but no mask, box or point does; the objects are {', '.join(masks)}"
+        )
+    elsewhere: dict[str, list[str]] = {}
+    for name in masks:
+        lifter = options.lifter_of(name)
+        if name not in own and lifter != "embedded":
+            elsewhere.setdefault(lifter, []).append(name)
+    made: dict[str, LiftedMesh] = {}
+    for lifter, names in elsewhere.items():
+        chosen = {name: masks[name] for name in names}
+        made |= lift_elsewhere(lifter, chosen, working.photo, view, options, folder, progress, offline=offline)
+    return {**own, **made}
 
-    Raises:
-        UserError: one cannot be read or found, or a name comes twice.
-    """
-    photo, shrink = working.photo, working.shrink
-    folders = [item for item in objects.mask if Path(item).is_dir()]
-    files = [item for item in objects.mask if item not in folders]
-    size = (photo.width, photo.height)
-    sources = [load_masks(source, *size, notes=notes, photo=photo_path) for source in [*folders, files] if source]
-    for name, text in split_named("--box", objects.box):
-        box = [value * shrink for value in parse_box(name, text)]
-        sources.append({name: mask_from_box(photo.pixels, box)})
-    for name, text in split_named("--points", objects.points):
-        inside, outside = (np.reshape(points, (-1, 2)) * shrink for points in parse_points(name, text))
-        sources.append({name: mask_from_points(photo.pixels, inside, outside)})
-    masks: Masks = {}
-    for source in sources:
-        if double := masks.keys() & source.keys():
-            raise UserError(f"two objects are called '{min(double)}'; give each its own name")
-        masks |= source
-    return clean_masks(masks, notes=notes)
+
+def _scene(
+    working: WorkingPhoto,
+    masks: Mapping[str, Mask],
+    view: PhotoView,
+    lifted: Mapping[str, LiftedMesh],
+    objects: ObjectOptions,
+    view_options: ViewOptions,
+    options: LiftOptions,
+    progress: Progress,
+    notes: list[str],
+) -> Scene:
+    """The scene at rest: all by the embedded lifter, or with other meshes in their places."""
+    pixels = working.photo.pixels
+    pitch = view_options.pitch if view_options.pitch is not None else _pitch_of(view)
+    embedded = None
+    if len(lifted) < len(masks):
+        embedded = lift_photo(
+            pixels, masks, view.intrinsics, frames=1, fps=DEFAULT_FPS, pitch_degrees=pitch, notes=notes
+        )
+        if not lifted:
+            return embedded
+    outlines = {outline.name: outline for outline in outlines_by_nearness(masks)}
+    around = Surroundings(
+        pixels=pixels,
+        view=view,
+        world_from_camera=_world_from_camera(view, outlines, pitch, embedded, notes),
+        in_front=things_in_front(working, objects.in_front),
+        max_triangles=options.triangles,
+        align=not options.keep_pose,
+        free_focal=options.free_lens,
+    )
+    found = {name: align_lifted(mesh, outlines[name], around, progress.say) for name, mesh in lifted.items()}
+    known = None if view.ground is None else -view.ground.offset
+    found, height = on_one_ground(found, around.world_from_camera, known)
+    frames = animation_frames(lifted.values(), DEFAULT_FPS)
+    entities = {name: entity_of(item, around, frames=frames, fps=DEFAULT_FPS) for name, item in found.items()}
+    if embedded is not None:
+        entities = _joined(retimed(embedded, frames), entities, around, height)
+    return Scene(
+        entities=tuple(entities[name] for name in masks),
+        camera=CameraPath.still(frames, view.intrinsics, around.world_from_camera),
+        photo=pixels,
+        photo_world_from_camera=around.world_from_camera,
+        fps=DEFAULT_FPS,
+        unit=view.unit,
+        ground_y=None if height is None else -height,
+    )
+
+
+def _pitch_of(view: PhotoView) -> float | None:
+    """Degrees that the camera looks down, as the view knows it."""
+    return None if view.up_camera is None else float(np.degrees(np.arcsin(np.clip(view.up_camera[2], -1, 1))))
+
+
+def _world_from_camera(
+    view: PhotoView, outlines: Mapping[str, Outline], pitch: float | None, embedded: Scene | None, notes: list[str]
+) -> np.ndarray:
+    if view.up_camera is not None:
+        return upright(view.up_camera)
+    if embedded is not None:
+        return embedded.photo_world_from_camera
+    standing = [outline for outline in outlines.values() if outline.stands_in_view]
+    ground = estimate_ground(
+        view.intrinsics,
+        [outline.bottom for outline in standing],
+        [outline.height for outline in standing],
+        pitch_degrees=pitch,
+    )
+    notes.append(ground.note)
+    return ground.world_from_camera
+
+
+def _joined(
+    embedded: Scene, entities: Mapping[str, Entity], around: Surroundings, height: float | None
+) -> dict[str, Entity]:
+    """The embedded lifter's other entities beside the given ones, in their world and at their scale."""
+    factor = 1.0 if height is None or embedded.ground_y is None else height / -embedded.ground_y
+    turn = around.world_from_camera @ np.linalg.inv(embedded.photo_world_from_camera)
+    turn[:3, :3] *= factor
+    joined = {}
+    for entity in embedded.entities:
+        joined[entity.name] = entities.get(entity.name) or _moved(entity, turn, factor)
+    return joined
+
+
+def _moved(entity: Entity, matrix: np.ndarray, factor: float) -> Entity:
+    """An entity at rest under a similarity about the origin, its size kept in its mesh."""
+    rest = matrix @ entity.rest_world_from_object
+    rest[:3, :3] /= factor
+    mesh = replace(entity.mesh, vertices=entity.mesh.vertices * factor)
+    motion = type(entity.motion).still(entity.motion.frames, rest)
+    return replace(entity, mesh=mesh, rest_world_from_object=rest, motion=motion)
 
 
 def lift_notes(scene: Scene) -> list[str]:

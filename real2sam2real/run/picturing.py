@@ -1,8 +1,9 @@
-"""Pictures for the page: the photo with its masks, and the meshes from three sides."""
+"""Pictures for the page: the photo with its masks, the meshes over it, and the meshes from three sides."""
 
 from __future__ import annotations
 
 import colorsys
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -15,7 +16,7 @@ from real2sam2real.geometry import Intrinsics
 from real2sam2real.geometry.quaternions import Float
 from real2sam2real.geometry.rotations import about_x, about_y
 from real2sam2real.render import Light, render_frames
-from real2sam2real.scene import CameraPath, Scene
+from real2sam2real.scene import CameraPath, Entity, Motion, Scene
 from real2sam2real.scene.retime import retimed
 
 UInt8 = NDArray[np.uint8]
@@ -28,6 +29,12 @@ _VIEW_PITCH = 0.2
 _VIEW_FILLED = 0.9  # share of the picture that the objects take
 _GROUND = (23, 26, 33)  # the page's panel colour
 _PHOTO_LONGEST_SIDE = 1280
+_FIT_COLORS = ((60, 90, 255), (0, 220, 60), (255, 40, 40))
+FIT_LEGEND = [
+    (f"#{r:02x}{g:02x}{b:02x}", what)
+    for (r, g, b), what in zip(_FIT_COLORS, ("mesh and mask agree", "mask alone", "mesh alone"), strict=True)
+]
+"""Colours of `fit.jpg` and what they mean."""
 
 
 def entity_colors(count: int) -> list[tuple[int, int, int]]:
@@ -37,12 +44,13 @@ def entity_colors(count: int) -> list[tuple[int, int, int]]:
 
 
 def pictures_to_folder(scene: Scene, folder: Path) -> list[str]:
-    """Write `photo.jpg`, `masks.jpg` and one `<side>.png` per entry of `SIDES` into `folder`, whole or not at all."""
+    """Write `photo.jpg`, `masks.jpg`, `fit.jpg` and one `<side>.png` per side into `folder`, whole or not at all."""
     with replacing_folder(folder) as fresh:
         if scene.photo is not None:
             photo = _at_most(scene.photo, _PHOTO_LONGEST_SIDE)
             write_jpeg(fresh / "photo.jpg", photo)
             write_jpeg(fresh / "masks.jpg", with_masks(photo, scene))
+            write_jpeg(fresh / "fit.jpg", with_fit(photo, scene))
         for name, picture in mesh_views(scene).items():
             media.write_png(fresh / f"{name}.png", picture)
     return []
@@ -60,6 +68,39 @@ def with_masks(photo: UInt8, scene: Scene) -> UInt8:
         outline, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
         cv2.drawContours(picture, outline, -1, color, max(2, width // 480), cv2.LINE_AA)
     return np.clip(picture, 0, 255).astype(np.uint8)
+
+
+def with_fit(photo: UInt8, scene: Scene) -> UInt8:
+    """The photo `(H, W, 3)` uint8 with the meshes at rest over it, in the colours of `FIT_LEGEND`."""
+    height, width = photo.shape[:2]
+    resting = at_rest(scene)
+    camera = CameraPath.still(1, resting.camera.intrinsics_at(0), scene.photo_world_from_camera)
+    (frame,) = render_frames(resting, width=width, height=height, camera=camera)
+    picture = photo.astype(np.float32)
+    for number, entity in enumerate(scene.entities, start=1):
+        if entity.mask is None:
+            continue
+        mask = cv2.resize(entity.mask.astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST).astype(bool)
+        drawn = np.asarray(frame.ids) == number
+        for part, color in zip((mask & drawn, mask & ~drawn, drawn & ~mask), _FIT_COLORS, strict=True):
+            picture[part] = 0.5 * picture[part] + 0.5 * np.array(color, np.float32)
+    return np.clip(picture, 0, 255).astype(np.uint8)
+
+
+def at_rest(scene: Scene) -> Scene:
+    """One frame, every entity where the photo shows it."""
+    still = retimed(scene, 1)
+    return replace(
+        still,
+        entities=tuple(replace(e, motion=_resting(e)) for e in still.entities),
+    )
+
+
+def _resting(entity: Entity) -> Motion:
+    deformed = entity.motion.vertices_object
+    return replace(
+        Motion.still(1, entity.rest_world_from_object), vertices_object=None if deformed is None else deformed[:1]
+    )
 
 
 def mesh_views(scene: Scene) -> dict[str, UInt8]:

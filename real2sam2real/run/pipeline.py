@@ -12,13 +12,15 @@ from pathlib import Path
 from real2sam2real.errors import UserError
 from real2sam2real.run.config import RunConfig, as_json
 from real2sam2real.run.directing import direct_to_folder, read_shot, shot_inputs, with_defaults
+from real2sam2real.run.finding import named_files
 from real2sam2real.run.folder import RunFolder, Stage, open_run
-from real2sam2real.run.lifting import lift_to_folder
+from real2sam2real.run.lifting import lift_notes, lift_to_folder
 from real2sam2real.run.opening import open_scene
 from real2sam2real.run.picturing import pictures_to_folder
 from real2sam2real.run.progress import Progress
 from real2sam2real.run.rendering import control_size, normals_to_file, preview_to_file, render_to_folder
 from real2sam2real.run.report import PAGE, write_report
+from real2sam2real.scene.folder import save_scene
 from real2sam2real.scene.shot import Shot
 
 # What every stage that touches a scene depends on.
@@ -38,8 +40,12 @@ def run(config: RunConfig, out: Path, *, command: Sequence[str], progress: Progr
     Raises:
         UserError: an input cannot be used, or `out` is in use or holds something else.
     """
-    config.objects.require_any()
-    for path in (config.photo, *_mask_files(config)):
+    is_scene = config.photo.is_dir()
+    if is_scene and config.objects.any_named:
+        raise UserError(f"{config.photo} is a scene, which has its objects already; r2s2r add puts another one into it")
+    if not is_scene:
+        config.objects.require_any()
+    for path in (config.photo, *named_files(config.objects, config.lift)):
         if not path.exists():
             raise UserError(f"there is no file '{path}'; check the path")
     shot = with_defaults(read_shot(config.shot), None if config.preview_only else _longest_clip(config))
@@ -55,15 +61,7 @@ def _stages(config: RunConfig, shot: Shot, folder: RunFolder) -> Iterator[Stage]
     """The stages in order; each is made only when those before it are done, because it may look at their results."""
     progress = folder.progress
     lifted, directed, control = folder.path / "lifted", folder.path / "scene", folder.path / "control"
-    yield Stage(
-        name="lift",
-        title="lift the objects into 3D",
-        code=(*_SCENE, "perceive", "lift", "run/lifting.py", "run/config.py"),
-        settings=as_json(config.objects),
-        inputs=(config.photo, *_mask_files(config)),
-        outputs=(lifted.name,),
-        work=lambda: lift_to_folder(config.photo, config.objects, lifted, progress),
-    )
+    yield _scene_stage(config.photo, lifted) if config.photo.is_dir() else _lift_stage(config, lifted, progress)
     yield Stage(
         name="pictures",
         title="picture masks and meshes",
@@ -121,17 +119,41 @@ def _stages(config: RunConfig, shot: Shot, folder: RunFolder) -> Iterator[Stage]
     )
 
 
+def _scene_stage(given: Path, lifted: Path) -> Stage:
+    """A scene that was lifted before, taken over: the run folder holds all that its page tells of."""
+
+    def take_over() -> list[str]:
+        scene, notes = open_scene(given)
+        save_scene(scene, lifted)
+        return [*notes, *lift_notes(scene)]
+
+    return Stage(
+        name="lift",
+        title="open the scene",
+        code=(*_OPENED_SCENE, "run/pipeline.py"),
+        settings=None,
+        inputs=(given,),
+        outputs=(lifted.name,),
+        work=take_over,
+    )
+
+
+def _lift_stage(config: RunConfig, lifted: Path, progress: Progress) -> Stage:
+    return Stage(
+        name="lift",
+        title="lift the objects into 3D",
+        code=(*_SCENE, "perceive", "lift", "run/lifting.py", "run/finding.py", "run/config.py"),
+        settings=as_json([config.objects, config.view, config.lift]),
+        inputs=(config.photo, *named_files(config.objects, config.lift)),
+        outputs=(lifted.name,),
+        work=lambda: lift_to_folder(
+            config.photo, config.objects, config.view, config.lift, lifted, progress, offline=config.generate.offline
+        ),
+    )
+
+
 def _longest_clip(config: RunConfig) -> int | None:
     """The most frames that can be generated, None for any; asked first, so that a missing part is known at once."""
     from real2sam2real.run.generating import longest_clip  # loads torch and diffusers, which a preview does not need
 
     return longest_clip(config.generate)
-
-
-def _mask_files(config: RunConfig) -> tuple[Path, ...]:
-    """Files and folders named by --mask, without the names before them."""
-    files = []
-    for item in config.objects.mask:
-        name, equals, path = item.partition("=")
-        files.append(Path(path) if equals and name and not Path(item).exists() else Path(item))
-    return tuple(files)

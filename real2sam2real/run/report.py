@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from real2sam2real.run.folder import RunFolder
 from real2sam2real.run.page import Figure, PageContent, write_page
-from real2sam2real.run.picturing import SIDES, entity_colors
+from real2sam2real.run.picturing import FIT_LEGEND, SIDES, entity_colors
 from real2sam2real.scene.folder import load_scene
 
 PAGE = "index.html"
@@ -38,6 +38,7 @@ def write_report(folder: RunFolder) -> None:
     shown = [
         Figure(path=pictures / "photo.jpg", title="Photo"),
         Figure(path=pictures / "masks.jpg", title="Masks", legend=legend),
+        Figure(path=pictures / "fit.jpg", title="Fit", legend=FIT_LEGEND),
         *(Figure(path=pictures / f"{side}.png", title="Meshes", caption=f"from the {side}") for side in SIDES),
     ]
     records = {name: folder.records[name] for name in folder.done}

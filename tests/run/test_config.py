@@ -24,13 +24,13 @@ def test_points_come_back_as_written(points: list[tuple[bool, int, int]]) -> Non
 
 @given(pixels, pixels, st.integers(1, 500), st.integers(1, 500))
 def test_box_comes_back_as_written(x: int, y: int, width: int, height: int) -> None:
-    assert c.parse_box("cup", f"{x},{y},{x + width},{y + height}") == (x, y, x + width, y + height)
+    assert c.parse_box("--box cup", f"{x},{y},{x + width},{y + height}") == (x, y, x + width, y + height)
 
 
 @pytest.mark.parametrize("text", ["", "1,2", "1,2,3", "a,b,c,d", "9,9,3,20", "9,9,20,9", "1,2,nan,4", "1,2,inf,4"])
 def test_bad_box_is_refused(text: str) -> None:
     with pytest.raises(UserError, match="--box cup"):
-        c.parse_box("cup", text)
+        c.parse_box("--box cup", text)
 
 
 @pytest.mark.parametrize("text", ["", "5", "5,6,7", "-5,6", "5,6+", "5,6;7,8", "x,y"])
@@ -80,3 +80,17 @@ def test_config_is_json() -> None:
 def test_naming_no_object_says_how_to_name_one() -> None:
     with pytest.raises(UserError, match=r"--mask(.|\n)*--box NAME=X0,Y0,X1,Y1"):
         c.ObjectOptions().require_any()
+
+
+def test_a_lens_is_given_once() -> None:
+    with pytest.raises(UserError, match="--fov and --focal say the same"):
+        c.ViewOptions(fov=50, focal=1600)
+    with pytest.raises(UserError, match="--focal 0"):
+        c.ViewOptions(focal=0)
+
+
+def test_a_lifter_is_chosen_for_all_or_for_one() -> None:
+    options = c.LiftOptions(lifter=("sam3d", "person=sam3d-body"))
+    assert options.lifter_of("person") == "sam3d-body"
+    assert options.lifter_of("bench") == "sam3d"
+    assert c.LiftOptions().lifter_of("bench") == "embedded"

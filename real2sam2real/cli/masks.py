@@ -1,0 +1,42 @@
+"""Photo to masks: name objects by word, point or box, and look at the result."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+from tyro.conf import Positional, arg
+
+from real2sam2real.run.config import ObjectOptions
+
+
+@dataclass(frozen=True, kw_only=True)
+class Command:
+    """Find objects of a photo and write their masks, with a picture of them all.
+
+    The folder can be given to the other commands: --mask FOLDER/masks.
+    """
+
+    photo: Annotated[Positional[Path], arg(metavar="PHOTO")]
+    """The photo."""
+    out: Annotated[Path, arg(aliases=["-o"], metavar="FOLDER")]
+    """The folder to write: masks.png, and one picture per object in masks/."""
+    objects: ObjectOptions = field(default_factory=ObjectOptions)
+    """Which objects; at least one is needed."""
+    offline: bool = False
+    """Never reach for the network."""
+
+    def execute(self) -> None:
+        """Write the folder and print its path."""
+        from real2sam2real.perceive.segment import write_masks
+        from real2sam2real.run.finding import find_masks, read_photo
+        from real2sam2real.run.progress import Progress
+
+        self.objects.require_any()
+        working = read_photo(self.photo)
+        notes = list(working.notes)
+        masks = find_masks(self.photo, working, self.objects, notes, offline=self.offline)
+        write_masks(self.out, masks, working.photo.pixels)
+        Progress.on_stderr().tell(notes)
+        print(self.out)
