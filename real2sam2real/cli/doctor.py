@@ -8,7 +8,7 @@ from typing import Annotated
 from tyro.conf import arg
 
 from real2sam2real.errors import UserError
-from real2sam2real.run.config import ModelOptions
+from real2sam2real.run.config import LifterOptions, ModelOptions
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,6 +17,8 @@ class Command:
 
     model: ModelOptions = field(default_factory=ModelOptions)
     """The model that would be used."""
+    lifter: LifterOptions = field(default_factory=LifterOptions)
+    """The lifter whose environment is asked."""
     frames: Annotated[int, arg(metavar="T")] = 81
     """Frames of the shot."""
     size: Annotated[str, arg(metavar="WxH")] = "1280x720"
@@ -28,5 +30,5 @@ class Command:
             raise UserError(f"--frames {self.frames} is too few; at least 1 is needed")
         from real2sam2real.run.doctor import examine
 
-        for line in examine(self.model, frames=self.frames, size=self.size):
+        for line in examine(self.model, self.lifter, frames=self.frames, size=self.size):
             print(line)

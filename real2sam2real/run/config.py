@@ -98,11 +98,9 @@ class ViewOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
-class LiftOptions:
-    """How objects become meshes; docs/lifting.md, docs/lifters.md and docs/meshes.md tell more."""
+class LifterOptions:
+    """Which lifter makes the meshes, and where it runs; docs/lifters.md says how each is set up."""
 
-    mesh: Annotated[Texts, arg(metavar="NAME=FILE")] = ()
-    """A mesh of your own for an object: GLB, OBJ or PLY."""
     lifter: Annotated[Texts, arg(metavar="[NAME=]LIFTER")] = ()
     """embedded (default), sam3d, sam3d-body, triposg or step1x3d, for all objects or for one."""
     lifter_python: Annotated[str | None, arg(metavar="PATH", help_behavior_hint="")] = None
@@ -115,6 +113,25 @@ class LiftOptions:
         None
     )
     """The lifter's weights."""
+
+    def lifter_of(self, name: str) -> str:
+        """The lifter of one object."""
+        chosen = "embedded"
+        for value in self.lifter:
+            owner, equals, lifter = value.partition("=")
+            if not equals:
+                chosen = owner if chosen == "embedded" else chosen
+            elif owner == name:
+                return lifter
+        return chosen
+
+
+@dataclass(frozen=True, kw_only=True)
+class LiftOptions(LifterOptions):
+    """How objects become meshes; docs/lifting.md, docs/lifters.md and docs/meshes.md tell more."""
+
+    mesh: Annotated[Texts, arg(metavar="NAME=FILE")] = ()
+    """A mesh of your own for an object: GLB, OBJ or PLY."""
     triangles: Annotated[int, arg(metavar="N")] = 40_000
     """Most triangles of a mesh that is not made by the embedded lifter."""
     keep_pose: bool = False
@@ -127,17 +144,6 @@ class LiftOptions:
     def __post_init__(self) -> None:
         if self.triangles < 100:
             raise UserError(f"--triangles {self.triangles} is too few; at least 100 are needed")
-
-    def lifter_of(self, name: str) -> str:
-        """The lifter of one object."""
-        chosen = "embedded"
-        for value in self.lifter:
-            owner, equals, lifter = value.partition("=")
-            if not equals:
-                chosen = owner if chosen == "embedded" else chosen
-            elif owner == name:
-                return lifter
-        return chosen
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,7 +18,9 @@ from real2sam2real.diffusion.presets import PRESETS
 from real2sam2real.diffusion.prompts import cache_folder
 from real2sam2real.diffusion.weights.base import find_base
 from real2sam2real.errors import UserError
-from real2sam2real.run.config import ModelOptions, parse_size
+from real2sam2real.lift.workers.lifter import lifter_names, probe
+from real2sam2real.run.config import LifterOptions, ModelOptions, parse_size
+from real2sam2real.run.meshing import place_of
 
 # What is worth telling of a package that is missing.
 _PURPOSES = {
@@ -33,11 +36,12 @@ _PURPOSES = {
 }
 
 
-def examine(options: ModelOptions, *, frames: int, size: str) -> Iterator[str]:
+def examine(options: ModelOptions, lifter: LifterOptions, *, frames: int, size: str) -> Iterator[str]:
     """The lines of the report.
 
     Args:
         options: the model that would be used.
+        lifter: whose environment is asked, if one is named.
         frames: of a shot, 81 in one segment at most.
         size: "WIDTHxHEIGHT".
 
@@ -49,6 +53,8 @@ def examine(options: ModelOptions, *, frames: int, size: str) -> Iterator[str]:
     yield from _machine(machine)
     yield from _packages(machine)
     yield from _weights(options)
+    yield from _perception()
+    yield from _lifters(lifter, offline=options.offline)
     yield from _attention(machine)
     clip = Clip(frames=min(frames, OFFICIAL_SETTINGS.max_frames), width=width, height=height)
     yield from _plans(machine, options, clip)
@@ -90,6 +96,31 @@ def _weights(options: ModelOptions) -> Iterator[str]:
             yield f"  {title:10} found: {find()}"
         except UserError as error:
             yield f"  {title:10} {_indented(str(error))}"
+
+
+def _perception() -> Iterator[str]:
+    """What finds objects and depth in a photo."""
+    yield "\nmasks and depth"
+    yield "  GrabCut, for boxes and points, is always here"
+    for package, what in (
+        ("transformers", "SAM 2.1, SAM 3 and MM-Grounding-DINO (masks), Depth Pro"),
+        ("moge", "MoGe-2 (depth, lens, gravity)"),
+    ):
+        here = importlib.util.find_spec(package) is not None
+        yield f"  {what}: {package} is {'here' if here else 'not installed'}"
+
+
+def _lifters(options: LifterOptions, *, offline: bool) -> Iterator[str]:
+    yield "\nlifters"
+    yield "  embedded and meshes of your own are always here"
+    named = {value.rpartition("=")[2] for value in options.lifter} - {"embedded"}
+    if not named:
+        yield f"  {', '.join(lifter_names())}: name one to ask its environment (--lifter NAME --lifter-python PATH)"
+    for name in sorted(named):
+        try:
+            yield f"  {probe(name, place_of(options, offline=offline))}"
+        except UserError as error:
+            yield f"  {name}: {_indented(str(error))}"
 
 
 def _attention(machine: Machine) -> Iterator[str]:

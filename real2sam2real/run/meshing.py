@@ -9,12 +9,12 @@ from real2sam2real.errors import UserError
 from real2sam2real.lift.lifted import LiftedMesh
 from real2sam2real.lift.own_meshes import read_mesh_file
 from real2sam2real.lift.workers.lifter import open_lifter
-from real2sam2real.lift.workers.options import LifterOptions
+from real2sam2real.lift.workers.options import LifterOptions as WorkerPlace
 from real2sam2real.lift.workers.requests import LiftRequest
 from real2sam2real.perceive import Photo
 from real2sam2real.perceive.masks import Mask
 from real2sam2real.perceive.view import PhotoView
-from real2sam2real.run.config import LiftOptions, split_named
+from real2sam2real.run.config import LifterOptions, split_named
 from real2sam2real.run.progress import Progress
 
 REQUESTS = ".lifting"
@@ -35,12 +35,23 @@ def own_meshes(given: tuple[str, ...], view: PhotoView) -> dict[str, LiftedMesh]
     return meshes
 
 
+def place_of(options: LifterOptions, *, offline: bool) -> WorkerPlace:
+    """Where a lifter runs, as the workers are told."""
+    return WorkerPlace(
+        python=options.lifter_python,
+        host=options.lifter_host,
+        code=options.lifter_code,
+        weights=options.lifter_weights,
+        offline=offline,
+    )
+
+
 def lift_elsewhere(
     lifter: str,
     masks: Mapping[str, Mask],
     photo: Photo,
     view: PhotoView,
-    options: LiftOptions,
+    options: LifterOptions,
     folder: Path,
     progress: Progress,
     *,
@@ -52,13 +63,7 @@ def lift_elsewhere(
         MissingPartError: its environment or weights are not there.
         UserError: it failed, or could not lift one of the objects; what it has made is kept for the next try.
     """
-    chosen = LifterOptions(
-        python=options.lifter_python,
-        host=options.lifter_host,
-        code=options.lifter_code,
-        weights=options.lifter_weights,
-        offline=offline,
-    )
+    chosen = place_of(options, offline=offline)
     request = LiftRequest(
         pixels=photo.pixels, masks=masks, view=view, folder=folder.parent / REQUESTS / folder.name / lifter
     )
