@@ -9,10 +9,16 @@ from typing import Any
 from real2sam2real.errors import UserError
 from real2sam2real.lift.own_meshes.joining import Joined, joined
 from real2sam2real.lift.own_meshes.limits import check_faces
-from real2sam2real.scene.gltf import Play, load_glb
-from real2sam2real.scene.gltf.container import read_document
+from real2sam2real.scene.gltf import GltfScene, Play, load_glb
+from real2sam2real.scene.gltf.animation import read_animations
+from real2sam2real.scene.gltf.container import Document, read_document
+from real2sam2real.scene.gltf.elements import Element
+from real2sam2real.scene.gltf.reader import DEFAULT_FPS
 
 MOST_PARTS = 5000
+
+MOST_READ_NUMBERS = 2**26
+"""Most coordinates (frames × vertices × 3) of an animation that nobody said the length of: some 1.5 GB to read."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,15 +35,12 @@ def read_gltf(path: Path, notes: list[str], *, frames: int | None, fps: float | 
     Raises:
         UserError: see `load_glb`; or there is no mesh, or too much of it.
     """
-    moves = read_document(path).count("animations") > 0
-    scene = load_glb(path, frames=frames if moves else 1, fps=fps, play=play, most_meshes=MOST_PARTS)
-    if not scene.entities:
-        raise UserError(f"{path.name} holds no triangle mesh; export the object itself")
-    begin, end = scene.seconds
-    if moves and play.start > end - begin:
-        lasts = f"its animation lasts {end - begin:g} s and has no second {play.start:g}"
-        raise UserError(f"{path.name}: {lasts}; choose an earlier moment")
-    check_faces(path.name, sum(len(entity.mesh.faces) for entity in scene.entities))
+    document = read_document(path)
+    moves = document.count("animations") > 0
+    rate = DEFAULT_FPS if fps is None else fps
+    count = (frames or _frames_to_read(document, rate, play, notes)) if moves else 1
+    scene = load_glb(path, frames=count, fps=rate, play=play, most_meshes=MOST_PARTS)
+    _check(path.name, scene, play)
     notes += scene.notes
     found = joined(path.name, scene.entities, notes)
     if len(scene.entities) > 1:
@@ -46,21 +49,59 @@ def read_gltf(path: Path, notes: list[str], *, frames: int | None, fps: float | 
         if moves:
             notes.append(f"{path.name}: its animation moves nothing that is seen; the object rests")
         return Animated(found, {})
+    return Animated(found, _facts(path.name, scene, play, notes, repeats=frames is None))
+
+
+def _check(name: str, scene: GltfScene, play: Play) -> None:
+    if not scene.entities:
+        raise UserError(f"{name} holds no triangle mesh; export the object itself")
+    lasts = scene.seconds[1] - scene.seconds[0]
+    if play.start > 0 and play.start > lasts:
+        reason = f"its animation lasts {lasts:g} s and has no second {play.start:g}"
+        raise UserError(f"{name}: {reason}; choose an earlier moment")
+    check_faces(name, sum(len(entity.mesh.faces) for entity in scene.entities))
+
+
+def _frames_to_read(document: Document, fps: float, play: Play, notes: list[str]) -> int:
+    """All that the animation lasts; of one that may bend a heavy mesh, as many as fit into memory."""
+    animations = read_animations(document, play.clip)
+    wanted = round(play.lasts(animations.begin, animations.seconds) * fps) + 1
+    vertices, parts, morphs = 0, 0, False
+    for node in document.elements("nodes"):
+        mesh = node.index("mesh", "meshes", document.count("meshes"))
+        primitives = [] if mesh is None else document.element("meshes", mesh).objects("primitives")
+        parts += mesh is not None
+        morphs = morphs or any(primitive.has("targets") for primitive in primitives)
+        vertices += sum(_count_vertices(document, primitive) for primitive in primitives)
+    if not (morphs or parts > 1 or document.count("skins")):
+        return wanted
+    fit = max(MOST_READ_NUMBERS // (3 * max(vertices, 1)), 1)
+    if fit < wanted:
+        read = f"its animation has {wanted:,} frames at {fps:g} fps; the first {fit:,} were read"
+        notes.append(f"{document.path.name}: {read}")
+    return min(wanted, fit)
+
+
+def _count_vertices(document: Document, primitive: Element) -> int:
+    accessor = primitive.child("attributes").index("POSITION", "accessors", document.count("accessors"))
+    return 0 if accessor is None else document.element("accessors", accessor).integer("count", 0)
+
+
+def _facts(name: str, scene: GltfScene, play: Play, notes: list[str], *, repeats: bool) -> dict[str, Any]:
+    """What scene.json keeps; `repeats` says that one period was read, else a loop is in the frames already."""
     clip = ", ".join(scene.played)
     if len(scene.clips) > len(scene.played):
-        notes.append(f"{path.name} has {len(scene.clips)} clips ({', '.join(scene.clips)}); {clip} is played")
+        notes.append(f"{name} has {len(scene.clips)} clips ({', '.join(scene.clips)}); {clip} is played")
+    lasts = scene.seconds[1] - scene.seconds[0]
     after = "begins again" if play.loop else "holds its last pose"
-    notes.append(f"{path.name}: its animation lasts {end - begin:.2f} s and then {after}")
-    # with a number of frames given, the loop is in them already; else one period was read, to be repeated
-    period = end - begin if play.loop and frames is None and end > begin else None
-    return Animated(
-        found,
-        {
-            "clip": clip,
-            "fps": scene.fps,
-            "start": play.start,
-            "seconds": end - begin,
-            "loop": play.loop,
-            "period": period,
-        },
-    )
+    notes.append(f"{name}: its animation lasts {lasts:.2f} s and then {after}")
+    whole = scene.frames == round(lasts * scene.fps) + 1
+    period = lasts if play.loop and repeats and whole and lasts > 0 else None
+    return {
+        "clip": clip,
+        "fps": scene.fps,
+        "start": play.start,
+        "seconds": lasts,
+        "loop": play.loop,
+        "period": period,
+    }

@@ -50,6 +50,8 @@ def joined(file: str, parts: Sequence[Entity], notes: list[str]) -> Joined:
         notes.append(f"{file}: {hidden} cannot be seen in any frame and was left out")
     if not shown:
         raise UserError(f"{file} holds no mesh that can be seen; make its objects visible and export them again")
+    if late := [part.name for part in shown if not part.motion.visible[0]]:
+        notes.append(f"{file}: {', '.join(late)} is hidden at first but belongs to the mesh that is aligned")
     paths = [_Path(part) for part in shown]
     mesh = side_by_side([path.rest for path in paths], notes)
     carrier = max(paths, key=_Path.size).carried()

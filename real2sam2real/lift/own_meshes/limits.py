@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from real2sam2real.errors import UserError
 from real2sam2real.geometry.quaternions import Float
@@ -37,10 +36,10 @@ def check_positions(name: str, positions: Float) -> None:
     Raises:
         UserError: one is not finite, or beyond `LARGEST`.
     """
-    good: NDArray[np.bool_] = np.isfinite(positions).all(axis=1)
-    if not good.all():
+    bad = int((~np.isfinite(positions)).any(axis=1).sum())
+    if bad:
         raise UserError(
-            f"{name}: {int((~good).sum()):,} of {len(good):,} vertices are not finite (NaN or infinity); repair the "
+            f"{name}: {bad:,} of {len(positions):,} vertices are not finite (NaN or infinity); repair the "
             "mesh, for instance in Blender (Mesh > Clean Up), and export it again"
         )
     if len(positions) and np.abs(positions).max() > LARGEST:

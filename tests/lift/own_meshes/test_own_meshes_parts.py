@@ -230,6 +230,27 @@ def test_a_pose_of_several_scales_is_refused(files, tmp_path: Path) -> None:
         entity_motion(lifted, np.diag([1, 2, 1, 1.0]), 5, 16.0)
 
 
+def test_a_long_animation_of_a_heavy_mesh_is_read_in_part(files, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr("real2sam2real.lift.own_meshes.gltf.MOST_READ_NUMBERS", 24 * 5)
+    lifted = read_mesh_file(files.skinned_arm(tmp_path / "arm.glb"), name="arm")
+    assert lifted.motion.frames == 5
+    assert any("17 frames" in note and "first 5" in note for note in lifted.notes)
+    glb = files.glb()
+    node = glb.node(mesh=glb.cube())  # a pose per frame is light, however long
+    glb.clip("go", (node, "translation", [0, 1], [[0, 0, 0], [1, 0, 0]]))
+    assert read_mesh_file(glb.save(tmp_path / "it.glb"), name="it").motion.frames == 17
+
+
+def test_what_appears_later_is_told(files, tmp_path: Path) -> None:
+    glb = files.glb()
+    glb.node(mesh=glb.cube())
+    late = glb.node(name="late", mesh=glb.cube(), translation=[3, 0, 0], scale=[0, 0, 0])
+    glb.clip("show", (late, "scale", [0, 0.5, 0.51, 1], [[0, 0, 0], [0, 0, 0], [1, 1, 1], [1, 1, 1]]))
+    lifted = read_mesh_file(glb.save(tmp_path / "it.glb"), name="it")
+    assert any("late is hidden at first" in note for note in lifted.notes)
+    assert np.ptp(lifted.mesh.vertices[:, 0]) == pytest.approx(5)
+
+
 # --- frames
 
 
