@@ -133,10 +133,11 @@ class Remote:
         """Python there; the shell around it tells by its own status which signal has ended it."""
         variables = " ".join(f"{name}={shlex.quote(value)}" for name, value in _variables(self.options).items())
         words = " ".join(shlex.quote(argument) for argument in arguments)
+        there = shell_path(self.there)
         return self._ssh(
-            f"cd {shell_path(self.there)} && python={shell_path(self.python)} && "
+            f"cd && python={shell_path(self.python)} && "  # paths that are not absolute start at home
             '{ [ ! -d "$python" ] || python="$python/bin/python"; } && '
-            f'{variables} "$python" worker . {words}; exit $?'
+            f'{variables} "$python" {there}/worker {there} {words}; exit $?'
         )
 
     def environment(self) -> dict[str, str]:

@@ -70,14 +70,14 @@ def _listen(process: subprocess.Popen[bytes], on_line: Callable[[str], bool], lo
     deadline = time.monotonic() + timeout
     ended: float | None = None
     while True:
+        if ended is None and process.poll() is not None:
+            ended = time.monotonic()
+        if ended is None and time.monotonic() > deadline:
+            raise HungError
         try:
             line = lines.get(timeout=0.2)
         except queue.Empty:
-            now = time.monotonic()
-            if process.poll() is None and now > deadline:
-                raise HungError from None
-            ended = now if ended is None and process.poll() is not None else ended
-            if ended is not None and now - ended > _DRAIN_SECONDS:
+            if ended is not None and time.monotonic() - ended > _DRAIN_SECONDS:
                 return  # a child that outlives it still holds the pipe
             continue
         if line is None:

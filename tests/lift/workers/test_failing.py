@@ -15,6 +15,7 @@ import pytest
 from real2sam2real.errors import MissingPartError, UserError
 from real2sam2real.lift.workers.lifter import probe
 from real2sam2real.lift.workers.lifting_worker.protocol import RESULTS
+from real2sam2real.lift.workers.streaming import HungError, stream
 
 
 def message(standin, kind: type[UserError] = UserError, **changes: object) -> str:
@@ -174,6 +175,20 @@ def test_what_hangs_is_stopped_with_its_children(sam3d) -> None:
     for part in ("lifting old bench took more than 1.5 seconds", "(car)", "allow more time"):
         assert part in text
     assert_gone(*hanging(sam3d))
+
+
+def test_chatter_is_no_progress(tmp_path: Path) -> None:
+    said = []
+    with pytest.raises(HungError):
+        stream(["yes", "still here"], on_line=lambda line: bool(said.append(line)), log=tmp_path / "log", timeout=0.5)
+    assert set(said) == {"still here"}
+
+
+def test_a_child_that_holds_the_pipe_does_not_hold_us(tmp_path: Path) -> None:
+    command = ["sh", "-c", "sleep 600 & echo $!; exit 7"]
+    said = []
+    assert stream(command, on_line=lambda line: bool(said.append(line)), log=tmp_path / "log", timeout=60) == 7
+    assert_gone(int(said[0]))
 
 
 DRIVER = """

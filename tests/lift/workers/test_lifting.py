@@ -110,6 +110,14 @@ def test_shape_alone_comes_without_a_pose(standin_for, lifter: str) -> None:
     assert [call["seed"] for call in standin.calls() if "area" in call] == [9, 9, 9]
 
 
+def test_a_mesh_that_comes_inside_out_is_turned(standin_for) -> None:
+    triposg = standin_for("triposg")
+    path = triposg.folder / f"{triposg.area('car')}.npz"
+    arrays = dict(np.load(path))
+    np.savez(path, **{**arrays, "faces": arrays["faces"][:, ::-1]})
+    assert all(lifted.mesh.volume() > 0 for lifted in triposg.lift().meshes)
+
+
 def test_triposg_sees_the_object_on_white_with_a_margin(standin_for) -> None:
     triposg = standin_for("triposg")
     triposg.lift()

@@ -22,6 +22,7 @@ def test_everything_goes_there_and_comes_back(sam3d, far_home: Path) -> None:
     assert not list((far_home / ".cache" / "real2sam2real").iterdir())
     assert len(sam3d.lift(host="me@gpu", code="~/a clone; of $it").meshes) == 3
     assert sam3d.loads() == 1
+    assert len(sam3d.lift(host="me@gpu", code="a clone; of $it").meshes) == 3  # from home as well
 
 
 def test_python_may_be_in_that_home_and_an_environment(sam3d, far_home: Path) -> None:

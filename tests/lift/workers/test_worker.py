@@ -4,6 +4,7 @@ import ast
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -68,6 +69,12 @@ def test_digests_tell_what_a_result_depends_on(request_of_three) -> None:
     base = digests()
     assert len(set(base)) == 3
     assert digests(python="elsewhere", host="me@gpu", timeout=5.0, offline=True) == base
+    view = replace(request_of_three.view, points_camera=request_of_three.view.points_camera * 2)
+    deeper = replace(request_of_three, view=view)
+    tasks = tasks_of(deeper, facts_of("sam3d"), LifterOptions())
+    assert not {task.digest for task in tasks} & set(base)
+    shallow = tasks_of(deeper, facts_of("triposg"), LifterOptions())  # which is not shown any depth
+    assert [task.digest for task in shallow] == digests("triposg")
     for changed in (digests(seed=1), digests(weights="w"), digests(code="c"), digests("triposg")):
         assert not set(changed) & set(base)
 
