@@ -13,7 +13,7 @@ from real2sam2real.scene.gltf import GltfScene, Play, load_glb
 from real2sam2real.scene.gltf.animation import read_animations
 from real2sam2real.scene.gltf.container import Document, read_document
 from real2sam2real.scene.gltf.elements import Element
-from real2sam2real.scene.gltf.reader import DEFAULT_FPS
+from real2sam2real.scene.gltf.reader import DEFAULT_FPS, MOST_FRAMES
 
 MOST_PARTS = 5000
 
@@ -63,7 +63,7 @@ def _check(name: str, scene: GltfScene, play: Play) -> None:
 
 
 def _frames_to_read(document: Document, fps: float, play: Play, notes: list[str]) -> int:
-    """All that the animation lasts; of one that may bend a heavy mesh, as many as fit into memory."""
+    """All that the animation lasts, up to `MOST_FRAMES`; where it may bend a heavy mesh, as many as fit into memory."""
     animations = read_animations(document, play.clip)
     wanted = round(play.lasts(animations.begin, animations.seconds) * fps) + 1
     vertices, parts, morphs = 0, 0, False
@@ -73,9 +73,9 @@ def _frames_to_read(document: Document, fps: float, play: Play, notes: list[str]
         parts += mesh is not None
         morphs = morphs or any(primitive.has("targets") for primitive in primitives)
         vertices += sum(_count_vertices(document, primitive) for primitive in primitives)
-    if not (morphs or parts > 1 or document.count("skins")):
-        return wanted
-    fit = max(MOST_READ_NUMBERS // (3 * max(vertices, 1)), 1)
+    fit = MOST_FRAMES
+    if morphs or parts > 1 or document.count("skins"):
+        fit = min(max(MOST_READ_NUMBERS // (3 * max(vertices, 1)), 1), MOST_FRAMES)
     if fit < wanted:
         read = f"its animation has {wanted:,} frames at {fps:g} fps; the first {fit:,} were read"
         notes.append(f"{document.path.name}: {read}")
