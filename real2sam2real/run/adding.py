@@ -11,13 +11,13 @@ from real2sam2real.errors import UserError
 from real2sam2real.lift.assembling import Surroundings, align_lifted, animation_frames, entity_of, on_one_ground
 from real2sam2real.lift.contact import ContactOptions, settle
 from real2sam2real.lift.outline import outlines_by_nearness
-from real2sam2real.lift.own_meshes import read_mesh_file
 from real2sam2real.perceive import Photo
 from real2sam2real.perceive.masks import Mask
 from real2sam2real.perceive.view import PhotoView
 from real2sam2real.run.config import LiftOptions, ObjectOptions
 from real2sam2real.run.finding import WorkingPhoto, find_masks, things_in_front
 from real2sam2real.run.lifting import lift_notes
+from real2sam2real.run.meshing import read_own_mesh
 from real2sam2real.run.opening import open_scene
 from real2sam2real.run.progress import Progress
 from real2sam2real.scene import Entity, Scene
@@ -43,7 +43,7 @@ def add_to_folder(
     mask = _one_mask(find_masks(folder / "photo.png", working, objects, notes), name)
     others = {e.name: e.mask for e in scene.entities if e.mask is not None and e.name != name}
     around = _surroundings(scene, things_in_front(working, objects.in_front), options)
-    lifted = read_mesh_file(mesh, name=name, intrinsics=scene.camera.intrinsics_at(0), up_camera=around.view.up_camera)
+    lifted = read_own_mesh(mesh, name, options, around.view)
     outline = next(o for o in outlines_by_nearness({**others, name: mask}) if o.name == name)
     item = align_lifted(lifted, outline, around, progress.say)
     height = None if scene.ground_y is None else float(scene.photo_world_from_camera[1, 3] - scene.ground_y)

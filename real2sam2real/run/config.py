@@ -29,6 +29,8 @@ Preset = Literal["official", "quality", "balanced", "fast"]
 SegmentModel = Literal["grabcut", "sam2", "sam3"]
 DepthModel = Literal["none", "moge", "depth-pro"]
 Contact = Literal["auto", "off"]
+MeshFrame = Literal["auto", "object", "camera-opengl", "camera-opencv"]
+MeshUp = Literal["y", "z"]
 _AS_TRAINED = "(default: the checkpoint's own)"
 
 
@@ -103,27 +105,18 @@ class LifterOptions:
 
     lifter: Annotated[Texts, arg(metavar="[NAME=]LIFTER")] = ()
     """embedded (default), sam3d, sam3d-body, triposg or step1x3d, for all objects or for one."""
-    lifter_python: Annotated[str | None, arg(metavar="PATH", help_behavior_hint="")] = None
+    lifter_python: Annotated[Texts, arg(metavar="[LIFTER=]PATH")] = ()
     """Python of the lifter's own environment."""
     lifter_host: Annotated[str | None, arg(metavar="USER@HOST", help_behavior_hint="(default: this machine)")] = None
     """Where the lifter runs, reached by ssh."""
-    lifter_code: Annotated[str | None, arg(metavar="FOLDER", help_behavior_hint="")] = None
+    lifter_code: Annotated[Texts, arg(metavar="[LIFTER=]FOLDER")] = ()
     """Clone of the lifter's repository, where it is not installed in that environment."""
-    lifter_weights: Annotated[str | None, arg(metavar="PATH|ID", help_behavior_hint="(default: the lifter's own)")] = (
-        None
-    )
-    """The lifter's weights."""
+    lifter_weights: Annotated[Texts, arg(metavar="[LIFTER=]PATH|ID")] = ()
+    """The lifter's weights, where they are not in their usual place."""
 
     def lifter_of(self, name: str) -> str:
         """The lifter of one object."""
-        chosen = "embedded"
-        for value in self.lifter:
-            owner, equals, lifter = value.partition("=")
-            if not equals:
-                chosen = owner if chosen == "embedded" else chosen
-            elif owner == name:
-                return lifter
-        return chosen
+        return value_for(name, self.lifter) or "embedded"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,7 +124,15 @@ class LiftOptions(LifterOptions):
     """How objects become meshes; docs/lifting.md, docs/lifters.md and docs/meshes.md tell more."""
 
     mesh: Annotated[Texts, arg(metavar="NAME=FILE")] = ()
-    """A mesh of your own for an object: GLB, OBJ or PLY."""
+    """A mesh of your own for an object: GLB, OBJ, PLY or STL."""
+    mesh_frame: Annotated[MeshFrame, arg(metavar="{auto,object,camera-opengl,camera-opencv}")] = "auto"
+    """What the numbers in mesh files mean: their own frame, or a place in front of the photo's camera."""
+    mesh_up: Annotated[MeshUp, arg(metavar="{y,z}")] = "y"
+    """The axis that points up in mesh files of their own frame."""
+    clip: Annotated[str | None, arg(metavar="NAME", help_behavior_hint="(default: the first)")] = None
+    """The animation of a mesh file that is played."""
+    loop: bool = False
+    """Begin that animation again after its end."""
     triangles: Annotated[int, arg(metavar="N")] = 40_000
     """Most triangles of a mesh that is not made by the embedded lifter."""
     keep_pose: bool = False
@@ -272,6 +273,17 @@ class RunConfig:
     lift: LiftOptions = field(default_factory=LiftOptions)
     size: str | None = None
     preview_only: bool = False
+
+
+def value_for(name: str, values: Sequence[str]) -> str | None:
+    """Of values such as `["a", "car=b"]` the one for `name`: its own, else the last without a name, else None."""
+    general = None
+    for value in values:
+        owner, equals, own = value.partition("=")
+        if equals and owner == name:
+            return own
+        general = general if equals else value
+    return general
 
 
 def split_named(option: str, values: Sequence[str]) -> list[tuple[str, str]]:

@@ -118,7 +118,7 @@ def _lifters(options: LifterOptions, *, offline: bool) -> Iterator[str]:
         yield f"  {', '.join(lifter_names())}: name one to ask its environment (--lifter NAME --lifter-python PATH)"
     for name in sorted(named):
         try:
-            yield f"  {probe(name, place_of(options, offline=offline))}"
+            yield f"  {probe(name, place_of(name, options, offline=offline))}"
         except UserError as error:
             yield f"  {name}: {_indented(str(error))}"
 

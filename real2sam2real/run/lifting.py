@@ -90,7 +90,7 @@ def _lifted(
     offline: bool,
 ) -> dict[str, LiftedMesh]:
     """The meshes that do not come from the embedded lifter, by name."""
-    own = own_meshes(options.mesh, view)
+    own = own_meshes(options, view)
     if strangers := own.keys() - masks.keys():
         raise UserError(
             f"--mesh names '{min(strangers)}', but no mask, box or point does; the objects are {', '.join(masks)}"

@@ -14,34 +14,53 @@ from real2sam2real.lift.workers.requests import LiftRequest
 from real2sam2real.perceive import Photo
 from real2sam2real.perceive.masks import Mask
 from real2sam2real.perceive.view import PhotoView
-from real2sam2real.run.config import LifterOptions, split_named
+from real2sam2real.run.config import DEFAULT_FPS, LifterOptions, LiftOptions, split_named, value_for
 from real2sam2real.run.progress import Progress
 
 REQUESTS = ".lifting"
 """Beside the scene folder: what is asked of a lifter's process and what it has answered, so that it can go on."""
 
 
-def own_meshes(given: tuple[str, ...], view: PhotoView) -> dict[str, LiftedMesh]:
+def own_meshes(options: LiftOptions, view: PhotoView) -> dict[str, LiftedMesh]:
     """The meshes that --mesh names.
 
     Raises:
         UserError: one cannot be read, or a name comes twice.
     """
     meshes: dict[str, LiftedMesh] = {}
-    for name, file in split_named("--mesh", given):
+    for name, file in split_named("--mesh", options.mesh):
         if name in meshes:
             raise UserError(f"--mesh names '{name}' twice; an object has one mesh")
-        meshes[name] = read_mesh_file(Path(file), name=name, intrinsics=view.intrinsics, up_camera=view.up_camera)
+        meshes[name] = read_own_mesh(Path(file), name, options, view)
     return meshes
 
 
-def place_of(options: LifterOptions, *, offline: bool) -> WorkerPlace:
+def read_own_mesh(file: Path, name: str, options: LiftOptions, view: PhotoView) -> LiftedMesh:
+    """One mesh file, read as the options say.
+
+    Raises:
+        UserError: it cannot be read.
+    """
+    return read_mesh_file(
+        file,
+        name=name,
+        frame=options.mesh_frame,
+        up=options.mesh_up,
+        intrinsics=view.intrinsics,
+        up_camera=view.up_camera,
+        fps=DEFAULT_FPS,
+        clip=options.clip,
+        loop=options.loop,
+    )
+
+
+def place_of(lifter: str, options: LifterOptions, *, offline: bool) -> WorkerPlace:
     """Where a lifter runs, as the workers are told."""
     return WorkerPlace(
-        python=options.lifter_python,
+        python=value_for(lifter, options.lifter_python),
         host=options.lifter_host,
-        code=options.lifter_code,
-        weights=options.lifter_weights,
+        code=value_for(lifter, options.lifter_code),
+        weights=value_for(lifter, options.lifter_weights),
         offline=offline,
     )
 
@@ -63,7 +82,7 @@ def lift_elsewhere(
         MissingPartError: its environment or weights are not there.
         UserError: it failed, or could not lift one of the objects; what it has made is kept for the next try.
     """
-    chosen = place_of(options, offline=offline)
+    chosen = place_of(lifter, options, offline=offline)
     request = LiftRequest(
         pixels=photo.pixels, masks=masks, view=view, folder=folder.parent / REQUESTS / folder.name / lifter
     )

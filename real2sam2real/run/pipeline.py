@@ -20,7 +20,7 @@ from real2sam2real.run.picturing import pictures_to_folder
 from real2sam2real.run.progress import Progress
 from real2sam2real.run.rendering import control_size, normals_to_file, preview_to_file, render_to_folder
 from real2sam2real.run.report import PAGE, write_report
-from real2sam2real.scene.folder import save_scene
+from real2sam2real.scene.folder import SCENE_FILE, save_scene
 from real2sam2real.scene.shot import Shot
 
 # What every stage that touches a scene depends on.
@@ -40,7 +40,7 @@ def run(config: RunConfig, out: Path, *, command: Sequence[str], progress: Progr
     Raises:
         UserError: an input cannot be used, or `out` is in use or holds something else.
     """
-    is_scene = config.photo.is_dir()
+    is_scene = _is_scene(config.photo)
     if is_scene and config.objects.any_named:
         raise UserError(f"{config.photo} is a scene, which has its objects already; r2s2r add puts another one into it")
     if not is_scene:
@@ -61,7 +61,7 @@ def _stages(config: RunConfig, shot: Shot, folder: RunFolder) -> Iterator[Stage]
     """The stages in order; each is made only when those before it are done, because it may look at their results."""
     progress = folder.progress
     lifted, directed, control = folder.path / "lifted", folder.path / "scene", folder.path / "control"
-    yield _scene_stage(config.photo, lifted) if config.photo.is_dir() else _lift_stage(config, lifted, progress)
+    yield _scene_stage(config.photo, lifted) if _is_scene(config.photo) else _lift_stage(config, lifted, progress)
     yield Stage(
         name="pictures",
         title="picture masks and meshes",
@@ -117,6 +117,10 @@ def _stages(config: RunConfig, shot: Shot, folder: RunFolder) -> Iterator[Stage]
         outputs=("generated.mp4",),
         work=lambda: generate_to_file(control, config.generate, folder.path / "generated.mp4", progress),
     )
+
+
+def _is_scene(path: Path) -> bool:
+    return (path / SCENE_FILE).is_file()
 
 
 def _scene_stage(given: Path, lifted: Path) -> Stage:

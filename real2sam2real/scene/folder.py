@@ -33,7 +33,7 @@ from real2sam2real.scene.scene import Entity, Scene
 FORMAT = "real2sam2real scene"
 VERSION = 1
 
-_JSON, _GLB, _REMOVED, _PHOTO = "scene.json", "scene.glb", "removed.glb", "photo.png"
+SCENE_FILE, _GLB, _REMOVED, _PHOTO = "scene.json", "scene.glb", "removed.glb", "photo.png"
 _REMEDY = "restore the folder, or make the scene again from its photo"
 
 
@@ -65,10 +65,10 @@ def _foreign_files(folder: Path) -> list[Path]:
     present = [path.relative_to(folder) for path in sorted(folder.rglob("*")) if path.is_symlink() or path.is_file()]
     if not present:
         return []
-    if not (folder / _JSON).is_file():
+    if not (folder / SCENE_FILE).is_file():
         raise UserError(f"'{folder}' holds files but no scene; give an empty or new folder, so that nothing is lost")
     root = _read_json(folder)
-    own = {Path(_JSON), *(Path(str(name)) for name in root.array("files"))}
+    own = {Path(SCENE_FILE), *(Path(str(name)) for name in root.array("files"))}
     return [path for path in present if path not in own]
 
 
@@ -108,7 +108,7 @@ def _write(scene: Scene, folder: Path) -> None:
         text = json.dumps(document, ensure_ascii=False, allow_nan=False, indent=1)
     except (TypeError, ValueError) as error:
         raise ValueError(f"an entity's provenance is not made of JSON values: {error}") from error
-    (folder / _JSON).write_text(text + "\n", encoding="utf-8")
+    (folder / SCENE_FILE).write_text(text + "\n", encoding="utf-8")
 
 
 def _uniquely_named(entities: tuple[Entity, ...]) -> tuple[Entity, ...]:
@@ -180,11 +180,11 @@ def load_scene(folder: Path, *, mend: Mend | None = None, tell: Callable[[str], 
 
 
 def _read_json(folder: Path) -> Element:
-    path = folder / _JSON
+    path = folder / SCENE_FILE
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise UserError(f"'{folder}' is not a scene folder: it has no readable {_JSON}; check the path") from error
+        raise UserError(f"'{folder}' is not a scene folder: it has no readable {SCENE_FILE}; check the path") from error
     except (ValueError, RecursionError) as error:
         raise UserError(f"'{path}' is damaged ({str(error)[:80]}); {_REMEDY}") from error
     root = Element(value, str(path))

@@ -94,3 +94,10 @@ def test_a_lifter_is_chosen_for_all_or_for_one() -> None:
     assert options.lifter_of("person") == "sam3d-body"
     assert options.lifter_of("bench") == "sam3d"
     assert c.LiftOptions().lifter_of("bench") == "embedded"
+
+
+def test_lifters_may_live_in_different_environments() -> None:
+    values = ("sam3d=/envs/a/bin/python", "/envs/b/bin/python")
+    assert c.value_for("sam3d", values) == "/envs/a/bin/python"
+    assert c.value_for("triposg", values) == "/envs/b/bin/python"
+    assert c.value_for("triposg", values[:1]) is None
