@@ -14,7 +14,7 @@ from real2sam2real.lift.contact import pairs
 from real2sam2real.lift.contact.body import Body, common_volume
 from real2sam2real.lift.contact.footing import Footing
 from real2sam2real.lift.contact.pairs import Sightings
-from real2sam2real.lift.contact.spacing import Limit, most_that_hold
+from real2sam2real.lift.contact.spacing import ROUNDING, Limit, most_that_hold
 from real2sam2real.lift.contact.standing import Standing
 
 ROUNDS = 20  # of solving and looking at the meshes again; each one settles at least one edge of one pair
@@ -63,7 +63,7 @@ class Link:
     @property
     def is_free_at_wanted(self) -> bool:
         """Whether the wanted shift is in the room."""
-        return self.room[0] <= self.wanted <= self.room[1]
+        return self.room[0] - ROUNDING <= self.wanted <= self.room[1] + ROUNDING
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

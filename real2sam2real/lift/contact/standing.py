@@ -100,7 +100,7 @@ def levelled(body: Body, options: ContactOptions) -> tuple[Body, float]:
     if normal is None or not body.is_before_camera:
         return body, 0.0
     degrees = float(np.degrees(np.arccos(np.clip(-normal[1], -1, 1))))
-    pivot = body.points[np.argmin(body.points[:, 1])]
+    pivot = (body.points.min(axis=0) + body.points.max(axis=0)) / 2  # moves least in the picture
     turn = np.eye(4)
     turn[:3, :3] = _least_rotation(normal, np.array([0.0, -1.0, 0.0]))
     turn[:3, 3] = pivot - turn[:3, :3] @ pivot
