@@ -105,7 +105,7 @@ class Spacing:
         self._choose_all()
         x, left_out = self._solved()
         for _ in range(ROUNDS):
-            if not self._ask_meshes(x, left_out):
+            if not (self._reconsider(left_out) or self._ask_meshes(x)):
                 break
             x, left_out = self._solved()
         return Spaced(
@@ -175,11 +175,17 @@ class Spacing:
     def _common(self, i: int, j: int, x: Float) -> float:
         return common_volume(self.bodies[i], self.bodies[j].farther(float(x[j] - x[i])))
 
-    def _ask_meshes(self, x: Float, left_out: Sequence[tuple[int, int]]) -> bool:
+    def _reconsider(self, left_out: Sequence[tuple[int, int]]) -> bool:
+        """Other rooms for the pairs for which there is no place in the ones that the masks would have."""
+        for key in left_out:
+            self.links[key] = self._other_room(self.links[key])
+        return bool(left_out)
+
+    def _ask_meshes(self, x: Float) -> bool:
         """Correct rooms whose edges matter here by what the meshes say; whether anything changed."""
         changed = False
         for key, link in list(self.links.items()):
-            if link.given_up or key in left_out:
+            if link.given_up:
                 continue
             shift = float(x[link.second] - x[link.first])
             side = self._side_to_ask(link, shift, x)

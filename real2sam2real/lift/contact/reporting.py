@@ -32,6 +32,7 @@ class Course:
         standing: what the ground drew, by name.
         levelled: degrees by name, of those that were turned.
         slid: names of those that moved on the ground.
+        options: what was asked for.
         links: of pairs on common lines of sight of which one could move, by their names.
         first_in_front: of all pairs on common lines of sight, whether the first one is mostly the nearer one there.
         ground: its height in the eye frame, or None.
@@ -44,18 +45,19 @@ class Course:
     standing: Mapping[str, Standing]
     levelled: Mapping[str, float]
     slid: frozenset[str]
+    options: ContactOptions
     links: Mapping[tuple[str, str], Link]
     first_in_front: Mapping[tuple[str, str], bool]
     ground: float | None = None
     derived: bool = False
 
 
-def report_of(course: Course, ground_y: float | None, options: ContactOptions) -> ContactReport:
+def report_of(course: Course, ground_y: float | None) -> ContactReport:
     """The report of a finished settling."""
     pairs = tuple(_pairs(course))
     entities = tuple(_entity(k, course, pairs) for k in range(len(course.after)))
     notes = [note for line, body in zip(entities, course.after, strict=True) if (note := _told(line, body, course))]
-    notes += _left_in_air(course, options)
+    notes += _left_in_air(course)
     notes += [
         f"{pair.front} and {pair.behind} still interpenetrate, by {pair.penetration_after:.2g} % of the smaller one: "
         "they cannot be parted without leaving their places in the photo"
@@ -152,8 +154,8 @@ def _told(line: EntityContact, body: Body, course: Course) -> str | None:
     if line.slid:
         told.append(f"moved by {line.slid:.2g} on the ground (silhouette IoU {line.iou:.3f} with the one before)")
     gap = line.ground_gap_after
-    if gap is not None and gap < -SUNK_TELLING and course.footing[body.name].on is None:
-        told.append(f"reaches {-gap:.0f} % of its height below the ground, where its lower part does not show")
+    if course.options.ground == "auto" and gap is not None and gap < -SUNK_TELLING and body.name in course.standing:
+        told.append(f"reaches {-gap:.0f} % of its height below the ground; higher up it would be in other objects")
     return f"{line.name}: {'; '.join(told)}" if told else None
 
 
@@ -168,10 +170,10 @@ def _reason(line: EntityContact, course: Course) -> str:
     return ", so that it stays clear of other objects"
 
 
-def _left_in_air(course: Course, options: ContactOptions) -> list[str]:
-    if course.ground is None or options.ground == "off":
+def _left_in_air(course: Course) -> list[str]:
+    ground, options = course.ground, course.options
+    if ground is None or options.ground == "off":
         return []
-    ground = course.ground
     return [
         f"{body.name}: left {'above' if body.bottom > ground else 'below'} the ground, which is out of reach along its "
         "line of sight: it floats, or stands on something that is not in the scene"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from real2sam2real.geometry import Intrinsics
-from real2sam2real.lift.contact.body import Body
+from real2sam2real.lift.contact.body import Body, common_volume
 from real2sam2real.lift.contact.footing import Footing, footings
 from real2sam2real.lift.contact.options import ContactOptions
 from real2sam2real.lift.contact.parting import Spaced, Spacing, all_sightings
@@ -47,7 +47,7 @@ def settle(scene: Scene, options: ContactOptions | None = None) -> tuple[Scene, 
     if moved or ground_y != scene.ground_y:
         entities = tuple(moved.get(entity.name, entity) for entity in scene.entities)
         settled = replace(scene, entities=entities, ground_y=ground_y)
-    return settled, report_of(course, ground_y, options)
+    return settled, report_of(course, ground_y)
 
 
 class _Settling:
@@ -75,8 +75,9 @@ class _Settling:
             after = [self._on_ground(body) for body in self.bodies]
             return self._course(after, None)
         spaced = self._spaced()
-        while self._fall_back(spaced) or self._slide(spaced) or self._release(spaced):
+        while self._fall_back(spaced) or self._slide(spaced):
             spaced = self._spaced()
+        spaced = self._with_releases(spaced)
         after = [body.farther(float(x)) for body, x in zip(self.bodies, spaced.log_factors, strict=True)]
         return self._course(after, spaced)
 
@@ -133,15 +134,30 @@ class _Settling:
                 changed = True
         return changed
 
-    def _release(self, spaced: Spaced) -> bool:
-        """Of those at odds, let go of the ground the one that was farthest from it at the start."""
+    def _with_releases(self, spaced: Spaced) -> Spaced:
+        """Let go of the ground what is at odds with others there, one by one, while that makes the error smaller."""
+        while (name := self._at_odds(spaced)) is not None:
+            kept = self.standing[name]
+            self.standing[name] = replace(kept, fixed=False)
+            tried = self._spaced()
+            if self._error(tried) >= self._error(spaced):
+                self.standing[name] = kept
+                break
+            spaced = tried
+        return spaced
+
+    def _at_odds(self, spaced: Spaced) -> str | None:
+        """Of those that stand in each other, the one that was farthest from the ground at the start."""
         names = {self.bodies[k].name for pair in spaced.conflicts for k in pair}
         held = [n for n in sorted(names - self.slid) if (s := self.standing.get(n)) and s.fixed and not s.was_on_ground]
-        if not held:
-            return False
-        farthest = max(held, key=lambda name: abs(self.standing[name].log_factor))
-        self.standing[farthest] = replace(self.standing[farthest], fixed=False)
-        return True
+        return max(held, key=lambda name: abs(self.standing[name].log_factor), default=None)
+
+    def _error(self, spaced: Spaced) -> float:
+        """How far what shows its foot is off the ground, as a share of its height, and what pairs have in common."""
+        bodies = [body.farther(float(x)) for body, x in zip(self.bodies, spaced.log_factors, strict=True)]
+        drawn = [b for b in bodies if b.name in self.standing and self.footing[b.name].foot == "in view"]
+        gaps = sum(abs(b.bottom - self.ground) / b.height for b in drawn) if self.ground is not None else 0.0
+        return gaps + sum(common_volume(bodies[i], bodies[j]) for i, j in spaced.conflicts)
 
     def _course(self, after: list[Body], spaced: Spaced | None) -> Course:
         links = () if spaced is None else spaced.links
@@ -153,6 +169,7 @@ class _Settling:
             standing=self.standing,
             levelled=self.levelled,
             slid=frozenset(self.slid),
+            options=self.options,
             links={self._names(link.first, link.second): link for link in links},
             first_in_front={self._names(*pair): is_first for pair, is_first in in_front.items()},
         )
