@@ -1,7 +1,7 @@
 """From a lifter's mesh to one that can be posed and drawn: one closed, light solid, nothing floating, nothing hidden.
 
 `clean_mesh` closes as `closing.close_mesh` does, drops floaters (`floaters`) and hollows that nobody can look into
-(`enclosure`), cuts what runs through itself (`arrangement`), and collapses edges down to a budget (`decimation`).
+(`enclosure`), cuts what runs through itself (`arrangement`), and collapses edges down to a budget (`collapsing`).
 Colours and textures are kept. See docs/lifting.md.
 """
 
@@ -18,7 +18,7 @@ from real2sam2real.geometry.quaternions import Float
 from real2sam2real.lift.appearance import nearest_vertices, transferred
 from real2sam2real.lift.bvh import Bvh
 from real2sam2real.lift.closing import is_solid, made_solid
-from real2sam2real.lift.decimation import decimated
+from real2sam2real.lift.collapsing import collapsed
 from real2sam2real.lift.mending import Mending
 
 LEAST_TRIANGLES = 4  # of a closed surface
@@ -82,8 +82,8 @@ def clean_mesh(mesh: Mesh, *, max_triangles: int) -> CleanedMesh:
 
     Args:
         mesh: any triangles.
-        max_triangles: the budget. Quadric collapse may exceed it by 1 %; a mesh of many parts, which all stay, by what
-            they need at least.
+        max_triangles: the budget. It is exceeded only by what the topology needs: every part keeps at least four
+            triangles, every tunnel some more.
 
     Raises:
         UserError: the budget is no closed surface's, the mesh has no face or no extent, or encloses nothing even when
@@ -111,7 +111,7 @@ def _light(solid: Mesh, max_triangles: int, work: Mending) -> Mesh:
     """The solid within the budget, painted as it was."""
     if len(solid.faces) <= max_triangles:
         return solid
-    light = decimated(solid, max_triangles)
+    light = collapsed(solid, max_triangles)
     if not is_solid(light):
         work.notes.append(f"its {len(solid.faces):,} triangles could not be made fewer")
         return solid

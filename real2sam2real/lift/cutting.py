@@ -165,7 +165,7 @@ def _cross(points: Float, a: int, b: int, p: int, q: int) -> bool:
 
 @kernel
 def _edges_across(points: Float, corners: Index, across: Index, count: int, a: int, b: int, queue: Index) -> int:
-    """Write the inner edges that cross the segment a-b into `queue`; gives their number, -1 if a-b is an edge itself."""
+    """Write inner edges that cross the segment a-b into `queue`; gives their number, -1 if a-b is an edge itself."""
     waiting = 0
     for t in range(count):
         for k in range(3):
