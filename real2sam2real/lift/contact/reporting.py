@@ -18,7 +18,7 @@ from real2sam2real.lift.contact.report import ContactReport, EntityContact, Outc
 from real2sam2real.lift.contact.standing import SUNK, Standing, is_out_of_reach
 
 WORTH_TELLING = 0.005  # relative change of distance
-SUNK_TELLING = 2.0  # percent of its height below the ground
+OFF_TELLING = 2.0  # percent of its height
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -154,8 +154,8 @@ def _told(line: EntityContact, body: Body, course: Course) -> str | None:
     if line.slid:
         told.append(f"moved by {line.slid:.2g} on the ground (silhouette IoU {line.iou:.3f} with the one before)")
     gap = line.ground_gap_after
-    if course.options.ground == "auto" and gap is not None and gap < -SUNK_TELLING and body.name in course.standing:
-        told.append(f"reaches {-gap:.0f} % of its height below the ground; higher up it would be in other objects")
+    if course.options.ground == "auto" and gap is not None and abs(gap) > OFF_TELLING and body.name in course.standing:
+        told.append(f"which leaves it {abs(gap):.0f} % of its height {'above' if gap > 0 else 'below'} the ground")
     return f"{line.name}: {'; '.join(told)}" if told else None
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from real2sam2real.geometry import Intrinsics
 from real2sam2real.lift.contact.body import Body, common_volume
 from real2sam2real.lift.contact.footing import Footing, footings
 from real2sam2real.lift.contact.options import ContactOptions
+from real2sam2real.lift.contact.pairs import Sightings
 from real2sam2real.lift.contact.parting import Spaced, Spacing, all_sightings
 from real2sam2real.lift.contact.report import ContactReport
 from real2sam2real.lift.contact.reporting import Course, report_of
@@ -50,6 +51,15 @@ def settle(scene: Scene, options: ContactOptions | None = None) -> tuple[Scene, 
     return settled, report_of(course, ground_y)
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Release:
+    """What comes of it when the ground lets go of one entity: where all would be then, and how wrong that is."""
+
+    name: str
+    spaced: Spaced
+    error: float
+
+
 class _Settling:
     """One settling in the making: level, then distances, slides and letting go, until nothing changes."""
 
@@ -66,6 +76,7 @@ class _Settling:
         self.levelled: dict[str, float] = {}
         self.slid: set[str] = set()
         self.standing: dict[str, Standing] = {}
+        self.sights: dict[tuple[int, int], Sightings] | None = None  # as long as nothing left its lines of sight
         if ground is not None:
             self._stand_all(ground)
 
@@ -89,6 +100,7 @@ class _Settling:
                 turned, degrees = levelled(body, self.options)
                 if degrees:
                     self.bodies[k], self.levelled[body.name] = turned, degrees
+                    self.sights = None
                     standing = standing_of(turned, footing, ground, self.options)
             if standing is not None:
                 self.standing[body.name] = standing
@@ -97,9 +109,12 @@ class _Settling:
         standing = self.standing.get(body.name)
         return body if standing is None else body.farther(standing.log_factor)
 
-    def _spaced(self) -> Spaced:
-        sights = all_sightings(self.bodies, self.lens)
-        return Spacing(self.bodies, sights, self.standing, self.footing, self.options.reach).solve()
+    def _spaced(self, standing: dict[str, Standing] | None = None) -> Spaced:
+        """Distances with all as it is, or with other ones held by the ground."""
+        if self.sights is None:
+            self.sights = all_sightings(self.bodies, self.lens)
+        standing = self.standing if standing is None else standing
+        return Spacing(self.bodies, self.sights, standing, self.footing, self.options.reach).solve()
 
     def _fall_back(self, spaced: Spaced) -> bool:
         """What cannot reach the thing that it is seen on may stand on the ground instead."""
@@ -131,26 +146,33 @@ class _Settling:
                 for name in names:
                     self.standing[name] = replace(self.standing[name], log_factor=0.0)
                 self.slid |= names
+                self.sights = None
                 changed = True
         return changed
 
     def _with_releases(self, spaced: Spaced) -> Spaced:
-        """Let go of the ground what is at odds with others there, one by one, while that makes the error smaller."""
-        while (name := self._at_odds(spaced)) is not None:
-            kept = self.standing[name]
-            self.standing[name] = replace(kept, fixed=False)
-            tried = self._spaced()
-            if self._error(tried) >= self._error(spaced):
-                self.standing[name] = kept
-                break
-            spaced = tried
+        """Let go of the ground one of two that still stand in each other, wherever that makes the error smaller."""
+        given_up: set[tuple[int, int]] = set()
+        while contested := [pair for pair in spaced.conflicts if pair not in given_up]:
+            pair = contested[0]
+            best = min((self._released(name) for name in self._held(pair)), key=lambda r: r.error, default=None)
+            if best is None or best.error >= self._error(spaced):
+                given_up.add(pair)
+                continue
+            self.standing[best.name] = replace(self.standing[best.name], fixed=False)
+            spaced = best.spaced
         return spaced
 
-    def _at_odds(self, spaced: Spaced) -> str | None:
-        """Of those that stand in each other, the one that was farthest from the ground at the start."""
-        names = {self.bodies[k].name for pair in spaced.conflicts for k in pair}
-        held = [n for n in sorted(names - self.slid) if (s := self.standing.get(n)) and s.fixed and not s.was_on_ground]
-        return max(held, key=lambda name: abs(self.standing[name].log_factor), default=None)
+    def _held(self, pair: tuple[int, int]) -> list[str]:
+        """Those of a pair that the ground holds and that have not slid."""
+        names = self._names(*pair)
+        return [name for name in names if name not in self.slid and (s := self.standing.get(name)) and s.fixed]
+
+    def _released(self, name: str) -> _Release:
+        """What would come of letting go of one."""
+        standing = {**self.standing, name: replace(self.standing[name], fixed=False)}
+        tried = self._spaced(standing)
+        return _Release(name=name, spaced=tried, error=self._error(tried))
 
     def _error(self, spaced: Spaced) -> float:
         """How far what shows its foot is off the ground, as a share of its height, and what pairs have in common."""

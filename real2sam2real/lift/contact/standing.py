@@ -30,12 +30,10 @@ class Standing:
     Attributes:
         log_factor: by which it has to go farther to touch it.
         fixed: whether it stays there whatever others do; else it only would rather be there.
-        was_on_ground: whether it stood there from the start.
     """
 
     log_factor: float
     fixed: bool
-    was_on_ground: bool
 
 
 def known_ground(
@@ -75,11 +73,11 @@ def standing_of(body: Body, footing: Footing, ground: float, options: ContactOpt
         return None
     on_ground = abs(gap) <= STANDS * body.height
     if _shows_its_foot(body, footing):
-        return Standing(log_factor=0.0 if on_ground else log_factor, fixed=True, was_on_ground=on_ground)
+        return Standing(log_factor=0.0 if on_ground else log_factor, fixed=True)
     if abs(gap) <= SUNK * body.height or footing.on is not None:
         return None
     if gap < 0 or footing.foot == "hidden":
-        return Standing(log_factor=log_factor, fixed=False, was_on_ground=False)
+        return Standing(log_factor=log_factor, fixed=False)
     return None
 
 

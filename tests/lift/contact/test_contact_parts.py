@@ -181,6 +181,25 @@ def test_what_cannot_be_parted_is_left_and_told(worlds):
     assert any("still interpenetrate" in note for note in report.notes)
 
 
+def test_the_smaller_error_is_left(worlds):
+    """Both stand in view and the man's back is in the bench: better that he floats by a finger's breadth."""
+    truth = worlds.scene(
+        {
+            "bench": (worlds.box(1.6, 0.5, 0.5), worlds.ahead(20, 0, 3.0)),
+            "man": (worlds.box(0.4, 1.4, 0.3), worlds.ahead(20, 0, 2.55)),
+        },
+        20,
+    )
+    wrong = worlds.moved(truth, "man", np.array([0, 0, -0.14]))
+    assert worlds.common(wrong, "bench", "man") > 0.05
+    settled, report = settle(wrong, ContactOptions(max_iou_loss=0.01))
+    assert worlds.common(settled, "bench", "man") <= FREE
+    off = [abs(worlds.above_ground(settled, name)) for name in settled.names]
+    assert 1e-3 < max(off) < worlds.common(wrong, "bench", "man")
+    assert min(off) == pytest.approx(0, abs=1e-9)
+    assert any("which leaves it" in note for note in report.notes)
+
+
 def test_a_sitting_one_keeps_its_seat_when_the_ground_is_at_odds_with_it(worlds):
     """Somebody sits on a bench with dangling feet: the ground draws him back into it, but the bench holds him off."""
     man = worlds.box(0.4, 0.9, 0.3)
