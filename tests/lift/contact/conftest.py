@@ -40,6 +40,13 @@ class Worlds:
         return Mesh(vertices=points + np.array([0, height / 2, 0]), faces=solid.faces)
 
     @staticmethod
+    def wedge(width: float, height: float, depth: float) -> Mesh:
+        """A prism with one upright edge in front."""
+        foot = np.array([[-width / 2, 0, -depth / 2], [width / 2, 0, -depth / 2], [0, 0, depth / 2]])
+        hull = trimesh.convex.convex_hull(np.concatenate([foot, foot + np.array([0, height, 0])]))
+        return Mesh(vertices=hull.vertices, faces=hull.faces)
+
+    @staticmethod
     def ring(radius: float, thickness: float) -> Mesh:
         """A ring that lies on the ground."""
         solid = trimesh.creation.torus(radius, thickness, 48, 24)

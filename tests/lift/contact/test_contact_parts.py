@@ -62,6 +62,23 @@ def test_minimal_change_ends_in_contact(worlds):
     assert shift[1] == pytest.approx(-shift[0], rel=1e-6)  # nothing tells which one is wrong, so both share it
 
 
+@pytest.mark.parametrize("factor", [0.74, 0.8, 0.86])
+def test_an_edge_between_the_rays_is_found_by_the_meshes(worlds, factor):
+    truth = worlds.scene(
+        {
+            "wall": (worlds.box(1.5, 0.8, 0.3), worlds.ahead(15, 0.1, 2.5)),
+            "wedge": (worlds.wedge(0.5, 1.3, 0.6), worlds.ahead(15, 0.0, 3.4)),
+        },
+        15,
+    )
+    wrong = worlds.farther(truth, wedge=factor)
+    assert worlds.common(wrong, "wall", "wedge") > 1e-4
+    settled, report = settle(wrong, ContactOptions(ground="off"))
+    assert worlds.common(settled, "wall", "wedge") <= FREE
+    assert report.pairs[0].front == "wall"
+    assert worlds.gap(settled, "wall", "wedge") < 1e-3
+
+
 @pytest.mark.parametrize("factor", [0.72, 0.85, 1.3])
 def test_the_masks_order_is_kept(worlds, factor):
     """A ball is seen before a post, wherever the lifter had put it; the lesser way would often be behind it."""
