@@ -38,6 +38,7 @@ def explain_failure(
         "memory": f"{facts.title} does not fit into the card's memory: {message}; {facts.remedy}",
         "cuda": f"the graphics card failed: {message}. What is finished stays; the same command goes on and leaves the "
         "object at which it happened for the end",
+        "disk": f"the disk is full on {options.host or 'this machine'}: {message}. Make room; the same command goes on",
         "request": f"{message}; delete the request's folder and run again",
     }.get(failure["kind"], f"{facts.title} could not be loaded: {message}")
     kind = MissingPartError if failure["kind"] in ("import", "code", "weights", "gated") else UserError
@@ -83,8 +84,9 @@ def explain_hanging(facts: LifterFacts, options: LifterOptions, entity: str, log
     """The message for a worker that was stopped because nothing came of it."""
     at = f"lifting {entity}" if entity else "loading the model"
     text = (
-        f"{facts.title} was stopped: {at} took more than {options.timeout:g} seconds. Kernels are compiled at "
-        "the first use, which takes minutes: allow more time, and the same command goes on"
+        f"{facts.title} was stopped: {at} took more than {options.timeout:g} seconds. At the first use weights are "
+        "downloaded and kernels compiled, which is kept: the same command goes on from there. If it hangs again, the "
+        "log says at what; LifterOptions(timeout=…) allows more time"
     )
     return UserError(_joined(text, kept, log))
 

@@ -22,6 +22,8 @@ SSH = ("ssh", "-o", "BatchMode=yes", "-o", "ConnectTimeout=20", "-o", "ServerAli
 SSH_FAILED = 255
 _OURS_ALONE = ("PYTHONHOME", "VIRTUAL_ENV", "__PYVENV_LAUNCHER__")
 _FILES = {RESULT, MESH, ERROR}
+_START = b"@results\n"
+_LONGEST_GREETING = 2**20
 
 
 class Place(Protocol):
@@ -147,9 +149,10 @@ class Remote:
     def fetch(self) -> None:
         """Unpack the results here, each as a whole, then remove the folder there."""
         there = shell_path(self.there)
-        with tempfile.TemporaryFile() as packed:
-            self._run(f"cd {there} && tar czf - {RESULTS}", stdout=packed, doing="fetching the results from")
-            packed.seek(0)
+        with tempfile.TemporaryFile() as received, tempfile.TemporaryFile() as packed:
+            script = f"cd {there} && echo {_START.decode().strip()} && tar czf - {RESULTS}"
+            self._run(script, stdout=received, doing="fetching the results from")
+            _copy_archive(received, packed)
             try:
                 _unpack(packed, self.folder / RESULTS)
             except (tarfile.TarError, EOFError, OSError) as error:
@@ -195,6 +198,15 @@ def shell_path(path: str) -> str:
     if path == "~" or path.startswith("~/"):
         return f'"$HOME"{shlex.quote(path[1:])}' if len(path) > 2 else '"$HOME"'
     return shlex.quote(path)
+
+
+def _copy_archive(received: IO[bytes], packed: IO[bytes]) -> None:
+    """Leave out what the shell over there has printed of its own before the archive, from its start-up files."""
+    received.seek(0)
+    greeting, marker, _ = received.read(_LONGEST_GREETING).partition(_START)
+    received.seek(len(greeting) + len(marker))
+    shutil.copyfileobj(received, packed)
+    packed.seek(0)
 
 
 def _unpack(packed: IO[bytes], results: Path) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from real2sam2real.errors import UserError
+from real2sam2real.files import replacing_file
 from real2sam2real.geometry import Intrinsics, Mesh
 from real2sam2real.geometry.quaternions import Float
 from real2sam2real.lift.lifted import LiftedMesh
@@ -59,9 +60,9 @@ def read_outcome(request: LiftRequest, facts: LifterFacts, tasks: list[Task]) ->
 
 def write_failure(task: Task, kind: str, message: str) -> None:
     """Write down what the worker could not write itself, because it is gone; such an entity comes last next time."""
-    task.folder.mkdir(parents=True, exist_ok=True)
     data = {"entity": task.name, "digest": task.digest, "kind": kind, "message": message, "missing": ""}
-    (task.folder / ERROR).write_text(json.dumps(data), encoding="utf-8")
+    with replacing_file(task.folder / ERROR) as path:
+        path.write_text(json.dumps(data), encoding="utf-8")
 
 
 def _read_failure(facts: LifterFacts, task: Task) -> LiftFailure:

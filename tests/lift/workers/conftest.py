@@ -25,6 +25,7 @@ FAKE_SSH = """#!/bin/sh
 # Runs the command here, in a session of its own and another home, as a server would.
 while [ "$1" != "--" ]; do shift; done
 host=$2; shift 2
+if [ -e "$FAKE_SSH_LOG.greet" ]; then printf 'Welcome!\\nenvironment (base) is active '; fi
 printf '%s\\n' "$*" >> "$FAKE_SSH_LOG"
 if [ "$host" = "nobody@down" ]; then echo "ssh: connect to host down port 22: Connection refused" >&2; exit 255; fi
 if [ -e "$FAKE_SSH_LOG.break" ]; then case "$*" in *"tar czf"*) rm "$FAKE_SSH_LOG.break"; exit 255;; esac; fi

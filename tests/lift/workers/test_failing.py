@@ -121,6 +121,19 @@ def test_missing_weights_are_named_before_anything_is_loaded(sam3d, name: str) -
     assert sam3d.loads() == 0
 
 
+@pytest.mark.parametrize("kind", ["no package", "full"])
+def test_what_fails_for_all_alike_stops_at_the_first_object(standin_for, kind: str) -> None:
+    triposg = standin_for("triposg")
+    triposg.tell(old_bench=kind)
+    text = message(triposg, MissingPartError if kind == "no package" else UserError)
+    parts = {"no package": ("'diso' is not installed", "TripoSG#-installation"), "full": ("disk is full", "Make room")}
+    for part in (*parts[kind], "1 of 3 objects are lifted and kept (car)"):
+        assert part in text
+    assert triposg.lifted() == ["car", "old bench"]
+    triposg.tell(old_bench=None)
+    assert len(triposg.lift().meshes) == 3
+
+
 def test_missing_weights_of_the_others(standin_for, tmp_path: Path) -> None:
     body = standin_for("sam3d-body")
     (body.folder / "weights" / "assets" / "mhr_model.pt").unlink()
@@ -172,7 +185,7 @@ def test_a_python_that_is_too_old(sam3d) -> None:
 def test_what_hangs_is_stopped_with_its_children(sam3d) -> None:
     sam3d.tell(old_bench="hang")
     text = message(sam3d, timeout=1.5)
-    for part in ("lifting old bench took more than 1.5 seconds", "(car)", "allow more time"):
+    for part in ("lifting old bench took more than 1.5 seconds", "(car)", "allows more time", "goes on"):
         assert part in text
     assert_gone(*hanging(sam3d))
 

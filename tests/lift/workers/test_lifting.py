@@ -88,6 +88,43 @@ def test_body_brings_people_back_where_they_are(standin_for) -> None:
     assert body.loads() == 1
 
 
+@pytest.mark.parametrize(
+    ("device", "visible", "seen", "told"),
+    [
+        ("cuda:1", None, "1", "cuda"),
+        ("cuda:1", "4, 7", "7", "cuda"),
+        ("cpu", None, "", "cpu"),
+        ("auto", "3", "3", "cuda"),
+        ("auto", None, None, "cuda"),
+    ],
+)
+def test_a_card_is_chosen_by_hiding_the_others(standin_for, device, visible, seen, told) -> None:
+    body = standin_for("sam3d-body")
+    body.monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if visible:
+        body.monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    body.lift(device=device)
+    (load,) = [call for call in body.calls() if "load" in call]
+    assert (load["cards"], load["device"]) == (seen, told)
+
+
+def test_a_card_that_is_not_there(standin_for) -> None:
+    body = standin_for("sam3d-body")
+    body.monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,7")
+    with pytest.raises(UserError, match="there is no cuda:2: CUDA_VISIBLE_DEVICES is '4,7'"):
+        body.lift(device="cuda:2")
+
+
+def test_sam3d_compiles_with_the_toolkit_that_is_there(sam3d, tmp_path: Path) -> None:
+    toolkit = tmp_path / "cuda-12.1"
+    (toolkit / "bin").mkdir(parents=True)
+    (toolkit / "bin" / "nvcc").touch()
+    sam3d.monkeypatch.setenv("CONDA_PREFIX", str(tmp_path / "of another environment"))
+    sam3d.monkeypatch.setenv("CUDA_HOME", str(toolkit))
+    sam3d.lift()
+    assert next(call["cuda_home"] for call in sam3d.calls() if "load" in call) == str(toolkit)
+
+
 def test_body_that_used_another_focal_length_says_so(standin_for) -> None:
     body = standin_for("sam3d-body")
     body.tell(focal=500.0)

@@ -25,6 +25,11 @@ def test_everything_goes_there_and_comes_back(sam3d, far_home: Path) -> None:
     assert len(sam3d.lift(host="me@gpu", code="a clone; of $it").meshes) == 3  # from home as well
 
 
+def test_a_shell_that_greets_does_not_spoil_the_results(sam3d, far_home: Path, tmp_path: Path) -> None:
+    (tmp_path / "ssh.log.greet").touch()
+    assert len(sam3d.lift(host="me@gpu").meshes) == 3
+
+
 def test_python_may_be_in_that_home_and_an_environment(sam3d, far_home: Path) -> None:
     (far_home / "my env" / "bin").mkdir(parents=True)
     (far_home / "my env" / "bin" / "python").symlink_to(sys.executable)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import importlib
 import importlib.metadata
 import inspect
+import os
 import platform
+import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import ModuleType
@@ -64,8 +66,33 @@ def require_files(paths: Iterable[Path]) -> None:
             raise LiftingError("weights", f"{path} is missing", missing=str(path))
 
 
+def show_one_card(wanted: str) -> None:
+    """Hide every other card from CUDA, before torch is imported: lifters compute on "cuda", whatever they are told.
+
+    Args:
+        wanted: "cuda:N" counts among the cards that can be seen now; "cpu" hides them all; anything else hides none.
+    """
+    card = re.fullmatch(r"cuda:(\d+)", wanted)
+    if card is None and wanted != "cpu":
+        return
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if card is None:
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""
+    elif visible is None:
+        os.environ["CUDA_VISIBLE_DEVICES"] = card[1]
+    else:
+        cards = [name.strip() for name in visible.split(",") if name.strip()]
+        if int(card[1]) >= len(cards):
+            raise LiftingError("device", f"there is no {wanted}: CUDA_VISIBLE_DEVICES is '{visible}'")
+        os.environ["CUDA_VISIBLE_DEVICES"] = cards[int(card[1])]
+
+
 def choose_device(wanted: str, *, cpu_will_do: bool) -> str:
-    """The device to compute on; `wanted` is "auto", "cuda", "cpu" or a name that torch knows.
+    """The device to compute on, "cuda" or what is wanted; `show_one_card` has seen to which card that is.
+
+    Args:
+        wanted: "auto", "cuda", "cuda:1" …, "cpu" or another name that torch knows.
+        cpu_will_do: whether "auto" may be the CPU.
 
     Raises:
         LiftingError: a CUDA card is needed and torch sees none.
@@ -75,7 +102,7 @@ def choose_device(wanted: str, *, cpu_will_do: bool) -> str:
     if wanted not in ("auto", "cuda") and not wanted.startswith("cuda:"):
         return wanted
     if torch.cuda.is_available():
-        return "cuda" if wanted == "auto" else wanted
+        return "cuda"
     if wanted == "auto" and cpu_will_do:
         return "cpu"
     raise LiftingError("device", f"torch {torch.__version__} sees no CUDA card")

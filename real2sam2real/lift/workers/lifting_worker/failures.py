@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -16,14 +17,18 @@ NOT_FETCHED = {
 }
 BROKEN_CARD = ("cuda error", "device-side assert", "illegal memory access", "cudnn error")
 NO_MEMORY = ("out of memory", "cublas_status_alloc_failed")
+DISK_FULL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
+
+HOPELESS = {"import", "code", "version", "weights", "gated", "device", "cuda", "disk"}
+"""What fails for every entity alike. After "cuda" the card answers no more; the others lie in the environment."""
 
 
 class LiftingError(Exception):
     """Something the user can be told about.
 
     Attributes:
-        kind: "import", "code", "version", "weights", "gated", "device", "memory", "cuda", "request", "cannot-lift" or
-            "failed".
+        kind: "import", "code", "version", "weights", "gated", "device", "memory", "cuda", "disk", "request",
+            "cannot-lift" or "failed".
         message: what happened.
         missing: the package or the file that is not there.
     """
@@ -57,10 +62,13 @@ def failure_of(error: BaseException, *, while_loading: bool = False) -> LiftingE
         return LiftingError("gated", text)
     if names & NOT_FETCHED:
         return LiftingError("weights", text)
+    if isinstance(error, OSError) and error.errno in DISK_FULL:
+        return LiftingError("disk", text)
     if while_loading and isinstance(error, FileNotFoundError):
         return LiftingError("weights", text, missing=str(error.filename or ""))
-    if while_loading and isinstance(error, ImportError):
-        return LiftingError("import", text, missing=error.name or "")
+    if isinstance(error, ImportError):  # lifters import some of their packages at the first use alone
+        missing = error.name or "" if isinstance(error, ModuleNotFoundError) else ""
+        return LiftingError("import", text, missing=missing)
     return LiftingError("failed", text)
 
 

@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from .adapters import Adapter, adapter_for
-from .failures import failure_of
+from .checks import show_one_card
+from .failures import HOPELESS, failure_of
 from .inputs import Entity, Request, read_request
 from .outputs import is_finished, write_error, write_result, write_status
 from .protocol import EVENT, FAILED, STATUS
@@ -35,6 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         request = read_request(chosen.folder)
         if request.code:
             sys.path.insert(0, str(request.code))
+        show_one_card(request.settings["device"])
         adapter = adapter_for(request)
         versions = adapter.prepare()
         tell({"event": "ready", "versions": versions, "device": _card()})
@@ -87,8 +89,7 @@ class _Run:
             failure = failure_of(error)
             write_error(entity, failure)
             tell({"event": "skipped", "entity": entity.name, **failure.as_json()})
-            if failure.kind in ("cuda", "version"):
-                # After such an error the card answers no more; another version answers none of the entities.
+            if failure.kind in HOPELESS:
                 raise failure from error
         else:
             seconds = time.perf_counter() - started

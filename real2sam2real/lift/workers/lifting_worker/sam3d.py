@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import re
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -80,12 +81,22 @@ def _clone() -> Path:
 
 
 def _act_as_activated() -> None:
-    """Its code reads CONDA_PREFIX, and kernels are compiled on first use with the tools of the environment's `bin`.
+    """Set what its code reads of conda's variables, as if its environment were activated.
 
-    The caller may stand in another conda environment, whose variables are inherited and wrong here.
+    Kernels are compiled on first use with the tools of the environment's `bin` and of CUDA_HOME, which its code sets to
+    CONDA_PREFIX. The caller may stand in another conda environment, whose variables are inherited and wrong here.
     """
-    os.environ["CONDA_PREFIX"] = sys.prefix
+    os.environ["CONDA_PREFIX"] = str(_toolkit())
     os.environ["PATH"] = os.pathsep.join([str(Path(sys.prefix) / "bin"), os.environ.get("PATH", "")])
+
+
+def _toolkit() -> Path:
+    """Where the CUDA compiler is: a conda environment has its own, any other uses the machine's."""
+    inside, found = Path(sys.prefix), shutil.which("nvcc")
+    named = [Path(os.environ[name]) for name in ("CUDA_HOME", "CUDA_PATH") if os.environ.get(name)]
+    on_path = [Path(found).resolve().parents[1]] if found else []
+    places = [inside, *named, *on_path, Path("/usr/local/cuda")]
+    return next((place for place in places if (place / "bin" / "nvcc").is_file()), inside)
 
 
 def _module_at(script: Path) -> Any:

@@ -3,6 +3,7 @@
 An object is recognised by the number of pixels of its mask, because lifters are not told names.
 """
 
+import errno
 import json
 import os
 import signal
@@ -42,6 +43,10 @@ def misbehave(key):
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 3.15 GiB. GPU 0 has 23.64 GiB in total.")
     if what == "cuda":
         raise RuntimeError("CUDA error: device-side assert triggered")
+    if what == "no package":
+        import diso  # noqa: F401
+    if what == "full":
+        raise OSError(errno.ENOSPC, "No space left on device", "/tmp/x")
     if what == "raise":
         raise ValueError("list index out of range")
     if what in ("SIGSEGV", "SIGKILL"):

@@ -1,5 +1,7 @@
 """Stand-in for SAM 3D Body: signatures, output keys, shapes and frames of the real one (November 2025)."""
 
+import os
+
 import numpy as np
 import torch
 from standin_script import misbehave, record, told, truth
@@ -16,7 +18,7 @@ class _Model:
 
 def load_sam_3d_body(checkpoint_path: str = "", device: str = "cuda", mhr_path: str = ""):
     """Model and its configuration."""
-    record(load=checkpoint_path, mhr=mhr_path, device=device)
+    record(load=checkpoint_path, mhr=mhr_path, device=device, cards=os.environ.get("CUDA_VISIBLE_DEVICES"))
     misbehave("load")
     return _Model(), {}
 

@@ -27,7 +27,7 @@ class Inference:
     """Loads a pipeline by its configuration."""
 
     def __init__(self, config_file: str, compile: bool = False):
-        record(load=config_file)
+        record(load=config_file, cuda_home=os.environ["CUDA_HOME"])
         print("Loading model weights...")
         misbehave("load")
 
