@@ -90,12 +90,15 @@ def made_solid(mesh: Mesh, work: Mending, *, clean: bool = False) -> tuple[Mesh,
     soup = work.soup_of(mesh)
     if len(soup.faces):
         soup = work.closed_parts(work.wound(work.without_inner_walls(soup)))
-        soup = work.without_floaters(soup) if clean else soup
-        soup = work.united(work.uncrossed(soup))
+        closed = work.without_floaters(soup) if clean else soup
+        told = len(work.notes)
+        soup = work.united(work.uncrossed(closed))
         soup = work.without_pockets(soup) if clean else soup
-        result = painted(mesh, soup)
-        if is_solid(result):
-            return result, False
+        for result in (painted(mesh, soup), painted(mesh, closed)):
+            if is_solid(result):
+                return result, False
+            # What was closed is still a solid where cutting its crossings came to nothing.
+            work.notes[told:] = ["where the surface runs through itself, it was left so"]
     return _rebuilt(mesh, work), True
 
 

@@ -14,6 +14,7 @@ from real2sam2real.geometry.quaternions import Float
 from real2sam2real.lift.bvh import Index, kernel, part
 
 OnEdge = NDArray[np.int64]
+MOST_FLIPS = 8  # per place on the stack
 
 
 @kernel
@@ -107,8 +108,12 @@ def _insert_inside(points: Float, corners: Index, across: Index, count: int, p: 
 
 @kernel
 def _legalize(points: Float, corners: Index, across: Index, stack: Index, top: int) -> None:
-    """Flip edges (triangle, side) whose circle holds the corner beyond them, until none is left on the stack."""
-    while top:
+    """Flip edges (triangle, side) whose circle holds the corner beyond them, until none is left on the stack.
+
+    Points on one circle to rounding could be flipped for ever; after many flips the rest is left as it is.
+    """
+    flips = MOST_FLIPS * len(stack)
+    while top and flips:
         top -= 1
         t, k = stack[top]
         u = across[t, k]
@@ -118,6 +123,7 @@ def _legalize(points: Float, corners: Index, across: Index, stack: Index, top: i
         a, b, p, d = corners[t, k], corners[t, (k + 1) % 3], corners[t, (k + 2) % 3], corners[u, (j + 2) % 3]
         if _in_circle(points, a, b, p, d) and _turn(points, p, a, d) > 0.0 and _turn(points, p, d, b) > 0.0:
             _flip(corners, across, t, k, u, j)
+            flips -= 1
             if top + 2 <= len(stack):
                 stack[top, 0], stack[top, 1] = t, 1  # t is now p, a, d and u is d, b, p
                 stack[top + 1, 0], stack[top + 1, 1] = u, 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -87,13 +88,15 @@ class Mending:
 
     def uncrossed(self, soup: Soup) -> Soup:
         """Every part free of crossings with itself; a few rounds of cutting and closing."""
+        before = math.inf
         for _ in range(ROUNDS):
             part = repair.parts(soup.faces, len(soup.vertices))
             pieces = [repair.compact(soup.keep(part == k)) for k in range(int(part.max(initial=-1)) + 1)]
             outcome = [without_crossings(piece) for piece in pieces]
             crossed = sum(count for _, count in outcome)
-            if not crossed:
+            if not crossed or crossed >= before:  # where they grow, they would go on growing
                 break
+            before = crossed
             self.note(crossed, "1 face that runs through others was cut", "{} faces that run through others were cut")
             soup = repair.joined([piece for piece, _ in outcome])
             soup = _outward(filled(repair.cut_apart(repair.without_degenerate(soup)))[0])
