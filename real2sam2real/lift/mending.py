@@ -26,6 +26,7 @@ class Mending:
     """One mesh being mended: what was done so far, in words."""
 
     notes: list[str] = field(default_factory=list)
+    one_sided: bool = False
 
     def note(self, count: int, one: str, many: str) -> None:
         """Record something done `count` times; `many` has a place for the number."""
@@ -62,11 +63,9 @@ class Mending:
         """Faces wound alike, and parted where surfaces only touch."""
         soup, turned, one_sided = repair.oriented(soup)
         self.note(turned, "1 face wound the wrong way was turned", "{} faces wound the wrong way were turned")
-        self.note(
-            one_sided,
-            "1 one-sided part (as a Möbius strip is) was cut",
-            "{} one-sided parts (as Möbius strips) were cut",
-        )
+        if one_sided:
+            self.one_sided = True
+            self.notes.append("a part is one-sided, like a Möbius strip")
         return repair.cut_apart(soup)
 
     def closed_parts(self, soup: Soup) -> Soup:
