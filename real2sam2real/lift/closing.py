@@ -89,10 +89,7 @@ def made_solid(mesh: Mesh, work: Mending, *, clean: bool = False) -> tuple[Mesh,
         raise UserError("the mesh has no surface (no face with an extent); export the object again")
     soup = work.soup_of(mesh)
     if len(soup.faces):
-        soup = work.wound(work.without_inner_walls(soup))
-        if work.one_sided:  # a strip without an outside: only a new surface around it has one
-            return _rebuilt(mesh, work), True
-        soup = work.closed_parts(soup)
+        soup = work.closed_parts(work.wound(work.without_inner_walls(soup)))
         closed = work.without_floaters(soup) if clean else soup
         told = len(work.notes)
         soup = work.united(work.uncrossed(closed))

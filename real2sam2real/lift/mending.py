@@ -18,6 +18,7 @@ from real2sam2real.lift.uniting import united
 
 SHEET_SHARE = 0.004  # a part whose volume is less than this share of area × diagonal encloses nothing
 SHEET_THICKNESS = 0.012  # of its diagonal
+STRIP_SHARE = 4.0  # of its border's square to its area, beyond which a one-sided part is a strip; a disk has 12.6
 ROUNDS = 3  # filling a hole may make new crossings, and cutting those new holes
 
 
@@ -26,7 +27,6 @@ class Mending:
     """One mesh being mended: what was done so far, in words."""
 
     notes: list[str] = field(default_factory=list)
-    one_sided: bool = False
 
     def note(self, count: int, one: str, many: str) -> None:
         """Record something done `count` times; `many` has a place for the number."""
@@ -63,10 +63,14 @@ class Mending:
         """Faces wound alike, and parted where surfaces only touch."""
         soup, turned, one_sided = repair.oriented(soup)
         self.note(turned, "1 face wound the wrong way was turned", "{} faces wound the wrong way were turned")
-        if one_sided:
-            self.one_sided = True
-            self.notes.append("a part is one-sided, like a Möbius strip")
-        return repair.cut_apart(soup)
+        if not one_sided.any():
+            return repair.cut_apart(soup)
+        self.notes.append("a part is one-sided, like a Möbius strip: it was cut across")
+        rest, odd = repair.cut_apart(soup.keep(~one_sided)), soup.keep(one_sided)
+        strip, cut = _strips(odd), repair.cut_apart(odd)
+        # Cut open, a strip would be taken for a bowl and filled.
+        pieces = [rest, cut.keep(~strip), _thickened(cut.keep(strip))]
+        return repair.joined([repair.compact(piece) for piece in pieces if len(piece.faces)])
 
     def closed_parts(self, soup: Soup) -> Soup:
         """Holes filled, sheets thickened, every part turned outward."""
@@ -140,8 +144,11 @@ def _outward(soup: Soup) -> Soup:
     return soup.keep((repair.part_volumes(soup.vertices, soup.faces, part) > 0)[part])
 
 
-def _sheets(soup: Soup) -> Index:
-    """`(F,)`: the number of the part for faces of open parts that would enclose next to nothing, else -1."""
+def _sheets(soup: Soup, *, all_open: bool = False) -> Index:
+    """`(F,)`: the number of the part for faces of open parts that would enclose next to nothing, else -1.
+
+    `all_open`: whatever they would enclose, as a one-sided strip that was cut encloses nothing it should.
+    """
     part = repair.parts(soup.faces, len(soup.vertices))
     loops = border_loops(soup.faces)
     if not loops:
@@ -156,8 +163,20 @@ def _sheets(soup: Soup) -> Index:
     area = np.bincount(part, np.linalg.norm(np.cross(b - a, c - a), axis=1) / 2)
     open_parts = np.zeros(len(area), bool)
     open_parts[[owner[loop[0]] for loop in loops]] = True
-    thin = open_parts & (volume <= SHEET_SHARE * area**1.5)
+    thin = open_parts if all_open else open_parts & (volume <= SHEET_SHARE * area**1.5)
     return np.where(thin[part], part, -1)
+
+
+def _strips(soup: Soup) -> np.ndarray:
+    """`(F,)` bool: faces of parts with a long border for their area, before they are cut."""
+    part = repair.parts(soup.faces, len(soup.vertices))
+    corners = soup.vertices[soup.faces]
+    sides = np.linalg.norm(np.roll(corners, -1, axis=1) - corners, axis=-1)
+    border = np.bincount(part, (sides * (repair.edge_counts(soup.faces) == 1)).sum(axis=1))
+    cross = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    area = np.bincount(part, np.linalg.norm(cross, axis=1) / 2)
+    strips: np.ndarray = (border**2 > STRIP_SHARE * area)[part]
+    return strips
 
 
 def _thickened(soup: Soup) -> Soup:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
+from scipy.spatial import cKDTree
 
 from real2sam2real.geometry.quaternions import Float
 
@@ -73,12 +74,11 @@ def compact(soup: Soup) -> Soup:
 
 
 def weld(vertices: Float, faces: Index) -> Soup:
-    """One vertex where several lie within a millionth of the object's size; unused ones disappear."""
+    """One vertex where several lie within a millionth of the object's diagonal; unused ones disappear."""
     used = np.unique(faces)
     points = vertices[used]
     step = max(float(np.linalg.norm(np.ptp(points, axis=0))) * WELD_SHARE, 1e-300)
-    cells = np.round((points - points.min(axis=0)) / step).astype(np.int64)
-    _, first, group = np.unique(cells, axis=0, return_index=True, return_inverse=True)
+    first, group = _places(points, step)
     number = np.full(len(vertices), -1, np.int64)
     number[used] = group.reshape(-1)
     return Soup(
@@ -87,6 +87,21 @@ def weld(vertices: Float, faces: Index) -> Soup:
         source_vertex=used[first],
         source_face=np.arange(len(faces), dtype=np.int64),
     )
+
+
+def _places(points: Float, step: float) -> tuple[Index, Index]:
+    """`(N,)` the number of the place of each point, after one point `(P,)` of each place.
+
+    Points in one cell of a grid are one, and so are those within `step` of each other, which a grid alone would part
+    where a border between cells runs through.
+    """
+    cells = np.round((points - points.min(axis=0)) / step).astype(np.int64)
+    _, first, cell = np.unique(cells, axis=0, return_index=True, return_inverse=True)
+    pairs = cKDTree(points[first]).query_pairs(step, output_type="ndarray")
+    near = coo_matrix((np.ones(len(pairs), bool), (pairs[:, 0], pairs[:, 1])), shape=(len(first), len(first)))
+    _, place = connected_components(near, directed=False)
+    _, chosen = np.unique(place, return_index=True)
+    return first[chosen], place[cell.reshape(-1)].astype(np.int64)
 
 
 def without_degenerate(soup: Soup) -> Soup:
@@ -149,7 +164,7 @@ def patches(faces: Index) -> Index:
     return np.asarray(label, np.int64)
 
 
-def oriented(soup: Soup) -> tuple[Soup, int, int]:
+def oriented(soup: Soup) -> tuple[Soup, int, NDArray[np.bool_]]:
     """Neighbouring faces wound the same way round.
 
     Faces are joined in a double cover: every face stands there once as it is and once turned, and each is linked to
@@ -157,7 +172,7 @@ def oriented(soup: Soup) -> tuple[Soup, int, int]:
     (as a Möbius strip is) has none; there neighbours disagree along a line, where `cut_apart` opens it.
 
     Returns:
-        The soup, the number of turned faces, and the number of one-sided parts.
+        The soup, the number of turned faces, and `(F,)` which faces belong to one-sided parts.
     """
     count = len(soup.faces)
     mates = twins(soup.faces)
@@ -179,7 +194,7 @@ def oriented(soup: Soup) -> tuple[Soup, int, int]:
     if one_sided.any():
         flip[one_sided] = _turned_along_a_tree(cover, np.nonzero(one_sided)[0])
     faces = np.where(flip[:, None], soup.faces[:, ::-1], soup.faces)
-    return soup.with_faces(faces), int(flip[~one_sided].sum()), len(np.unique(as_is[one_sided]))
+    return soup.with_faces(faces), int(flip[~one_sided].sum()), one_sided
 
 
 def _turned_along_a_tree(cover: coo_matrix, faces: Index) -> NDArray[np.bool_]:
