@@ -66,11 +66,12 @@ class Mending:
         if not one_sided.any():
             return repair.cut_apart(soup)
         self.notes.append("a part is one-sided, like a Möbius strip: it was cut across")
-        rest, odd = repair.cut_apart(soup.keep(~one_sided)), soup.keep(one_sided)
-        strip, cut = _strips(odd), repair.cut_apart(odd)
-        # Cut open, a strip would be taken for a bowl and filled.
-        pieces = [rest, cut.keep(~strip), _thickened(cut.keep(strip))]
-        return repair.joined([repair.compact(piece) for piece in pieces if len(piece.faces)])
+        strip = one_sided & _strips(soup)
+        if not strip.any():
+            return repair.cut_apart(soup)
+        slabs = _thickened(repair.cut_apart(soup.keep(strip)))  # cut open, they would be taken for bowls and filled
+        rest = soup.keep(~strip)
+        return repair.joined([repair.cut_apart(rest), slabs]) if len(rest.faces) else slabs
 
     def closed_parts(self, soup: Soup) -> Soup:
         """Holes filled, sheets thickened, every part turned outward."""
@@ -144,11 +145,8 @@ def _outward(soup: Soup) -> Soup:
     return soup.keep((repair.part_volumes(soup.vertices, soup.faces, part) > 0)[part])
 
 
-def _sheets(soup: Soup, *, all_open: bool = False) -> Index:
-    """`(F,)`: the number of the part for faces of open parts that would enclose next to nothing, else -1.
-
-    `all_open`: whatever they would enclose, as a one-sided strip that was cut encloses nothing it should.
-    """
+def _sheets(soup: Soup) -> Index:
+    """`(F,)`: the number of the part for faces of open parts that would enclose next to nothing, else -1."""
     part = repair.parts(soup.faces, len(soup.vertices))
     loops = border_loops(soup.faces)
     if not loops:
@@ -163,7 +161,7 @@ def _sheets(soup: Soup, *, all_open: bool = False) -> Index:
     area = np.bincount(part, np.linalg.norm(np.cross(b - a, c - a), axis=1) / 2)
     open_parts = np.zeros(len(area), bool)
     open_parts[[owner[loop[0]] for loop in loops]] = True
-    thin = open_parts if all_open else open_parts & (volume <= SHEET_SHARE * area**1.5)
+    thin = open_parts & (volume <= SHEET_SHARE * area**1.5)
     return np.where(thin[part], part, -1)
 
 
