@@ -22,6 +22,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 LEAF = 4  # triangles in a leaf, at most
+REACH = 0.02  # of the diagonal
 STACK = 64  # open nodes of one walk; the depth of the tree bounds it
 
 
@@ -66,17 +67,18 @@ class Bvh:
         Args:
             points: in the mesh's frame.
             normals: `(N, 3)` unit; if given, only faces whose normal agrees count, so that the two sides of a thin
-                wall are told apart. A point that no face agrees with gets the nearest of all.
+                wall are told apart. They may be farther than the nearest face by `REACH` of the diagonal; a point that
+                no such face agrees with gets the nearest of all.
             least_cosine: between a point's normal and a face's.
         """
+        tree, none = (self.triangles, self.order, self.boxes), np.zeros((0, 3))
+        face, distance, weights = _nearest(*tree, points, none, least_cosine, np.full(len(points), np.inf))
         if normals is None:
-            return Nearest(*_nearest(self.triangles, self.order, self.boxes, points, np.zeros((0, 3)), least_cosine))
-        face, distance, weights = _nearest(self.triangles, self.order, self.boxes, points, normals, least_cosine)
-        lost = face < 0
-        if lost.any():
-            face[lost], distance[lost], weights[lost] = _nearest(
-                self.triangles, self.order, self.boxes, points[lost], np.zeros((0, 3)), 0.0
-            )
+            return Nearest(face, distance, weights)
+        limits = distance + REACH * float(np.linalg.norm(self.boxes[0, 3:] - self.boxes[0, :3]))
+        agreeing = _nearest(*tree, points, normals, least_cosine, limits)
+        found = agreeing[0] >= 0
+        face[found], distance[found], weights[found] = (values[found] for values in agreeing)
         return Nearest(face, distance, weights)
 
     def escapes(self, origins: Float, directions: Float, own: Index) -> Bool:
@@ -218,14 +220,15 @@ def _agrees(t: Float, normal: Float, least_cosine: float) -> bool:
 
 @kernel
 def _nearest(
-    triangles: Float, order: Index, boxes: Float, points: Float, normals: Float, least_cosine: float
+    triangles: Float, order: Index, boxes: Float, points: Float, normals: Float, least_cosine: float, limits: Float
 ) -> tuple[Index, Float, Float]:
+    """Face -1 where none agrees within the limit."""
     faces = np.full(len(points), -1, np.int64)
     distances, weights = np.full(len(points), np.inf), np.zeros((len(points), 3))
     nodes = np.empty((STACK, 3), np.int64)
     for n in range(len(points)):
         p = points[n]
-        best = np.inf
+        best = limits[n] * limits[n]
         nodes[0, 0], nodes[0, 1], nodes[0, 2] = 0, 0, len(order)
         top = 1
         while top:
