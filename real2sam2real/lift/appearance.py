@@ -6,13 +6,17 @@ from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
 
 from real2sam2real.geometry import Mesh
 from real2sam2real.geometry.quaternions import Float
 from real2sam2real.lift import repair
-from real2sam2real.lift.bvh import Bvh
+from real2sam2real.lift.bvh import Bvh, Nearest
 from real2sam2real.lift.repair import Index, Soup
 
+SAME_UV = 1e-5  # of the texture's side
+TOWARDS_CORNER = (1.0, 0.97, 0.85, 0.65, 0.4, 0.2)  # of the way from a face's middle
 STRETCH = 4.0  # times the usual length in the texture per length on the surface: a new face beyond spans a seam
 
 
@@ -42,13 +46,7 @@ def transferred(source: Mesh, target: Mesh) -> Mesh:
         mixed = np.einsum("vk,vkc->vc", found.weights, colors)
         result = replace(result, vertex_colors=np.round(mixed).clip(0, 255).astype(np.uint8))
     if source.corner_uvs is not None:
-        corners = target.vertices[target.faces]
-        normal = target.face_cross_products()
-        normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-300)
-        face = tree.nearest(corners.mean(axis=1), normal).face
-        weights = barycentric(source.vertices[source.faces[face]], corners)
-        uvs = np.einsum("fck,fkd->fcd", weights, source.corner_uvs[face])
-        result = replace(result, corner_uvs=uvs, texture=source.texture)
+        result = replace(result, corner_uvs=_moved_uvs(source, target, tree), texture=source.texture)
     return result
 
 
@@ -58,6 +56,75 @@ def nearest_vertices(source: Mesh, target: Mesh) -> Index:
     found = tree.nearest(target.vertices, target.vertex_normals())
     corner = np.argmax(found.weights, axis=1)
     return source.faces[found.face, corner].astype(np.int64)
+
+
+def _moved_uvs(source: Mesh, target: Mesh, tree: Bvh) -> Float:
+    """`(F, 3, 2)`: each corner's coordinates at the nearest point of the chart that the face's middle lies in.
+
+    A chart is a piece of surface whose texture is in one piece. A face that reaches over the chart's border takes what
+    lies on the border, since beyond it the texture shows something else.
+    """
+    assert source.corner_uvs is not None
+    corners = target.vertices[target.faces].reshape(-1, 3)
+    normal = target.face_cross_products()
+    normal = np.repeat(normal / np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-300), 3, axis=0)
+    middles = np.repeat(target.vertices[target.faces].mean(axis=1), 3, axis=0)
+    home = tree.nearest(middles[::3], normal[::3])
+    uvs = np.repeat(_uvs_at(source, home), 3, axis=0)
+    middle_uvs, chart = uvs.copy(), _charts(source)
+    home_chart = np.repeat(chart[home.face], 3)
+    scale = np.repeat(_scale(source, home.face), 3)
+    left = np.arange(len(corners))
+    for share in TOWARDS_CORNER:
+        points = middles[left] + share * (corners[left] - middles[left])
+        found = tree.nearest(points, normal[left])
+        there = _uvs_at(source, found)
+        reach = STRETCH * scale[left] * np.linalg.norm(points - middles[left], axis=1)
+        same = (chart[found.face] == home_chart[left]) & (
+            np.linalg.norm(there - middle_uvs[left], axis=1) <= reach + 1e-9
+        )
+        uvs[left[same]] = there[same]
+        left = left[~same]
+        if not len(left):
+            break
+    return uvs.reshape(-1, 3, 2)
+
+
+def _uvs_at(source: Mesh, found: Nearest) -> Float:
+    assert source.corner_uvs is not None
+    uvs: Float = np.einsum("nk,nkd->nd", found.weights, source.corner_uvs[found.face])
+    return uvs
+
+
+def _scale(source: Mesh, faces: Index) -> Float:
+    """`(N,)`: lengths in the texture per length on the surface, about each of some faces."""
+    assert source.corner_uvs is not None
+    corners, uvs = source.vertices[source.faces[faces]], source.corner_uvs[faces]
+    sides = np.linalg.norm(corners - np.roll(corners, 1, axis=1), axis=-1).max(axis=1)
+    texture: Float = np.linalg.norm(uvs - np.roll(uvs, 1, axis=1), axis=-1).max(axis=1)
+    return texture / np.maximum(sides, 1e-300)
+
+
+def _charts(mesh: Mesh) -> Index:
+    """`(F,)`: the number of the chart of each face; neighbours whose coordinates agree along their edge share one."""
+    assert mesh.corner_uvs is not None
+    faces = mesh.faces.astype(np.int64)
+    mates = repair.twins(faces)
+    half = np.nonzero(mates > np.arange(len(mates)))[0]
+    other = mates[half]
+    flat = mesh.corner_uvs.reshape(-1, 2)
+
+    def following(corner: Index) -> Index:
+        return np.where(corner % 3 == 2, corner - 2, corner + 1)
+
+    apart = np.maximum(
+        np.abs(flat[half] - flat[following(other)]).max(axis=1), np.abs(flat[following(half)] - flat[other]).max(axis=1)
+    )
+    whole = apart < SAME_UV
+    graph = coo_matrix(
+        (np.ones(int(whole.sum()), bool), (half[whole] // 3, other[whole] // 3)), shape=(len(faces), len(faces))
+    )
+    return np.asarray(connected_components(graph, directed=False)[1], np.int64)
 
 
 def barycentric(triangles: Float, points: Float) -> Float:
