@@ -22,7 +22,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 LEAF = 4  # triangles in a leaf, at most
-REACH = 0.02  # of the diagonal
+REACH = 0.01  # of the diagonal
 STACK = 64  # open nodes of one walk; the depth of the tree bounds it
 
 

@@ -75,15 +75,16 @@ class Mending:
 
     def closed_parts(self, soup: Soup) -> Soup:
         """Holes filled, sheets thickened, every part turned outward."""
-        sheets = _sheets(soup)
+        sheets, capped, holes = _sheets(soup)
         self.note(
             len(np.unique(sheets[sheets >= 0])),
             "1 open sheet given a thickness",
             "{} open sheets given a thickness",
         )
         if (sheets >= 0).any():
-            soup = repair.joined([soup.keep(sheets < 0), _thickened(soup.keep(sheets >= 0))])
-        soup, holes = filled(soup)
+            slabs = _thickened(soup.keep(sheets >= 0))
+            capped, holes = filled(repair.joined([soup.keep(sheets < 0), slabs]))
+        soup = capped
         self.note(holes, "1 hole filled", "{} holes filled")
         part = repair.parts(soup.faces, len(soup.vertices))
         inside_out = repair.part_volumes(soup.vertices, soup.faces, part) < 0
@@ -145,15 +146,19 @@ def _outward(soup: Soup) -> Soup:
     return soup.keep((repair.part_volumes(soup.vertices, soup.faces, part) > 0)[part])
 
 
-def _sheets(soup: Soup) -> Index:
-    """`(F,)`: the number of the part for faces of open parts that would enclose next to nothing, else -1."""
+def _sheets(soup: Soup) -> tuple[Index, Soup, int]:
+    """Which open parts would enclose next to nothing.
+
+    Returns:
+        `(F,)` the number of the part for faces of such parts, else -1; the soup with every hole filled; how many holes.
+    """
     part = repair.parts(soup.faces, len(soup.vertices))
     loops = border_loops(soup.faces)
     if not loops:
-        return np.full(len(part), -1, np.int64)
+        return np.full(len(part), -1, np.int64), soup, 0
     owner = np.empty(len(soup.vertices), np.int64)
     owner[soup.faces.reshape(-1)] = np.repeat(part, 3)
-    capped, _ = filled(soup)
+    capped, holes = filled(soup)
     owner = np.concatenate([owner, np.zeros(len(capped.vertices) - len(owner), np.int64)])
     capped_part = owner[capped.faces[:, 0]]
     volume = np.abs(repair.part_volumes(capped.vertices, capped.faces, capped_part))
@@ -162,7 +167,7 @@ def _sheets(soup: Soup) -> Index:
     open_parts = np.zeros(len(area), bool)
     open_parts[[owner[loop[0]] for loop in loops]] = True
     thin = open_parts & (volume <= SHEET_SHARE * area**1.5)
-    return np.where(thin[part], part, -1)
+    return np.where(thin[part], part, -1), capped, holes
 
 
 def _strips(soup: Soup) -> np.ndarray:
