@@ -3,7 +3,8 @@
 Normals are drawn smooth: each vertex has one, and triangles mix those of their corners. Collapsing by shape alone
 leaves long triangles beside sharp edges, and these smear the edge's normal over the flat. So a collapse costs the
 squared distance to the planes that met there (Garland and Heckbert, 1997) and also the area over which faces and their
-vertex's normal come to differ. No collapse changes the topology or turns a face over, so a closed manifold stays one.
+vertex's normal come to differ, and so for colours, which are mixed likewise: a smooth gradient needs no vertices, a
+painted stripe does (Hoppe, 1999). No collapse changes the topology or turns a face over, so a closed manifold stays one.
 """
 
 from __future__ import annotations
@@ -11,19 +12,22 @@ from __future__ import annotations
 import heapq
 
 import numpy as np
+from numpy.typing import NDArray
 
 from real2sam2real.geometry import Mesh
 from real2sam2real.geometry.quaternions import Float
 from real2sam2real.lift.bvh import Bool, Index, kernel, part
 
 SHADING = 0.0025  # of the diagonal: a distance that looks as wrong as a normal turned by one radian
+PAINTING = 0.0015  # of the diagonal: a distance that looks as wrong as black in the place of white
 CROWD = 48  # faces around a vertex, at most
+PAINT = 23  # numbers that a vertex keeps of the colours about it
 TURN = 0.2  # least cosine between a face's normals before and after a collapse
 SLIVER = 0.01  # twice a face's area over its longest side squared, at least
 
 
-def collapsed(mesh: Mesh, triangles: int, *, shading: float = SHADING) -> Mesh:
-    """A closed manifold mesh with at most `triangles` triangles; its colours and texture are left behind.
+def collapsed(mesh: Mesh, triangles: int, *, shading: float = SHADING, painting: float = PAINTING) -> Mesh:
+    """A closed manifold mesh with at most `triangles` triangles; vertex colours come along, a texture is left behind.
 
     More are left only where no edge may collapse any more: every part keeps at least four.
 
@@ -31,6 +35,7 @@ def collapsed(mesh: Mesh, triangles: int, *, shading: float = SHADING) -> Mesh:
         mesh: closed, manifold along its edges and at its vertices.
         triangles: the budget.
         shading: how much shading counts, as a share of the diagonal; 0 for shape alone.
+        painting: how much vertex colours count, likewise.
 
     Raises:
         ValueError: the mesh is not closed.
@@ -39,14 +44,32 @@ def collapsed(mesh: Mesh, triangles: int, *, shading: float = SHADING) -> Mesh:
         raise ValueError("only a closed mesh can be made light and stay closed; close it first")
     center, size = mesh.bounds().mean(axis=0), float(np.linalg.norm(np.ptp(mesh.bounds(), axis=0)))
     points, faces = (mesh.vertices - center) / size, mesh.faces.astype(np.int64)
-    alive = _collapse(points, faces, triangles, shading * shading)
+    colors = mesh.vertex_colors
+    paints = np.zeros((0, PAINT)) if colors is None else _paints(points, faces, colors / 255) * painting**2
+    alive, merged = _collapse(points, faces, triangles, shading * shading, paints)
     used, local = np.unique(faces[alive], return_inverse=True)
-    return Mesh(vertices=points[used] * size + center, faces=local.reshape(-1, 3).astype(np.int32))
+    if colors is not None:
+        colors = np.where(merged[used, None], _colors(paints[used], points[used], colors[used]), colors[used])
+    return Mesh(
+        vertices=points[used] * size + center, faces=local.reshape(-1, 3).astype(np.int32), vertex_colors=colors
+    )
+
+
+def _colors(paints: Float, points: Float, before: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """`(V, 3)`: the colour that differs least from what was painted about each vertex; `before` where nothing was."""
+    weight = paints[:, PAINT - 1]
+    mixed = np.einsum("vcx,vx->vc", paints[:, 10:19].reshape(-1, 3, 3), points) + paints[:, 19:22]
+    mixed = np.where(weight[:, None] > 0, mixed / np.maximum(weight, 1e-300)[:, None], before / 255)
+    return np.round(mixed * 255).clip(0, 255).astype(np.uint8)
 
 
 @kernel
-def _collapse(points: Float, faces: Index, target: int, shading: float) -> Bool:
-    """Collapse edges, cheapest first, until `target` faces are left; writes both arrays, gives which faces are left."""
+def _collapse(points: Float, faces: Index, target: int, shading: float, paints: Float) -> tuple[Bool, Bool]:
+    """Collapse edges, cheapest first, until `target` faces are left; writes all arrays.
+
+    Returns:
+        Which faces are left, and which vertices are made of several.
+    """
     alive, left = np.ones(len(faces), np.bool_), len(faces)
     head, tail, after = _corner_lists(faces, len(points))
     quadrics, version = _quadrics(points, faces), np.zeros(len(points), np.int64)
@@ -59,7 +82,7 @@ def _collapse(points: Float, faces: Index, target: int, shading: float) -> Bool:
         for k in range(3):
             u, v = faces[f, k], faces[f, (k + 1) % 3]
             if u < v:
-                cost = _cost(points, faces, head, after, quadrics, smears, u, v, shading, place, room)
+                cost = _cost(points, faces, head, after, quadrics, smears, paints, u, v, shading, place, room)
                 heap.append((cost, u, v, 0))
     heapq.heapify(heap)
     while left > target and len(heap):
@@ -74,15 +97,17 @@ def _collapse(points: Float, faces: Index, target: int, shading: float) -> Bool:
             continue
         left -= _merge(faces, alive, head, tail, after, u, v)
         points[u], quadrics[u] = place, quadrics[u] + quadrics[v]
+        if len(paints):
+            paints[u] += paints[v]
         smears[u] = _smear(points, faces, head, after, u, u, points[u], room)
         version[u], version[v] = version[u] + version[v] + 1, -1
         corner = head[u]
         while corner >= 0:
             w = faces[corner // 3, (corner + 1) % 3]  # every neighbour follows u in one face
             corner = after[corner]
-            cost = _cost(points, faces, head, after, quadrics, smears, u, w, shading, place, room)
+            cost = _cost(points, faces, head, after, quadrics, smears, paints, u, w, shading, place, room)
             heapq.heappush(heap, (cost, u, w, version[u] + version[w]))
-    return alive
+    return alive, version > 0
 
 
 @kernel
@@ -175,6 +200,65 @@ def _quadric_at(q: Float, p: Float) -> float:
 
 
 @kernel
+def _paints(points: Float, faces: Index, colors: Float) -> Float:
+    """`(V, 23)`: sums over each vertex's faces of what their colours, continued over their planes, make, by area.
+
+    With a colour g·p + d per channel: g gᵀ (upper triangle), g d and d d, summed over channels; then g of every
+    channel, d of every channel, and the area.
+    """
+    paints, paint = np.zeros((len(points), PAINT)), np.empty(PAINT)
+    for f in range(len(faces)):
+        a = points[faces[f, 0]]
+        ab, ac = points[faces[f, 1]] - a, points[faces[f, 2]] - a
+        n = np.cross(ab, ac)
+        nn = (n * n).sum()
+        if nn <= (SLIVER * max((ab * ab).sum(), (ac * ac).sum())) ** 2:
+            continue  # a sliver tells no gradient
+        along_ab, along_ac = np.cross(ac, n) / nn, np.cross(n, ab) / nn
+        paint[:] = 0.0
+        for channel in range(3):
+            c = colors[faces[f, 0], channel]
+            g = (colors[faces[f, 1], channel] - c) * along_ab + (colors[faces[f, 2], channel] - c) * along_ac
+            d = c - (g * a).sum()
+            at = 0
+            for i in range(3):
+                for j in range(i, 3):
+                    paint[at] += g[i] * g[j]
+                    at += 1
+                paint[6 + i] += g[i] * d
+                paint[10 + 3 * channel + i] = g[i]
+            paint[9] += d * d
+            paint[19 + channel] = d
+        paint[PAINT - 1] = 1.0
+        for k in range(3):
+            paints[faces[f, k]] += 0.5 * np.sqrt(nn) * paint
+    return paints
+
+
+@part
+def _mispainted(paints: Float, u: int, v: int, p: Float) -> float:
+    """Area times the squared difference from what was painted, if u and v became one vertex at p of the best colour."""
+    if len(paints) == 0:
+        return 0.0
+    one, two = paints[u], paints[v]
+    area = one[22] + two[22]
+    if area <= 0.0:
+        return 0.0
+    x, y, z = p[0], p[1], p[2]
+    error = (
+        (one[0] + two[0]) * x * x + (one[3] + two[3]) * y * y + (one[5] + two[5]) * z * z + one[9] + two[9]
+        + 2.0 * ((one[1] + two[1]) * x * y + (one[2] + two[2]) * x * z + (one[4] + two[4]) * y * z)
+        + 2.0 * ((one[6] + two[6]) * x + (one[7] + two[7]) * y + (one[8] + two[8]) * z)
+    )  # fmt: skip
+    for channel in range(3):
+        g = 10 + 3 * channel
+        mean = (one[g] + two[g]) * x + (one[g + 1] + two[g + 1]) * y + (one[g + 2] + two[g + 2]) * z
+        mean += one[19 + channel] + two[19 + channel]
+        error -= mean * mean / area
+    return max(error, 0.0)
+
+
+@kernel
 def _place(points: Float, quadrics: Float, u: int, v: int, place: Float) -> None:
     """Where the planes of both ends are nearest, drawn a little towards the middle of the edge."""
     q = quadrics[u] + quadrics[v]
@@ -195,13 +279,13 @@ def _place(points: Float, quadrics: Float, u: int, v: int, place: Float) -> None
 
 @kernel
 def _cost(
-    points: Float, faces: Index, head: Index, after: Index, quadrics: Float, smears: Float,
+    points: Float, faces: Index, head: Index, after: Index, quadrics: Float, smears: Float, paints: Float,
     u: int, v: int, shading: float, place: Float, room: Float,
 ) -> float:  # fmt: skip
     _place(points, quadrics, u, v, place)
     cost = max(_quadric_at(quadrics[u] + quadrics[v], place), 0.0)
     smear = _smear(points, faces, head, after, u, v, place, room) - smears[u] - smears[v]
-    return cost + shading * max(smear, 0.0)
+    return cost + shading * max(smear, 0.0) + _mispainted(paints, u, v, place)
 
 
 @kernel
