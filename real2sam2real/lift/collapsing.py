@@ -4,7 +4,7 @@ Normals are drawn smooth: each vertex has one, and triangles mix those of their 
 leaves long triangles beside sharp edges, and these smear the edge's normal over the flat. So a collapse costs the
 squared distance to the planes that met there (Garland and Heckbert, 1997) and also the area over which faces and their
 vertex's normal come to differ, and so for colours, which are mixed likewise: a smooth gradient needs no vertices, a
-painted stripe does (Hoppe, 1999). No collapse changes the topology or turns a face over, so a closed manifold stays one.
+painted stripe does (Hoppe, 1999). No collapse changes the topology or turns a face over: a closed manifold stays one.
 """
 
 from __future__ import annotations
