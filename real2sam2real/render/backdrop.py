@@ -9,7 +9,7 @@ out it is mirrored, growing blurred.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import cv2
@@ -27,9 +27,11 @@ UInt8 = NDArray[np.uint8]
 # Beyond this angle from the photo's axis the picture plane's tangent is continued by a straight line: it would run to
 # infinity at a right angle, and the mirrored photo has to go round the whole turn.
 _STRAIGHT_FROM = np.radians(55.0)
-_BLUR_OVER = 0.5
-"""Share of the picture's width, beyond its border, over which the mirror image becomes quite blurred."""
-_WIDEN_LIMIT = 0.35
+_BLUR_GROWTH = 0.35
+"""Standard deviation of the blur beyond the picture's border, as a share of the distance from it."""
+_BLUR_LIMIT = 0.08
+"""The strongest blur, as a share of the picture's width: shapes gone, colours kept."""
+_WIDEN_LIMIT = 0.1
 """At most this share of the picture's width and height is made up at each side."""
 
 
@@ -128,21 +130,37 @@ def warp(picture: UInt8, lookup: Float32) -> UInt8:
     """
     height, width = picture.shape[:2]
     inside = np.empty_like(lookup)
-    share = np.empty(lookup.shape[:2], np.float32)
-    outside = _fold(lookup, width, height, _BLUR_OVER * width, inside, share)
-    sharp = cv2.remap(picture, inside, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT)
-    if not outside:
-        return sharp.astype(np.uint8, copy=False)
-    soft = cv2.remap(soften(picture), inside, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
-    return cv2.blendLinear(sharp, soft, 1 - share, share).astype(np.uint8, copy=False)
+    outside = np.empty(lookup.shape[:2], np.float32)
+    anything_outside = _fold(lookup, width, height, inside, outside)
+    warped = cv2.remap(picture, inside, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT)
+    warped = warped.astype(np.uint8, copy=False)
+    if anything_outside:
+        sigma = np.float32(_BLUR_GROWTH) * outside
+        for blur, blurred in _ever_more_blurred(picture):
+            # Between one blur and the next, which is twice as strong, the pictures are mixed.
+            share = np.clip(2 * sigma / np.float32(blur) - 1, 0, 1)
+            if not share.any():
+                break
+            scale = np.float32(blurred.shape[1] / width), np.float32(blurred.shape[0] / height)
+            places = (inside + np.float32(0.5)) * np.array(scale) - np.float32(0.5)
+            soft = cv2.remap(blurred, places, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
+            warped = cv2.blendLinear(warped, soft.astype(np.uint8, copy=False), 1 - share, share)
+    return warped.astype(np.uint8, copy=False)
 
 
-def soften(picture: UInt8) -> UInt8:
-    """The picture as it looks far beyond its border: shapes gone, colours kept."""
-    height, width = picture.shape[:2]
-    size = (max(1, width // 8), max(1, height // 8))
-    small = cv2.GaussianBlur(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), (0, 0), max(0.5, 0.02 * size[0]))
-    return cv2.resize(small, (width, height), interpolation=cv2.INTER_CUBIC).astype(np.uint8, copy=False)
+def _ever_more_blurred(picture: UInt8) -> Iterator[tuple[float, UInt8]]:
+    """Standard deviations in pixels, each twice the last, and the picture so blurred, at few pixels where few do."""
+    limit = _BLUR_LIMIT * picture.shape[1]
+    sigma, known, small = 1.0, 0.0, picture
+    while sigma <= limit:
+        scale = small.shape[1] / picture.shape[1]
+        small = cv2.GaussianBlur(small, (0, 0), np.sqrt(sigma**2 - known**2) * scale, borderType=cv2.BORDER_REFLECT)
+        yield sigma, small.astype(np.uint8, copy=False)
+        known = sigma
+        sigma *= 2
+        if known * scale >= 4 and min(small.shape[:2]) >= 16:  # four pixels a deviation draw it smoothly enough
+            size = ((small.shape[1] + 1) // 2, (small.shape[0] + 1) // 2)
+            small = cv2.resize(small, size, interpolation=cv2.INTER_AREA)
 
 
 @numba.njit(cache=True, nogil=True)
@@ -196,23 +214,20 @@ def _trace(pose, other, photo, up, eye_height, wall, wall_distance, found):  # t
 
 
 @numba.njit(cache=True, nogil=True)
-def _fold(lookup, width, height, reach, inside, share):  # type: ignore[no-untyped-def]
-    """Mirror coordinates into the picture as OpenCV counts them (centres at 0); share = how blurred. Any outside?"""
-    any_outside = False
+def _fold(lookup, width, height, inside, outside):  # type: ignore[no-untyped-def]
+    """Mirror coordinates into the picture as OpenCV counts them (centres at 0); how far outside they were. Any?"""
+    anything = False
     for row in range(lookup.shape[0]):
         for column in range(lookup.shape[1]):
             x, y = lookup[row, column, 0], lookup[row, column, 1]
-            outside = max(max(-x, x - width), max(-y, y - height))
-            if outside > 0:
-                any_outside = True
+            beyond = max(max(-x, x - width), max(-y, y - height))
+            outside[row, column] = max(beyond, 0)
+            if beyond > 0:
+                anything = True
                 x = abs(x) % (2 * width)
                 y = abs(y) % (2 * height)
                 x = min(x, 2 * width - x)
                 y = min(y, 2 * height - y)
-                fraction = min(outside / reach, 1.0)
-                share[row, column] = fraction * fraction * (3 - 2 * fraction)
-            else:
-                share[row, column] = 0.0
             inside[row, column, 0] = x - 0.5
             inside[row, column, 1] = y - 0.5
-    return any_outside
+    return anything

@@ -32,8 +32,12 @@ _LEAVING = 0.04
 """The shadow that the photo shows is gone when its object has moved by this share of its size."""
 _REST_SHADOW = 0.8
 """How dark the ground is under an object that still stands where the photo shows it."""
-_WALL = 2.0
-"""The background's wall stands this many times as far away as the farthest object of the photo."""
+_WALL = 0.9
+"""The background's wall stands this many times as far away as the farthest corner of the photo's objects.
+
+What stands upright in the photo without being an object leans as soon as it is taken for ground. Little of it stands
+nearer than the objects do, and a floor that runs up a backdrop beyond them is hardly seen.
+"""
 
 
 def preview_frames(scene: Scene, *, width: int, height: int) -> Iterator[UInt8]:
