@@ -113,6 +113,12 @@ class LifterOptions:
     """Clone of the lifter's repository, where it is not installed in that environment."""
     lifter_weights: Annotated[Texts, arg(metavar="[LIFTER=]PATH|ID")] = ()
     """The lifter's weights, where they are not in their usual place."""
+    lifter_timeout: Annotated[float, arg(metavar="SECONDS")] = 1800.0
+    """Stop a lifter that is longer at one object, or at loading its model."""
+
+    def __post_init__(self) -> None:
+        if not self.lifter_timeout > 0:
+            raise UserError(f"--lifter-timeout {self.lifter_timeout:g} leaves no time; an object takes about a minute")
 
     def lifter_of(self, name: str) -> str:
         """The lifter of one object."""
@@ -143,6 +149,7 @@ class LiftOptions(LifterOptions):
     """Let things stand on the ground and on each other, and part those that reach into one another."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.triangles < 100:
             raise UserError(f"--triangles {self.triangles} is too few; at least 100 are needed")
 

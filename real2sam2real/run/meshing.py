@@ -61,6 +61,7 @@ def place_of(lifter: str, options: LifterOptions, *, offline: bool) -> WorkerPla
         host=options.lifter_host,
         code=value_for(lifter, options.lifter_code),
         weights=value_for(lifter, options.lifter_weights),
+        timeout=options.lifter_timeout,
         offline=offline,
     )
 

@@ -86,7 +86,7 @@ def explain_hanging(facts: LifterFacts, options: LifterOptions, entity: str, log
     text = (
         f"{facts.title} was stopped: {at} took more than {options.timeout:g} seconds. At the first use weights are "
         "downloaded and kernels compiled, which is kept: the same command goes on from there. If it hangs again, the "
-        "log says at what; LifterOptions(timeout=…) allows more time"
+        "log says at what; --lifter-timeout SECONDS allows more time"
     )
     return UserError(_joined(text, kept, log))
 
