@@ -1,6 +1,7 @@
 """The training perturbation beside the same operators of kornia, in one run.
 
 Run: python benchmarks/perturbation.py [--frames N] [--device cpu|cuda] [--threads N]      (needs kornia)
+     python benchmarks/perturbation.py --sheet docs/images/perturbation.png                (the picture of its range)
 
 Three instances move through frames of 1280×720. Both bend, dilate and blur each instance with the same strengths and
 put them together again.
@@ -10,16 +11,45 @@ import argparse
 import statistics
 import time
 from collections.abc import Callable
+from pathlib import Path
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from real2sam2real.control.perturbation import Perturbation, PerturbationRanges, apply_perturbations, draw_perturbation
+from real2sam2real import media
+from real2sam2real.control.coding import NormalCoding
+from real2sam2real.control.perturbation import (
+    Perturbation,
+    PerturbationRanges,
+    apply_perturbations,
+    draw_perturbation,
+    perturb,
+)
+from real2sam2real.synth import sample_clip
 
 HEIGHT, WIDTH = 720, 1280
 BALLS = ((300, 350, 180), (800, 400, 220), (1050, 200, 120))
 STRENGTH = PerturbationRanges(bend=(0.03, 0.03), bend_scale=(0.1, 0.1), grow=(0.03, 0.03), blur=(0.015, 0.015))
 ROUNDS = 3
+
+USUAL = PerturbationRanges()
+NOTHING = {"bend": (0.0, 0.0), "grow": (0.0, 0.0), "blur": (0.0, 0.0)}
+# The columns of the picture: nothing, the ends of each range by themselves, and three draws from all of them.
+COLUMNS = (
+    PerturbationRanges(**NOTHING),
+    PerturbationRanges(**{**NOTHING, "bend": (USUAL.bend[1],) * 2, "bend_scale": (USUAL.bend_scale[0],) * 2}),
+    PerturbationRanges(**{**NOTHING, "bend": (USUAL.bend[1],) * 2, "bend_scale": (USUAL.bend_scale[1],) * 2}),
+    PerturbationRanges(**{**NOTHING, "grow": (USUAL.grow[0],) * 2}),
+    PerturbationRanges(**{**NOTHING, "grow": (USUAL.grow[1],) * 2}),
+    PerturbationRanges(**{**NOTHING, "blur": (USUAL.blur[1],) * 2}),
+    USUAL,
+    USUAL,
+    USUAL,
+)
+SHEET_SEEDS = (17, 9)
+SHEET_SIZE = (320, 192)
 
 
 def clip(frames: int, device: str) -> tuple[Tensor, Tensor]:
@@ -74,12 +104,34 @@ def seconds(work: Callable[[], object], device: str) -> float:
     return statistics.median(times[1:])
 
 
+def sheet() -> NDArray[np.uint8]:
+    """Two clips of the procedural world, each at two moments (rows), under every column's perturbation."""
+    width, height = SHEET_SIZE
+    rows: list[NDArray[np.uint8]] = []
+    for seed in SHEET_SEEDS:
+        synthetic = sample_clip(seed, width=width, height=height, frames=17)
+        normals = torch.from_numpy(synthetic.normals).permute(0, 3, 1, 2).contiguous()
+        cells = [perturbed_pictures(normals, torch.from_numpy(synthetic.ids), k) for k in range(len(COLUMNS))]
+        rows += [np.concatenate([cell[moment] for cell in cells], axis=1) for moment in (0, 12)]
+    return np.concatenate(rows)
+
+
+def perturbed_pictures(normals: Tensor, ids: Tensor, column: int) -> NDArray[np.uint8]:
+    """`(T, H, W, 3)` coded normals of a clip under a column's perturbation."""
+    moved, where = perturb(normals, ids, COLUMNS[column], torch.Generator().manual_seed(column))
+    return NormalCoding().encode(moved.permute(0, 2, 3, 1).numpy(), where.numpy())
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--frames", type=int, default=4)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--sheet", type=Path, help="write the picture and stop")
     arguments = parser.parse_args()
+    if arguments.sheet is not None:
+        media.write_png(arguments.sheet, sheet())
+        return
     torch.set_num_threads(arguments.threads)
     normals, ids = clip(arguments.frames, arguments.device)
     generator = torch.Generator().manual_seed(0)
