@@ -1,0 +1,1 @@
+"""Clips -> masked-normal data set."""

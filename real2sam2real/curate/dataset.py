@@ -1,0 +1,245 @@
+"""A masked-normal data set on disk: WebDataset shards with a description beside them.
+
+    DATASET/dataset.json              size, rate, coding, who estimated what, licence
+    DATASET/shards/shard-000000.tar   samples; the members of one share the name up to the first dot:
+        KEY.video.mkv                 `(T, H, W, 3)`, lossless
+        KEY.normals.mkv               coded normals, lossless, black where there is no instance
+        KEY.ids.mkv                   instance ids, lossless, one channel
+        KEY.json                      caption, labels and everything else that is known of the clip
+
+Shards are plain tar files in the layout that `webdataset` and its like read. Members carry no times and no owners.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import tarfile
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from real2sam2real import media
+from real2sam2real.control.coding import NormalCoding
+from real2sam2real.errors import UserError
+from real2sam2real.files import replacing_file
+
+Float32 = NDArray[np.float32]
+UInt8 = NDArray[np.uint8]
+
+INFO_FILE = "dataset.json"
+SHARDS = "shards"
+VERSION = 1
+PARTS = ("video.mkv", "normals.mkv", "ids.mkv", "json")
+_KEY = re.compile(r"[A-Za-z0-9_-]+")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatasetInfo:
+    """What all samples of a data set have in common.
+
+    Attributes:
+        width: of the frames in pixels.
+        height: likewise.
+        frames: T of every sample.
+        fps: frames per second.
+        coding: of the normals' colours.
+        normals_by: the estimator of the normals, with its version.
+        masks_by: what found and followed the instances.
+        captions_by: what wrote the captions.
+        licence: of the clips, as the user gave it.
+
+    Raises:
+        ValueError: a size, the length or the rate is not positive.
+    """
+
+    width: int
+    height: int
+    frames: int
+    fps: float
+    coding: NormalCoding = field(default_factory=NormalCoding)
+    normals_by: str
+    masks_by: str
+    captions_by: str
+    licence: str
+
+    def __post_init__(self) -> None:
+        if min(self.width, self.height, self.frames) < 1 or not self.fps > 0:
+            raise ValueError(f"no clip is {self.width}×{self.height}×{self.frames} at {self.fps:g} frames per second")
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """`(T, H, W)` of every sample."""
+        return self.frames, self.height, self.width
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Sample:
+    """One clip with its instance-masked normals.
+
+    Attributes:
+        key: its name; letters, digits, `_` and `-`.
+        video: `(T, H, W, 3)` uint8 sRGB.
+        normals: `(T, H, W, 3)` float32, camera space right/up/towards, unit length, zero where `ids` is 0.
+        ids: `(T, H, W)` uint8, 0 = none.
+        caption: in words.
+        labels: of the instances, by id.
+        record: JSON values: whatever else is known (source, seconds, quality).
+
+    Raises:
+        ValueError: the arrays do not fit each other, or the key has other characters.
+    """
+
+    key: str
+    video: UInt8
+    normals: Float32
+    ids: UInt8
+    caption: str
+    labels: Mapping[int, str]
+    record: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not _KEY.fullmatch(self.key):
+            raise ValueError(f"the key '{self.key}' has characters other than letters, digits, '_' and '-'")
+        shape = self.ids.shape
+        if len(shape) != 3 or self.video.shape != (*shape, 3) or self.normals.shape != (*shape, 3):
+            raise ValueError(
+                f"{self.key}: video {self.video.shape}, normals {self.normals.shape} and ids {shape} do not fit; "
+                "they must be (T, H, W, 3), (T, H, W, 3) and (T, H, W)"
+            )
+
+
+class ShardWriter:
+    """Takes the samples of one shard; made by `shard_writer`."""
+
+    def __init__(self, tar: tarfile.TarFile, name: str, info: DatasetInfo) -> None:
+        self._tar = tar
+        self._name = name
+        self._info = info
+        self.keys: list[str] = []
+
+    def add(self, sample: Sample) -> None:
+        """Append a sample.
+
+        Raises:
+            ValueError: it has another shape than the data set, or its key is in the shard already.
+        """
+        if sample.ids.shape != self._info.shape:
+            raise ValueError(f"{sample.key} has shape {sample.ids.shape}; the data set's clips have {self._info.shape}")
+        if sample.key in self.keys:
+            raise ValueError(f"{sample.key} is in {self._name} already")
+        coded = self._info.coding.encode(sample.normals, sample.ids)
+        with tempfile.TemporaryDirectory() as folder:
+            for part, frames in (("video.mkv", sample.video), ("normals.mkv", coded), ("ids.mkv", sample.ids)):
+                media.write_lossless_video(Path(folder) / part, frames, self._info.fps)
+                self._put(f"{sample.key}.{part}", (Path(folder) / part).read_bytes())
+        self._put(f"{sample.key}.json", _described(sample))
+        self.keys.append(sample.key)
+
+    def _put(self, name: str, content: bytes) -> None:
+        member = tarfile.TarInfo(name)
+        member.size = len(content)
+        self._tar.addfile(member, io.BytesIO(content))
+
+
+@contextmanager
+def shard_writer(path: Path, info: DatasetInfo) -> Iterator[ShardWriter]:
+    """Open a shard of a data set; the file appears, whole, when the block ends without an error."""
+    with replacing_file(path) as temporary, tarfile.open(temporary, "w", format=tarfile.USTAR_FORMAT) as tar:
+        yield ShardWriter(tar, path.name, info)
+
+
+def write_info(folder: Path, info: DatasetInfo) -> None:
+    """Write `dataset.json`, whole or not at all."""
+    with replacing_file(folder / INFO_FILE) as path:
+        values = {"format": "real2sam2real masked normals", "version": VERSION, **asdict(info)}
+        path.write_text(json.dumps(values, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def read_info(folder: Path) -> DatasetInfo:
+    """What `write_info` wrote.
+
+    Raises:
+        UserError: there is none, or it does not fit.
+    """
+    path = folder / INFO_FILE
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        if values["version"] != VERSION:
+            raise ValueError(f"version {values['version']}, and this program reads version {VERSION}")
+        known = {name: values[name] for name in (f.name for f in fields(DatasetInfo))}
+        return DatasetInfo(**{**known, "coding": NormalCoding(**known["coding"])})
+    except FileNotFoundError as error:
+        raise UserError(f"'{folder}' is no data set: it has no {INFO_FILE}; make one with: r2s2r curate") from error
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(f"{path} cannot be used: {error}") from error
+
+
+def shard_paths(folder: Path) -> list[Path]:
+    """The shards of a data set in order."""
+    return sorted((folder / SHARDS).glob("shard-*.tar"))
+
+
+def iterate_samples(folder: Path) -> Iterator[Sample]:
+    """All samples of a data set, in the order of its shards; one in memory at a time.
+
+    Raises:
+        UserError: there is no data set, it is empty, or a shard is damaged (it is named, with the sample).
+    """
+    info = read_info(folder)
+    paths = shard_paths(folder)
+    if not paths:
+        raise UserError(f"the data set '{folder}' has no samples yet; finish it with the r2s2r curate that began it")
+    for path in paths:
+        yield from _samples_of(path, info)
+
+
+def _samples_of(path: Path, info: DatasetInfo) -> Iterator[Sample]:
+    parts: dict[str, bytes] = {}
+    key = ""
+    try:
+        with tarfile.open(path) as tar:
+            for member in tar:
+                key, _, part = member.name.partition(".")
+                content = tar.extractfile(member)
+                parts[part] = b"" if content is None else content.read()
+                if part == PARTS[-1]:
+                    yield _sample(key, parts, info)
+                    parts = {}
+    except (tarfile.TarError, EOFError, KeyError, ValueError, UserError) as error:
+        raise UserError(f"{path} is damaged at the sample '{key}': {error}; delete it and curate again") from error
+    if parts:
+        raise UserError(f"{path} ends within the sample '{key}'; delete it and curate again")
+
+
+def _sample(key: str, parts: Mapping[str, bytes], info: DatasetInfo) -> Sample:
+    described = json.loads(parts["json"])
+    with tempfile.TemporaryDirectory() as folder:
+        videos = {}
+        for part in PARTS[:-1]:
+            (Path(folder) / part).write_bytes(parts[part])
+            videos[part] = media.read_video(Path(folder) / part)
+    ids = videos["ids.mkv"]
+    if ids.shape != info.shape:
+        raise ValueError(f"its shape is {ids.shape}, and the data set's {info.shape}")
+    return Sample(
+        key=key,
+        video=videos["video.mkv"],
+        normals=info.coding.decode(videos["normals.mkv"], ids),
+        ids=ids,
+        caption=described["caption"],
+        labels={int(number): label for number, label in described["labels"].items()},
+        record=described["record"],
+    )
+
+
+def _described(sample: Sample) -> bytes:
+    values = {"caption": sample.caption, "labels": dict(sample.labels), "record": dict(sample.record)}
+    return (json.dumps(values, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()
