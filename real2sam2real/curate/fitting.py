@@ -1,0 +1,101 @@
+"""Bring a shot to the data set's rate, length and size, without inventing frames."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from real2sam2real.errors import UserError
+
+Int64 = NDArray[np.int64]
+UInt8 = NDArray[np.uint8]
+
+_SLOWEST = 0.8
+"""A source may have this share of the wanted rate: its frames are taken as they are, and it plays a little fast."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fit:
+    """What every clip of a data set is brought to.
+
+    Attributes:
+        width: in pixels.
+        height: in pixels.
+        frames: T = 4k + 1.
+        fps: frames per second.
+
+    Raises:
+        UserError: a value cannot be.
+    """
+
+    width: int = 1280
+    height: int = 720
+    frames: int = 81
+    fps: float = 16.0
+
+    def __post_init__(self) -> None:
+        if self.frames < 5 or self.frames % 4 != 1:
+            below = max(5, (self.frames - 1) // 4 * 4 + 1)
+            raise UserError(f"clips of {self.frames} frames cannot be; take 4k + 1, such as {below} or {below + 4}")
+        if min(self.width, self.height) < 16 or self.width % 16 or self.height % 16:
+            raise UserError(f"clips of {self.width}×{self.height} cannot be; both must be multiples of 16 pixels")
+        if not 0 < self.fps <= 240:
+            raise UserError(f"{self.fps:g} frames per second cannot be; take more than 0 and at most 240")
+
+    @property
+    def seconds(self) -> float:
+        """From the first frame to the last."""
+        return (self.frames - 1) / self.fps
+
+
+def pieces(first: int, count: int, source_fps: float, fit: Fit) -> list[Int64]:
+    """Which source frames make the clips of a shot: as many as fit without sharing a frame, centred in it.
+
+    Frames are the nearest in time. A source slower than the wanted rate, but not by more than a fifth, is taken frame
+    by frame; a slower one would need frames that nobody filmed.
+
+    Args:
+        first: number of the shot's first frame.
+        count: its frames.
+        source_fps: of the source.
+        fit: what is wanted.
+
+    Returns:
+        One `(T,)` int64 of source frame numbers per clip; none where the shot is too short or its source too slow.
+    """
+    if source_fps < _SLOWEST * fit.fps:
+        return []
+    step = max(1.0, source_fps / fit.fps)
+    offsets = np.floor(np.arange(fit.frames) * step + 0.5).astype(np.int64)
+    length = int(offsets[-1]) + 1
+    number = count // length
+    start = first + (count - number * length) // 2
+    return [start + k * length + offsets for k in range(number)]
+
+
+def fitted_frame(frame: UInt8, fit: Fit) -> UInt8:
+    """A frame `(H, W, 3)` at the wanted size: scaled evenly to fill it, and cut alike on both sides.
+
+    Args:
+        frame: uint8.
+        fit: what is wanted.
+    """
+    height, width = frame.shape[:2]
+    scale = max(fit.width / width, fit.height / height)
+    # The part of the source that fills the wanted size; cut first, so that no pixel is scaled in vain.
+    cut_width, cut_height = min(width, round(fit.width / scale)), min(height, round(fit.height / scale))
+    left, top = (width - cut_width) // 2, (height - cut_height) // 2
+    cut = frame[top : top + cut_height, left : left + cut_width]
+    if cut.shape[:2] == (fit.height, fit.width):
+        return np.ascontiguousarray(cut)
+    interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+    return np.asarray(cv2.resize(cut, (fit.width, fit.height), interpolation=interpolation), np.uint8)
+
+
+def cut_share(width: int, height: int, fit: Fit) -> float:
+    """How much of a source's area `fitted_frame` cuts away, 0…1."""
+    scale = max(fit.width / width, fit.height / height)
+    return 1 - (fit.width * fit.height) / (width * height * scale**2)
