@@ -1,0 +1,162 @@
+"""The configuration of a fine-tuning run, and its YAML file, in which an unknown key is an error."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from real2sam2real.control.perturbation import PerturbationRanges
+from real2sam2real.errors import UserError
+
+Injection = Literal["soft", "hard"]
+OptimizerName = Literal["adamw", "adamw8bit"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class AdapterConfig:
+    """What is trained, on what, and how.
+
+    Attributes:
+        base: `mini`, a pipeline's folder, or a base model as `find_base` takes it.
+        dataset: a folder that `r2s2r curate` wrote.
+        rank: of the low-rank adapters.
+        alpha: their scale is alpha / rank.
+        injection: "soft" adds embedded normals to the video's tokens and leaves the input's patch embedding frozen;
+            "hard" concatenates the normals' latents to the input's channels, whose patch embedding is trained whole.
+        perturb: distort each instance's normals.
+        ranges: of the distortion.
+        variants: distorted versions of a clip encoded once and kept; 0 distorts and encodes anew in each step.
+        drop_text: share of clips trained without their text.
+        drop_image: share trained without image features.
+        drop_normals: share trained with empty normals.
+        learning_rate: constant.
+        steps: optimiser steps.
+        batch: clips per pass.
+        accumulation: passes per step, of all processes together.
+        bf16: frozen weights and arithmetic in bfloat16; what is trained stays float32.
+        gradient_checkpointing: compute each block's activations again in the backward pass, to save memory.
+        optimizer: "adamw", or "adamw8bit" with its state in 8 bits (bitsandbytes).
+        shift: timestep shift of the noise levels.
+        level_floor: for bases that predict the sample: noise levels under it weigh like it.
+        save_every: steps between checkpoints.
+        keep_last: checkpoints kept.
+        sample_every: steps between evaluation samples; 0 makes none.
+        seed: of adapters, noise, order and distortion.
+
+    Raises:
+        UserError: a value makes no sense; the message names it.
+    """
+
+    base: str = "mini"
+    dataset: str
+    rank: int = 64
+    alpha: float = 32.0
+    injection: Injection = "soft"
+    perturb: bool = True
+    ranges: PerturbationRanges = field(default_factory=PerturbationRanges)
+    variants: int = 4
+    drop_text: float = 0.1
+    drop_image: float = 0.1
+    drop_normals: float = 0.1
+    learning_rate: float = 1e-4
+    steps: int = 2000
+    batch: int = 1
+    accumulation: int = 8
+    bf16: bool = True
+    gradient_checkpointing: bool = True
+    optimizer: OptimizerName = "adamw"
+    shift: float = 5.0
+    level_floor: float = 0.25
+    save_every: int = 200
+    keep_last: int = 3
+    sample_every: int = 0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("rank", "steps", "batch", "accumulation", "save_every", "keep_last"):
+            self._need_int(name, 1)
+        for name in ("variants", "sample_every", "seed"):
+            self._need_int(name, 0)
+        for name in ("drop_text", "drop_image", "drop_normals"):
+            self._need_number(name, 0.0, 1.0)
+        for name in ("alpha", "learning_rate", "shift"):
+            self._need_number(name, 1e-12, 1e6)
+        self._need_number("level_floor", 1e-3, 1.0)
+        for name in ("perturb", "bf16", "gradient_checkpointing"):
+            if not isinstance(getattr(self, name), bool):
+                raise UserError(f"{name} is {getattr(self, name)!r}; it must be true or false")
+        for name, choices in (("injection", get_args(Injection)), ("optimizer", get_args(OptimizerName))):
+            if getattr(self, name) not in choices:
+                raise UserError(f"{name} is {getattr(self, name)!r}; it must be one of {', '.join(choices)}")
+        for name in ("base", "dataset"):
+            if not isinstance(getattr(self, name), str) or not getattr(self, name):
+                raise UserError(f"{name} is {getattr(self, name)!r}; it must be a name or a path")
+
+    def _need_int(self, name: str, least: int) -> None:
+        value = getattr(self, name)
+        if isinstance(value, bool) or not isinstance(value, int) or value < least:
+            raise UserError(f"{name} is {value!r}; it must be a whole number, at least {least}")
+
+    def _need_number(self, name: str, least: float, most: float) -> None:
+        value = getattr(self, name)
+        if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:
+            raise UserError(
+                f"{name} is {value!r}; it must be a number within {least:g}…{most:g} (write 1.0e-4, not 1e-4)"
+            )
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain values; inverse of `config_from_dict`."""
+        return asdict(self)
+
+
+def config_from_dict(values: Mapping[str, Any]) -> AdapterConfig:
+    """A configuration of plain values.
+
+    Raises:
+        UserError: a key is unknown or missing, or a value makes no sense.
+    """
+    known = {f.name for f in fields(AdapterConfig)}
+    unknown = sorted(str(key) for key in values if key not in known)
+    if unknown:
+        raise UserError(f"unknown settings: {', '.join(unknown)}; known are {', '.join(sorted(known))}")
+    if "dataset" not in values:
+        raise UserError("there is no 'dataset'; give a folder that r2s2r curate wrote")
+    given = dict(values)
+    if "ranges" in given:
+        given["ranges"] = _ranges(given["ranges"])
+    return AdapterConfig(**given)
+
+
+def _ranges(values: Any) -> PerturbationRanges:
+    if not isinstance(values, Mapping):
+        raise UserError(f"ranges is {values!r}; it must hold bend, bend_scale, grow, blur or flutter")
+    try:
+        pairs: dict[str, Any] = {key: value if key == "flutter" else tuple(value) for key, value in values.items()}
+        return PerturbationRanges(**pairs)
+    except (TypeError, ValueError) as error:
+        raise UserError(f"ranges cannot be used: {error}") from error
+
+
+def read_config(path: str | Path) -> AdapterConfig:
+    """The configuration in a YAML file.
+
+    Raises:
+        UserError: there is no such file, it is no YAML mapping, or a setting is unknown or makes no sense.
+    """
+    import yaml
+
+    path = Path(path)
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise UserError(f"there is no configuration {path}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} is no YAML file: {error}") from error
+    if not isinstance(values, dict):
+        raise UserError(f"{path} must hold settings, one 'name: value' a line")
+    try:
+        return config_from_dict(values)
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from error
