@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Annotated
 
-from tyro.conf import arg
+from tyro.conf import Positional, arg
 
 from real2sam2real.errors import UserError
 from real2sam2real.run.config import LifterOptions, ModelOptions
@@ -13,7 +14,10 @@ from real2sam2real.run.config import LifterOptions, ModelOptions
 
 @dataclass(frozen=True, kw_only=True)
 class Command:
-    """Show what this machine can run: devices, packages, weights found, attention kernel, memory plans."""
+    """Show what this machine can run: devices, packages, weights found, attention kernel, memory plans.
+
+    `r2s2r doctor normals` checks instead which way the axes of an estimator of normals point.
+    """
 
     model: ModelOptions = field(default_factory=ModelOptions)
     """The model that would be used."""
@@ -32,3 +36,32 @@ class Command:
 
         for line in examine(self.model, self.lifter, frames=self.frames, size=self.size):
             print(line)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Normals:
+    """Show which way the axes of an estimator of normals really point, on a rendered sphere.
+
+    The sphere's normals are known, so whichever of the 48 ways to name the axes fits best is the estimator's own.
+    """
+
+    estimator: Annotated[Positional[str], arg(metavar="NAME")] = "mini"
+    """As in r2s2r curate --normals."""
+    picture: Annotated[Path | None, arg(metavar="PNG", help_behavior_hint="(optional)")] = None
+    """Write sphere, estimate and truth side by side."""
+
+    def execute(self) -> None:
+        """Print the best fit, and what was asked for; fails when they differ."""
+        from real2sam2real import media
+        from real2sam2real.curate.normals import load_estimator
+        from real2sam2real.curate.normals.sphere import check
+
+        result = check(load_estimator(self.estimator))
+        if self.picture is not None:
+            media.write_png(self.picture, result.picture)
+        print(result)
+        if not result.right:
+            raise UserError(f"the axes of '{self.estimator}' are not as they are taken to be; see above")
+
+
+COMMANDS = {"normals": Normals}

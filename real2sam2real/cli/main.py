@@ -123,8 +123,7 @@ def command_classes() -> dict[str, Any]:
         module = load(name)
         if hasattr(module, "Command"):
             classes[name] = module.Command
-        else:
-            classes.update({f"{name} {sub}": command for sub, command in module.COMMANDS.items()})
+        classes.update({f"{name} {sub}": command for sub, command in getattr(module, "COMMANDS", {}).items()})
     return classes
 
 
@@ -134,10 +133,10 @@ def parse(command: Any, prog: str, arguments: list[str]) -> Any:
 
 
 def _run(module: ModuleType, name: str, arguments: list[str]) -> int:
-    if hasattr(module, "Command"):
+    commands = getattr(module, "COMMANDS", {})
+    if hasattr(module, "Command") and not (arguments and arguments[0] in commands):
         parse(module.Command, f"r2s2r {name}", arguments).execute()
         return 0
-    commands = module.COMMANDS
     if not arguments or arguments[0] in ("-h", "--help"):
         rows = {sub: _first_line(inspect.getdoc(command)) for sub, command in commands.items()}
         print(f"usage: r2s2r {name} COMMAND [...]\n\n{_summary(module)}\n\ncommands:\n{_table(rows)}")

@@ -41,4 +41,29 @@ class TrainBase:
         print(result.checkpoint)
 
 
-COMMANDS = {"base": TrainBase}
+@dataclass(frozen=True, kw_only=True)
+class TrainNormals:
+    """Train the mini normal network on the procedural world, from nothing.
+
+    The same command on the same folder goes on where the last run stopped. The finished network is FOLDER/network.
+    """
+
+    recipe: Annotated[Positional[Literal["mini", "smoke"]], arg(metavar="{mini,smoke}")]
+    """mini is the shipped network; smoke runs every part in seconds and learns nothing."""
+    out: Annotated[Path, arg(aliases=["-o"], metavar="FOLDER")]
+    """Where the run lives: rendered clips, state, losses, network."""
+    threads: Annotated[int | None, arg(metavar="N", help_behavior_hint="(default: all cores)")] = None
+    """CPU threads for the network."""
+
+    def execute(self) -> None:
+        """Train and print the network's path."""
+        import torch
+
+        from real2sam2real.train.normals import NORMALS_RECIPES, NormalsTrainer
+
+        if self.threads is not None:
+            torch.set_num_threads(self.threads)
+        print(NormalsTrainer(NORMALS_RECIPES[self.recipe](), self.out).run())
+
+
+COMMANDS = {"base": TrainBase, "normals": TrainNormals}

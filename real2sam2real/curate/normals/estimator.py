@@ -1,0 +1,50 @@
+"""What an estimator of normals is, and how one is had by name."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from real2sam2real.errors import UserError
+
+Float32 = NDArray[np.float32]
+UInt8 = NDArray[np.uint8]
+
+ESTIMATORS = ("mini",)
+
+
+class NormalEstimator(Protocol):
+    """Estimates the normals of a clip's instances.
+
+    Attributes:
+        name: with its version, for the record.
+    """
+
+    name: str
+
+    def estimate(self, video: UInt8, ids: UInt8) -> Float32:
+        """Normals of a clip.
+
+        Args:
+            video: `(T, H, W, 3)` sRGB.
+            ids: `(T, H, W)` instance ids, 0 = none. An estimator that looks at whole pictures may ignore them.
+
+        Returns:
+            `(T, H, W, 3)` float32 in the camera's right/up/towards: unit length where `ids` is not 0, zero elsewhere.
+        """
+        ...
+
+
+def load_estimator(name: str) -> NormalEstimator:
+    """The estimator called `name`.
+
+    Raises:
+        UserError: there is none of that name.
+    """
+    if name == "mini":
+        from real2sam2real.curate.normals.mini import MiniEstimator
+
+        return MiniEstimator()
+    raise UserError(f"there is no normal estimator '{name}'; choose one of {', '.join(ESTIMATORS)}")
