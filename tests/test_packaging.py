@@ -30,6 +30,7 @@ OPTIONAL = {
     "matplotlib",
     "peft",
     "ray",
+    "scenedetect",
     "torchao",
     "transformers",
 }  # the extra `train`, and said so where it is used

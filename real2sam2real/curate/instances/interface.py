@@ -1,0 +1,117 @@
+"""What following instances through a clip takes and gives, whichever tracker does it.
+
+Shape legend: T frames, H height, W width in pixels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from real2sam2real.errors import UserError
+
+Bool = NDArray[np.bool_]
+UInt8 = NDArray[np.uint8]
+Box = tuple[float, float, float, float]
+
+MAX_INSTANCES = 255
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Mark:
+    """One instance, shown on one frame of the clip, by a box or by a mask.
+
+    Attributes:
+        label: what it is, in words, such as "child".
+        frame: index of the frame on which it is shown, in the clip.
+        box: left, top, right, bottom in pixels of the clip's frames, right and bottom not included, or None.
+        mask: `(H, W)` bool, or None.
+
+    Raises:
+        UserError: the label is empty, the frame is negative, or not exactly one of box and mask is given.
+    """
+
+    label: str
+    frame: int = 0
+    box: Box | None = None
+    mask: Bool | None = None
+
+    def __post_init__(self) -> None:
+        if not self.label.strip():
+            raise UserError("a mark has no label; say in a word what it shows, such as 'child'")
+        if self.frame < 0:
+            raise UserError(f"the mark '{self.label}' is on frame {self.frame}; frames are counted from 0")
+        if (self.box is None) == (self.mask is None):
+            raise UserError(f"the mark '{self.label}' needs a box or a mask, and not both")
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Instances:
+    """The instances of a clip.
+
+    Attributes:
+        ids: `(T, H, W)` uint8, 0 where there is none; an instance keeps its id through the clip.
+        labels: what each id is, in words; also of ids that are nowhere to be seen.
+    """
+
+    ids: UInt8
+    labels: dict[int, str]
+
+    def __post_init__(self) -> None:
+        if self.ids.ndim != 3 or self.ids.dtype != np.uint8:
+            raise ValueError(f"ids are (T, H, W) uint8, not {self.ids.shape} {self.ids.dtype}")
+
+
+class InstanceTracker(Protocol):
+    """Follows instances through a clip.
+
+    Attributes:
+        name: by which `load_tracker` knows it.
+    """
+
+    name: str
+
+    def track(self, video: UInt8, marks: Sequence[Mark]) -> Instances:
+        """Find the instances in every frame.
+
+        Args:
+            video: `(T, H, W, 3)` uint8 sRGB.
+            marks: the instances to follow, which get the ids 1, 2, … in this order. Where there are none, a tracker
+                with words finds instances by these.
+
+        Raises:
+            UserError: a mark does not fit the clip, or there is nothing to follow.
+        """
+        ...
+
+
+def check_marks(video: UInt8, marks: Sequence[Mark]) -> None:
+    """See that marks fit a clip.
+
+    Args:
+        video: `(T, H, W, 3)` uint8.
+        marks: to be checked.
+
+    Raises:
+        ValueError: the video is no such array.
+        UserError: more than 255, one on a frame that the clip lacks, or a mask of another size or empty.
+    """
+    if video.ndim != 4 or video.shape[3] != 3 or video.dtype != np.uint8 or not len(video):
+        raise ValueError(f"a clip is (T, H, W, 3) uint8, not {video.shape} {video.dtype}")
+    if len(marks) > MAX_INSTANCES:
+        raise UserError(f"{len(marks)} marks are more than the {MAX_INSTANCES} that fit 8-bit ids; leave some out")
+    frames, height, width = video.shape[:3]
+    for mark in marks:
+        if mark.frame >= frames:
+            raise UserError(f"the mark '{mark.label}' is on frame {mark.frame}, but the clip has {frames} frames")
+        if mark.mask is None:
+            continue
+        if mark.mask.shape != (height, width):
+            rows, columns = mark.mask.shape
+            raise UserError(f"the mask of '{mark.label}' has {columns}×{rows} pixels, but the clip {width}×{height}")
+        if not mark.mask.any():
+            raise UserError(f"the mask of '{mark.label}' is empty; paint the object")
