@@ -34,7 +34,7 @@ OPTIONAL = {
     "torchao",
     "transformers",
 }  # the extra `train`, and said so where it is used
-IN_OTHER_ENVIRONMENTS = {"sam_3d_body", "step1x3d_geometry", "triposg"}  # imported by the worker alone
+IN_OTHER_ENVIRONMENTS = {"normalcrafter", "sam_3d_body", "step1x3d_geometry", "triposg"}  # imported by workers alone
 PERMISSIVE = re.compile(r"\b(BSD|MIT|MIT-CMU|Apache|MPL-2\.0)\b")
 
 

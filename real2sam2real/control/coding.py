@@ -148,6 +148,13 @@ class NormalCoding:
         )
         return normals
 
+    def in_our_axes(self, components: Float32) -> Float32:
+        """Vectors `(..., 3)` right/up/towards of vectors whose components grow towards `directions`."""
+        order, signs = self._order_and_signs()
+        turned = np.empty_like(components)
+        turned[..., order] = components * signs
+        return turned
+
     def convert(self, colors: UInt8, target: NormalCoding, ids: UInt8 | None = None) -> UInt8:
         """Re-code colours `(..., H, W, 3)` uint8 of this coding for another one.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -12,7 +13,7 @@ from real2sam2real.errors import UserError
 Float32 = NDArray[np.float32]
 UInt8 = NDArray[np.uint8]
 
-ESTIMATORS = ("mini",)
+ESTIMATORS = ("mini", "marigold", "moge", "normalcrafter")
 
 
 class NormalEstimator(Protocol):
@@ -37,14 +38,33 @@ class NormalEstimator(Protocol):
         ...
 
 
-def load_estimator(name: str) -> NormalEstimator:
-    """The estimator called `name`.
+def load_estimator(name: str, *, model: str | None = None, offline: bool = False) -> NormalEstimator:
+    """The estimator called `name`, loaded.
+
+    Args:
+        name: one of `ESTIMATORS`.
+        model: its weights, where they are not the published ones: an id on the hub, a file or a folder.
+        offline: use the hub's cache alone.
 
     Raises:
+        MissingPartError: its package or its weights are not there.
         UserError: there is none of that name.
     """
     if name == "mini":
-        from real2sam2real.curate.normals.mini import MiniEstimator
+        from real2sam2real.curate.normals.mini import SHIPPED, MiniEstimator
 
-        return MiniEstimator()
+        return MiniEstimator(SHIPPED if model is None else Path(model))
+    if name == "marigold":
+        from real2sam2real.curate.normals.marigold import Marigold
+
+        return Marigold.load(model, offline=offline)
+    if name == "moge":
+        from real2sam2real.curate.normals.moge import MoGeNormals
+        from real2sam2real.perceive.camera.moge import MoGe
+
+        return MoGeNormals(MoGe.load(model, offline=offline))
+    if name == "normalcrafter":
+        from real2sam2real.curate.normals.normalcrafter import NormalCrafter
+
+        return NormalCrafter.find(model, offline=offline)
     raise UserError(f"there is no normal estimator '{name}'; choose one of {', '.join(ESTIMATORS)}")

@@ -11,6 +11,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from real2sam2real.control.coding import NormalCoding
+from real2sam2real.curate.normals.axes import unit_normals
 from real2sam2real.errors import MissingPartError
 
 if TYPE_CHECKING:
@@ -57,8 +59,8 @@ class MiniEstimator:
                 estimated = self._network(seen[:, window])[0].permute(0, 2, 3, 1).numpy()
                 for index in kept:
                     whole = cv2.resize(estimated[index - window.start], (width, height))
-                    normals[index] = _unit(whole, ids[index])
-        return normals
+                    normals[index] = whole
+        return unit_normals(normals, ids, NormalCoding())
 
 
 def _load(folder: Path) -> NormalNetwork:
@@ -92,11 +94,3 @@ def _windows(frames: int) -> Iterator[tuple[slice, range]]:
         first = start + _OVERLAP // 2 if start else 0
         last = stop - _OVERLAP // 2 if stop < frames else frames
         yield slice(start, stop), range(first, last)
-
-
-def _unit(vectors: Float32, ids: UInt8) -> Float32:
-    """Unit length where there is an instance, zero elsewhere."""
-    length = np.linalg.norm(vectors, axis=-1, keepdims=True)
-    facing = np.array([0, 0, 1], np.float32)
-    unit = np.where(length > 1e-6, vectors / np.maximum(length, 1e-6), facing)
-    return np.asarray(unit * (ids > 0)[..., None], np.float32)

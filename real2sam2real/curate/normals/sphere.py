@@ -80,7 +80,9 @@ def check(estimator: NormalEstimator, frames: int = 5) -> SphereCheck:
     video = np.repeat(picture[None], frames, axis=0)
     estimate = estimator.estimate(video, np.repeat(ids[None], frames, axis=0))[frames // 2]
     seen, known = estimate[ids > 0], truth[ids > 0]
-    ways = {words: _median_angle(_renamed(seen, words), known) for words in _all_directions()}
+    ways = {
+        words: _median_angle(NormalCoding(directions=words).in_our_axes(seen), known) for words in _all_directions()
+    }
     best = min(ways, key=lambda words: ways[words])
     ours = NormalCoding()
     pictures = [picture, ours.encode(estimate, ids), ours.encode(truth, ids)]
@@ -102,15 +104,6 @@ def _grid(size: int) -> tuple[Float32, Float32]:
 
 def _all_directions() -> list[tuple[str, str, str]]:
     return [(a, b, c) for order in permutations(_WORDS) for a, b, c in product(*order)]
-
-
-def _renamed(components: Float32, directions: tuple[str, str, str]) -> Float32:
-    """Vectors right/up/towards of vectors whose components grow towards `directions`."""
-    result = np.empty_like(components)
-    for component, word in enumerate(directions):
-        axis = next(k for k, words in enumerate(_WORDS) if word in words)
-        result[:, axis] = components[:, component] * (1 if word == _WORDS[axis][0] else -1)
-    return result
 
 
 def _median_angle(first: Float32, second: Float32) -> float:
