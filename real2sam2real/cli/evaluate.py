@@ -115,4 +115,77 @@ class Normals:
         print(score.table())
 
 
-COMMANDS = {"held-out": HeldOut, "normals": Normals}
+@dataclass(frozen=True, kw_only=True)
+class Ablation:
+    """Compare adapters on held-out procedural scenes whose control is rendered from lifted meshes.
+
+    Writes cases.jsonl (every case and adapter; a later call goes on behind it), scores.md (means with 95 % intervals,
+    and the first adapter against each other one, case by case) and sheet.png.
+    """
+
+    adapters: Annotated[Positional[tuple[str, ...]], arg(metavar="NAME=FOLDER")]
+    """Adapters by the name they get in the table; NAME= alone is the bare checkpoint."""
+    out: Annotated[Path, arg(aliases=["-o"], metavar="FOLDER")]
+    """Where the results are written."""
+    checkpoint: Annotated[str, arg(metavar="NAME|FOLDER")] = "mini"
+    """The whole checkpoint that the adapters are put on."""
+    cases: Annotated[int, arg(metavar="N")] = 64
+    """How many cases."""
+    frames: Annotated[int, arg(metavar="T")] = 33
+    """Length of the clips, 4k + 1."""
+    from_preview: bool = False
+    """Start from the preview in place of noise."""
+    pictured: Annotated[int, arg(metavar="N")] = 4
+    """How many cases the picture shows."""
+
+    def execute(self) -> None:
+        """Evaluate and print the tables."""
+        import numpy as np
+        from tqdm import tqdm
+
+        from real2sam2real import media
+        from real2sam2real.curate.instances import load_tracker
+        from real2sam2real.diffusion.loading import ModelChoice, load_model, locate
+        from real2sam2real.diffusion.presets import choose_sampling
+        from real2sam2real.errors import UserError
+        from real2sam2real.evaluate.ablation import differences, evaluate_variants, table
+        from real2sam2real.evaluate.lifted import LiftedCase
+        from real2sam2real.files import replacing_file
+
+        named = dict(text.split("=", 1) for text in self.adapters if "=" in text)
+        if len(named) != len(self.adapters) or not named:
+            raise UserError(f"adapters are given as NAME=FOLDER, each name once, not {' '.join(self.adapters)}")
+        variants = {}
+        for name, folder in named.items():
+            located = locate(ModelChoice(checkpoint=self.checkpoint, loras=(folder,) if folder else ()))
+            sampling = choose_sampling(located.settings, None)
+            variants[name] = (load_model(located, plan="auto", sampling=sampling, say=print).pipeline, located.settings)
+        strips: list[NDArray[np.uint8]] = []
+        with tqdm(total=self.cases, desc="cases", unit="case") as bar:
+
+            def on_case(case: LiftedCase, videos: dict[str, NDArray[np.uint8]]) -> None:
+                bar.update()
+                if len(strips) < self.pictured:
+                    coded = located.settings.coding.encode(case.normals, case.ids)
+                    moments = [0, len(coded) // 2, len(coded) - 1]
+                    rows = [coded, case.clip.video, *videos.values()]
+                    strips.append(np.concatenate([np.concatenate(list(row[moments]), axis=1) for row in rows]))
+
+            scores = evaluate_variants(
+                variants,
+                load_tracker("embedded"),
+                self.out,
+                cases=self.cases,
+                frames=self.frames,
+                from_preview=self.from_preview,
+                on_case=on_case,
+            )
+        text = table(scores) + "\n" + differences(scores, next(iter(named)))
+        with replacing_file(self.out / "scores.md") as path:
+            path.write_text(text, encoding="utf-8")
+        if strips:
+            media.write_png(self.out / "sheet.png", np.concatenate(strips, axis=1))
+        print(text)
+
+
+COMMANDS = {"held-out": HeldOut, "normals": Normals, "ablation": Ablation}

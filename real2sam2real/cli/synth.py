@@ -1,0 +1,49 @@
+"""Write clips of the procedural world, as material to curate and to train on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from tyro.conf import arg
+
+from real2sam2real.errors import UserError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Command:
+    """Write clips of the procedural world with the masks of their instances in the first frame.
+
+    r2s2r curate reads such a folder as it is. The same command goes on where it was stopped.
+    """
+
+    out: Annotated[Path, arg(aliases=["-o"], metavar="FOLDER")]
+    """Where clip-SEED.mkv, clip-SEED.instances.json and the masks are written."""
+    clips: Annotated[int, arg(metavar="N")] = 300
+    """How many."""
+    first_seed: Annotated[int, arg(metavar="SEED")] = 700_000_000
+    """Of the first clip; the others follow. Seeds from 2147483648 on are for evaluation."""
+    size: Annotated[str, arg(metavar="WxH")] = "256x144"
+    """Of the frames."""
+    frames: Annotated[int, arg(metavar="T")] = 33
+    """Length, 4k + 1."""
+
+    def execute(self) -> None:
+        """Write them and print the folder."""
+        from tqdm import tqdm
+
+        from real2sam2real.synth.export import write_clips
+
+        width, _, height = self.size.partition("x")
+        if not (width.isdigit() and height.isdigit() and min(int(width), int(height)) >= 16):
+            raise UserError(f"--size {self.size} is no size; write it like 256x144, with at least 16 pixels a side")
+        if self.clips < 1 or self.frames < 5 or self.frames % 4 != 1:
+            raise UserError(
+                f"{self.clips} clips of {self.frames} frames cannot be; at least 1, and 4k + 1 frames from 5"
+            )
+        seeds = range(self.first_seed, self.first_seed + self.clips)
+        written = write_clips(self.out, seeds, width=int(width), height=int(height), frames=self.frames)
+        for _ in tqdm(written, total=self.clips, desc="clips", unit="clip"):
+            pass
+        print(self.out)
