@@ -14,7 +14,7 @@ ROOMS = [
     "geometry", "scene", "perceive", "lift", "render", "control", "synth", "diffusion", "curate", "train", "evaluate",
     "run", "studio", "cli",
 ]  # fmt: skip
-LEAVES = {"errors", "files", "media"}
+LEAVES = {"errors", "files", "lock", "media"}
 # synth is there to make training data and ground truth; the model itself must not know it.
 FORBIDDEN = {("diffusion", "synth"), ("curate", "synth"), ("run", "synth")}
 HEAVY = {

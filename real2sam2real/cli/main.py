@@ -24,7 +24,7 @@ from real2sam2real.errors import UserError
 # In the order of the help page, which is the order of the pipeline.
 MODULES = (
     "run", "demo", "masks", "lift", "add", "direct", "preview", "render", "generate", "transfer", "camera", "synth",
-    "train", "evaluate", "doctor",
+    "curate", "train", "evaluate", "doctor",
 )  # fmt: skip
 
 # Groups of options are flat, and a switch has no opposite.

@@ -198,10 +198,11 @@ def iterate_samples(folder: Path) -> Iterator[Sample]:
     if not paths:
         raise UserError(f"the data set '{folder}' has no samples yet; finish it with the r2s2r curate that began it")
     for path in paths:
-        yield from _samples_of(path, info)
+        yield from samples_of(path, info)
 
 
-def _samples_of(path: Path, info: DatasetInfo) -> Iterator[Sample]:
+def samples_of(path: Path, info: DatasetInfo) -> Iterator[Sample]:
+    """The samples of one shard; see `iterate_samples`."""
     parts: dict[str, bytes] = {}
     key = ""
     try:

@@ -51,8 +51,10 @@ class Fit:
         return (self.frames - 1) / self.fps
 
 
-def pieces(first: int, count: int, source_fps: float, fit: Fit) -> list[Int64]:
+def pieces(first: int, count: int, source_fps: float, fit: Fit, *, anchor: int | None = None) -> list[Int64]:
     """Which source frames make the clips of a shot: as many as fit without sharing a frame, centred in it.
+
+    With an anchor, one of the clips begins at that frame, or ends with the shot where there is no room behind it.
 
     Frames are the nearest in time. A source slower than the wanted rate, but not by more than a fifth, is taken frame
     by frame; a slower one would need frames that nobody filmed.
@@ -62,6 +64,7 @@ def pieces(first: int, count: int, source_fps: float, fit: Fit) -> list[Int64]:
         count: its frames.
         source_fps: of the source.
         fit: what is wanted.
+        anchor: a frame of the shot that a clip has to show, such as one on which instances are marked.
 
     Returns:
         One `(T,)` int64 of source frame numbers per clip; none where the shot is too short or its source too slow.
@@ -73,6 +76,9 @@ def pieces(first: int, count: int, source_fps: float, fit: Fit) -> list[Int64]:
     length = int(offsets[-1]) + 1
     number = count // length
     start = first + (count - number * length) // 2
+    if anchor is not None and number:
+        start = first + (min(anchor, first + count - length) - first) % length
+        number = (first + count - start) // length
     return [start + k * length + offsets for k in range(number)]
 
 

@@ -22,8 +22,8 @@ from typing import Any
 import real2sam2real
 from real2sam2real.errors import UserError
 from real2sam2real.files import replacing_file
+from real2sam2real.lock import locked
 from real2sam2real.run.fingerprint import digest, fingerprint
-from real2sam2real.run.lock import locked
 from real2sam2real.run.progress import Progress
 
 FORMAT = 1

@@ -113,7 +113,7 @@ def test_run_json_records_config_versions_times_and_notes(chain: Chain) -> None:
 def test_two_runs_cannot_share_a_folder(chain: Chain) -> None:
     chain.run()
     script = (
-        "import sys; from pathlib import Path; from real2sam2real.run.lock import locked\n"
+        "import sys; from pathlib import Path; from real2sam2real.lock import locked\n"
         "with locked(Path(sys.argv[1])): print('held', flush=True); sys.stdin.read()"
     )
     other = subprocess.Popen(

@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from real2sam2real.errors import UserError
-from real2sam2real.run.lock import locked
+from real2sam2real.lock import locked
 
 _LOOK_EVERY_SECONDS = 0.2
 

@@ -16,6 +16,7 @@ from typing import Any
 import real2sam2real
 from real2sam2real.errors import UserError
 from real2sam2real.files import replacing_file
+from real2sam2real.lock import locked
 from real2sam2real.run.batch.claim import claimed
 from real2sam2real.run.batch.finding import Shot
 from real2sam2real.run.batch.making import BATCH, Job, failure, give_up, latest_run, sweep
@@ -23,7 +24,6 @@ from real2sam2real.run.batch.records import RECORD, VIDEO, ShotRecord, is_finish
 from real2sam2real.run.config import GenerateOptions, as_json
 from real2sam2real.run.fingerprint import digest
 from real2sam2real.run.generating import model_inputs
-from real2sam2real.run.lock import locked
 
 FORMAT = 1
 MANIFEST = "shots.jsonl"

@@ -27,7 +27,7 @@ from real2sam2real.run.progress import Progress
 from real2sam2real.run.segments import SegmentStore
 
 HOLDER = (
-    "import sys; from pathlib import Path; from real2sam2real.run.lock import locked\n"
+    "import sys; from pathlib import Path; from real2sam2real.lock import locked\n"
     "with locked(Path(sys.argv[1])): print('held', flush=True); sys.stdin.read()"
 )
 
