@@ -222,7 +222,5 @@ def _opened(mask: Bool) -> UInt8:
 def _correlation(window: UInt8, template: UInt8, shape: Bool) -> Float32:
     """Masked correlation of a template at every place in a window, -1…1."""
     mask = np.repeat(shape[..., None], 3, axis=2).astype(np.float32)
-    score = cv2.matchTemplate(
-        window.astype(np.float32), template.astype(np.float32), cv2.TM_CCOEFF_NORMED, mask=mask
-    )
+    score = cv2.matchTemplate(window.astype(np.float32), template.astype(np.float32), cv2.TM_CCOEFF_NORMED, mask=mask)
     return np.asarray(np.where(np.isfinite(score), score, -1), np.float32)

@@ -19,7 +19,7 @@ Bool = NDArray[np.bool_]
 UInt8 = NDArray[np.uint8]
 
 _MOVES = 16  # grey levels from which a pixel differs from the background behind it
-_TELLING = 3.0  # times as much must differ inside a box as beside it
+_TELLING = 2.5  # times as much must differ inside a box as elsewhere
 _MOST_MOVES = 0.3  # of the picture; where more differs, the background is not known well enough to name movers
 _LEAST_AREA = 0.004  # of the picture, for something that moves by itself
 _GAP = 7  # pixels between an instance and what moves beside it
@@ -38,7 +38,7 @@ def sharpened(mask: Bool, box: Box, look: Look) -> Bool:
     inside[max(0, top) : max(0, bottom), max(0, left) : max(0, right)] = True
     beside = around(inside)
     moves = look.difference > _MOVES
-    if not inside.any() or moves[inside].mean() < _TELLING * max(0.02, moves[beside].mean() if beside.any() else 0):
+    if not inside.any() or moves[inside].mean() < _TELLING * max(0.02, moves[~inside].mean()):
         return mask
     seed = tidied(moves & inside)
     for _ in range(2):
