@@ -18,6 +18,7 @@ UInt8 = NDArray[np.uint8]
 _COLOR_SHAPE = (16, 32, 32)  # bins of L, a and b
 _STEPS = 16  # bins of the difference, on a scale of its square root
 _KEPT = 0.9  # share of what was learnt that stays when a frame is learnt
+_FIRST = 0.7  # share of the marked frame in what the instance looks like: what it is taken for may drift
 _LEAST = 2e-5  # of a colour never seen
 _LEAST_STEP = 0.02
 _LIMIT = 3.0  # most that a colour may say, in nats
@@ -52,7 +53,8 @@ class Appearance:
             around: `(h, w)` bool, its surroundings.
         """
         self._first = _color_histogram(colors[inside])
-        self._inside, self._around = self._first, _color_histogram(colors[around])
+        self._first_around = _color_histogram(colors[around])
+        self._inside, self._around = self._first, self._first_around
         self._step_inside, self._step_around = _step_histogram(steps[inside]), _step_histogram(steps[around])
 
     def learn(self, colors: Int64, steps: Int64, inside: Bool, around: Bool) -> None:
@@ -67,8 +69,9 @@ class Appearance:
 
     def color_evidence(self, colors: Int64) -> Float32:
         """How much more likely each colour is inside than around, `(h, w)` float32 in nats, -3…3."""
-        inside = 0.5 * self._first + 0.5 * self._inside
-        ratio = np.log(inside + _LEAST) - np.log(self._around + _LEAST)
+        inside = _FIRST * self._first + (1 - _FIRST) * self._inside
+        around = 0.5 * self._first_around + 0.5 * self._around
+        ratio = np.log(inside + _LEAST) - np.log(around + _LEAST)
         return np.asarray(np.clip(ratio, -_LIMIT, _LIMIT)[colors], np.float32)
 
     def difference_evidence(self, steps: Int64) -> Float32:

@@ -19,7 +19,7 @@ Int64 = NDArray[np.int64]
 UInt8 = NDArray[np.uint8]
 
 _SOFT = 3.0  # pixels over which the carried mask's border is in doubt, per nat
-_PRIOR_LIMIT = 4.0
+_PRIOR_LIMIT = 2.5
 _SURE = 5.0  # nats beyond which GrabCut is not asked
 _RING = 24  # pixels around an instance that count as its surroundings
 _LOST_SHARE = 0.06  # of the usual area, under which an instance is lost
@@ -120,6 +120,7 @@ class Follower:
         if mask.sum() > 0.5 * self._area:
             self._seen, self._seen_picture = mask, look.picture
         inside = cv2.erode(mask.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
+        inside &= evidence > 1
         self._appearance.learn(look.colors, look.steps, inside, around(mask))
 
     def returned(self, look: Look) -> Float32 | None:

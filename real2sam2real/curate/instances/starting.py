@@ -50,8 +50,9 @@ def sharpened(mask: Bool, box: Box, look: Look) -> Bool:
         evidence += np.clip(signed_distance(seed) / 3, -2, 2)
         evidence = np.where(inside, cv2.GaussianBlur(evidence, (0, 0), 0.8), -20).astype(np.float32)
         seed = tidied(cut_out(evidence, ~inside, look.picture))
-    shared, either = (seed & mask).sum(), (seed | mask).sum()
-    return seed if shared > 0.3 * either else mask
+    # What both agree on: too little grows into its place within a few frames, too much would be followed.
+    shared, either = tidied(seed & mask), (seed | mask).sum()
+    return shared if shared.sum() > 0.3 * either else mask
 
 
 def movers(look: Look, taken: Sequence[Bool]) -> list[Bool]:
