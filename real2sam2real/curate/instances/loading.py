@@ -7,6 +7,7 @@ from pathlib import Path
 
 from real2sam2real.curate.instances.embedded import EmbeddedTracker
 from real2sam2real.curate.instances.interface import InstanceTracker
+from real2sam2real.curate.instances.sam2_video import GroundedSam2Tracker, Sam2Tracker
 from real2sam2real.errors import UserError
 
 TRACKERS = ("embedded", "sam2", "sam3", "grounded-sam2")
@@ -32,4 +33,8 @@ def load_tracker(name: str, text: Sequence[str] = (), weights: Path | str | None
         if weights is not None:
             raise UserError("the tracker 'embedded' has no weights; leave them out, or take another tracker")
         return EmbeddedTracker()
-    raise UserError(f"the tracker '{name}' is not there yet; take 'embedded'")
+    if name == "sam2":
+        return Sam2Tracker.load(weights)
+    if name == "grounded-sam2":
+        return GroundedSam2Tracker.load(text, weights)
+    raise UserError(f"the tracker '{name}' is not there yet; take 'grounded-sam2'")
