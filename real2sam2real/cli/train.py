@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -70,8 +71,8 @@ class TrainNormals:
 class TrainAdapter:
     """Fine-tune a frozen base on a data set of masked normals: a patch embedding and a LoRA.
 
-    The same command on the same folder goes on from the newest checkpoint. Start it with `accelerate launch -m
-    real2sam2real.cli.main` for several devices. The adapter is FOLDER/adapter; TensorBoard reads FOLDER/tensorboard.
+    The same command on the same folder goes on from the newest checkpoint. The adapter is FOLDER/adapter; TensorBoard
+    reads FOLDER/tensorboard. For several devices: `accelerate launch "$(which r2s2r)" train adapter …`.
     """
 
     config: Annotated[Positional[Path], arg(metavar="CONFIG")]
@@ -84,7 +85,10 @@ class TrainAdapter:
         from real2sam2real.train.adapter.config import read_config
         from real2sam2real.train.adapter.trainer import AdapterTrainer
 
-        print(AdapterTrainer(read_config(self.config), self.out).run().adapter)
+        trainer = AdapterTrainer(read_config(self.config), self.out, say=lambda text: print(text, file=sys.stderr))
+        result = trainer.run()
+        if trainer.accelerator.is_main_process:
+            print(result.adapter)
 
 
 COMMANDS = {"adapter": TrainAdapter, "base": TrainBase, "normals": TrainNormals}

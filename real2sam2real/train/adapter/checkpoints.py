@@ -35,10 +35,13 @@ def list_checkpoints(run: Path) -> list[tuple[int, Path]]:
 
 
 def trained_tensors(model: nn.Module) -> dict[str, Tensor]:
-    """What is trained, whole and on the CPU, by the transformer's own names; every process must call this."""
+    """What is trained, whole and on the CPU, by the transformer's own names.
+
+    Every process must call this; of a sharded model, only the main one is given anything.
+    """
     names = {name.removeprefix("module.") for name, p in model.named_parameters() if p.requires_grad}
     options = StateDictOptions(full_state_dict=True, cpu_offload=True, ignore_frozen_params=True)
-    state = get_model_state_dict(model, options=options)
+    state: dict[str, Any] = get_model_state_dict(model, options=options)
     return {name: value for name, value in state.items() if name in names}
 
 

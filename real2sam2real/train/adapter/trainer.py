@@ -76,6 +76,7 @@ class AdapterTrainer:
         self.config, self.folder = config, folder
         self.accelerator = _accelerator(config)
         self._say = say if self.accelerator.is_main_process else lambda _: None
+        self._say(f"{self.accelerator.distributed_type.value}, {self.accelerator.num_processes} processes")
         if self.accelerator.is_main_process:
             _claim(folder, config)
         self.base = find_training_base(config.base, config.parts)
@@ -204,13 +205,12 @@ class AdapterTrainer:
         return torch.autocast(self.accelerator.device.type, torch.bfloat16, enabled=self.config.bf16)
 
     def _on_device(self, values: Encoded) -> Encoded:
-        moved = {f.name: getattr(values, f.name) for f in fields(values)}
-        return type(values)(
-            **{
-                name: None if value is None else value.to(self.accelerator.device, torch.float32)
-                for name, value in moved.items()
-            }
-        )
+        given = {f.name: getattr(values, f.name) for f in fields(values)}
+        device = self.accelerator.device
+        moved: dict[str, Any] = {
+            name: None if value is None else value.to(device, torch.float32) for name, value in given.items()
+        }
+        return type(values)(**moved)
 
     def _sample(self) -> None:
         """Every process takes part, because a sharded model needs all of them; the main one writes."""
@@ -239,8 +239,9 @@ class AdapterTrainer:
         )
 
     def _export(self) -> AdapterResult:
-        adapter = adapter_from(checkpoints.trained_tensors(self.model), self._frozen, self.config)
+        trained = checkpoints.trained_tensors(self.model)
         if self.accelerator.is_main_process:
+            adapter = adapter_from(trained, self._frozen, self.config)
             settings = self.base.settings_for(self.buckets[0].info, self.config.shift)
             write_exports(self.folder, adapter, self.config, settings, self.step)
         self.accelerator.wait_for_everyone()
@@ -276,7 +277,7 @@ def _accelerator(config: AdapterConfig) -> Any:
     Raises:
         UserError: FSDP of the first version, or passes that cannot be shared evenly.
     """
-    from accelerate import Accelerator, InitProcessGroupKwargs
+    from accelerate import Accelerator, InitProcessGroupKwargs  # type: ignore[import-untyped]
 
     world = int(os.environ.get("WORLD_SIZE", "1"))
     if config.accumulation % world:
@@ -304,10 +305,11 @@ def _optimizer(config: AdapterConfig, parameters: list[Any]) -> torch.optim.Opti
     if config.optimizer == "adamw":
         return torch.optim.AdamW(parameters, lr=config.learning_rate, weight_decay=0.01)
     try:
-        from bitsandbytes.optim import AdamW8bit
+        from bitsandbytes import optim
     except ImportError as error:
         raise MissingPartError("optimizer adamw8bit needs bitsandbytes: pip install bitsandbytes") from error
-    optimizer: torch.optim.Optimizer = AdamW8bit(parameters, lr=config.learning_rate, weight_decay=0.01)
+    kind: Any = optim
+    optimizer: torch.optim.Optimizer = kind.AdamW8bit(parameters, lr=config.learning_rate, weight_decay=0.01)
     return optimizer
 
 
@@ -348,4 +350,4 @@ def _board(folder: Path, step: int) -> Any:
         raise MissingPartError(
             'logging needs TensorBoard: pip install "real2sam2real[train]", or set tensorboard: false'
         ) from error
-    return SummaryWriter(str(folder), purge_step=step + 1)  # type: ignore[no-untyped-call]  # torch leaves it untyped
+    return SummaryWriter(str(folder), purge_step=step + 1)
