@@ -1,7 +1,8 @@
-"""Train models: `r2s2r train base`."""
+"""Train models: `r2s2r train base`, `train normals`, `train adapter`."""
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -66,4 +67,28 @@ class TrainNormals:
         print(NormalsTrainer(NORMALS_RECIPES[self.recipe](), self.out).run())
 
 
-COMMANDS = {"base": TrainBase, "normals": TrainNormals}
+@dataclass(frozen=True, kw_only=True)
+class TrainAdapter:
+    """Fine-tune a frozen base on a data set of masked normals: a patch embedding and a LoRA.
+
+    The same command on the same folder goes on from the newest checkpoint. The adapter is FOLDER/adapter; TensorBoard
+    reads FOLDER/tensorboard. For several devices: `accelerate launch "$(which r2s2r)" train adapter …`.
+    """
+
+    config: Annotated[Positional[Path], arg(metavar="CONFIG")]
+    """YAML file of settings; only `dataset` is required."""
+    out: Annotated[Path, arg(aliases=["-o"], metavar="FOLDER")]
+    """Where the run lives: encoded clips, checkpoints, losses, samples, adapters."""
+
+    def execute(self) -> None:
+        """Train and print the adapter's path."""
+        from real2sam2real.train.adapter.config import read_config
+        from real2sam2real.train.adapter.trainer import AdapterTrainer
+
+        trainer = AdapterTrainer(read_config(self.config), self.out, say=lambda text: print(text, file=sys.stderr))
+        result = trainer.run()
+        if trainer.accelerator.is_main_process:
+            print(result.adapter)
+
+
+COMMANDS = {"adapter": TrainAdapter, "base": TrainBase, "normals": TrainNormals}

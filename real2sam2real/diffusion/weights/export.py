@@ -1,4 +1,4 @@
-"""Adapters written: under the official names, or in the form that ComfyUI and kohya's tools read."""
+"""Adapters written: under the official names, or in the forms that diffusers, ComfyUI and kohya's tools read."""
 
 from __future__ import annotations
 
@@ -24,18 +24,21 @@ from real2sam2real.diffusion.weights.adapter_file import (
 from real2sam2real.errors import UserError
 from real2sam2real.files import replacing_file
 
-Form = Literal["official", "comfyui"]
+Form = Literal["official", "diffusers", "comfyui"]
+DIFFUSERS_FILE = "pytorch_lora_weights.safetensors"
 COMFYUI_FILE = "lora_comfyui.safetensors"
+_WITHIN = re.compile(r"^blocks\.\d+\.(?:\w+_attn\.|attn\d\.)?")
 _DIFFERENCE_SUFFIX = {"weight": "diff", "bias": "diff_b", "modulation": "diff_m"}
 
 
 def save_adapter(folder: str | Path, adapter: Adapter, *, form: Form = "official") -> Path:
-    """Write an adapter; `read_adapter` reads either form back to the same.
+    """Write an adapter; `read_adapter` reads every form back to the same.
 
     "official" writes `pose_patch_embedding.safetensors` and `lora_diffusion_pytorch_model.safetensors` with bare
     names, and `adapter_config.json`, peft's settings, which hold the alphas. "comfyui" writes
     `lora_comfyui.safetensors` with `lora_unet__…` names and an alpha beside each pair, and the same patch embedding.
-    Both may go into one folder.
+    "diffusers" writes `pytorch_lora_weights.safetensors` for `load_lora_weights`, which knows low-rank pairs alone, and
+    the same patch embedding. "official" and "comfyui" may go into one folder.
 
     Args:
         folder: made where it is not there; each file is written whole or not at all.
@@ -46,11 +49,15 @@ def save_adapter(folder: str | Path, adapter: Adapter, *, form: Form = "official
         The folder.
 
     Raises:
-        UserError: there is nothing to write.
+        UserError: there is nothing to write, or diffusers' form has no place for it.
     """
     folder = Path(folder)
     if not (adapter.low_rank or adapter.differences or adapter.replacements):
         raise UserError(f"the adapter {adapter.name} is empty; there is nothing to write to {folder}")
+    if form == "diffusers" and (adapter.differences or not adapter.low_rank):
+        raise UserError(
+            f"diffusers' form holds low-rank pairs alone, and {adapter.name} changes parameters whole; use 'official'"
+        )
     if adapter.replacements:
         _save(
             folder / POSE_FILE,
@@ -58,6 +65,9 @@ def save_adapter(folder: str | Path, adapter: Adapter, *, form: Form = "official
         )
     if form == "comfyui":
         _save(folder / COMFYUI_FILE, _comfyui_tensors(adapter))
+        return folder
+    if form == "diffusers":
+        _save(folder / DIFFUSERS_FILE, _diffusers_tensors(adapter), _diffusers_settings(adapter.low_rank))
         return folder
     if adapter.low_rank or adapter.differences:
         _save(folder / LORA_FILE, _official_tensors(adapter))
@@ -122,9 +132,23 @@ def _comfyui_tensors(adapter: Adapter) -> dict[str, Tensor]:
     return tensors
 
 
-def _settings(low_rank: Mapping[str, LowRank]) -> dict[str, Any]:
+def _diffusers_tensors(adapter: Adapter) -> dict[str, Tensor]:
+    tensors: dict[str, Tensor] = {}
+    for module, pair in adapter.low_rank.items():
+        tensors[f"transformer.{module}.lora_A.weight"] = pair.down
+        tensors[f"transformer.{module}.lora_B.weight"] = pair.up
+    return tensors
+
+
+def _diffusers_settings(low_rank: Mapping[str, LowRank]) -> dict[str, str]:
+    """As diffusers keeps them in the file: the transformer's settings under its name, by its module names."""
+    settings = _settings(low_rank, original=False)
+    return {"lora_adapter_metadata": json.dumps({f"transformer.{key}": value for key, value in settings.items()})}
+
+
+def _settings(low_rank: Mapping[str, LowRank], *, original: bool = True) -> dict[str, Any]:
     """Settings as peft keeps them, with the commonest rank and alpha, and the layers that have others."""
-    names = {module: keys.module_to_original(module) for module in low_rank}
+    names = {module: keys.module_to_original(module) if original else module for module in low_rank}
     rank = Counter(pair.rank for pair in low_rank.values()).most_common(1)[0][0]
     alpha = Counter(pair.alpha for pair in low_rank.values()).most_common(1)[0][0]
     return {
@@ -133,16 +157,18 @@ def _settings(low_rank: Mapping[str, LowRank]) -> dict[str, Any]:
         "lora_alpha": alpha,
         "rank_pattern": {names[module]: pair.rank for module, pair in low_rank.items() if pair.rank != rank},
         "alpha_pattern": {names[module]: pair.alpha for module, pair in low_rank.items() if pair.alpha != alpha},
-        "target_modules": sorted({re.sub(r"^blocks\.\d+\.(?:\w+_attn\.)?", "", name) for name in names.values()}),
+        "target_modules": sorted(
+            {re.sub(r"^blocks\.\d+\.(?:\w+_attn\.|attn\d\.)?", "", name) for name in names.values()}
+        ),
     }
 
 
-def _save(path: Path, tensors: Mapping[str, Tensor]) -> None:
+def _save(path: Path, tensors: Mapping[str, Tensor], about: Mapping[str, str] | None = None) -> None:
     from safetensors.torch import save_file
 
     with replacing_file(path) as temporary:
         save_file(
             {key: value.to("cpu", copy=True).contiguous() for key, value in tensors.items()},
             temporary,
-            {"format": "pt"},
+            {"format": "pt", **(about or {})},
         )

@@ -9,8 +9,9 @@ from typing import Any, Literal, get_args
 
 from real2sam2real.control.perturbation import PerturbationRanges
 from real2sam2real.errors import UserError
+from real2sam2real.train.adapter.objective import LEVEL_FLOOR, Dropout
+from real2sam2real.train.adapter.trainable import Injection, LoraSize, PoseStart
 
-Injection = Literal["soft", "hard"]
 OptimizerName = Literal["adamw", "adamw8bit"]
 
 
@@ -20,11 +21,14 @@ class AdapterConfig:
 
     Attributes:
         base: `mini`, a pipeline's folder, or a base model as `find_base` takes it.
-        dataset: a folder that `r2s2r curate` wrote.
+        parts: where autoencoder and encoders are, for a base that is a transformer alone.
+        dataset: a folder that `r2s2r curate` wrote, or several; each has one size, and a batch never mixes two.
+        cache: folder of the encoded clips, which runs may share; None keeps them in the run's folder.
         rank: of the low-rank adapters.
         alpha: their scale is alpha / rank.
         injection: "soft" adds embedded normals to the video's tokens and leaves the input's patch embedding frozen;
             "hard" concatenates the normals' latents to the input's channels, whose patch embedding is trained whole.
+        embedding: of the normals: "zero" starts anew, "base" goes on from what the base has; "hard" is always "zero".
         perturb: distort each instance's normals.
         ranges: of the distortion.
         variants: distorted versions of a clip encoded once and kept; 0 distorts and encodes anew in each step.
@@ -43,6 +47,7 @@ class AdapterConfig:
         save_every: steps between checkpoints.
         keep_last: checkpoints kept.
         sample_every: steps between evaluation samples; 0 makes none.
+        tensorboard: log for TensorBoard.
         seed: of adapters, noise, order and distortion.
 
     Raises:
@@ -50,10 +55,13 @@ class AdapterConfig:
     """
 
     base: str = "mini"
-    dataset: str
+    parts: str | None = None
+    dataset: str | tuple[str, ...]
+    cache: str | None = None
     rank: int = 64
     alpha: float = 32.0
     injection: Injection = "soft"
+    embedding: PoseStart = "zero"
     perturb: bool = True
     ranges: PerturbationRanges = field(default_factory=PerturbationRanges)
     variants: int = 4
@@ -68,10 +76,11 @@ class AdapterConfig:
     gradient_checkpointing: bool = True
     optimizer: OptimizerName = "adamw"
     shift: float = 5.0
-    level_floor: float = 0.25
+    level_floor: float = LEVEL_FLOOR
     save_every: int = 200
     keep_last: int = 3
     sample_every: int = 0
+    tensorboard: bool = True
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -84,15 +93,40 @@ class AdapterConfig:
         for name in ("alpha", "learning_rate", "shift"):
             self._need_number(name, 1e-12, 1e6)
         self._need_number("level_floor", 1e-3, 1.0)
-        for name in ("perturb", "bf16", "gradient_checkpointing"):
+        for name in ("perturb", "bf16", "gradient_checkpointing", "tensorboard"):
             if not isinstance(getattr(self, name), bool):
                 raise UserError(f"{name} is {getattr(self, name)!r}; it must be true or false")
-        for name, choices in (("injection", get_args(Injection)), ("optimizer", get_args(OptimizerName))):
+        self._need_choices()
+        self._need_names()
+
+    def _need_choices(self) -> None:
+        named = {"injection": Injection, "embedding": PoseStart, "optimizer": OptimizerName}
+        for name, choices in ((name, get_args(kind)) for name, kind in named.items()):
             if getattr(self, name) not in choices:
                 raise UserError(f"{name} is {getattr(self, name)!r}; it must be one of {', '.join(choices)}")
-        for name in ("base", "dataset"):
-            if not isinstance(getattr(self, name), str) or not getattr(self, name):
-                raise UserError(f"{name} is {getattr(self, name)!r}; it must be a name or a path")
+
+    def _need_names(self) -> None:
+        for name, value in [("base", self.base), *(("dataset", folder) for folder in self.datasets)]:
+            if not isinstance(value, str) or not value:
+                raise UserError(f"{name} is {value!r}; it must be a name or a path")
+        for name in ("parts", "cache"):
+            if not isinstance(getattr(self, name), str | None) or getattr(self, name) == "":
+                raise UserError(f"{name} is {getattr(self, name)!r}; it must be a path")
+
+    @property
+    def datasets(self) -> tuple[str, ...]:
+        """The data sets, of which there is at least one."""
+        return self.dataset if isinstance(self.dataset, tuple) and self.dataset else (self.dataset,)  # type: ignore[return-value]
+
+    @property
+    def dropout(self) -> Dropout:
+        """Of the conditions."""
+        return Dropout(text=self.drop_text, image=self.drop_image, normals=self.drop_normals)
+
+    @property
+    def lora(self) -> LoraSize:
+        """Of the low-rank changes."""
+        return LoraSize(rank=self.rank, alpha=self.alpha)
 
     def _need_int(self, name: str, least: int) -> None:
         value = getattr(self, name)
@@ -126,6 +160,8 @@ def config_from_dict(values: Mapping[str, Any]) -> AdapterConfig:
     given = dict(values)
     if "ranges" in given:
         given["ranges"] = _ranges(given["ranges"])
+    if isinstance(given["dataset"], list):
+        given["dataset"] = tuple(given["dataset"])
     return AdapterConfig(**given)
 
 

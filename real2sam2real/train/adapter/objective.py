@@ -19,7 +19,8 @@ from real2sam2real.diffusion import conditioning, sampling
 from real2sam2real.errors import UserError
 from real2sam2real.train.objective import sample_levels
 
-LEAST_LEVEL = 0.25
+LEVEL_FLOOR = 0.25
+"""Smaller noise levels divide a sample's error like this one, or the last traces of noise would outweigh everything."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,17 +117,26 @@ def draw(batch: Batch, *, shift: float, dropout: Dropout, generator: torch.Gener
     return Draw(noise=noise.to(device), level=level.to(device), keep_text=text, keep_image=image, keep_normals=normals)
 
 
-def fine_tuning_loss(transformer: Any, batch: Batch, drawn: Draw, nothing: Nothing) -> Tensor:
+def fine_tuning_loss(
+    transformer: Any,
+    batch: Batch,
+    drawn: Draw,
+    nothing: Nothing,
+    *,
+    level_floor: float = LEVEL_FLOOR,
+    prediction: str | None = None,
+) -> Tensor:
     """Mean squared error of the velocity over the video's latent frames.
 
-    A network that predicts the clean sample is judged by the velocity that follows from it, σ no less than
-    `LEAST_LEVEL`, or the last traces of noise would outweigh everything.
+    A network that predicts the clean sample is judged by the velocity that follows from it.
 
     Args:
         transformer: called as in `Real2Sam2RealTransformer3DModel.forward`, in the caller's autocast.
         batch: the clips.
         drawn: by `draw`.
         nothing: for clips of this size.
+        level_floor: the least σ that a sample's error is divided by.
+        prediction: "velocity" or "sample", for a transformer whose wrapper hides its config.
     """
     clean = torch.cat([batch.photo, batch.video], dim=2).float()
     level = drawn.level.view(-1, 1, 1, 1, 1)
@@ -141,8 +151,8 @@ def fine_tuning_loss(transformer: Any, batch: Batch, drawn: Draw, nothing: Nothi
         encoder_hidden_states_image=image,
     )
     predicted = predicted.float()[:, :, 1:]
-    if transformer.config.prediction == "sample":
-        error = (predicted - clean[:, :, 1:]) / level.clamp(min=LEAST_LEVEL)
+    if (prediction or transformer.config.prediction) == "sample":
+        error = (predicted - clean[:, :, 1:]) / level.clamp(min=level_floor)
     else:
         error = predicted - (drawn.noise - clean)[:, :, 1:]
     return error.square().mean()

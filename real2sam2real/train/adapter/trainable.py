@@ -1,5 +1,10 @@
 """What fine-tuning changes of a transformer: the normals' patch embedding and a LoRA, and nothing else.
 
+Soft injection is that. Hard injection, an ablation, concatenates the normals' latents to the input's channels, so that
+the input's patch embedding is trained too. A convolution over concatenated channels is the sum of one over each part,
+so the normals' embedding, without a bias of its own, is the part of its kernel for the new channels, which are zero on
+the photo's latent frame; an adapter of this kind therefore loads like any other, with a whole change of one layer.
+
 The published adapter has rank 64 and alpha 32 on the projections `q, k, v, ffn.0, ffn.2` of every block, of self- and
 cross-attention alike. The projections of the image's keys and values and of attention's output are left as they are.
 """
@@ -8,8 +13,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import torch
@@ -23,7 +28,9 @@ NAME = "normals"
 """The LoRA's name on the transformer."""
 TARGETS = re.compile(r"blocks\.\d+\.(attn[12]\.to_[qkv]|ffn\.net\.0\.proj|ffn\.net\.2)")
 
+INPUT_MODULE = "patch_embedding"
 PoseStart = Literal["zero", "base"]
+Injection = Literal["soft", "hard"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +58,7 @@ class Share:
     """How much of a transformer is trained, in parameters.
 
     Attributes:
-        embedding: of the normals' patch embedding.
+        embedding: of the normals' patch embedding; with hard injection of the input's too.
         lora: of the low-rank changes.
         frozen: all others.
     """
@@ -78,7 +85,12 @@ class Share:
 
 
 def attach(
-    transformer: nn.Module, size: LoraSize, *, start: PoseStart = "zero", generator: torch.Generator | None = None
+    transformer: nn.Module,
+    size: LoraSize,
+    *,
+    injection: Injection = "soft",
+    start: PoseStart = "zero",
+    generator: torch.Generator | None = None,
 ) -> Share:
     """Freeze a transformer and put on it what is to be trained; its output is that of the base until a step is made.
 
@@ -87,6 +99,7 @@ def attach(
     Args:
         transformer: of our class or with its module names; changed in place. It may be on the meta device, to count.
         size: of the LoRA.
+        injection: see this module; "hard" trains the input's patch embedding too, and always starts at zero.
         start: of the patch embedding: "zero" adds nothing at first; "base" keeps what the base has, which for
             Wan-Animate is made for skeletons.
         generator: on the CPU, for the down matrices; the global one if None.
@@ -107,9 +120,12 @@ def attach(
     _inject(transformer, size, targets)
     embedding = transformer.get_submodule(POSE_MODULE)
     embedding.requires_grad_(True)
-    if start == "zero" and not _is_meta(embedding):
+    if (start == "zero" or injection == "hard") and not _is_meta(embedding):
         for parameter in embedding.parameters():
             nn.init.zeros_(parameter)
+    if injection == "hard":
+        embedding.get_parameter("bias").requires_grad_(False)
+        transformer.get_submodule(INPUT_MODULE).requires_grad_(True)
     for _, layer in lora_layers(transformer):
         down, up = layer.lora_A[NAME].weight, layer.lora_B[NAME].weight
         down.requires_grad_(True)
@@ -131,7 +147,7 @@ def share(transformer: nn.Module) -> Share:
     """Count what is trained of a transformer after `attach`."""
     counts = {"embedding": 0, "lora": 0, "frozen": 0}
     for name, parameter in transformer.named_parameters():
-        kind = "embedding" if name.startswith(f"{POSE_MODULE}.") else "lora"
+        kind = "embedding" if name.startswith((f"{POSE_MODULE}.", f"{INPUT_MODULE}.")) else "lora"
         counts[kind if parameter.requires_grad else "frozen"] += parameter.numel()
     return Share(**counts)
 
@@ -158,9 +174,24 @@ def load_trained_state(transformer: nn.Module, state: dict[str, Tensor]) -> None
             parameter.copy_(state[name])
 
 
-def trained_adapter(transformer: nn.Module) -> Adapter:
-    """What was trained, to be written by `diffusion.weights.export.save_adapter`."""
-    return adapter_of(transformer, NAME)
+def input_embedding(transformer: nn.Module) -> dict[str, Tensor]:
+    """A copy, float32 on the CPU, of the input's patch embedding: hard injection's change is told against it."""
+    named = transformer.get_submodule(INPUT_MODULE).named_parameters()
+    return {f"{INPUT_MODULE}.{key}": value.detach().float().to("cpu", copy=True) for key, value in named}
+
+
+def trained_adapter(transformer: nn.Module, before: Mapping[str, Tensor] | None = None) -> Adapter:
+    """What was trained, to be written by `diffusion.weights.export.save_adapter`.
+
+    Args:
+        transformer: after `attach` and training.
+        before: `input_embedding` of the base, where the injection is hard.
+    """
+    adapter = adapter_of(transformer, NAME)
+    if before is None:
+        return adapter
+    after = input_embedding(transformer)
+    return replace(adapter, differences={key: after[key] - value for key, value in before.items()})
 
 
 def _inject(transformer: nn.Module, size: LoraSize, targets: list[str]) -> None:

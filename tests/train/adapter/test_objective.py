@@ -7,7 +7,7 @@ import torch
 
 from real2sam2real.diffusion.transformer import Real2Sam2RealTransformer3DModel
 from real2sam2real.errors import UserError
-from real2sam2real.train.adapter.objective import LEAST_LEVEL, Batch, Dropout, Nothing, draw, fine_tuning_loss
+from real2sam2real.train.adapter.objective import LEVEL_FLOOR, Batch, Dropout, Nothing, draw, fine_tuning_loss
 from real2sam2real.train.adapter.trainable import LoraSize, attach, trained_state
 
 B, Z, F, H, W = 3, 4, 3, 4, 6
@@ -76,7 +76,7 @@ def plain_loss(model, clips, random, empty):
             target = (random.noise[k] - clean)[:, frame]
             guess = output[:, frame]
             if model.config.prediction == "sample":
-                difference = (guess - clean[:, frame]) / max(sigma, LEAST_LEVEL)
+                difference = (guess - clean[:, frame]) / max(sigma, LEVEL_FLOOR)
             else:
                 difference = guess - target
             total = total + difference.square().sum()

@@ -1,0 +1,115 @@
+"""Checkpoints of a fine-tuning run: what is trained and its optimiser, written whole, the last few kept.
+
+Except with DeepSpeed, which has a form of its own, a checkpoint holds whole tensors by name, so that a run may go on
+with another number of processes, sharded or not.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.distributed.checkpoint.state_dict import (
+    StateDictOptions,
+    get_model_state_dict,
+    get_optimizer_state_dict,
+    set_model_state_dict,
+    set_optimizer_state_dict,
+)
+
+from real2sam2real.errors import UserError
+from real2sam2real.files import replacing_folder
+
+FOLDER, STATE = "checkpoints", "state.pt"
+_NAME = re.compile(r"step-(\d{6,})")
+
+
+def list_checkpoints(run: Path) -> list[tuple[int, Path]]:
+    """Steps and folders of a run's checkpoints, oldest first; what an interrupted write left is none."""
+    found = [(match, path) for path in (run / FOLDER).glob("step-*") if (match := _NAME.fullmatch(path.name))]
+    return sorted((int(match[1]), path) for match, path in found)
+
+
+def trained_tensors(model: nn.Module) -> dict[str, Tensor]:
+    """What is trained, whole and on the CPU, by the transformer's own names.
+
+    Every process must call this; of a sharded model, only the main one is given anything.
+    """
+    names = {name.removeprefix("module.") for name, p in model.named_parameters() if p.requires_grad}
+    options = StateDictOptions(full_state_dict=True, cpu_offload=True, ignore_frozen_params=True)
+    state: dict[str, Any] = get_model_state_dict(model, options=options)
+    return {name: value for name, value in state.items() if name in names}
+
+
+def save_checkpoint(accelerator: Any, model: nn.Module, optimizer: Any, run: Path, step: int, keep: int) -> None:
+    """Write a checkpoint and remove the oldest beyond `keep`; every process must call this."""
+    if _is_deepspeed(accelerator):
+        _save_deepspeed(accelerator, run, step)
+    else:
+        options = StateDictOptions(full_state_dict=True, cpu_offload=True, ignore_frozen_params=True)
+        state = {
+            "step": step,
+            "trained": trained_tensors(model),
+            "optimizer": get_optimizer_state_dict(model, _bare(optimizer), options=options),
+        }
+        if accelerator.is_main_process:
+            with replacing_folder(_folder(run, step)) as temporary:
+                torch.save(state, temporary / STATE)
+    if accelerator.is_main_process:
+        for _, path in list_checkpoints(run)[:-keep]:
+            shutil.rmtree(path)
+    accelerator.wait_for_everyone()
+
+
+def load_checkpoint(accelerator: Any, model: nn.Module, optimizer: Any, run: Path) -> int:
+    """Go on from the newest checkpoint of a run; the step it was written after, 0 without any.
+
+    Raises:
+        UserError: it cannot be read.
+    """
+    found = list_checkpoints(run)
+    if not found:
+        return 0
+    step, path = found[-1]
+    try:
+        if _is_deepspeed(accelerator):
+            accelerator.load_state(str(path), load_module_strict=False)
+            return step
+        state = torch.load(path / STATE, weights_only=True, map_location="cpu")
+        options = StateDictOptions(full_state_dict=True, ignore_frozen_params=True, strict=False)
+        set_model_state_dict(model, state["trained"], options=options)
+        set_optimizer_state_dict(model, _bare(optimizer), state["optimizer"], options=options)
+    except (OSError, RuntimeError, KeyError, ValueError) as error:
+        raise UserError(f"the checkpoint {path} cannot be used: {error}; remove it to go on from the one before") from (
+            error
+        )
+    return step
+
+
+def _save_deepspeed(accelerator: Any, run: Path, step: int) -> None:
+    temporary = run / FOLDER / f".writing-{step:06d}"
+    if accelerator.is_main_process:
+        shutil.rmtree(temporary, ignore_errors=True)
+    accelerator.wait_for_everyone()
+    accelerator.save_state(str(temporary), exclude_frozen_parameters=True)
+    accelerator.wait_for_everyone()
+    if accelerator.is_main_process:
+        shutil.rmtree(_folder(run, step), ignore_errors=True)
+        temporary.replace(_folder(run, step))
+
+
+def _folder(run: Path, step: int) -> Path:
+    return run / FOLDER / f"step-{step:06d}"
+
+
+def _is_deepspeed(accelerator: Any) -> bool:
+    return accelerator.distributed_type.value == "DEEPSPEED"
+
+
+def _bare(optimizer: Any) -> Any:
+    """The optimiser inside accelerate's."""
+    return getattr(optimizer, "optimizer", optimizer)
