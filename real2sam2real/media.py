@@ -94,15 +94,17 @@ def write_png(path: Path | str, pixels: UInt8) -> None:
 class VideoWriter:
     """Takes the frames of one video one at a time; made by `video_writer` and `lossless_video_writer`."""
 
-    def __init__(self, path: Path, *, fps: float, codec: str, pixel_format: str, options: dict[str, str]) -> None:
+    def __init__(self, path: Path, *, fps: float, codec: str, pixel_format: str, codec_options: dict[str, str]) -> None:
         rate = Fraction(fps).limit_denominator(1001) if np.isfinite(fps) else Fraction(0)
         if rate <= 0:
             raise ValueError(f"fps is {fps}; it must be a positive number, at least 0.001")
-        self._container = av.open(str(path), "w", options={"movflags": "faststart"} if path.suffix == ".mp4" else {})
+        # Matroska draws a random name for the file unless it is told that the bytes are to be the same every time.
+        options = {"movflags": "faststart"} if path.suffix == ".mp4" else {"fflags": "+bitexact"}
+        self._container = av.open(str(path), "w", options=options)
         self._rate = rate
         self._codec = codec
         self._pixel_format = pixel_format
-        self._options = options
+        self._options = codec_options
         self._stream: av.VideoStream | None = None
         self.shape: tuple[int, ...] | None = None
         self.frames = 0
@@ -192,7 +194,7 @@ def video_writer(path: Path | str, fps: float, *, crf: int = 18) -> AbstractCont
     # Macroblock-tree rate control is off because it differs between runs of the same input on a busy machine: 133 of
     # 400 encodings of one clip came out otherwise with it, none of 400 without.
     options = {"crf": str(crf), "preset": "medium", "x264-params": "mbtree=0"}
-    return _writing(path, fps=fps, codec="libx264", pixel_format="yuv420p", options=options)
+    return _writing(path, fps=fps, codec="libx264", pixel_format="yuv420p", codec_options=options)
 
 
 def lossless_video_writer(
@@ -200,9 +202,9 @@ def lossless_video_writer(
 ) -> AbstractContextManager[VideoWriter]:
     """Open a lossless `.mkv` video of `(H, W, 3)` frames, or of `(H, W)` frames when `single_channel`."""
     if single_channel:  # FFV1, because H.264 decoders give a monochrome stream back as YCbCr
-        return _writing(path, fps=fps, codec="ffv1", pixel_format="gray", options={"level": "3", "slicecrc": "1"})
+        return _writing(path, fps=fps, codec="ffv1", pixel_format="gray", codec_options={"level": "3", "slicecrc": "1"})
     options = {"qp": "0", "preset": "ultrafast"}
-    return _writing(path, fps=fps, codec="libx264rgb", pixel_format="rgb24", options=options)
+    return _writing(path, fps=fps, codec="libx264rgb", pixel_format="rgb24", codec_options=options)
 
 
 def write_video(path: Path | str, frames: Iterable[UInt8], fps: float, *, crf: int = 18) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -54,13 +55,26 @@ class MiniEstimator:
         colors = torch.from_numpy(small).permute(0, 3, 1, 2)[None].float() / 255
         seen = inputs(colors, torch.from_numpy(small_ids)[None])
         normals = np.zeros((*ids.shape, 3), np.float32)
-        with torch.inference_mode():
+        # One thread: how many share a sum changes its last digits, and a data set is to be the same on every machine.
+        with torch.inference_mode(), _one_thread():
             for window, kept in _windows(frames):
                 estimated = self._network(seen[:, window])[0].permute(0, 2, 3, 1).numpy()
                 for index in kept:
                     whole = cv2.resize(estimated[index - window.start], (width, height))
                     normals[index] = whole
         return unit_normals(normals, ids, NormalCoding())
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _load(folder: Path) -> NormalNetwork:

@@ -81,6 +81,7 @@ def curate(
         raise UserError(f"{workers} workers cannot be; at least 1")
     folder.mkdir(parents=True, exist_ok=True)
     with locked(folder):
+        _sweep(folder)
         _claim(folder, sources, settings)
         if (folder / INFO_FILE).is_file():
             rows = [json.loads(line) for line in (folder / MANIFEST).read_text(encoding="utf-8").splitlines()]
@@ -257,6 +258,13 @@ def _row(work: Path, source: Source) -> dict[str, Any] | None:
         return None
     row: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return row
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what a killed run was writing; nobody else works in a folder that is locked."""
+    for path in folder.rglob(".*"):
+        if path.is_file() and path.name != ".lock":
+            path.unlink()
 
 
 def _finish(sources: Sequence[Source], settings: CurationSettings, folder: Path) -> Outcome:
