@@ -101,6 +101,16 @@ def test_the_same_again_gives_the_same_and_does_nothing(dataset, clips):
     assert contents(folder) == before
 
 
+def test_killed_before_the_last_step_it_is_tidied_up_by_the_next_run(dataset, clips):
+    """The last step takes the results of the single sources away; the data set is whole before it."""
+    folder, _ = dataset
+    before = contents(folder)
+    (folder / "work").mkdir()
+    (folder / "work" / "000000-broken.json").write_text("{}")
+    curate(find_sources([clips], []), SETTINGS, folder)
+    assert contents(folder) == before
+
+
 def test_another_curation_is_refused(dataset, clips):
     with pytest.raises(UserError, match="normals"):
         curate(find_sources([clips], []), replace(SETTINGS, normals="moge"), dataset[0])

@@ -53,10 +53,10 @@ class MiniEstimator:
         small = np.stack([cv2.resize(frame, size, interpolation=cv2.INTER_AREA) for frame in video])
         small_ids = np.stack([cv2.resize(frame, size, interpolation=cv2.INTER_NEAREST) for frame in ids])
         colors = torch.from_numpy(small).permute(0, 3, 1, 2)[None].float() / 255
-        seen = inputs(colors, torch.from_numpy(small_ids)[None])
         normals = np.zeros((*ids.shape, 3), np.float32)
         # One thread: how many share a sum changes its last digits, and a data set is to be the same on every machine.
         with torch.inference_mode(), _one_thread():
+            seen = inputs(colors, torch.from_numpy(small_ids)[None])
             for window, kept in _windows(frames):
                 estimated = self._network(seen[:, window])[0].permute(0, 2, 3, 1).numpy()
                 for index in kept:

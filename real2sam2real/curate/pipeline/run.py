@@ -84,6 +84,7 @@ def curate(
         _sweep(folder)
         _claim(folder, sources, settings)
         if (folder / INFO_FILE).is_file():
+            shutil.rmtree(folder / WORK, ignore_errors=True)  # where it was killed before this last step
             rows = [json.loads(line) for line in (folder / MANIFEST).read_text(encoding="utf-8").splitlines()]
             return Outcome(rows=tuple(rows))
         work = folder / WORK

@@ -60,6 +60,19 @@ def test_every_frame_of_a_long_clip_is_estimated_once_windowed(folder):
     np.testing.assert_allclose(np.linalg.norm(normals, axis=-1), 1, atol=1e-5)
 
 
+def test_the_number_of_threads_changes_nothing(folder):
+    video, ids = clip(frames=33, height=144, width=256)
+    ids[:] = np.random.default_rng(1).integers(0, 2, ids.shape)
+    before, estimator, found = torch.get_num_threads(), MiniEstimator(folder), []
+    try:
+        for threads in (1, 2, 3):
+            torch.set_num_threads(threads)
+            found.append(estimator.estimate(video, ids).tobytes())
+    finally:
+        torch.set_num_threads(before)
+    assert found[0] == found[1] == found[2]
+
+
 def test_features_are_shifted_by_one_frame_each_way():
     x = torch.arange(3.0).view(3, 1, 1, 1).expand(3, 8, 1, 1)
     out = shifted(x, 3)[:, :, 0, 0]
