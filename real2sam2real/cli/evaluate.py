@@ -135,6 +135,8 @@ class Ablation:
     """Length of the clips, 4k + 1."""
     from_preview: bool = False
     """Start from the preview in place of noise."""
+    lpips: bool = True
+    """Measure LPIPS too, for which its package and AlexNet's weights are needed."""
     pictured: Annotated[int, arg(metavar="N")] = 4
     """How many cases the picture shows."""
 
@@ -148,13 +150,15 @@ class Ablation:
         from real2sam2real.diffusion.loading import ModelChoice, load_model, locate
         from real2sam2real.diffusion.presets import choose_sampling
         from real2sam2real.errors import UserError
-        from real2sam2real.evaluate.ablation import differences, evaluate_variants, table
+        from real2sam2real.evaluate.ablation import Judges, differences, evaluate_variants, table
         from real2sam2real.evaluate.lifted import LiftedCase
+        from real2sam2real.evaluate.perceptual import load_lpips
         from real2sam2real.files import replacing_file
 
         named = dict(text.split("=", 1) for text in self.adapters if "=" in text)
         if len(named) != len(self.adapters) or not named:
             raise UserError(f"adapters are given as NAME=FOLDER, each name once, not {' '.join(self.adapters)}")
+        judges = Judges(tracker=load_tracker("embedded"), lpips=load_lpips() if self.lpips else None)
         variants = {}
         for name, folder in named.items():
             located = locate(ModelChoice(checkpoint=self.checkpoint, loras=(folder,) if folder else ()))
@@ -173,7 +177,7 @@ class Ablation:
 
             scores = evaluate_variants(
                 variants,
-                load_tracker("embedded"),
+                judges,
                 self.out,
                 cases=self.cases,
                 frames=self.frames,

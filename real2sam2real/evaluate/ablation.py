@@ -20,6 +20,7 @@ from real2sam2real.curate.instances import InstanceTracker, Mark
 from real2sam2real.diffusion.checkpoints import CheckpointSettings
 from real2sam2real.evaluate.held_out import psnr
 from real2sam2real.evaluate.lifted import LiftedCase, lifted_case
+from real2sam2real.evaluate.perceptual import Lpips
 from real2sam2real.synth import HELD_OUT_SEEDS, changed_region, sample_clip, static_region
 
 UInt8 = NDArray[np.uint8]
@@ -36,6 +37,7 @@ class CaseScore:
         case: index into `HELD_OUT_SEEDS`.
         variant: its name.
         psnr: in dB, over all pixels and frames but the first.
+        lpips: over the same frames; NaN where it was not asked for.
         changed: PSNR in the region that truly changes.
         static: PSNR in the region that stays.
         overlap: mean intersection over union of the moved objects' silhouettes with the true ones, over the last half.
@@ -45,6 +47,7 @@ class CaseScore:
     case: int
     variant: str
     psnr: float
+    lpips: float
     changed: float
     static: float
     overlap: float
@@ -53,6 +56,7 @@ class CaseScore:
 
 MEASURES = {
     "psnr": "PSNR, dB",
+    "lpips": "LPIPS",
     "changed": "PSNR where it changes, dB",
     "overlap": "IoU of moved objects",
     "static": "PSNR where it stays, dB",
@@ -74,7 +78,20 @@ def make(pipeline: Any, settings: CheckpointSettings, case: LiftedCase, *, seed:
     return made
 
 
-def score(video: UInt8, case: LiftedCase, tracker: InstanceTracker, *, index: int, variant: str) -> CaseScore:
+@dataclass(frozen=True, kw_only=True)
+class Judges:
+    """Networks and trackers that measure videos.
+
+    Attributes:
+        tracker: see `silhouette_overlap`.
+        lpips: None leaves that measure out.
+    """
+
+    tracker: InstanceTracker
+    lpips: Lpips | None = None
+
+
+def score(video: UInt8, case: LiftedCase, judges: Judges, *, index: int, variant: str) -> CaseScore:
     """Measure one video against the truth."""
     truth = case.clip.video
     later = np.ones(truth.shape[:3], bool)
@@ -86,9 +103,10 @@ def score(video: UInt8, case: LiftedCase, tracker: InstanceTracker, *, index: in
         case=index,
         variant=variant,
         psnr=psnr(video, truth, later),
+        lpips=float("nan") if judges.lpips is None else judges.lpips.of_videos(video[1:], truth[1:]),
         changed=psnr(video, truth, changed_region(case.clip)),
         static=psnr(video, truth, still),
-        overlap=silhouette_overlap(video, case, tracker),
+        overlap=silhouette_overlap(video, case, judges.tracker),
         drift=float(change[both].mean()) if both.any() else float("nan"),
     )
 
@@ -114,7 +132,7 @@ def silhouette_overlap(video: UInt8, case: LiftedCase, tracker: InstanceTracker)
 
 def evaluate_variants(
     variants: Mapping[str, tuple[Any, CheckpointSettings]],
-    tracker: InstanceTracker,
+    judges: Judges,
     folder: Path,
     *,
     cases: int = 64,
@@ -126,7 +144,7 @@ def evaluate_variants(
 
     Args:
         variants: pipelines with their settings, by name; all of one clip size.
-        tracker: see `silhouette_overlap`.
+        judges: who measure.
         folder: `cases.jsonl` there holds what is measured; a later call goes on behind it.
         cases: how many.
         frames: T = 4k + 1.
@@ -152,7 +170,7 @@ def evaluate_variants(
         videos = {
             name: make(pipeline, own, case, seed=index, preview=preview) for name, (pipeline, own) in variants.items()
         }
-        scores = [score(video, case, tracker, index=index, variant=name) for name, video in videos.items()]
+        scores = [score(video, case, judges, index=index, variant=name) for name, video in videos.items()]
         done = [s for s in done if s.case != index] + scores
         with path.open("a", encoding="utf-8") as file:
             file.write("".join(json.dumps(asdict(s)) + "\n" for s in scores))
@@ -165,8 +183,7 @@ def evaluate_variants(
 def table(scores: Sequence[CaseScore]) -> str:
     """Means with 95 % confidence intervals, a row per variant, as Markdown."""
     variants = list(dict.fromkeys(s.variant for s in scores))
-    head = "| variant | " + " | ".join(MEASURES.values()) + " |\n|---|" + "---|" * len(MEASURES) + "\n"
-    return head + "".join(
+    return _head("variant") + "".join(
         f"| {name} | "
         + " | ".join(_cell([getattr(s, m) for s in scores if s.variant == name]) for m in MEASURES)
         + " |\n"
@@ -178,13 +195,16 @@ def differences(scores: Sequence[CaseScore], reference: str) -> str:
     """By how much `reference` exceeds each other variant, case by case: mean with its 95 % interval, as Markdown."""
     own = {s.case: s for s in scores if s.variant == reference}
     others = [name for name in dict.fromkeys(s.variant for s in scores) if name != reference]
-    head = f"| {reference} minus | " + " | ".join(MEASURES.values()) + " |\n|---|" + "---|" * len(MEASURES) + "\n"
     rows = ""
     for name in others:
         pairs = [(own[s.case], s) for s in scores if s.variant == name and s.case in own]
         cells = (_cell([getattr(a, m) - getattr(b, m) for a, b in pairs], sign=True) for m in MEASURES)
         rows += f"| {name} | " + " | ".join(cells) + " |\n"
-    return head + rows
+    return _head(f"{reference} minus") + rows
+
+
+def _head(first: str) -> str:
+    return f"| {first} | " + " | ".join(MEASURES.values()) + " |\n|---|" + "---|" * len(MEASURES) + "\n"
 
 
 def _cell(values: Sequence[float], *, sign: bool = False) -> str:

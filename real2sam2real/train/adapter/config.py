@@ -28,7 +28,7 @@ class AdapterConfig:
         alpha: their scale is alpha / rank.
         injection: "soft" adds embedded normals to the video's tokens and leaves the input's patch embedding frozen;
             "hard" concatenates the normals' latents to the input's channels, whose patch embedding is trained whole.
-        embedding: of the normals: "zero" starts anew, "base" goes on from what the base has; "hard" is always "zero".
+        embedding: of the normals: "zero" starts anew, "base" goes on from what the base has.
         perturb: distort each instance's normals.
         ranges: of the distortion.
         variants: distorted versions of a clip encoded once and kept; 0 distorts and encodes anew in each step.

@@ -99,7 +99,7 @@ def attach(
     Args:
         transformer: of our class or with its module names; changed in place. It may be on the meta device, to count.
         size: of the LoRA.
-        injection: see this module; "hard" trains the input's patch embedding too, and always starts at zero.
+        injection: see this module; "hard" trains the input's patch embedding too, and no bias of the normals' own.
         start: of the patch embedding: "zero" adds nothing at first; "base" keeps what the base has, which for
             Wan-Animate is made for skeletons.
         generator: on the CPU, for the down matrices; the global one if None.
@@ -120,7 +120,7 @@ def attach(
     _inject(transformer, size, targets)
     embedding = transformer.get_submodule(POSE_MODULE)
     embedding.requires_grad_(True)
-    if (start == "zero" or injection == "hard") and not _is_meta(embedding):
+    if start == "zero" and not _is_meta(embedding):
         for parameter in embedding.parameters():
             nn.init.zeros_(parameter)
     if injection == "hard":
