@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from real2sam2real.curate.instances import Mark, load_tracker
+from real2sam2real.curate.instances.following import connected, tidied
 from real2sam2real.errors import UserError
 
 HEIGHT, WIDTH = 72, 128
@@ -111,3 +112,10 @@ def test_a_tracker_is_given_what_it_can_use() -> None:
         load_tracker("embedded", weights="here")
     with pytest.raises(UserError, match="looks for words"):
         load_tracker("grounded-sam2")
+
+
+def test_tidying_leaves_a_mask_where_it_is() -> None:
+    mask = np.zeros((HEIGHT, WIDTH), bool)
+    mask[20:44, 10:34] = True
+    assert np.array_equal(tidied(mask), mask)
+    assert np.array_equal(connected(mask, mask), mask)
