@@ -1,43 +1,33 @@
 """SAM 2.1 through a clip: marks are followed both ways; words are first found by MM-Grounding-DINO.
 
-Shape legend: T frames, H height, W width in pixels; N instances of one marked frame.
+Shape legend: T frames, H height, W width in pixels.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from real2sam2real.curate.instances.interface import Instances, Mark, UInt8, check_marks
+from real2sam2real.curate.instances.interface import Instances, Mark, UInt8
+from real2sam2real.curate.instances.memory import MemoryFollower
 from real2sam2real.errors import UserError
+from real2sam2real.perceive.segment.frame import read_frame
 from real2sam2real.perceive.segment.options import SAM2, SegmentOptions
 from real2sam2real.perceive.segment.segmenter import Segmenter, load_segmenter
-from real2sam2real.perceive.segment.weights import choose_device, find_checkpoint, load_model, transformers_class
-
-if TYPE_CHECKING:
-    import torch
-
-Float32 = NDArray[np.float32]
+from real2sam2real.perceive.segment.weights import choose_device, find_checkpoint, load_model
 
 
 class Sam2Tracker:
-    """See `InstanceTracker`. Follows boxes and masks."""
+    """See `InstanceTracker`. Follows boxes and masks.
+
+    Attributes:
+        follower: SAM 2.1's model for video.
+    """
 
     name = "sam2"
 
-    def __init__(self, model: Any, processor: Any, device: torch.device) -> None:
-        """Use a loaded model.
-
-        Args:
-            model: a `Sam2VideoModel` on `device`.
-            processor: its `Sam2VideoProcessor`.
-            device: where it computes.
-        """
-        self.model, self.processor, self.device = model, processor, device
+    def __init__(self, follower: MemoryFollower) -> None:
+        self.follower = follower
 
     @classmethod
     def load(cls, weights: Path | str | None = None, device: str = "auto") -> Sam2Tracker:
@@ -50,51 +40,11 @@ class Sam2Tracker:
         where = choose_device(device)
         folder = find_checkpoint(str(weights or SAM2), offline=False)
         model = load_model("Sam2VideoModel", folder, kinds=("sam2_video",), device=where)
-        return cls(model, _processor(model.config.image_size), where)
+        return cls(MemoryFollower(model, "Sam2VideoInferenceSession", read_frame(folder), where))
 
     def track(self, video: UInt8, marks: Sequence[Mark]) -> Instances:
         """See `InstanceTracker`."""
-        check_marks(video, marks)
-        if not marks:
-            raise UserError("nothing is marked; draw a box around each instance that is to be followed")
-        ids = np.zeros(video.shape[:3], np.uint8)
-        best = np.zeros(video.shape[:3], np.float32)
-        for frame in sorted({mark.frame for mark in marks}):
-            numbers = [number for number, mark in enumerate(marks, 1) if mark.frame == frame]
-            for at, number, logits in self._followed(video, frame, {n: marks[n - 1] for n in numbers}):
-                over = logits > best[at]
-                ids[at][over] = number
-                best[at] = np.maximum(best[at], logits)
-        return Instances(ids=ids, labels={number: mark.label for number, mark in enumerate(marks, 1)})
-
-    def _followed(self, video: UInt8, frame: int, marks: dict[int, Mark]) -> Iterator[tuple[int, int, Float32]]:
-        """What is marked on one frame, followed both ways: frame, id and `(H, W)` float32 logits, above 0 inside."""
-        import torch
-
-        with torch.inference_mode():
-            session = self.processor.init_video_session(
-                video=list(video), inference_device=self.device, dtype=torch.float32
-            )
-            for number, mark in marks.items():
-                given = (
-                    {"input_boxes": [[[float(value) for value in mark.box]]]}
-                    if mark.box is not None
-                    else {"input_masks": torch.from_numpy(np.asarray(mark.mask, np.float32))}
-                )
-                self.processor.add_inputs_to_inference_session(
-                    inference_session=session, frame_idx=frame, obj_ids=number, **given
-                )
-            self.model(inference_session=session, frame_idx=frame)
-            for reverse in (False, True):
-                if reverse and frame == 0:
-                    continue
-                walk = self.model.propagate_in_video_iterator(session, start_frame_idx=frame, reverse=reverse)
-                for output in walk:
-                    logits = self.processor.post_process_masks(
-                        [output.pred_masks], original_sizes=[list(video.shape[1:3])], binarize=False
-                    )[0]
-                    for number, each in zip(session.obj_ids, logits, strict=True):
-                        yield output.frame_idx, int(number), each[0].float().cpu().numpy()
+        return self.follower.track(video, marks)
 
 
 class GroundedSam2Tracker:
@@ -142,14 +92,3 @@ class GroundedSam2Tracker:
             if found:
                 return [Mark(label=each.word, frame=frame, mask=each.mask) for each in found]
         raise UserError(f"none of the words {', '.join(self.words)} was found in the clip ({reasons[0]})")
-
-
-def _processor(side: int) -> Any:
-    """SAM 2.1's processor for pictures of `side`×`side` pixels."""
-    image = transformers_class("Sam2ImageProcessor")
-    video = transformers_class("Sam2VideoVideoProcessor")
-    size = {"height": side, "width": side}
-    quarter = {"height": side // 4, "width": side // 4}
-    return transformers_class("Sam2VideoProcessor")(
-        image_processor=image(size=size, mask_size=quarter), video_processor=video(size=size), target_size=side
-    )

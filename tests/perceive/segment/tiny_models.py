@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import torch
 from transformers import (
@@ -41,7 +42,7 @@ def _preprocessor(folder: Path, **values: object) -> None:
     (folder / "preprocessor_config.json").write_text(json.dumps(values))
 
 
-def save_sam2(folder: Path) -> Sam2Model:
+def save_sam2(folder: Path, width: int = 32) -> Sam2Model:
     torch.manual_seed(0)
     backbone = Sam2HieraDetConfig(
         hidden_size=8,
@@ -57,10 +58,10 @@ def save_sam2(folder: Path) -> Sam2Model:
         backbone_config=backbone,
         backbone_channel_list=[64, 32, 16, 8],
         backbone_feature_sizes=[[32, 32], [16, 16], [8, 8]],
-        fpn_hidden_size=32,
+        fpn_hidden_size=width,
     )
-    prompts = Sam2PromptEncoderConfig(hidden_size=32, image_size=SAM2_SIDE, patch_size=16)
-    decoder = Sam2MaskDecoderConfig(hidden_size=32, mlp_dim=32, num_attention_heads=2, iou_head_hidden_dim=16)
+    prompts = Sam2PromptEncoderConfig(hidden_size=width, image_size=SAM2_SIDE, patch_size=16)
+    decoder = Sam2MaskDecoderConfig(hidden_size=width, mlp_dim=32, num_attention_heads=2, iou_head_hidden_dim=16)
     config = Sam2Config(vision_config=vision, prompt_encoder_config=prompts, mask_decoder_config=decoder)
     model = Sam2Model(config).eval()
     model.save_pretrained(folder)
@@ -69,26 +70,39 @@ def save_sam2(folder: Path) -> Sam2Model:
 
 
 def save_sam2_video(folder: Path, part: Sam2Model) -> Sam2VideoModel:
-    """The form in which SAM 2.1 is published: a model for video, of which the one for images is a part."""
+    """The form in which SAM 2.1 is published: a model for video, of which the one for images is a part.
+
+    It can be saved whatever the part's width, but follows things only if that is 128: its attention to its memory has
+    64 channels built in, and what it remembers of an object must be made of several pieces of them.
+    """
     torch.manual_seed(1)
+    width = part.config.prompt_encoder_config.hidden_size
     wide = ("attention_hidden_size", "attention_feed_forward_hidden_size", "encoder_hidden_size")
-    narrow = {f"memory_{name}": 32 for name in (*wide, "fuser_embed_dim", "fuser_intermediate_dim")}
+    narrow = {f"memory_{name}": width for name in (*wide, "fuser_embed_dim", "fuser_intermediate_dim")}
     config = Sam2VideoConfig(
         vision_config=part.config.vision_config.to_dict(),
         prompt_encoder_config=part.config.prompt_encoder_config.to_dict(),
         mask_decoder_config=part.config.mask_decoder_config.to_dict(),
         image_size=SAM2_SIDE,
-        memory_encoder_output_channels=16,
-        mask_downsampler_embed_dim=32,
+        memory_encoder_output_channels=64,
+        mask_downsampler_embed_dim=width,
         memory_attention_num_layers=1,
         memory_attention_num_attention_heads=1,
         memory_attention_rope_feat_sizes=[8, 8],
+        initializer_range=0.2,  # weights as large as trained ones are: inputs make a difference
         **narrow,
     )
     model = Sam2VideoModel(config).eval()
+    _always_there(model.mask_decoder)
     model.save_pretrained(folder)
     _preprocessor(folder, size={"height": SAM2_SIDE, "width": SAM2_SIDE}, **IMAGENET)
     return model
+
+
+def _always_there(decoder: Any) -> None:
+    """Sure that what it follows is in the picture: chance may else say that it never is, whatever the masks."""
+    with torch.no_grad():
+        decoder.pred_obj_score_head.proj_out.bias.fill_(20.0)
 
 
 def save_grounding(folder: Path) -> MMGroundingDinoForObjectDetection:
