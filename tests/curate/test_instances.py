@@ -119,3 +119,13 @@ def test_tidying_leaves_a_mask_where_it_is() -> None:
     mask[20:44, 10:34] = True
     assert np.array_equal(tidied(mask), mask)
     assert np.array_equal(connected(mask, mask), mask)
+
+
+def test_what_has_come_away_is_something_else() -> None:
+    mask = np.zeros((HEIGHT, WIDTH), bool)
+    mask[20:44, 10:34] = True
+    beside, away = mask.copy(), mask.copy()
+    beside[30:34, 36:44] = True  # an arm behind a narrow post
+    away[20:44, 60:78] = True
+    assert np.array_equal(connected(beside, beside), beside)
+    assert np.array_equal(connected(away, away), mask)

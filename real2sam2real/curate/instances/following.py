@@ -165,6 +165,11 @@ def _reach(mask: Bool) -> float:
     return 6.0 + 0.08 * float(np.sqrt(mask.sum()))
 
 
+def _gap(mask: Bool) -> float:
+    """How far from its main part a part of an instance may be, in pixels."""
+    return 4.0 + 0.05 * float(np.sqrt(mask.sum()))
+
+
 def cut_out(evidence: Float32, rivals: Bool, picture: UInt8) -> Bool:
     """`(h, w)` bool: GrabCut on a picture of the evidence, the lightness and the redness; sure pixels are fixed."""
     likely = evidence > -_SURE
@@ -195,12 +200,21 @@ def cut_out(evidence: Float32, rivals: Bool, picture: UInt8) -> Bool:
 
 
 def connected(mask: Bool, carried: Bool) -> Bool:
-    """Without parts that the carried mask hardly touches, specks, and pinholes."""
+    """Without specks, pinholes, parts that the carried mask hardly touches, and parts that have come away.
+
+    What has a wide gap to the main part is something else that moved behind the instance and has now left it.
+    """
     _, parts, stats, _ = cv2.connectedComponentsWithStats(_opened(mask), connectivity=8)
     areas = np.maximum(stats[:, cv2.CC_STAT_AREA], 1)
-    touched = np.bincount(parts[carried & (parts > 0)], minlength=len(areas)) / areas
+    touching = np.bincount(parts[carried & (parts > 0)], minlength=len(areas))
+    touched = touching / areas
     touched[0] = 0
-    return tidied((touched > 0.2)[parts])
+    kept = touched > 0.2
+    if kept.any():
+        main = parts == int(np.argmax(np.where(kept, touching, 0)))
+        near = signed_distance(main) > -_gap(main)
+        kept &= np.bincount(parts[near], minlength=len(areas)) > 0
+    return tidied(kept[parts])
 
 
 def tidied(mask: Bool) -> Bool:
