@@ -56,4 +56,5 @@ def _plural(name: str) -> str:
 
 
 def _joined(phrases: list[str]) -> str:
-    return phrases[0] if len(phrases) == 1 else " and ".join(filter(None, [", ".join(phrases[:-1]), *phrases[-1:]]))
+    *before, last = phrases or [""]
+    return f"{', '.join(before)} and {last}" if before else last

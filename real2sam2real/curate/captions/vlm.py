@@ -65,9 +65,9 @@ class VlmCaptioner:
             MissingPartError: transformers, torchvision or the weights are missing; the message says how to get them.
             UserError: the model is none for images and text, or incomplete.
         """
+        where = choose_device(device)
         import torch
 
-        where = choose_device(device)
         folder = find_checkpoint(weights, offline=False)
         processor = _load_processor(folder, weights)  # what it lacks is known sooner than the weights are read
         dtype = torch.bfloat16 if where.type == "cuda" else torch.float32
@@ -82,7 +82,8 @@ class VlmCaptioner:
         with torch.inference_mode():
             tokens = self.model.generate(**inputs, do_sample=False, num_beams=1, max_new_tokens=_LONGEST)
         answer = tokens[:, inputs["input_ids"].shape[1] :]
-        text = cleaned(self.processor.batch_decode(answer, skip_special_tokens=True)[0])
+        text = self.processor.batch_decode(answer, skip_special_tokens=True)[0]
+        text = cleaned(text, broken_off=answer.shape[1] >= _LONGEST)
         if not text:
             raise UserError(f"'{self.name}' has nothing to say about the clip; choose another model, or 'template'")
         return text
@@ -125,11 +126,11 @@ def instruction(frames: int, labels: Mapping[int, str]) -> str:
     )
 
 
-def cleaned(answer: str) -> str:
-    """An answer as one line, without quotes around it and without a sentence that is broken off after a whole one."""
+def cleaned(answer: str, *, broken_off: bool = False) -> str:
+    """An answer as one line, without quotes around it; of one that is broken off, the sentences that are whole."""
     line = " ".join(answer.split()).strip(_QUOTES).strip()
-    whole = re.match(r"(.*[.!?][\"'”’)]?)(?:\s|$)", line)
-    return whole.group(1) if whole else line
+    whole = re.match(r".*[.!?](?=\s|$)", line) if broken_off else None
+    return whole.group() if whole else line
 
 
 def _load_processor(folder: Path, name: str) -> Any:
