@@ -8,6 +8,7 @@ from pathlib import Path
 from real2sam2real.curate.instances.embedded import EmbeddedTracker
 from real2sam2real.curate.instances.interface import InstanceTracker
 from real2sam2real.curate.instances.sam2_video import GroundedSam2Tracker, Sam2Tracker
+from real2sam2real.curate.instances.sam3_video import Sam3Tracker
 from real2sam2real.errors import UserError
 
 TRACKERS = ("embedded", "sam2", "sam3", "grounded-sam2")
@@ -37,4 +38,4 @@ def load_tracker(name: str, text: Sequence[str] = (), weights: Path | str | None
         return Sam2Tracker.load(weights)
     if name == "grounded-sam2":
         return GroundedSam2Tracker.load(text, weights)
-    raise UserError(f"the tracker '{name}' is not there yet; take 'grounded-sam2'")
+    return Sam3Tracker.load(text, weights)

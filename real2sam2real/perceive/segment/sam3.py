@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import torch
 
 LONGEST_TEXT = 32  # tokens, as it was trained
-_ACCESS = (
+ACCESS = (
     "SAM 3 is given out under its own licence: log in at huggingface.co, ask for access on the page of facebook/sam3, "
     "and when it is granted, run: hf auth login. Or choose sam2, whose models are open to everyone."
 )
@@ -69,7 +69,7 @@ class Sam3:
             UserError: the weights are another model's or incomplete.
         """
         device = choose_device(options.device)
-        folder = find_checkpoint(options.sam3, offline=options.offline, access=_ACCESS)
+        folder = find_checkpoint(options.sam3, offline=options.offline, access=ACCESS)
         model = load_model("Sam3Model", folder, kinds=("sam3", "sam3_video"), device=device)
         tokenizer, frame = load_tokenizer(folder), read_frame(folder)
         return cls(model, tokenizer, frame, device, bfloat16=options.precision == "bfloat16")
@@ -118,7 +118,7 @@ class Sam3:
         """Scores `(Q,)`, boxes `(Q, 4)` as shares of the photo, and mask logits `(Q, h, w)` of the model's queries."""
         import torch
 
-        tokens = self._tokens(word)
+        tokens = word_tokens(self.tokenizer, word, self.device)
         with torch.inference_mode(), torch.autocast(self.device.type, torch.bfloat16, enabled=self.bfloat16):
             output = self.model(vision_embeds=embedding.features, **tokens)
         # Whether the word is in the photo at all, and which of the queries shows it, are two questions to the model.
@@ -126,10 +126,16 @@ class Sam3:
         boxes = output.pred_boxes[0].double().cpu().numpy()
         return scores[0].cpu().numpy(), boxes, output.pred_masks[0].float().cpu()
 
-    def _tokens(self, word: str) -> dict[str, torch.Tensor]:
-        if not word.strip():
-            raise UserError("a word that names an object is empty; write for example 'car'")
-        tokens = self.tokenizer(word, return_tensors="pt", padding="max_length", max_length=LONGEST_TEXT)
-        if tokens["input_ids"].shape[1] > LONGEST_TEXT:
-            raise UserError(f"'{word}' is too long for SAM 3; name the thing in a few words")
-        return {name: tokens[name].to(self.device) for name in ("input_ids", "attention_mask")}
+
+def word_tokens(tokenizer: Any, word: str, device: torch.device) -> dict[str, torch.Tensor]:
+    """A word as SAM 3 takes it: `input_ids` and `attention_mask`, `(1, 32)` int64.
+
+    Raises:
+        UserError: it is empty or too long.
+    """
+    if not word.strip():
+        raise UserError("a word that names an object is empty; write for example 'car'")
+    tokens = tokenizer(word, return_tensors="pt", padding="max_length", max_length=LONGEST_TEXT)
+    if tokens["input_ids"].shape[1] > LONGEST_TEXT:
+        raise UserError(f"'{word}' is too long for SAM 3; name the thing in a few words")
+    return {name: tokens[name].to(device) for name in ("input_ids", "attention_mask")}

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import torch
 
 # Repositories also hold the original pickles; they are never fetched.
-_FILES = ("*.json", "*.txt", "*.safetensors")
+_FILES = ("*.json", "*.txt", "*.jinja", "*.model", "*.safetensors")
 _ID = re.compile(r"[\w.-]+/[\w.-]+")
 _INSTALL = 'pip install "transformers>=5"'
 
@@ -64,9 +64,15 @@ def _fetch(repo: str, offline: bool, access: str) -> Path:
 
 
 def load_model(
-    architecture: str, folder: Path, *, kinds: Collection[str], device: torch.device, twins: Collection[str] = ()
+    architecture: str,
+    folder: Path,
+    *,
+    kinds: Collection[str] | None,
+    device: torch.device,
+    twins: Collection[str] = (),
+    dtype: torch.dtype | None = None,
 ) -> Any:
-    """A model of transformers with float32 weights, ready for inference.
+    """A model of transformers, ready for inference.
 
     Every weight must come from the checkpoint. Transformers itself fills gaps with random numbers and goes on, which
     looks like a model that finds nothing.
@@ -74,9 +80,10 @@ def load_model(
     Args:
         architecture: the class's name.
         folder: holds config.json and safetensors.
-        kinds: `model_type` values of config.json that this class can read.
+        kinds: `model_type` values of config.json that this class can read; None leaves that to transformers.
         device: where it goes.
         twins: tensors that are one and the same; some versions of transformers write only one of them.
+        dtype: of the weights; float32 unless given.
 
     Raises:
         MissingPartError: transformers is missing or too old, or the folder has no weights.
@@ -93,7 +100,7 @@ def load_model(
             folder,
             local_files_only=True,
             use_safetensors=True,
-            dtype=torch.float32,
+            dtype=dtype or torch.float32,
             output_loading_info=True,
             ignore_mismatched_sizes=True,  # they are refused below, by name
         )
@@ -176,7 +183,7 @@ def _copy_twin(model: Any, source: str, targets: Collection[str]) -> None:
         tensors[target].copy_(tensors[source])
 
 
-def _check_kind(folder: Path, kinds: Collection[str]) -> None:
+def _check_kind(folder: Path, kinds: Collection[str] | None) -> None:
     config = folder / "config.json"
     if not config.is_file():
         raise MissingPartError(f"'{folder}' holds no config.json, so it is no checkpoint; download it whole")
@@ -184,7 +191,7 @@ def _check_kind(folder: Path, kinds: Collection[str]) -> None:
         kind = json.loads(config.read_text(encoding="utf-8")).get("model_type")
     except (ValueError, AttributeError):
         raise UserError(f"'{config}' is no JSON of a model; it is damaged, download it again") from None
-    if kind not in kinds:
+    if kinds is not None and kind not in kinds:
         raise UserError(f"'{folder}' holds a model of type {kind}; {' or '.join(sorted(kinds))} is needed here")
 
 

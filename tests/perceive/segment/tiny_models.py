@@ -22,6 +22,9 @@ from transformers import (
     Sam2VisionConfig,
     Sam3Config,
     Sam3Model,
+    Sam3TrackerVideoConfig,
+    Sam3VideoConfig,
+    Sam3VideoModel,
     SwinConfig,
 )
 from transformers.models.sam3.configuration_sam3 import (
@@ -153,8 +156,7 @@ def _bert_tokenizer() -> BertTokenizer:
     return BertTokenizer(vocab=vocab, do_lower_case=True)
 
 
-def save_sam3(folder: Path) -> Sam3Model:
-    torch.manual_seed(0)
+def _sam3_config(width: int) -> Sam3Config:
     vit = Sam3ViTConfig(
         hidden_size=32,
         intermediate_size=32,
@@ -167,9 +169,9 @@ def save_sam3(folder: Path) -> Sam3Model:
         pretrain_image_size=28,
     )
     sizes = [[16, 16], [8, 8], [4, 4]]
-    narrow = {"hidden_size": 32, "num_attention_heads": 2}
-    config = Sam3Config(
-        vision_config=Sam3VisionConfig(backbone_config=vit, fpn_hidden_size=32, backbone_feature_sizes=sizes),
+    narrow = {"hidden_size": width, "num_attention_heads": 2}
+    return Sam3Config(
+        vision_config=Sam3VisionConfig(backbone_config=vit, fpn_hidden_size=width, backbone_feature_sizes=sizes),
         text_config=CLIPTextConfig(
             vocab_size=600,
             hidden_size=16,
@@ -184,11 +186,63 @@ def save_sam3(folder: Path) -> Sam3Model:
         detr_decoder_config=Sam3DETRDecoderConfig(num_layers=1, intermediate_size=32, num_queries=12, **narrow),
         mask_decoder_config=Sam3MaskDecoderConfig(**narrow),
     )
-    model = Sam3Model(config).eval()
-    model.save_pretrained(folder)
+
+
+def _save_sam3_rest(folder: Path) -> None:
     _clip_tokenizer().save_pretrained(folder)
     side = {"height": SAM3_SIDE, "width": SAM3_SIDE}
     _preprocessor(folder, size=side, image_mean=[0.5] * 3, image_std=[0.5] * 3)
+
+
+def save_sam3(folder: Path) -> Sam3Model:
+    torch.manual_seed(0)
+    model = Sam3Model(_sam3_config(width=32)).eval()
+    model.save_pretrained(folder)
+    _save_sam3_rest(folder)
+    return model
+
+
+def save_sam3_video(folder: Path) -> Sam3VideoModel:
+    """The form in which SAM 3 is published: a detector for words and a tracker, on one backbone."""
+    torch.manual_seed(0)
+    width = 128  # see save_sam2_video
+    detector = _sam3_config(width)
+    wide = ("attention_hidden_size", "attention_feed_forward_hidden_size", "encoder_hidden_size")
+    narrow = {f"memory_{name}": width for name in (*wide, "fuser_embed_dim", "fuser_intermediate_dim")}
+    tracker = Sam3TrackerVideoConfig(
+        vision_config=detector.vision_config.to_dict(),
+        prompt_encoder_config={"hidden_size": width, "image_size": SAM3_SIDE, "patch_size": 14},
+        mask_decoder_config={
+            "hidden_size": width,
+            "mlp_dim": 32,
+            "num_attention_heads": 2,
+            "iou_head_hidden_dim": 16,
+        },
+        image_size=SAM3_SIDE,
+        memory_encoder_output_channels=64,
+        mask_downsampler_embed_dim=width,
+        memory_attention_num_layers=1,
+        initializer_range=0.2,
+        **narrow,
+    )
+    # A model of chance is never sure; about half of its queries are above these limits.
+    limits = {"score_threshold_detection": 0.25, "new_det_thresh": 0.25, "det_nms_thresh": 0.5, "assoc_iou_thresh": 0.5}
+    config = Sam3VideoConfig(
+        detector_config=detector.to_dict(),
+        tracker_config=tracker.to_dict(),
+        low_res_mask_size=16,
+        hotstart_delay=4,
+        hotstart_unmatch_thresh=4,
+        hotstart_dup_thresh=4,
+        fill_hole_area=2,
+        **limits,
+    )
+    model = Sam3VideoModel(config).eval()
+    _always_there(model.tracker_model.mask_decoder)
+    with torch.no_grad():  # masks as decided as those of trained weights
+        model.detector_model.mask_decoder.mask_embedder.layers[-1].weight.mul_(1000.0)
+    model.save_pretrained(folder)
+    _save_sam3_rest(folder)
     return model
 
 
