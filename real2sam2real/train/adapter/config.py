@@ -35,7 +35,9 @@ class AdapterConfig:
         drop_text: share of clips trained without their text.
         drop_image: share trained without image features.
         drop_normals: share trained with empty normals.
-        learning_rate: constant.
+        learning_rate: after the warm-up, and until the decay.
+        warmup: steps at the start over which it rises.
+        decay: share of the steps, at the end, over which it falls to zero; 0 leaves it constant.
         steps: optimiser steps.
         batch: clips per pass.
         accumulation: passes per step, of all processes together.
@@ -69,6 +71,8 @@ class AdapterConfig:
     drop_image: float = 0.1
     drop_normals: float = 0.1
     learning_rate: float = 1e-4
+    warmup: int = 0
+    decay: float = 0.0
     steps: int = 2000
     batch: int = 1
     accumulation: int = 8
@@ -86,9 +90,9 @@ class AdapterConfig:
     def __post_init__(self) -> None:
         for name in ("rank", "steps", "batch", "accumulation", "save_every", "keep_last"):
             self._need_int(name, 1)
-        for name in ("variants", "sample_every", "seed"):
+        for name in ("variants", "sample_every", "seed", "warmup"):
             self._need_int(name, 0)
-        for name in ("drop_text", "drop_image", "drop_normals"):
+        for name in ("drop_text", "drop_image", "drop_normals", "decay"):
             self._need_number(name, 0.0, 1.0)
         for name in ("alpha", "learning_rate", "shift"):
             self._need_number(name, 1e-12, 1e6)

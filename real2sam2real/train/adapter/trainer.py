@@ -31,6 +31,7 @@ from real2sam2real.train.adapter.objective import Batch, Nothing, draw, fine_tun
 from real2sam2real.train.adapter.order import Order, generator_for
 from real2sam2real.train.adapter.samples import sample_latents, write_sample
 from real2sam2real.train.adapter.trainable import Share, attach, input_embedding
+from real2sam2real.train.optimizers import learning_rate_at
 
 Encoded = TypeVar("Encoded", Batch, Nothing)
 GRADIENT_CLIP = 1.0
@@ -172,6 +173,7 @@ class AdapterTrainer:
         accelerator, config = self.accelerator, self.config
         passes = config.accumulation // accelerator.num_processes
         total = torch.zeros((), device=accelerator.device)
+        self._set_learning_rate()
         for own in range(passes):
             number = self.step * config.accumulation + own * accelerator.num_processes + accelerator.process_index
             with accelerator.accumulate(self.model):
@@ -185,6 +187,18 @@ class AdapterTrainer:
             total += loss.detach() / passes
         mean: Tensor = accelerator.reduce(total, reduction="mean")
         return float(mean)
+
+    def _set_learning_rate(self) -> None:
+        config = self.config
+        rate = learning_rate_at(
+            self.step,
+            peak=config.learning_rate,
+            total=config.steps,
+            warmup=config.warmup,
+            decay_fraction=config.decay,
+        )
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
 
     def _loss(self, number: int) -> Tensor:
         bucket, indices = self.order.at(number)
@@ -324,7 +338,8 @@ def _claim(folder: Path, config: AdapterConfig) -> None:
     if path.is_file():
         there = json.loads(path.read_text(encoding="utf-8"))
         names = there.keys() | wanted.keys()
-        other = sorted(name for name in names - CHANGEABLE if there.get(name) != wanted.get(name))
+        free = CHANGEABLE - {"steps"} if config.decay else CHANGEABLE  # the decay is a share of the steps
+        other = sorted(name for name in names - free if there.get(name) != wanted.get(name))
         if other:
             raise UserError(
                 f"{folder} holds a run with another {', '.join(other)}; choose another folder, or undo the change"

@@ -44,6 +44,23 @@ def test_stopped_and_resumed_equals_straight_through(make_config, tmp_path):
     assert files[0].read_bytes() == files[1].read_bytes()
 
 
+def test_the_learning_rate_rises_and_falls(make_config, tmp_path, monkeypatch):
+    rates = []
+    step = torch.optim.AdamW.step
+
+    def listening(optimizer, *args, **options):
+        rates.extend(group["lr"] for group in optimizer.param_groups)
+        return step(optimizer, *args, **options)
+
+    monkeypatch.setattr(torch.optim.AdamW, "step", listening)
+    config = make_config(learning_rate=0.01, warmup=2, decay=0.5, steps=6)
+    train(config, tmp_path, stop_after=4)
+    train(config, tmp_path)
+    assert rates == pytest.approx([0.005, 0.01, 0.01, 0.01, 0.02 / 3, 0.01 / 3])
+    with pytest.raises(UserError, match="another steps"):
+        train(make_config(learning_rate=0.01, warmup=2, decay=0.5, steps=9), tmp_path)
+
+
 def inputs():
     generator = torch.Generator().manual_seed(1)
 
