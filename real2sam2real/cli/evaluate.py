@@ -117,18 +117,16 @@ class Normals:
 
 @dataclass(frozen=True, kw_only=True)
 class Ablation:
-    """Compare adapters on held-out procedural scenes whose control is rendered from lifted meshes.
+    """Compare checkpoints on held-out procedural scenes whose control is rendered from lifted meshes.
 
-    Writes cases.jsonl (every case and adapter; a later call goes on behind it), scores.md (means with 95 % intervals,
-    and the first adapter against each other one, case by case) and sheet.png.
+    Writes cases.jsonl (every case and variant; a later call goes on behind it), scores.md (means with 95 % intervals,
+    and the first variant against each other one, case by case) and sheet.png.
     """
 
-    adapters: Annotated[Positional[tuple[str, ...]], arg(metavar="NAME=FOLDER")]
-    """Adapters by the name they get in the table; NAME= alone is the bare checkpoint."""
+    variants: Annotated[Positional[tuple[str, ...]], arg(metavar="NAME=CHECKPOINT")]
+    """Checkpoints, such as what r2s2r train adapter wrote, by the name they get in the table."""
     out: Annotated[Path, arg(aliases=["-o"], metavar="FOLDER")]
     """Where the results are written."""
-    checkpoint: Annotated[str, arg(metavar="NAME|FOLDER")] = "mini"
-    """The whole checkpoint that the adapters are put on."""
     cases: Annotated[int, arg(metavar="N")] = 64
     """How many cases."""
     frames: Annotated[int, arg(metavar="T")] = 33
@@ -155,13 +153,13 @@ class Ablation:
         from real2sam2real.evaluate.perceptual import load_lpips
         from real2sam2real.files import replacing_file
 
-        named = dict(text.split("=", 1) for text in self.adapters if "=" in text)
-        if len(named) != len(self.adapters) or not named:
-            raise UserError(f"adapters are given as NAME=FOLDER, each name once, not {' '.join(self.adapters)}")
+        named = dict(text.split("=", 1) for text in self.variants if "=" in text)
+        if len(named) != len(self.variants) or not named:
+            raise UserError(f"variants are given as NAME=CHECKPOINT, each name once, not {' '.join(self.variants)}")
         judges = Judges(tracker=load_tracker("embedded"), lpips=load_lpips() if self.lpips else None)
         variants = {}
-        for name, folder in named.items():
-            located = locate(ModelChoice(checkpoint=self.checkpoint, loras=(folder,) if folder else ()))
+        for name, checkpoint in named.items():
+            located = locate(ModelChoice(checkpoint=checkpoint))
             sampling = choose_sampling(located.settings, None)
             variants[name] = (load_model(located, plan="auto", sampling=sampling, say=print).pipeline, located.settings)
         strips: list[NDArray[np.uint8]] = []

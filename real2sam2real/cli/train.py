@@ -12,14 +12,14 @@ from tyro.conf import Positional, arg
 
 @dataclass(frozen=True, kw_only=True)
 class TrainBase:
-    """Train a base checkpoint on the procedural world, from nothing.
+    """Train a base checkpoint on the procedural world, from nothing or from the shipped one.
 
     The same command on the same folder goes on where the last run stopped. The finished checkpoint is
     FOLDER/checkpoint; the loss is drawn in FOLDER/loss.png.
     """
 
-    recipe: Annotated[Positional[Literal["mini", "smoke"]], arg(metavar="{mini,smoke}")]
-    """mini is the shipped checkpoint; smoke runs every part in seconds and learns nothing."""
+    recipe: Annotated[Positional[Literal["mini", "refine", "smoke"]], arg(metavar="{mini,refine,smoke}")]
+    """mini starts from nothing; refine goes on from the shipped base; smoke runs in seconds and learns nothing."""
     out: Annotated[Path, arg(aliases=["-o"], metavar="FOLDER")]
     """Where the run lives: rendered clips, state, losses, checkpoint."""
     threads: Annotated[int | None, arg(metavar="N", help_behavior_hint="(default: all cores)")] = None

@@ -1,8 +1,8 @@
 """Checkpoint folders: where they are, what they were trained on, and how they are loaded.
 
 A checkpoint is a pipeline folder in diffusers' layout, or an adapter folder: a normal patch embedding and a LoRA for a
-base model, under the official names. `checkpoint.json` in it holds what neither has a place for: the clip size it was
-trained at, the coding of its normals, and the settings it samples best with.
+base, under the official names. `checkpoint.json` in it holds what neither has a place for: the clip size it was
+trained at, the coding of its normals, the settings it samples best with, and the pipeline that an adapter belongs on.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ from real2sam2real.control.coding import NormalCoding
 from real2sam2real.diffusion import autoencoder, transformer  # noqa: F401  diffusers loads from imported modules alone
 from real2sam2real.diffusion.pipeline import Real2Sam2RealPipeline
 from real2sam2real.diffusion.sampling import Spacing
+from real2sam2real.diffusion.weights.adapter_file import read_adapter
+from real2sam2real.diffusion.weights.adapters import apply_adapters
 from real2sam2real.diffusion.weights.base import find_adapter
 from real2sam2real.diffusion.weights.hub import split_id
 from real2sam2real.errors import MissingPartError, UserError
@@ -27,6 +29,8 @@ from real2sam2real.errors import MissingPartError, UserError
 Init = Literal["noise", "preview"]
 SETTINGS_FILE = "checkpoint.json"
 PIPELINE_FILE = "model_index.json"
+SHIPPED = {"mini": "mini", "mini-base": "mini_base"}
+"""Checkpoints in the package, and their folders there: an adapter, and the base that it was trained on."""
 ADAPTER_FILES = ("pose_patch_embedding.safetensors", "lora_diffusion_pytorch_model.safetensors")
 
 
@@ -47,6 +51,8 @@ class CheckpointSettings:
         continues: whether it was trained to go on from given frames, so that longer shots can be made by segments.
         squash_photo: how CLIP was shown the photo; see `Real2Sam2RealPipeline`.
         coding: how normals are coloured.
+        base: of an adapter, the pipeline that it belongs on, a shipped one's name or a folder; None for the published
+            base, which the user names.
     """
 
     area: int
@@ -61,6 +67,7 @@ class CheckpointSettings:
     continues: bool = False
     squash_photo: bool = False
     coding: NormalCoding = field(default_factory=NormalCoding)
+    base: str | None = None
 
     def to_json(self) -> str:
         """As the text of `checkpoint.json`."""
@@ -95,19 +102,16 @@ OFFICIAL_SETTINGS = CheckpointSettings(
 
 
 def find_checkpoint(name: str | Path, *, offline: bool = False) -> Path:
-    """The folder of a checkpoint: `mini` is the shipped one, everything else a path, or an adapter on the hub.
+    """The folder of a checkpoint: one of the shipped ones, or else a path, or an adapter on the hub.
 
     Raises:
         MissingPartError: the shipped checkpoint is not in this installation, or the hub is out of reach.
         UserError: there is neither a pipeline nor an adapter.
     """
-    if str(name) == "mini":
-        folder = Path(str(resources.files("real2sam2real") / "assets" / "mini"))
-        if not (folder / PIPELINE_FILE).exists():
-            raise MissingPartError(
-                "the mini checkpoint is not in this installation; install the package again, "
-                "or make it with: r2s2r train base mini -o FOLDER"
-            )
+    if str(name) in SHIPPED:
+        folder = Path(str(resources.files("real2sam2real") / "assets" / SHIPPED[str(name)]))
+        if not (folder / SETTINGS_FILE).exists():
+            raise MissingPartError(f"the checkpoint {name} is not in this installation; install the package again")
         return folder
     if not Path(name).exists() and split_id(str(name)) is None:
         raise UserError(
@@ -124,7 +128,7 @@ def find_checkpoint(name: str | Path, *, offline: bool = False) -> Path:
 
 
 def is_adapter(folder: Path) -> bool:
-    """Whether a checkpoint folder holds an adapter, which needs a base model."""
+    """Whether a checkpoint folder holds an adapter, which needs a base."""
     return any((folder / name).is_file() for name in ADAPTER_FILES)
 
 
@@ -153,11 +157,22 @@ def best_dtype() -> torch.dtype:
 
 
 def load_pipeline(folder: Path) -> Real2Sam2RealPipeline:
-    """The pipeline of a checkpoint folder, on the GPU where there is one.
+    """The pipeline of a checkpoint folder, on the GPU where there is one; an adapter's is its base with it merged in.
 
     Raises:
-        UserError: files are missing or damaged.
+        UserError: files are missing or damaged, or an adapter does not say which pipeline it belongs on.
     """
+    if is_adapter(folder):
+        base = load_settings(folder).base
+        if base is None:
+            raise UserError(f"{folder} is an adapter for a base model that must be named; load it with `load_model`")
+        pipeline = load_pipeline(find_checkpoint(base))
+        apply_adapters(pipeline.transformer, [(read_adapter(folder), 1.0)], merge=True)
+        return pipeline
+    return _load_whole(folder)
+
+
+def _load_whole(folder: Path) -> Real2Sam2RealPipeline:
     try:
         pipeline: Any = Real2Sam2RealPipeline.from_pretrained(
             folder, dtype={"transformer": best_dtype(), "default": torch.float32}, local_files_only=True

@@ -1,7 +1,7 @@
 """From what the user names (checkpoint, base, LoRAs) to a pipeline that is ready to generate.
 
-A checkpoint is either whole (`mini`, a pipeline's folder) or an adapter, which is put on a base model. The parts of a
-base are loaded one by one, so that the text encoder never shares memory with the transformer.
+A checkpoint is a pipeline's folder, an adapter that knows the pipeline it belongs on (as `mini`), or an adapter for the
+published base, whose parts are loaded one by one, so that the text encoder never shares memory with the transformer.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class ModelChoice:
 
     Attributes:
         checkpoint: `mini`, a pipeline's folder, or an adapter (folder, or name on the hub).
-        base: what an adapter is put on; see `find_base`.
+        base: what an adapter is put on that does not know its pipeline; see `find_base`.
         parts: where VAE and encoders are, for a base that is a transformer alone.
         loras: `FILE` or `FILE=WEIGHT`, further adapters.
         offline: never reach for the network.
@@ -80,7 +80,7 @@ class Located:
         name: of the checkpoint, as the user gave it.
         folder: of the checkpoint.
         settings: of the checkpoint.
-        base: of an adapter, or None for a checkpoint that is whole.
+        base: the published one under an adapter, or None for a pipeline and for an adapter that knows its own.
         loras: files or folders, with weights.
     """
 
@@ -99,6 +99,8 @@ class Located:
     def files(self) -> tuple[Path, ...]:
         """Files and folders that decide what comes out."""
         base = () if self.base is None else (*self.base.transformer, *_present(self.base))
+        if self.settings.base is not None:
+            base = (find_checkpoint(self.settings.base),)
         return (self.folder, *(path for path, _ in self.loras), *base)
 
 
@@ -110,11 +112,13 @@ def locate(choice: ModelChoice) -> Located:
         UserError: a name leads nowhere, or to something else.
     """
     folder = find_checkpoint(choice.checkpoint, offline=choice.offline)
+    settings = load_settings(folder)
+    on_published = is_adapter(folder) and settings.base is None
     return Located(
         name=choice.checkpoint,
         folder=folder,
-        settings=load_settings(folder),
-        base=find_base(choice.base, offline=choice.offline, parts=choice.parts) if is_adapter(folder) else None,
+        settings=settings,
+        base=find_base(choice.base, offline=choice.offline, parts=choice.parts) if on_published else None,
         loras=tuple(_lora(text, offline=choice.offline) for text in choice.loras),
     )
 
@@ -135,7 +139,7 @@ def _present(base: BaseSource) -> tuple[Path, ...]:
 
 
 def read_adapters(located: Located) -> list[tuple[Adapter, float]]:
-    """The checkpoint's own adapter and the further ones, with their weights.
+    """What is put on the base, or on the pipeline: an adapter for the published base, and the further ones.
 
     Raises:
         UserError: a file is damaged or not understood.

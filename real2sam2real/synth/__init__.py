@@ -1,7 +1,7 @@
 """A procedural world with known geometry, poses and video: training data for `mini`, ground truth for tests."""
 
 from real2sam2real.synth.clip import SynthClip, changed_region, far_homographies, static_region
-from real2sam2real.synth.config import WorldConfig
+from real2sam2real.synth.config import WorldConfig, varied_world
 from real2sam2real.synth.lifted import lifted_scene
 from real2sam2real.synth.seeds import HELD_OUT_SEEDS, TRAIN_SEEDS
 from real2sam2real.synth.world import clip_stream, sample_clip
@@ -17,4 +17,5 @@ __all__ = [
     "lifted_scene",
     "sample_clip",
     "static_region",
+    "varied_world",
 ]

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from real2sam2real.geometry.quaternions import Float
 from real2sam2real.render import Light
 from real2sam2real.scene import CameraPath, Scene
+from real2sam2real.synth.lighting import Lighting
 
 Bool = NDArray[np.bool_]
 Float32 = NDArray[np.float32]
@@ -27,11 +28,12 @@ class SynthClip:
     Attributes:
         seed: what it was made from.
         scene: complete: textured entities with motions, masks and rest poses, camera path, photo = `video[0]`.
-        light: what shades the entities.
+        light: what shades the entities; in a varied world the light of frame 0 without colour and strength.
         video: `(T, H, W, 3)` uint8 sRGB, anti-aliased.
         normals: `(T, H, W, 3)` float32 camera space, unit length where `ids` is not 0, zero elsewhere.
         ids: `(T, H, W)` uint8 instance ids, 0 = none.
         depth: `(T, H, W)` float32 along the camera's −Z, infinite where `ids` is 0.
+        lighting: colours, strengths and course of the light in a varied world; None where `light` says all.
     """
 
     seed: int
@@ -41,6 +43,7 @@ class SynthClip:
     normals: Float32
     ids: UInt8
     depth: Float32
+    lighting: Lighting | None = None
 
     @property
     def frames(self) -> int:

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+_PROBABILITIES = (
+    "ground", "static_camera", "still_objects", "vivid", "deforming", "varied_light", "cast_shadows", "glossy",
+    "rich_camera", "handheld", "occluder",
+)  # fmt: skip
+
 
 @dataclass(frozen=True, kw_only=True)
 class WorldConfig:
@@ -23,6 +28,14 @@ class WorldConfig:
         max_pan_degrees: largest pan.
         shadows: soft contact shadows on the ground.
         vivid: saturation of the most colourful palettes, 0…1.
+        deforming: probability per object that it bends, twists, stretches or waves.
+        varied_light: probability of coloured light from dim to bright that may turn or change its strength.
+        cast_shadows: probability, in worlds with ground, of shadows thrown along the light.
+        glossy: probability that a ground mirrors the objects.
+        rich_camera: probability that a moving camera takes a longer path, of up to three moves, than one or two of the
+            plain ones.
+        handheld: probability that the camera shakes as if held by hand, on top of its path.
+        occluder: probability that one more object stands or passes in front of another.
 
     Raises:
         ValueError: a value is out of its range.
@@ -39,9 +52,16 @@ class WorldConfig:
     max_pan_degrees: float = 15.0
     shadows: bool = True
     vivid: float = 0.85
+    deforming: float = 0.0
+    varied_light: float = 0.0
+    cast_shadows: float = 0.0
+    glossy: float = 0.0
+    rich_camera: float = 0.0
+    handheld: float = 0.0
+    occluder: float = 0.0
 
     def __post_init__(self) -> None:
-        for name in ("ground", "static_camera", "still_objects", "vivid"):
+        for name in _PROBABILITIES:
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must lie in 0…1")
         if not 0.005 <= self.detail <= 0.5:
@@ -55,3 +75,19 @@ class WorldConfig:
         for name in ("max_orbit_degrees", "max_pan_degrees"):
             if not 0 <= getattr(self, name) <= 60:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must lie in 0…60")
+
+
+def varied_world() -> WorldConfig:
+    """Worlds with everything on: bodies that deform, all kinds of light, camera paths, occlusion, mirroring ground."""
+    return WorldConfig(
+        max_objects=6,
+        static_camera=0.35,
+        max_orbit_degrees=60.0,
+        deforming=0.3,
+        varied_light=0.75,
+        cast_shadows=0.6,
+        glossy=0.15,
+        rich_camera=0.5,
+        handheld=0.25,
+        occluder=0.3,
+    )

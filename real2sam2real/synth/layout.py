@@ -14,7 +14,17 @@ import numpy as np
 from real2sam2real.geometry.quaternions import Float
 from real2sam2real.scene.easing import Easing
 from real2sam2real.synth.config import WorldConfig
-from real2sam2real.synth.motions import UP, CameraKind, CameraMove, ObjectMove, Vector, camera_from_world, camera_poses
+from real2sam2real.synth.deform import Deformation
+from real2sam2real.synth.motions import (
+    UP,
+    CameraKind,
+    CameraMove,
+    Handheld,
+    ObjectMove,
+    Vector,
+    camera_from_world,
+    camera_poses,
+)
 from real2sam2real.synth.shapes import HELD_OUT_SHAPES, TRAIN_SHAPES, base_shape
 
 Rng = np.random.Generator
@@ -70,6 +80,7 @@ class ObjectPlan:
         yaw: radians about +Y at rest.
         depth: distance in front of the first camera.
         move: what it does.
+        deformation: how its shape changes, or None for a rigid body.
     """
 
     shape: int
@@ -78,6 +89,7 @@ class ObjectPlan:
     yaw: float
     depth: float
     move: ObjectMove
+    deformation: Deformation | None = None
 
     @cached_property
     def extent(self) -> Float:
@@ -93,6 +105,16 @@ class ObjectPlan:
     def middle(self) -> Float:
         """The body's centre `(3,)` in the object frame."""
         return np.array([0.0, self.middle_height, 0.0])
+
+    @cached_property
+    def radius(self) -> float:
+        """About the horizontal reach of the body from its axis, over all checked times."""
+        radius = 0.42 * np.hypot(self.extent[0], self.extent[2])
+        if self.deformation is None:
+            return float(radius)
+        rest = base_shape(self.shape).vertices * self.stretch
+        reach = np.linalg.norm(self.deformation.vertices(rest, _CHECKED)[..., [0, 2]], axis=-1)
+        return float(radius * reach.max() / reach[0].max())
 
     @cached_property
     def checked(self) -> tuple[Float, Float]:
@@ -114,16 +136,19 @@ class Layout:
         objects: at least one.
         camera_moves: empty for a camera at rest.
         focus: `(3,)` world point that the camera attends to.
+        handheld: the camera's unrest, or None.
     """
 
     view: View
     objects: tuple[ObjectPlan, ...]
     camera_moves: tuple[CameraMove, ...]
     focus: Float
+    handheld: Handheld | None = None
 
     def camera(self, times: Float) -> tuple[Float, Float]:
         """Poses `(T, 4, 4)` and zoom `(T,)`."""
-        return camera_poses(self.view.pose(), self.camera_moves, self.focus, times)
+        poses, zoom = camera_poses(self.view.pose(), self.camera_moves, self.focus, times)
+        return poses if self.handheld is None else self.handheld.shaken(poses, times), zoom
 
     @cached_property
     def checked_camera(self) -> tuple[Float, Float]:
@@ -157,7 +182,7 @@ def _place_objects(rng: Rng, config: WorldConfig, view: View, shapes: range) -> 
     for _ in range(wanted):
         for _ in range(12):
             candidate = _sample_object(rng, config, view, shapes, alone=wanted == 1)
-            if candidate is not None and not any(_touch(candidate, other) for other in objects):
+            if candidate is not None and not any(touch(candidate, other) for other in objects):
                 objects.append(candidate)
                 break
     return objects or [_fallback_object(view, shapes.start)]
@@ -172,7 +197,7 @@ def _sample_object(rng: Rng, config: WorldConfig, view: View, shapes: range, *, 
     """One object at rest, or None when the chosen place does not work out."""
     shape = int(rng.integers(shapes.start, shapes.stop))
     stretch = rng.uniform(0.8, 1.25, 3)
-    stretch /= _apparent_size(stretch * base_shape(shape).extent)
+    stretch /= apparent_size(stretch * base_shape(shape).extent)
     low, high = config.object_size
     size = rng.uniform(max(low, 0.6 * high), high) if alone else rng.uniform(low, high)
     x, y = rng.uniform(0.16, 0.84), rng.uniform(0.0, 1.0)
@@ -206,20 +231,19 @@ def _fallback_object(view: View, shape: int) -> ObjectPlan:
     )  # fmt: skip
 
 
-def _apparent_size(extent: Float) -> float:
+def apparent_size(extent: Float) -> float:
     """The longest extent, or less for thin bodies, which would else cover hardly any pixels."""
     longest, middle, _ = sorted(extent, reverse=True)
     return float(max(np.sqrt(longest * middle), 0.75 * longest))
 
 
-def _touch(a: ObjectPlan, b: ObjectPlan) -> bool:
+def touch(a: ObjectPlan, b: ObjectPlan) -> bool:
     """True when two bodies come so near that they would run into each other."""
     (at_a, scale_a), (at_b, scale_b) = a.checked, b.checked
     apart = np.linalg.norm((at_a - at_b)[:, [0, 2]], axis=1)
     if a.move.hop or b.move.hop or (np.abs(at_a - at_b)[:, 1] > 0.6 * (a.extent[1] + b.extent[1])).all():
         apart = np.linalg.norm(at_a - at_b, axis=1)
-    radius_a, radius_b = (0.42 * np.hypot(plan.extent[0], plan.extent[2]) for plan in (a, b))
-    return bool(np.any(apart < radius_a * scale_a + radius_b * scale_b))
+    return bool(np.any(apart < a.radius * scale_a + b.radius * scale_b))
 
 
 def _focus(rng: Rng, objects: list[ObjectPlan]) -> Float:
@@ -228,7 +252,8 @@ def _focus(rng: Rng, objects: list[ObjectPlan]) -> Float:
     return centres.mean(axis=0) if rng.random() < 0.5 else centres[int(rng.integers(len(centres)))]
 
 
-def _easing(rng: Rng) -> Easing:
+def sample_easing(rng: Rng) -> Easing:
+    """A random speed curve, most often one that starts and ends at rest."""
     choices: tuple[Easing, ...] = ("ease", "ease", "linear", "ease-in", "ease-out")
     return choices[int(rng.integers(len(choices)))]
 
@@ -246,11 +271,11 @@ def _move_camera(rng: Rng, config: WorldConfig, layout: Layout) -> Layout:
     count = 2 if rng.random() < 0.25 else 1
     weights = np.array([weight for _, weight in _CAMERA_KINDS])
     chosen = rng.choice(len(_CAMERA_KINDS), count, replace=False, p=weights / weights.sum())
-    easing = _easing(rng)
+    easing = sample_easing(rng)
     moves = tuple(_camera_move(rng, config, layout, _CAMERA_KINDS[int(k)][0], easing) for k in chosen)
     for _ in range(6):
         moved = replace(layout, camera_moves=moves)
-        if all(_in_view(moved, plan, loose=True) for plan in layout.objects):
+        if all(in_view(moved, plan, loose=True) for plan in layout.objects):
             return moved
         moves = tuple(replace(move, amount=0.65 * move.amount) for move in moves)
     return replace(layout, camera_moves=moves)
@@ -274,7 +299,7 @@ def _camera_move(rng: Rng, config: WorldConfig, layout: Layout, kind: CameraKind
     return CameraMove(kind=kind, amount=float(amount), easing=easing)
 
 
-def _in_view(layout: Layout, plan: ObjectPlan, *, loose: bool = False) -> bool:
+def in_view(layout: Layout, plan: ObjectPlan, *, loose: bool = False) -> bool:
     """True when the object's middle stays inside the image and its size within bounds at all checked times."""
     poses, zoom = layout.checked_camera
     centres, scales = plan.checked
@@ -303,7 +328,7 @@ def _move_objects(rng: Rng, config: WorldConfig, layout: Layout) -> Layout:
         for attempt in range(10):
             plan = _with_move(rng, layout.view, layout.objects[int(k)], gentle=attempt > 6)
             others = [other for i, other in enumerate(layout.objects) if i != k]
-            if _in_view(layout, plan) and not any(_touch(plan, other) for other in others):
+            if in_view(layout, plan) and not any(touch(plan, other) for other in others):
                 objects = tuple(plan if i == k else other for i, other in enumerate(layout.objects))
                 layout = replace(layout, objects=objects)
                 break
@@ -342,7 +367,7 @@ def _with_move(rng: Rng, view: View, plan: ObjectPlan, *, gentle: bool) -> Objec
         pivot_height=plan.middle_height if tumbles or not grounded else 0.0,
         start=start,
         end=end,
-        easing=_easing(rng),
+        easing=sample_easing(rng),
     )
     return replace(plan, yaw=yaw, move=move)
 

@@ -12,7 +12,6 @@ import cv2
 import numpy as np
 
 from real2sam2real.geometry.quaternions import Float
-from real2sam2real.render import Light
 from real2sam2real.scene import Entity, Scene
 from real2sam2real.synth.clip import SynthClip
 from real2sam2real.synth.shapes import BaseShape, base_shape
@@ -20,20 +19,24 @@ from real2sam2real.synth.shapes import BaseShape, base_shape
 
 def lifted_scene(clip: SynthClip) -> Scene:
     """`clip.scene` with the light of frame 0 (highlights left out) multiplied into every texture."""
-    entities = tuple(_lit(entity, clip.light) for entity in clip.scene.entities)
+    ambient, key = np.full(3, clip.light.ambient), np.full(3, clip.light.diffuse)
+    if clip.lighting is not None:
+        ambient, key = (colors[0] for colors in clip.lighting.colors(np.zeros(1)))
+    direction = np.asarray(clip.light.direction_world) / np.linalg.norm(clip.light.direction_world)
+    entities = tuple(_lit(entity, direction, ambient, key) for entity in clip.scene.entities)
     return replace(clip.scene, entities=entities)
 
 
-def _lit(entity: Entity, light: Light) -> Entity:
+def _lit(entity: Entity, direction: Float, ambient: Float, key: Float) -> Entity:
+    """The entity in the light of `key` `(3,)` from a unit world direction `(3,)` and of `ambient` `(3,)`."""
     texture = entity.mesh.texture
     if texture is None:
         return entity
     shape = base_shape(entity.provenance["shape"])
     stretch = np.ptp(entity.mesh.vertices, axis=0) / shape.extent
     normals = texel_normals(shape, stretch) @ entity.rest_world_from_object[:3, :3].T
-    direction = np.asarray(light.direction_world) / np.linalg.norm(light.direction_world)
-    shade = light.ambient + light.diffuse * np.maximum(normals @ direction, 0.0)
-    lit = np.minimum(texture * shade[..., None] + 0.5, 255.0).astype(np.uint8)
+    shade = ambient + key * np.maximum(normals @ direction, 0.0)[..., None]
+    lit = np.minimum(texture * shade + 0.5, 255.0).astype(np.uint8)
     return replace(entity, mesh=replace(entity.mesh, texture=lit))
 
 

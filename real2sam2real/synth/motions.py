@@ -84,6 +84,32 @@ class CameraMove:
     easing: Easing = "ease"
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Handheld:
+    """The unrest of a camera that is held by hand: a sum of sines that is zero at time 0.
+
+    Attributes:
+        amplitudes: `(6, K)` of turns about the camera's x, y, z (radians) and shifts along them (world units).
+        cycles: `(6, K)` periods over the shot.
+        phases: `(6, K)` radians.
+    """
+
+    amplitudes: Float
+    cycles: Float
+    phases: Float
+
+    def shaken(self, poses: Float, times: Float) -> Float:
+        """Poses `(T, 4, 4)` with the unrest at `times` `(T,)` in 0…1 on top."""
+        waves = np.sin(2 * np.pi * self.cycles * times[:, None, None] + self.phases) - np.sin(self.phases)
+        unrest = (self.amplitudes * waves).sum(axis=2)
+        shaken = poses.copy()
+        shaken[:, :3, 3] += np.einsum("tij,tj->ti", poses[:, :3, :3], unrest[:, 3:])
+        for k, axis in enumerate(np.eye(3)):
+            turn = quaternions.to_matrix(quaternions.from_axis_angle(axis, unrest[:, k]))
+            shaken[:, :3, :3] = shaken[:, :3, :3] @ turn
+        return shaken
+
+
 def camera_poses(first: Float, moves: tuple[CameraMove, ...], focus: Float, times: Float) -> tuple[Float, Float]:
     """Poses `(T, 4, 4)` `world_from_camera` and zoom factors `(T,)` at `times` `(T,)` in 0…1.
 

@@ -15,14 +15,16 @@ from real2sam2real.synth.background import Background, Ground, Painter, compose
 from real2sam2real.synth.clip import SynthClip
 from real2sam2real.synth.config import WorldConfig
 from real2sam2real.synth.layout import Layout, ObjectPlan, View, sample_layout
+from real2sam2real.synth.lighting import Lighting, Stage, sample_lighting
 from real2sam2real.synth.materials import Domain, Material, paint, sample_material, sky
 from real2sam2real.synth.seeds import TRAIN_SEEDS, generator, is_held_out
 from real2sam2real.synth.shadows import ground_shadows
 from real2sam2real.synth.shapes import base_shape
+from real2sam2real.synth.variety import vary_camera, vary_objects
 
 Rng = np.random.Generator
 
-_LAYOUT, _LOOKS, _BACKGROUND = range(3)
+_LAYOUT, _LOOKS, _BACKGROUND, _CAMERA, _OBJECTS, _LIGHTING = range(6)
 
 
 def sample_clip(
@@ -50,6 +52,10 @@ def sample_clip(
     held_out = is_held_out(seed)
     layout = sample_layout(generator(seed, _LAYOUT), config, held_out=held_out)
     background, light = _sample_surroundings(generator(seed, _BACKGROUND), config, layout)
+    grounded = layout.view.ground_y is not None
+    lighting = sample_lighting(generator(seed, _LIGHTING), config, light, grounded=grounded)
+    layout = vary_camera(generator(seed, _CAMERA), config, layout)
+    layout = vary_objects(generator(seed, _OBJECTS), config, layout, held_out=held_out)
     times = np.linspace(0.0, 1.0, frames)
     poses, zoom = layout.camera(times)
     focal = height / layout.view.span
@@ -64,7 +70,7 @@ def sample_clip(
         fps=fps,
         ground_y=layout.view.ground_y,
     )
-    return _film(seed, scene, background, light)
+    return _film(seed, scene, background, light, lighting)
 
 
 def clip_stream(
@@ -91,6 +97,8 @@ def _entity(plan: ObjectPlan, number: int, texture: np.ndarray, times: Float) ->
     shape = base_shape(plan.shape)
     mesh = Mesh(vertices=shape.vertices * plan.stretch, faces=shape.faces, corner_uvs=shape.corner_uvs, texture=texture)
     motion = plan.move.motion(plan.position, plan.yaw, times)
+    if plan.deformation is not None:
+        motion = replace(motion, vertices_object=plan.deformation.vertices(mesh.vertices, times))
     return Entity(
         name=f"{shape.kind}-{number + 1}",
         mesh=mesh,
@@ -161,28 +169,34 @@ def _sample_ground(rng: Rng, view: View, layout: Layout, far: Material, detail: 
     )
 
 
-def _film(seed: int, scene: Scene, background: Background, light: Light) -> SynthClip:
-    """Render the scene over its background."""
+def _film(seed: int, scene: Scene, background: Background, light: Light, lighting: Lighting | None) -> SynthClip:
+    """Render the scene over its background, in its plain light unless there is a `lighting`."""
     lens = scene.camera.intrinsics
     shape = (scene.frames, lens.height, lens.width)
     painter = Painter(background, scene.camera, lens.width, lens.height)
     shadows, strengths = ground_shadows(scene, background.shadow, background.shadow_shift)
+    stage = None if lighting is None else Stage(scene, lighting)
     video = np.empty((*shape, 3), np.uint8)
     normals, ids, depth = np.empty((*shape, 3), np.float32), np.empty(shape, np.uint8), np.empty(shape, np.float32)
     rendered = render_frames(
-        scene, width=lens.width, height=lens.height, color=True, antialias=True, light=light, threads=1
-    )
+        scene, width=lens.width, height=lens.height, color=True, antialias=True, threads=1,
+        light=light if stage is None else None,
+    )  # fmt: skip
     for t, frame in enumerate(rendered):
         color, hits = painter.view(t)
         assert frame.color is not None
         assert frame.coverage is not None
-        compose(color, hits, frame.color, frame.coverage, shadows[t], strengths[t], video[t])
+        front = frame.color
+        if stage is not None:
+            color, front = stage.lit_background(t, color, hits), stage.lit_objects(t, frame)
+        compose(color, hits, front, frame.coverage, shadows[t], strengths[t], video[t])
         ids[t], depth[t] = frame.ids, frame.depth
         np.multiply(frame.normals, (frame.ids > 0)[..., None], out=normals[t])
     return SynthClip(
         seed=seed,
         scene=_with_photo(scene, video[0], ids[0]),
-        light=light,
+        light=light if lighting is None else lighting.light,
+        lighting=lighting,
         video=video,
         normals=normals,
         ids=ids,

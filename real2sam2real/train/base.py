@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from real2sam2real.diffusion import conditioning
 from real2sam2real.diffusion.autoencoder import BlockTransformAutoencoder, fit_autoencoder
-from real2sam2real.diffusion.checkpoints import SETTINGS_FILE, CheckpointSettings
+from real2sam2real.diffusion.checkpoints import SETTINGS_FILE, CheckpointSettings, find_checkpoint
 from real2sam2real.diffusion.pipeline import Real2Sam2RealPipeline
 from real2sam2real.diffusion.transformer import Real2Sam2RealTransformer3DModel
 from real2sam2real.errors import UserError
@@ -104,6 +104,8 @@ class BaseTrainer:
         self._claim_folder()
         self.autoencoder = self._load_or_fit_autoencoder()
         self.model = build_transformer(config)
+        if config.start is not None:
+            self._take_weights(config.start)
         self.forward: Any = torch.compile(self.model, dynamic=False) if compile_model else self.model
         self.optimizers = Optimizers.build(self.model, config.learning_rate, config.adam_ratio)
         self.average = {name: p.detach().clone() for name, p in self.model.named_parameters()}
@@ -164,7 +166,7 @@ class BaseTrainer:
         per_shard = self.config.clips_per_shard
         steps_per_shard = max(1, per_shard * stage.reuse // stage.batch)
         shards = -(-stage.steps // steps_per_shard)
-        seeds = [shard_seed(index, k, per_shard, TRAIN_SEEDS.start) for k in range(shards)]
+        seeds = [shard_seed(index, k, per_shard, TRAIN_SEEDS.start, self.config.seed) for k in range(shards)]
         name = f"{index}-{stage.width}x{stage.height}x{stage.frames}"
         source = ShardSource(self.folder / "shards" / name, self.folder / "autoencoder", stage, seeds, per_shard)
         size = (stage.frames, stage.height, stage.width)
@@ -254,11 +256,29 @@ class BaseTrainer:
     def _load_or_fit_autoencoder(self) -> BlockTransformAutoencoder:
         path = self.folder / "autoencoder"
         if not path.exists():
+            start = self.config.start
             with replacing_folder(path) as temporary:
-                fit_world_autoencoder(self.config).save_pretrained(temporary)
+                autoencoder = (
+                    fit_world_autoencoder(self.config)
+                    if start is None
+                    else BlockTransformAutoencoder.from_pretrained(find_checkpoint(start) / "vae")
+                )
+                autoencoder.save_pretrained(temporary)
         autoencoder = BlockTransformAutoencoder.from_pretrained(path)
         autoencoder.register_to_config(_name_or_path="")  # where it lay on this machine is nobody's business
         return autoencoder
+
+    def _take_weights(self, start: str) -> None:
+        """Begin with the weights of a finished pipeline.
+
+        Raises:
+            UserError: it has another size.
+        """
+        weights = Real2Sam2RealTransformer3DModel.from_pretrained(find_checkpoint(start) / "transformer").state_dict()
+        try:
+            self.model.load_state_dict(weights)
+        except RuntimeError as error:
+            raise UserError(f"the transformer of {start} does not fit this recipe's size: {error}") from error
 
     def _resume(self) -> None:
         path = self.folder / "state.pt"

@@ -24,6 +24,7 @@ from real2sam2real.train.recipes import Stage
 UInt8 = NDArray[np.uint8]
 VARIANTS = 4
 SEED_BLOCK = 1_000_000
+BLOCKS_PER_RUN = 8
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -64,9 +65,10 @@ def vary(video: UInt8, normals: UInt8, variant: int) -> tuple[UInt8, UInt8]:
 
 def render_clip(seed: int, stage: Stage) -> tuple[UInt8, UInt8]:
     """Video and coded normals, both `(T, H, W, 3)` uint8, of one seed of the procedural world."""
-    from real2sam2real.synth import sample_clip
+    from real2sam2real.synth import sample_clip, varied_world
 
-    clip = sample_clip(seed, width=stage.width, height=stage.height, frames=stage.frames)
+    world = varied_world() if stage.varied else None
+    clip = sample_clip(seed, width=stage.width, height=stage.height, frames=stage.frames, config=world)
     return clip.video, NormalCoding().encode(clip.normals, clip.ids)
 
 
@@ -98,9 +100,10 @@ def read_shard(path: Path) -> LatentClips:
         ) from error
 
 
-def shard_seed(stage_index: int, shard: int, clips_per_shard: int, first_seed: int) -> int:
-    """First seed of a shard; stages draw from blocks of seeds of their own."""
-    return first_seed + stage_index * SEED_BLOCK + shard * (clips_per_shard // VARIANTS)
+def shard_seed(stage_index: int, shard: int, clips_per_shard: int, first_seed: int, run_seed: int = 0) -> int:
+    """First seed of a shard; stages, and runs of other seeds, draw from blocks of seeds of their own."""
+    block = run_seed * BLOCKS_PER_RUN + stage_index
+    return first_seed + block * SEED_BLOCK + shard * (clips_per_shard // VARIANTS)
 
 
 class ShardSource:

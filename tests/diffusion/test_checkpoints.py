@@ -2,6 +2,7 @@ import json
 
 import numpy as np
 import pytest
+import torch
 
 from real2sam2real.control.coding import NormalCoding
 from real2sam2real.control.folder import Control
@@ -13,6 +14,7 @@ from real2sam2real.diffusion.checkpoints import (
     load_settings,
 )
 from real2sam2real.diffusion.generate import Resized, generate_video, working_size
+from real2sam2real.diffusion.weights.adapter_file import read_adapter
 from real2sam2real.errors import UserError
 
 SETTINGS = CheckpointSettings(area=32 * 48, max_frames=9, steps=2, init="preview", strength=0.5)
@@ -48,13 +50,34 @@ def test_the_working_size_keeps_area_and_aspect(size, expected):
 
 
 def test_the_shipped_checkpoint_is_complete_and_small():
-    folder = find_checkpoint("mini")
-    assert sum(file.stat().st_size for file in folder.rglob("*")) <= 40e6
-    settings = load_settings(folder)
-    assert settings.area == 256 * 144
+    adapter, base = find_checkpoint("mini"), find_checkpoint("mini-base")
+    files = [*adapter.rglob("*"), *base.rglob("*")]
+    assert sum(file.stat().st_size for file in files) <= 40e6
+    settings = load_settings(adapter)
+    assert settings.base == "mini-base"
+    assert settings.area == load_settings(base).area == 256 * 144
     assert settings.max_frames >= 33
-    pipeline = load_pipeline(folder)
-    assert pipeline.transformer.config.prediction == "sample"
+    assert load_pipeline(base).transformer.config.prediction == "sample"
+
+
+def test_the_shipped_checkpoint_is_its_base_with_the_adapter_on_it():
+    """Told from the files themselves: one projection's change is scale · up · down."""
+    adapter = read_adapter(find_checkpoint("mini"))
+    whole, base = (load_pipeline(find_checkpoint(name)).transformer for name in ("mini", "mini-base"))
+    name = "blocks.0.attn1.to_q"
+    pair = adapter.low_rank[name]
+    change = whole.get_parameter(f"{name}.weight").float() - base.get_parameter(f"{name}.weight").float()
+    wanted = pair.scale * pair.up.float() @ pair.down.float()
+    assert wanted.norm() > 0
+    assert (change - wanted).norm() < 0.2 * wanted.norm()  # weights are bfloat16
+    normals = "pose_patch_embedding.weight"
+    assert not torch.equal(whole.get_parameter(normals), base.get_parameter(normals))
+
+
+def test_an_adapter_for_a_base_that_must_be_named_is_no_pipeline(tmp_path):
+    (tmp_path / "pose_patch_embedding.safetensors").touch()
+    with pytest.raises(UserError, match="must be named"):
+        load_pipeline(tmp_path)
 
 
 def test_a_video_comes_out_at_the_working_size_and_repeats(checkpoint):

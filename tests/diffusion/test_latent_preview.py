@@ -28,7 +28,7 @@ ASSETS = Path(real2sam2real.__file__).parent / "assets"
 
 @pytest.fixture(scope="module")
 def mini():
-    return BlockTransformAutoencoder.from_pretrained(ASSETS / "mini" / "vae")
+    return BlockTransformAutoencoder.from_pretrained(ASSETS / "mini_base" / "vae")
 
 
 @pytest.fixture(scope="module")

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from real2sam2real.diffusion.autoencoder import BlockTransformAutoencoder
 from real2sam2real.diffusion.checkpoints import load_pipeline, load_settings
@@ -101,6 +102,22 @@ def test_training_moves_the_weights_and_their_average(finished, tiny_config):
     fresh = build_transformer(tiny_config)
     assert state["model"]["proj_out.weight"].abs().max() > 0
     assert not torch.equal(state["average"]["blocks.0.attn1.to_q.weight"], fresh.blocks[0].attn1.to_q.weight)
+
+
+def test_a_run_may_go_on_from_a_finished_one(finished, tiny_config, tmp_path):
+    trainer = BaseTrainer(replace(tiny_config, start=str(finished[0].checkpoint), seed=1), tmp_path)
+    stored = load_file(finished[0].checkpoint / "transformer" / "diffusion_pytorch_model.safetensors")
+    for name, parameter in trainer.model.named_parameters():
+        assert torch.equal(parameter, stored[name].float())
+        assert torch.equal(trainer.average[name], parameter)
+    first, second = (folder / "autoencoder" / "config.json" for folder in (finished[1], tmp_path))
+    assert json.loads(first.read_text()) == json.loads(second.read_text())
+
+
+def test_a_run_cannot_go_on_from_another_size(finished, tiny_config, tmp_path):
+    larger = replace(tiny_config, start=str(finished[0].checkpoint), size=replace(tiny_config.size, layers=3))
+    with pytest.raises(UserError, match="does not fit"):
+        BaseTrainer(larger, tmp_path)
 
 
 def test_the_loss_curve_is_a_picture(finished, tmp_path):

@@ -10,7 +10,7 @@ from real2sam2real.train.base import AUTOENCODER_SEED_OFFSET, build_transformer
 from real2sam2real.train.clips import LatentClips, shard_seed, vary
 from real2sam2real.train.objective import changed_weights, flow_matching_loss, sample_levels
 from real2sam2real.train.optimizers import is_hidden_matrix, learning_rate_at
-from real2sam2real.train.recipes import Stage, mini, smoke
+from real2sam2real.train.recipes import Stage, refine, smoke
 
 
 def coded_normals():
@@ -44,15 +44,17 @@ def test_the_first_variant_is_the_clip_itself():
 
 
 def test_no_training_clip_is_held_out():
-    config = mini()
-    largest = shard_seed(len(config.stages) - 1, 10_000, config.clips_per_shard, TRAIN_SEEDS.start)
+    config = refine()
+    last = len(config.stages) - 1
+    largest = shard_seed(last, 10_000, config.clips_per_shard, TRAIN_SEEDS.start, config.seed)
     for seed in (largest, AUTOENCODER_SEED_OFFSET + config.autoencoder_clips):
         assert seed in TRAIN_SEEDS
         assert seed not in HELD_OUT_SEEDS
 
 
 def test_shards_do_not_share_seeds():
-    used = [shard_seed(stage, shard, 8, 0) + k for stage in range(2) for shard in range(5) for k in range(2)]
+    runs, stages, shards = range(2), range(3), range(5)
+    used = [shard_seed(t, s, 8, 0, r) + k for r in runs for t in stages for s in shards for k in range(2)]
     assert len(set(used)) == len(used)
 
 

@@ -18,8 +18,10 @@ from real2sam2real.diffusion.checkpoints import (
     OFFICIAL_SETTINGS,
     PIPELINE_FILE,
     SETTINGS_FILE,
+    SHIPPED,
     CheckpointSettings,
     find_checkpoint,
+    is_adapter,
     load_settings,
 )
 from real2sam2real.diffusion.pipeline import Real2Sam2RealPipeline, embed_text
@@ -109,7 +111,9 @@ class TrainingBase:
     def settings_for(self, info: DatasetInfo, shift: float) -> CheckpointSettings:
         """What an adapter trained on a data set is to be used with."""
         if self.folder is not None:
-            return replace(self.settings, coding=info.coding)
+            return replace(
+                self.settings, coding=info.coding, base=self.name if self.name in SHIPPED else str(self.folder)
+            )
         area = info.width * info.height
         # No segment of training goes on from another, so an adapter alone knows no continuation.
         return replace(
@@ -176,15 +180,17 @@ class TrainingBase:
 
 
 def find_training_base(name: str, parts: str | None = None) -> TrainingBase:
-    """Find a base: `mini`, a folder of one of our pipelines, or what `find_base` takes.
+    """Find a base: `mini-base`, a folder of one of our pipelines, or what `find_base` takes.
 
     Raises:
         MissingPartError: a part is not on this machine.
         UserError: the name leads nowhere, or to packed weights, which cannot be trained upon here.
     """
     path = Path(name)
-    if name == "mini" or ((path / SETTINGS_FILE).is_file() and (path / PIPELINE_FILE).is_file()):
-        folder = find_checkpoint(name)
+    if name in SHIPPED or ((path / SETTINGS_FILE).is_file() and (path / PIPELINE_FILE).is_file()):
+        folder = find_checkpoint(name).resolve()
+        if is_adapter(folder):
+            raise UserError(f"{name} is an adapter, not a base; its base is {load_settings(folder).base}")
         return TrainingBase(name=name, folder=folder, source=None, settings=load_settings(folder))
     source = find_base(name, parts=parts)
     if source.layout == "gguf":

@@ -20,7 +20,7 @@ class AdapterConfig:
     """What is trained, on what, and how.
 
     Attributes:
-        base: `mini`, a pipeline's folder, or a base model as `find_base` takes it.
+        base: `mini-base`, a pipeline's folder, or a base model as `find_base` takes it.
         parts: where autoencoder and encoders are, for a base that is a transformer alone.
         dataset: a folder that `r2s2r curate` wrote, or several; each has one size, and a batch never mixes two.
         cache: folder of the encoded clips, which runs may share; None keeps them in the run's folder.
@@ -56,7 +56,7 @@ class AdapterConfig:
         UserError: a value makes no sense; the message names it.
     """
 
-    base: str = "mini"
+    base: str = "mini-base"
     parts: str | None = None
     dataset: str | tuple[str, ...]
     cache: str | None = None

@@ -114,10 +114,10 @@ def test_encoders_of_the_release() -> None:
 
 
 def test_a_folders_configs_tell_its_architecture() -> None:
-    mini = Architecture.of_folder(find_checkpoint("mini"))
+    mini = Architecture.of_folder(find_checkpoint("mini-base"))
     assert mini.autoencoder_class == "BlockTransformAutoencoder"
     assert mini.text_encoder is None
-    config = json.loads((find_checkpoint("mini") / "transformer" / "config.json").read_text())
+    config = json.loads((find_checkpoint("mini-base") / "transformer" / "config.json").read_text())
     clip = Clip(frames=9, width=64, height=48)
     assert measure_pass(mini, clip).layers == config["num_layers"]
     # It needs no tiles, so asking for them changes nothing.

@@ -49,7 +49,7 @@ def test_the_learning_rate_rises_and_falls(make_config, tmp_path, monkeypatch):
     step = torch.optim.AdamW.step
 
     def listening(optimizer, *args, **options):
-        rates.extend(group["lr"] for group in optimizer.param_groups)
+        rates.extend(float(group["lr"]) for group in optimizer.param_groups if group["lr"] > 0)  # loading steps at 0
         return step(optimizer, *args, **options)
 
     monkeypatch.setattr(torch.optim.AdamW, "step", listening)
@@ -95,13 +95,23 @@ def test_every_export_loads_to_the_same_output(make_config, tmp_path, injection)
     assert set(changed) == ({"patch_embedding.weight", "patch_embedding.bias"} if injection == "hard" else set())
 
 
-def test_an_adapter_of_a_pipeline_s_folder_is_used_as_a_lora(make_config, tiny_base, tmp_path):
-    train(make_config(steps=1), tmp_path)
-    located = locate(ModelChoice(checkpoint=str(tiny_base), loras=[str(tmp_path / "adapter")]))
-    model = load_model(located, plan="auto", sampling=None, say=quiet)
+def test_an_adapter_of_a_pipeline_s_folder_knows_its_base_and_is_a_lora_too(make_config, tiny_base, tmp_path):
+    adapter = str(train(make_config(steps=2), tmp_path).adapter)
     photo = np.full((32, 48, 3), 90, np.uint8)
-    video = model.pipeline(photo, np.zeros((5, 32, 48, 3), np.uint8), num_inference_steps=1)
-    assert video.shape == (5, 32, 48, 3)
+    videos = []
+    for checkpoint, loras in ((adapter, []), (str(tiny_base), [adapter]), (str(tiny_base), [])):
+        located = locate(ModelChoice(checkpoint=checkpoint, loras=loras))
+        assert tiny_base.resolve() in located.files
+        pipeline = load_model(located, plan="auto", sampling=None, say=quiet).pipeline
+        generator = torch.Generator().manual_seed(0)
+        videos.append(pipeline(photo, np.zeros((5, 32, 48, 3), np.uint8), num_inference_steps=1, generator=generator))
+    assert np.array_equal(videos[0], videos[1])
+    assert not np.array_equal(videos[0], videos[2])
+
+
+def test_an_adapter_is_no_base(make_config, tmp_path):
+    with pytest.raises(UserError, match="its base is mini-base"):
+        train(make_config(base="mini"), tmp_path)
 
 
 def test_checkpoints_are_whole_and_the_last_are_kept(make_config, tmp_path, monkeypatch):
