@@ -256,17 +256,14 @@ class BaseTrainer:
     def _load_or_fit_autoencoder(self) -> BlockTransformAutoencoder:
         path = self.folder / "autoencoder"
         if not path.exists():
-            start = self.config.start
             with replacing_folder(path) as temporary:
-                autoencoder = (
-                    fit_world_autoencoder(self.config)
-                    if start is None
-                    else BlockTransformAutoencoder.from_pretrained(find_checkpoint(start) / "vae")
-                )
-                autoencoder.save_pretrained(temporary)
-        autoencoder = BlockTransformAutoencoder.from_pretrained(path)
-        autoencoder.register_to_config(_name_or_path="")  # where it lay on this machine is nobody's business
-        return autoencoder
+                self._first_autoencoder().save_pretrained(temporary)
+        return _load_autoencoder(path)
+
+    def _first_autoencoder(self) -> BlockTransformAutoencoder:
+        if self.config.start is None:
+            return fit_world_autoencoder(self.config)
+        return _load_autoencoder(find_checkpoint(self.config.start) / "vae")
 
     def _take_weights(self, start: str) -> None:
         """Begin with the weights of a finished pipeline.
@@ -301,6 +298,12 @@ class BaseTrainer:
         kept = [line for line in path.read_text().splitlines() if json.loads(line)["step"] <= self.step]
         with replacing_file(path) as temporary:
             temporary.write_text("".join(line + "\n" for line in kept))
+
+
+def _load_autoencoder(folder: Path) -> BlockTransformAutoencoder:
+    autoencoder = BlockTransformAutoencoder.from_pretrained(folder)
+    autoencoder.register_to_config(_name_or_path="")  # where it lay on this machine is nobody's business
+    return autoencoder
 
 
 def _halve_matrices(transformer: Real2Sam2RealTransformer3DModel) -> None:
