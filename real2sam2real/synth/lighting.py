@@ -95,8 +95,8 @@ def _varied(rng: Rng, lighting: Lighting) -> Lighting:
     ambient = float(rng.uniform(0.28, 0.7))
     x, y, z = lighting.light.direction_world
     low = float(rng.uniform(0.4, 1.0))
-    start = float(np.exp(rng.uniform(np.log(0.4), np.log(0.85)))) if rng.random() < 0.4 else rng.uniform(0.85, 1.2)
-    end = float(np.clip(start * np.exp(rng.uniform(-0.7, 0.7)), 0.35, 1.25)) if rng.random() < 0.4 else start
+    start = float(np.exp(rng.uniform(np.log(0.4), np.log(0.85)))) if rng.random() < 0.4 else rng.uniform(0.85, 1.08)
+    end = float(np.clip(start * np.exp(rng.uniform(-0.7, 0.7)), 0.4, 1.12)) if rng.random() < 0.4 else start
     return replace(
         lighting,
         light=replace(lighting.light, direction_world=(x, y * low, z), ambient=ambient, diffuse=total - ambient),
