@@ -1,6 +1,6 @@
 """Make the README's picture from a finished run: photo, normals, preview and video, at four moments.
 
-r2s2r demo && python docs/make_images.py runs/demo
+r2s2r demo && python docs/make_images.py runs/demo [docs/images/demo.jpg]
 """
 
 import sys
@@ -21,7 +21,7 @@ MOMENTS = (0.0, 0.33, 0.67, 1.0)
 OUT = Path(__file__).parent / "images" / "demo.jpg"
 
 
-def main(run: Path) -> None:
+def main(run: Path, out: Path) -> None:
     """Write the picture of a run folder."""
     photo = load_scene(run / "scene").photo
     assert photo is not None
@@ -32,8 +32,8 @@ def main(run: Path) -> None:
     column = np.full((strip.shape[0], WIDTH, 3), 255, np.uint8)
     top = (strip.shape[0] - height) // 2
     column[top : top + height] = fitted(photo, height)
-    write_jpeg(OUT, np.concatenate([column, gap(strip.shape[0], 4 * GAP), strip], axis=1))
-    print(OUT)
+    write_jpeg(out, np.concatenate([column, gap(strip.shape[0], 4 * GAP), strip], axis=1))
+    print(out)
 
 
 def row(video: UInt8, height: int) -> UInt8:
@@ -55,4 +55,5 @@ def gap(height: int, width: int) -> UInt8:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1] if len(sys.argv) > 1 else "runs/demo"))
+    given = [Path(argument) for argument in sys.argv[1:]]
+    main(*[*given, *(Path("runs/demo"), OUT)[len(given) :]])
