@@ -30,6 +30,7 @@ from real2sam2real.train.recipes import BaseConfig, Stage
 WINDOW = 6
 AUTOENCODER_SEED_OFFSET = 900_000_000
 GRADIENT_CLIP = 1.0
+RECORD = "training.json"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,10 +135,17 @@ class BaseTrainer:
         target = self.folder / "checkpoint"
         with replacing_folder(target) as temporary:
             pipeline.save_pretrained(temporary)
-            record = {"config": asdict(self.config), "steps": self.step, "seconds": round(self.seconds)}
-            (temporary / "training.json").write_text(json.dumps(record, indent=2))
+            (temporary / RECORD).write_text(json.dumps(self._record(), indent=2))
             (temporary / SETTINGS_FILE).write_text(self._settings().to_json())
         return target
+
+    def _record(self) -> dict[str, Any]:
+        """How the weights came to be, and before that those that they began with."""
+        record = {"config": asdict(self.config), "steps": self.step, "seconds": round(self.seconds)}
+        if self.config.start is not None:
+            before = find_checkpoint(self.config.start) / RECORD
+            record["start"] = json.loads(before.read_text()) if before.is_file() else None
+        return record
 
     def _settings(self) -> CheckpointSettings:
         config, last = self.config, self.config.stages[-1]
