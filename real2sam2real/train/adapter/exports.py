@@ -8,6 +8,7 @@ from pathlib import Path
 
 from torch import Tensor
 
+from real2sam2real import __version__
 from real2sam2real.diffusion.checkpoints import SETTINGS_FILE, CheckpointSettings
 from real2sam2real.diffusion.weights.adapter_file import POSE_MODULE, Adapter, LowRank
 from real2sam2real.diffusion.weights.export import Form, save_adapter
@@ -16,6 +17,7 @@ from real2sam2real.train.adapter.config import AdapterConfig
 from real2sam2real.train.adapter.trainable import INPUT_MODULE, NAME
 
 FOLDERS: dict[Form, str] = {"official": "adapter", "diffusers": "adapter-diffusers", "comfyui": "adapter-comfyui"}
+_PLACES = {"dataset", "cache", "parts"}  # paths, which say nothing elsewhere
 _KINDS = {
     "soft": "a patch embedding of the normals and a LoRA",
     "hard": "a patch embedding of the normals, concatenated to the input's channels, the input's own patch embedding, "
@@ -60,15 +62,8 @@ def write_exports(
     run: Path, adapter: Adapter, config: AdapterConfig, settings: CheckpointSettings, step: int
 ) -> dict[Form, Path]:
     """Write every form the adapter has, each folder whole or not at all; diffusers' has no place for hard injection."""
-    about = {
-        "injection": config.injection,
-        "holds": _KINDS[config.injection],
-        "base": config.base,
-        "rank": config.rank,
-        "alpha": config.alpha,
-        "perturbed": config.perturb,
-        "steps": step,
-    }
+    made = {name: value for name, value in config.to_dict().items() if name not in _PLACES}
+    about = {"holds": _KINDS[config.injection], "version": __version__, "reached_step": step, **made}
     written: dict[Form, Path] = {}
     for form, name in FOLDERS.items():
         if form == "diffusers" and adapter.differences:
