@@ -17,7 +17,7 @@ import yaml
 
 from real2sam2real.diffusion.weights.adapter_file import read_adapter
 from real2sam2real.errors import MissingPartError, UserError
-from real2sam2real.train.adapter import checkpoints, trainer
+from real2sam2real.train.adapter import checkpoints, launching, trainer
 from real2sam2real.train.adapter.trainer import AdapterTrainer
 
 needs_deepspeed = pytest.mark.skipif(
@@ -108,7 +108,7 @@ def test_deepspeed_is_told_what_the_trainer_decides(make_config, monkeypatch, tm
     given = {"zero_optimization": {"stage": 3}, "gradient_clipping": 7.0, "bf16": {"enabled": True}}
     (tmp_path / "given.json").write_text(json.dumps(given))
     monkeypatch.setenv("ACCELERATE_DEEPSPEED_CONFIG_FILE", str(tmp_path / "given.json"))
-    settings = trainer._deepspeed(make_config(accumulation=8, batch=2, bf16=True), 4).deepspeed_config
+    settings = launching.deepspeed_plugin(make_config(accumulation=8, batch=2, bf16=True), 4).deepspeed_config
     assert settings["zero_optimization"]["stage"] == 3
     assert settings["gradient_clipping"] == trainer.GRADIENT_CLIP
     assert settings["gradient_accumulation_steps"] == 4
@@ -117,13 +117,13 @@ def test_deepspeed_is_told_what_the_trainer_decides(make_config, monkeypatch, tm
 
     (tmp_path / "given.json").write_text(json.dumps({**given, "scheduler": {"type": "WarmupLR"}}))
     with pytest.raises(UserError, match="scheduler"):
-        trainer._deepspeed(make_config(), 2)
+        launching.deepspeed_plugin(make_config(), 2)
     (tmp_path / "given.json").write_text(json.dumps({"zero_optimization": {"stage": 0}}))
     with pytest.raises(UserError, match="stage 0"):
-        trainer._deepspeed(make_config(), 2)
+        launching.deepspeed_plugin(make_config(), 2)
     monkeypatch.setattr("accelerate.utils.is_deepspeed_available", lambda: False)
     with pytest.raises(MissingPartError, match="pip install deepspeed"):
-        trainer._deepspeed(make_config(), 2)
+        launching.deepspeed_plugin(make_config(), 2)
 
 
 def test_a_checkpoint_is_read_only_as_it_was_written(tmp_path):

@@ -169,7 +169,7 @@ def test_tensorboard_missing_is_said(monkeypatch, tmp_path):
 SHARDED = """
 from accelerate import DistributedType, FullyShardedDataParallelPlugin
 from real2sam2real.train.adapter import trainer
-make = trainer._accelerator
+make = trainer.make_accelerator
 def sharding(config):
     accelerator = make(config)
     accelerator.state.distributed_type = DistributedType.FSDP
@@ -177,7 +177,7 @@ def sharding(config):
         fsdp_version=2, auto_wrap_policy="transformer_based_wrap", cpu_ram_efficient_loading=False
     )
     return accelerator
-trainer._accelerator = sharding
+trainer.make_accelerator = sharding
 """
 PROGRAMS = {"MULTI_CPU": "", "FSDP": SHARDED}
 
