@@ -114,6 +114,17 @@ def test_a_tracker_is_given_what_it_can_use() -> None:
         load_tracker("grounded-sam2")
 
 
+def test_what_comes_out_from_behind_is_something_else() -> None:
+    """Of the same colours, and touching: only backwards does it come as a thing of its own."""
+    behind = [(52, 30)] * 4 + [(52 - 5 * t, 30) for t in range(1, FRAMES - 3)]
+    video, ids = clip([behind, [(50 + t, 24) for t in range(FRAMES)]])
+    alike = texture(2, (20, 20, 150), (80, 80, 250))
+    video[ids == 1] = np.broadcast_to(alike, video.shape)[ids == 1]
+    found = load_tracker("embedded").track(video, [Mark(label="front", mask=ids[0] == 2)]).ids
+    assert min(iou(found[t] == 1, ids[t] == 2) for t in range(4, 7)) > 0.75  # 0.5 to 0.7 forwards alone
+    assert iou(found[-1] == 1, ids[-1] == 2) > 0.9
+
+
 def test_tidying_leaves_a_mask_where_it_is() -> None:
     mask = np.zeros((HEIGHT, WIDTH), bool)
     mask[20:44, 10:34] = True
