@@ -40,10 +40,10 @@ class EmbeddedTracker:
         motion = Motion(video)
         starts = [_start(motion, video[mark.frame], mark) for mark in marks]
         soft = np.zeros((len(marks), *motion.frames.shape[:3]), np.uint8)
+        starts_at = [mark.frame for mark in marks]
         for direction in (1, -1):
-            frames = [mark.frame for mark in marks]
-            if _follow(motion, frames, starts, direction, soft):
-                _retrace(motion, frames, direction, soft)
+            if _follow(motion, starts_at, starts, direction, soft):
+                _retrace(motion, starts_at, direction, soft)
         for each in soft:
             _settle(motion, each)
         return Instances(
