@@ -98,10 +98,9 @@ class Located:
     @property
     def files(self) -> tuple[Path, ...]:
         """Files and folders that decide what comes out."""
-        base = () if self.base is None else (*self.base.transformer, *_present(self.base))
-        if self.settings.base is not None:
-            base = (find_checkpoint(self.settings.base),)
-        return (self.folder, *(path for path, _ in self.loras), *base)
+        published = () if self.base is None else (*self.base.transformer, *_present(self.base))
+        known = () if self.settings.base is None else (find_checkpoint(self.settings.base),)
+        return (self.folder, *(path for path, _ in self.loras), *published, *known)
 
 
 def locate(choice: ModelChoice) -> Located:

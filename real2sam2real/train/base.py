@@ -30,7 +30,7 @@ from real2sam2real.train.recipes import BaseConfig, Stage
 WINDOW = 6
 AUTOENCODER_SEED_OFFSET = 900_000_000
 GRADIENT_CLIP = 1.0
-RECORD = "training.json"
+RECORD, START_RECORD = "training.json", "start.json"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,7 +88,7 @@ class BaseTrainer:
 
     Args:
         config: the recipe.
-        folder: `autoencoder/`, `shards/`, `state.pt`, `losses.jsonl`, `checkpoint/`.
+        folder: `autoencoder/`, `shards/`, `state.pt`, `losses.jsonl`, `checkpoint/`; `start.json` of what it began with.
         compile_model: compile the network with torch.compile (needs a C++ compiler on the CPU).
         checkpoint_seconds: how often the state is written.
 
@@ -105,8 +105,8 @@ class BaseTrainer:
         self._claim_folder()
         self.autoencoder = self._load_or_fit_autoencoder()
         self.model = build_transformer(config)
-        if config.start is not None:
-            self._take_weights(config.start)
+        if config.start is not None and not self._state_file.exists():
+            self._begin_with(config.start)
         self.forward: Any = torch.compile(self.model, dynamic=False) if compile_model else self.model
         self.optimizers = Optimizers.build(self.model, config.learning_rate, config.adam_ratio)
         self.average = {name: p.detach().clone() for name, p in self.model.named_parameters()}
@@ -143,8 +143,7 @@ class BaseTrainer:
         """How the weights came to be, and before that those that they began with."""
         record = {"config": asdict(self.config), "steps": self.step, "seconds": round(self.seconds)}
         if self.config.start is not None:
-            before = find_checkpoint(self.config.start) / RECORD
-            record["start"] = json.loads(before.read_text()) if before.is_file() else None
+            record["start"] = json.loads((self.folder / START_RECORD).read_text())
         return record
 
     def _settings(self) -> CheckpointSettings:
@@ -167,7 +166,7 @@ class BaseTrainer:
             "step": self.step,
             "seconds": self.seconds,
         }
-        with replacing_file(self.folder / "state.pt") as temporary:
+        with replacing_file(self._state_file) as temporary:
             torch.save(state, temporary)
 
     def _run_stage(self, index: int, stage: Stage, first: int, stop_after: int | None) -> None:
@@ -273,23 +272,30 @@ class BaseTrainer:
             return fit_world_autoencoder(self.config)
         return _load_autoencoder(find_checkpoint(self.config.start) / "vae")
 
-    def _take_weights(self, start: str) -> None:
-        """Begin with the weights of a finished pipeline.
+    @property
+    def _state_file(self) -> Path:
+        return self.folder / "state.pt"
+
+    def _begin_with(self, start: str) -> None:
+        """Take the weights of a finished pipeline, and note how they came to be: it may be another by the end.
 
         Raises:
             UserError: it has another size.
         """
-        weights = Real2Sam2RealTransformer3DModel.from_pretrained(find_checkpoint(start) / "transformer").state_dict()
+        folder = find_checkpoint(start)
+        before = folder / RECORD
+        with replacing_file(self.folder / START_RECORD) as temporary:
+            temporary.write_text(before.read_text() if before.is_file() else "null")
+        weights = Real2Sam2RealTransformer3DModel.from_pretrained(folder / "transformer").state_dict()
         try:
             self.model.load_state_dict(weights)
         except RuntimeError as error:
             raise UserError(f"the transformer of {start} does not fit this recipe's size: {error}") from error
 
     def _resume(self) -> None:
-        path = self.folder / "state.pt"
-        if not path.exists():
+        if not self._state_file.exists():
             return
-        state = torch.load(path, weights_only=True)
+        state = torch.load(self._state_file, weights_only=True)
         self.model.load_state_dict(state["model"])
         self.average = state["average"]
         self.optimizers.load_state_dict(state["optimizers"])
