@@ -88,7 +88,7 @@ class BaseTrainer:
 
     Args:
         config: the recipe.
-        folder: `autoencoder/`, `shards/`, `state.pt`, `losses.jsonl`, `checkpoint/`; `start.json` of what it began with.
+        folder: `autoencoder/`, `shards/`, `state.pt`, `losses.jsonl`, `checkpoint/`, and of a start `start.json`.
         compile_model: compile the network with torch.compile (needs a C++ compiler on the CPU).
         checkpoint_seconds: how often the state is written.
 
