@@ -16,8 +16,9 @@ import cv2
 import manifold3d
 import numpy as np
 
-from real2sam2real.geometry import Intrinsics, Mesh, quaternions, transforms
+from real2sam2real.geometry import Intrinsics, quaternions, transforms
 from real2sam2real.lift.align import Alignment, Sight, align
+from real2sam2real.mesh import Mesh
 from real2sam2real.render import render_frames
 from real2sam2real.scene import CameraPath, Entity, Motion, Scene
 

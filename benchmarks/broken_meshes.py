@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import trimesh
 
-from real2sam2real.geometry import Mesh, concatenate
+from real2sam2real.mesh import Mesh, concatenate
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -14,9 +14,9 @@ from pathlib import Path
 import manifold3d
 import numpy as np
 
-from real2sam2real.geometry import Mesh
-from real2sam2real.lift.cleaning import CleanedMesh, clean_mesh
-from real2sam2real.lift.own_meshes import read_mesh_file
+from real2sam2real.lift.mesh_files import read_mesh_file
+from real2sam2real.mesh import Mesh
+from real2sam2real.mesh.cleaning import CleanedMesh, clean_mesh
 
 sys.path.insert(0, str(Path(__file__).parent))
 

@@ -17,10 +17,11 @@ from dataclasses import replace
 import manifold3d
 import numpy as np
 
-from real2sam2real.geometry import Intrinsics, Mesh, transforms
+from real2sam2real.geometry import Intrinsics, transforms
 from real2sam2real.geometry.rotations import about_x
 from real2sam2real.lift.contact import ContactOptions, ContactReport, settle
 from real2sam2real.lift.contact.body import Body
+from real2sam2real.mesh import Mesh
 from real2sam2real.render import render_frames
 from real2sam2real.scene import CameraPath, Entity, Motion, Scene
 

@@ -28,9 +28,9 @@ from pathlib import Path
 
 import psutil
 
-from real2sam2real.curate.dataset import INFO_FILE
-from real2sam2real.curate.pipeline.run import TIMINGS, WORK
-from real2sam2real.synth.export import write_clips
+from real2sam2real.lab.curate.dataset import INFO_FILE
+from real2sam2real.lab.curate.pipeline.run import TIMINGS, WORK
+from real2sam2real.lab.synth.export import write_clips
 
 CALL = "import sys; from real2sam2real.cli.main import main; main(sys.argv[1:])"
 PROCEDURAL = ["--shots", "none", "--min-sharpness", "0", "--min-light", "0", "--licence", "synthetic"]

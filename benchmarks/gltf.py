@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 import trimesh
 
-from real2sam2real.geometry import Intrinsics, Mesh
+from real2sam2real.geometry import Intrinsics
+from real2sam2real.mesh import Mesh
 from real2sam2real.scene import CameraPath, Entity, Keyframe, Motion, Scene
 from real2sam2real.scene.folder import load_scene, save_scene
 

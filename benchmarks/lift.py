@@ -11,10 +11,11 @@ from typing import TypeVar
 import cv2
 import numpy as np
 
-from real2sam2real.geometry import Intrinsics, Mesh
-from real2sam2real.lift.closing import close_mesh
+from real2sam2real.geometry import Intrinsics
 from real2sam2real.lift.embedded import lift_photo
 from real2sam2real.lift.ground import Ground
+from real2sam2real.mesh import Mesh
+from real2sam2real.mesh.closing import close_mesh
 from real2sam2real.perceive import estimate_intrinsics, load_masks, load_photo
 from real2sam2real.perceive.grabcut import mask_from_box
 

@@ -13,8 +13,9 @@ from pathlib import Path
 import numpy as np
 import trimesh
 
-from real2sam2real.geometry import Intrinsics, Mesh
-from real2sam2real.lift.own_meshes import entity_motion, read_mesh_file
+from real2sam2real.geometry import Intrinsics
+from real2sam2real.lift.mesh_files import entity_motion, read_mesh_file
+from real2sam2real.mesh import Mesh
 from real2sam2real.scene import CameraPath, Entity, Motion, Scene
 from real2sam2real.scene.gltf import save_glb
 

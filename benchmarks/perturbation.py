@@ -27,7 +27,7 @@ from real2sam2real.control.perturbation import (
     draw_perturbation,
     perturb,
 )
-from real2sam2real.synth import sample_clip
+from real2sam2real.lab.synth import sample_clip
 
 HEIGHT, WIDTH = 720, 1280
 BALLS = ((300, 350, 180), (800, 400, 220), (1050, 200, 120))

@@ -17,7 +17,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from real2sam2real.geometry import Intrinsics, Mesh, quaternions, transforms
+from real2sam2real.geometry import Intrinsics, quaternions, transforms
+from real2sam2real.mesh import Mesh
 from real2sam2real.render import Frame, Light, render_frames
 from real2sam2real.scene import CameraPath, Entity, Motion, Scene
 

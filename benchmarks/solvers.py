@@ -19,7 +19,7 @@ from real2sam2real.diffusion import conditioning, sampling
 from real2sam2real.diffusion.caches import FirstBlock, StepCache, TaylorSeer, step_cache
 from real2sam2real.diffusion.checkpoints import find_checkpoint, load_pipeline, load_settings
 from real2sam2real.diffusion.sampling import Solver
-from real2sam2real.synth import HELD_OUT_SEEDS, sample_clip
+from real2sam2real.lab.synth import HELD_OUT_SEEDS, sample_clip
 
 WIDTH, HEIGHT, FRAMES = 160, 96, 17
 SHIFT = 3.0

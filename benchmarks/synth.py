@@ -13,8 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
+from real2sam2real.lab.synth import SynthClip, WorldConfig, changed_region, sample_clip, varied_world
 from real2sam2real.media import write_png
-from real2sam2real.synth import SynthClip, WorldConfig, changed_region, sample_clip, varied_world
 
 SIZES = [(96, 64, 33), (256, 144, 33)]
 

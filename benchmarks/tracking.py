@@ -13,8 +13,8 @@ import time
 
 import numpy as np
 
-from real2sam2real.curate.instances import Mark, load_tracker
-from real2sam2real.synth import sample_clip
+from real2sam2real.lab.curate.instances import Mark, load_tracker
+from real2sam2real.lab.synth import sample_clip
 
 LEAST = 64
 

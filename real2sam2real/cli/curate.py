@@ -60,11 +60,11 @@ class Command:
         """Curate and print what came of it."""
         from tqdm import tqdm
 
-        from real2sam2real.curate.fitting import Fit
-        from real2sam2real.curate.gate import Gate
-        from real2sam2real.curate.marks import parse_mark
-        from real2sam2real.curate.pipeline.run import curate
-        from real2sam2real.curate.pipeline.settings import CurationSettings, find_sources
+        from real2sam2real.lab.curate.fitting import Fit
+        from real2sam2real.lab.curate.gate import Gate
+        from real2sam2real.lab.curate.marks import parse_mark
+        from real2sam2real.lab.curate.pipeline.run import curate
+        from real2sam2real.lab.curate.pipeline.settings import CurationSettings, find_sources
 
         width, _, height = self.size.partition("x")
         if not (width.isdigit() and height.isdigit()):

@@ -53,8 +53,8 @@ class Normals:
     def execute(self) -> None:
         """Print the best fit, and what was asked for; fails when they differ."""
         from real2sam2real import media
-        from real2sam2real.curate.normals import load_estimator
-        from real2sam2real.curate.normals.sphere import check
+        from real2sam2real.lab.curate.normals import load_estimator
+        from real2sam2real.lab.curate.normals.sphere import check
 
         result = check(load_estimator(self.estimator))
         if self.picture is not None:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from real2sam2real.synth import SynthClip
+    from real2sam2real.lab.synth import SynthClip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,8 +41,8 @@ class HeldOut:
 
         from real2sam2real import media
         from real2sam2real.diffusion.checkpoints import find_checkpoint, load_pipeline, load_settings
-        from real2sam2real.evaluate.held_out import SceneResult, contact_sheet, evaluate, table
         from real2sam2real.files import replacing_file
+        from real2sam2real.lab.evaluate.held_out import SceneResult, contact_sheet, evaluate, table
 
         folder = find_checkpoint(self.checkpoint)
         kept: list[SceneResult] = []
@@ -92,10 +92,10 @@ class Normals:
 
         from real2sam2real import media
         from real2sam2real.control.coding import NormalCoding
-        from real2sam2real.curate.normals import NormalEstimator, load_estimator
-        from real2sam2real.curate.normals.mini import MiniEstimator
-        from real2sam2real.evaluate.normals import evaluate_normals
         from real2sam2real.files import replacing_file
+        from real2sam2real.lab.curate.normals import NormalEstimator, load_estimator
+        from real2sam2real.lab.curate.normals.mini import MiniEstimator
+        from real2sam2real.lab.evaluate.normals import evaluate_normals
 
         folder = Path(self.estimator)
         estimator: NormalEstimator = MiniEstimator(folder) if folder.is_dir() else load_estimator(self.estimator)
@@ -144,14 +144,14 @@ class Ablation:
         from tqdm import tqdm
 
         from real2sam2real import media
-        from real2sam2real.curate.instances import load_tracker
         from real2sam2real.diffusion.loading import ModelChoice, load_model, locate
         from real2sam2real.diffusion.presets import choose_sampling
         from real2sam2real.errors import UserError
-        from real2sam2real.evaluate.ablation import Judges, differences, evaluate_variants, table
-        from real2sam2real.evaluate.lifted import LiftedCase
-        from real2sam2real.evaluate.perceptual import load_lpips
         from real2sam2real.files import replacing_file
+        from real2sam2real.lab.curate.instances import load_tracker
+        from real2sam2real.lab.evaluate.ablation import Judges, differences, evaluate_variants, table
+        from real2sam2real.lab.evaluate.lifted import LiftedCase
+        from real2sam2real.lab.evaluate.perceptual import load_lpips
 
         named = dict(text.split("=", 1) for text in self.variants if "=" in text)
         if len(named) != len(self.variants) or not named:

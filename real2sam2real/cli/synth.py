@@ -33,7 +33,7 @@ class Command:
         """Write them and print the folder."""
         from tqdm import tqdm
 
-        from real2sam2real.synth.export import write_clips
+        from real2sam2real.lab.synth.export import write_clips
 
         width, _, height = self.size.partition("x")
         if not (width.isdigit() and height.isdigit() and min(int(width), int(height)) >= 16):

@@ -31,9 +31,9 @@ class TrainBase:
         """Train, draw the loss, print the checkpoint's path."""
         import torch
 
-        from real2sam2real.train.base import BaseTrainer
-        from real2sam2real.train.curve import draw_loss_curve
-        from real2sam2real.train.recipes import RECIPES
+        from real2sam2real.lab.train.base import BaseTrainer
+        from real2sam2real.lab.train.curve import draw_loss_curve
+        from real2sam2real.lab.train.recipes import RECIPES
 
         if self.threads is not None:
             torch.set_num_threads(self.threads)
@@ -60,7 +60,7 @@ class TrainNormals:
         """Train and print the network's path."""
         import torch
 
-        from real2sam2real.train.normals import NORMALS_RECIPES, NormalsTrainer
+        from real2sam2real.lab.train.normals import NORMALS_RECIPES, NormalsTrainer
 
         if self.threads is not None:
             torch.set_num_threads(self.threads)
@@ -82,8 +82,8 @@ class TrainAdapter:
 
     def execute(self) -> None:
         """Train and print the adapter's path."""
-        from real2sam2real.train.adapter.config import read_config
-        from real2sam2real.train.adapter.trainer import AdapterTrainer
+        from real2sam2real.lab.train.adapter.config import read_config
+        from real2sam2real.lab.train.adapter.trainer import AdapterTrainer
 
         trainer = AdapterTrainer(read_config(self.config), self.out, say=lambda text: print(text, file=sys.stderr))
         result = trainer.run()

@@ -17,7 +17,6 @@ from typing import Any, Literal
 import torch
 
 from real2sam2real.control.coding import NormalCoding
-from real2sam2real.diffusion import autoencoder, transformer  # noqa: F401  diffusers loads from imported modules alone
 from real2sam2real.diffusion.pipeline import Real2Sam2RealPipeline
 from real2sam2real.diffusion.sampling import Spacing
 from real2sam2real.diffusion.weights.adapter_file import read_adapter

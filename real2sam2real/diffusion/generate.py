@@ -16,13 +16,7 @@ from real2sam2real import media
 from real2sam2real.control.coding import NormalCoding
 from real2sam2real.control.folder import Control
 from real2sam2real.diffusion.caches import step_cache
-from real2sam2real.diffusion.checkpoints import (
-    CheckpointSettings,
-    Init,
-    find_checkpoint,
-    load_pipeline,
-    load_settings,
-)
+from real2sam2real.diffusion.checkpoints import CheckpointSettings, Init, find_checkpoint, load_pipeline, load_settings
 from real2sam2real.diffusion.conditioning import to_frames
 from real2sam2real.diffusion.pipeline import Real2Sam2RealPipeline, SegmentVideo, StepCallback
 from real2sam2real.diffusion.presets import Sampling, choose_sampling

@@ -18,11 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, nn
 
-from real2sam2real.diffusion import (
-    autoencoder,  # noqa: F401  diffusers loads components from imported modules alone
-    conditioning,
-    sampling,
-)
+from real2sam2real.diffusion import conditioning, sampling
 from real2sam2real.diffusion.ranks import from_main_rank
 from real2sam2real.diffusion.sampling import OnStep, Spacing, Step
 from real2sam2real.diffusion.segments import Frames, Segment, plan_segments, window, without_drift
@@ -176,7 +172,7 @@ class Real2Sam2RealPipeline(DiffusionPipeline):
                 pretrained_model_name_or_path, dtype=dtype, **options
             )
             return loaded
-        from real2sam2real.diffusion.loading import assemble_base  # which needs this class
+        from real2sam2real.diffusion.loading import assemble_base
 
         if options:
             raise ValueError(f"a base model takes no {', '.join(options)}; these are for pipeline folders")

@@ -14,14 +14,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from real2sam2real.geometry import Intrinsics, Mesh, transforms
+from real2sam2real.geometry import Intrinsics, transforms
 from real2sam2real.geometry.quaternions import Float
 from real2sam2real.lift.align import Alignment, Sight, align
-from real2sam2real.lift.cleaning import clean_mesh
 from real2sam2real.lift.lifted import LiftedMesh
+from real2sam2real.lift.mesh_files import entity_motion
 from real2sam2real.lift.outline import Outline
-from real2sam2real.lift.own_meshes import entity_motion
 from real2sam2real.lift.photo_texture import refined, with_photo
+from real2sam2real.mesh import Mesh
+from real2sam2real.mesh.cleaning import clean_mesh
 from real2sam2real.perceive.masks import Mask
 from real2sam2real.perceive.view import PhotoView
 from real2sam2real.scene import Entity, Motion

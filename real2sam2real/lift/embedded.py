@@ -9,10 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from real2sam2real.geometry import Intrinsics, Mesh, transforms
+from real2sam2real.geometry import Intrinsics, transforms
 from real2sam2real.geometry.quaternions import Float
 from real2sam2real.lift.bodies import Body, inflated_body, solid_body, solid_silhouette
-from real2sam2real.lift.decimation import decimated
 from real2sam2real.lift.ground import Ground, estimate_ground
 from real2sam2real.lift.outline import (
     BELOW_BORDER,
@@ -28,6 +27,8 @@ from real2sam2real.lift.outline import (
 from real2sam2real.lift.sheets import two_sheets
 from real2sam2real.lift.solid import Solid, fit_solid, typical_of
 from real2sam2real.lift.texture import textured
+from real2sam2real.mesh import Mesh
+from real2sam2real.mesh.decimation import decimated
 from real2sam2real.perceive.masks import Mask, clean_masks
 from real2sam2real.scene import CameraPath, Entity, Motion, Scene
 

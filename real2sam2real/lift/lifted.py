@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from real2sam2real.geometry import Intrinsics, Mesh
+from real2sam2real.geometry import Intrinsics
+from real2sam2real.mesh import Mesh
 from real2sam2real.scene.motion import Motion
 
 

@@ -12,10 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from real2sam2real.geometry import Intrinsics, Mesh
+from real2sam2real.geometry import Intrinsics
 from real2sam2real.geometry.quaternions import Float
 from real2sam2real.lift.align.drawing import inverse_depth
 from real2sam2real.lift.texture import Atlas, make_atlas
+from real2sam2real.mesh import Mesh
 from real2sam2real.perceive.masks import Mask
 
 SEEN_COSINE = 0.2  # faces seen flatter than this show streaks

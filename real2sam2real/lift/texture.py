@@ -11,11 +11,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from real2sam2real.geometry import Mesh
 from real2sam2real.geometry.quaternions import Float
 from real2sam2real.lift.bodies import Body
 from real2sam2real.lift.ground import Ground
 from real2sam2real.lift.outline import Outline
+from real2sam2real.mesh import Mesh
 
 MAX_PAGE_SIDE = 1024
 MARGIN = 4

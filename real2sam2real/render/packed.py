@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from real2sam2real.geometry.mesh import Int32, Mesh, UInt8
 from real2sam2real.geometry.quaternions import Float
+from real2sam2real.mesh.mesh import Int32, Mesh, UInt8
 from real2sam2real.render.frame import Float32
 from real2sam2real.render.shading import GREY, TEXTURE, VERTEX_COLORS
 from real2sam2real.render.smoothing import smooth_normals

@@ -9,8 +9,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from real2sam2real.geometry.mesh import Int32, UInt8
 from real2sam2real.geometry.quaternions import Float
+from real2sam2real.mesh.mesh import Int32, UInt8
 from real2sam2real.render.compiled import borrowed, kernel, part
 
 Float32 = NDArray[np.float32]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from real2sam2real.geometry.mesh import Int32
 from real2sam2real.geometry.quaternions import Float
+from real2sam2real.mesh.mesh import Int32
 from real2sam2real.render.compiled import kernel
 
 

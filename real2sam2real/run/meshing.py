@@ -7,7 +7,7 @@ from pathlib import Path
 
 from real2sam2real.errors import UserError
 from real2sam2real.lift.lifted import LiftedMesh
-from real2sam2real.lift.own_meshes import read_mesh_file
+from real2sam2real.lift.mesh_files import read_mesh_file
 from real2sam2real.lift.workers.lifter import open_lifter
 from real2sam2real.lift.workers.options import LifterOptions as WorkerPlace
 from real2sam2real.lift.workers.requests import LiftRequest

@@ -24,7 +24,7 @@ from real2sam2real.scene.folder import SCENE_FILE, save_scene
 from real2sam2real.scene.shot import Shot
 
 # What every stage that touches a scene depends on.
-_SCENE = ("geometry", "scene")
+_SCENE = ("geometry", "mesh", "scene")
 _OPENED_SCENE = (*_SCENE, "lift", "run/opening.py")
 
 
@@ -158,6 +158,6 @@ def _lift_stage(config: RunConfig, lifted: Path, progress: Progress) -> Stage:
 
 def _longest_clip(config: RunConfig) -> int | None:
     """The most frames that can be generated, None for any; asked first, so that a missing part is known at once."""
-    from real2sam2real.run.generating import longest_clip  # loads torch and diffusers, which a preview does not need
+    from real2sam2real.run.generating import longest_clip
 
     return longest_clip(config.generate)

@@ -38,7 +38,7 @@ def control_size(scene: Scene, size: str | None, checkpoint: str = "mini") -> tu
     """
     width, height = scene.camera.intrinsics.width, scene.camera.intrinsics.height
     if size is None:
-        from real2sam2real.diffusion.generate import working_size  # loads torch, which a stated size does not need
+        from real2sam2real.diffusion.generate import working_size
 
         return working_size(checkpoint, width, height)
     if size == "full":

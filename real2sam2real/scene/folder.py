@@ -21,12 +21,13 @@ from PIL import Image
 
 from real2sam2real.errors import UserError
 from real2sam2real.files import replacing_folder
-from real2sam2real.geometry import Intrinsics, Mesh
+from real2sam2real.geometry import Intrinsics
 from real2sam2real.geometry.quaternions import Float
+from real2sam2real.mesh import Mesh
+from real2sam2real.mesh.gltf.elements import Element
+from real2sam2real.mesh.gltf.mending import Mend
 from real2sam2real.scene.camera_path import CameraPath
 from real2sam2real.scene.gltf import GltfCamera, GltfScene, load_glb, save_glb
-from real2sam2real.scene.gltf.elements import Element
-from real2sam2real.scene.gltf.mending import Mend
 from real2sam2real.scene.motion import Motion
 from real2sam2real.scene.scene import Entity, Scene
 

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from real2sam2real.geometry import Mesh
 from real2sam2real.geometry.quaternions import Float
+from real2sam2real.mesh import Mesh
 from real2sam2real.scene.camera_path import CameraPath
 from real2sam2real.scene.motion import Motion
 

@@ -191,7 +191,7 @@ def compare_pipeline(folder):
     """Largest difference between one process and the ranks, of a whole video with and without a step cache."""
     import numpy as np
 
-    from real2sam2real.diffusion import autoencoder, caches, parallel  # noqa: F401  diffusers loads what is imported
+    from real2sam2real.diffusion import caches, parallel
     from real2sam2real.diffusion.pipeline import Real2Sam2RealPipeline
 
     pipeline = Real2Sam2RealPipeline.from_pretrained(folder, local_files_only=True)

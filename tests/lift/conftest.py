@@ -1,7 +1,6 @@
 """Worlds with known objects, drawn as masks by projecting them."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -13,14 +12,6 @@ from real2sam2real.render import Frame, render_frames
 from real2sam2real.scene import Scene
 
 WIDTH, HEIGHT = 320, 200
-
-
-@pytest.fixture(scope="session")
-def shared_data() -> Path:
-    folder = Path(__file__).parents[3] / "shared" / "data"
-    if not folder.is_dir():
-        pytest.skip("the real photos are not beside this checkout")
-    return folder
 
 
 @pytest.fixture(scope="session")

@@ -9,12 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from real2sam2real.geometry import Intrinsics, Mesh, quaternions, transforms
+from real2sam2real.geometry import Intrinsics, quaternions, transforms
 from real2sam2real.lift.align import Alignment
 from real2sam2real.lift.assembling import Aligned, Surroundings, align_lifted, entity_of, on_one_ground, upright
 from real2sam2real.lift.lifted import LiftedMesh
 from real2sam2real.lift.outline import outlines_by_nearness
 from real2sam2real.lift.photo_texture import refined, with_photo
+from real2sam2real.mesh import Mesh
 from real2sam2real.perceive.view import PhotoView
 from real2sam2real.render import render_frames
 from real2sam2real.scene import CameraPath, Entity, Motion, Scene

@@ -5,13 +5,14 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 from real2sam2real.errors import UserError
-from real2sam2real.geometry import Intrinsics, Mesh
-from real2sam2real.lift.decimation import decimated
+from real2sam2real.geometry import Intrinsics
 from real2sam2real.lift.ground import Ground, estimate_ground
 from real2sam2real.lift.inflate import half_thickness
 from real2sam2real.lift.outline import outlines_by_nearness
 from real2sam2real.lift.sheets import two_sheets
 from real2sam2real.lift.solid import fit_solid
+from real2sam2real.mesh import Mesh
+from real2sam2real.mesh.decimation import decimated
 
 
 def sheet_mesh(field: np.ndarray, thickness: float = 1.0) -> Mesh:

@@ -1,19 +1,9 @@
 """Pictures with a known object, made here."""
 
-from pathlib import Path
-
 import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-
-
-@pytest.fixture(scope="session")
-def shared_data() -> Path:
-    folder = Path(__file__).parents[3] / "shared" / "data"
-    if not folder.is_dir():
-        pytest.skip("the real photos are not beside this checkout")
-    return folder
 
 
 @pytest.fixture

@@ -7,7 +7,8 @@ import pytest
 import trimesh
 from numpy.typing import ArrayLike
 
-from real2sam2real.geometry import Intrinsics, Mesh, quaternions, transforms
+from real2sam2real.geometry import Intrinsics, quaternions, transforms
+from real2sam2real.mesh import Mesh
 from real2sam2real.scene import CameraPath, Entity, Motion, Scene
 
 

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from real2sam2real.errors import UserError
-from real2sam2real.geometry import Intrinsics, Mesh, quaternions, transforms
+from real2sam2real.geometry import Intrinsics, quaternions, transforms
+from real2sam2real.mesh import Mesh
 from real2sam2real.render import render_frames
 from real2sam2real.render.preview import preview_frames
 from real2sam2real.scene import CameraPath, Entity, Keyframe, Motion, Scene

@@ -7,7 +7,8 @@ import pytest
 import trimesh
 from trimesh.ray.ray_pyembree import RayMeshIntersector
 
-from real2sam2real.geometry import Mesh, transforms
+from real2sam2real.geometry import transforms
+from real2sam2real.mesh import Mesh
 from real2sam2real.render import Frame, render_frames
 from real2sam2real.render.reference import reference_frame
 from real2sam2real.render.smoothing import smooth_normals

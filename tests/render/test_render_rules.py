@@ -7,7 +7,8 @@ from itertools import islice
 import numpy as np
 import pytest
 
-from real2sam2real.geometry import Intrinsics, Mesh, transforms
+from real2sam2real.geometry import Intrinsics, transforms
+from real2sam2real.mesh import Mesh
 from real2sam2real.render import Light, render_frames
 from real2sam2real.scene import CameraPath, Entity, Scene
 

@@ -5,7 +5,8 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from real2sam2real.geometry import Intrinsics, Mesh, transforms
+from real2sam2real.geometry import Intrinsics, transforms
+from real2sam2real.mesh import Mesh
 from real2sam2real.scene import CameraPath, Entity, Motion, Scene
 
 CORNERS = np.array([[x, y, z] for x in (-0.5, 0.5) for y in (0.0, 1.0) for z in (-0.5, 0.5)])

@@ -19,7 +19,8 @@ import numpy as np
 import pytest
 import trimesh
 
-from real2sam2real.geometry import Intrinsics, Mesh, quaternions, transforms
+from real2sam2real.geometry import Intrinsics, quaternions, transforms
+from real2sam2real.mesh import Mesh
 from real2sam2real.scene import CameraPath, Entity, Keyframe, Motion, Scene
 from real2sam2real.scene.folder import load_scene, save_scene
 from real2sam2real.scene.gltf import load_glb, save_glb

@@ -10,13 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from real2sam2real.errors import UserError
-from real2sam2real.geometry import Intrinsics, Mesh
-from real2sam2real.lift import repair
+from real2sam2real.geometry import Intrinsics
 from real2sam2real.lift.align import starts
 from real2sam2real.lift.align.drawing import inverse_depth
 from real2sam2real.lift.align.fitting import Fit, Freedom, Shape, fit
 from real2sam2real.lift.align.pose import Pose
 from real2sam2real.lift.align.target import Sight, target_of
+from real2sam2real.mesh import Mesh, repair
 
 Float = NDArray[np.float64]
 Bool = NDArray[np.bool_]

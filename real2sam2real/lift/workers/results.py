@@ -12,13 +12,14 @@ import numpy as np
 
 from real2sam2real.errors import UserError
 from real2sam2real.files import replacing_file
-from real2sam2real.geometry import Intrinsics, Mesh
+from real2sam2real.geometry import Intrinsics
 from real2sam2real.geometry.quaternions import Float
 from real2sam2real.lift.lifted import LiftedMesh
 from real2sam2real.lift.workers.catalogue import LifterFacts
 from real2sam2real.lift.workers.frames import body_camera_from_object, body_object_vertices, sam3d_camera_from_object
 from real2sam2real.lift.workers.lifting_worker.protocol import ERROR, MESH, RESULT
 from real2sam2real.lift.workers.requests import LiftRequest, Task
+from real2sam2real.mesh import Mesh
 
 UNEVEN_SCALE = 1e-3
 

@@ -58,7 +58,7 @@ class Worker:
         Raises:
             UserError: it lacks the shared folders or has another version of the package; the checkpoint cannot be used.
         """
-        from real2sam2real.run.generating import Generator  # loads torch
+        from real2sam2real.run.generating import Generator
 
         here = socket.gethostname()
         if version != real2sam2real.__version__:

@@ -90,7 +90,7 @@ def run_batch(
     found = find_shots(given, out)
     if found.left_out:
         progress.say(f"without a shot, left out: {shorten(found.left_out)}")
-    from real2sam2real.run.batch.folder import open_batch  # loads torch, which a wrong path does not need
+    from real2sam2real.run.batch.folder import open_batch
 
     with open_batch(out, options=options, command=command) as folder:
         waiting = folder.take_stock(found.shots)

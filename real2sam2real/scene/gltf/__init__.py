@@ -1,6 +1,6 @@
 """glTF in and out: `save_glb` and `load_glb`. How scenes map to glTF: docs/gltf.md."""
 
-from real2sam2real.scene.gltf.animation import Play
+from real2sam2real.mesh.gltf.animation import Play
 from real2sam2real.scene.gltf.cameras import GltfCamera
 from real2sam2real.scene.gltf.reader import GltfScene, load_glb
 from real2sam2real.scene.gltf.writer import save_glb

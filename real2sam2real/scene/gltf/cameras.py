@@ -8,10 +8,10 @@ import numpy as np
 
 from real2sam2real.geometry import Intrinsics, transforms
 from real2sam2real.geometry.quaternions import Float
+from real2sam2real.mesh.gltf.animation import Animations
+from real2sam2real.mesh.gltf.container import Document
+from real2sam2real.mesh.gltf.nodes import NodeTree
 from real2sam2real.scene.camera_path import CameraPath
-from real2sam2real.scene.gltf.animation import Animations
-from real2sam2real.scene.gltf.container import Document
-from real2sam2real.scene.gltf.nodes import NodeTree
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

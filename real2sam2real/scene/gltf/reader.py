@@ -8,18 +8,18 @@ from pathlib import Path
 import numpy as np
 
 from real2sam2real.errors import UserError
-from real2sam2real.geometry import Mesh
 from real2sam2real.geometry.quaternions import Float
-from real2sam2real.scene.gltf.animation import Animations, Play, clip_names, read_animations
+from real2sam2real.mesh import Mesh
+from real2sam2real.mesh.gltf.animation import Animations, Play, clip_names, read_animations
+from real2sam2real.mesh.gltf.container import Document, read_document
+from real2sam2real.mesh.gltf.deforming import Posed, Poser
+from real2sam2real.mesh.gltf.elements import Element
+from real2sam2real.mesh.gltf.materials import Materials
+from real2sam2real.mesh.gltf.mending import Mend, mended
+from real2sam2real.mesh.gltf.nodes import NodeTree
+from real2sam2real.mesh.gltf.shapes import Shape, build_shape
+from real2sam2real.mesh.gltf.surfaces import read_surfaces
 from real2sam2real.scene.gltf.cameras import GltfCamera, read_cameras
-from real2sam2real.scene.gltf.container import Document, read_document
-from real2sam2real.scene.gltf.deforming import Posed, Poser
-from real2sam2real.scene.gltf.elements import Element
-from real2sam2real.scene.gltf.materials import Materials
-from real2sam2real.scene.gltf.mending import Mend, mended
-from real2sam2real.scene.gltf.nodes import NodeTree
-from real2sam2real.scene.gltf.shapes import Shape, build_shape
-from real2sam2real.scene.gltf.surfaces import read_surfaces
 from real2sam2real.scene.motion import Motion
 from real2sam2real.scene.scene import Entity
 

@@ -11,16 +11,17 @@ from numpy.typing import NDArray
 
 import real2sam2real
 from real2sam2real.errors import UserError
-from real2sam2real.geometry import Mesh, quaternions
+from real2sam2real.geometry import quaternions
 from real2sam2real.geometry.quaternions import Float
-from real2sam2real.scene.gltf.building import INDICES, VERTICES, GltfBuilder
-from real2sam2real.scene.gltf.colors import linear_from_srgb
-from real2sam2real.scene.gltf.container import write_glb
-from real2sam2real.scene.gltf.images import encode_png
-from real2sam2real.scene.gltf.morphing import morph_of
-from real2sam2real.scene.gltf.placing import HIDING_SCALE
+from real2sam2real.mesh import Mesh
+from real2sam2real.mesh.gltf.building import INDICES, VERTICES, GltfBuilder
+from real2sam2real.mesh.gltf.colors import linear_from_srgb
+from real2sam2real.mesh.gltf.container import write_glb
+from real2sam2real.mesh.gltf.images import encode_png
+from real2sam2real.mesh.gltf.morphing import morph_of
+from real2sam2real.mesh.gltf.placing import HIDING_SCALE
+from real2sam2real.mesh.gltf.welding import group_rows
 from real2sam2real.scene.gltf.reader import EXTRAS
-from real2sam2real.scene.gltf.welding import group_rows
 from real2sam2real.scene.scene import Entity, Scene
 
 CLIP = "Shot"

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from real2sam2real.errors import UserError
-from real2sam2real.geometry import Intrinsics, Mesh, transforms
+from real2sam2real.geometry import Intrinsics, transforms
 from real2sam2real.lift.align import Sight, align
 from real2sam2real.lift.align.drawing import inverse_depth
 from real2sam2real.lift.align.pose import Pose, rotation_of
+from real2sam2real.mesh import Mesh
 
 CASES = 14
 

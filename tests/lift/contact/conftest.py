@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 import trimesh
 
-from real2sam2real.geometry import Intrinsics, Mesh, transforms
+from real2sam2real.geometry import Intrinsics, transforms
 from real2sam2real.geometry.rotations import about_x
 from real2sam2real.lift.contact.body import Body, common_volume
+from real2sam2real.mesh import Mesh
 from real2sam2real.render import render_frames
 from real2sam2real.scene import CameraPath, Entity, Motion, Scene
 

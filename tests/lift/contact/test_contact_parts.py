@@ -5,9 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from real2sam2real.geometry import Mesh, transforms
+from real2sam2real.geometry import transforms
 from real2sam2real.geometry.quaternions import from_axis_angle
 from real2sam2real.lift.contact import ContactOptions, settle
+from real2sam2real.mesh import Mesh
 
 FREE = 1e-6
 

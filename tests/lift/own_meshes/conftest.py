@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from real2sam2real.scene.gltf.building import GltfBuilder
-from real2sam2real.scene.gltf.container import write_glb
+from real2sam2real.mesh.gltf.building import GltfBuilder
+from real2sam2real.mesh.gltf.container import write_glb
 
 CUBE = np.array([[x, y, z] for x in (-1.0, 1.0) for y in (-1.0, 1.0) for z in (-1.0, 1.0)])
 QUADS = ((0, 1, 3, 2), (4, 6, 7, 5), (0, 4, 5, 1), (2, 3, 7, 6), (0, 2, 6, 4), (1, 5, 7, 3))

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from real2sam2real.errors import UserError
-from real2sam2real.geometry import Intrinsics, Mesh, transforms
-from real2sam2real.lift.own_meshes import read_mesh_file
+from real2sam2real.geometry import Intrinsics, transforms
+from real2sam2real.lift.mesh_files import read_mesh_file
+from real2sam2real.mesh import Mesh
 
 LENS = Intrinsics(width=1600, height=898, fx=1623.09, fy=1623.09, cx=800.0, cy=449.0)
 QUARTERS = np.array([[[255, 0, 0], [0, 255, 0]], [[0, 0, 255], [255, 255, 0]]], np.uint8).repeat(8, 0).repeat(8, 1)

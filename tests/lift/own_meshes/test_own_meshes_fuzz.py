@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from real2sam2real.errors import UserError
-from real2sam2real.lift.own_meshes import read_mesh_file
+from real2sam2real.lift.mesh_files import read_mesh_file
 
 RELAXED = settings(deadline=None, max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
 

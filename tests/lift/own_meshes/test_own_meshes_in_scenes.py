@@ -8,8 +8,8 @@ import pytest
 from real2sam2real.geometry import Intrinsics, transforms
 from real2sam2real.lift.align.drawing import inverse_depth
 from real2sam2real.lift.assembling import Surroundings, align_lifted, entity_of
+from real2sam2real.lift.mesh_files import read_mesh_file
 from real2sam2real.lift.outline import outlines_by_nearness
-from real2sam2real.lift.own_meshes import read_mesh_file
 from real2sam2real.perceive.view import PhotoView
 
 LENS = Intrinsics.from_fov(160, 120, horizontal_degrees=50.0)

@@ -13,11 +13,12 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from real2sam2real.errors import UserError
-from real2sam2real.geometry import Mesh, quaternions, transforms
-from real2sam2real.lift.own_meshes import entity_motion, mesh_extensions, read_mesh_file
-from real2sam2real.lift.own_meshes.looks import drawn_colors, side_by_side
-from real2sam2real.lift.own_meshes.polygons import triangulated
-from real2sam2real.scene.gltf.colors import srgb_from_linear
+from real2sam2real.geometry import quaternions, transforms
+from real2sam2real.lift.mesh_files import entity_motion, mesh_extensions, read_mesh_file
+from real2sam2real.mesh import Mesh
+from real2sam2real.mesh.gltf.colors import srgb_from_linear
+from real2sam2real.mesh.readers.looks import drawn_colors, side_by_side
+from real2sam2real.mesh.readers.polygons import triangulated
 
 SEEDS = st.integers(0, 2**32 - 1)
 
@@ -231,7 +232,7 @@ def test_a_pose_of_several_scales_is_refused(files, tmp_path: Path) -> None:
 
 
 def test_a_long_animation_of_a_heavy_mesh_is_read_in_part(files, tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.setattr("real2sam2real.lift.own_meshes.gltf.MOST_READ_NUMBERS", 24 * 5)
+    monkeypatch.setattr("real2sam2real.lift.mesh_files.gltf.MOST_READ_NUMBERS", 24 * 5)
     lifted = read_mesh_file(files.skinned_arm(tmp_path / "arm.glb"), name="arm")
     assert lifted.motion.frames == 5
     assert any("17 frames" in note and "first 5" in note for note in lifted.notes)

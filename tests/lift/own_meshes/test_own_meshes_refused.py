@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from real2sam2real.errors import UserError
-from real2sam2real.lift.own_meshes import read_mesh_file
+from real2sam2real.lift.mesh_files import read_mesh_file
 
 SPLATS = """ply
 format ascii 1.0

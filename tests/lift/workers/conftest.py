@@ -11,10 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from real2sam2real.geometry import Intrinsics, Mesh
+from real2sam2real.geometry import Intrinsics
 from real2sam2real.lift.workers.lifter import open_lifter
 from real2sam2real.lift.workers.options import LifterOptions
 from real2sam2real.lift.workers.requests import LiftRequest
+from real2sam2real.mesh import Mesh
 from real2sam2real.perceive.view import PhotoView
 
 WIDTH, HEIGHT = 64, 48

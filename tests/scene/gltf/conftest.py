@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 import trimesh
 
-from real2sam2real.geometry import Intrinsics, Mesh
+from real2sam2real.geometry import Intrinsics
+from real2sam2real.mesh import Mesh
+from real2sam2real.mesh.gltf.building import GltfBuilder
+from real2sam2real.mesh.gltf.container import write_glb
 from real2sam2real.scene import CameraPath, Entity, Keyframe, Motion, Scene
-from real2sam2real.scene.gltf.building import GltfBuilder
-from real2sam2real.scene.gltf.container import write_glb
 
 FRAMES = 9
 TETRAHEDRON = np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1]], np.float32)

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from real2sam2real.errors import UserError
-from real2sam2real.geometry import Mesh
+from real2sam2real.mesh import Mesh
 from real2sam2real.scene import CameraPath, Entity, Motion, Scene
 from real2sam2real.scene.folder import load_scene, save_scene
 from real2sam2real.scene.gltf import load_glb, save_glb

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from real2sam2real.errors import UserError
+from real2sam2real.mesh.gltf.container import write_glb
 from real2sam2real.scene import Scene
 from real2sam2real.scene.gltf import load_glb, save_glb
-from real2sam2real.scene.gltf.container import write_glb
 
 ROUNDS = 80
 """Per test. A hundred times as many were run by hand; every fault they found is a case of its own by now."""

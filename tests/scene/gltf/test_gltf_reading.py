@@ -14,10 +14,11 @@ import pytest
 from PIL import Image
 from scipy.interpolate import CubicHermiteSpline
 
-from real2sam2real.geometry import Mesh, quaternions, transforms
+from real2sam2real.geometry import quaternions, transforms
+from real2sam2real.mesh import Mesh
+from real2sam2real.mesh.gltf.colors import linear_from_srgb, srgb_from_linear
 from real2sam2real.scene import Entity
 from real2sam2real.scene.gltf import load_glb
-from real2sam2real.scene.gltf.colors import linear_from_srgb, srgb_from_linear
 
 TETRAHEDRON = np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1]], np.float32)
 

@@ -11,7 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from real2sam2real.errors import UserError
-from real2sam2real.geometry import Intrinsics, Mesh, quaternions
+from real2sam2real.geometry import Intrinsics, quaternions
+from real2sam2real.mesh import Mesh
 from real2sam2real.scene import CameraPath, Entity, Motion, Scene
 from real2sam2real.scene.gltf import load_glb, save_glb
 

@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import trimesh
 
-from real2sam2real.scene.gltf.welding import group_rows, weld
+from real2sam2real.mesh.gltf.welding import group_rows, weld
 
 
 def soup(faces: np.ndarray, positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

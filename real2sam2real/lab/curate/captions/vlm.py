@@ -1,0 +1,153 @@
+"""Captions by a vision-language model: a few frames of the clip, and what to say about them.
+
+Shape legend: T frames, H height, W width in pixels.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from real2sam2real.errors import MissingPartError, UserError
+from real2sam2real.lab.curate.captions.interface import UInt8
+from real2sam2real.lab.curate.captions.template import listed
+from real2sam2real.perceive.segment.weights import choose_device, find_checkpoint, load_model, transformers_class
+
+if TYPE_CHECKING:
+    import torch
+
+FRAMES = 4
+_LONGEST = 96  # tokens of an answer
+_QUOTES = "\"'“”‘’"
+
+
+class VlmCaptioner:
+    """See `Captioner`. The same clip gets the same words: of the likely next ones the likeliest is taken.
+
+    Attributes:
+        name: "vlm:MODEL".
+        model: the network, on `device`.
+        processor: makes its inputs of pictures and text.
+        device: where it computes.
+    """
+
+    def __init__(self, name: str, model: Any, processor: Any, device: torch.device) -> None:
+        """Use a loaded model.
+
+        Args:
+            name: "vlm:MODEL".
+            model: any that transformers' `AutoModelForImageTextToText` makes, on `device`.
+            processor: of the same checkpoint, as transformers' `AutoProcessor` makes it.
+            device: where it computes.
+
+        Raises:
+            UserError: the processor takes no pictures, or has no form for a conversation.
+        """
+        if getattr(processor, "image_processor", None) is None:
+            raise UserError(f"'{name}' takes no pictures; choose a model for images and text, or 'template'")
+        if not getattr(processor, "chat_template", None):
+            raise UserError(f"'{name}' has no chat template; choose a model that follows instructions, or 'template'")
+        self.name, self.model, self.processor, self.device = name, model, processor, device
+
+    @classmethod
+    def load(cls, weights: str, device: str = "auto") -> VlmCaptioner:
+        """Find and load a model; it computes in bfloat16 on a GPU, in float32 elsewhere.
+
+        Args:
+            weights: a folder or a hub name.
+            device: "auto", "cpu" or "cuda".
+
+        Raises:
+            MissingPartError: transformers, torchvision or the weights are missing; the message says how to get them.
+            UserError: the model is none for images and text, or incomplete.
+        """
+        where = choose_device(device)
+        import torch
+
+        folder = find_checkpoint(weights, offline=False)
+        processor = _load_processor(folder, weights)  # what it lacks is known sooner than the weights are read
+        dtype = torch.bfloat16 if where.type == "cuda" else torch.float32
+        model = load_model("AutoModelForImageTextToText", folder, kinds=None, device=where, dtype=dtype)
+        return cls(f"vlm:{weights}", model, processor, where)
+
+    def caption(self, video: UInt8, labels: Mapping[int, str]) -> str:
+        """See `Captioner`."""
+        import torch
+
+        inputs = self.inputs(video, labels)
+        with torch.inference_mode():
+            tokens = self.model.generate(**inputs, do_sample=False, num_beams=1, max_new_tokens=_LONGEST)
+        answer = tokens[:, inputs["input_ids"].shape[1] :]
+        text = self.processor.batch_decode(answer, skip_special_tokens=True)[0]
+        text = cleaned(text, broken_off=answer.shape[1] >= _LONGEST)
+        if not text:
+            raise UserError(f"'{self.name}' has nothing to say about the clip; choose another model, or 'template'")
+        return text
+
+    def inputs(self, video: UInt8, labels: Mapping[int, str]) -> Any:
+        """What the model is asked, as it takes it: token ids, pictures and whatever else it wants, on its device.
+
+        Args:
+            video: `(T, H, W, 3)` uint8 sRGB.
+            labels: what each instance is, by its id.
+        """
+        from PIL import Image
+
+        pictures = [Image.fromarray(frame) for frame in spread(video)]
+        content: list[dict[str, Any]] = [{"type": "image", "image": picture} for picture in pictures]
+        content.append({"type": "text", "text": instruction(len(pictures), labels)})
+        inputs = self.processor.apply_chat_template(
+            [{"role": "user", "content": content}],
+            add_generation_prompt=True,
+            tokenize=True,
+            return_dict=True,
+            return_tensors="pt",
+        )
+        return inputs.to(self.device, self.model.dtype)
+
+
+def spread(video: UInt8) -> UInt8:
+    """At most `FRAMES` frames of a clip `(T, H, W, 3)`, evenly spaced from the first to the last."""
+    return video[np.unique(np.linspace(0, len(video) - 1, FRAMES).round().astype(np.int64))]
+
+
+def instruction(frames: int, labels: Mapping[int, str]) -> str:
+    """What the model is told about so many pictures of a clip, and the instances in it by their ids."""
+    shown = "This is a frame" if frames == 1 else f"These are {frames} frames, in order,"
+    things = listed(label for _, label in sorted(labels.items()))
+    named = f" Name in it: {things}." if things else ""
+    return (
+        f"{shown} of one video clip. Describe in one sentence what the clip shows and what happens in it.{named} "
+        "Answer with that sentence alone."
+    )
+
+
+def cleaned(answer: str, *, broken_off: bool = False) -> str:
+    """An answer as one line, without quotes around it; of one that is broken off, the sentences that are whole."""
+    line = " ".join(answer.split()).strip(_QUOTES).strip()
+    whole = re.match(r".*[.!?](?=\s|$)", line) if broken_off else None
+    return whole.group() if whole else line
+
+
+def _load_processor(folder: Path, name: str) -> Any:
+    processors = transformers_class("AutoProcessor")
+    try:
+        return processors.from_pretrained(folder, local_files_only=True)
+    except ImportError as error:
+        reason = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
+        if "torchvision" in reason.lower():
+            raise MissingPartError(
+                f"'{name}' prepares its pictures with torchvision: pip install torchvision (the release that goes with "
+                "the installed torch). Or choose a model that also does without, such as LLaVA or Idefics3's kind "
+                "(vlm:HuggingFaceTB/SmolVLM-Instruct)"
+            ) from error
+        raise MissingPartError(f"'{name}' needs a further package: {reason}") from error
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        reason = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+        raise MissingPartError(
+            f"'{name}' holds no processor that can be read ({reason}); download the whole checkpoint"
+        ) from error

@@ -1,0 +1,174 @@
+"""Follows marked instances without a network: flow carries masks, colours and the background behind correct them.
+
+Shape legend: T frames, H height, W width in pixels; h w work size; N instances.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from real2sam2real.errors import UserError
+from real2sam2real.lab.curate.instances.following import Follower, Look
+from real2sam2real.lab.curate.instances.interface import Bool, Instances, Mark, UInt8, check_marks
+from real2sam2real.lab.curate.instances.motion import Motion
+from real2sam2real.lab.curate.instances.starting import movers, sharpened
+from real2sam2real.perceive.grabcut import mask_from_box
+
+Float32 = NDArray[np.float32]
+
+_LOOK_EVERY = 5  # frames after which other things that move are looked for anew
+_INSIDE = 127  # of 255, above which a pixel is an instance's
+_ENOUGH = 12  # pixels of a mask from which it can be followed
+_AGREED = 0.5  # share of a mask that must be found on the way back, for it to count
+_SETTLED = 0.5  # weight of each neighbouring frame when masks are made steady
+
+
+class EmbeddedTracker:
+    """See `InstanceTracker`. 81 frames take about twenty seconds, or forty where more moves than is marked."""
+
+    name = "embedded"
+
+    def track(self, video: UInt8, marks: Sequence[Mark]) -> Instances:
+        """See `InstanceTracker`."""
+        check_marks(video, marks)
+        if not marks:
+            raise UserError("nothing is marked; draw a box around each instance that is to be followed")
+        motion = Motion(video)
+        starts = [_start(motion, video[mark.frame], mark) for mark in marks]
+        soft = np.zeros((len(marks), *motion.frames.shape[:3]), np.uint8)
+        starts_at = [mark.frame for mark in marks]
+        for direction in (1, -1):
+            if _follow(motion, starts_at, starts, direction, soft):
+                _retrace(motion, starts_at, direction, soft)
+        for each in soft:
+            _settle(motion, each)
+        return Instances(
+            ids=_at_full_size(soft, video.shape[1], video.shape[2]),
+            labels={number: mark.label for number, mark in enumerate(marks, 1)},
+        )
+
+
+def _start(motion: Motion, frame: UInt8, mark: Mark) -> Bool:
+    """The instance on the marked frame, `(h, w)` bool."""
+    if mark.mask is not None:
+        return _work_size(mark.mask, motion)
+    assert mark.box is not None  # a mark has either
+    mask = _work_size(mask_from_box(frame, mark.box), motion)
+    x, y = motion.width / frame.shape[1], motion.height / frame.shape[0]
+    left, top, right, bottom = mark.box
+    return sharpened(mask, (left * x, top * y, right * x, bottom * y), _look(motion, mark.frame))
+
+
+def _work_size(mask: Bool, motion: Motion) -> Bool:
+    small = cv2.resize(mask.astype(np.float32), (motion.width, motion.height), interpolation=cv2.INTER_AREA)
+    found = small > 0.5
+    return np.asarray(found if found.any() else small >= small.max(), np.bool_)
+
+
+def _look(motion: Motion, at: int) -> Look:
+    return Look.at(motion.frames[at], motion.difference(at))
+
+
+def _follow(motion: Motion, starts_at: Sequence[int], starts: Sequence[Bool], direction: int, soft: UInt8) -> bool:
+    """Follow every instance from where it is known to one end of the clip; `soft` `(N, T, h, w)` gets its masks, 0…255.
+
+    What else moves is followed too, so that it is not taken for an instance that it touches.
+
+    Returns:
+        Whether anything else moves.
+    """
+    others = False
+    frames = len(motion.frames)
+    followers: dict[int, Follower] = {}
+    for at in range(frames) if direction > 0 else range(frames - 1, -1, -1):
+        due = [k for k, start in enumerate(starts_at) if start == at]
+        if not (due or followers):
+            continue
+        look = _look(motion, at)
+        _step(motion, followers, at - direction, at, look)
+        followers.update({k: Follower(starts[k], look) for k in due})
+        for k in [k for k, follower in followers.items() if k < 0 and follower.lost]:
+            del followers[k]
+        if due or at % _LOOK_EVERY == 0:
+            known = [follower.soft > 0.5 for follower in followers.values()]
+            for mask in movers(look, known):
+                followers[min(0, *followers) - 1] = Follower(mask, look)
+                others = True
+        for k, follower in followers.items():
+            if k >= 0:
+                soft[k, at] = np.round(255 * follower.soft)
+    return others
+
+
+def _retrace(motion: Motion, starts_at: Sequence[int], direction: int, soft: UInt8) -> None:
+    """Follow the instances back from where they were last seen, and keep of `soft` what both ways agree on.
+
+    Something that comes out from behind an instance looks like a part of it, until it has left. Seen backwards it comes
+    as what it is: something else that moves.
+    """
+    ends = [_last_seen(masks, start, direction) for masks, start in zip(soft, starts_at, strict=True)]
+    back = np.zeros_like(soft)
+    _follow(motion, ends, [masks[end] > _INSIDE for masks, end in zip(soft, ends, strict=True)], -direction, back)
+    for there, again, start, end in zip(soft, back, starts_at, ends, strict=True):
+        for at in range(start + direction, end, direction):
+            one, other = there[at] > _INSIDE, again[at] > _INSIDE
+            if (one & other).sum() > _AGREED * one.sum():
+                there[at] = np.minimum(there[at], again[at])
+
+
+def _last_seen(masks: UInt8, start: int, direction: int) -> int:
+    """The frame furthest from `start`, that way, on which a mask `(T, h, w)` shows enough to be followed."""
+    seen = np.flatnonzero((masks > _INSIDE).sum(axis=(1, 2)) >= _ENOUGH)
+    ahead = seen[(seen - start) * direction >= 0]
+    return int(ahead.max() if direction > 0 else ahead.min()) if len(ahead) else start
+
+
+def _step(motion: Motion, followers: dict[int, Follower], before: int, after: int, look: Look) -> None:
+    """Take all instances to the next frame together, so that each pixel goes to the likeliest one."""
+    carried: dict[int, Float32] = {}
+    evidence: dict[int, Float32] = {}
+    for k, follower in followers.items():
+        if follower.lost:
+            place = follower.returned(look)
+            if place is None:
+                continue
+            carried[k], trust = place, np.ones_like(place)
+        else:
+            carried[k], trust = motion.warped(follower.soft, before, after)
+        evidence[k] = follower.evidence(carried[k], trust, look)
+    for k, mine in evidence.items():
+        others = [other for j, other in evidence.items() if j != k]
+        best = np.max(others, axis=0) if others else np.full_like(mine, -np.inf)
+        followers[k].step(carried[k], mine, (best > mine) & (best > 0), look)
+
+
+def _settle(motion: Motion, masks: UInt8) -> None:
+    """Make masks `(T, h, w)` steady: each becomes the mean of itself and its neighbours, carried to it."""
+    before = masks.copy()
+    for at in range(len(masks)):
+        total, weight = before[at].astype(np.float32), 1.0
+        for near in (at - 1, at + 1):
+            if 0 <= near < len(masks) and before[at].any() and before[near].any():
+                carried, trust = motion.warped(before[near].astype(np.float32), near, at)
+                total += _SETTLED * (trust * carried + (1 - trust) * before[at])
+                weight += _SETTLED
+        masks[at] = np.round(total / weight)
+
+
+def _at_full_size(soft: UInt8, height: int, width: int) -> UInt8:
+    """`(T, H, W)` uint8 ids of soft masks `(N, T, h, w)`: the strongest instance where it is more there than not."""
+    ids = np.zeros((soft.shape[1], height, width), np.uint8)
+    for at in range(soft.shape[1]):
+        best = np.full((height, width), 127.5, np.float32)
+        for number, small in enumerate(soft[:, at], 1):
+            if not small.any():
+                continue
+            large = cv2.resize(small.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR)
+            over = large > best
+            ids[at][over] = number
+            best = np.where(over, large, best)
+    return ids

@@ -1,0 +1,94 @@
+"""SAM 2.1 through a clip: marks are followed both ways; words are first found by MM-Grounding-DINO.
+
+Shape legend: T frames, H height, W width in pixels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from real2sam2real.errors import UserError
+from real2sam2real.lab.curate.instances.interface import Instances, Mark, UInt8
+from real2sam2real.lab.curate.instances.memory import MemoryFollower
+from real2sam2real.perceive.segment.frame import read_frame
+from real2sam2real.perceive.segment.options import SAM2, SegmentOptions
+from real2sam2real.perceive.segment.segmenter import Segmenter, load_segmenter
+from real2sam2real.perceive.segment.weights import choose_device, find_checkpoint, load_model
+
+
+class Sam2Tracker:
+    """See `InstanceTracker`. Follows boxes and masks.
+
+    Attributes:
+        follower: SAM 2.1's model for video.
+    """
+
+    name = "sam2"
+
+    def __init__(self, follower: MemoryFollower) -> None:
+        self.follower = follower
+
+    @classmethod
+    def load(cls, weights: Path | str | None = None, device: str = "auto") -> Sam2Tracker:
+        """Find and load the weights, by default the published SAM 2.1 large.
+
+        Raises:
+            MissingPartError: transformers or the weights are missing; the message says how to get them.
+            UserError: the weights are another model's or incomplete.
+        """
+        where = choose_device(device)
+        folder = find_checkpoint(str(weights or SAM2), offline=False)
+        model = load_model("Sam2VideoModel", folder, kinds=("sam2_video",), device=where)
+        return cls(MemoryFollower(model, "Sam2VideoInferenceSession", read_frame(folder), where))
+
+    def track(self, video: UInt8, marks: Sequence[Mark]) -> Instances:
+        """See `InstanceTracker`."""
+        return self.follower.track(video, marks)
+
+
+class GroundedSam2Tracker:
+    """See `InstanceTracker`. Finds words on the first frame that shows any, then follows their masks."""
+
+    name = "grounded-sam2"
+
+    def __init__(self, words: Sequence[str], finder: Segmenter, tracker: Sam2Tracker) -> None:
+        """Combine loaded parts.
+
+        Args:
+            words: what to look for.
+            finder: finds words on a frame.
+            tracker: follows masks.
+        """
+        self.words, self.finder, self.tracker = tuple(words), finder, tracker
+
+    @classmethod
+    def load(cls, words: Sequence[str], weights: Path | str | None = None) -> GroundedSam2Tracker:
+        """Load SAM 2.1 (`weights` in place of the published one); MM-Grounding-DINO is loaded on first use.
+
+        Raises:
+            MissingPartError: transformers or the weights are missing; the message says how to get them.
+            UserError: there is no word.
+        """
+        if not words:
+            raise UserError("the tracker 'grounded-sam2' looks for words; give some, such as 'person'")
+        finder = load_segmenter(SegmentOptions(model="sam2", sam2=str(weights or SAM2)))
+        return cls(words, finder, Sam2Tracker.load(weights))
+
+    def track(self, video: UInt8, marks: Sequence[Mark] = ()) -> Instances:
+        """See `InstanceTracker`; marks, where there are some, are followed in place of words."""
+        return self.tracker.track(video, marks or self._found(video))
+
+    def _found(self, video: UInt8) -> list[Mark]:
+        reasons = []
+        for frame in sorted({0, len(video) // 2, len(video) - 1}):
+            opened = self.finder.open(video[frame])
+            found = []
+            for word in self.words:
+                try:
+                    found.extend(opened.from_text([word]))
+                except UserError as error:  # a word that this frame does not show
+                    reasons.append(str(error))
+            if found:
+                return [Mark(label=each.word, frame=frame, mask=each.mask) for each in found]
+        raise UserError(f"none of the words {', '.join(self.words)} was found in the clip ({reasons[0]})")

@@ -1,0 +1,278 @@
+"""SAM 3 through a clip: what words name is found on every frame and followed; marks are followed both ways.
+
+Shape legend: T frames, H height, W width in pixels of the clip; N instances; Q the detector's queries; h w the model's
+low resolution.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from real2sam2real.errors import UserError
+from real2sam2real.lab.curate.instances.interface import MAX_INSTANCES, Bool, Instances, Mark, UInt8, check_marks
+from real2sam2real.lab.curate.instances.memory import MemoryFollower, clip_pictures, logits_at_clip_size, new_session
+from real2sam2real.perceive.segment.frame import ModelFrame, read_frame
+from real2sam2real.perceive.segment.options import SAM3
+from real2sam2real.perceive.segment.sam3 import ACCESS, word_tokens
+from real2sam2real.perceive.segment.weights import (
+    choose_device,
+    find_checkpoint,
+    load_model,
+    load_tokenizer,
+    transformers_class,
+)
+
+if TYPE_CHECKING:
+    import torch
+
+Float32 = NDArray[np.float32]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Sighting:
+    """One instance on one frame.
+
+    Attributes:
+        number: of the instance, from 0; it keeps it through the clip.
+        score: 0…1, how sure the detector was that it is what the word names, when it was found.
+        presence: 0…1, how sure the tracker is that this frame shows it; where it is found first, the score.
+        mask: `(H, W)` bool.
+    """
+
+    number: int
+    score: float
+    presence: float
+    mask: Bool
+
+
+class WordFollower:
+    """Finds what a word names on every frame, and tells which are the same.
+
+    Two of the model's steps are done here, as the code that transformers would fetch for them is not to be run unseen,
+    and without it it leaves them out: the weaker of two finds that overlap is dropped, and specks and holes are filled.
+
+    Attributes:
+        model: a `Sam3VideoModel` in float32 on `device`.
+        tokenizer: its CLIP tokenizer.
+        frame: how its pictures are made.
+        device: where it computes.
+    """
+
+    def __init__(self, model: Any, tokenizer: Any, frame: ModelFrame, device: torch.device) -> None:
+        """Use a loaded model; see the attributes.
+
+        Raises:
+            UserError: model and frame are of different sizes.
+        """
+        side = model.config.image_size
+        if (frame.height, frame.width) != (side, side):
+            raise UserError(f"this SAM 3 is made for {side}×{side} pixels, but its folder says {frame}")
+        self.model, self.tokenizer, self.frame, self.device = model, tokenizer, frame, device
+        self._session_class = transformers_class("Sam3VideoInferenceSession")
+        self._overlap, self._speck = float(model.config.det_nms_thresh), int(model.config.fill_hole_area)
+        model.det_nms_thresh, model.fill_hole_area = 0.0, 0
+        model.detector_model.register_forward_hook(self._without_doubles)
+
+    def sightings(self, pictures: Sequence[torch.Tensor], word: str, size: tuple[int, int]) -> Iterator[list[Sighting]]:
+        """What a word names, frame by frame.
+
+        Args:
+            pictures: of `clip_pictures`.
+            word: a short noun phrase, such as "red car".
+            size: H, W.
+
+        Yields:
+            For each frame in order what it shows; masks may overlap, none is empty.
+
+        Raises:
+            UserError: the word is empty or too long.
+        """
+        session = new_session(self._session_class, pictures, size, self.device)
+        prompt = session.add_prompt(word)
+        tokens = word_tokens(self.tokenizer, word, self.device)
+        session.prompt_input_ids[prompt] = tokens["input_ids"]
+        session.prompt_attention_masks[prompt] = tokens["attention_mask"]
+        for output in self.model.propagate_in_video_iterator(session):
+            # The model answers some frames late, so that it can take back what soon proved to be nothing.
+            hidden = set(output.suppressed_obj_ids or ()) | set(session.hotstart_removed_obj_ids)
+            yield [
+                Sighting(
+                    number=int(number),
+                    score=float(output.obj_id_to_score[number]),
+                    presence=float(output.obj_id_to_tracker_score.get(number, 0.0)),
+                    mask=mask,
+                )
+                for number in sorted(set(output.obj_id_to_mask) - hidden)
+                if (mask := self._mask(output.obj_id_to_mask[number], size)).any()
+            ]
+
+    def _mask(self, logits: torch.Tensor, size: tuple[int, int]) -> Bool:
+        """Logits `(1, h, w)` as a mask `(H, W)` bool."""
+        tidy = logits.new_tensor(without_specks(logits[0].float().cpu().numpy(), self._speck))
+        return np.asarray(logits_at_clip_size(tidy[None], *size)[0] > 0)
+
+    def _without_doubles(self, detector: Any, inputs: Any, output: Any) -> Any:
+        """The detector's output, with what overlaps something likelier made impossible."""
+        import torch
+
+        scores = (output.pred_logits.sigmoid() * output.presence_logits.sigmoid())[0].float().cpu().numpy()
+        found = np.flatnonzero(scores > self.model.score_threshold_detection)
+        masks = (output.pred_masks[0, found.tolist()] > 0).cpu().numpy()
+        kept = found[distinct(masks, scores[found], self._overlap)] if self._overlap > 0 else found
+        dropped = np.setdiff1d(found, kept)
+        logits = output.pred_logits.clone()
+        logits[0, dropped.tolist()] = -torch.inf
+        output.pred_logits = logits
+        return output
+
+
+class Sam3Tracker:
+    """See `InstanceTracker`. Finds and follows what words name, or follows boxes and masks.
+
+    An instance is followed from the first frame on which its word is found, towards the end of the clip. Each word is
+    looked for by itself; a pixel goes to the instance that the detector was surest of.
+
+    Attributes:
+        words: what to look for.
+    """
+
+    name = "sam3"
+
+    def __init__(self, words: Sequence[str], folder: Path, device: torch.device) -> None:
+        """Use a checkpoint's folder, whose parts are loaded when they are needed; see `load`."""
+        self.words, self._folder, self._device = tuple(dict.fromkeys(words)), folder, device
+
+    @classmethod
+    def load(cls, words: Sequence[str] = (), weights: Path | str | None = None, device: str = "auto") -> Sam3Tracker:
+        """Find and load the weights, by default the published ones.
+
+        Args:
+            words: what to look for; may be left out where all clips are marked.
+            weights: a folder or a hub name.
+            device: "auto", "cpu" or "cuda".
+
+        Raises:
+            MissingPartError: transformers or the weights are missing, or access to them was not granted; the message
+                says how to get them.
+            UserError: the weights are another model's or incomplete.
+        """
+        where = choose_device(device)
+        tracker = cls(words, find_checkpoint(str(weights or SAM3), offline=False, access=ACCESS), where)
+        _ = tracker.finder if words else tracker.follower  # what is wrong with it shows now
+        return tracker
+
+    @cached_property
+    def finder(self) -> WordFollower:
+        """The part for words."""
+        model = load_model("Sam3VideoModel", self._folder, kinds=("sam3_video",), device=self._device)
+        return WordFollower(model, load_tokenizer(self._folder), read_frame(self._folder), self._device)
+
+    @cached_property
+    def follower(self) -> MemoryFollower:
+        """The part for marks."""
+        model = load_model("Sam3TrackerVideoModel", self._folder, kinds=("sam3_video",), device=self._device)
+        return MemoryFollower(model, "Sam3TrackerVideoInferenceSession", read_frame(self._folder), self._device)
+
+    def track(self, video: UInt8, marks: Sequence[Mark] = ()) -> Instances:
+        """See `InstanceTracker`; marks, where there are some, are followed in place of words.
+
+        Raises:
+            UserError: no word is found, or so much that 8-bit ids do not suffice.
+        """
+        if marks:
+            return self.follower.track(video, marks)
+        if not self.words:
+            raise UserError("there is neither a word nor a mark; say what is to be found, or draw a box around it")
+        check_marks(video, marks)
+        size = (int(video.shape[1]), int(video.shape[2]))
+        pictures = clip_pictures(self.finder.frame, video)
+        ids, best = np.zeros(video.shape[:3], np.int32), np.zeros(video.shape[:3], np.float32)
+        words: list[str] = []
+        for word in self.words:
+            first = len(words) + 1
+            for at, seen in enumerate(self.finder.sightings(pictures, word, size)):
+                mine, score = painted(seen, size)
+                over = score > best[at]
+                ids[at][over] = mine[over] + first
+                best[at][over] = score[over]
+                words += [word] * (max((each.number + first for each in seen), default=0) - len(words))
+        return _numbered(ids, words, self.words)
+
+
+def painted(seen: Sequence[Sighting], size: tuple[int, int]) -> tuple[NDArray[np.int32], Float32]:
+    """The instances of one word on one frame without overlaps: the one that is surest to be seen is in front.
+
+    Args:
+        seen: the instances.
+        size: H, W.
+
+    Returns:
+        Each pixel's instance `(H, W)` int32, by its number, and its score `(H, W)` float32; -1 and 0 where is none.
+    """
+    numbers, scores = np.full(size, -1, np.int32), np.zeros(size, np.float32)
+    for each in sorted(seen, key=lambda sighting: (sighting.presence, -sighting.number)):
+        numbers[each.mask] = each.number
+        scores[each.mask] = each.score
+    return numbers, scores
+
+
+def distinct(masks: Bool, scores: NDArray[np.floating[Any]], overlap: float) -> NDArray[np.intp]:
+    """Which masks stay, best first, when the weaker one of two that overlap is dropped.
+
+    Args:
+        masks: `(N, h, w)` bool.
+        scores: `(N,)` of each.
+        overlap: IoU from which on two are the same.
+
+    Returns:
+        `(M,)` indices.
+    """
+    flat = masks.reshape(len(masks), masks.shape[1] * masks.shape[2]).astype(np.float32)
+    shared = flat @ flat.T
+    areas = flat.sum(axis=1)
+    same = shared > overlap * np.maximum(areas[:, None] + areas[None] - shared, 1)
+    kept: list[int] = []
+    for k in np.argsort(-scores, kind="stable"):
+        if not same[k, kept].any():
+            kept.append(int(k))
+    return np.asarray(kept, np.intp)
+
+
+def without_specks(logits: Float32, most: int) -> Float32:
+    """Logits of which small holes are filled and small specks removed, as SAM 3 does it.
+
+    Args:
+        logits: `(h, w)` float32, above 0 inside.
+        most: pixels of the largest hole or speck; no speck is larger than half of what is inside, either.
+    """
+    result = logits.copy()
+    result[_small(result <= 0, most)] = 0.1
+    inside = result > 0
+    result[_small(inside, min(most, int(inside.sum()) // 2))] = -0.1
+    return result
+
+
+def _small(mask: Bool, most: int) -> Bool:
+    """The connected parts of a mask that have at most so many pixels; corners connect."""
+    parts, _ = ndimage.label(mask, structure=np.ones((3, 3)))
+    return np.asarray(mask & (np.bincount(parts.ravel())[parts] <= most))
+
+
+def _numbered(ids: NDArray[np.int32], words: Sequence[str], asked: Sequence[str]) -> Instances:
+    """Instances numbered from 1 in the order of their words, without those that are nowhere to be seen."""
+    seen = [int(number) for number in np.unique(ids) if number]
+    if not seen:
+        raise UserError(f"none of the words {', '.join(asked)} was found in the clip; name what it shows")
+    if len(seen) > MAX_INSTANCES:
+        raise UserError(f"{len(seen)} instances are more than the {MAX_INSTANCES} that fit 8-bit ids; use fewer words")
+    table = np.zeros(len(words) + 1, np.uint8)
+    table[seen] = np.arange(1, len(seen) + 1)
+    return Instances(ids=table[ids], labels={k: words[number - 1] for k, number in enumerate(seen, 1)})

@@ -1,0 +1,153 @@
+"""What the user marks in a source video: boxes and masks of instances, on frames of the source.
+
+A mark is given on the command line, or for folders of videos in a file `VIDEO.instances.json` beside each:
+
+    {"instances": [{"label": "child", "frame": 0, "box": [812, 240, 1010, 700]}, {"label": "dog", "mask": "dog.png"}],
+     "caption": "A child runs after a dog."}
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from real2sam2real import media
+from real2sam2real.errors import UserError
+from real2sam2real.lab.curate.fitting import Fit, fitted_frame
+from real2sam2real.lab.curate.instances import Mark
+
+Bool = NDArray[np.bool_]
+UInt8 = NDArray[np.uint8]
+
+SUFFIX = ".instances.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SourceMark:
+    """One instance of a source video.
+
+    Attributes:
+        label: what it is, in words.
+        frame: of the source, on which it is marked.
+        box: left, top, right, bottom in pixels of the source, or None.
+        mask: a picture of the source's size, not black where the instance is, or None.
+
+    Raises:
+        UserError: the label is empty, the frame negative, the box empty, or not exactly one of box and mask is given.
+    """
+
+    label: str
+    frame: int = 0
+    box: tuple[float, float, float, float] | None = None
+    mask: str | None = None
+
+    def __post_init__(self) -> None:
+        if not self.label.strip():
+            raise UserError("an instance has no label; say in a word what it is, such as 'child'")
+        if self.frame < 0:
+            raise UserError(f"'{self.label}' is marked on frame {self.frame}; frames are counted from 0")
+        if (self.box is None) == (self.mask is None):
+            raise UserError(f"'{self.label}' needs a box or a mask, and not both")
+        if self.box is not None and not (self.box[0] < self.box[2] and self.box[1] < self.box[3]):
+            raise UserError(f"the box of '{self.label}' is {self.box}; it must be left, top, right, bottom")
+
+    def on_clip(self, frame: int, size: tuple[int, int], fit: Fit) -> Mark:
+        """The mark on a clip's frames.
+
+        Args:
+            frame: of the clip, which shows the source's `self.frame`.
+            size: width and height of the source.
+            fit: what the clip was brought to.
+
+        Raises:
+            UserError: the box lies outside of the picture, or the mask has another size or is black.
+        """
+        if self.mask is not None:
+            return Mark(label=self.label, frame=frame, mask=self._mask(size, fit))
+        assert self.box is not None
+        scale = max(fit.width / size[0], fit.height / size[1])
+        left, top = (size[0] - fit.width / scale) / 2, (size[1] - fit.height / scale) / 2
+        corners = np.array(self.box).reshape(2, 2)
+        fitted = np.clip((corners - (left, top)) * scale, 0, (fit.width, fit.height))
+        if (fitted[1] - fitted[0] < 1).any():
+            raise UserError(
+                f"the box of '{self.label}', {self.box}, lies outside of what is kept of {size[0]}×{size[1]}"
+            )
+        (x0, y0), (x1, y1) = fitted.tolist()
+        return Mark(label=self.label, frame=frame, box=(x0, y0, x1, y1))
+
+    def _mask(self, size: tuple[int, int], fit: Fit) -> Bool:
+        assert self.mask is not None
+        picture = media.read_image(self.mask)
+        if picture.shape[:2] != (size[1], size[0]):
+            raise UserError(
+                f"{self.mask} has {picture.shape[1]}×{picture.shape[0]} pixels; the video has {size[0]}×{size[1]}"
+            )
+        white = np.where(picture.any(axis=-1, keepdims=True), np.uint8(255), np.uint8(0)).repeat(3, axis=2)
+        mask = np.asarray(fitted_frame(white, fit)[..., 0] > 127)
+        if not mask.any():
+            raise UserError(f"{self.mask} is black where the video is kept; it shows no instance")
+        return mask
+
+
+def parse_mark(text: str, *, is_mask: bool) -> SourceMark:
+    """A mark of the command line: `LABEL=LEFT,TOP,RIGHT,BOTTOM` or `LABEL=FILE`, each with `@FRAME` or without.
+
+    Raises:
+        UserError: it is none.
+    """
+    label, equals, value = text.partition("=")
+    head, at, tail = value.rpartition("@")
+    value, frame = (head, int(tail)) if at and tail.isdigit() else (value, 0)
+    example = "child=child.png" if is_mask else "child=812,240,1010,700"
+    if not equals or not value:
+        raise UserError(f"'{text}' is no mark; write {example}, or {example}@12 for another frame than the first")
+    if is_mask:
+        return SourceMark(label=label, frame=frame, mask=value)
+    try:
+        x0, y0, x1, y1 = (float(part) for part in value.split(","))
+    except ValueError as error:
+        raise UserError(f"'{text}' is no box; write left, top, right, bottom: {example}") from error
+    return SourceMark(label=label, frame=frame, box=(x0, y0, x1, y1))
+
+
+def read_marks(video: Path) -> tuple[tuple[SourceMark, ...], str | None]:
+    """The marks and the caption beside a video; none where there is no such file.
+
+    Raises:
+        UserError: the file does not say what it should.
+    """
+    path = video.with_suffix(SUFFIX)
+    if not path.is_file():
+        return (), None
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        marks = tuple(_mark(entry, path.parent) for entry in values["instances"])
+        caption = values.get("caption")
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(f"{path} cannot be used: {type(error).__name__}: {error}; see docs/curation.md") from error
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from error
+    if not (caption is None or isinstance(caption, str)):
+        raise UserError(f"{path}: the caption is {caption!r}; it must be text")
+    return marks, caption
+
+
+def _mark(entry: Mapping[str, Any], folder: Path) -> SourceMark:
+    unknown = set(entry) - {"label", "frame", "box", "mask"}
+    if unknown:
+        raise ValueError(f"an instance has {', '.join(sorted(unknown))}; known are label, frame, box and mask")
+    box: Sequence[float] | None = entry.get("box")
+    x0, y0, x1, y1 = (0, 0, 0, 0) if box is None else map(float, box)
+    return SourceMark(
+        label=str(entry["label"]),
+        frame=int(entry.get("frame", 0)),
+        box=None if box is None else (x0, y0, x1, y1),
+        mask=None if entry.get("mask") is None else str(folder / entry["mask"]),
+    )

@@ -1,0 +1,73 @@
+"""Marigold's normals (Ke et al., 2025), by the pipeline that diffusers has for it, frame by frame.
+
+The same noise starts every frame, which steadies an estimator that knows no time; NormalCrafter is steadier.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from real2sam2real.control.coding import NormalCoding
+from real2sam2real.errors import MissingPartError
+from real2sam2real.lab.curate.normals.axes import unit_normals
+
+Float32 = NDArray[np.float32]
+UInt8 = NDArray[np.uint8]
+
+DEFAULT_MODEL = "prs-eth/marigold-normals-v1-1"
+
+
+class Marigold:
+    """A loaded `MarigoldNormalsPipeline`.
+
+    Args:
+        pipeline: of diffusers.
+        model: its name, for the record.
+    """
+
+    def __init__(self, pipeline: Any, model: str) -> None:
+        self._pipeline = pipeline
+        self.name = f"marigold ({model})"
+
+    @classmethod
+    def load(cls, model: str | None = None, *, offline: bool = False) -> Marigold:
+        """Read the weights, on the GPU where there is one.
+
+        Args:
+            model: id on the hub or a folder in diffusers' layout; None is `DEFAULT_MODEL`.
+            offline: use the hub's cache alone.
+
+        Raises:
+            MissingPartError: the weights or transformers are not there.
+        """
+        import torch
+
+        model = model or DEFAULT_MODEL
+        try:
+            from diffusers import MarigoldNormalsPipeline
+
+            on_gpu = torch.cuda.is_available()
+            dtype = torch.float16 if on_gpu else torch.float32
+            pipeline: Any = MarigoldNormalsPipeline.from_pretrained(model, dtype=dtype, local_files_only=offline)
+        except (ImportError, OSError, RuntimeError, ValueError) as error:
+            reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+            raise MissingPartError(
+                f"Marigold's weights '{model}' cannot be loaded ({reason}). It needs: pip install transformers; "
+                f"hf download {DEFAULT_MODEL}"
+            ) from error
+        pipeline.set_progress_bar_config(disable=True)
+        return cls(pipeline.to("cuda" if on_gpu else "cpu"), model)
+
+    def estimate(self, video: UInt8, ids: UInt8) -> Float32:
+        """See `NormalEstimator.estimate`."""
+        import torch
+
+        normals = np.empty((*ids.shape, 3), np.float32)
+        for index, frame in enumerate(video):
+            generator = torch.Generator().manual_seed(0)
+            picture = frame.astype(np.float32) / 255
+            normals[index] = self._pipeline(picture, generator=generator, output_type="np").prediction[0]
+        return unit_normals(normals, ids, NormalCoding.preset("marigold"))

@@ -1,0 +1,125 @@
+"""What a user decides about a data set."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from real2sam2real.errors import UserError
+from real2sam2real.lab.curate.fitting import Fit
+from real2sam2real.lab.curate.gate import Gate
+from real2sam2real.lab.curate.marks import SUFFIX, SourceMark, read_marks
+
+Shots = Literal["detect", "none"]
+VIDEO_SUFFIXES = {".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class MaskLimits:
+    """Which instances are of no use.
+
+    Attributes:
+        min_area: least share of the picture, in the median of the frames that show the instance.
+        max_area: most share of it.
+        min_seen: least share of the frames that show it.
+    """
+
+    min_area: float = 0.003
+    max_area: float = 0.85
+    min_seen: float = 0.25
+
+
+@dataclass(frozen=True, kw_only=True)
+class CurationSettings:
+    """How clips become samples; the same settings and sources give the same data set, to the byte.
+
+    Attributes:
+        fit: size, length and rate.
+        gate: limits for clips.
+        limits: limits for instances.
+        shots: "detect" cuts (PySceneDetect), or "none" where every source is one shot.
+        masks: tracker, as `curate.instances.load_tracker` knows it.
+        text: what trackers with words look for.
+        normals: estimator, as `curate.normals.load_estimator` knows it.
+        captions: captioner, as `curate.captions.load_captioner` knows it.
+        licence: of the sources.
+        shard_samples: samples in a shard.
+    """
+
+    fit: Fit = field(default_factory=Fit)
+    gate: Gate = field(default_factory=Gate)
+    limits: MaskLimits = field(default_factory=MaskLimits)
+    shots: Shots = "detect"
+    masks: str = "embedded"
+    text: tuple[str, ...] = ()
+    normals: str = "mini"
+    captions: str = "template"
+    licence: str
+    shard_samples: int = 64
+
+    def __post_init__(self) -> None:
+        if not self.licence.strip():
+            raise UserError("--licence is empty; say what the sources may be used for, such as 'CC BY 4.0' or 'own'")
+        if self.shard_samples < 1:
+            raise UserError(f"a shard of {self.shard_samples} samples cannot be; at least 1")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """One video to be curated.
+
+    Attributes:
+        key: first part of its samples' keys: its number among the sources, and its name.
+        path: of the file, as the user gave it.
+        marks: of instances, on the source's frames.
+        caption: of the user, or None.
+        problem: why it cannot be used, where that is known already.
+    """
+
+    key: str
+    path: str
+    marks: tuple[SourceMark, ...] = ()
+    caption: str | None = None
+    problem: str | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain values."""
+        return asdict(self)
+
+
+def find_sources(clips: Sequence[Path], marks: Sequence[SourceMark]) -> list[Source]:
+    """The videos among files and folders, in the order given; a folder's by name.
+
+    Args:
+        clips: files, or folders whose videos are taken.
+        marks: of the command line; they need a single video.
+
+    Raises:
+        UserError: a path leads nowhere, there is no video, or marks are given for several.
+    """
+    paths: list[Path] = []
+    for clip in clips:
+        if not clip.exists():
+            raise UserError(f"{clip} does not exist; give videos or folders of videos")
+        found = sorted(p for p in clip.iterdir() if p.suffix.lower() in VIDEO_SUFFIXES) if clip.is_dir() else [clip]
+        if not found:
+            raise UserError(f"the folder {clip} holds no video ({', '.join(sorted(VIDEO_SUFFIXES))})")
+        paths += found
+    if marks and len(paths) > 1:
+        raise UserError(
+            f"boxes and masks are given for {len(paths)} videos; give one video, or write VIDEO{SUFFIX} beside each"
+        )
+    return [_source(number, path, tuple(marks)) for number, path in enumerate(paths)]
+
+
+def _source(number: int, path: Path, given: tuple[SourceMark, ...]) -> Source:
+    name = re.sub(r"[^A-Za-z0-9]+", "-", path.stem).strip("-") or "clip"
+    key = f"{number:06d}-{name[:60]}"
+    try:
+        beside, caption = read_marks(path)
+    except UserError as error:  # one bad file does not stop the others
+        return Source(key=key, path=str(path), problem=str(error))
+    return Source(key=key, path=str(path), marks=given or beside, caption=caption)

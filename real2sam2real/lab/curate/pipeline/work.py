@@ -1,0 +1,120 @@
+"""What goes from stage to stage: a source with the clips cut from it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from real2sam2real.lab.curate.dataset import Sample
+from real2sam2real.lab.curate.pipeline.settings import Source
+
+Float32 = NDArray[np.float32]
+Int64 = NDArray[np.int64]
+UInt8 = NDArray[np.uint8]
+
+
+@dataclass(kw_only=True, eq=False)
+class Piece:
+    """One clip of a source, filled in stage by stage.
+
+    Attributes:
+        key: of its sample.
+        shot: number of the shot that it is from.
+        numbers: `(T,)` frames of the source.
+        video: `(T, H, W, 3)` uint8.
+        ids: `(T, H, W)` uint8, once there are masks.
+        labels: of the instances.
+        normals: `(T, H, W, 3)` float32, once there are normals: the product of normals and masks.
+        caption: once there is one.
+        quality: what was measured.
+        reasons: why it is dropped; empty while it is kept.
+    """
+
+    key: str
+    shot: int
+    numbers: Int64
+    video: UInt8
+    ids: UInt8 | None = None
+    labels: dict[int, str] = field(default_factory=dict)
+    normals: Float32 | None = None
+    caption: str = ""
+    quality: dict[str, float] = field(default_factory=dict)
+    reasons: list[str] = field(default_factory=list)
+
+    @property
+    def kept(self) -> bool:
+        """Nothing speaks against it so far."""
+        return not self.reasons
+
+    def drop(self, *reasons: str) -> None:
+        """It is of no use; its arrays are let go."""
+        self.reasons += reasons
+        if reasons:
+            self.video = np.empty((0, 0, 0, 3), np.uint8)
+            self.ids = self.normals = None
+
+
+@dataclass(kw_only=True, eq=False)
+class Work:
+    """A source on its way.
+
+    Attributes:
+        source: what it is.
+        size: width and height of the source's frames.
+        fps: of the source.
+        pieces: its clips.
+        reasons: why parts of it gave no clip.
+        failure: why it could not be worked on, or None.
+        seconds: spent in each stage.
+    """
+
+    source: Source
+    size: tuple[int, int] = (0, 0)
+    fps: float = 0.0
+    pieces: list[Piece] = field(default_factory=list)
+    reasons: list[str] = field(default_factory=list)
+    failure: str | None = None
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def kept(self) -> list[Piece]:
+        """The clips that nothing speaks against."""
+        return [] if self.failure is not None else [piece for piece in self.pieces if piece.kept]
+
+    def row(self) -> dict[str, Any]:
+        """Its row of the manifest."""
+        samples = [piece.key for piece in self.kept]
+        reasons = [*self.reasons, *(f"{p.key}: {reason}" for p in self.pieces for reason in p.reasons)]
+        if self.failure is not None:
+            reasons = [self.failure]
+        status = "failed" if self.failure is not None else "kept" if samples else "dropped"
+        return {"path": self.source.path, "status": status, "reasons": reasons, "samples": samples}
+
+    def samples(self) -> list[Sample]:
+        """The finished clips."""
+        return [_sample(piece, self) for piece in self.kept]
+
+
+def _sample(piece: Piece, work: Work) -> Sample:
+    assert piece.ids is not None
+    assert piece.normals is not None
+    seconds = [round(float(number) / work.fps, 4) for number in (piece.numbers[0], piece.numbers[-1])]
+    record = {
+        "source": work.source.path,
+        "source_size": list(work.size),
+        "source_fps": round(work.fps, 4),
+        "seconds": seconds,
+        "quality": {name: round(value, 4) for name, value in piece.quality.items()},
+    }
+    return Sample(
+        key=piece.key,
+        video=piece.video,
+        normals=piece.normals,
+        ids=piece.ids,
+        caption=piece.caption,
+        labels=piece.labels,
+        record=record,
+    )

@@ -1,0 +1,202 @@
+"""The configuration of a fine-tuning run, and its YAML file, in which an unknown key is an error."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from real2sam2real.control.perturbation import PerturbationRanges
+from real2sam2real.errors import UserError
+from real2sam2real.lab.train.adapter.objective import LEVEL_FLOOR, Dropout
+from real2sam2real.lab.train.adapter.trainable import Injection, LoraSize, PoseStart
+
+OptimizerName = Literal["adamw", "adamw8bit"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class AdapterConfig:
+    """What is trained, on what, and how.
+
+    Attributes:
+        base: `mini-base`, a pipeline's folder, or a base model as `find_base` takes it.
+        parts: where autoencoder and encoders are, for a base that is a transformer alone.
+        dataset: a folder that `r2s2r curate` wrote, or several; each has one size, and a batch never mixes two.
+        cache: folder of the encoded clips, which runs may share; None keeps them in the run's folder.
+        rank: of the low-rank adapters.
+        alpha: their scale is alpha / rank.
+        injection: "soft" adds embedded normals to the video's tokens and leaves the input's patch embedding frozen;
+            "hard" concatenates the normals' latents to the input's channels, whose patch embedding is trained whole.
+        embedding: of the normals: "zero" starts anew, "base" goes on from what the base has.
+        perturb: distort each instance's normals.
+        ranges: of the distortion.
+        variants: distorted versions of a clip encoded once and kept; 0 distorts and encodes anew in each step.
+        drop_text: share of clips trained without their text.
+        drop_image: share trained without image features.
+        drop_normals: share trained with empty normals.
+        learning_rate: after the warm-up, and until the decay.
+        warmup: steps at the start over which it rises.
+        decay: share of the steps, at the end, over which it falls to zero; 0 leaves it constant.
+        steps: optimiser steps.
+        batch: clips per pass.
+        accumulation: passes per step, of all processes together.
+        bf16: frozen weights and arithmetic in bfloat16; what is trained stays float32.
+        gradient_checkpointing: compute each block's activations again in the backward pass, to save memory.
+        optimizer: "adamw", or "adamw8bit" with its state in 8 bits (bitsandbytes).
+        shift: timestep shift of the noise levels.
+        level_floor: for bases that predict the sample: noise levels under it weigh like it.
+        save_every: steps between checkpoints.
+        keep_last: checkpoints kept.
+        sample_every: steps between evaluation samples; 0 makes none.
+        tensorboard: log for TensorBoard.
+        seed: of adapters, noise, order and distortion.
+
+    Raises:
+        UserError: a value makes no sense; the message names it.
+    """
+
+    base: str = "mini-base"
+    parts: str | None = None
+    dataset: str | tuple[str, ...]
+    cache: str | None = None
+    rank: int = 64
+    alpha: float = 32.0
+    injection: Injection = "soft"
+    embedding: PoseStart = "zero"
+    perturb: bool = True
+    ranges: PerturbationRanges = field(default_factory=PerturbationRanges)
+    variants: int = 4
+    drop_text: float = 0.1
+    drop_image: float = 0.1
+    drop_normals: float = 0.1
+    learning_rate: float = 1e-4
+    warmup: int = 0
+    decay: float = 0.0
+    steps: int = 2000
+    batch: int = 1
+    accumulation: int = 8
+    bf16: bool = True
+    gradient_checkpointing: bool = True
+    optimizer: OptimizerName = "adamw"
+    shift: float = 5.0
+    level_floor: float = LEVEL_FLOOR
+    save_every: int = 200
+    keep_last: int = 3
+    sample_every: int = 0
+    tensorboard: bool = True
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("rank", "steps", "batch", "accumulation", "save_every", "keep_last"):
+            self._need_int(name, 1)
+        for name in ("variants", "sample_every", "seed", "warmup"):
+            self._need_int(name, 0)
+        for name in ("drop_text", "drop_image", "drop_normals", "decay"):
+            self._need_number(name, 0.0, 1.0)
+        for name in ("alpha", "learning_rate", "shift"):
+            self._need_number(name, 1e-12, 1e6)
+        self._need_number("level_floor", 1e-3, 1.0)
+        for name in ("perturb", "bf16", "gradient_checkpointing", "tensorboard"):
+            if not isinstance(getattr(self, name), bool):
+                raise UserError(f"{name} is {getattr(self, name)!r}; it must be true or false")
+        self._need_choices()
+        self._need_names()
+
+    def _need_choices(self) -> None:
+        named = {"injection": Injection, "embedding": PoseStart, "optimizer": OptimizerName}
+        for name, choices in ((name, get_args(kind)) for name, kind in named.items()):
+            if getattr(self, name) not in choices:
+                raise UserError(f"{name} is {getattr(self, name)!r}; it must be one of {', '.join(choices)}")
+
+    def _need_names(self) -> None:
+        for name, value in [("base", self.base), *(("dataset", folder) for folder in self.datasets)]:
+            if not isinstance(value, str) or not value:
+                raise UserError(f"{name} is {value!r}; it must be a name or a path")
+        for name in ("parts", "cache"):
+            if not isinstance(getattr(self, name), str | None) or getattr(self, name) == "":
+                raise UserError(f"{name} is {getattr(self, name)!r}; it must be a path")
+
+    @property
+    def datasets(self) -> tuple[str, ...]:
+        """The data sets, of which there is at least one."""
+        return self.dataset if isinstance(self.dataset, tuple) and self.dataset else (self.dataset,)  # type: ignore[return-value]
+
+    @property
+    def dropout(self) -> Dropout:
+        """Of the conditions."""
+        return Dropout(text=self.drop_text, image=self.drop_image, normals=self.drop_normals)
+
+    @property
+    def lora(self) -> LoraSize:
+        """Of the low-rank changes."""
+        return LoraSize(rank=self.rank, alpha=self.alpha)
+
+    def _need_int(self, name: str, least: int) -> None:
+        value = getattr(self, name)
+        if isinstance(value, bool) or not isinstance(value, int) or value < least:
+            raise UserError(f"{name} is {value!r}; it must be a whole number, at least {least}")
+
+    def _need_number(self, name: str, least: float, most: float) -> None:
+        value = getattr(self, name)
+        if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:
+            raise UserError(
+                f"{name} is {value!r}; it must be a number within {least:g}…{most:g} (write 1.0e-4, not 1e-4)"
+            )
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain values; inverse of `config_from_dict`."""
+        return asdict(self)
+
+
+def config_from_dict(values: Mapping[str, Any]) -> AdapterConfig:
+    """A configuration of plain values.
+
+    Raises:
+        UserError: a key is unknown or missing, or a value makes no sense.
+    """
+    known = {f.name for f in fields(AdapterConfig)}
+    unknown = sorted(str(key) for key in values if key not in known)
+    if unknown:
+        raise UserError(f"unknown settings: {', '.join(unknown)}; known are {', '.join(sorted(known))}")
+    if "dataset" not in values:
+        raise UserError("there is no 'dataset'; give a folder that r2s2r curate wrote")
+    given = dict(values)
+    if "ranges" in given:
+        given["ranges"] = _ranges(given["ranges"])
+    if isinstance(given["dataset"], list):
+        given["dataset"] = tuple(given["dataset"])
+    return AdapterConfig(**given)
+
+
+def _ranges(values: Any) -> PerturbationRanges:
+    if not isinstance(values, Mapping):
+        raise UserError(f"ranges is {values!r}; it must hold bend, bend_scale, grow, blur or flutter")
+    try:
+        pairs: dict[str, Any] = {key: value if key == "flutter" else tuple(value) for key, value in values.items()}
+        return PerturbationRanges(**pairs)
+    except (TypeError, ValueError) as error:
+        raise UserError(f"ranges cannot be used: {error}") from error
+
+
+def read_config(path: str | Path) -> AdapterConfig:
+    """The configuration in a YAML file.
+
+    Raises:
+        UserError: there is no such file, it is no YAML mapping, or a setting is unknown or makes no sense.
+    """
+    import yaml
+
+    path = Path(path)
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise UserError(f"there is no configuration {path}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} is no YAML file: {error}") from error
+    if not isinstance(values, dict):
+        raise UserError(f"{path} must hold settings, one 'name: value' a line")
+    try:
+        return config_from_dict(values)
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from error

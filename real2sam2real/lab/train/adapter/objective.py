@@ -1,0 +1,163 @@
+"""The loss of fine-tuning: the base's own flow matching, with conditions withheld at times.
+
+Flow matching as Wan is trained (Lipman et al., 2023; Wan team, 2025): x_σ = (1 − σ)·x + σ·ε, the network predicts the
+velocity ε − x, σ is uniform before the timestep shift. The photo's latent stands before the video as latent frame 0;
+it is noised like the rest, as when sampling, but does not count.
+
+Shape letters: B batch, z latent channels, F latent frames, h × w latent size, N text tokens, M image tokens.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from real2sam2real.diffusion import conditioning, sampling
+from real2sam2real.errors import UserError
+from real2sam2real.lab.train.objective import sample_levels
+
+LEVEL_FLOOR = 0.25
+"""Smaller noise levels divide a sample's error like this one, or the last traces of noise would outweigh everything."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dropout:
+    """How often a condition is withheld, each on its own and clip by clip, so that guidance has something to leave.
+
+    Attributes:
+        text: the prompt becomes the empty one.
+        image: the image encoder's features become zero; the photo's latent stays.
+        normals: no instance anywhere.
+
+    Raises:
+        UserError: a share is outside 0…1.
+    """
+
+    text: float = 0.1
+    image: float = 0.1
+    normals: float = 0.1
+
+    def __post_init__(self) -> None:
+        for name in ("text", "image", "normals"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise UserError(f"the dropout of {name} is {getattr(self, name):g}; it is a share and lies in 0…1")
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Batch:
+    """B encoded clips, standardised latents.
+
+    Attributes:
+        video: `(B, z, F, h, w)`.
+        photo: `(B, z, 1, h, w)`, of frame 0 alone.
+        normals: `(B, z, F, h, w)`, of the coded normals, perturbed already.
+        text: `(B, N, text_dim)`.
+        image: `(B, M, image_dim)`, or None for a transformer without image features.
+    """
+
+    video: Tensor
+    photo: Tensor
+    normals: Tensor
+    text: Tensor
+    image: Tensor | None = None
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Nothing:
+    """What stands for nothing, for clips of one size.
+
+    Attributes:
+        video: `(1, z, F, h, w)` latents of a mid-grey clip, which fill the condition's frames.
+        normals: `(1, z, F, h, w)` latents of a black normal video.
+        text: `(1, N, text_dim)` of the empty prompt.
+    """
+
+    video: Tensor
+    normals: Tensor
+    text: Tensor
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Draw:
+    """Everything random in a step, so that a step can be made again.
+
+    Attributes:
+        noise: `(B, z, F + 1, h, w)` float32.
+        level: `(B,)` float32, the noise levels σ.
+        keep_text: `(B,)` bool.
+        keep_image: `(B,)` bool.
+        keep_normals: `(B,)` bool.
+    """
+
+    noise: Tensor
+    level: Tensor
+    keep_text: Tensor
+    keep_image: Tensor
+    keep_normals: Tensor
+
+
+def draw(batch: Batch, *, shift: float, dropout: Dropout, generator: torch.Generator) -> Draw:
+    """Draw a step for a batch.
+
+    Args:
+        batch: whose sizes and device count.
+        shift: timestep shift of the noise levels; Wan's is 5.
+        dropout: of the conditions.
+        generator: on the CPU, so that every device draws the same.
+    """
+    clips, channels, frames, height, width = batch.video.shape
+    device = batch.video.device
+    noise = torch.randn(clips, channels, frames + 1, height, width, generator=generator)
+    level = sample_levels(clips, shift, generator).flatten()
+    kept = [torch.rand(clips, generator=generator) >= share for share in (dropout.text, dropout.image, dropout.normals)]
+    text, image, normals = (k.to(device) for k in kept)
+    return Draw(noise=noise.to(device), level=level.to(device), keep_text=text, keep_image=image, keep_normals=normals)
+
+
+def fine_tuning_loss(
+    transformer: Any,
+    batch: Batch,
+    drawn: Draw,
+    nothing: Nothing,
+    *,
+    level_floor: float = LEVEL_FLOOR,
+    prediction: str | None = None,
+) -> Tensor:
+    """Mean squared error of the velocity over the video's latent frames.
+
+    A network that predicts the clean sample is judged by the velocity that follows from it.
+
+    Args:
+        transformer: called as in `Real2Sam2RealTransformer3DModel.forward`, in the caller's autocast.
+        batch: the clips.
+        drawn: by `draw`.
+        nothing: for clips of this size.
+        level_floor: the least σ that a sample's error is divided by.
+        prediction: "velocity" or "sample", for a transformer whose wrapper hides its config.
+    """
+    clean = torch.cat([batch.photo, batch.video], dim=2).float()
+    level = drawn.level.view(-1, 1, 1, 1, 1)
+    noisy = sampling.add_noise(clean, drawn.noise, level)
+    channels = conditioning.condition_channels(batch.photo.float(), nothing.video.float())
+    image = None if batch.image is None else batch.image * _of(drawn.keep_image, batch.image)
+    predicted = transformer(
+        torch.cat([noisy, channels], dim=1),
+        drawn.level * 1000,
+        encoder_hidden_states=torch.where(_of(drawn.keep_text, batch.text), batch.text, nothing.text),
+        pose_hidden_states=torch.where(_of(drawn.keep_normals, batch.normals), batch.normals, nothing.normals),
+        encoder_hidden_states_image=image,
+    )
+    predicted = predicted.float()[:, :, 1:]
+    if (prediction or transformer.config.prediction) == "sample":
+        error = (predicted - clean[:, :, 1:]) / level.clamp(min=level_floor)
+    else:
+        error = predicted - (drawn.noise - clean)[:, :, 1:]
+    return error.square().mean()
+
+
+def _of(keep: Tensor, values: Tensor) -> Tensor:
+    """`(B, 1, …)` bool, as many dimensions as the values have."""
+    return keep.view(-1, *[1] * (values.ndim - 1))

@@ -1,0 +1,167 @@
+"""Procedural clips as latents: rendered, varied and encoded by a worker, read by the trainer in a fixed order."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from dataclasses import dataclass
+from multiprocessing.context import SpawnProcess
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from real2sam2real.control.coding import NormalCoding
+from real2sam2real.diffusion.autoencoder import BlockTransformAutoencoder
+from real2sam2real.diffusion.conditioning import encode_latents, to_video_tensor
+from real2sam2real.errors import UserError
+from real2sam2real.files import replacing_file
+from real2sam2real.lab.train.recipes import Stage
+
+UInt8 = NDArray[np.uint8]
+VARIANTS = 4
+SEED_BLOCK = 1_000_000
+BLOCKS_PER_RUN = 8
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class LatentClips:
+    """N encoded clips; F latent frames of h × w.
+
+    Attributes:
+        video: `(N, z, F, h, w)` float16, standardised.
+        normals: the same shape, of the coded normals.
+        photo: `(N, z, 1, h, w)` float16, of frame 0 alone.
+    """
+
+    video: Tensor
+    normals: Tensor
+    photo: Tensor
+
+
+def vary(video: UInt8, normals: UInt8, variant: int) -> tuple[UInt8, UInt8]:
+    """One of four cheap variants of a clip: as it is, mirrored, backwards in time, or both; with colours permuted.
+
+    Args:
+        video: `(T, H, W, 3)`.
+        normals: `(T, H, W, 3)` coded right/up/towards on black.
+        variant: 0…3; bit 0 mirrors, bit 1 reverses time. Any but 0 also permutes the video's colour channels.
+    """
+    if variant & 1:
+        video = video[:, :, ::-1]
+        mirrored = normals[:, :, ::-1].copy()
+        foreground = np.any(mirrored != 0, axis=-1)
+        mirrored[..., 0] = np.where(foreground, 255 - mirrored[..., 0], 0)
+        normals = mirrored
+    if variant & 2:
+        video, normals = video[::-1], normals[::-1]
+    if variant:
+        video = video[..., np.roll(np.arange(3), variant)]
+    return video, normals
+
+
+def render_clip(seed: int, stage: Stage) -> tuple[UInt8, UInt8]:
+    """Video and coded normals, both `(T, H, W, 3)` uint8, of one seed of the procedural world."""
+    from real2sam2real.lab.synth import sample_clip, varied_world
+
+    world = varied_world() if stage.varied else None
+    clip = sample_clip(seed, width=stage.width, height=stage.height, frames=stage.frames, config=world)
+    return clip.video, NormalCoding().encode(clip.normals, clip.ids)
+
+
+def write_shard(path: Path, autoencoder: BlockTransformAutoencoder, stage: Stage, first_seed: int, clips: int) -> None:
+    """Render `clips` clips (variants of every seed, from `first_seed` on), encode them, and write them to `path`."""
+    parts: dict[str, list[Tensor]] = {"video": [], "normals": [], "photo": []}
+    for start in range(0, clips, VARIANTS):
+        rendered = render_clip(first_seed + start // VARIANTS, stage)
+        for variant in range(min(VARIANTS, clips - start)):
+            video, normals = (to_video_tensor(frames) for frames in vary(*rendered, variant))
+            parts["video"].append(encode_latents(autoencoder, video).half())
+            parts["normals"].append(encode_latents(autoencoder, normals).half())
+            parts["photo"].append(encode_latents(autoencoder, video[:, :, :1]).half())
+    with replacing_file(path) as temporary:
+        save_file({name: torch.cat(tensors).contiguous() for name, tensors in parts.items()}, temporary)
+
+
+def read_shard(path: Path) -> LatentClips:
+    """The clips of one shard.
+
+    Raises:
+        UserError: the file is damaged; it names the file, which can be deleted and is then made again.
+    """
+    try:
+        return LatentClips(**load_file(path))
+    except Exception as error:
+        raise UserError(
+            f"{path} cannot be read ({error}); delete it and start again, it will be rendered anew"
+        ) from error
+
+
+def shard_seed(stage_index: int, shard: int, clips_per_shard: int, first_seed: int, run_seed: int = 0) -> int:
+    """First seed of a shard; stages, and runs of other seeds, draw from blocks of seeds of their own."""
+    block = run_seed * BLOCKS_PER_RUN + stage_index
+    return first_seed + block * SEED_BLOCK + shard * (clips_per_shard // VARIANTS)
+
+
+class ShardSource:
+    """Shards of one stage in order, rendered ahead by a process of its own.
+
+    Args:
+        folder: where shards are kept; existing ones are used as they are.
+        autoencoder_folder: the fitted autoencoder.
+        stage: size of the clips.
+        first_seeds: the first seed of every shard.
+        clips: clips per shard.
+    """
+
+    def __init__(
+        self, folder: Path, autoencoder_folder: Path, stage: Stage, first_seeds: list[int], clips: int
+    ) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._paths = [folder / f"shard-{index:04d}.safetensors" for index in range(len(first_seeds))]
+        self._process: SpawnProcess | None = None
+        if not all(path.exists() for path in self._paths):
+            self._process = multiprocessing.get_context("spawn").Process(
+                target=_render_shards, args=(self._paths, autoencoder_folder, stage, first_seeds, clips), daemon=True
+            )
+            self._process.start()
+
+    def get(self, index: int) -> LatentClips:
+        """Shard `index`, once it is rendered.
+
+        Raises:
+            UserError: the rendering process ended without writing it.
+        """
+        path = self._paths[index]
+        while not path.exists():
+            if self._process is not None:
+                self._process.join(timeout=0.2)
+            if (self._process is None or not self._process.is_alive()) and not path.exists():
+                raise UserError(f"the process that renders training clips stopped before {path}; see its error above")
+        return read_shard(path)
+
+    def close(self) -> None:
+        """Stop rendering."""
+        if self._process is not None:
+            self._process.terminate()
+            self._process.join()
+
+
+def _render_shards(
+    paths: list[Path], autoencoder_folder: Path, stage: Stage, first_seeds: list[int], clips: int
+) -> None:
+    os.nice(5)
+    torch.set_num_threads(1)
+    import numba
+
+    numba.set_num_threads(1)
+    autoencoder = BlockTransformAutoencoder.from_pretrained(autoencoder_folder)
+    trainer = os.getppid()
+    for path, seed in zip(paths, first_seeds, strict=True):
+        if os.getppid() != trainer:  # the trainer was killed; nobody would stop an orphan
+            return
+        if not path.exists():
+            write_shard(path, autoencoder, stage, seed, clips)

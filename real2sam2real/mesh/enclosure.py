@@ -1,0 +1,136 @@
+"""What nobody can see from outside: walls within a body, and the inner shells that generative lifters make."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from real2sam2real.geometry.quaternions import Float
+from real2sam2real.mesh import repair
+from real2sam2real.mesh.bvh import Bool, Bvh, Index
+from real2sam2real.mesh.holes import filled
+from real2sam2real.mesh.repair import Soup
+
+RAYS = 24  # per face: one that sees out through 8 % of its half of the sky is found with 87 %
+ASKED = 48  # faces of a patch whose rays count, at most
+INNER_SHARE = 0.02  # a wall of whose rays fewer escape is an inner one
+OPENING_SHARE = 0.08  # a pocket is what is open by less than this share of its area
+POCKET_SHARE = 1e-3  # of the surface's area: smaller pockets are left alone
+
+
+def without_inner_walls(soup: Soup) -> tuple[Soup, int]:
+    """Without patches that hang on others along edges of three or more faces and that no ray reaches from outside.
+
+    Args:
+        soup: open or closed, in any orientation.
+
+    Returns:
+        The soup and the number of dropped patches.
+    """
+    attached = repair.edge_counts(soup.faces) > 2
+    if not attached.any():
+        return soup, 0
+    patch = repair.patches(soup.faces)
+    candidate = np.zeros(int(patch.max()) + 1, bool)
+    candidate[patch[attached.any(axis=1)]] = True
+    inner = candidate & (_escaping_share(soup, patch, candidate) < INNER_SHARE)
+    if not inner.any() or inner.all():
+        return soup, 0
+    return soup.keep(~inner[patch]), int(inner.sum())
+
+
+def without_pockets(soup: Soup) -> tuple[Soup, int]:
+    """Without the walls of pockets: hidden surface around a hollow that is open by next to nothing.
+
+    What is left has holes, and perhaps loose pieces of wall within, that the next steps close and unite.
+
+    Args:
+        soup: closed, every part wound outward.
+
+    Returns:
+        The soup and the number of pockets.
+    """
+    seen = visible_faces(soup)
+    if seen.all():
+        return soup, 0
+    area = _areas(soup)
+    hidden = np.nonzero(~seen)[0]
+    part = _connected(soup, hidden)
+    dropped, count = np.zeros(len(soup.faces), bool), 0
+    for k in np.nonzero(np.bincount(part, area[hidden]) > POCKET_SHARE * area.sum())[0]:
+        walls = hidden[part == k]
+        if _is_pocket(repair.compact(soup.keep(_mask(walls, len(seen))))):
+            dropped[walls] = True
+            count += 1
+    return (soup.keep(~dropped), count) if count else (soup, 0)
+
+
+def visible_faces(soup: Soup) -> Bool:
+    """`(F,)`: which faces of a closed, outward-wound surface see the outside along one of their rays."""
+    tree = Bvh.over(soup.vertices, soup.faces)
+    corners = soup.vertices[soup.faces]
+    normal = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    length = np.linalg.norm(normal, axis=1)
+    normal /= np.maximum(length, 1e-300)[:, None]
+    middle = corners.mean(axis=1)
+    seen = tree.escapes(middle, normal, np.arange(len(middle)))
+    offsets = _sphere_points(RAYS - 1)
+    for offset in offsets:
+        left = np.nonzero(~seen & (length > 0))[0]
+        # A unit normal plus a point of the unit sphere: directions by the cosine, as light falls.
+        seen[left] = tree.escapes(middle[left], normal[left] + 0.999 * offset, left)
+    return seen | (length == 0)
+
+
+def _escaping_share(soup: Soup, patch: Index, candidate: Bool) -> Float:
+    """Per patch: the share of rays from both sides of its faces that meet nothing; 1 where it is no candidate."""
+    area = _areas(soup)
+    order = np.lexsort((-area, patch))
+    rank = np.arange(len(order)) - np.searchsorted(patch[order], patch[order])
+    asked = order[(rank < ASKED) & candidate[patch[order]] & (area[order] > 0)]
+    tree = Bvh.over(soup.vertices, soup.faces)
+    middle = soup.vertices[soup.faces[asked]].mean(axis=1)
+    rays = _sphere_points(2 * RAYS)
+    free = np.zeros(len(asked))
+    for ray in rays:
+        free += tree.escapes(middle, np.broadcast_to(ray, middle.shape).copy(), asked)
+    total = np.bincount(patch[asked], minlength=len(candidate)) * len(rays)
+    escaped = np.bincount(patch[asked], free, minlength=len(candidate))
+    return np.where(total > 0, escaped / np.maximum(total, 1), 1.0)
+
+
+def _is_pocket(walls: Soup) -> bool:
+    """Whether pieces of surface, wound towards the hollow, enclose it but for small openings."""
+    walls = repair.cut_apart(walls)
+    capped, _ = filled(walls)
+    cap = _areas(capped)[len(walls.faces) :].sum()
+    if cap > OPENING_SHARE * _areas(walls).sum():
+        return False
+    part = np.zeros(len(capped.faces), np.int64)
+    return bool(repair.part_volumes(capped.vertices, capped.faces, part)[0] < 0)
+
+
+def _connected(soup: Soup, chosen: Index) -> Index:
+    """The number of the connected part, among the chosen faces alone, that each of them belongs to."""
+    return repair.parts(soup.faces[chosen], len(soup.vertices))
+
+
+def _mask(indices: Index, count: int) -> NDArray[np.bool_]:
+    mask = np.zeros(count, bool)
+    mask[indices] = True
+    return mask
+
+
+def _areas(soup: Soup) -> Float:
+    a, b, c = (soup.vertices[soup.faces[:, k]] for k in range(3))
+    areas: Float = np.linalg.norm(np.cross(b - a, c - a), axis=1) / 2
+    return areas
+
+
+def _sphere_points(count: int) -> Float:
+    """`(count, 3)` unit vectors, evenly spread along a spiral."""
+    k = np.arange(count) + 0.5
+    height = 1 - 2 * k / count
+    angle = np.pi * (1 + 5**0.5) * k
+    ring = np.sqrt(1 - height**2)
+    return np.stack([ring * np.cos(angle), height, ring * np.sin(angle)], axis=-1)

@@ -1,0 +1,235 @@
+"""The outside of glTF files: GLB chunks, JSON, and buffers wherever they lie; read with checks, written whole."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import struct
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NoReturn
+from urllib.parse import unquote
+
+from real2sam2real.errors import UserError
+from real2sam2real.files import replacing_file
+from real2sam2real.mesh.gltf.elements import REMEDY, Element
+
+MOST_BYTES = 2**31
+"""Largest file or buffer that is read: beyond it a scene would not fit a workstation's memory anyway."""
+
+_JSON, _BIN = 0x4E4F534A, 0x004E4942
+
+_IGNORABLE = (  # they change how a surface shines or is lit, not what we read
+    "KHR_materials_",
+    "KHR_lights_punctual",
+    "KHR_xmp",
+    "KHR_texture_transform",
+    "KHR_mesh_quantization",
+    "KHR_animation_pointer",
+    "KHR_node_visibility",
+    "EXT_texture_webp",
+)
+_REMEDIES = {
+    "KHR_draco_mesh_compression": "export without Draco compression (in Blender: Data > Compression, off), "
+    "or run `gltf-transform copy in.glb out.glb`, which decodes it",
+    "EXT_meshopt_compression": "run `gltf-transform copy in.glb out.glb`, which decodes it",
+    "KHR_meshopt_compression": "run `gltf-transform copy in.glb out.glb`, which decodes it",
+    "KHR_texture_basisu": "export with PNG or JPEG textures",
+    "EXT_mesh_gpu_instancing": "make the instances real objects before exporting",
+}
+
+
+@dataclass(eq=False)
+class Document:
+    """A glTF file in memory: its JSON with checked access, and its buffers.
+
+    Attributes:
+        path: the file.
+        root: the JSON's outermost object.
+        binary: the GLB's binary chunk, or None.
+        notes: remarks for the user on what was renamed, skipped or changed.
+    """
+
+    path: Path
+    root: Element
+    binary: memoryview | None = None
+    notes: list[str] = field(default_factory=list)
+    _buffers: dict[int, memoryview] = field(default_factory=dict)
+
+    def count(self, kind: str) -> int:
+        """Number of elements of `kind`, such as "nodes"."""
+        return len(self.root.array(kind))
+
+    def element(self, kind: str, index: int) -> Element:
+        """Element `index` (checked by the caller through `Element.index`) of `kind`."""
+        value = self.root.array(kind)[index]
+        name = value.get("name") if isinstance(value, dict) else None
+        named = f" '{name[:60]}'" if isinstance(name, str) and name else ""
+        return Element(value, f"{self.path.name}: {kind}[{index}]{named}")
+
+    def elements(self, kind: str) -> list[Element]:
+        """All elements of `kind`, in order."""
+        return [self.element(kind, i) for i in range(self.count(kind))]
+
+    def note(self, remark: str) -> None:
+        """Keep a remark for the user, once."""
+        if remark not in self.notes:
+            self.notes.append(remark)
+
+    def buffer(self, index: int) -> memoryview:
+        """The bytes of `buffers[index]`, exactly as many as it declares."""
+        if index not in self._buffers:
+            element = self.element("buffers", index)
+            length = element.integer("byteLength")
+            if element.has("uri"):
+                data = read_uri(self, element)
+            elif index == 0 and self.binary is not None:
+                data = self.binary
+            else:
+                element.fail("has no 'uri' and the file has no binary chunk for it")
+            if length > len(data):
+                element.fail(f"declares {length:,} bytes but only {len(data):,} are there: the data is cut off")
+            self._buffers[index] = data[:length]
+        return self._buffers[index]
+
+    def buffer_view(self, index: int) -> tuple[memoryview, int | None]:
+        """The bytes of `bufferViews[index]` and its stride, None for tightly packed."""
+        element = self.element("bufferViews", index)
+        buffer = self.buffer(element.needed_index("buffer", "buffers", self.count("buffers")))
+        offset = element.integer("byteOffset", 0)
+        length = element.integer("byteLength", least=1)
+        if offset + length > len(buffer):
+            element.fail(f"bytes {offset:,}…{offset + length:,} lie outside its buffer of {len(buffer):,} bytes")
+        stride = element.integer("byteStride", least=1, most=252) if element.has("byteStride") else None
+        return buffer[offset : offset + length], stride
+
+
+def read_uri(document: Document, element: Element) -> memoryview:
+    """The bytes behind `element`'s `uri`: data inside the URI, or a file beside the document, never elsewhere."""
+    uri = element.text("uri")
+    if uri.startswith("data:"):
+        head, comma, body = uri.partition(",")
+        if not comma or not head.endswith(";base64"):
+            element.fail("its data URI is not base64")
+        try:
+            return memoryview(base64.b64decode(body, validate=True))
+        except (binascii.Error, ValueError):
+            element.fail("its data URI holds characters that are not base64")
+    return memoryview(_read_neighbour(document, element, unquote(uri)))
+
+
+def _read_neighbour(document: Document, element: Element, name: str) -> bytes:
+    remedy = "put the file beside the glTF file and name it by a relative path, or export a GLB"
+    if "://" in name or name.startswith(("/", "\\")) or ":" in name or "\0" in name:
+        element.fail(f"its uri '{name[:80]}' is absolute or on the network, and is not followed", remedy)
+    folder = document.path.resolve().parent
+    try:
+        target = (folder / name.replace("\\", "/")).resolve()
+    except (OSError, RuntimeError, ValueError):
+        element.fail(f"its uri '{name[:80]}' is not a usable file name", remedy)
+    if not target.is_relative_to(folder):
+        element.fail(f"its uri '{name[:80]}' leads out of the file's folder, and is not followed", remedy)
+    try:
+        if not target.is_file() or target.stat().st_size > MOST_BYTES:
+            element.fail(f"its file '{name[:80]}' is missing or has more than {MOST_BYTES:,} bytes", remedy)
+        return target.read_bytes()
+    except (OSError, ValueError):
+        element.fail(f"its file '{name[:80]}' cannot be read", remedy)
+
+
+def read_document(path: Path) -> Document:
+    """Read a GLB, or a glTF JSON with its buffers beside it or inside.
+
+    Raises:
+        UserError: the file is missing, cut off, of another format or version, or needs an extension we cannot read.
+    """
+    try:
+        if path.stat().st_size > MOST_BYTES:
+            raise UserError(f"{path.name} is larger than {MOST_BYTES:,} bytes; decimate its meshes or split it")
+        data = path.read_bytes()
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise UserError(f"cannot read '{path}': {reason}; check the path") from error
+    binary = None
+    text: bytes | memoryview = data
+    if data[:4] == b"glTF":
+        text, binary = _glb_chunks(path.name, memoryview(data))
+    document = Document(path=path, root=Element(_parse(path.name, bytes(text)), path.name), binary=binary)
+    _check_version(document)
+    _check_extensions(document)
+    return document
+
+
+def _glb_chunks(name: str, data: memoryview) -> tuple[memoryview, memoryview | None]:
+    if len(data) < 20:
+        raise UserError(f"{name} ends within its GLB header: the file is cut off; {REMEDY}")
+    _, version, length = struct.unpack_from("<4sII", data)
+    if version != 2:
+        raise UserError(f"{name} is GLB version {version}; only version 2 is read: {REMEDY} as glTF 2.0")
+    if length > len(data):
+        raise UserError(f"{name} should have {length:,} bytes but has {len(data):,}: the file is cut off; {REMEDY}")
+    chunks: dict[int, memoryview] = {}
+    offset = 12
+    while offset + 8 <= length:
+        size, kind = struct.unpack_from("<II", data, offset)
+        offset += 8
+        if offset + size > length:
+            raise UserError(f"{name} has a chunk of {size:,} bytes that ends beyond the file: it is damaged; {REMEDY}")
+        if not chunks and kind != _JSON:
+            raise UserError(f"{name} does not start with a JSON chunk: it is damaged; {REMEDY}")
+        chunks.setdefault(kind, data[offset : offset + size])
+        offset += size
+    if _JSON not in chunks:
+        raise UserError(f"{name} has no JSON chunk: it is damaged; {REMEDY}")
+    return chunks[_JSON], chunks.get(_BIN)
+
+
+def _parse(name: str, text: bytes) -> Any:
+    def refuse(constant: str) -> NoReturn:
+        raise ValueError(f"it holds {constant}, which is not JSON")
+
+    try:
+        return json.loads(text.decode("utf-8-sig"), parse_constant=refuse)
+    except (ValueError, RecursionError) as error:
+        reason = "its lists nest too deep" if isinstance(error, RecursionError) else str(error)[:120]
+        raise UserError(f"{name} is neither a GLB nor glTF JSON ({reason}); give a .glb or .gltf file") from error
+
+
+def _check_version(document: Document) -> None:
+    version = document.root.child("asset").value.get("version")
+    if not isinstance(version, str) or version.split(".")[0] != "2":
+        shown = repr(version)[:20]
+        raise UserError(f"{document.path.name} is glTF version {shown}; only version 2 is read: {REMEDY} as glTF 2.0")
+
+
+def _check_extensions(document: Document) -> None:
+    for name in document.root.array("extensionsRequired"):
+        if isinstance(name, str) and name.startswith(_IGNORABLE):
+            continue
+        remedy = _REMEDIES.get(str(name), "export without it")
+        raise UserError(f"{document.path.name} needs the glTF extension {str(name)[:60]}, which is not read; {remedy}")
+
+
+def write_glb(path: Path, root: dict[str, Any], binary: bytes | bytearray) -> None:
+    """Write a GLB of `root` (JSON) and one binary chunk, whole or not at all.
+
+    Raises:
+        UserError: the file would exceed the 4 GiB that a GLB can hold, or cannot be written.
+    """
+    text = json.dumps(root, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 4)
+    padding = b"\0" * (-len(binary) % 4)
+    length = 12 + 8 + len(text) + (8 + len(binary) + len(padding) if binary else 0)
+    if length >= 2**32:
+        raise UserError(f"{path.name} would have {length:,} bytes and a GLB holds 4 GiB; use fewer frames or vertices")
+    try:
+        with replacing_file(path) as temporary, temporary.open("wb") as file:
+            file.write(struct.pack("<4sII", b"glTF", 2, length))
+            file.write(struct.pack("<II", len(text), _JSON) + text)
+            if binary:
+                file.write(struct.pack("<II", len(binary) + len(padding), _BIN))
+                file.write(binary)
+                file.write(padding)
+    except OSError as error:
+        raise UserError(f"cannot write '{path}': {error.strerror or error}; choose another place") from error

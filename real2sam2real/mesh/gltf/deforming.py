@@ -1,0 +1,160 @@
+"""Vertices at every frame: morph targets, skins, and shear that a motion cannot express."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+
+from real2sam2real.geometry.quaternions import Float
+from real2sam2real.mesh.gltf.accessors import read_floats
+from real2sam2real.mesh.gltf.animation import Track
+from real2sam2real.mesh.gltf.container import Document
+from real2sam2real.mesh.gltf.elements import Element
+from real2sam2real.mesh.gltf.nodes import NodeTree
+from real2sam2real.mesh.gltf.placing import Placement, place, place_anywhere
+from real2sam2real.mesh.gltf.shapes import Shape
+
+MOST_NUMBERS = 2**27
+"""Most coordinates (frames x vertices x 3) of all deforming meshes of a file."""
+
+
+@dataclass(frozen=True, eq=False)
+class Posed:
+    """A shape in the world: where it stands, and its vertices in its object frame.
+
+    Attributes:
+        placement: translation, rotation, scale, visibility.
+        rest: `(V, 3)` float64.
+        deformed: `(T, V, 3)` float32, or None for a rigid one.
+    """
+
+    placement: Placement
+    rest: Float
+    deformed: NDArray[np.float32] | None
+
+
+class Poser:
+    """Poses shapes at the frames' times `seconds` `(T,)`."""
+
+    def __init__(self, document: Document, tree: NodeTree, seconds: Float, snap: float) -> None:
+        self._document = document
+        self._tree = tree
+        self._seconds = seconds
+        self._snap = snap
+        self._numbers = 0
+
+    def pose(self, node: int, mesh: Element, shape: Shape, weights_track: Track | None) -> Posed:
+        """Where `node` puts `shape`, frame by frame.
+
+        Raises:
+            UserError: weights or joints do not fit, or the deformed vertices would not fit into memory.
+        """
+        element = self._tree.elements[node]
+        weights = self._morph_weights(element, mesh, len(shape.targets), weights_track)
+        skin = element.index("skin", "skins", self._document.count("skins"))
+        skinned = skin is not None and shape.joints is not None
+        frames, vertices = len(self._seconds), len(shape.mesh.vertices)
+        deforms = skinned or not _constant(weights)
+        placement = place_anywhere(self._tree, node) if skinned else place(self._tree, node)
+        residual = placement.residual
+        deforms = deforms or (residual is not None and not _constant(residual))
+        self._numbers += frames * vertices * 3 if deforms else 0
+        if self._numbers > MOST_NUMBERS:
+            reason = f"deforms {vertices:,} vertices over {frames:,} frames, more than fits into memory"
+            element.fail(reason, "read fewer frames or decimate the mesh")
+        morphed = _morphed(shape, weights if deforms else weights[:1])
+        if skinned and skin is not None:
+            return _settled(placement, self._skinned(element, skin, shape, morphed, placement), None)
+        rest = shape.mesh.vertices if len(morphed) > 1 else morphed[0]
+        if residual is not None:
+            bend = residual if deforms else residual[:1]
+            morphed = morphed @ np.swapaxes(bend, 1, 2)
+            rest = rest @ residual[0].T
+        return _settled(placement, morphed, rest)
+
+    def _morph_weights(self, node: Element, mesh: Element, targets: int, track: Track | None) -> Float:
+        """`(T, K)`."""
+        frames = len(self._seconds)
+        source = node if node.has("weights") else mesh
+        still = source.numbers("weights", None, ()) if targets else []
+        if track is not None and targets:
+            if track.width != targets:
+                node.fail(f"its animation gives {track.width} weights for {targets} morph targets")
+            return track.at(self._seconds, snap=self._snap)
+        if still and len(still) != targets:
+            source.fail(f"gives {len(still)} weights for {targets} morph targets")
+        return np.broadcast_to(np.array(still) if still else np.zeros(targets), (frames, targets))
+
+    def _skinned(self, node: Element, skin: int, shape: Shape, morphed: Float, placement: Placement) -> Float:
+        """`(T, V, 3)` in the placement's frame."""
+        element = self._document.element("skins", skin)
+        joints = element.indices("joints", "nodes", len(self._tree.elements))
+        if shape.joints is None or shape.weights is None or not joints:
+            element.fail("has no joints")
+        if shape.joints.max() >= len(joints):
+            node.fail(f"its mesh uses joint {int(shape.joints.max())} of the {len(joints)} in its skin")
+        blend = self._blend(node, shape, len(joints))
+        inverse = self._inverse_binds(element, len(joints))
+        worlds = np.stack([self._tree.world(joint) for joint in joints], axis=1)
+        object_from_world = np.linalg.inv(placement.matrices())
+        moves = (object_from_world[:, None] @ worlds @ inverse)[:, :, :3]
+        if not np.isfinite(moves).all():
+            element.fail("its joints' transforms are not finite")
+        deformed = np.empty((len(moves), len(shape.mesh.vertices), 3))
+        for t, move in enumerate(moves):
+            per_vertex = (blend @ move.reshape(len(joints), 12)).reshape(-1, 3, 4)
+            points = morphed[min(t, len(morphed) - 1)]
+            deformed[t] = np.einsum("vij,vj->vi", per_vertex[:, :, :3], points) + per_vertex[:, :, 3]
+        return deformed
+
+    def _blend(self, node: Element, shape: Shape, joints: int) -> csr_array:
+        """`(V, joints)` weights that sum to one."""
+        assert shape.joints is not None
+        assert shape.weights is not None
+        weights = np.maximum(shape.weights, 0.0)
+        total = weights.sum(axis=1)
+        if np.any(total < 1e-9):
+            count = int(np.sum(total < 1e-9))
+            self._document.note(f"{node.label}: {count} vertices have no skin weights; they follow their first joint")
+            weights[total < 1e-9, 0] = 1.0
+            total = weights.sum(axis=1)
+        vertices, width = weights.shape
+        rows = np.repeat(np.arange(vertices), width)
+        values = (weights / total[:, None]).ravel()
+        return csr_array((values, (rows, shape.joints.ravel())), shape=(vertices, joints))
+
+    def _inverse_binds(self, skin: Element, joints: int) -> Float:
+        """`(joints, 4, 4)`."""
+        index = skin.index("inverseBindMatrices", "accessors", self._document.count("accessors"))
+        if index is None:
+            return np.broadcast_to(np.eye(4), (joints, 4, 4))
+        columns = read_floats(self._document, index, "MAT4")
+        if len(columns) < joints:
+            skin.fail(f"has {len(columns)} inverse bind matrices for {joints} joints")
+        return np.swapaxes(columns[:joints].reshape(-1, 4, 4), 1, 2)
+
+
+def _morphed(shape: Shape, weights: Float) -> Float:
+    """`(T or 1, V, 3)`; a plain sum, exact where one weight is 1 and the others 0."""
+    base = shape.mesh.vertices
+    targets, vertices = len(shape.targets), len(base)
+    if not targets:
+        return base[None]
+    moved = weights @ shape.targets.reshape(targets, vertices * 3)
+    return base + moved.reshape(-1, vertices, 3)
+
+
+def _constant(values: Float) -> bool:
+    return bool(np.all(np.abs(values - values[:1]) <= 1e-6))
+
+
+def _settled(placement: Placement, deformed: Float, rest: Float | None) -> Posed:
+    """Rigid where nothing truly moves within the object; `rest` None means the first frame's shape."""
+    rest = deformed[0] if rest is None else rest
+    size = float(np.ptp(deformed[0], axis=0).max()) if deformed.size else 0.0
+    if len(deformed) == 1 or np.abs(deformed - deformed[:1]).max() <= 1e-6 * max(size, 1e-30):
+        return Posed(placement, deformed[0], None)
+    return Posed(placement, rest, deformed.astype(np.float32))

@@ -1,0 +1,99 @@
+"""What a glTF material looks like to us: one base colour texture, or one colour."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from real2sam2real.geometry.quaternions import Float
+from real2sam2real.mesh.gltf.colors import linear_from_srgb, srgb_from_linear
+from real2sam2real.mesh.gltf.container import Document
+from real2sam2real.mesh.gltf.elements import Element
+from real2sam2real.mesh.gltf.images import read_image
+
+UInt8 = NDArray[np.uint8]
+
+
+@dataclass(frozen=True, eq=False)
+class Material:
+    """The base colour of a surface.
+
+    Attributes:
+        factor: `(3,)` linear light, or None where the file gives none.
+        texture: `(H, W, 3)` sRGB with the factor worked in, or None.
+        uv_set: which TEXCOORD the texture uses.
+        uv_transform: `(2, 3)` to be applied to it (KHR_texture_transform).
+    """
+
+    factor: Float | None = None
+    texture: UInt8 | None = None
+    uv_set: int = 0
+    uv_transform: Float | None = None
+
+
+class Materials:
+    """The file's materials, each read once."""
+
+    def __init__(self, document: Document) -> None:
+        self._document = document
+        self._read: dict[int, Material] = {}
+        self._images: dict[int, UInt8] = {}
+
+    def get(self, index: int | None) -> Material:
+        """Material `index`; for None one without any colour."""
+        if index is None:
+            return Material()
+        if index not in self._read:
+            self._read[index] = self._material(self._document.element("materials", index))
+        return self._read[index]
+
+    def _material(self, element: Element) -> Material:
+        look = element.child("pbrMetallicRoughness")
+        key = "baseColor"
+        glossy = element.extension("KHR_materials_pbrSpecularGlossiness")  # old exporters
+        if glossy is not None and not look.has("baseColorTexture"):
+            look, key = glossy, "diffuse"
+        factor = None
+        if look.has(f"{key}Factor"):
+            factor = np.clip(look.numbers(f"{key}Factor", 4)[:3], 0.0, 1.0)
+        if not look.has(f"{key}Texture"):
+            return Material(factor=factor)
+        info = look.child(f"{key}Texture")
+        pixels = self._texture(info)
+        if pixels is None:
+            return Material(factor=factor)
+        if factor is not None and np.any(factor < 1):
+            pixels = srgb_from_linear(linear_from_srgb(np.arange(256, dtype=np.uint8))[:, None] * factor)[
+                pixels, np.arange(3)
+            ]
+        uv_set, transform = _uv_source(info)
+        return Material(factor=factor, texture=pixels, uv_set=uv_set, uv_transform=transform)
+
+    def _texture(self, info: Element) -> UInt8 | None:
+        document = self._document
+        texture = document.element("textures", info.needed_index("index", "textures", document.count("textures")))
+        source = texture.index("source", "images", document.count("images"))
+        webp = texture.extension("EXT_texture_webp")
+        if source is None and webp is not None:
+            source = webp.index("source", "images", document.count("images"))
+        if source is None:
+            document.note(f"{texture.label} has no PNG, JPEG or WebP image; the surface is shown without it")
+            return None
+        if source not in self._images:
+            self._images[source] = read_image(document, source)
+        return self._images[source]
+
+
+def _uv_source(info: Element) -> tuple[int, Float | None]:
+    uv_set = info.integer("texCoord", 0, most=63)
+    extension = info.extension("KHR_texture_transform")
+    if extension is None:
+        return uv_set, None
+    turn = extension.number("rotation", 0.0)
+    offset = extension.numbers("offset", 2, (0.0, 0.0))
+    scale = extension.numbers("scale", 2, (1.0, 1.0))
+    c, s = np.cos(turn), np.sin(turn)
+    matrix = np.array([[c * scale[0], s * scale[1], offset[0]], [-s * scale[0], c * scale[1], offset[1]]])
+    return extension.integer("texCoord", uv_set, most=63), matrix

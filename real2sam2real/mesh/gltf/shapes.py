@@ -1,0 +1,175 @@
+"""From the primitives of a glTF mesh to one closed-as-possible `Mesh` with one texture or vertex colours."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from real2sam2real.geometry.quaternions import Float
+from real2sam2real.mesh import Mesh
+from real2sam2real.mesh.gltf.atlas import build_atlas, into_atlas
+from real2sam2real.mesh.gltf.colors import srgb_from_linear
+from real2sam2real.mesh.gltf.container import Document
+from real2sam2real.mesh.gltf.elements import Element
+from real2sam2real.mesh.gltf.surfaces import Surface
+from real2sam2real.mesh.gltf.welding import Ints, group_rows, weld
+
+_TILE = 8
+"""Side in pixels of an atlas tile of one colour."""
+
+
+@dataclass(frozen=True, eq=False)
+class Shape:
+    """A welded mesh (V vertices) and what deforms it.
+
+    Attributes:
+        mesh: in the glTF mesh's own frame, undeformed.
+        targets: `(K, V, 3)` displacements of its morph targets.
+        joints: `(V, J)` and `weights` `(V, J)` of a skin, or None.
+    """
+
+    mesh: Mesh
+    targets: Float
+    joints: Ints | None
+    weights: Float | None
+
+
+def build_shape(document: Document, element: Element, surfaces: list[Surface]) -> Shape | None:
+    """Join and weld the primitives of one mesh; None where no triangle is left.
+
+    Raises:
+        UserError: the primitives do not fit each other.
+    """
+    if len({len(surface.targets) for surface in surfaces}) > 1:
+        element.fail("its primitives have different numbers of morph targets")
+    starts = np.cumsum([0] + [len(s.positions) for s in surfaces[:-1]])
+    positions = np.concatenate([s.positions for s in surfaces])
+    triangles = np.concatenate([s.triangles + start for s, start in zip(surfaces, starts, strict=True)])
+    owner = np.repeat(np.arange(len(surfaces)), [len(s.triangles) for s in surfaces])
+    joints, weights = _joined_skin(surfaces)
+    targets = surfaces[0].targets if len(surfaces) == 1 else np.concatenate([s.targets for s in surfaces], axis=1)
+    first, faces = weld(_places(positions, joints, weights, targets), triangles)
+    kept = faces[:, 0] >= 0
+    if not kept.any():
+        document.note(f"{element.label} has no triangle with an area; it was left out")
+        return None
+    look = _Look(document, element, surfaces)
+    mesh = Mesh(
+        vertices=positions[first],
+        faces=faces[kept].astype(np.int32),
+        vertex_colors=look.vertex_colors(first),
+        corner_uvs=look.corner_uvs(triangles[kept], owner[kept]),
+        texture=look.texture,
+    )
+    return Shape(
+        mesh=mesh,
+        targets=targets[:, first],
+        joints=None if joints is None else joints[first],
+        weights=None if weights is None else weights[first],
+    )
+
+
+def _joined_skin(surfaces: list[Surface]) -> tuple[Ints | None, Float | None]:
+    width = max((s.joints.shape[1] for s in surfaces if s.joints is not None), default=0)
+    if not width:
+        return None, None
+    joints = [np.zeros((len(s.positions), width), np.int64) for s in surfaces]
+    weights = [np.zeros((len(s.positions), width)) for s in surfaces]
+    for surface, j, w in zip(surfaces, joints, weights, strict=True):
+        if surface.joints is not None and surface.weights is not None:
+            j[:, : surface.joints.shape[1]] = surface.joints
+            w[:, : surface.weights.shape[1]] = surface.weights
+    return np.concatenate(joints), np.concatenate(weights)
+
+
+def _places(positions: Float, joints: Ints | None, weights: Float | None, targets: Float) -> Ints:
+    """Group ids `(N,)`: equal where the position and everything that deforms it are equal."""
+    places = group_rows(positions)
+    extras = list(targets)
+    if joints is not None and weights is not None:
+        order = np.argsort(-weights, axis=1, kind="stable")
+        extras += [np.take_along_axis(joints, order, 1).astype(np.float64), np.take_along_axis(weights, order, 1)]
+    shared = np.bincount(places)[places] > 1
+    if extras and shared.any():
+        rows = np.concatenate([places[shared, None].astype(np.float64), *(extra[shared] for extra in extras)], axis=1)
+        places[shared] = places.max() + 1 + group_rows(rows)
+        places = np.unique(places, return_inverse=True)[1].astype(np.int64)
+    return places
+
+
+class _Look:
+    """Decides between a texture, an atlas and vertex colours for the joined surfaces.
+
+    One material with a texture keeps it. Several looks with a texture or several plain colours become an atlas, so that
+    their borders stay crisp. Without textures COLOR_0 and the base colour factor become vertex colours.
+    """
+
+    def __init__(self, document: Document, element: Element, surfaces: list[Surface]) -> None:
+        self._surfaces = surfaces
+        self.texture: NDArray[np.uint8] | None = None
+        self._places: Float | None = None
+        textured = [self._usable_texture(document, s) for s in surfaces]
+        looks = {id(s.material) for s in surfaces}
+        plain = all(s.colors is None for s in surfaces)
+        factors = {None if s.material.factor is None else tuple(s.material.factor) for s in surfaces}
+        if any(t is not None for t in textured) and len(looks) == 1 and all(t is not None for t in textured):
+            self.texture = textured[0]
+        elif any(t is not None for t in textured) or (plain and len(factors) > 1):
+            tiles = [self._tile(s) if t is None else t for s, t in zip(surfaces, textured, strict=True)]
+            shared = {id(tile): tile for tile in tiles}  # primitives may share a texture: one tile for it
+            self.texture, places = build_atlas(list(shared.values()))
+            at = {key: k for k, key in enumerate(shared)}
+            self._places = places[[at[id(tile)] for tile in tiles]]
+            document.note(f"{element.label} has {len(looks)} materials; they were joined into one texture")
+        if self.texture is not None and not plain:
+            document.note(f"{element.label} has vertex colours over a texture; only the texture is shown")
+        self._textured = [t is not None for t in textured]
+
+    def _usable_texture(self, document: Document, surface: Surface) -> NDArray[np.uint8] | None:
+        if surface.material.texture is not None and surface.uvs is None:
+            document.note(f"{surface.label} has a texture but no texture coordinates; it is shown without it")
+            return None
+        return surface.material.texture
+
+    def _tile(self, surface: Surface) -> NDArray[np.uint8]:
+        color = np.ones(3) if surface.material.factor is None else surface.material.factor
+        if surface.colors is not None:
+            color = color * surface.colors.mean(axis=0)
+        return np.broadcast_to(srgb_from_linear(color), (_TILE, _TILE, 3)).copy()
+
+    def vertex_colors(self, first: Ints) -> NDArray[np.uint8] | None:
+        """`(V, 3)` sRGB of the file vertices `first`, or None where nothing gives colours."""
+        surfaces = self._surfaces
+        if all(s.plain_colors is not None for s in surfaces):
+            return srgb_from_linear(np.concatenate([s.plain_colors for s in surfaces if s.plain_colors is not None]))[
+                first
+            ]
+        if self._places is not None:
+            return None
+        given = [s.colors is not None or (self.texture is None and s.material.factor is not None) for s in surfaces]
+        if not any(given):
+            return None
+        colors = []
+        for s in surfaces:
+            color = np.ones((len(s.positions), 3)) if s.colors is None else s.colors
+            if self.texture is None and s.material.factor is not None:
+                color = color * s.material.factor
+            colors.append(color)
+        return srgb_from_linear(np.concatenate(colors)[first])
+
+    def corner_uvs(self, triangles: Ints, owner: Ints) -> Float | None:
+        """`(F, 3, 2)` of the triangles `(F, 3)` of file vertices that belong to surfaces `owner` `(F,)`."""
+        surfaces = self._surfaces
+        if self._places is None and any(s.uvs is None for s in surfaces):
+            return None
+        uvs = np.concatenate([np.full((len(s.positions), 2), 0.5) if s.uvs is None else s.uvs for s in surfaces])
+        corners = uvs[triangles]
+        if self._places is None:
+            return corners
+        for k, place in enumerate(self._places):
+            mine = owner == k
+            inside = corners[mine] if self._textured[k] else np.full_like(corners[mine], 0.5)
+            corners[mine] = into_atlas(inside, place)
+        return corners

@@ -1,0 +1,156 @@
+"""Primitives of a glTF mesh: triangles with texture coordinates, colours, skin weights and morph targets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from real2sam2real.geometry.quaternions import Float
+from real2sam2real.mesh.gltf.accessors import read_floats, read_integers
+from real2sam2real.mesh.gltf.container import Document
+from real2sam2real.mesh.gltf.elements import Element
+from real2sam2real.mesh.gltf.materials import Material, Materials
+from real2sam2real.mesh.gltf.welding import Ints
+
+MOST_TRIANGLES = 20_000_000
+"""Most triangles of one mesh: primitives may share their data, so the file's size does not bound them."""
+
+MOST_TARGET_NUMBERS = 2**28
+"""Most numbers in all morph targets of one primitive; they may share their data as well."""
+
+_TRIANGLES, _STRIP, _FAN = 4, 5, 6
+
+
+@dataclass(eq=False)
+class Surface:
+    """One primitive (N vertices, M triangles).
+
+    Attributes:
+        positions: `(N, 3)` in the mesh's frame.
+        triangles: `(M, 3)`.
+        uvs: `(N, 2)` of the material's texture, or None.
+        colors: `(N, 3)` linear light (COLOR_0), or None.
+        plain_colors: `(N, 3)` like `colors`, but not to be multiplied with the texture (our own `_COLOR_0`).
+        joints: `(N, J)` joint numbers and `weights` `(N, J)` of a skin, or None.
+        targets: `(K, N, 3)` displacements of the morph targets.
+        material: its base colour.
+    """
+
+    label: str
+    positions: Float
+    triangles: Ints
+    material: Material
+    uvs: Float | None = None
+    colors: Float | None = None
+    plain_colors: Float | None = None
+    joints: Ints | None = None
+    weights: Float | None = None
+    targets: Float = field(default_factory=lambda: np.zeros((0, 0, 3)))
+
+
+def read_surfaces(document: Document, index: int, materials: Materials) -> list[Surface]:
+    """The triangle primitives of `meshes[index]`; points and lines are left out with a note.
+
+    Raises:
+        UserError: a primitive is damaged.
+    """
+    element = document.element("meshes", index)
+    surfaces = []
+    seen = 0
+    for primitive in element.objects("primitives"):
+        mode = primitive.integer("mode", _TRIANGLES, most=6)
+        if mode not in (_TRIANGLES, _STRIP, _FAN):
+            document.note(f"{primitive.label} is of points or lines, not of triangles; it was left out")
+            continue
+        if primitive.extension("KHR_draco_mesh_compression") and not primitive.child("attributes").has("POSITION"):
+            primitive.fail("is compressed with Draco, which is not read", "export without Draco compression")
+        surface = _read_surface(document, primitive, mode, materials)
+        seen += len(surface.triangles)
+        if seen > MOST_TRIANGLES:
+            element.fail(f"has more than {MOST_TRIANGLES:,} triangles", "decimate it")
+        surfaces.append(surface)
+    return surfaces
+
+
+def _read_surface(document: Document, primitive: Element, mode: int, materials: Materials) -> Surface:
+    attributes = primitive.child("attributes")
+    attributes.label = f"{primitive.label}.attributes"
+    positions = _attribute(document, attributes, "POSITION", None, "VEC3")
+    if positions is None:
+        primitive.fail("has no POSITION")
+    count = len(positions)
+    material = materials.get(primitive.index("material", "materials", document.count("materials")))
+    uvs = _attribute(document, attributes, f"TEXCOORD_{material.uv_set}", count, "VEC2")
+    if uvs is not None and material.uv_transform is not None:
+        uvs = uvs @ material.uv_transform[:, :2].T + material.uv_transform[:, 2]
+    colors = _attribute(document, attributes, "COLOR_0", count, "VEC3", "VEC4")
+    plain = _attribute(document, attributes, "_COLOR_0", count, "VEC3", "VEC4")
+    joints, weights = _skin_weights(document, attributes, count)
+    return Surface(
+        label=primitive.label,
+        positions=positions,
+        triangles=_triangles(document, primitive, mode, count),
+        material=material,
+        uvs=uvs,
+        colors=None if colors is None else colors[:, :3],
+        plain_colors=None if plain is None else plain[:, :3],
+        joints=joints,
+        weights=weights,
+        targets=_targets(document, primitive, count),
+    )
+
+
+def _attribute(document: Document, attributes: Element, name: str, count: int | None, *kinds: str) -> Float | None:
+    index = attributes.index(name, "accessors", document.count("accessors"))
+    if index is None:
+        return None
+    values = read_floats(document, index, *kinds)
+    if count is not None and len(values) != count:
+        attributes.fail(f"{name} has {len(values):,} entries for {count:,} vertices")
+    return values
+
+
+def _triangles(document: Document, primitive: Element, mode: int, count: int) -> Ints:
+    index = primitive.index("indices", "accessors", document.count("accessors"))
+    order = np.arange(count) if index is None else read_integers(document, index, "SCALAR")[:, 0]
+    if len(order) and order.max() >= count:
+        primitive.fail(f"an index points at vertex {order.max():,} of {count:,}")
+    if mode == _TRIANGLES:
+        if len(order) % 3:
+            primitive.fail(f"its {len(order):,} corners do not make whole triangles")
+        return order.reshape(-1, 3)
+    if len(order) < 3:
+        primitive.fail(f"a strip or fan of {len(order)} corners has no triangle")
+    first, second, third = order[:-2].copy(), order[1:-1].copy(), order[2:]
+    if mode == _FAN:
+        return np.stack([second, third, np.full_like(third, order[0])], axis=1)
+    odd = np.arange(len(first)) % 2 == 1  # every other triangle of a strip is wound the other way
+    return np.stack([np.where(odd, second, first), np.where(odd, first, second), third], axis=1)
+
+
+def _skin_weights(document: Document, attributes: Element, count: int) -> tuple[Ints | None, Float | None]:
+    joints, weights = [], []
+    accessors = document.count("accessors")
+    for k in range(64):
+        at = attributes.index(f"JOINTS_{k}", "accessors", accessors)
+        weight = _attribute(document, attributes, f"WEIGHTS_{k}", count, "VEC4")
+        if at is None or weight is None:
+            break
+        joint = read_integers(document, at, "VEC4")
+        if len(joint) != count:
+            attributes.fail(f"JOINTS_{k} has {len(joint):,} entries for {count:,} vertices")
+        joints.append(joint)
+        weights.append(weight)
+    return (np.concatenate(joints, axis=1), np.concatenate(weights, axis=1)) if joints else (None, None)
+
+
+def _targets(document: Document, primitive: Element, count: int) -> Float:
+    targets = primitive.objects("targets")
+    if len(targets) * count * 3 > MOST_TARGET_NUMBERS:
+        primitive.fail(f"has {len(targets):,} morph targets of {count:,} vertices", "bake fewer shapes or decimate")
+    found = []
+    for target in targets:
+        moved = _attribute(document, target, "POSITION", count, "VEC3")
+        found.append(np.zeros((count, 3)) if moved is None else moved)
+    return np.stack(found) if found else np.zeros((0, count, 3))

@@ -1,0 +1,1 @@
+"""Mesh files of the user's own, one module a format: OBJ, PLY, STL."""

@@ -1,0 +1,100 @@
+"""The looks of several meshes as one: their colours side by side, or their textures on one."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from real2sam2real.geometry.quaternions import Float
+from real2sam2real.mesh import Mesh
+from real2sam2real.mesh.gltf.atlas import build_atlas, into_atlas
+from real2sam2real.mesh.gltf.images import MOST_PIXELS
+
+UInt8 = NDArray[np.uint8]
+
+_PLAIN = 8
+"""Side in pixels of a tile of one colour."""
+
+_WHITE = 255
+
+
+def side_by_side(meshes: Sequence[Mesh], notes: list[str]) -> Mesh:
+    """One mesh of the vertices and faces of all, in order, with their looks.
+
+    Where one has a texture, all get their place in one texture: vertex colours are drawn into it, exactly, with four
+    pixels per face. Without any texture colours stay at the vertices; a mesh without colours is white.
+    """
+    if len(meshes) == 1:
+        return meshes[0]
+    starts = np.cumsum([0] + [len(m.vertices) for m in meshes[:-1]])
+    colors, uvs, texture = None, None, None
+    textures = {id(m.texture) for m in meshes}
+    if all(m.texture is None for m in meshes):
+        if any(m.vertex_colors is not None for m in meshes):
+            colors = np.concatenate([_colors(m) for m in meshes])
+    elif len(textures) == 1:
+        texture = meshes[0].texture
+        uvs = np.concatenate([m.corner_uvs for m in meshes if m.corner_uvs is not None])
+    else:
+        texture, uvs = _one_texture(meshes, notes)
+    return Mesh(
+        vertices=np.concatenate([m.vertices for m in meshes]),
+        faces=np.concatenate([m.faces + start for m, start in zip(meshes, starts, strict=True)]),
+        vertex_colors=colors,
+        corner_uvs=uvs,
+        texture=texture,
+    )
+
+
+def _colors(mesh: Mesh) -> UInt8:
+    return np.full(mesh.vertices.shape, _WHITE, np.uint8) if mesh.vertex_colors is None else mesh.vertex_colors
+
+
+def _one_texture(meshes: Sequence[Mesh], notes: list[str]) -> tuple[UInt8, Float]:
+    """An atlas, and coordinates `(F, 3, 2)` in it of all faces."""
+    tiles: dict[int, UInt8] = {id(m.texture): m.texture for m in meshes if m.texture is not None}
+    room = MOST_PIXELS / 2 - sum(tile.shape[0] * tile.shape[1] for tile in tiles.values())
+    keys, coordinates, repeating = [], [], 0
+    for mesh in meshes:
+        uvs = mesh.corner_uvs
+        if mesh.texture is not None and uvs is not None:
+            keys.append(id(mesh.texture))
+            repeating += int((np.ptp(uvs, axis=1) > 1 + 1e-6).any(axis=1).sum())
+        else:
+            tile, uvs = drawn_colors(_colors(mesh)[mesh.faces], most_pixels=room)
+            room -= tile.shape[0] * tile.shape[1]
+            keys.append(id(tile))
+            tiles[id(tile)] = tile
+        coordinates.append(uvs)
+    atlas, places = build_atlas(list(tiles.values()))
+    at = {key: k for k, key in enumerate(tiles)}
+    if repeating:
+        notes.append(f"the texture repeats within {repeating:,} faces, which the joined texture cannot show")
+    joined = [into_atlas(uvs, places[at[key]]) for key, uvs in zip(keys, coordinates, strict=True)]
+    return atlas, np.concatenate(joined)
+
+
+def drawn_colors(corner_colors: UInt8, *, most_pixels: float) -> tuple[UInt8, Float]:
+    """A texture `(H, W, 3)` and coordinates `(F, 3, 2)` that look like colours `(F, 3, 3)` blended over each face.
+
+    Each face has 2×2 pixels: its corners' colours and, in the fourth, the value that makes the bilinear sample between
+    them linear. Where that takes more than `most_pixels` every face gets the mean colour of all.
+    """
+    count = len(corner_colors)
+    flat = bool((corner_colors == corner_colors[:1, :1]).all())
+    if flat or count * 4 * 1.1 > most_pixels:
+        color = np.round(corner_colors.reshape(-1, 3).mean(axis=0)).astype(np.uint8)
+        return np.broadcast_to(color, (_PLAIN, _PLAIN, 3)).copy(), np.full((count, 3, 2), 0.5)
+    columns = math.ceil(math.sqrt(count))
+    rows = math.ceil(count / columns)
+    a, b, c = (corner_colors[:, k].astype(np.int64) for k in range(3))
+    blocks = np.zeros((rows * columns, 2, 2, 3), np.uint8)
+    blocks[:count, 0, 0], blocks[:count, 0, 1], blocks[:count, 1, 0] = a, b, c
+    blocks[:count, 1, 1] = np.clip(b + c - a, 0, 255)
+    texture = blocks.reshape(rows, columns, 2, 2, 3).transpose(0, 2, 1, 3, 4).reshape(2 * rows, 2 * columns, 3)
+    corner = 2.0 * np.stack([np.arange(count) % columns, np.arange(count) // columns], axis=1)
+    pixels = corner[:, None] + np.array([[0.5, 0.5], [1.5, 0.5], [0.5, 1.5]])
+    return np.ascontiguousarray(texture), pixels / [2 * columns, 2 * rows]

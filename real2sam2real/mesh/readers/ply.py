@@ -1,0 +1,152 @@
+"""PLY meshes: vertices, polygons, colours and texture coordinates per vertex."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from real2sam2real.errors import UserError
+from real2sam2real.geometry.quaternions import Float
+from real2sam2real.mesh import Mesh
+from real2sam2real.mesh.gltf.materials import Material, UInt8
+from real2sam2real.mesh.readers.limits import check_faces, check_positions
+from real2sam2real.mesh.readers.pictures import read_picture
+from real2sam2real.mesh.readers.ply_data import Columns, Header, Lists, read_elements, read_header
+from real2sam2real.mesh.readers.polygons import Ints, triangulated
+from real2sam2real.mesh.readers.welding import surface, welded
+
+_CORNERS = ("vertex_indices", "vertex_index")
+_COLORS = (
+    ("red", "green", "blue"),
+    ("r", "g", "b"),
+    ("diffuse_red", "diffuse_green", "diffuse_blue"),
+)
+_COORDINATES = (("s", "t"), ("u", "v"), ("texture_u", "texture_v"), ("texcoord_u", "texcoord_v"))
+_SPLAT = ({"f_dc_0", "opacity"}, {"scale_0", "rot_0"}, {"packed_position", "packed_rotation"})
+
+
+def read_ply(path: Path, data: bytes, notes: list[str]) -> Mesh:
+    """The mesh of a PLY file, in the file's coordinates.
+
+    Raises:
+        UserError: the file is damaged, or holds points or Gaussian splats in place of a surface.
+    """
+    header = read_header(path.name, data)
+    _check_holds_a_surface(path.name, header)
+    elements = read_elements(path.name, data, header)
+    vertices = _Vertices(path, elements["vertex"], notes)
+    positions = vertices.positions()
+    corners, sizes, corner_uvs = _polygons(path.name, elements["face"], len(positions), notes)
+    check_positions(path.name, positions[np.unique(corners)])
+    triangles, _ = triangulated(positions[corners], sizes)
+    uvs, colors = vertices.coordinates(), vertices.colors()
+    if corner_uvs is not None:  # a vertex for every corner: welding joins them again
+        positions, uvs = positions[corners], corner_uvs
+        colors = None if colors is None else colors[corners]
+    else:
+        triangles = corners[triangles]
+    material = None if uvs is None else _material(path, header, notes)
+    return welded(path, [surface(path.name, positions, triangles, material=material, uvs=uvs, colors=colors)], notes)
+
+
+def _check_holds_a_surface(name: str, header: Header) -> None:
+    vertex, face = header.element("vertex"), header.element("face")
+    names = vertex.names() if vertex is not None else set()
+    has_faces = face is not None and face.count > 0
+    if not has_faces and any(splat <= names for splat in _SPLAT):
+        raise UserError(
+            f"{name} holds Gaussian splats, which have no surface; extract a mesh from them first (SuGaR or 2DGS do), "
+            "or lift the object from the photo"
+        )
+    if vertex is None or not vertex.count:
+        raise UserError(f"{name} holds no vertices; export the object as a mesh")
+    if lost := sorted({"x", "y", "z"} - names):
+        raise UserError(f"{name}: its vertices have no {', '.join(lost)}; export the object as a mesh")
+    if not has_faces or face is None:
+        strips = ": its triangle strips are not read" if header.element("tristrips") else ""
+        raise UserError(
+            f"{name} holds {vertex.count:,} points but no faces{strips}; make a mesh of them first (in MeshLab: "
+            "Screened Poisson Surface Reconstruction), or export with faces"
+        )
+    check_faces(name, face.count)
+    if not any(p.name in _CORNERS and p.counted_by is not None for p in face.properties):
+        raise UserError(f"{name}: its faces have no list called {' or '.join(_CORNERS)}; export the object as a mesh")
+
+
+@dataclass(frozen=True, eq=False)
+class _Vertices:
+    """Columns of the element "vertex"."""
+
+    path: Path
+    columns: Columns
+    notes: list[str]
+
+    def _numbers(self, names: tuple[str, ...]) -> list[NDArray[Any]] | None:
+        found = [self.columns.get(name) for name in names]
+        arrays = [column for column in found if isinstance(column, np.ndarray)]
+        return arrays if len(arrays) == len(names) else None
+
+    def positions(self) -> Float:
+        """`(N, 3)`."""
+        arrays = self._numbers(("x", "y", "z"))
+        if arrays is None:
+            raise UserError(f"{self.path.name}: its coordinates are lists, not numbers; export the object as a mesh")
+        return np.stack([a.astype(np.float64) for a in arrays], axis=1)
+
+    def coordinates(self) -> Float | None:
+        """`(N, 2)` of a texture, or None."""
+        found = next((arrays for names in _COORDINATES if (arrays := self._numbers(names)) is not None), None)
+        return None if found is None else np.stack([a.astype(np.float64) for a in found], axis=1)
+
+    def colors(self) -> UInt8 | None:
+        """`(N, 3)` sRGB, or None. Numbers with a fraction count up to 1, 16-bit ones up to 65535, others up to 255."""
+        found = next((arrays for names in _COLORS if (arrays := self._numbers(names)) is not None), None)
+        if found is None:
+            return None
+        values = np.stack([a.astype(np.float64) for a in found], axis=1)
+        if not np.isfinite(values).all():
+            self.notes.append(f"{self.path.name}: its vertex colours are not finite; they were left out")
+            return None
+        kind = found[0].dtype
+        most = np.iinfo(kind).max if kind.kind == "u" else 1.0 if values.max(initial=0.0) <= 1.0 else 255.0
+        return np.round(np.clip(values / most, 0.0, 1.0) * 255).astype(np.uint8)
+
+
+def _polygons(name: str, face: Columns, vertices: int, notes: list[str]) -> tuple[Ints, Ints, Float | None]:
+    """Vertex numbers `(C,)` of all corners in a row, corners `(P,)` of each polygon, texture coordinates `(C, 2)`."""
+    lists = next(column for key in _CORNERS if isinstance(column := face.get(key), Lists))
+    numbers = lists.values.astype(np.int64)
+    if not np.array_equal(numbers, lists.values):
+        raise UserError(f"{name}: a face points at a vertex by a number that is not whole; export it again")
+    if len(numbers) and not 0 <= numbers.min() <= numbers.max() < vertices:
+        wrong = int(numbers.min()) if numbers.min() < 0 else int(numbers.max())
+        raise UserError(
+            f"{name}: a face points at vertex {wrong:,} of {vertices:,}; the file is damaged: export it again"
+        )
+    if {"red", "r"} & face.keys():
+        notes.append(f"{name}: the colours of its faces were left out; only those of vertices are read")
+    uvs = face.get("texcoord")  # as MeshLab writes it
+    fits = isinstance(uvs, Lists) and np.array_equal(uvs.lengths, 2 * lists.lengths)
+    corner_uvs = uvs.values.astype(np.float64).reshape(-1, 2) if isinstance(uvs, Lists) and fits else None
+    usable = lists.lengths >= 3
+    if usable.all():
+        return numbers, lists.lengths, corner_uvs
+    notes.append(f"{name}: {int((~usable).sum()):,} faces with fewer than three corners were left out")
+    kept = np.repeat(usable, lists.lengths)
+    return numbers[kept], lists.lengths[usable], None if corner_uvs is None else corner_uvs[kept]
+
+
+def _material(path: Path, header: Header, notes: list[str]) -> Material | None:
+    """The texture that a comment names, as MeshLab writes it."""
+    for comment in header.comments:
+        key, _, name = comment.partition(" ")
+        if key.lower() == "texturefile" and name.strip():
+            pixels = read_picture(path.parent, name.strip())
+            if not isinstance(pixels, str):
+                return Material(texture=pixels)
+            notes.append(f"{path.name}: {pixels}")
+    return None

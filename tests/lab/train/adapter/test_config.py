@@ -1,0 +1,43 @@
+import pytest
+
+from real2sam2real.control.perturbation import PerturbationRanges
+from real2sam2real.errors import UserError
+from real2sam2real.lab.train.adapter.config import AdapterConfig, config_from_dict, read_config
+
+
+def test_a_file_says_what_differs_from_the_recipe(tmp_path):
+    path = tmp_path / "run.yaml"
+    path.write_text("dataset: data\nsteps: 30\ninjection: hard\nranges: {bend: [0.0, 0.1], flutter: 0.5}\n")
+    expected = AdapterConfig(
+        dataset="data", steps=30, injection="hard", ranges=PerturbationRanges(bend=(0.0, 0.1), flutter=0.5)
+    )
+    assert read_config(path) == expected
+    assert config_from_dict(expected.to_dict()) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("dataset: data\nsteeps: 3\n", "unknown settings: steeps"),
+        ("steps: 3\n", "no 'dataset'"),
+        ("dataset: data\nsteps: 0\n", "steps is 0"),
+        ("dataset: data\nlearning_rate: 1e-4\n", "write 1.0e-4"),
+        ("dataset: data\ndrop_text: 2.0\n", "drop_text is 2.0"),
+        ("dataset: data\nperturb: maybe\n", "true or false"),
+        ("dataset: data\noptimizer: sgd\n", "one of adamw, adamw8bit"),
+        ("dataset: data\nranges: {bend: [0.3, 0.1]}\n", "ranges cannot be used"),
+        ("- dataset\n", "run.yaml"),
+        ("dataset: [\n", "run.yaml"),
+    ],
+)
+def test_a_mistake_is_named(tmp_path, text, words):
+    path = tmp_path / "run.yaml"
+    path.write_text(text)
+    with pytest.raises(UserError) as caught:
+        read_config(path)
+    assert words in str(caught.value)
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(UserError, match="nowhere"):
+        read_config(tmp_path / "nowhere.yaml")

@@ -1,0 +1,217 @@
+"""Runs of a tiny base: resumed, exported, interrupted, on two processes."""
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+import yaml
+
+from real2sam2real import media
+from real2sam2real.diffusion.loading import ModelChoice, load_model, locate
+from real2sam2real.diffusion.weights.adapter_file import read_adapter
+from real2sam2real.diffusion.weights.adapters import apply_adapters
+from real2sam2real.errors import MissingPartError, UserError
+from real2sam2real.lab.train.adapter import checkpoints, trainer
+from real2sam2real.lab.train.adapter.trainer import AdapterTrainer
+
+
+def quiet(text):
+    pass
+
+
+def losses(folder):
+    return [json.loads(line)["loss"] for line in (folder / "losses.jsonl").read_text().splitlines()]
+
+
+def train(config, folder, **options):
+    return AdapterTrainer(config, folder, say=quiet).run(**options)
+
+
+def test_stopped_and_resumed_equals_straight_through(make_config, tmp_path):
+    config = make_config(bf16=True)
+    train(config, tmp_path / "straight")
+    train(config, tmp_path / "stopped", stop_after=3)
+    with (tmp_path / "stopped" / "losses.jsonl").open("a") as file:
+        file.write('{"step": 4, "stage": "adapter", "loss": 9.0}\n{"step": 5, "st')  # made after the last checkpoint
+    train(config, tmp_path / "stopped")
+    assert losses(tmp_path / "stopped") == losses(tmp_path / "straight")
+    assert len(set(losses(tmp_path / "straight"))) == 4
+    files = [tmp_path / run / "adapter" / "lora_diffusion_pytorch_model.safetensors" for run in ("straight", "stopped")]
+    assert files[0].read_bytes() == files[1].read_bytes()
+
+
+def test_the_learning_rate_rises_and_falls(make_config, tmp_path, monkeypatch):
+    rates = []
+    step = torch.optim.AdamW.step
+
+    def listening(optimizer, *args, **options):
+        rates.extend(float(group["lr"]) for group in optimizer.param_groups if group["lr"] > 0)  # loading steps at 0
+        return step(optimizer, *args, **options)
+
+    monkeypatch.setattr(torch.optim.AdamW, "step", listening)
+    config = make_config(learning_rate=0.01, warmup=2, decay=0.5, steps=6)
+    train(config, tmp_path, stop_after=4)
+    train(config, tmp_path)
+    assert rates == pytest.approx([0.005, 0.01, 0.01, 0.01, 0.02 / 3, 0.01 / 3])
+    with pytest.raises(UserError, match="another steps"):
+        train(make_config(learning_rate=0.01, warmup=2, decay=0.5, steps=9), tmp_path)
+
+
+def inputs():
+    generator = torch.Generator().manual_seed(1)
+
+    def rand(*shape):
+        return torch.randn(*shape, generator=generator)
+
+    return {
+        "hidden_states": rand(1, 12, 3, 4, 6),
+        "timestep": torch.tensor([700.0]),
+        "encoder_hidden_states": torch.zeros(1, 1, 16),
+        "pose_hidden_states": rand(1, 4, 2, 4, 6),
+    }
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("injection", ["soft", "hard"])
+def test_every_export_loads_to_the_same_output(make_config, tmp_path, injection):
+    with torch.enable_grad():
+        run = AdapterTrainer(make_config(injection=injection, variants=0, steps=2), tmp_path, say=quiet)
+        run.run()
+    expected = run.model(**inputs())
+    folders = sorted(path.name for path in tmp_path.glob("adapter*"))
+    assert folders == ["adapter", "adapter-comfyui", *(["adapter-diffusers"] if injection == "soft" else [])]
+    for name in folders:
+        base = run.base.load_transformer(torch.float32)
+        before = base(**inputs())
+        apply_adapters(base, [(read_adapter(tmp_path / name), 1.0)], merge=True)
+        assert (base(**inputs()) - expected).abs().max() <= 1e-5
+        assert (before - expected).abs().max() > 1e-3
+    assert json.loads((tmp_path / "adapter" / "training.json").read_text())["injection"] == injection
+    changed = read_adapter(tmp_path / "adapter").differences
+    assert set(changed) == ({"patch_embedding.weight", "patch_embedding.bias"} if injection == "hard" else set())
+
+
+def test_an_adapter_of_a_pipeline_s_folder_knows_its_base_and_is_a_lora_too(make_config, tiny_base, tmp_path):
+    adapter = str(train(make_config(steps=2), tmp_path).adapter)
+    photo = np.full((32, 48, 3), 90, np.uint8)
+    videos = []
+    for checkpoint, loras in ((adapter, []), (str(tiny_base), [adapter]), (str(tiny_base), [])):
+        located = locate(ModelChoice(checkpoint=checkpoint, loras=loras))
+        assert tiny_base.resolve() in located.files
+        pipeline = load_model(located, plan="auto", sampling=None, say=quiet).pipeline
+        generator = torch.Generator().manual_seed(0)
+        videos.append(pipeline(photo, np.zeros((5, 32, 48, 3), np.uint8), num_inference_steps=1, generator=generator))
+    assert np.array_equal(videos[0], videos[1])
+    assert not np.array_equal(videos[0], videos[2])
+
+
+def test_an_adapter_is_no_base(make_config, tmp_path):
+    with pytest.raises(UserError, match="its base is mini-base"):
+        train(make_config(base="mini"), tmp_path)
+
+
+def test_checkpoints_are_whole_and_the_last_are_kept(make_config, tmp_path, monkeypatch):
+    config = make_config(steps=5, save_every=1)
+    train(config, tmp_path, stop_after=3)
+    assert [step for step, _ in checkpoints.list_checkpoints(tmp_path)] == [2, 3]
+
+    def cut_short(state, path):
+        path.write_bytes(b"half")
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(checkpoints.torch, "save", cut_short)
+        with pytest.raises(KeyboardInterrupt):
+            train(config, tmp_path)
+    assert [step for step, _ in checkpoints.list_checkpoints(tmp_path)] == [2, 3]
+    assert train(config, tmp_path).step == 5
+    assert len(losses(tmp_path)) == 5
+
+
+def test_samples_and_tensorboard_are_written(make_config, tmp_path):
+    train(make_config(steps=1, sample_every=1, tensorboard=True), tmp_path)
+    assert media.read_video(tmp_path / "samples" / "step-000001.mp4").shape == (5, 32, 3 * 48, 3)
+    assert list((tmp_path / "tensorboard").glob("events*"))
+
+
+def test_the_cache_is_encoded_once_and_goes_on_clip_by_clip(make_config, tmp_path, monkeypatch):
+    train(make_config(steps=1), tmp_path)
+    files = sorted((tmp_path / "cache").rglob("*.safetensors"))
+    assert len(files) == 4
+    contents = [file.read_bytes() for file in files]
+    files[1].unlink()
+    next((tmp_path / "cache").rglob("index.json")).unlink()
+    kept = files[0].stat().st_mtime_ns
+    train(make_config(steps=2), tmp_path)
+    assert files[0].stat().st_mtime_ns == kept
+    assert [file.read_bytes() for file in files] == contents
+    monkeypatch.setattr(trainer.AdapterTrainer, "_load_encoders", None)  # would fail if anything were to be encoded
+    train(make_config(steps=3), tmp_path)
+
+
+def test_a_folder_belongs_to_one_run(make_config, tmp_path):
+    train(make_config(steps=1), tmp_path)
+    with pytest.raises(UserError, match="another rank"):
+        train(make_config(rank=2), tmp_path)
+
+
+def test_tensorboard_missing_is_said(monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    with pytest.raises(MissingPartError, match="pip install"):
+        trainer._board(tmp_path, 0)
+
+
+# accelerate shards on accelerators alone; told that this is what it does, it shards on CPUs too.
+SHARDED = """
+from accelerate import DistributedType, FullyShardedDataParallelPlugin
+from real2sam2real.train.adapter import trainer
+make = trainer.make_accelerator
+def sharding(config):
+    accelerator = make(config)
+    accelerator.state.distributed_type = DistributedType.FSDP
+    accelerator.state.fsdp_plugin = FullyShardedDataParallelPlugin(
+        fsdp_version=2, auto_wrap_policy="transformer_based_wrap", cpu_ram_efficient_loading=False
+    )
+    return accelerator
+trainer.make_accelerator = sharding
+"""
+PROGRAMS = {"MULTI_CPU": "", "FSDP": SHARDED}
+
+
+def launched(config, folder, kind, port):
+    values = {name: value for name, value in config.to_dict().items() if name != "ranges"}
+    (folder / "run.yaml").write_text(yaml.safe_dump(values))
+    launch = ["torch.distributed.run", "--nproc-per-node", "2", "--master-port", str(port), "--no-python"]
+    program = PROGRAMS[kind] + "\nfrom real2sam2real.cli.main import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-m", *launch, sys.executable, "-c", program, "train", "adapter", "run.yaml", "-o", "two"],
+        cwd=folder,
+        env={**os.environ, "ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1", "R2S2R_TRACEBACK": "1"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr[-6000:]
+    assert f"{kind}, 2 processes" in done.stderr
+    return folder / "two"
+
+
+def test_two_processes_copied_and_then_sharded_equal_one(make_config, tmp_path, free_port):
+    train(make_config(steps=3), tmp_path / "one")
+    for steps, kind in ((2, "MULTI_CPU"), (3, "FSDP")):  # the second goes on from the first one's checkpoint
+        two = launched(make_config(steps=steps), tmp_path, kind, free_port)
+    assert np.abs(np.array(losses(two)) - losses(tmp_path / "one")).max() <= 1e-5
+    ours, theirs = (read_adapter(run / "adapter") for run in (tmp_path / "one", two))
+    for module, pair in ours.low_rank.items():
+        assert (pair.up - theirs.low_rank[module].up).abs().max() <= 1e-5
+
+
+def test_eight_bit_adam_resumes(make_config, tmp_path):
+    config = make_config(optimizer="adamw8bit", steps=3, save_every=1)
+    train(config, tmp_path / "straight")
+    train(config, tmp_path / "stopped", stop_after=1)
+    train(config, tmp_path / "stopped")
+    assert losses(tmp_path / "stopped") == losses(tmp_path / "straight")
