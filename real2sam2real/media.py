@@ -18,13 +18,11 @@ import av
 import cv2
 import numpy as np
 from av.container import InputContainer
-from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
+from real2sam2real.arrays import UInt8
 from real2sam2real.errors import UserError
 from real2sam2real.files import replacing_file
-
-UInt8 = NDArray[np.uint8]
 
 MAX_IMAGE_PIXELS = 200_000_000
 # A fixed number of encoder threads: x264's output depends on it, and the same input should give the same file anywhere.

@@ -16,7 +16,7 @@ ROOMS = [
     "geometry", "mesh", "scene", "perceive", "lift", "render", "control", "diffusion", "run",
     "lab.synth", "lab.curate", "lab.train", "lab.evaluate", "cli",
 ]  # fmt: skip
-LEAVES = {"errors", "files", "lock", "media"}
+LEAVES = {"arrays", "errors", "files", "lock", "media"}
 # The procedural world makes training data and ground truth; what cleans real clips must not know it.
 FORBIDDEN = {("lab.curate", "lab.synth")}
 HEAVY = {

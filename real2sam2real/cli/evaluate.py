@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 from tyro.conf import Positional, arg
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+from real2sam2real.arrays import Float32, UInt8
 
+if TYPE_CHECKING:
     from real2sam2real.lab.synth import SynthClip
 
 
@@ -99,10 +98,10 @@ class Normals:
 
         folder = Path(self.estimator)
         estimator: NormalEstimator = MiniEstimator(folder) if folder.is_dir() else load_estimator(self.estimator)
-        rows: list[NDArray[np.uint8]] = []
+        rows: list[UInt8] = []
         coding = NormalCoding()
 
-        def on_scene(clip: SynthClip, estimate: NDArray[np.float32]) -> None:
+        def on_scene(clip: SynthClip, estimate: Float32) -> None:
             if len(rows) < self.pictured:
                 at = len(clip.ids) // 2
                 coded = [coding.encode(normals[at], clip.ids[at]) for normals in (estimate, clip.normals)]
@@ -162,10 +161,10 @@ class Ablation:
             located = locate(ModelChoice(checkpoint=checkpoint))
             sampling = choose_sampling(located.settings, None)
             variants[name] = (load_model(located, plan="auto", sampling=sampling, say=print).pipeline, located.settings)
-        strips: list[NDArray[np.uint8]] = []
+        strips: list[UInt8] = []
         with tqdm(total=self.cases, desc="cases", unit="case") as bar:
 
-            def on_case(case: LiftedCase, videos: dict[str, NDArray[np.uint8]]) -> None:
+            def on_case(case: LiftedCase, videos: dict[str, UInt8]) -> None:
                 bar.update()
                 if len(strips) < self.pictured:
                     coded = located.settings.coding.encode(case.normals, case.ids)

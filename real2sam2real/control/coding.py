@@ -12,12 +12,9 @@ from typing import Any, Literal, get_args
 
 import numba
 import numpy as np
-from numpy.typing import NDArray
 
+from real2sam2real.arrays import Bool, Float32, Int, UInt8
 from real2sam2real.errors import UserError
-
-Float32 = NDArray[np.float32]
-UInt8 = NDArray[np.uint8]
 
 Rounding = Literal["nearest", "down"]
 
@@ -182,7 +179,7 @@ class NormalCoding:
         converted[~foreground] = target.background
         return converted
 
-    def foreground(self, colors: UInt8) -> NDArray[np.bool_]:
+    def foreground(self, colors: UInt8) -> Bool:
         """`(...)` bool: where colours `(..., 3)` differ from the background colour."""
         return (colors != np.array(self.background, np.uint8)).any(axis=-1)
 
@@ -214,7 +211,7 @@ class NormalCoding:
         except (TypeError, ValueError) as error:
             raise UserError(f"this is no normal coding: {error}.") from error
 
-    def _order_and_signs(self) -> tuple[NDArray[np.int64], Float32]:
+    def _order_and_signs(self) -> tuple[Int, Float32]:
         axes = [_AXES[d] for d in self.directions]
         return np.array([a for a, _ in axes]), np.array([s for _, s in axes], np.float32)
 

@@ -15,15 +15,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from real2sam2real import media
+from real2sam2real.arrays import UInt8
 from real2sam2real.control.coding import OPENGL, NormalCoding
 from real2sam2real.errors import UserError
 from real2sam2real.files import replacing_folder
 from real2sam2real.render.frame import Frame
-
-UInt8 = NDArray[np.uint8]
 
 VERSION = 1
 PHOTO = "source_image.png"

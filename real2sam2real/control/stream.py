@@ -5,10 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from real2sam2real import media
+from real2sam2real.arrays import UInt8
 from real2sam2real.control.coding import OPENGL, NormalCoding
 from real2sam2real.control.folder import (
     CAPTION,
@@ -26,8 +24,6 @@ from real2sam2real.control.folder import (
     required,
 )
 from real2sam2real.errors import UserError
-
-UInt8 = NDArray[np.uint8]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -8,13 +8,11 @@ from typing import Literal, get_args
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from real2sam2real.arrays import UInt8
 from real2sam2real.control.folder import Control, read_control, save_control
 from real2sam2real.errors import UserError
 from real2sam2real.perceive.photo import Photo, load_photo
-
-UInt8 = NDArray[np.uint8]
 
 Fit = Literal["crop", "letterbox"]
 

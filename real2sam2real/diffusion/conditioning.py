@@ -10,24 +10,25 @@ from typing import Any
 import numpy as np
 import torch
 from einops import rearrange, repeat
-from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 
+from real2sam2real.arrays import UInt8
+
 MASK_CHANNELS = 4
 
 
-def to_video_tensor(frames: NDArray[np.uint8], device: torch.device | str = "cpu") -> Tensor:
+def to_video_tensor(frames: UInt8, device: torch.device | str = "cpu") -> Tensor:
     """`(1, 3, T, H, W)` float32 in −1…1 of `(T, H, W, 3)` uint8."""
     video = torch.from_numpy(np.require(frames, requirements=["C", "W"])).to(device)
     return rearrange(video, "t h w c -> 1 c t h w").float() / 127.5 - 1
 
 
-def to_frames(video: Tensor) -> NDArray[np.uint8]:
+def to_frames(video: Tensor) -> UInt8:
     """`(T, H, W, 3)` uint8 of `(1, 3, T, H, W)` in −1…1; inverse of `to_video_tensor` up to rounding."""
     frames = rearrange(video[0], "c t h w -> t h w c")
-    result: NDArray[np.uint8] = ((frames.float() + 1) * 127.5).round().clamp(0, 255).to(torch.uint8).cpu().numpy()
+    result: UInt8 = ((frames.float() + 1) * 127.5).round().clamp(0, 255).to(torch.uint8).cpu().numpy()
     return result
 
 
@@ -44,13 +45,13 @@ def decode_latents(autoencoder: Any, latents: Tensor) -> Tensor:
     return autoencoder.decode((latents * std + mean).to(autoencoder.dtype), return_dict=False)[0].float()
 
 
-def cropped_for_clip(photo: NDArray[np.uint8], image_processor: Any) -> Tensor:
+def cropped_for_clip(photo: UInt8, image_processor: Any) -> Tensor:
     """`(1, 3, S, S)` of `(H, W, 3)` uint8: the photo's middle, as CLIP's own processing and diffusers have it."""
     pixels: Tensor = image_processor(images=Image.fromarray(photo), return_tensors="pt").pixel_values
     return pixels
 
 
-def squashed_for_clip(photo: NDArray[np.uint8], image_processor: Any) -> Tensor:
+def squashed_for_clip(photo: UInt8, image_processor: Any) -> Tensor:
     """`(1, 3, S, S)` of `(H, W, 3)` uint8: the whole photo, squashed, as the original Wan code has it.
 
     It does so without smoothing first, and that is what the model was trained with.

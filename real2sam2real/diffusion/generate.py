@@ -9,10 +9,10 @@ from typing import Any, Protocol
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from real2sam2real import media
+from real2sam2real.arrays import UInt8
 from real2sam2real.control.coding import NormalCoding
 from real2sam2real.control.folder import Control
 from real2sam2real.diffusion.caches import step_cache
@@ -24,7 +24,6 @@ from real2sam2real.diffusion.sampling import make_scheduler, scheduler_shift
 from real2sam2real.diffusion.segments import Frames
 from real2sam2real.errors import UserError
 
-UInt8 = NDArray[np.uint8]
 Progress = Callable[[int, int], None]
 
 

@@ -18,16 +18,14 @@ from typing import Any
 import numpy as np
 import torch
 from einops import rearrange, reduce
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
 from real2sam2real import media
+from real2sam2real.arrays import UInt8
 from real2sam2real.diffusion import conditioning
 from real2sam2real.diffusion.tiny_decoder import TinyDecoder, find_tiny_decoder, load_tiny_decoder
 from real2sam2real.errors import UserError
-
-UInt8 = NDArray[np.uint8]
 
 # Wan 2.1's channels to RGB in −1…1, and what is added; as published with ComfyUI (latent_formats, Wan21). They are for
 # standardised latents: channels of unit variance then spread colours by 0.7 about the middle as pictures do, while the

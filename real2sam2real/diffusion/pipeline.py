@@ -14,10 +14,10 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from diffusers import DiffusionPipeline
-from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, nn
 
+from real2sam2real.arrays import UInt8
 from real2sam2real.diffusion import conditioning, sampling
 from real2sam2real.diffusion.ranks import from_main_rank
 from real2sam2real.diffusion.sampling import OnStep, Spacing, Step
@@ -25,7 +25,6 @@ from real2sam2real.diffusion.segments import Frames, Segment, plan_segments, win
 from real2sam2real.diffusion.transformer import StepConstants
 from real2sam2real.errors import MissingPartError
 
-UInt8 = NDArray[np.uint8]
 # diffusers' own form: called with the pipeline, the step from 0, its timestep, and the tensors by name; a "latents"
 # entry in what it returns takes the place of the step's.
 StepCallback = Callable[[Any, int, Tensor, dict[str, Tensor]], dict[str, Tensor] | None]

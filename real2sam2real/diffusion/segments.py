@@ -11,10 +11,9 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 from torch import Tensor
 
-UInt8 = NDArray[np.uint8]
+from real2sam2real.arrays import UInt8
 
 # A contrast that differs by more than this between two versions of the same frames is no drift but another picture.
 _LARGEST_GAIN = 1.25

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import ArrayLike
 
-from real2sam2real.geometry.quaternions import Float
+from real2sam2real.arrays import Float
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,9 +6,9 @@ Every function takes and returns float64 arrays; `...` stands for any leading ba
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-Float = NDArray[np.float64]
+from real2sam2real.arrays import Float
 
 IDENTITY: tuple[float, float, float, float] = (1.0, 0.0, 0.0, 0.0)
 

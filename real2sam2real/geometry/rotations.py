@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from real2sam2real.geometry.quaternions import Float
+from real2sam2real.arrays import Float
 
 
 def about_x(angle: float) -> Float:

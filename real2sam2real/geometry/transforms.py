@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
+from real2sam2real.arrays import Float
 from real2sam2real.geometry import quaternions
-from real2sam2real.geometry.quaternions import Float
 
 
 def compose(translation: ArrayLike, rotation_wxyz: ArrayLike, scale: ArrayLike = 1.0) -> Float:

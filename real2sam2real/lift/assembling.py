@@ -12,10 +12,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
+from real2sam2real.arrays import Float, Mask, UInt8
 from real2sam2real.geometry import Intrinsics, transforms
-from real2sam2real.geometry.quaternions import Float
 from real2sam2real.lift.align import Alignment, Sight, align
 from real2sam2real.lift.lifted import LiftedMesh
 from real2sam2real.lift.mesh_files import entity_motion
@@ -23,7 +22,6 @@ from real2sam2real.lift.outline import Outline
 from real2sam2real.lift.photo_texture import refined, with_photo
 from real2sam2real.mesh import Mesh
 from real2sam2real.mesh.cleaning import clean_mesh
-from real2sam2real.perceive.masks import Mask
 from real2sam2real.perceive.view import PhotoView
 from real2sam2real.scene import Entity, Motion
 
@@ -47,7 +45,7 @@ class Surroundings:
         free_focal: whether the lens may be another than the view's.
     """
 
-    pixels: NDArray[np.uint8]
+    pixels: UInt8
     view: PhotoView
     world_from_camera: Float
     in_front: Mask

@@ -10,9 +10,8 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-from real2sam2real.geometry.quaternions import Float
+from real2sam2real.arrays import Bool, Float
 from real2sam2real.lift.ground import Ground
 from real2sam2real.lift.inflate import half_thickness
 from real2sam2real.lift.outline import Grid, Outline
@@ -44,7 +43,7 @@ class Body:
     solid: Solid | None = None
 
 
-def solid_silhouette(solid: Solid, ground: Ground, grid: Grid) -> tuple[Float, Float, NDArray[np.bool_]]:
+def solid_silhouette(solid: Solid, ground: Ground, grid: Grid) -> tuple[Float, Float, Bool]:
     """Where rays enter and leave a solid.
 
     Returns:
@@ -58,7 +57,7 @@ def solid_silhouette(solid: Solid, ground: Ground, grid: Grid) -> tuple[Float, F
     to_object: Float = np.linalg.inv(solid.world_from_object()).astype(np.float64)
     directions = rays @ to_object[:3, :3].T
     within = np.stack([solid.level(directions * depth + to_object[:3, 3]) < 1 for depth in steps])
-    hit: NDArray[np.bool_] = np.logical_or.reduce(within, axis=0)
+    hit: Bool = np.logical_or.reduce(within, axis=0)
     if not hit.any():
         return np.full(grid.shape, (near + far) / 2), np.zeros(grid.shape), np.zeros(grid.shape, bool)
     first, last = np.argmax(within, axis=0)[hit], RAY_SAMPLES - 1 - np.argmax(within[::-1], axis=0)[hit]
@@ -69,7 +68,7 @@ def solid_silhouette(solid: Solid, ground: Ground, grid: Grid) -> tuple[Float, F
     leave[hit] = _refined(solid, camera, rays_hit, steps.take(np.minimum(last + 1, RAY_SAMPLES - 1)), steps.take(last))
     shape = coarse.shape
     middle, half = ((enter + leave) / 2).reshape(shape), ((leave - enter) / 2).reshape(shape)
-    hits: NDArray[np.bool_] = hit.reshape(shape)
+    hits: Bool = hit.reshape(shape)
     middle, half = _continued(middle, hits), _continued(half, hits)
     size = (grid.shape[1], grid.shape[0])
     soft = cv2.resize(hits.astype(np.float32), size, interpolation=cv2.INTER_LINEAR)
@@ -135,7 +134,7 @@ def _refined(solid: Solid, origin: Float, rays: Float, outside: Float, inside: F
     return (outside + inside) / 2
 
 
-def _continued(values: Float, known: NDArray[np.bool_]) -> Float:
+def _continued(values: Float, known: Bool) -> Float:
     """Every node's value, or that of the nearest node where it is known."""
     if known.all():
         return values
@@ -147,7 +146,7 @@ def _continued(values: Float, known: NDArray[np.bool_]) -> Float:
     return table[labels]
 
 
-def _distance(inside: NDArray[np.bool_]) -> Float:
+def _distance(inside: Bool) -> Float:
     return cv2.distanceTransform(inside.astype(np.uint8), cv2.DIST_L2, 5).astype(np.float64)
 
 

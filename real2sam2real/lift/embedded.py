@@ -7,10 +7,9 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from real2sam2real.arrays import Float, Float32, Mask, UInt8
 from real2sam2real.geometry import Intrinsics, transforms
-from real2sam2real.geometry.quaternions import Float
 from real2sam2real.lift.bodies import Body, inflated_body, solid_body, solid_silhouette
 from real2sam2real.lift.ground import Ground, estimate_ground
 from real2sam2real.lift.outline import (
@@ -29,7 +28,7 @@ from real2sam2real.lift.solid import Solid, fit_solid, typical_of
 from real2sam2real.lift.texture import textured
 from real2sam2real.mesh import Mesh
 from real2sam2real.mesh.decimation import decimated
-from real2sam2real.perceive.masks import Mask, clean_masks
+from real2sam2real.perceive.masks import clean_masks
 from real2sam2real.scene import CameraPath, Entity, Motion, Scene
 
 MAX_TRIANGLES = 20_000
@@ -45,7 +44,7 @@ BEHIND = 1.01
 
 
 def lift_photo(
-    photo_pixels: NDArray[np.uint8],
+    photo_pixels: UInt8,
     masks: Mapping[str, Mask],
     intrinsics: Intrinsics,
     *,
@@ -137,9 +136,7 @@ def _fitted_solids(outlines: list[Outline], ground: Ground) -> dict[str, Solid]:
     return solids
 
 
-def _lift(
-    pixels: NDArray[np.uint8], outline: Outline, ground: Ground, solid: Solid | None, nearer: NDArray[np.float32]
-) -> Entity:
+def _lift(pixels: UInt8, outline: Outline, ground: Ground, solid: Solid | None, nearer: Float32) -> Entity:
     """One entity in camera heights; `nearer` `(H, W)` collects the depths of what was lifted before it."""
     grid = silhouette_grid(outline)
     body, field = _body(outline, ground, grid, solid)
@@ -219,7 +216,7 @@ def _mesh(field: Float, grid: Grid, ground: Ground, front: Float, middle: Float,
     return Mesh(vertices=vertices, faces=sheets.faces)
 
 
-def _sampled_depth(nearer: NDArray[np.float32], grid: Grid) -> Float:
+def _sampled_depth(nearer: Float32, grid: Grid) -> Float:
     """`(rows, columns)` depths of what stands in front, 0 where nothing does."""
     if not nearer.any():
         return np.zeros(grid.shape)
@@ -230,7 +227,7 @@ def _sampled_depth(nearer: NDArray[np.float32], grid: Grid) -> Float:
     return np.where(within, nearer[y, x], 0.0).astype(np.float64)
 
 
-def _remember(nearer: NDArray[np.float32], outline: Outline, grid: Grid, front: Float) -> None:
+def _remember(nearer: Float32, outline: Outline, grid: Grid, front: Float) -> None:
     """Note the depth of an entity's front at its visible pixels."""
     rows, columns = np.nonzero(outline.mask)
     at = (np.stack([rows, columns], axis=-1) + 0.5 - grid.origin[::-1]) / grid.cell

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from real2sam2real.arrays import Float
 from real2sam2real.errors import UserError
 from real2sam2real.geometry import Intrinsics, quaternions, transforms
-from real2sam2real.geometry.quaternions import Float
 from real2sam2real.perceive.horizon import horizon_row
 
 DEFAULT_PITCH_DEGREES = 6.0
@@ -91,7 +91,7 @@ def estimate_ground(
     return Ground(intrinsics=intrinsics, pitch_radians=pitch, note=note)
 
 
-def _pitch_for(intrinsics: Intrinsics, bottoms: NDArray[np.float64]) -> float:
+def _pitch_for(intrinsics: Intrinsics, bottoms: Float) -> float:
     """The smallest pitch in radians at which every contact row lies clearly below the horizon."""
     if not len(bottoms):
         return -np.inf

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 from scipy import sparse
 from scipy.sparse.linalg import spsolve
 
-from real2sam2real.geometry.quaternions import Float
+from real2sam2real.arrays import Bool, Float
 
 COARSE_SIDE = 110
 FLATNESS = 0.85  # bodies are a little flatter than they are wide
 WIDEST = 0.36  # of the silhouette's shorter side: half the depth of the thickest part
 
 
-def half_thickness(inside: NDArray[np.bool_]) -> Float:
+def half_thickness(inside: Bool) -> Float:
     """Half the depth behind each cell of a silhouette `(H, W)` bool, in cells; 0 outside.
 
     The square root of the Poisson solution ∇²φ = −2 is a half circle across a strip, so limbs become round and wide
@@ -44,7 +43,7 @@ def _round_edge(distance: Float, thick: Float) -> Float:
     return thick * np.sqrt(1 - inner**2)
 
 
-def _poisson(inside: NDArray[np.bool_]) -> Float:
+def _poisson(inside: Bool) -> Float:
     """Solve ∇²φ = −2 inside, φ = 0 outside, on the grid's own spacing."""
     ids = np.full(inside.shape, -1)
     ids[inside] = np.arange(inside.sum())

@@ -5,9 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
+from real2sam2real.arrays import Float
 from real2sam2real.geometry import Intrinsics
 from real2sam2real.mesh import Mesh
 from real2sam2real.scene.motion import Motion
@@ -32,7 +30,7 @@ class LiftedMesh:
 
     name: str
     mesh: Mesh
-    camera_from_object: NDArray[np.float64] | None = None
+    camera_from_object: Float | None = None
     intrinsics: Intrinsics | None = None
     motion: Motion | None = None
     motion_fps: float | None = None

@@ -7,10 +7,8 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-from real2sam2real.geometry.quaternions import Float
-from real2sam2real.perceive.masks import Mask
+from real2sam2real.arrays import Bool, Float, Mask
 
 GRID_SIDE = 300
 PADDING = 3
@@ -196,7 +194,7 @@ def sample(mask: Mask, grid: Grid) -> Float:
     return cv2.warpAffine(soft, matrix, size, flags=flags, borderMode=cv2.BORDER_CONSTANT, borderValue=0.0)
 
 
-def silhouette_field(outline: Outline, grid: Grid, body: NDArray[np.bool_], *, softness: float) -> Float:
+def silhouette_field(outline: Outline, grid: Grid, body: Bool, *, softness: float) -> Float:
     """Positive inside the completed silhouette: the mask itself, and the body where nearer objects hide it.
 
     Args:
@@ -241,7 +239,7 @@ def _linked(candidate: Float, visible: Float) -> Float:
     return np.where(keep, np.maximum(candidate, 1e-3), np.where(near, np.minimum(candidate, -1e-3), -0.5))
 
 
-def convex_body(outline: Outline, grid: Grid) -> NDArray[np.bool_]:
+def convex_body(outline: Outline, grid: Grid) -> Bool:
     """`(rows, columns)` bool: the convex hull of the visible part, what a body without a better model would cover."""
     inside = (sample(outline.mask, grid) > 0.5).astype(np.uint8)
     points = cv2.findNonZero(inside)

@@ -9,15 +9,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
+from real2sam2real.arrays import Bool, Float, Mask, UInt8
 from real2sam2real.geometry import Intrinsics
-from real2sam2real.geometry.quaternions import Float
 from real2sam2real.lift.align.drawing import inverse_depth
 from real2sam2real.lift.texture import Atlas, make_atlas
 from real2sam2real.mesh import Mesh
-from real2sam2real.perceive.masks import Mask
 
 SEEN_COSINE = 0.2  # faces seen flatter than this show streaks
 DEPTH_SLACK = 0.01  # of the depth: how far behind the drawn surface a face may lie and still be it
@@ -33,7 +31,7 @@ MOST_REFINED = 20_000  # faces
 def with_photo(
     mesh: Mesh,
     camera_from_object: Float,
-    pixels: NDArray[np.uint8],
+    pixels: UInt8,
     mask: Mask,
     hidden: Mask,
     intrinsics: Intrinsics,
@@ -96,7 +94,7 @@ def _in_four(mesh: Mesh) -> Mesh:
     return replace(mesh, vertices=vertices, faces=faces.astype(np.int32), vertex_colors=colors, corner_uvs=uvs)
 
 
-def _seen_faces(placed: Mesh, corners: Float, mask: Mask, intrinsics: Intrinsics) -> NDArray[np.bool_]:
+def _seen_faces(placed: Mesh, corners: Float, mask: Mask, intrinsics: Intrinsics) -> Bool:
     """`(F,)`: faces that look at the camera, are the nearest surface at their middle, and lie within the mask."""
     normals = placed.face_cross_products()
     normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-300)
@@ -110,7 +108,7 @@ def _seen_faces(placed: Mesh, corners: Float, mask: Mask, intrinsics: Intrinsics
     return inside & (cosine > SEEN_COSINE) & nearest & mask[y, x] & np.isfinite(corners).all(axis=(1, 2))
 
 
-def _own_colors(mesh: Mesh) -> NDArray[np.uint8] | None:
+def _own_colors(mesh: Mesh) -> UInt8 | None:
     """`(F, 3)` the mesh's own colour at the middle of each face, or None where it has none.
 
     One colour all over is no colour: body models come in a pale blue.
@@ -122,11 +120,11 @@ def _own_colors(mesh: Mesh) -> NDArray[np.uint8] | None:
         return mesh.texture[y, x]
     if mesh.vertex_colors is None or (mesh.vertex_colors == mesh.vertex_colors[0]).all():
         return None
-    colors: NDArray[np.uint8] = mesh.vertex_colors[mesh.faces].mean(axis=1).round().astype(np.uint8)
+    colors: UInt8 = mesh.vertex_colors[mesh.faces].mean(axis=1).round().astype(np.uint8)
     return colors
 
 
-def _front(atlas: Atlas) -> NDArray[np.uint8]:
+def _front(atlas: Atlas) -> UInt8:
     return atlas.image[: atlas.image.shape[0] // 2]
 
 
@@ -137,7 +135,7 @@ def _front_pixels(atlas: Atlas, corners: Float) -> Float:
     return np.clip(np.nan_to_num(at), 0.5, [width - 0.5, height - 0.5])
 
 
-def _nearest_seen(placed: Mesh, corners: Float, seen: NDArray[np.bool_], atlas: Atlas) -> NDArray[np.uint8]:
+def _nearest_seen(placed: Mesh, corners: Float, seen: Bool, atlas: Atlas) -> UInt8:
     """`(F, 3)` what unseen faces take over: the colours of the seen faces around, those in front of them above all.
 
     A jacket's back is as its front; that the mean of many is taken, keeps faces off the backs of heads.
@@ -156,7 +154,7 @@ def _nearest_seen(placed: Mesh, corners: Float, seen: NDArray[np.bool_], atlas: 
     return np.round(colors).astype(np.uint8)
 
 
-def _with_palette(mesh: Mesh, corners: Float, seen: NDArray[np.bool_], atlas: Atlas, own: NDArray[np.uint8]) -> Mesh:
+def _with_palette(mesh: Mesh, corners: Float, seen: Bool, atlas: Atlas, own: UInt8) -> Mesh:
     """Unseen faces take their own colour from a palette below the photo."""
     front = _front(atlas)
     step = 256 // LEVELS

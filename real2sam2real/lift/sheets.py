@@ -10,9 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from real2sam2real.geometry.quaternions import Float
+from real2sam2real.arrays import Bool, Float, Int, Int32
 
 # The corners of a cell, as (row, column) offsets: top left, top right, bottom right, bottom left. Corner k has local
 # code k, the crossing on the edge from corner k to the next has code 4 + k.
@@ -31,9 +30,9 @@ class Sheets:
         front_faces: number of front triangles.
     """
 
-    inside: NDArray[np.int64]
+    inside: Int
     contour: Float
-    faces: NDArray[np.int32]
+    faces: Int32
     front_faces: int
 
 
@@ -60,9 +59,7 @@ def two_sheets(field: Float) -> Sheets:
     return Sheets(inside=nodes, contour=np.concatenate([right, down]), faces=faces, front_faces=len(triangles))
 
 
-def _crossings(
-    field: Float, inside: NDArray[np.bool_], step: tuple[int, int], first: int
-) -> tuple[Float, NDArray[np.int64]]:
+def _crossings(field: Float, inside: Bool, step: tuple[int, int], first: int) -> tuple[Float, Int]:
     """Contour points on the grid edges along `step`: their positions, and their numbers by the edge's first node."""
     rows, columns = field.shape[0] - step[0], field.shape[1] - step[1]
     near, far = field[:rows, :columns], field[step[0] :, step[1] :]
@@ -76,12 +73,12 @@ def _crossings(
 
 
 def _triangles(
-    inside: NDArray[np.bool_],
-    node_ids: NDArray[np.int64],
-    right_ids: NDArray[np.int64],
-    down_ids: NDArray[np.int64],
+    inside: Bool,
+    node_ids: Int,
+    right_ids: Int,
+    down_ids: Int,
     count: int,
-) -> NDArray[np.int64]:
+) -> Int:
     """`(F, 3)` vertex numbers, clockwise in the image; contour vertices are numbered from `2 * count`."""
     h, w = inside.shape
     corner = [np.s_[r : h - 1 + r, c : w - 1 + c] for r, c in _CORNERS]

@@ -12,12 +12,10 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 from scipy.optimize import least_squares
 
-from real2sam2real.geometry.quaternions import Float
+from real2sam2real.arrays import Float, Mask
 from real2sam2real.lift.ground import Ground
-from real2sam2real.perceive.masks import Mask
 
 DIRECTIONS = 36
 RINGS, RING_POINTS = 7, 20
@@ -156,7 +154,7 @@ def fit_solid(mask: Mask, hidden: Mask, ground: Ground, typical: Typical | None 
     return _as_solid(best[1], best[2], target, ground)
 
 
-def _outline(mask: Mask, hidden: Mask) -> NDArray[np.float64] | None:
+def _outline(mask: Mask, hidden: Mask) -> Float | None:
     """`(N, 2)` pixels: corners of the convex hull, without what is thin (aerials, mirrors, signs)."""
     rows, columns = np.nonzero(mask)
     size = min(np.ptp(rows), np.ptp(columns)) + 1

@@ -9,9 +9,8 @@ from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-from real2sam2real.geometry.quaternions import Float
+from real2sam2real.arrays import Bool, Float, Float32, UInt8
 from real2sam2real.lift.bodies import Body
 from real2sam2real.lift.ground import Ground
 from real2sam2real.lift.outline import Outline
@@ -34,12 +33,12 @@ class Atlas:
         scale: texture pixels per photo pixel.
     """
 
-    image: NDArray[np.uint8]
+    image: UInt8
     left: int
     top: int
     scale: float
 
-    def uvs(self, pixels: Float, back: NDArray[np.bool_]) -> Float:
+    def uvs(self, pixels: Float, back: Bool) -> Float:
         """`(F, 3, 2)` texture coordinates of face corners at `pixels` `(F, 3, 2)`; `back` `(F,)` picks the page."""
         height, width = self.image.shape[0] // 2, self.image.shape[1]
         x = np.clip((pixels[..., 0] - self.left) * self.scale, 0.5, width - 0.5)
@@ -47,9 +46,7 @@ class Atlas:
         return np.stack([x / width, (y + np.where(back, height, 0)[:, None]) / (2 * height)], axis=-1)
 
 
-def make_atlas(
-    pixels: NDArray[np.uint8], visible: NDArray[np.bool_], hidden: NDArray[np.bool_], whole: tuple[int, int, int, int]
-) -> Atlas:
+def make_atlas(pixels: UInt8, visible: Bool, hidden: Bool, whole: tuple[int, int, int, int]) -> Atlas:
     """Cut an entity's texture from the photo.
 
     Args:
@@ -75,9 +72,7 @@ def make_atlas(
     return Atlas(image=np.concatenate([front, back]), left=left, top=top, scale=scale)
 
 
-def _window(
-    pixels: NDArray[np.uint8], visible: NDArray[np.bool_], left: int, top: int, width: int, height: int
-) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+def _window(pixels: UInt8, visible: Bool, left: int, top: int, width: int, height: int) -> tuple[UInt8, Bool]:
     color = np.zeros((height, width, 3), np.uint8)
     known = np.zeros((height, width), bool)
     y0, y1 = max(0, top), min(pixels.shape[0], top + height)
@@ -87,7 +82,7 @@ def _window(
     return color, known
 
 
-def _eroded(known: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def _eroded(known: Bool) -> Bool:
     """Without the rim, where the photo mixes the object with what is behind it; thin parts keep their core."""
     padded = np.pad(known, 1).astype(np.uint8)
     distance = cv2.distanceTransform(padded, cv2.DIST_L2, 3)
@@ -95,7 +90,7 @@ def _eroded(known: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return ((distance > 2.2) | (ridge & (distance > 0)))[1:-1, 1:-1]
 
 
-def _extended(color: NDArray[np.uint8], known: NDArray[np.bool_]) -> NDArray[np.uint8]:
+def _extended(color: UInt8, known: Bool) -> UInt8:
     """Known colours continued into the unknown: the nearest one close by, a smooth blend of all around farther off."""
     if known.all() or not known.any():
         return color
@@ -112,7 +107,7 @@ def _extended(color: NDArray[np.uint8], known: NDArray[np.bool_]) -> NDArray[np.
     return np.clip(np.round(filled), 0, 255).astype(np.uint8)
 
 
-def _push_pull(color: NDArray[np.float32], weight: NDArray[np.float32]) -> NDArray[np.float32]:
+def _push_pull(color: Float32, weight: Float32) -> Float32:
     """Fill by a pyramid: coarse levels average what is known, finer ones keep their own where they know more.
 
     Args:
@@ -132,7 +127,7 @@ def _push_pull(color: NDArray[np.float32], weight: NDArray[np.float32]) -> NDArr
     return own * weight[..., None] + upper * (1 - weight[..., None])
 
 
-def textured(mesh: Mesh, pixels: NDArray[np.uint8], outline: Outline, ground: Ground, body: Body) -> Mesh:
+def textured(mesh: Mesh, pixels: UInt8, outline: Outline, ground: Ground, body: Body) -> Mesh:
     """Paint a mesh in world coordinates with the photo.
 
     What faces the camera takes the photo's own pixels. The far side of a fitted solid mirrors its near side, as most
@@ -162,14 +157,12 @@ def _project(points_world: Float, ground: Ground) -> Float:
     return ground.intrinsics.project(points_world @ ground.world_from_camera[:3, :3])[0]
 
 
-def _turned_away(corners: Float) -> NDArray[np.bool_]:
+def _turned_away(corners: Float) -> Bool:
     a, b = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
     return a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0] >= 0
 
 
-def _mirrored(
-    mesh: Mesh, back: NDArray[np.bool_], ground: Ground, world_from_object: Float, visible: NDArray[np.bool_]
-) -> tuple[Float, NDArray[np.bool_]]:
+def _mirrored(mesh: Mesh, back: Bool, ground: Ground, world_from_object: Float, visible: Bool) -> tuple[Float, Bool]:
     """Photo pixels `(F, 3, 2)` of the mirror images of hidden faces that the photo shows, and which faces have one."""
     inverse = np.linalg.inv(world_from_object)
     local = mesh.vertices @ inverse[:3, :3].T + inverse[:3, 3]

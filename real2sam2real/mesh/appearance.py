@@ -5,14 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
-from real2sam2real.geometry.quaternions import Float
+from real2sam2real.arrays import Float, Int, UInt8
 from real2sam2real.mesh import Mesh, repair
 from real2sam2real.mesh.bvh import Bvh, Nearest
-from real2sam2real.mesh.repair import Index, Soup
+from real2sam2real.mesh.repair import Soup
 
 SAME_UV = 1e-5  # of the texture's side
 TOWARDS_CORNER = (1.0, 0.97, 0.85, 0.65, 0.4, 0.2)  # of the way from a face's middle
@@ -49,7 +48,7 @@ def transferred(source: Mesh, target: Mesh) -> Mesh:
     return result
 
 
-def nearest_vertices(source: Mesh, target: Mesh) -> Index:
+def nearest_vertices(source: Mesh, target: Mesh) -> Int:
     """`(V,)` int64: for each vertex of `target` the vertex of `source` that it follows, on the same side of a wall."""
     tree = Bvh.over(source.vertices, source.faces)
     found = tree.nearest(target.vertices, target.vertex_normals())
@@ -95,7 +94,7 @@ def _uvs_at(source: Mesh, found: Nearest) -> Float:
     return uvs
 
 
-def _scale(source: Mesh, faces: Index) -> Float:
+def _scale(source: Mesh, faces: Int) -> Float:
     """`(N,)`: lengths in the texture per length on the surface, about each of some faces."""
     assert source.corner_uvs is not None
     corners, uvs = source.vertices[source.faces[faces]], source.corner_uvs[faces]
@@ -104,7 +103,7 @@ def _scale(source: Mesh, faces: Index) -> Float:
     return texture / np.maximum(sides, 1e-300)
 
 
-def _charts(mesh: Mesh) -> Index:
+def _charts(mesh: Mesh) -> Int:
     """`(F,)`: the number of the chart of each face; neighbours whose coordinates agree along their edge share one."""
     assert mesh.corner_uvs is not None
     faces = mesh.faces.astype(np.int64)
@@ -113,7 +112,7 @@ def _charts(mesh: Mesh) -> Index:
     other = mates[half]
     flat = mesh.corner_uvs.reshape(-1, 2)
 
-    def following(corner: Index) -> Index:
+    def following(corner: Int) -> Int:
         return np.where(corner % 3 == 2, corner - 2, corner + 1)
 
     apart = np.maximum(
@@ -161,7 +160,7 @@ def _weights(mesh: Mesh, soup: Soup) -> Float:
     return weights
 
 
-def _vertex_colors(mesh: Mesh, soup: Soup, weights: Float) -> NDArray[np.uint8]:
+def _vertex_colors(mesh: Mesh, soup: Soup, weights: Float) -> UInt8:
     assert mesh.vertex_colors is not None
     count = len(soup.vertices)
     colors = np.zeros((count, 3), np.uint8)
@@ -201,7 +200,7 @@ def _corner_uvs(mesh: Mesh, soup: Soup, weights: Float) -> Float:
     return uvs
 
 
-def _stretch(soup: Soup, uvs: Float, faces: Index) -> Float:
+def _stretch(soup: Soup, uvs: Float, faces: Int) -> Float:
     """`(N,)`: the longest side in the texture over the longest side on the surface."""
     corners = soup.vertices[soup.faces[faces]]
     sides = np.linalg.norm(corners - np.roll(corners, 1, axis=1), axis=-1).max(axis=1)

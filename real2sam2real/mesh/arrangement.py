@@ -12,11 +12,10 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
-from numpy.typing import NDArray
 
-from real2sam2real.geometry.quaternions import Float
+from real2sam2real.arrays import Bool, Float, Int
 from real2sam2real.mesh import repair
-from real2sam2real.mesh.bvh import Bvh, Index
+from real2sam2real.mesh.bvh import Bvh
 from real2sam2real.mesh.crossings import NO_END, SHARED, Crossings, find_crossings
 from real2sam2real.mesh.cutting import cut_triangle
 from real2sam2real.mesh.repair import Soup
@@ -66,8 +65,8 @@ class _Cut:
     """
 
     points: Float
-    faces: Index
-    parent: Index
+    faces: Int
+    parent: Int
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -80,12 +79,12 @@ class _Segments:
         nodes: `(S, 2)` its ends.
     """
 
-    face: Index
-    other: Index
-    nodes: Index
+    face: Int
+    other: Int
+    nodes: Int
 
 
-def _cut(points: Float, faces: Index, crossings: Crossings) -> _Cut:
+def _cut(points: Float, faces: Int, crossings: Crossings) -> _Cut:
     points, segments, pierced = _ends(points, faces, crossings)
     points, segments = _split_where_they_cross(points, faces, segments)
     pieces, parents = [], []
@@ -101,9 +100,7 @@ def _cut(points: Float, faces: Index, crossings: Crossings) -> _Cut:
     return _Cut(points=points, faces=np.concatenate(pieces), parent=np.concatenate(parents))
 
 
-def _ends(
-    points: Float, faces: Index, crossings: Crossings
-) -> tuple[Float, _Segments, dict[tuple[int, int], list[int]]]:
+def _ends(points: Float, faces: Int, crossings: Crossings) -> tuple[Float, _Segments, dict[tuple[int, int], list[int]]]:
     """Nodes for the ends of all segments; also the nodes on every pierced edge, in ascending order along it."""
     f, g = crossings.pairs.T
     keys, place = [], []
@@ -138,7 +135,7 @@ def _ends(
     )
 
 
-def _pierced_at(points: Float, faces: Index, keys: Index) -> tuple[Float, Float]:
+def _pierced_at(points: Float, faces: Int, keys: Int) -> tuple[Float, Float]:
     """`(N,)` how far along the edge, and `(N, 3)` where, edges (a, b) of `keys` go through faces."""
     a, b = points[keys[:, 0]], points[keys[:, 1]]
     corner = points[faces[keys[:, 2]]]
@@ -158,7 +155,7 @@ def _in_face(points: Float, corner: Float) -> Float:
     return np.stack([(vv * (w @ u) - uv * (w @ v)), (uu * (w @ v) - uv * (w @ u))], axis=-1) / determinant
 
 
-def _split_where_they_cross(points: Float, faces: Index, segments: _Segments) -> tuple[Float, _Segments]:
+def _split_where_they_cross(points: Float, faces: Int, segments: _Segments) -> tuple[Float, _Segments]:
     """Segments of one face that cross each other share a node there, and so do those of the two other faces."""
     triple: dict[tuple[int, int, int], int] = {}
     new: list[Float] = []
@@ -183,7 +180,7 @@ def _split_where_they_cross(points: Float, faces: Index, segments: _Segments) ->
     return points, _with_nodes(points, segments, triple)
 
 
-def _crossing_segments(flat: Float, ends: Index) -> list[tuple[int, int, float]]:
+def _crossing_segments(flat: Float, ends: Int) -> list[tuple[int, int, float]]:
     """Pairs i < j of segments `(S, 2, 2)` that cross, and how far along i."""
     found = []
     for i in range(len(flat) - 1):
@@ -222,7 +219,7 @@ def _with_nodes(points: Float, segments: _Segments, triple: dict[tuple[int, int,
     return _Segments(face=np.array(face), other=np.array(other), nodes=np.array(nodes))
 
 
-def _pieces(points: Float, face: Index, segments: Index, pierced: dict[tuple[int, int], list[int]]) -> Index:
+def _pieces(points: Float, face: Int, segments: Int, pierced: dict[tuple[int, int], list[int]]) -> Int:
     """`(M, 3)` nodes of the triangles into which segments `(S, 2)` and the nodes on its edges cut a face `(3,)`."""
     corner = face.tolist()
     local = list(corner)
@@ -248,7 +245,7 @@ def _pieces(points: Float, face: Index, segments: Index, pierced: dict[tuple[int
     return np.array([*local, *inside], np.int64)[triangles]
 
 
-def _outer(points: Float, faces: Index, tree: Bvh, parent: Index) -> NDArray[np.bool_]:
+def _outer(points: Float, faces: Int, tree: Bvh, parent: Int) -> Bool:
     """`(F,)`: which faces lie between the outside and the inside. `tree` is over the uncut surface."""
     patch = repair.patches(faces)
     corners = points[faces]

@@ -14,10 +14,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from real2sam2real.geometry.quaternions import Float
+from real2sam2real.arrays import Bool, Float, Int
 
-Index = NDArray[np.int64]
-Bool = NDArray[np.bool_]
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -47,7 +45,7 @@ class Bvh:
     """
 
     triangles: Float
-    order: Index
+    order: Int
     boxes: Float
 
     @classmethod
@@ -81,11 +79,11 @@ class Bvh:
         face[found], distance[found], weights[found] = (values[found] for values in agreeing)
         return Nearest(face, distance, weights)
 
-    def escapes(self, origins: Float, directions: Float, own: Index) -> Bool:
+    def escapes(self, origins: Float, directions: Float, own: Int) -> Bool:
         """`(N,)`: whether the ray from each origin `(N, 3)` along `(N, 3)` meets no triangle but its `own` face."""
         return _escapes(self.triangles, self.order, self.boxes, origins, directions, own)
 
-    def windings(self, origins: Float, directions: Float, own: Index) -> Index:
+    def windings(self, origins: Float, directions: Float, own: Int) -> Int:
         """`(N,)`: how often the closed, oriented surface goes round each origin, counted along one ray each.
 
         Args:
@@ -107,13 +105,13 @@ class Nearest:
         weights: `(N, 3)` float64 barycentric weights of the nearest point in that face.
     """
 
-    face: Index
+    face: Int
     distance: Float
     weights: Float
 
 
 @kernel
-def _build(triangles: Float, middles: Float, order: Index, boxes: Float) -> None:
+def _build(triangles: Float, middles: Float, order: Int, boxes: Float) -> None:
     """Sort the triangles into the leaves by halving along the longest side, then box the nodes from the leaves up."""
     nodes = len(boxes)
     low, high = np.empty(nodes, np.int64), np.empty(nodes, np.int64)
@@ -140,7 +138,7 @@ def _build(triangles: Float, middles: Float, order: Index, boxes: Float) -> None
 
 
 @part
-def _halve(middles: Float, order: Index, lo: int, hi: int, mid: int) -> None:
+def _halve(middles: Float, order: Int, lo: int, hi: int, mid: int) -> None:
     """Reorder `order[lo:hi]` so that the smaller half along the longest axis comes first (quickselect)."""
     axis, longest = 0, -1.0
     for k in range(3):
@@ -220,8 +218,8 @@ def _agrees(t: Float, normal: Float, least_cosine: float) -> bool:
 
 @kernel
 def _nearest(
-    triangles: Float, order: Index, boxes: Float, points: Float, normals: Float, least_cosine: float, limits: Float
-) -> tuple[Index, Float, Float]:
+    triangles: Float, order: Int, boxes: Float, points: Float, normals: Float, least_cosine: float, limits: Float
+) -> tuple[Int, Float, Float]:
     """Face -1 where none agrees within the limit."""
     faces = np.full(len(points), -1, np.int64)
     distances, weights = np.full(len(points), np.inf), np.zeros((len(points), 3))
@@ -295,7 +293,7 @@ def _hit(t: Float, o: Float, d: Float) -> int:
 
 
 @kernel
-def _escapes(triangles: Float, order: Index, boxes: Float, origins: Float, directions: Float, own: Index) -> Bool:
+def _escapes(triangles: Float, order: Int, boxes: Float, origins: Float, directions: Float, own: Int) -> Bool:
     free = np.ones(len(origins), np.bool_)
     nodes, inverse = np.empty((STACK, 3), np.int64), np.empty(3)
     for n in range(len(origins)):
@@ -323,7 +321,7 @@ def _escapes(triangles: Float, order: Index, boxes: Float, origins: Float, direc
 
 
 @kernel
-def _windings(triangles: Float, order: Index, boxes: Float, origins: Float, directions: Float, own: Index) -> Index:
+def _windings(triangles: Float, order: Int, boxes: Float, origins: Float, directions: Float, own: Int) -> Int:
     count = np.zeros(len(origins), np.int64)
     nodes, inverse = np.empty((STACK, 3), np.int64), np.empty(3)
     for n in range(len(origins)):

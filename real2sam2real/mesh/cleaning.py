@@ -10,10 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from real2sam2real.arrays import Float, Int
 from real2sam2real.errors import UserError
-from real2sam2real.geometry.quaternions import Float
 from real2sam2real.mesh import Mesh
 from real2sam2real.mesh.appearance import nearest_vertices, transferred
 from real2sam2real.mesh.bvh import Bvh
@@ -74,7 +73,7 @@ class CleanedMesh:
 
     mesh: Mesh
     report: CleaningReport
-    source_vertices: NDArray[np.int64]
+    source_vertices: Int
 
 
 def clean_mesh(mesh: Mesh, *, max_triangles: int) -> CleanedMesh:

@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from real2sam2real.arrays import Int
 from real2sam2real.errors import UserError
 from real2sam2real.mesh import Mesh, mending, repair
 from real2sam2real.mesh.appearance import nearest_vertices, painted, transferred
@@ -48,7 +48,7 @@ class ClosedMesh:
 
     mesh: Mesh
     report: ClosingReport
-    source_vertices: NDArray[np.int64]
+    source_vertices: Int
 
 
 def close_mesh(mesh: Mesh) -> ClosedMesh:

@@ -12,11 +12,10 @@ from __future__ import annotations
 import heapq
 
 import numpy as np
-from numpy.typing import NDArray
 
-from real2sam2real.geometry.quaternions import Float
+from real2sam2real.arrays import Bool, Float, Int, UInt8
 from real2sam2real.mesh import Mesh
-from real2sam2real.mesh.bvh import Bool, Index, kernel, part
+from real2sam2real.mesh.bvh import kernel, part
 
 SHADING = 0.0025  # of the diagonal: a distance that looks as wrong as a normal turned by one radian
 PAINTING = 0.0015  # of the diagonal: a distance that looks as wrong as black in the place of white
@@ -55,7 +54,7 @@ def collapsed(mesh: Mesh, triangles: int, *, shading: float = SHADING, painting:
     )
 
 
-def _colors(paints: Float, points: Float, before: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def _colors(paints: Float, points: Float, before: UInt8) -> UInt8:
     """`(V, 3)`: the colour that differs least from what was painted about each vertex; `before` where nothing was."""
     weight = paints[:, PAINT - 1]
     mixed = np.einsum("vcx,vx->vc", paints[:, 10:19].reshape(-1, 3, 3), points) + paints[:, 19:22]
@@ -64,7 +63,7 @@ def _colors(paints: Float, points: Float, before: NDArray[np.uint8]) -> NDArray[
 
 
 @kernel
-def _collapse(points: Float, faces: Index, target: int, shading: float, paints: Float) -> tuple[Bool, Bool]:
+def _collapse(points: Float, faces: Int, target: int, shading: float, paints: Float) -> tuple[Bool, Bool]:
     """Collapse edges, cheapest first, until `target` faces are left; writes all arrays.
 
     Returns:
@@ -111,7 +110,7 @@ def _collapse(points: Float, faces: Index, target: int, shading: float, paints: 
 
 
 @kernel
-def _corner_lists(faces: Index, count: int) -> tuple[Index, Index, Index]:
+def _corner_lists(faces: Int, count: int) -> tuple[Int, Int, Int]:
     """Each vertex's corners 3f + k as a linked list: the first, the last, and the one after each."""
     head, tail, after = np.full(count, -1), np.full(count, -1), np.full(3 * len(faces), -1)
     for corner in range(3 * len(faces)):
@@ -124,7 +123,7 @@ def _corner_lists(faces: Index, count: int) -> tuple[Index, Index, Index]:
 
 
 @kernel
-def _merge(faces: Index, alive: Bool, head: Index, tail: Index, after: Index, u: int, v: int) -> int:
+def _merge(faces: Int, alive: Bool, head: Int, tail: Int, after: Int, u: int, v: int) -> int:
     """Give v's corners to u, drop the faces that had both and unlink the dead; gives how many were dropped."""
     dropped = 0
     corner = head[v]
@@ -153,7 +152,7 @@ def _merge(faces: Index, alive: Bool, head: Index, tail: Index, after: Index, u:
 
 
 @kernel
-def _unlink_dead(alive: Bool, head: Index, tail: Index, after: Index, v: int) -> None:
+def _unlink_dead(alive: Bool, head: Int, tail: Int, after: Int, v: int) -> None:
     """Take the corners of dropped faces out of v's list; one is left at least."""
     last, corner = -1, head[v]
     while corner >= 0:
@@ -170,7 +169,7 @@ def _unlink_dead(alive: Bool, head: Index, tail: Index, after: Index, v: int) ->
 
 
 @kernel
-def _quadrics(points: Float, faces: Index) -> Float:
+def _quadrics(points: Float, faces: Int) -> Float:
     """`(V, 10)`: squared distances to the planes of each vertex's faces, by area; upper triangles, row-wise."""
     quadrics = np.zeros((len(points), 10))
     for f in range(len(faces)):
@@ -200,7 +199,7 @@ def _quadric_at(q: Float, p: Float) -> float:
 
 
 @kernel
-def _paints(points: Float, faces: Index, colors: Float) -> Float:
+def _paints(points: Float, faces: Int, colors: Float) -> Float:
     """`(V, 23)`: sums over each vertex's faces of what their colours, continued over their planes, make, by area.
 
     With a colour g·p + d per channel: g gᵀ (upper triangle), g d and d d, summed over channels; then g of every
@@ -279,7 +278,7 @@ def _place(points: Float, quadrics: Float, u: int, v: int, place: Float) -> None
 
 @kernel
 def _cost(
-    points: Float, faces: Index, head: Index, after: Index, quadrics: Float, smears: Float, paints: Float,
+    points: Float, faces: Int, head: Int, after: Int, quadrics: Float, smears: Float, paints: Float,
     u: int, v: int, shading: float, place: Float, room: Float,
 ) -> float:  # fmt: skip
     _place(points, quadrics, u, v, place)
@@ -289,7 +288,7 @@ def _cost(
 
 
 @kernel
-def _smear(points: Float, faces: Index, head: Index, after: Index, u: int, v: int, place: Float, room: Float) -> float:
+def _smear(points: Float, faces: Int, head: Int, after: Int, u: int, v: int, place: Float, room: Float) -> float:
     """Area times the squared difference of face and vertex normal, were u and v one vertex at `place`."""
     count, nx, ny, nz = 0, 0.0, 0.0, 0.0
     for end in range(1 if u == v else 2):
@@ -321,7 +320,7 @@ def _smear(points: Float, faces: Index, head: Index, after: Index, u: int, v: in
 
 
 @kernel
-def _keeps_topology(faces: Index, head: Index, after: Index, u: int, v: int) -> bool:
+def _keeps_topology(faces: Int, head: Int, after: Int, u: int, v: int) -> bool:
     """Whether u and v share two neighbours and not more, and are no corners of a tetrahedron (the link condition)."""
     shared, degree_u, degree_v = 0, 0, 0
     corner = head[u]
@@ -342,7 +341,7 @@ def _keeps_topology(faces: Index, head: Index, after: Index, u: int, v: int) -> 
 
 
 @kernel
-def _keeps_sides(points: Float, faces: Index, head: Index, after: Index, u: int, v: int, place: Float) -> bool:
+def _keeps_sides(points: Float, faces: Int, head: Int, after: Int, u: int, v: int, place: Float) -> bool:
     """Whether u's faces, but for those with v, stay on their side and become no slivers if u moves to `place`."""
     corner = head[u]
     while corner >= 0:

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from real2sam2real.geometry.quaternions import Float
-from real2sam2real.mesh.bvh import STACK, Bool, Bvh, Index, kernel, part
+from real2sam2real.arrays import Bool, Float, Int
+from real2sam2real.mesh.bvh import STACK, Bvh, kernel, part
 
 SHARED = 6  # the end of a segment that is a corner of both triangles
 NO_END = -1
@@ -28,8 +28,8 @@ class Crossings:
             3 + k where g's edge goes through f, `SHARED` in the corner that both have, `NO_END` where rounding lost it.
     """
 
-    pairs: Index
-    ends: Index
+    pairs: Int
+    ends: Int
 
     def faces(self, count: int) -> Bool:
         """`(count,)`: which faces cross another one."""
@@ -38,7 +38,7 @@ class Crossings:
         return crossed
 
 
-def find_crossings(vertices: Float, faces: Index) -> Crossings:
+def find_crossings(vertices: Float, faces: Int) -> Crossings:
     """All pairs of faces that cross; faces that share an edge do not count."""
     if not len(faces):
         return Crossings(pairs=np.zeros((0, 2), np.int64), ends=np.zeros((0, 2), np.int64))
@@ -82,7 +82,7 @@ def _pierces(points: Float, p: int, q: int, a: int, b: int, c: int) -> bool:
 
 
 @kernel
-def _meeting(points: Float, faces: Index, f: int, g: int, ends: Index) -> bool:
+def _meeting(points: Float, faces: Int, f: int, g: int, ends: Int) -> bool:
     """Whether two triangles cross; writes the ends of their segment."""
     shared_f, shared_g, shared = -1, -1, 0
     for i in range(3):
@@ -111,7 +111,7 @@ def _meeting(points: Float, faces: Index, f: int, g: int, ends: Index) -> bool:
 
 
 @part
-def _apart(points: Float, faces: Index, f: int, g: int) -> bool:
+def _apart(points: Float, faces: Int, f: int, g: int) -> bool:
     """Whether all corners of g lie on one side of f's plane, and are no corners of f."""
     above = below = 0
     for j in range(3):
@@ -126,7 +126,7 @@ def _apart(points: Float, faces: Index, f: int, g: int) -> bool:
 
 
 @kernel
-def _find(points: Float, faces: Index, order: Index, boxes: Float, found: Index) -> int:
+def _find(points: Float, faces: Int, order: Int, boxes: Float, found: Int) -> int:
     """Write rows of f, g and two ends into `found` as long as there is room; gives how many there are."""
     count = 0
     nodes, ends, box = np.empty((STACK, 3), np.int64), np.empty(2, np.int64), np.empty(6)

@@ -8,17 +8,15 @@ makes impossible is left out, and later steps mend it.
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-from real2sam2real.geometry.quaternions import Float
-from real2sam2real.mesh.bvh import Index, kernel, part
+from real2sam2real.arrays import Float, Int
+from real2sam2real.mesh.bvh import kernel, part
 
-OnEdge = NDArray[np.int64]
 MOST_FLIPS = 8  # per place on the stack
 
 
 @kernel
-def cut_triangle(points: Float, edge: OnEdge, segments: Index) -> Index:
+def cut_triangle(points: Float, edge: Int, segments: Int) -> Int:
     """`(M, 3)` triangles over points `(n, 2)`, wound as 0, 1, 2 are.
 
     Args:
@@ -52,7 +50,7 @@ def _turn(points: Float, a: int, b: int, c: int) -> float:
 
 
 @part
-def _repoint(across: Index, t: int, old: int, new: int) -> None:
+def _repoint(across: Int, t: int, old: int, new: int) -> None:
     """Tell triangle t that its neighbour `old` is now `new`."""
     if t >= 0:
         for k in range(3):
@@ -62,7 +60,7 @@ def _repoint(across: Index, t: int, old: int, new: int) -> None:
 
 
 @kernel
-def _insert_on_edge(corners: Index, across: Index, count: int, p: int, edge: int) -> int:
+def _insert_on_edge(corners: Int, across: Int, count: int, p: int, edge: int) -> int:
     """Split the last triangle along an original edge, the one that ends in the edge's end corner."""
     end = (edge + 1) % 3
     for t in range(count):
@@ -79,7 +77,7 @@ def _insert_on_edge(corners: Index, across: Index, count: int, p: int, edge: int
 
 
 @kernel
-def _insert_inside(points: Float, corners: Index, across: Index, count: int, p: int, stack: Index) -> int:
+def _insert_inside(points: Float, corners: Int, across: Int, count: int, p: int, stack: Int) -> int:
     """Split the triangle that holds p into three and make the neighbourhood Delaunay again."""
     chosen, best = 0, -np.inf
     for t in range(count):
@@ -107,7 +105,7 @@ def _insert_inside(points: Float, corners: Index, across: Index, count: int, p: 
 
 
 @kernel
-def _legalize(points: Float, corners: Index, across: Index, stack: Index, top: int) -> None:
+def _legalize(points: Float, corners: Int, across: Int, stack: Int, top: int) -> None:
     """Flip edges (triangle, side) whose circle holds the corner beyond them, until none is left on the stack.
 
     Points on one circle to rounding could be flipped for ever; after many flips the rest is left as it is.
@@ -131,7 +129,7 @@ def _legalize(points: Float, corners: Index, across: Index, stack: Index, top: i
 
 
 @part
-def _side_towards(across: Index, u: int, t: int) -> int:
+def _side_towards(across: Int, u: int, t: int) -> int:
     if across[u, 0] == t:
         return 0
     return 1 if across[u, 1] == t else 2
@@ -148,7 +146,7 @@ def _in_circle(points: Float, a: int, b: int, c: int, d: int) -> bool:
 
 
 @kernel
-def _flip(corners: Index, across: Index, t: int, k: int, u: int, j: int) -> None:
+def _flip(corners: Int, across: Int, t: int, k: int, u: int, j: int) -> None:
     """Replace the edge a-b between t and u by p-d: t becomes p, a, d and u becomes d, b, p."""
     a, b, p, d = corners[t, k], corners[t, (k + 1) % 3], corners[t, (k + 2) % 3], corners[u, (j + 2) % 3]
     beyond_bp, beyond_pa = across[t, (k + 1) % 3], across[t, (k + 2) % 3]
@@ -170,7 +168,7 @@ def _cross(points: Float, a: int, b: int, p: int, q: int) -> bool:
 
 
 @kernel
-def _edges_across(points: Float, corners: Index, across: Index, count: int, a: int, b: int, queue: Index) -> int:
+def _edges_across(points: Float, corners: Int, across: Int, count: int, a: int, b: int, queue: Int) -> int:
     """Write inner edges that cross the segment a-b into `queue`; gives their number, -1 if a-b is an edge itself."""
     waiting = 0
     for t in range(count):
@@ -186,7 +184,7 @@ def _edges_across(points: Float, corners: Index, across: Index, count: int, a: i
 
 
 @kernel
-def _join(points: Float, corners: Index, across: Index, count: int, a: int, b: int, queue: Index) -> None:
+def _join(points: Float, corners: Int, across: Int, count: int, a: int, b: int, queue: Int) -> None:
     """Flip the edges that cross the segment a-b until it is an edge itself (Sloan, 1993)."""
     waiting = max(_edges_across(points, corners, across, count, a, b, queue), 0)
     tries, head = 4 * waiting * waiting + 8, 0

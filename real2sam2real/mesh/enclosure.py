@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-from real2sam2real.geometry.quaternions import Float
+from real2sam2real.arrays import Bool, Float, Int
 from real2sam2real.mesh import repair
-from real2sam2real.mesh.bvh import Bool, Bvh, Index
+from real2sam2real.mesh.bvh import Bvh
 from real2sam2real.mesh.holes import filled
 from real2sam2real.mesh.repair import Soup
 
@@ -82,7 +81,7 @@ def visible_faces(soup: Soup) -> Bool:
     return seen | (length == 0)
 
 
-def _escaping_share(soup: Soup, patch: Index, candidate: Bool) -> Float:
+def _escaping_share(soup: Soup, patch: Int, candidate: Bool) -> Float:
     """Per patch: the share of rays from both sides of its faces that meet nothing; 1 where it is no candidate."""
     area = _areas(soup)
     order = np.lexsort((-area, patch))
@@ -110,12 +109,12 @@ def _is_pocket(walls: Soup) -> bool:
     return bool(repair.part_volumes(capped.vertices, capped.faces, part)[0] < 0)
 
 
-def _connected(soup: Soup, chosen: Index) -> Index:
+def _connected(soup: Soup, chosen: Int) -> Int:
     """The number of the connected part, among the chosen faces alone, that each of them belongs to."""
     return repair.parts(soup.faces[chosen], len(soup.vertices))
 
 
-def _mask(indices: Index, count: int) -> NDArray[np.bool_]:
+def _mask(indices: Int, count: int) -> Bool:
     mask = np.zeros(count, bool)
     mask[indices] = True
     return mask

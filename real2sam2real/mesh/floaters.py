@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from real2sam2real.geometry.quaternions import Float
+from real2sam2real.arrays import Bool, Float
 from real2sam2real.mesh import repair
-from real2sam2real.mesh.bvh import Bool, Bvh
+from real2sam2real.mesh.bvh import Bvh
 from real2sam2real.mesh.repair import Soup
 
 SMALL = 0.01  # of the largest part's area

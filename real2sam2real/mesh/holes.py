@@ -6,13 +6,13 @@ import heapq
 
 import numpy as np
 
-from real2sam2real.geometry.quaternions import Float
-from real2sam2real.mesh.repair import Index, Soup
+from real2sam2real.arrays import Float, Int
+from real2sam2real.mesh.repair import Soup
 
 LARGEST_EXACT = 40  # corners; the exact triangulation takes the cube of it
 
 
-def border_loops(faces: Index) -> list[Index]:
+def border_loops(faces: Int) -> list[Int]:
     """Closed loops of vertices along the border, each in the direction in which filling faces must run."""
     start, end = faces.reshape(-1), np.roll(faces, -1, axis=1).reshape(-1)
     count = int(faces.max(initial=-1)) + 1
@@ -57,11 +57,11 @@ def filled(soup: Soup) -> tuple[Soup, int]:
     )
 
 
-def _padded(values: Index, length: int) -> Index:
+def _padded(values: Int, length: int) -> Int:
     return np.concatenate([values, np.full(length - len(values), -1, np.int64)])
 
 
-def _existing_edges(faces: Index, loops: list[Index]) -> set[tuple[int, int]]:
+def _existing_edges(faces: Int, loops: list[Int]) -> set[tuple[int, int]]:
     """Edges between border vertices, smaller number first: a filling diagonal must not repeat one."""
     on_border = np.zeros(int(faces.max()) + 1, bool)
     on_border[np.concatenate(loops)] = True
@@ -70,7 +70,7 @@ def _existing_edges(faces: Index, loops: list[Index]) -> set[tuple[int, int]]:
     return {(a, b) for a, b in ends.tolist()}
 
 
-def _triangulated(points: Float, loop: Index, edges: set[tuple[int, int]]) -> Index | None:
+def _triangulated(points: Float, loop: Int, edges: set[tuple[int, int]]) -> Int | None:
     """Triangles over one loop without new vertices, or None where every choice would repeat an edge."""
     n = len(loop)
     if n < 3:
@@ -85,14 +85,14 @@ def _triangulated(points: Float, loop: Index, edges: set[tuple[int, int]]) -> In
     return loop[chosen]
 
 
-def _diagonals(triangles: Index, n: int) -> Index:
+def _diagonals(triangles: Int, n: int) -> Int:
     """`(D, 2)` edges of a polygon's triangles that are not sides of the polygon."""
     ends = np.stack([triangles, np.roll(triangles, -1, axis=1)], axis=-1).reshape(-1, 2)
     gap = np.abs(ends[:, 0] - ends[:, 1])
     return ends[(gap != 1) & (gap != n - 1)]
 
 
-def least_area(points: Float) -> Index:
+def least_area(points: Float) -> Int:
     """`(n - 2, 3)` triangles of least total area over a closed polygon `(n, 3)`.
 
     Dynamic programming over sub-polygons i…j (Barequet and Sharir, 1995).
@@ -118,7 +118,7 @@ def least_area(points: Float) -> Index:
     return np.array(triangles, np.int64)
 
 
-def _ears(points: Float) -> Index:
+def _ears(points: Float) -> Int:
     """`(n - 2, 3)` triangles of a long polygon: always cut the corner whose new side is shortest."""
     n = len(points)
     before, after = np.arange(n) - 1, np.arange(n) + 1

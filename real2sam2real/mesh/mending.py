@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from real2sam2real.arrays import Int
 from real2sam2real.mesh import Mesh, repair
 from real2sam2real.mesh.arrangement import without_crossings
 from real2sam2real.mesh.enclosure import without_inner_walls, without_pockets
 from real2sam2real.mesh.floaters import without_floaters
 from real2sam2real.mesh.holes import border_loops, filled
-from real2sam2real.mesh.repair import Index, Soup
+from real2sam2real.mesh.repair import Soup
 from real2sam2real.mesh.uniting import united
 
 SHEET_SHARE = 0.004  # a part whose volume is less than this share of area × diagonal encloses nothing
@@ -130,7 +131,7 @@ def is_solid(vertices: np.ndarray, faces: np.ndarray) -> bool:
     return bool((repair.part_volumes(vertices, faces, part) > 0).all()) and _one_fan_each(vertices, faces)
 
 
-def _one_fan_each(vertices: np.ndarray, faces: Index) -> bool:
+def _one_fan_each(vertices: np.ndarray, faces: Int) -> bool:
     soup = Soup(
         vertices=vertices, faces=faces, source_vertex=np.arange(len(vertices)), source_face=np.arange(len(faces))
     )
@@ -145,7 +146,7 @@ def _outward(soup: Soup) -> Soup:
     return soup.keep((repair.part_volumes(soup.vertices, soup.faces, part) > 0)[part])
 
 
-def _sheets(soup: Soup) -> tuple[Index, Soup, int]:
+def _sheets(soup: Soup) -> tuple[Int, Soup, int]:
     """Which open parts would enclose next to nothing.
 
     Returns:

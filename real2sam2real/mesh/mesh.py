@@ -9,13 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from real2sam2real.arrays import Float, Int32, UInt8
 from real2sam2real.geometry import transforms
-from real2sam2real.geometry.quaternions import Float
-
-UInt8 = NDArray[np.uint8]
-Int32 = NDArray[np.int32]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import manifold3d
 import numpy as np
-from numpy.typing import NDArray
 from scipy import ndimage
 from scipy.spatial import cKDTree
 
-from real2sam2real.geometry.quaternions import Float
+from real2sam2real.arrays import Bool, Float, Int
 from real2sam2real.mesh import Mesh
-from real2sam2real.mesh.repair import Index
 
 SIDE = 56  # voxels along the longest side
 MARGIN = 3
 SHELL = 0.8  # voxels: half the thickness of what encloses nothing
 
 
-def remeshed(vertices: Float, faces: Index) -> Mesh:
+def remeshed(vertices: Float, faces: Int) -> Mesh:
     """A closed surface around a soup.
 
     A voxel is inside where rays along at least two of the three axes cross the surface an odd number of times (after
@@ -44,7 +42,7 @@ def remeshed(vertices: Float, faces: Index) -> Mesh:
     return _level_set(_largest_parts(signed), origin, step)
 
 
-def _inside(vertices: Float, faces: Index, origin: Float, step: float, shape: tuple[int, ...]) -> NDArray[np.bool_]:
+def _inside(vertices: Float, faces: Int, origin: Float, step: float, shape: tuple[int, ...]) -> Bool:
     votes = np.zeros(shape, np.int8)
     corners = (vertices[faces] - origin) / step
     for axis in range(3):
@@ -54,7 +52,7 @@ def _inside(vertices: Float, faces: Index, origin: Float, step: float, shape: tu
     return ndimage.binary_opening(votes >= 2, iterations=1) | (votes == 3)
 
 
-def _odd_crossings(corners: Float, shape: tuple[int, ...]) -> NDArray[np.bool_]:
+def _odd_crossings(corners: Float, shape: tuple[int, ...]) -> Bool:
     """`shape` bool: rays along the last axis that crossed an odd number of triangles `(F, 3, 3)` on their way here."""
     shift = np.array([0.5013, 0.4987]) - 0.5  # rays avoid the vertices of regular meshes
     plane = corners[..., :2] + shift
@@ -84,7 +82,7 @@ def _cross(a: Float, b: Float) -> Float:
     return a[..., 0] * b[..., 1] - a[..., 1] * b[..., 0]
 
 
-def _surface_samples(vertices: Float, faces: Index, spacing: float) -> Float:
+def _surface_samples(vertices: Float, faces: Int, spacing: float) -> Float:
     """Points `(N, 3)` on all triangles, no farther apart than `spacing`; at most a few million."""
     triangles = vertices[faces]
     longest = np.linalg.norm(triangles - np.roll(triangles, 1, axis=1), axis=-1).max(axis=1)

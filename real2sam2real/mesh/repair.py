@@ -9,14 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
-from real2sam2real.geometry.quaternions import Float
-
-Index = NDArray[np.int64]
+from real2sam2real.arrays import Bool, Float, Int
 
 WELD_SHARE = 1e-6  # of the bounding box's diagonal
 
@@ -33,11 +30,11 @@ class Soup:
     """
 
     vertices: Float
-    faces: Index
-    source_vertex: Index
-    source_face: Index
+    faces: Int
+    source_vertex: Int
+    source_face: Int
 
-    def keep(self, mask: NDArray[np.bool_]) -> Soup:
+    def keep(self, mask: Bool) -> Soup:
         """Only some of the faces."""
         return Soup(
             vertices=self.vertices,
@@ -46,7 +43,7 @@ class Soup:
             source_face=self.source_face[mask],
         )
 
-    def with_faces(self, faces: Index) -> Soup:
+    def with_faces(self, faces: Int) -> Soup:
         """The same faces over other vertex numbers."""
         return Soup(vertices=self.vertices, faces=faces, source_vertex=self.source_vertex, source_face=self.source_face)
 
@@ -73,7 +70,7 @@ def compact(soup: Soup) -> Soup:
     )
 
 
-def weld(vertices: Float, faces: Index) -> Soup:
+def weld(vertices: Float, faces: Int) -> Soup:
     """One vertex where several lie within a millionth of the object's diagonal; unused ones disappear."""
     used = np.unique(faces)
     points = vertices[used]
@@ -89,7 +86,7 @@ def weld(vertices: Float, faces: Index) -> Soup:
     )
 
 
-def _places(points: Float, step: float) -> tuple[Index, Index]:
+def _places(points: Float, step: float) -> tuple[Int, Int]:
     """`(N,)` the number of the place of each point, after one point `(P,)` of each place.
 
     Points in one cell of a grid are one, and so are those within `step` of each other, which a grid alone would part
@@ -131,20 +128,20 @@ def without_fins(soup: Soup) -> tuple[Soup, int]:
     return soup, dropped
 
 
-def _edge_numbers(faces: Index) -> Index:
+def _edge_numbers(faces: Int) -> Int:
     """`(F, 3)`: one number per undirected edge."""
     ends = np.sort(np.stack([faces, np.roll(faces, -1, axis=1)], axis=-1), axis=-1).reshape(-1, 2)
     keys = ends[:, 0] * (int(faces.max()) + 1) + ends[:, 1]
     return np.unique(keys, return_inverse=True)[1].reshape(-1, 3)
 
 
-def edge_counts(faces: Index) -> Index:
+def edge_counts(faces: Int) -> Int:
     """`(F, 3)`: how many faces use each edge."""
     numbers = _edge_numbers(faces)
     return np.bincount(numbers.reshape(-1))[numbers]
 
 
-def twins(faces: Index) -> Index:
+def twins(faces: Int) -> Int:
     """`(3F,)`: the half-edge on the other side of each one; -1 on a border and where more than two faces meet."""
     numbers = _edge_numbers(faces).reshape(-1)
     order = np.argsort(numbers, kind="stable")
@@ -155,7 +152,7 @@ def twins(faces: Index) -> Index:
     return mates
 
 
-def patches(faces: Index) -> Index:
+def patches(faces: Int) -> Int:
     """`(F,)`: the number of the patch that each face belongs to; edges of exactly two faces hold a patch together."""
     mates = twins(faces)
     half = np.nonzero(mates > np.arange(len(mates)))[0]
@@ -164,7 +161,7 @@ def patches(faces: Index) -> Index:
     return np.asarray(label, np.int64)
 
 
-def oriented(soup: Soup) -> tuple[Soup, int, NDArray[np.bool_]]:
+def oriented(soup: Soup) -> tuple[Soup, int, Bool]:
     """Neighbouring faces wound the same way round.
 
     Faces are joined in a double cover: every face stands there once as it is and once turned, and each is linked to
@@ -197,7 +194,7 @@ def oriented(soup: Soup) -> tuple[Soup, int, NDArray[np.bool_]]:
     return soup.with_faces(faces), int(flip[~one_sided].sum()), one_sided
 
 
-def _turned_along_a_tree(cover: coo_matrix, faces: Index) -> NDArray[np.bool_]:
+def _turned_along_a_tree(cover: coo_matrix, faces: Int) -> Bool:
     """One choice for each of some faces, consistent along a tree of neighbours that reaches a whole part."""
     count = cover.shape[0] // 2
     links = (cover + cover.T).tocsr()
@@ -242,7 +239,7 @@ def cut_apart(soup: Soup) -> Soup:
     )
 
 
-def parts(faces: Index, vertex_count: int) -> Index:
+def parts(faces: Int, vertex_count: int) -> Int:
     """`(F,)`: the number of the connected part that each face belongs to."""
     i = np.concatenate([faces[:, 0], faces[:, 1]])
     j = np.concatenate([faces[:, 1], faces[:, 2]])
@@ -251,7 +248,7 @@ def parts(faces: Index, vertex_count: int) -> Index:
     return np.unique(label[faces[:, 0]], return_inverse=True)[1].reshape(-1)
 
 
-def part_volumes(vertices: Float, faces: Index, part: Index) -> Float:
+def part_volumes(vertices: Float, faces: Int, part: Int) -> Float:
     """Signed volume of every part, about the part's own middle so that far-away parts keep their digits."""
     a, b, c = (vertices[faces[:, k]] for k in range(3))
     size = np.bincount(part)

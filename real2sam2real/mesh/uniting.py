@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import manifold3d
 import numpy as np
-from numpy.typing import NDArray
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
-from real2sam2real.geometry.quaternions import Float
+from real2sam2real.arrays import Float, Int
 from real2sam2real.mesh import repair
-from real2sam2real.mesh.repair import Index, Soup
+from real2sam2real.mesh.repair import Soup
 
 MAX_PARTS = 400  # more are leaves or gravel: they stay as they are, which costs nobody anything
 
@@ -36,7 +35,7 @@ def united(soup: Soup) -> tuple[Soup, int]:
     return (repair.joined(pieces), involved) if involved else (soup, 0)
 
 
-def _groups(soup: Soup, part: Index, count: int) -> Index:
+def _groups(soup: Soup, part: Int, count: int) -> Int:
     """`(count,)`: parts whose bounding boxes are linked have one number."""
     corners = soup.vertices[soup.faces]
     low, high = np.full((count, 3), np.inf), np.full((count, 3), -np.inf)
@@ -47,7 +46,7 @@ def _groups(soup: Soup, part: Index, count: int) -> Index:
     return np.asarray(group, np.int64)
 
 
-def _union(soup: Soup, part: Index) -> Soup | None:
+def _union(soup: Soup, part: Int) -> Soup | None:
     """All parts of a soup as one solid, or None where nothing changes or the outcome is not to be trusted."""
     numbers = np.unique(part)
     solids = [_as_manifold(soup, np.nonzero(part == number)[0]) for number in numbers]
@@ -64,7 +63,7 @@ def _union(soup: Soup, part: Index) -> Soup | None:
     return _from_manifold(union, soup)
 
 
-def _as_manifold(soup: Soup, chosen: NDArray[np.int64]) -> manifold3d.Manifold:
+def _as_manifold(soup: Soup, chosen: Int) -> manifold3d.Manifold:
     used, local = np.unique(soup.faces[chosen], return_inverse=True)
     return manifold3d.Manifold(
         manifold3d.Mesh64(

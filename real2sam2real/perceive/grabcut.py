@@ -6,17 +6,17 @@ from collections.abc import Sequence
 
 import cv2
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from real2sam2real.arrays import Mask, UInt8
 from real2sam2real.errors import UserError
-from real2sam2real.perceive.masks import Mask
 from real2sam2real.perceive.prompts import box_text, checked_box, checked_inside, checked_points
 
 WORK_SIDE = 480  # GrabCut's cost grows with the pixels; the mask's edge is refined on the photo afterwards
 ROUNDS = 6
 
 
-def mask_from_box(pixels: NDArray[np.uint8], box_xyxy: Sequence[float]) -> Mask:
+def mask_from_box(pixels: UInt8, box_xyxy: Sequence[float]) -> Mask:
     """The object inside a box.
 
     Args:
@@ -34,7 +34,7 @@ def mask_from_box(pixels: NDArray[np.uint8], box_xyxy: Sequence[float]) -> Mask:
 
 
 def mask_from_points(
-    pixels: NDArray[np.uint8],
+    pixels: UInt8,
     inside: ArrayLike,
     outside: ArrayLike = (),
     box_xyxy: Sequence[float] | None = None,
@@ -76,7 +76,7 @@ def mask_from_points(
     return np.isin(parts, hit[hit > 0])
 
 
-def _checked_box(pixels: NDArray[np.uint8], box: Sequence[float]) -> tuple[int, int, int, int]:
+def _checked_box(pixels: UInt8, box: Sequence[float]) -> tuple[int, int, int, int]:
     height, width = pixels.shape[:2]
     x0, y0, x1, y1 = checked_box(width, height, box)
     if (x1 - x0) * (y1 - y0) >= 0.98 * width * height:
@@ -84,14 +84,14 @@ def _checked_box(pixels: NDArray[np.uint8], box: Sequence[float]) -> tuple[int, 
     return x0, y0, x1, y1
 
 
-def _box_labels(pixels: NDArray[np.uint8], box: tuple[int, int, int, int]) -> NDArray[np.uint8]:
+def _box_labels(pixels: UInt8, box: tuple[int, int, int, int]) -> UInt8:
     x0, y0, x1, y1 = box
     labels = np.full(pixels.shape[:2], cv2.GC_BGD, np.uint8)
     labels[y0:y1, x0:x1] = cv2.GC_PR_FGD
     return labels
 
 
-def _grabcut(pixels: NDArray[np.uint8], labels: NDArray[np.uint8], what: str) -> Mask:
+def _grabcut(pixels: UInt8, labels: UInt8, what: str) -> Mask:
     """Run GrabCut on a small window around the possible object, then bring the mask back to the photo's size."""
     height, width = labels.shape
     rows, columns = np.nonzero(labels != cv2.GC_BGD)

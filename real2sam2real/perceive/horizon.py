@@ -8,7 +8,7 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from real2sam2real.perceive.masks import Mask
+from real2sam2real.arrays import Mask
 
 MIN_OBJECTS = 4  # three points lie near almost any line
 MIN_SPREAD = 0.1  # of the image height, between the highest and the lowest lower edge

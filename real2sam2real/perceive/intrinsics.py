@@ -6,10 +6,10 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from real2sam2real.arrays import Mask
 from real2sam2real.errors import UserError
 from real2sam2real.geometry import Intrinsics
 from real2sam2real.perceive.horizon import extents, horizon_row
-from real2sam2real.perceive.masks import Mask
 from real2sam2real.perceive.photo import Photo
 
 DEFAULT_FOV_DEGREES = 55.0  # across the longer side: a phone's main camera, slightly cropped

@@ -11,10 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from real2sam2real.arrays import Bool, Int
 from real2sam2real.errors import UserError
 from real2sam2real.perceive.photo import open_image
-
-Mask = NDArray[np.bool_]
 
 MIN_PIXELS = 64
 FULL_SHARE = 0.995
@@ -30,7 +29,7 @@ def load_masks(
     *,
     notes: list[str] | None = None,
     photo: Path | None = None,
-) -> dict[str, Mask]:
+) -> dict[str, Bool]:
     """Read masks and bring them to the photo's size.
 
     Args:
@@ -48,7 +47,7 @@ def load_masks(
         UserError: a file is unreadable, of another aspect ratio, empty, full, tiny, or two entities share a name.
     """
     notes = notes if notes is not None else []
-    masks: dict[str, Mask] = {}
+    masks: dict[str, Bool] = {}
     for name, path in _named_files(paths, photo):
         for label, mask in _read(path, width, height, notes).items():
             full_name = _entity_name(name + label, notes)
@@ -58,7 +57,7 @@ def load_masks(
     return clean_masks(masks, notes=notes)
 
 
-def clean_masks(masks: Mapping[str, Mask], *, notes: list[str] | None = None) -> dict[str, Mask]:
+def clean_masks(masks: Mapping[str, Bool], *, notes: list[str] | None = None) -> dict[str, Bool]:
     """Check masks `(H, W)` bool, drop their specks, and give contested pixels to the smaller mask.
 
     Raises:
@@ -102,7 +101,7 @@ def _entity_name(name: str, notes: list[str]) -> str:
     return valid
 
 
-def _read(path: Path, width: int, height: int, notes: list[str]) -> dict[str, Mask]:
+def _read(path: Path, width: int, height: int, notes: list[str]) -> dict[str, Bool]:
     """The masks of one file at the photo's size; several where it is a label image, their suffixes as keys."""
     image = open_image(path)
     labels, lossy = _label_values(image), image.format in ("JPEG", "WEBP")
@@ -120,7 +119,7 @@ def _read(path: Path, width: int, height: int, notes: list[str]) -> dict[str, Ma
     return {f"_{rank + 1 if values[-1] > 65535 else int(v)}": labels == v for rank, v in enumerate(instances)}
 
 
-def _label_values(image: Image.Image) -> NDArray[np.bool_] | NDArray[np.int64]:
+def _label_values(image: Image.Image) -> Bool | Int:
     """`(H, W)`: alpha where there is any, palette indices, grey values, or a colour as one number."""
     if image.mode == "1":
         return np.array(image, bool)
@@ -154,9 +153,7 @@ def _holds_instances(labels: NDArray[Any], values: NDArray[Any]) -> bool:
     return False
 
 
-def _resize(
-    path: Path, labels: NDArray[np.bool_] | NDArray[np.int64], width: int, height: int, notes: list[str]
-) -> NDArray[np.bool_] | NDArray[np.int64]:
+def _resize(path: Path, labels: Bool | Int, width: int, height: int, notes: list[str]) -> Bool | Int:
     h, w = labels.shape
     if abs(w * height / (h * width) - 1) > 0.02:
         raise UserError(
@@ -169,7 +166,7 @@ def _resize(
     return labels[rows[:, None], columns[None, :]]
 
 
-def _without_specks(name: str, mask: Mask, notes: list[str]) -> Mask:
+def _without_specks(name: str, mask: Bool, notes: list[str]) -> Bool:
     """The mask's parts that are worth keeping.
 
     Raises:
@@ -192,7 +189,7 @@ def _without_specks(name: str, mask: Mask, notes: list[str]) -> Mask:
     return np.concatenate([[False], keep])[parts] if count > 1 else mask
 
 
-def _disjoint(masks: dict[str, Mask], notes: list[str]) -> dict[str, Mask]:
+def _disjoint(masks: dict[str, Bool], notes: list[str]) -> dict[str, Bool]:
     """Every pixel to at most one mask: the smaller one, which is most often the part in front."""
     result = dict(masks)
     by_size = sorted(masks, key=lambda name: int(masks[name].sum()))

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from real2sam2real.arrays import Float, UInt8
 from real2sam2real.errors import UserError
 
 MAX_PIXELS = 100_000_000
@@ -29,7 +29,7 @@ class Photo:
         notes: what was converted or left out, in words.
     """
 
-    pixels: NDArray[np.uint8]
+    pixels: UInt8
     focal_px: float | None = None
     notes: list[str] = field(default_factory=list)
 
@@ -104,7 +104,7 @@ def load_photo(path: Path | str) -> Photo:
     return Photo(pixels=pixels, focal_px=focal, notes=notes)
 
 
-def _to_rgb(image: Image.Image, notes: list[str]) -> NDArray[np.uint8]:
+def _to_rgb(image: Image.Image, notes: list[str]) -> UInt8:
     if image.mode in ("I", "F") or image.mode.startswith("I;16"):
         return _grey_to_rgb(np.asarray(image).astype(np.float64), image.mode, notes)
     if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
@@ -119,7 +119,7 @@ def _to_rgb(image: Image.Image, notes: list[str]) -> NDArray[np.uint8]:
     return np.array(image.convert("RGB"))
 
 
-def _grey_to_rgb(values: NDArray[np.float64], mode: str, notes: list[str]) -> NDArray[np.uint8]:
+def _grey_to_rgb(values: Float, mode: str, notes: list[str]) -> UInt8:
     """Deep grey to 8 bits. Integers span 16 bits; floats span 0…1 unless they say otherwise by exceeding it."""
     values = np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0)
     top = 65535.0 if mode != "F" else max(1.0, float(values.max(initial=0.0)))

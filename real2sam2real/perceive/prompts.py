@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from real2sam2real.arrays import Float
 from real2sam2real.errors import UserError
 
 MIN_BOX_SIDE = 8
@@ -42,7 +43,7 @@ def checked_box(width: int, height: int, box: Sequence[float]) -> tuple[int, int
     return x0, y0, x1, y1
 
 
-def checked_points(width: int, height: int, points: ArrayLike, which: str) -> NDArray[np.float64]:
+def checked_points(width: int, height: int, points: ArrayLike, which: str) -> Float:
     """Points as `(N, 2)` float64 pixels x, y; `(0, 2)` where there is none.
 
     Args:
@@ -62,7 +63,7 @@ def checked_points(width: int, height: int, points: ArrayLike, which: str) -> ND
     return array
 
 
-def checked_inside(width: int, height: int, points: ArrayLike) -> NDArray[np.float64]:
+def checked_inside(width: int, height: int, points: ArrayLike) -> Float:
     """Points on an object, at least one, as `checked_points` gives them.
 
     Raises:

@@ -5,9 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-import numpy as np
-from numpy.typing import NDArray
-
+from real2sam2real.arrays import Float, Float32
 from real2sam2real.geometry import Intrinsics
 
 Unit = Literal["metre", "unit"]
@@ -22,7 +20,7 @@ class Plane:
         offset: in the view's unit; negative where the camera stands above the plane.
     """
 
-    normal: NDArray[np.float64]
+    normal: Float
     offset: float
 
 
@@ -43,8 +41,8 @@ class PhotoView:
     """
 
     intrinsics: Intrinsics
-    points_camera: NDArray[np.float32] | None = None
-    up_camera: NDArray[np.float64] | None = None
+    points_camera: Float32 | None = None
+    up_camera: Float | None = None
     ground: Plane | None = None
     unit: Unit = "unit"
     provenance: dict[str, object] = field(default_factory=dict)

@@ -15,14 +15,10 @@ from dataclasses import dataclass
 import cv2
 import numba
 import numpy as np
-from numpy.typing import NDArray
 
+from real2sam2real.arrays import Float, Float32, UInt8
 from real2sam2real.geometry import Intrinsics, transforms
-from real2sam2real.geometry.quaternions import Float
 from real2sam2real.render.inpaint import inpaint
-
-Float32 = NDArray[np.float32]
-UInt8 = NDArray[np.uint8]
 
 # Beyond this angle from the photo's axis the picture plane's tangent is continued by a straight line: it would run to
 # infinity at a right angle, and the mirrored photo has to go round the whole turn.

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from real2sam2real.arrays import Bool, UInt8
 from real2sam2real.render.inpaint import prevailing
-
-Bool = NDArray[np.bool_]
-UInt8 = NDArray[np.uint8]
 
 # A pixel is in contact shadow when it is darker than this share of what prevails around it.
 _DARKER = 0.72

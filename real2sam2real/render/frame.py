@@ -5,12 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from real2sam2real.geometry.quaternions import Float
-
-Float32 = NDArray[np.float32]
-UInt8 = NDArray[np.uint8]
+from real2sam2real.arrays import Float, Float32, UInt8
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

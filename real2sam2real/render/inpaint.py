@@ -16,12 +16,8 @@ from __future__ import annotations
 import cv2
 import numba
 import numpy as np
-from numpy.typing import NDArray
 
-Float32 = NDArray[np.float32]
-Int32 = NDArray[np.int32]
-Bool = NDArray[np.bool_]
-UInt8 = NDArray[np.uint8]
+from real2sam2real.arrays import Bool, Float32, Int32, UInt8
 
 _RADIUS = 3  # patches are 7×7
 _COARSEST_SIDE = 24

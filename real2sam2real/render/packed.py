@@ -6,18 +6,12 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-from real2sam2real.geometry.quaternions import Float
-from real2sam2real.mesh.mesh import Int32, Mesh, UInt8
-from real2sam2real.render.frame import Float32
+from real2sam2real.arrays import Bool, Float, Float32, Int, Int32, UInt8, UInt32
+from real2sam2real.mesh.mesh import Mesh
 from real2sam2real.render.shading import GREY, TEXTURE, VERTEX_COLORS
 from real2sam2real.render.smoothing import smooth_normals
 from real2sam2real.scene import CameraPath, Scene
-
-Int64 = NDArray[np.int64]
-UInt32 = NDArray[np.uint32]
-Bool = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -32,8 +26,8 @@ class Looks:
         texels: `(N,)` uint32, red + 256 · green + 65536 · blue.
     """
 
-    table: Int64
-    levels: Int64
+    table: Int
+    levels: Int
     vertex_colors: UInt8
     corner_uvs: Float32
     texels: UInt32
@@ -54,7 +48,7 @@ def _in_one_word(image: UInt8) -> UInt32:
     return cv2.cvtColor(image, cv2.COLOR_RGB2RGBA).view("<u4")[..., 0] & np.uint32(0xFFFFFF)
 
 
-def pack_looks(meshes: list[Mesh], vertex_starts: Int64, face_starts: Int64) -> Looks:
+def pack_looks(meshes: list[Mesh], vertex_starts: Int, face_starts: Int) -> Looks:
     """Collect textures and vertex colours; a texture goes before vertex colours."""
     table = np.zeros((len(meshes), 3), np.int64)
     textured = [mesh.texture is not None and mesh.texture.size > 0 for mesh in meshes]

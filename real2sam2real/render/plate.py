@@ -7,14 +7,10 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from real2sam2real.arrays import Bool, Float32, UInt8
 from real2sam2real.render import footprints
 from real2sam2real.render.inpaint import inpaint
-
-Bool = NDArray[np.bool_]
-Float32 = NDArray[np.float32]
-UInt8 = NDArray[np.uint8]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

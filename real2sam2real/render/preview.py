@@ -12,21 +12,16 @@ from collections.abc import Iterator
 import cv2
 import numba
 import numpy as np
-from numpy.typing import NDArray
 
+from real2sam2real.arrays import Bool, Float, Float32, UInt8
 from real2sam2real.errors import UserError
 from real2sam2real.geometry import transforms
-from real2sam2real.geometry.quaternions import Float
 from real2sam2real.render import backdrop, staging
 from real2sam2real.render.frame import Frame
 from real2sam2real.render.plate import Plate, find_places
 from real2sam2real.render.renderer import render_frames
 from real2sam2real.render.shadows import contact_shadow
 from real2sam2real.scene import Entity, Scene
-
-Bool = NDArray[np.bool_]
-Float32 = NDArray[np.float32]
-UInt8 = NDArray[np.uint8]
 
 _LEAVING = 0.04
 """The shadow that the photo shows is gone when its object has moved by this share of its size."""

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from real2sam2real.arrays import Float, UInt8
 from real2sam2real.geometry import transforms
-from real2sam2real.geometry.quaternions import Float
-from real2sam2real.mesh.mesh import UInt8
 from real2sam2real.render.frame import Frame
 from real2sam2real.render.renderer import NEAR
 from real2sam2real.scene import Entity, Scene

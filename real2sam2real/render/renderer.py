@@ -14,7 +14,7 @@ from queue import SimpleQueue
 import numba
 import numpy as np
 
-from real2sam2real.geometry.quaternions import Float
+from real2sam2real.arrays import Float
 from real2sam2real.render import shading, visibility
 from real2sam2real.render.frame import Frame, Light
 from real2sam2real.render.packed import PackedScene

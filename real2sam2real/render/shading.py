@@ -7,15 +7,9 @@ space (Möller and Trumbore, 1997): perspective-correct without dividing by dept
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-from real2sam2real.geometry.quaternions import Float
-from real2sam2real.mesh.mesh import Int32, UInt8
+from real2sam2real.arrays import Float, Float32, Int, Int32, UInt8, UInt32
 from real2sam2real.render.compiled import borrowed, kernel, part
-
-Float32 = NDArray[np.float32]
-Int64 = NDArray[np.int64]
-UInt32 = NDArray[np.uint32]
 
 GREY, VERTEX_COLORS, TEXTURE = 0, 1, 2
 
@@ -109,7 +103,7 @@ def _footprint(ready: Float, lens: Float, u: float, v: float, dx: float, dy: flo
 @part
 def _textured(
     ready: Float, lens: Float, face: int, entity: int, u: float, v: float, dx: float, dy: float,
-    looks: Int64, levels: Int64, corner_uvs: Float32, texels: UInt32,
+    looks: Int, levels: Int, corner_uvs: Float32, texels: UInt32,
 ) -> tuple[float, float, float]:  # fmt: skip
     """Texture colour: bilinear where it is magnified, between two levels of its pyramid where it is minified."""
     s0, t0 = corner_uvs[face, 0, 0], corner_uvs[face, 0, 1]
@@ -165,7 +159,7 @@ def _brightness(light: Float, nx: float, ny: float, nz: float, dx: float, dy: fl
 @part
 def _color(
     ready: Float, lens: Float, face: int, entity: int, u: float, v: float, dx: float, dy: float,
-    nx: float, ny: float, nz: float, faces: Int32, looks: Int64, levels: Int64, vertex_colors: UInt8,
+    nx: float, ny: float, nz: float, faces: Int32, looks: Int, levels: Int, vertex_colors: UInt8,
     corner_uvs: Float32, texels: UInt32, light: Float, lit: bool,
 ) -> tuple[float, float, float]:  # fmt: skip
     """Colour (sRGB) of a face at weights `u, v`, 0…255: texture, vertex colours or mid-grey, lit if asked for."""
@@ -181,7 +175,7 @@ def _color(
 
 
 @part
-def _winner(ids: Int64, depths: Float) -> int:
+def _winner(ids: Int, depths: Float) -> int:
     """The id that most of four samples have; on a tie the nearest one's. No surface (0) is infinitely far."""
     best, most, nearest = 0, 0, np.inf
     for i in range(4):
@@ -196,7 +190,7 @@ def _winner(ids: Int64, depths: Float) -> int:
 
 
 @part
-def _mean_depth(wanted: int, ids: Int64, depths: Float) -> float:
+def _mean_depth(wanted: int, ids: Int, depths: Float) -> float:
     """Mean depth of the samples that have the id `wanted`."""
     total, votes = 0.0, 0
     for i in range(len(ids)):
@@ -209,7 +203,7 @@ def _mean_depth(wanted: int, ids: Int64, depths: Float) -> float:
 @kernel
 def shade(
     seen: Int32, side: int, lens: Float, faces: Int32, face_entity: UInt8, points_camera: Float,
-    normals_camera: Float32, looks: Int64, levels: Int64, vertex_colors: UInt8, corner_uvs: Float32, texels: UInt32,
+    normals_camera: Float32, looks: Int, levels: Int, vertex_colors: UInt8, corner_uvs: Float32, texels: UInt32,
     light: Float, with_color: bool, lit: bool,
     normals: Float32, ids: UInt8, depth: Float32, color: UInt8, coverage: Float32,
 ) -> None:  # fmt: skip

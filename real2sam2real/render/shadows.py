@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from real2sam2real.arrays import Float, Float32
 from real2sam2real.geometry import Intrinsics, transforms
-from real2sam2real.geometry.quaternions import Float
-
-Float32 = NDArray[np.float32]
 
 _FOOT = 0.2
 """The lowest share of an object's height whose outline throws the shadow."""

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from real2sam2real.geometry.quaternions import Float
-from real2sam2real.mesh.mesh import Int32
+from real2sam2real.arrays import Float, Int32
 from real2sam2real.render.compiled import kernel
 
 

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
+from real2sam2real.arrays import Bool, Float
 from real2sam2real.geometry import transforms
-from real2sam2real.geometry.quaternions import Float
 from real2sam2real.scene import CameraPath, Entity, Motion, Scene
-
-Bool = NDArray[np.bool_]
-UInt8 = NDArray[np.uint8]
 
 STILL_PIXELS = 0.05
 """What moves less than this far in the picture counts as resting."""

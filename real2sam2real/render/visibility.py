@@ -11,10 +11,8 @@ all; vertex arrays have spare rows after V for the corners that clipping makes.
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-from real2sam2real.geometry.quaternions import Float
-from real2sam2real.mesh.mesh import Int32
+from real2sam2real.arrays import Bool, Float, Float32, Int, Int32
 from real2sam2real.render.compiled import borrowed, kernel, part
 
 BITS = 15
@@ -22,10 +20,6 @@ UNIT = 1 << BITS  # steps per sample
 GUARD = 1 << 14  # samples; positions within ±GUARD keep edge functions below 2⁶¹
 MAX_CORNERS = 8  # of a triangle that was clipped by the near plane and the four sides of the guard band
 TILE = 64  # samples along a tile's side; its depths fit the fastest cache
-
-Bool = NDArray[np.bool_]
-Float32 = NDArray[np.float32]
-Int64 = NDArray[np.int64]
 
 
 @part
@@ -39,7 +33,7 @@ def _snap(homogeneous: float, inverse_depth: float) -> int:
 def project(
     vertices: Float,
     normals: Float,
-    vertex_starts: Int64,
+    vertex_starts: Int,
     camera_from_object: Float,
     normal_matrices: Float,
     shown: Bool,
@@ -48,7 +42,7 @@ def project(
     normals_camera: Float32,
     inverse_depth: Float,
     snapped: Int32,
-    unsafe: Int64,
+    unsafe: Int,
 ) -> None:
     """Move and project the vertices of all shown entities.
 
@@ -100,7 +94,7 @@ def project(
 
 
 @kernel
-def count_unsafe_faces(faces: Int32, face_starts: Int64, shown: Bool, unsafe: Int64, inverse_depth: Float) -> int:
+def count_unsafe_faces(faces: Int32, face_starts: Int, shown: Bool, unsafe: Int, inverse_depth: Float) -> int:
     """Number of shown faces with a marked vertex: what `bin_triangles` will have to clip."""
     count = 0
     for e in range(len(shown)):
@@ -192,10 +186,10 @@ def _keep(
 @kernel
 def collect_triangles(
     faces: Int32,
-    face_starts: Int64,
+    face_starts: Int,
     mirrored: Bool,
     shown: Bool,
-    unsafe: Int64,
+    unsafe: Int,
     lens: Float,
     width: int,
     height: int,
@@ -261,7 +255,7 @@ def collect_triangles(
 
 
 @kernel
-def _sort_into_tiles(triangles: Int32, count: int, across: int, down: int) -> tuple[Int64, Int32]:
+def _sort_into_tiles(triangles: Int32, count: int, across: int, down: int) -> tuple[Int, Int32]:
     """Counting sort of triangles into the tiles their bounding boxes touch; the order within a tile is kept.
 
     Returns:

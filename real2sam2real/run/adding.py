@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
+from real2sam2real.arrays import Mask
 from real2sam2real.errors import UserError
 from real2sam2real.lift.assembling import Surroundings, align_lifted, animation_frames, entity_of, on_one_ground
 from real2sam2real.lift.contact import ContactOptions, settle
 from real2sam2real.lift.outline import outlines_by_nearness
 from real2sam2real.perceive import Photo
-from real2sam2real.perceive.masks import Mask
 from real2sam2real.perceive.view import PhotoView
 from real2sam2real.run.config import LiftOptions, ObjectOptions
 from real2sam2real.run.finding import WorkingPhoto, find_masks, things_in_front

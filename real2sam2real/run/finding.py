@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from real2sam2real.arrays import Mask
 from real2sam2real.errors import UserError
 from real2sam2real.perceive import Photo, load_masks, load_photo
-from real2sam2real.perceive.masks import Mask
 from real2sam2real.perceive.segment import MaskRequest, SegmentOptions, collect_masks, load_segmenter
 from real2sam2real.run.config import LiftOptions, ObjectOptions, parse_box, parse_points, split_named
 

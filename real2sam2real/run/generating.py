@@ -7,10 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from diffusers.utils import logging
-from numpy.typing import NDArray
 from torch import Tensor
 
 from real2sam2real import media
@@ -38,7 +36,6 @@ from real2sam2real.run.progress import Advance, Progress
 from real2sam2real.run.rendering import CONTROL_PREVIEW
 from real2sam2real.run.segments import SegmentStore
 
-UInt8 = NDArray[np.uint8]
 _CODE = ("control", "diffusion", "run/generating.py")
 
 

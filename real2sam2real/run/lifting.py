@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from real2sam2real.arrays import Mask
 from real2sam2real.errors import UserError
 from real2sam2real.lift.assembling import (
     Surroundings,
@@ -23,7 +24,6 @@ from real2sam2real.lift.ground import estimate_ground
 from real2sam2real.lift.lifted import LiftedMesh
 from real2sam2real.lift.outline import Outline, outlines_by_nearness
 from real2sam2real.perceive import camera
-from real2sam2real.perceive.masks import Mask
 from real2sam2real.perceive.view import PhotoView
 from real2sam2real.run.config import DEFAULT_FPS, LiftOptions, ObjectOptions, ViewOptions
 from real2sam2real.run.finding import WorkingPhoto, find_masks, read_photo, things_in_front

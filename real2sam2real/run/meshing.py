@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from real2sam2real.arrays import Mask
 from real2sam2real.errors import UserError
 from real2sam2real.lift.lifted import LiftedMesh
 from real2sam2real.lift.mesh_files import read_mesh_file
@@ -12,7 +13,6 @@ from real2sam2real.lift.workers.lifter import open_lifter
 from real2sam2real.lift.workers.options import LifterOptions as WorkerPlace
 from real2sam2real.lift.workers.requests import LiftRequest
 from real2sam2real.perceive import Photo
-from real2sam2real.perceive.masks import Mask
 from real2sam2real.perceive.view import PhotoView
 from real2sam2real.run.config import DEFAULT_FPS, LifterOptions, LiftOptions, split_named, value_for
 from real2sam2real.run.progress import Progress

@@ -8,18 +8,15 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from real2sam2real import media
+from real2sam2real.arrays import Float, UInt8
 from real2sam2real.files import replacing_folder
 from real2sam2real.geometry import Intrinsics
-from real2sam2real.geometry.quaternions import Float
 from real2sam2real.geometry.rotations import about_x, about_y
 from real2sam2real.render import Light, render_frames
 from real2sam2real.scene import CameraPath, Entity, Motion, Scene
 from real2sam2real.scene.retime import retimed
-
-UInt8 = NDArray[np.uint8]
 
 SIDES = {"front": 0.0, "side": 90.0, "back": 180.0}
 """Where the three views stand, in degrees around the scene from the photo's camera."""

@@ -6,19 +6,17 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from real2sam2real import media
+from real2sam2real.arrays import UInt8
 from real2sam2real.diffusion.conditioning import to_frames
 from real2sam2real.diffusion.generate import Finished
 from real2sam2real.diffusion.pipeline import SegmentVideo
 from real2sam2real.errors import UserError
 from real2sam2real.files import replacing_file
 
-UInt8 = NDArray[np.uint8]
 _IDENTITY = "identity.txt"
 
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
+from real2sam2real.arrays import Float
 from real2sam2real.geometry import Intrinsics, transforms
-from real2sam2real.geometry.quaternions import Float
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

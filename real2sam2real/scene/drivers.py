@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 import numpy as np
 
+from real2sam2real.arrays import Float
 from real2sam2real.geometry import quaternions
-from real2sam2real.geometry.quaternions import Float
 from real2sam2real.geometry.rotations import about_x, about_y
 from real2sam2real.scene import moves as m
 from real2sam2real.scene.stage import UP, Stage, unit

@@ -7,7 +7,7 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import ArrayLike
 
-from real2sam2real.geometry.quaternions import Float
+from real2sam2real.arrays import Float
 
 Easing = Literal["linear", "ease", "ease-in", "ease-out", "hold"]
 EASINGS: tuple[str, ...] = get_args(Easing)

@@ -16,13 +16,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
+from real2sam2real.arrays import Bool, Float, UInt8
 from real2sam2real.errors import UserError
 from real2sam2real.files import replacing_folder
 from real2sam2real.geometry import Intrinsics
-from real2sam2real.geometry.quaternions import Float
 from real2sam2real.mesh import Mesh
 from real2sam2real.mesh.gltf.elements import Element
 from real2sam2real.mesh.gltf.mending import Mend
@@ -281,7 +280,7 @@ class _Loader:
             provenance=provenance,
         )
 
-    def _mask(self, entry: Element) -> NDArray[np.bool_] | None:
+    def _mask(self, entry: Element) -> Bool | None:
         if entry.value.get("mask") is None:
             return None
         name = entry.text("mask")
@@ -294,7 +293,7 @@ class _Loader:
             entry.fail(f"its mask has {size[0]}×{size[1]} pixels but the photo {photo[0]}×{photo[1]}", _REMEDY)
         return pixels > 127
 
-    def _photo(self) -> NDArray[np.uint8] | None:
+    def _photo(self) -> UInt8 | None:
         if _PHOTO not in self.root.array("files"):
             return None
         return _read_image(self.folder / _PHOTO, "RGB")
@@ -385,7 +384,7 @@ def _matrix(element: Element, key: str, rows: object) -> Float:
     return np.array([Element({key: row}, element.label).numbers(key, 4) for row in rows])
 
 
-def _read_image(path: Path, mode: str) -> NDArray[np.uint8]:
+def _read_image(path: Path, mode: str) -> UInt8:
     try:
         with Image.open(path) as image:
             return np.asarray(image.convert(mode), np.uint8)

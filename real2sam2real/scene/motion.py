@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from real2sam2real.arrays import Bool, Float, Float32
 from real2sam2real.geometry import quaternions, transforms
-from real2sam2real.geometry.quaternions import Float
 from real2sam2real.scene.easing import Easing, ease
 
 
@@ -49,8 +49,8 @@ class Motion:
     translation: Float
     rotation_wxyz: Float
     scale: Float
-    visible: NDArray[np.bool_]
-    vertices_object: NDArray[np.float32] | None = None
+    visible: Bool
+    vertices_object: Float32 | None = None
 
     def __post_init__(self) -> None:
         set_ = object.__setattr__

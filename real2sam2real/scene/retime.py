@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from real2sam2real.arrays import Float
 from real2sam2real.geometry import quaternions, transforms
-from real2sam2real.geometry.quaternions import Float
 from real2sam2real.scene.camera_path import CameraPath
 from real2sam2real.scene.motion import Motion
 from real2sam2real.scene.scene import Entity, Scene

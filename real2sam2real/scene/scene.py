@@ -7,9 +7,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from real2sam2real.geometry.quaternions import Float
+from real2sam2real.arrays import Bool, Float, UInt8
 from real2sam2real.mesh import Mesh
 from real2sam2real.scene.camera_path import CameraPath
 from real2sam2real.scene.motion import Motion
@@ -34,7 +34,7 @@ class Entity:
     mesh: Mesh
     rest_world_from_object: Float
     motion: Motion
-    mask: NDArray[np.bool_] | None = None
+    mask: Bool | None = None
     in_photo: bool = True
     provenance: dict[str, Any] = field(default_factory=dict)
 
@@ -75,7 +75,7 @@ class Scene:
 
     entities: tuple[Entity, ...]
     camera: CameraPath
-    photo: NDArray[np.uint8] | None = None
+    photo: UInt8 | None = None
     photo_world_from_camera: Float = field(default_factory=lambda: np.eye(4))
     fps: float = 16.0
     prompt: str = ""

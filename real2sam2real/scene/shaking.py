@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from real2sam2real.geometry.quaternions import Float
+from real2sam2real.arrays import Float
 from real2sam2real.geometry.rotations import about_x, about_y, about_z
 from real2sam2real.scene import moves as m
 from real2sam2real.scene.easing import ease

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from real2sam2real.arrays import Float
 from real2sam2real.geometry import transforms
-from real2sam2real.geometry.quaternions import Float
 from real2sam2real.scene.scene import Entity, Scene
 from real2sam2real.scene.settings import Target
 from real2sam2real.scene.units import BadValueError, Length, nearest

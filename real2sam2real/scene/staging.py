@@ -14,9 +14,9 @@ from typing import Generic, Literal, TypeVar
 
 import numpy as np
 
+from real2sam2real.arrays import Float
 from real2sam2real.errors import UserError
 from real2sam2real.geometry import quaternions, transforms
-from real2sam2real.geometry.quaternions import Float
 from real2sam2real.geometry.rotations import about_y
 from real2sam2real.scene import object_moves as o
 from real2sam2real.scene.motion import Keyframe, Motion

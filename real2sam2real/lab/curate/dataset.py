@@ -23,16 +23,11 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from real2sam2real import media
+from real2sam2real.arrays import Float32, UInt8
 from real2sam2real.control.coding import NormalCoding
 from real2sam2real.errors import UserError
 from real2sam2real.files import replacing_file
-
-Float32 = NDArray[np.float32]
-UInt8 = NDArray[np.uint8]
 
 INFO_FILE = "dataset.json"
 SHARDS = "shards"

@@ -6,12 +6,9 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from real2sam2real.arrays import Int, UInt8
 from real2sam2real.errors import UserError
-
-Int64 = NDArray[np.int64]
-UInt8 = NDArray[np.uint8]
 
 _SLOWEST = 0.8
 """A source may have this share of the wanted rate: its frames are taken as they are, and it plays a little fast."""
@@ -51,7 +48,7 @@ class Fit:
         return (self.frames - 1) / self.fps
 
 
-def pieces(first: int, count: int, source_fps: float, fit: Fit, *, anchor: int | None = None) -> list[Int64]:
+def pieces(first: int, count: int, source_fps: float, fit: Fit, *, anchor: int | None = None) -> list[Int]:
     """Which source frames make the clips of a shot: as many as fit without sharing a frame, centred in it.
 
     With an anchor, one of the clips begins at that frame, or ends with the shot where there is no room behind it.

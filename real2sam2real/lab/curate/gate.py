@@ -6,13 +6,9 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from real2sam2real.arrays import Bool, Float32, UInt8
 from real2sam2real.errors import UserError
-
-Bool = NDArray[np.bool_]
-Float32 = NDArray[np.float32]
-UInt8 = NDArray[np.uint8]
 
 _ROWS = 270  # clips are looked at with so many rows, so that limits mean the same at every size
 _CHANGE = 12  # grey levels from which a pixel counts as changed

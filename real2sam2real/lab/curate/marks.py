@@ -15,15 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from real2sam2real import media
+from real2sam2real.arrays import Bool
 from real2sam2real.errors import UserError
 from real2sam2real.lab.curate.fitting import Fit, fitted_frame
 from real2sam2real.lab.curate.instances import Mark
-
-Bool = NDArray[np.bool_]
-UInt8 = NDArray[np.uint8]
 
 SUFFIX = ".instances.json"
 

@@ -7,13 +7,10 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from real2sam2real.arrays import Float32, UInt8
 from real2sam2real.media import write_video
 from real2sam2real.perceive.segment.overlay import mask_color
-
-Float32 = NDArray[np.float32]
-UInt8 = NDArray[np.uint8]
 
 _TINT = 0.25
 

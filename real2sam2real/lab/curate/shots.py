@@ -9,12 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from real2sam2real.arrays import UInt8
 from real2sam2real.errors import MissingPartError
 from real2sam2real.media import iterate_video, resized, video_info
-
-UInt8 = NDArray[np.uint8]
 
 _SIDE = 256  # the longer side of what the detector looks at, in pixels; cuts are as plain there as at full size
 _SHORTEST = 4  # frames; a change that comes sooner after the last cut is a flash, not a shot

@@ -14,16 +14,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
+from real2sam2real.arrays import UInt8
 from real2sam2real.diffusion.checkpoints import CheckpointSettings
 from real2sam2real.lab.curate.instances import InstanceTracker, Mark
 from real2sam2real.lab.evaluate.held_out import psnr
 from real2sam2real.lab.evaluate.lifted import LiftedCase, lifted_case
 from real2sam2real.lab.evaluate.perceptual import Lpips
 from real2sam2real.lab.synth import HELD_OUT_SEEDS, changed_region, sample_clip, static_region
-
-UInt8 = NDArray[np.uint8]
 
 INTERVAL = 1.96
 """Standard errors to either side of a mean that 95 % of such intervals hold the true one within."""

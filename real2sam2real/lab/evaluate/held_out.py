@@ -12,13 +12,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
+from real2sam2real.arrays import Bool, Float, UInt8
 from real2sam2real.diffusion.checkpoints import CheckpointSettings
 from real2sam2real.lab.synth import HELD_OUT_SEEDS, SynthClip, changed_region, lifted_scene, sample_clip, static_region
 from real2sam2real.render.preview import preview_frames
 
-UInt8 = NDArray[np.uint8]
 PSNR_CAP = 60.0
 
 
@@ -50,7 +49,7 @@ class SceneResult:
     videos: dict[str, UInt8]
 
 
-def psnr(video: UInt8, truth: UInt8, region: NDArray[np.bool_]) -> float:
+def psnr(video: UInt8, truth: UInt8, region: Bool) -> float:
     """Peak signal-to-noise ratio in dB over the pixels of `region` `(T, H, W)`; NaN where it is empty, at most 60."""
     if not region.any():
         return float("nan")
@@ -122,7 +121,7 @@ def evaluate(
     return [_score(way, np.array(changed[way]), np.array(static[way])) for way in changed]
 
 
-def _score(way: str, changed: NDArray[np.float64], static: NDArray[np.float64]) -> Score:
+def _score(way: str, changed: Float, static: Float) -> Score:
     counted = int(np.sum(~np.isnan(changed)))
     return Score(
         way=way,

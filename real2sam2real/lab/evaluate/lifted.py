@@ -10,20 +10,16 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
+from real2sam2real.arrays import Float, Float32, UInt8
 from real2sam2real.errors import UserError
 from real2sam2real.geometry import transforms
-from real2sam2real.geometry.quaternions import Float
 from real2sam2real.lab.synth import SynthClip
 from real2sam2real.lift.embedded import lift_photo
 from real2sam2real.mesh import Mesh
 from real2sam2real.render import render_frames
 from real2sam2real.render.preview import preview_frames
 from real2sam2real.scene import Entity, Scene
-
-Float32 = NDArray[np.float32]
-UInt8 = NDArray[np.uint8]
 
 LEAST_PIXELS = 150
 """Smaller masks are left to the background: no lifter makes anything of them."""

@@ -9,12 +9,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from real2sam2real.arrays import Bool, Float32, UInt8
 from real2sam2real.lab.curate.normals import NormalEstimator
 from real2sam2real.lab.synth import HELD_OUT_SEEDS, SynthClip, sample_clip
-
-Bool = NDArray[np.bool_]
-Float32 = NDArray[np.float32]
-UInt8 = NDArray[np.uint8]
 
 
 @dataclass(frozen=True, kw_only=True)

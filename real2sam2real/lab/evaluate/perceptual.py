@@ -14,12 +14,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from real2sam2real.arrays import UInt8
 from real2sam2real.errors import MissingPartError, UserError
-
-UInt8 = NDArray[np.uint8]
 
 BACKBONE = "R2S2R_ALEXNET"
 """Environment variable: AlexNet's weights, in place of the file in torch hub's cache."""

@@ -12,15 +12,11 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-from real2sam2real.geometry.quaternions import Float
+from real2sam2real.arrays import Float, Float32, UInt8
 from real2sam2real.lab.synth.materials import Material
 from real2sam2real.render.compiled import kernel
 from real2sam2real.scene import CameraPath
-
-Float32 = NDArray[np.float32]
-UInt8 = NDArray[np.uint8]
 
 _BLURS = (1, 3, 7, 15)
 """Sides, in texels, of the box blurs of the ground texture."""

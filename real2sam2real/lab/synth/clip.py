@@ -6,16 +6,11 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-from real2sam2real.geometry.quaternions import Float
+from real2sam2real.arrays import Bool, Float, Float32, UInt8
 from real2sam2real.lab.synth.lighting import Lighting
 from real2sam2real.render import Light
 from real2sam2real.scene import CameraPath, Scene
-
-Bool = NDArray[np.bool_]
-Float32 = NDArray[np.float32]
-UInt8 = NDArray[np.uint8]
 
 CHANGE = 12.0
 """Difference in 8-bit steps, after blurring, from which a pixel counts as changed."""

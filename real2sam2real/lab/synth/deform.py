@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
-from real2sam2real.geometry.quaternions import Float
+from real2sam2real.arrays import Float, Float32
 from real2sam2real.scene.easing import ease
 
 Rng = np.random.Generator
@@ -43,7 +42,7 @@ class Deformation:
     swings: float
     waves: float
 
-    def vertices(self, rest: Float, times: Float) -> NDArray[np.float32]:
+    def vertices(self, rest: Float, times: Float) -> Float32:
         """Vertices `(T, V, 3)` float32, object frame, of the rest shape `(V, 3)` at `times` `(T,)` in 0…1."""
         height = np.ptp(rest[:, 1])
         course = self._course(times)[:, None]

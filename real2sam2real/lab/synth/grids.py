@@ -10,11 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from real2sam2real.geometry.quaternions import Float
-
-Int64 = NDArray[np.int64]
+from real2sam2real.arrays import Float, Int
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -36,7 +33,7 @@ class Grid:
         points = self.points if matrix is None else self.points @ matrix.T
         return Grid(points=points + np.asarray(offset, np.float64), torus=self.torus, material=self.material)
 
-    def triangles(self) -> tuple[Float, Int64, Float]:
+    def triangles(self) -> tuple[Float, Int, Float]:
         """Vertices `(V, 3)`, outward faces `(F, 3)`, and corner coordinates `(F, 3, 2)` in 0…1 (column, row)."""
         vertices, faces, uvs = _torus(self.points) if self.torus else _with_poles(self.points)
         a, b, c = (vertices[faces[:, k]] for k in range(3))
@@ -63,7 +60,7 @@ class Grid:
         return float(np.linalg.norm(np.cross(right[:-1], down), axis=-1).sum())
 
 
-def _quads(rows: int, columns: int, index: Int64) -> tuple[Int64, Float]:
+def _quads(rows: int, columns: int, index: Int) -> tuple[Int, Float]:
     """Two triangles per cell of a `(rows + 1, columns + 1)` table of vertex numbers, with corner coordinates."""
     r, c = (axis.ravel() for axis in np.mgrid[:rows, :columns])
     corners = np.array([[(0, 0), (1, 0), (1, 1)], [(0, 0), (1, 1), (0, 1)]])
@@ -73,14 +70,14 @@ def _quads(rows: int, columns: int, index: Int64) -> tuple[Int64, Float]:
     return index[at_row, at_column].reshape(-1, 3), uvs.reshape(-1, 3, 2)
 
 
-def _torus(points: Float) -> tuple[Float, Int64, Float]:
+def _torus(points: Float) -> tuple[Float, Int, Float]:
     rows, columns = points.shape[:2]
     index = np.arange(rows * columns).reshape(rows, columns)
     index = index[np.r_[:rows, 0]][:, np.r_[:columns, 0]]
     return points.reshape(-1, 3), *_quads(rows, columns, index)
 
 
-def _with_poles(points: Float) -> tuple[Float, Int64, Float]:
+def _with_poles(points: Float) -> tuple[Float, Int, Float]:
     rows, columns = points.shape[:2]
     inner = np.arange((rows - 2) * columns).reshape(rows - 2, columns) + 1
     index = np.zeros((rows, columns), np.int64)

@@ -11,7 +11,7 @@ from functools import cached_property
 
 import numpy as np
 
-from real2sam2real.geometry.quaternions import Float
+from real2sam2real.arrays import Float
 from real2sam2real.lab.synth.config import WorldConfig
 from real2sam2real.lab.synth.deform import Deformation
 from real2sam2real.lab.synth.motions import (

@@ -11,7 +11,7 @@ from dataclasses import replace
 import cv2
 import numpy as np
 
-from real2sam2real.geometry.quaternions import Float
+from real2sam2real.arrays import Float
 from real2sam2real.lab.synth.clip import SynthClip
 from real2sam2real.lab.synth.shapes import BaseShape, base_shape
 from real2sam2real.scene import Entity, Scene

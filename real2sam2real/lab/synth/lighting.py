@@ -11,9 +11,8 @@ from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-from real2sam2real.geometry.quaternions import Float
+from real2sam2real.arrays import Float, Float32, UInt8
 from real2sam2real.lab.synth.config import WorldConfig
 from real2sam2real.render import Frame, Light, render_frames
 from real2sam2real.render.compiled import kernel
@@ -21,8 +20,6 @@ from real2sam2real.scene import CameraPath, Entity, Scene
 from real2sam2real.scene.easing import ease
 
 Rng = np.random.Generator
-Float32 = NDArray[np.float32]
-UInt8 = NDArray[np.uint8]
 
 _SPREAD = 0.36
 """Semi-axis of a cast shadow over the object's full extent."""

@@ -11,13 +11,11 @@ import colorsys
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from real2sam2real.geometry.quaternions import Float
-from real2sam2real.lab.synth.grids import Int64
+from real2sam2real.arrays import Float, Float32, Int, UInt8
 from real2sam2real.render.compiled import kernel
 
-Float32 = NDArray[np.float32]
 Rng = np.random.Generator
 
 FRACTAL, STRIPES, CHECKS, GRADIENT = range(4)
@@ -299,7 +297,7 @@ def _colors(
         out[n, 2] = min(max(blue * shade, 0.0), 1.0)
 
 
-def paint(points: Float, material_rows: Int64, materials: list[Material], softness: float) -> NDArray[np.uint8]:
+def paint(points: Float, material_rows: Int, materials: list[Material], softness: float) -> UInt8:
     """The texture `(rows, columns, 3)` uint8 of surface points `(rows, columns, 3)`, one material per row."""
     image = np.empty(points.shape, np.float32)
     for k, material in enumerate(materials):

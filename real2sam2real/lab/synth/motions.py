@@ -7,8 +7,8 @@ from typing import Literal
 
 import numpy as np
 
+from real2sam2real.arrays import Float
 from real2sam2real.geometry import quaternions, transforms
-from real2sam2real.geometry.quaternions import Float
 from real2sam2real.scene import Motion
 from real2sam2real.scene.easing import Easing, ease
 

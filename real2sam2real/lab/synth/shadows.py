@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-from real2sam2real.geometry.quaternions import Float
+from real2sam2real.arrays import Float, Float32
 from real2sam2real.scene import Entity, Scene
-
-Float32 = NDArray[np.float32]
 
 _SPREAD = 0.62
 """Semi-axis of a shadow over the object's full extent."""

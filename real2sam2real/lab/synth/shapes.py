@@ -12,9 +12,9 @@ from functools import lru_cache
 
 import numpy as np
 
-from real2sam2real.geometry.quaternions import Float
+from real2sam2real.arrays import Float, Int
 from real2sam2real.lab.synth import grids
-from real2sam2real.lab.synth.grids import Grid, Int64
+from real2sam2real.lab.synth.grids import Grid
 from real2sam2real.lab.synth.seeds import generator
 
 TRAIN_SHAPES = range(0, 480)
@@ -46,8 +46,8 @@ class BaseShape:
     faces: np.ndarray
     corner_uvs: Float
     texel_points: Float
-    texel_material: Int64
-    strips: Int64
+    texel_material: Int
+    strips: Int
     heads: bool
 
     @property

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from real2sam2real.geometry.quaternions import Float
+from real2sam2real.arrays import Float
 from real2sam2real.lab.synth.config import WorldConfig
 from real2sam2real.lab.synth.deform import sample_deformation
 from real2sam2real.lab.synth.layout import (

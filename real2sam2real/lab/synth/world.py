@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import numpy as np
 
+from real2sam2real.arrays import Float
 from real2sam2real.geometry import Intrinsics
-from real2sam2real.geometry.quaternions import Float
 from real2sam2real.lab.synth.background import Background, Ground, Painter, compose
 from real2sam2real.lab.synth.clip import SynthClip
 from real2sam2real.lab.synth.config import WorldConfig

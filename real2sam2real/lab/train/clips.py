@@ -10,10 +10,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from real2sam2real.arrays import UInt8
 from real2sam2real.control.coding import NormalCoding
 from real2sam2real.diffusion.autoencoder import BlockTransformAutoencoder
 from real2sam2real.diffusion.conditioning import encode_latents, to_video_tensor
@@ -21,7 +21,6 @@ from real2sam2real.errors import UserError
 from real2sam2real.files import replacing_file
 from real2sam2real.lab.train.recipes import Stage
 
-UInt8 = NDArray[np.uint8]
 VARIANTS = 4
 SEED_BLOCK = 1_000_000
 BLOCKS_PER_RUN = 8

@@ -17,13 +17,13 @@ from safetensors.torch import save_file
 from torch import Tensor
 from tqdm import tqdm
 
+from real2sam2real.arrays import Float32, UInt8
 from real2sam2real.errors import UserError
 from real2sam2real.files import replacing_file, replacing_folder
 from real2sam2real.lab.curate.normals.network import NormalNetwork, inputs
 from real2sam2real.lab.synth import TRAIN_SEEDS, sample_clip
 from real2sam2real.lab.train.optimizers import learning_rate_at
 
-UInt8 = NDArray[np.uint8]
 _SEED_OFFSET = 500_000_000  # away from the clips that other networks are trained on
 _GRADIENT_CLIP = 1.0
 _AVERAGE = 0.998
@@ -294,7 +294,7 @@ def draw_batch(
 
 def _draw_clip(
     shards: list[NormalClips], config: NormalsConfig, rng: np.random.Generator
-) -> tuple[NDArray[np.float32], NDArray[np.float32], UInt8, UInt8]:
+) -> tuple[Float32, Float32, UInt8, UInt8]:
     while True:  # a crop without any instance teaches nothing
         shard = shards[rng.integers(len(shards))]
         clip = rng.integers(len(shard))
@@ -316,7 +316,7 @@ def _draw_clip(
 
 def _crop(
     video: UInt8, normals: NDArray[np.int8], ids: UInt8, config: NormalsConfig, rng: np.random.Generator
-) -> tuple[UInt8, NDArray[np.float32], UInt8]:
+) -> tuple[UInt8, Float32, UInt8]:
     """The same cut of every frame, at a scale of 1 down to what shows the whole frame."""
     size = (config.crop_width, config.crop_height)
     least = min(1.0, max(size[0] / config.width, size[1] / config.height))
@@ -330,7 +330,7 @@ def _crop(
     return colors, np.stack(nearest).astype(np.float32), masks
 
 
-def _recoloured(video: UInt8, rng: np.random.Generator) -> NDArray[np.float32]:
+def _recoloured(video: UInt8, rng: np.random.Generator) -> Float32:
     """Another exposure, tint, saturation, sharpness and noise, alike in all frames but for the noise."""
     colors = video[..., rng.permutation(3)].astype(np.float32) / 255
     gray = colors.mean(axis=-1, keepdims=True)

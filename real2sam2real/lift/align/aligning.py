@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import fast_simplification
 import numpy as np
-from numpy.typing import NDArray
 
+from real2sam2real.arrays import Bool, Float
 from real2sam2real.errors import UserError
 from real2sam2real.geometry import Intrinsics
 from real2sam2real.lift.align import starts
@@ -17,9 +17,6 @@ from real2sam2real.lift.align.fitting import Fit, Freedom, Shape, fit
 from real2sam2real.lift.align.pose import Pose
 from real2sam2real.lift.align.target import Sight, target_of
 from real2sam2real.mesh import Mesh, repair
-
-Float = NDArray[np.float64]
-Bool = NDArray[np.bool_]
 
 SEARCH_TRIANGLES, FINE_TRIANGLES = 3000, 20_000
 COARSE, MIDDLE, FINE = 96, 192, 420  # pixels along the window's longer side

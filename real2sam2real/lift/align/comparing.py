@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
+from real2sam2real.arrays import Bool, Float, Int
 from real2sam2real.lift.align.target import Target, edge_pixels, signed_distance
-
-Float = NDArray[np.float64]
 
 EDGE_TOLERANCE = 0.012  # of the mask's size
 DEPTH_TOLERANCE = 0.08  # of the object's radius
 LEAST_DEPTHS = 50
 
 
-def edges_met(covered: NDArray[np.bool_], target: Target) -> float:
+def edges_met(covered: Bool, target: Target) -> float:
     """How much of the two edges lies on one another: the mean of 1 / (1 + (distance / tolerance)²), both ways.
 
     A part that the mask misses spoils a part of the edges, but much of the area.
@@ -46,14 +44,14 @@ def depths_met(drawn: Float, target: Target, radius: float) -> list[float]:
     return [float(np.mean(1 / (1 + ((depth - seen) / (DEPTH_TOLERANCE * radius)) ** 2)))]
 
 
-def known_depths(drawn: Float, target: Target) -> NDArray[np.int64]:
+def known_depths(drawn: Float, target: Target) -> Int:
     """`(N, 2)` columns and rows where the depth is drawn and known."""
     if target.depth is None:
         return np.zeros((0, 2), np.int64)
     return np.argwhere((drawn > 0) & target.mask & np.isfinite(target.depth))[:, ::-1]
 
 
-def matched_depths(drawn: Float, target: Target, pixels: NDArray[np.int64]) -> tuple[Float, Float]:
+def matched_depths(drawn: Float, target: Target, pixels: Int) -> tuple[Float, Float]:
     """`(N,)` drawn depths, and those of the photo times the factor that makes them agree in the median.
 
     Args:

@@ -11,12 +11,9 @@ from typing import Any, cast
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 
+from real2sam2real.arrays import Float, Int32
 from real2sam2real.geometry import Intrinsics
-
-Float = NDArray[np.float64]
-Int32 = NDArray[np.int32]
 
 NEAR = 1e-6  # of the mesh's farthest depth: faces that reach nearer, or behind the camera, are left out
 

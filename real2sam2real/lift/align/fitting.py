@@ -14,16 +14,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
+from real2sam2real.arrays import Bool, Float, Int, Int32
 from real2sam2real.lift.align.comparing import LEAST_DEPTHS, depths_met, edges_met, known_depths, matched_depths
 from real2sam2real.lift.align.drawing import inverse_depth
 from real2sam2real.lift.align.pose import Pose
 from real2sam2real.lift.align.target import Target, edge_pixels, signed_distance, slope_of
-
-Float = NDArray[np.float64]
-Int32 = NDArray[np.int32]
 
 MOST_TURN = np.radians(12.0)  # per step
 MOST_GROWTH = 0.25
@@ -187,7 +184,7 @@ class _Basis:
             centre=centre, radius=radius, across=across, target=target, pose=pose, size=7 if freedom.focal else 6
         )
 
-    def points(self, pixels: NDArray[np.int64], inverse: Float) -> Float:
+    def points(self, pixels: Int, inverse: Float) -> Float:
         """`(N, 3)` camera-space points at pixels of the window."""
         lens = self.pose.intrinsics(self.target.intrinsics)
         return lens.unproject(pixels + 0.5, 1 / inverse)
@@ -226,7 +223,7 @@ Equations = tuple[Float, Float, Float]  # `(N, P)` derivatives, `(N,)` residuals
 
 
 def _edge_equations(
-    drawn: Float, covered: NDArray[np.bool_], target: Target, basis: _Basis, reach: float
+    drawn: Float, covered: Bool, target: Target, basis: _Basis, reach: float
 ) -> tuple[Equations, Equations]:
     """Distances of the drawn edge from the mask's, and of the mask's from the drawn one."""
     distance = signed_distance(covered)
@@ -274,12 +271,12 @@ def _depth_equations(drawn: Float, target: Target, basis: _Basis) -> Equations:
     return _equations(jacobian, residual, max(2.0, 0.05 * target.size))
 
 
-def _within(pixels: NDArray[np.int64], shape: tuple[int, ...]) -> NDArray[np.bool_]:
+def _within(pixels: Int, shape: tuple[int, ...]) -> Bool:
     """Not at the window's own border, where a silhouette is cut off."""
     x, y = pixels.T
     return (x > 0) & (y > 0) & (x < shape[1] - 1) & (y < shape[0] - 1)
 
 
-def _thinned(indices: NDArray[np.int64], most: int = MOST_EDGE_PIXELS) -> NDArray[np.int64]:
+def _thinned(indices: Int, most: int = MOST_EDGE_PIXELS) -> Int:
     step = max(1, -(-len(indices) // most))
     return indices[::step]

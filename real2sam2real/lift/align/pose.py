@@ -5,11 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
+from real2sam2real.arrays import Float
 from real2sam2real.geometry import Intrinsics, quaternions, transforms
-
-Float = NDArray[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

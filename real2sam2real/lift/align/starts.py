@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-from numpy.typing import NDArray
 
+from real2sam2real.arrays import Bool, Float
 from real2sam2real.geometry import transforms
 from real2sam2real.lift.align.fitting import Shape, draw
 from real2sam2real.lift.align.pose import Pose, rotation_matrix
 from real2sam2real.lift.align.target import Target
-
-Float = NDArray[np.float64]
 
 TURNS = (15.0, 30.0)  # degrees, about axes all round
 YAWS = 24
@@ -98,7 +96,7 @@ def _in_front(shape: Shape, pose: Pose) -> Pose:
     return pose.changed(centre, np.zeros(3), wanted - centre, 0.0)
 
 
-def _centroid(mask: NDArray[np.bool_]) -> Float:
+def _centroid(mask: Bool) -> Float:
     rows, columns = np.nonzero(mask)
     return np.array([columns.mean() + 0.5, rows.mean() + 0.5])
 

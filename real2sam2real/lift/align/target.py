@@ -6,12 +6,9 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from real2sam2real.arrays import Bool, Float, Float32, Int
 from real2sam2real.geometry import Intrinsics
-
-Float = NDArray[np.float64]
-Bool = NDArray[np.bool_]
 
 MARGIN = 0.45  # of the mask's longer side, on each side of it
 NEAR_HIDDEN = 2  # pixels: the mask's edge beside what may hide the object is no edge of the object
@@ -54,7 +51,7 @@ class Target:
     intrinsics: Intrinsics
     distance: Float
     slope: Float
-    edge: NDArray[np.int64]
+    edge: Int
     depth: Float | None
     size: float
 
@@ -79,7 +76,7 @@ def slope_of(distance: Float) -> Float:
     return np.stack([right, down], axis=-1)
 
 
-def edge_pixels(mask: Bool) -> NDArray[np.int64]:
+def edge_pixels(mask: Bool) -> Int:
     """`(N, 2)` columns and rows of the pixels of `mask` with a neighbour outside it."""
     inner = cv2.erode(mask.astype(np.uint8), np.ones((3, 3), np.uint8), borderValue=1).astype(bool)
     return np.argwhere(mask & ~inner)[:, ::-1]
@@ -122,7 +119,7 @@ def _window(mask: Bool) -> tuple[int, int, int, int]:
     return left, top, int(columns.max()) + margin + 1 - left, int(rows.max()) + margin + 1 - top
 
 
-def _cut_out(image: NDArray[np.float32], window: tuple[int, int, int, int], beyond: float) -> NDArray[np.float32]:
+def _cut_out(image: Float32, window: tuple[int, int, int, int], beyond: float) -> Float32:
     left, top, width, height = window
     out = np.full((height, width), beyond, np.float32)
     x0, y0 = max(left, 0), max(top, 0)
@@ -131,9 +128,7 @@ def _cut_out(image: NDArray[np.float32], window: tuple[int, int, int, int], beyo
     return out
 
 
-def _resampled(
-    mask: Bool, window: tuple[int, int, int, int], size: tuple[int, int], beyond: float
-) -> NDArray[np.float32]:
+def _resampled(mask: Bool, window: tuple[int, int, int, int], size: tuple[int, int], beyond: float) -> Float32:
     """The share of each pixel of the window that the mask covers."""
     return cv2.resize(_cut_out(mask.astype(np.float32), window, beyond), size, interpolation=cv2.INTER_AREA)
 
@@ -143,7 +138,7 @@ def _nearest(depth: Float, window: tuple[int, int, int, int], size: tuple[int, i
     return cv2.resize(cut, size, interpolation=cv2.INTER_NEAREST).astype(np.float64)
 
 
-def _own_edge(mask: Bool, unknown: Bool) -> NDArray[np.int64]:
+def _own_edge(mask: Bool, unknown: Bool) -> Int:
     """Edge pixels of the mask that do not lie beside what may hide the object, nor at the photo's border."""
     size = 2 * NEAR_HIDDEN + 1
     near = cv2.dilate(unknown.astype(np.uint8), np.ones((size, size), np.uint8), borderValue=1).astype(bool)

@@ -11,10 +11,9 @@ from functools import cached_property
 
 import manifold3d
 import numpy as np
-from numpy.typing import NDArray
 
+from real2sam2real.arrays import Float, Int32
 from real2sam2real.geometry import quaternions, transforms
-from real2sam2real.geometry.quaternions import Float
 from real2sam2real.scene import Entity
 
 NEAREST = 1e-3  # of its distance: an entity that comes that near to the camera plane, or crosses it, has no silhouette
@@ -63,7 +62,7 @@ class Body:
         return self.entity.name
 
     @property
-    def faces(self) -> NDArray[np.int32]:
+    def faces(self) -> Int32:
         """`(F, 3)` of the mesh."""
         return self.entity.mesh.faces
 

@@ -9,8 +9,8 @@ from typing import Literal
 import cv2
 import numpy as np
 
+from real2sam2real.arrays import Mask
 from real2sam2real.lift.outline import Outline, outlines_by_nearness
-from real2sam2real.perceive.masks import Mask
 from real2sam2real.scene import Entity
 
 Foot = Literal["in view", "hidden", "cut", "unknown"]

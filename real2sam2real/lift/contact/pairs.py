@@ -12,11 +12,10 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
+from real2sam2real.arrays import Float, Int, Mask
 from real2sam2real.geometry import Intrinsics
-from real2sam2real.geometry.quaternions import Float
 from real2sam2real.lift.contact.body import Body, common_volume
-from real2sam2real.lift.contact.raster import Index, Lattice, Spans, cast, image_plane, spans
-from real2sam2real.perceive.masks import Mask
+from real2sam2real.lift.contact.raster import Lattice, Spans, cast, image_plane, spans
 
 SIDE = 128  # nodes along the longer side of the window in which both are seen
 FREE = 1e-7  # of the smaller volume: less in common counts as touching
@@ -103,7 +102,7 @@ def _forbidden(a: Spans, b: Spans) -> Float:
     return np.stack([low[new], high[last]], axis=-1)
 
 
-def _equally_near(a: Spans, b: Spans) -> tuple[Index, Float]:
+def _equally_near(a: Spans, b: Spans) -> tuple[Int, Float]:
     """The rays that meet both, and the shifts of b at which both are equally near on them."""
     nodes_a, near_a = a.first()
     nodes_b, near_b = b.first()
@@ -112,7 +111,7 @@ def _equally_near(a: Spans, b: Spans) -> tuple[Index, Float]:
 
 
 def _shown(
-    mask_a: Mask | None, mask_b: Mask | None, nodes: Index, equal: Float, lattice: Lattice, lens: Intrinsics
+    mask_a: Mask | None, mask_b: Mask | None, nodes: Int, equal: Float, lattice: Lattice, lens: Intrinsics
 ) -> tuple[Float, Float]:
     """The shifts of equal nearness, sorted, at the pixels that show a, and at those that show b."""
     nothing = np.zeros(0)
@@ -128,7 +127,7 @@ def _shown(
     return np.sort(equal[only_a]), np.sort(equal[only_b])
 
 
-def _lookup(mask: Mask, nodes: Index, lattice: Lattice, lens: Intrinsics) -> np.ndarray:
+def _lookup(mask: Mask, nodes: Int, lattice: Lattice, lens: Intrinsics) -> np.ndarray:
     """`(N,)` bool, whether the photo's mask covers nodes; not outside the photo."""
     u, v = lattice.at(nodes).T
     x, y = np.floor(lens.cx + lens.fx * u).astype(int), np.floor(lens.cy - lens.fy * v).astype(int)

@@ -8,8 +8,8 @@ from itertools import combinations
 
 import numpy as np
 
+from real2sam2real.arrays import Float
 from real2sam2real.geometry import Intrinsics
-from real2sam2real.geometry.quaternions import Float
 from real2sam2real.lift.contact import pairs
 from real2sam2real.lift.contact.body import Body, common_volume
 from real2sam2real.lift.contact.footing import Footing

@@ -8,11 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from real2sam2real.geometry.quaternions import Float
+from real2sam2real.arrays import Bool, Float, Int, Int32
 
-Index = NDArray[np.int64]
 OFFSET = 0.618034  # of a cell: nodes do not fall on the round coordinates that edges like
 
 
@@ -40,7 +38,7 @@ class Lattice:
         step = size / counts
         return cls(origin=low + OFFSET * step, step=step, columns=int(counts[0]), rows=int(counts[1]))
 
-    def at(self, nodes: Index) -> Float:
+    def at(self, nodes: Int) -> Float:
         """`(N, 2)` u, v of nodes `(N,)`."""
         return self.origin + np.stack([nodes % self.columns, nodes // self.columns], axis=-1) * self.step
 
@@ -55,9 +53,9 @@ class Hits:
         entering: `(N,)` bool, whether the ray goes in there.
     """
 
-    nodes: Index
+    nodes: Int
     log_depth: Float
-    entering: NDArray[np.bool_]
+    entering: Bool
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -70,11 +68,11 @@ class Spans:
         far: `(N,)` log depth where it ends.
     """
 
-    nodes: Index
+    nodes: Int
     near: Float
     far: Float
 
-    def first(self) -> tuple[Index, Float]:
+    def first(self) -> tuple[Int, Float]:
         """Every node with a span once, and the log depth at which its ray enters first."""
         nodes, index = np.unique(self.nodes, return_index=True)
         return nodes, self.near[index]
@@ -86,7 +84,7 @@ def image_plane(points_camera: Float) -> tuple[Float, Float]:
     return points_camera[:, :2] / depth[:, None], depth
 
 
-def cast(points_camera: Float, faces: NDArray[np.int32], lattice: Lattice) -> Hits:
+def cast(points_camera: Float, faces: Int32, lattice: Lattice) -> Hits:
     """All crossings of the lattice's rays with a triangle mesh in front of the camera.
 
     Every row of nodes cuts a triangle in a segment; the segment's ends are computed alike for both triangles at an
@@ -116,7 +114,7 @@ def cast(points_camera: Float, faces: NDArray[np.int32], lattice: Lattice) -> Hi
     )
 
 
-def _within(at: Float, faces: NDArray[np.int32], lattice: Lattice) -> Index:
+def _within(at: Float, faces: Int32, lattice: Lattice) -> Int:
     """The faces whose bounds meet the lattice, `(M, 3)`."""
     low = np.minimum(np.minimum(at[faces[:, 0]], at[faces[:, 1]]), at[faces[:, 2]])
     high = np.maximum(np.maximum(at[faces[:, 0]], at[faces[:, 1]]), at[faces[:, 2]])
@@ -124,7 +122,7 @@ def _within(at: Float, faces: NDArray[np.int32], lattice: Lattice) -> Index:
     return faces[np.all((high >= 0) & (low <= last), axis=1)].astype(np.int64)
 
 
-def _rows(v: Float, corners: Index, rows: int) -> tuple[Index, Index]:
+def _rows(v: Float, corners: Int, rows: int) -> tuple[Int, Int]:
     """All pairs of a row and a triangle that it cuts; a row belongs to what begins at it, not to what ends there."""
     of_corners = v[corners]
     first = np.clip(np.ceil(of_corners.min(axis=1)), 0, rows).astype(np.int64)
@@ -134,7 +132,7 @@ def _rows(v: Float, corners: Index, rows: int) -> tuple[Index, Index]:
     return np.arange(len(triangle)) - np.repeat(np.cumsum(count) - count, count) + first[triangle], triangle
 
 
-def _ends(at: Float, inverse_depth: Float, corners: Index, rows: Index) -> tuple[Float, Float]:
+def _ends(at: Float, inverse_depth: Float, corners: Int, rows: Int) -> tuple[Float, Float]:
     """`(N, 2)` columns at which a row enters and leaves a triangle, and `(N, 2)` inverse depths there."""
     x, inverse = np.empty((len(rows), 2)), np.empty((len(rows), 2))
     found = np.zeros(len(rows), np.int64)
@@ -169,7 +167,7 @@ def spans(hits: Hits) -> Spans:
     return Spans(nodes=nodes[opens], near=depth[opens], far=depth[closes])
 
 
-def silhouette_iou(before_camera: Float, after_camera: Float, faces: NDArray[np.int32], side: int = 256) -> float:
+def silhouette_iou(before_camera: Float, after_camera: Float, faces: Int32, side: int = 256) -> float:
     """IoU of the silhouettes of one mesh at two places, both `(V, 3)` in camera space and in front of the camera."""
     uv = np.concatenate([image_plane(before_camera)[0], image_plane(after_camera)[0]])
     lattice = Lattice.over(uv.min(axis=0), uv.max(axis=0), side)

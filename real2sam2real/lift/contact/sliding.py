@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from real2sam2real.geometry.quaternions import Float
+from real2sam2real.arrays import Float
 from real2sam2real.lift.contact.body import Body, common_volume
 from real2sam2real.lift.contact.pairs import FREE
 from real2sam2real.lift.contact.raster import image_plane, silhouette_iou

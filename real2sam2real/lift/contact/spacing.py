@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import nnls
 
-from real2sam2real.geometry.quaternions import Float
+from real2sam2real.arrays import Float
 
 IMPOSSIBLE = 1e-9
 ROUNDING = 1e-9

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from real2sam2real.arrays import Float
 from real2sam2real.geometry import transforms
-from real2sam2real.geometry.quaternions import Float
 from real2sam2real.lift.contact.body import Body
 from real2sam2real.lift.contact.footing import Footing
 from real2sam2real.lift.contact.options import ContactOptions

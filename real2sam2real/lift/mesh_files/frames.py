@@ -10,9 +10,9 @@ from typing import Literal, get_args
 
 import numpy as np
 
+from real2sam2real.arrays import Float
 from real2sam2real.errors import UserError
 from real2sam2real.geometry import Intrinsics, transforms
-from real2sam2real.geometry.quaternions import Float
 
 Frame = Literal["auto", "object", "camera-opengl", "camera-opencv"]
 FRAMES: tuple[str, ...] = get_args(Frame)

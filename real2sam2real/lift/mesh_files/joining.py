@@ -12,11 +12,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
+from real2sam2real.arrays import Float, Float32
 from real2sam2real.errors import UserError
 from real2sam2real.geometry import transforms
-from real2sam2real.geometry.quaternions import Float
 from real2sam2real.mesh import Mesh
 from real2sam2real.mesh.gltf.deforming import MOST_NUMBERS
 from real2sam2real.mesh.readers.looks import side_by_side
@@ -115,7 +114,7 @@ class _Path:
         return transforms.apply(carrier_from_world @ self.world_from_part[frame], points)
 
 
-def _vertices(file: str, paths: list[_Path], carrier: Float, count: int) -> NDArray[np.float32]:
+def _vertices(file: str, paths: list[_Path], carrier: Float, count: int) -> Float32:
     """`(T, V, 3)` in the frame that the carrier takes along."""
     frames = len(carrier)
     if frames * count * 3 > MOST_NUMBERS:

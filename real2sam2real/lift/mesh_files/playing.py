@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import ArrayLike
 
+from real2sam2real.arrays import Float
 from real2sam2real.geometry import transforms
-from real2sam2real.geometry.quaternions import Float
 from real2sam2real.lift.lifted import LiftedMesh
 from real2sam2real.scene.motion import Motion
 from real2sam2real.scene.retime import sampled_motion

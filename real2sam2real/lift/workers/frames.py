@@ -7,10 +7,10 @@ PyTorch3D's camera, in which SAM 3D Objects thinks: +X left, +Y up, +Z forward. 
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from real2sam2real.arrays import Float, Float32
 from real2sam2real.geometry import quaternions
-from real2sam2real.geometry.quaternions import Float
 
 CAMERA_FROM_PYTORCH3D: Float = np.diag([-1.0, 1.0, -1.0])
 CAMERA_FROM_OPENCV: Float = np.diag([1.0, -1.0, -1.0])
@@ -64,7 +64,7 @@ def body_object_vertices(vertices_opencv: ArrayLike) -> Float:
     return np.asarray(vertices_opencv, np.float64) @ CAMERA_FROM_OPENCV.T
 
 
-def pytorch3d_pointmap(points_camera: ArrayLike) -> NDArray[np.float32]:
+def pytorch3d_pointmap(points_camera: ArrayLike) -> Float32:
     """What every pixel shows, `(H, W, 3)` float32 in the PyTorch3D camera, from the same in our camera.
 
     Whatever is not finite becomes NaN: SAM 3D Objects leaves NaN out, but an infinite point spoils its scale.

@@ -11,8 +11,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
+from real2sam2real.arrays import Bool, Float32, UInt8
 from real2sam2real.errors import UserError
 from real2sam2real.files import replacing_folder
 from real2sam2real.lift.workers import lifting_worker
@@ -49,8 +49,8 @@ class LiftRequest:
         UserError: sizes differ, a mask is empty, or nothing is asked for.
     """
 
-    pixels: NDArray[np.uint8]
-    masks: Mapping[str, NDArray[np.bool_]]
+    pixels: UInt8
+    masks: Mapping[str, Bool]
     view: PhotoView
     folder: Path
 
@@ -150,7 +150,7 @@ def write_probe(folder: Path, facts: LifterFacts, options: LifterOptions) -> Non
     write_worker(folder / "worker")
 
 
-def _pointmap(request: LiftRequest, facts: LifterFacts) -> NDArray[np.float32] | None:
+def _pointmap(request: LiftRequest, facts: LifterFacts) -> Float32 | None:
     if not facts.takes_pointmap or request.view.points_camera is None:
         return None
     return pytorch3d_pointmap(request.view.points_camera)

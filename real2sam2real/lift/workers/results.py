@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from real2sam2real.arrays import Float
 from real2sam2real.errors import UserError
 from real2sam2real.files import replacing_file
 from real2sam2real.geometry import Intrinsics
-from real2sam2real.geometry.quaternions import Float
 from real2sam2real.lift.lifted import LiftedMesh
 from real2sam2real.lift.workers.catalogue import LifterFacts
 from real2sam2real.lift.workers.frames import body_camera_from_object, body_object_vertices, sam3d_camera_from_object

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from real2sam2real.geometry.quaternions import Float
+from real2sam2real.arrays import Float, Int
 from real2sam2real.mesh.gltf.container import Document
 from real2sam2real.mesh.gltf.elements import Element
 
@@ -44,7 +44,7 @@ def read_floats(document: Document, index: int, *kinds: str) -> Float:
     return values
 
 
-def read_integers(document: Document, index: int, *kinds: str) -> NDArray[np.int64]:
+def read_integers(document: Document, index: int, *kinds: str) -> Int:
     """`(N, C)` int64 of an accessor of unsigned integers.
 
     Raises:

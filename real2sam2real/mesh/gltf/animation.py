@@ -5,16 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
+from real2sam2real.arrays import Float, Int
 from real2sam2real.errors import UserError
 from real2sam2real.geometry import quaternions
-from real2sam2real.geometry.quaternions import Float
 from real2sam2real.mesh.gltf.accessors import read_floats
 from real2sam2real.mesh.gltf.container import Document
 from real2sam2real.mesh.gltf.elements import Element
 
-Indices = NDArray[np.int64]
 NODE_PATHS = ("translation", "rotation", "scale", "weights")
 _INTERPOLATIONS = ("LINEAR", "STEP", "CUBICSPLINE")
 
@@ -72,7 +70,7 @@ class Track:
         if np.any(np.linalg.norm(values, axis=1) < 1e-12):
             Element({}, self.label).fail("a rotation is a quaternion of zero length")
 
-    def _interval(self, seconds: Float, snap: float) -> tuple[Indices, Indices, Float, Float]:
+    def _interval(self, seconds: Float, snap: float) -> tuple[Int, Int, Float, Float]:
         """Key indices before and after each time, the fraction between them, and the interval's length."""
         last = len(self.times) - 1
         after = np.searchsorted(self.times, seconds, side="right").astype(np.int64)

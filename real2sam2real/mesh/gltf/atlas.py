@@ -5,13 +5,10 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
-from real2sam2real.geometry.quaternions import Float
+from real2sam2real.arrays import Float, UInt8
 from real2sam2real.mesh.gltf.images import MOST_PIXELS
-
-UInt8 = NDArray[np.uint8]
 
 _BORDER = 2
 """Repeated edge pixels around every tile, so that bilinear sampling never reads its neighbour."""

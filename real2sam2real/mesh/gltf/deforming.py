@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from real2sam2real.geometry.quaternions import Float
+from real2sam2real.arrays import Float, Float32
 from real2sam2real.mesh.gltf.accessors import read_floats
 from real2sam2real.mesh.gltf.animation import Track
 from real2sam2real.mesh.gltf.container import Document
@@ -33,7 +32,7 @@ class Posed:
 
     placement: Placement
     rest: Float
-    deformed: NDArray[np.float32] | None
+    deformed: Float32 | None
 
 
 class Poser:

@@ -6,9 +6,9 @@ import io
 import warnings
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
+from real2sam2real.arrays import UInt8
 from real2sam2real.mesh.gltf.container import Document, read_uri
 from real2sam2real.mesh.gltf.elements import Element
 
@@ -16,7 +16,7 @@ MOST_PIXELS = 8192 * 8192
 """Largest texture that is decoded: a small file can claim to be an image of any size."""
 
 
-def read_image(document: Document, index: int) -> NDArray[np.uint8]:
+def read_image(document: Document, index: int) -> UInt8:
     """`(H, W, 3)` sRGB pixels of `images[index]`; transparency is dropped.
 
     Raises:
@@ -43,7 +43,7 @@ def _check_size(element: Element, size: tuple[int, int]) -> None:
         element.fail(f"is an image of {shape} pixels; at most {MOST_PIXELS:,} are read", "scale the texture down")
 
 
-def encode_png(pixels: NDArray[np.uint8]) -> bytes:
+def encode_png(pixels: UInt8) -> bytes:
     """A PNG of `(H, W, 3)` sRGB pixels."""
     buffer = io.BytesIO()
     Image.fromarray(np.ascontiguousarray(pixels)).save(buffer, "PNG", compress_level=4)

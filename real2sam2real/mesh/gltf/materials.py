@@ -5,15 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from real2sam2real.geometry.quaternions import Float
+from real2sam2real.arrays import Float, UInt8
 from real2sam2real.mesh.gltf.colors import linear_from_srgb, srgb_from_linear
 from real2sam2real.mesh.gltf.container import Document
 from real2sam2real.mesh.gltf.elements import Element
 from real2sam2real.mesh.gltf.images import read_image
-
-UInt8 = NDArray[np.uint8]
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
+from real2sam2real.arrays import Float32
 from real2sam2real.mesh import Mesh
 
 Mend = Callable[[Mesh], Mesh]
 """Takes a mesh with holes or inconsistent faces and returns a closed one."""
 
 
-def mended(mesh: Mesh, deformed: NDArray[np.float32] | None, mend: Mend) -> tuple[Mesh, NDArray[np.float32] | None]:
+def mended(mesh: Mesh, deformed: Float32 | None, mend: Mend) -> tuple[Mesh, Float32 | None]:
     """The mended mesh and its deformation `(T, V', 3)`.
 
     Where the mending changed the vertices, a new vertex moves as the nearest old one does.

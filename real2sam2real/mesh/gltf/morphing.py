@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from real2sam2real.geometry.quaternions import Float
+from real2sam2real.arrays import Float, Float32
 from real2sam2real.mesh.gltf.welding import group_rows
 
 MOST_TARGETS = 200
@@ -27,12 +26,12 @@ class Morph:
         names: `(K,)` what the targets are called.
     """
 
-    targets: NDArray[np.float32]
-    weights: NDArray[np.float32]
+    targets: Float32
+    weights: Float32
     names: list[str]
 
 
-def morph_of(base: Float, deformed: NDArray[np.float32]) -> Morph:
+def morph_of(base: Float, deformed: Float32) -> Morph:
     """Targets that turn `base` `(V, 3)` into `deformed` `(T, V, 3)`.
 
     One target per distinct frame is exact and linear between frames, as a mesh cache would be. A sequence of more than
@@ -49,7 +48,7 @@ def morph_of(base: Float, deformed: NDArray[np.float32]) -> Morph:
     return Morph(targets, weights[shown], [f"shape {k + 1}" for k in range(len(targets))])
 
 
-def _principal(moved: NDArray[np.float32], tolerance: float) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def _principal(moved: Float32, tolerance: float) -> tuple[Float32, Float32]:
     """The fewest principal components (in steps of half as many again) that rebuild `(T, V, 3)` within `tolerance`.
 
     The eigenvectors of the frames' T×T Gram matrix give the components without a decomposition of the whole sequence.

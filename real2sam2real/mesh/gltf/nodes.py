@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from real2sam2real.arrays import Bool, Float
 from real2sam2real.geometry import quaternions, transforms
-from real2sam2real.geometry.quaternions import Float
 from real2sam2real.mesh.gltf.animation import Animations
 from real2sam2real.mesh.gltf.container import Document
 from real2sam2real.mesh.gltf.elements import Element
@@ -45,7 +44,7 @@ class NodeTree:
         self.order = self._shown()
         self._poses: dict[int, Pose | None] = {}
         self._worlds: dict[int, Float | None] = {}
-        self._visible: dict[int, NDArray[np.bool_]] = {}
+        self._visible: dict[int, Bool] = {}
 
     def _find_parents(self) -> list[int | None]:
         parents: list[int | None] = [None] * len(self.elements)
@@ -160,7 +159,7 @@ class NodeTree:
             element.fail("the last row of its matrix is not 0 0 0 1")
         return np.broadcast_to(matrix, (len(self._seconds), 4, 4))
 
-    def visible(self, node: int) -> NDArray[np.bool_]:
+    def visible(self, node: int) -> Bool:
         """`(T,)`: False where KHR_node_visibility hides the node or one of its ancestors."""
         shown = np.ones(len(self._seconds), bool)
         walk: int | None = node
@@ -169,7 +168,7 @@ class NodeTree:
             walk = self.parents[walk]
         return shown
 
-    def _own_visibility(self, node: int) -> NDArray[np.bool_]:
+    def _own_visibility(self, node: int) -> Bool:
         if node not in self._visible:
             pointer = f"/nodes/{node}/extensions/KHR_node_visibility/visible"
             track = self._animations.pointers.get(pointer)

@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from real2sam2real.arrays import Bool, Float
 from real2sam2real.geometry import transforms
-from real2sam2real.geometry.quaternions import Float
 from real2sam2real.mesh.gltf.elements import Element
 from real2sam2real.mesh.gltf.nodes import NodeTree
 
@@ -39,7 +38,7 @@ class Placement:
     translation: Float
     rotation_wxyz: Float
     scale: Float
-    visible: NDArray[np.bool_]
+    visible: Bool
     residual: Float | None = None
 
     def matrices(self) -> Float:
@@ -65,7 +64,7 @@ def place(tree: NodeTree, node: int) -> Placement:
     return _fitted(element, world[:, :3, 3], linear, visible & shown)
 
 
-def _unhidden(element: Element, columns: Float) -> tuple[Float, NDArray[np.bool_]]:
+def _unhidden(element: Element, columns: Float) -> tuple[Float, Bool]:
     """Undo hiding scales in `(T, R, 3)`, whose last axis runs over the object's axes; and which frames are visible."""
     lengths = np.linalg.norm(columns, axis=1)
     visible = lengths.max(axis=1) >= _HIDDEN_BELOW
@@ -84,7 +83,7 @@ def _unhidden(element: Element, columns: Float) -> tuple[Float, NDArray[np.bool_
     return columns, visible
 
 
-def _fitted(element: Element, translation: Float, linear: Float, visible: NDArray[np.bool_]) -> Placement:
+def _fitted(element: Element, translation: Float, linear: Float, visible: Bool) -> Placement:
     size = np.linalg.norm(linear, axis=1).max(axis=1)
     volume = np.abs(np.linalg.det(linear / size[:, None, None]))
     if np.any(volume < _LEAST_RATIO**2):

@@ -5,16 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from real2sam2real.geometry.quaternions import Float
+from real2sam2real.arrays import Float, Int, UInt8
 from real2sam2real.mesh import Mesh
 from real2sam2real.mesh.gltf.atlas import build_atlas, into_atlas
 from real2sam2real.mesh.gltf.colors import srgb_from_linear
 from real2sam2real.mesh.gltf.container import Document
 from real2sam2real.mesh.gltf.elements import Element
 from real2sam2real.mesh.gltf.surfaces import Surface
-from real2sam2real.mesh.gltf.welding import Ints, group_rows, weld
+from real2sam2real.mesh.gltf.welding import group_rows, weld
 
 _TILE = 8
 """Side in pixels of an atlas tile of one colour."""
@@ -32,7 +31,7 @@ class Shape:
 
     mesh: Mesh
     targets: Float
-    joints: Ints | None
+    joints: Int | None
     weights: Float | None
 
 
@@ -71,7 +70,7 @@ def build_shape(document: Document, element: Element, surfaces: list[Surface]) -
     )
 
 
-def _joined_skin(surfaces: list[Surface]) -> tuple[Ints | None, Float | None]:
+def _joined_skin(surfaces: list[Surface]) -> tuple[Int | None, Float | None]:
     width = max((s.joints.shape[1] for s in surfaces if s.joints is not None), default=0)
     if not width:
         return None, None
@@ -84,7 +83,7 @@ def _joined_skin(surfaces: list[Surface]) -> tuple[Ints | None, Float | None]:
     return np.concatenate(joints), np.concatenate(weights)
 
 
-def _places(positions: Float, joints: Ints | None, weights: Float | None, targets: Float) -> Ints:
+def _places(positions: Float, joints: Int | None, weights: Float | None, targets: Float) -> Int:
     """Group ids `(N,)`: equal where the position and everything that deforms it are equal."""
     places = group_rows(positions)
     extras = list(targets)
@@ -108,7 +107,7 @@ class _Look:
 
     def __init__(self, document: Document, element: Element, surfaces: list[Surface]) -> None:
         self._surfaces = surfaces
-        self.texture: NDArray[np.uint8] | None = None
+        self.texture: UInt8 | None = None
         self._places: Float | None = None
         textured = [self._usable_texture(document, s) for s in surfaces]
         looks = {id(s.material) for s in surfaces}
@@ -127,19 +126,19 @@ class _Look:
             document.note(f"{element.label} has vertex colours over a texture; only the texture is shown")
         self._textured = [t is not None for t in textured]
 
-    def _usable_texture(self, document: Document, surface: Surface) -> NDArray[np.uint8] | None:
+    def _usable_texture(self, document: Document, surface: Surface) -> UInt8 | None:
         if surface.material.texture is not None and surface.uvs is None:
             document.note(f"{surface.label} has a texture but no texture coordinates; it is shown without it")
             return None
         return surface.material.texture
 
-    def _tile(self, surface: Surface) -> NDArray[np.uint8]:
+    def _tile(self, surface: Surface) -> UInt8:
         color = np.ones(3) if surface.material.factor is None else surface.material.factor
         if surface.colors is not None:
             color = color * surface.colors.mean(axis=0)
         return np.broadcast_to(srgb_from_linear(color), (_TILE, _TILE, 3)).copy()
 
-    def vertex_colors(self, first: Ints) -> NDArray[np.uint8] | None:
+    def vertex_colors(self, first: Int) -> UInt8 | None:
         """`(V, 3)` sRGB of the file vertices `first`, or None where nothing gives colours."""
         surfaces = self._surfaces
         if all(s.plain_colors is not None for s in surfaces):
@@ -159,7 +158,7 @@ class _Look:
             colors.append(color)
         return srgb_from_linear(np.concatenate(colors)[first])
 
-    def corner_uvs(self, triangles: Ints, owner: Ints) -> Float | None:
+    def corner_uvs(self, triangles: Int, owner: Int) -> Float | None:
         """`(F, 3, 2)` of the triangles `(F, 3)` of file vertices that belong to surfaces `owner` `(F,)`."""
         surfaces = self._surfaces
         if self._places is None and any(s.uvs is None for s in surfaces):

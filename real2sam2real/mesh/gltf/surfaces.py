@@ -6,12 +6,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from real2sam2real.geometry.quaternions import Float
+from real2sam2real.arrays import Float, Int
 from real2sam2real.mesh.gltf.accessors import read_floats, read_integers
 from real2sam2real.mesh.gltf.container import Document
 from real2sam2real.mesh.gltf.elements import Element
 from real2sam2real.mesh.gltf.materials import Material, Materials
-from real2sam2real.mesh.gltf.welding import Ints
 
 MOST_TRIANGLES = 20_000_000
 """Most triangles of one mesh: primitives may share their data, so the file's size does not bound them."""
@@ -39,12 +38,12 @@ class Surface:
 
     label: str
     positions: Float
-    triangles: Ints
+    triangles: Int
     material: Material
     uvs: Float | None = None
     colors: Float | None = None
     plain_colors: Float | None = None
-    joints: Ints | None = None
+    joints: Int | None = None
     weights: Float | None = None
     targets: Float = field(default_factory=lambda: np.zeros((0, 0, 3)))
 
@@ -111,7 +110,7 @@ def _attribute(document: Document, attributes: Element, name: str, count: int | 
     return values
 
 
-def _triangles(document: Document, primitive: Element, mode: int, count: int) -> Ints:
+def _triangles(document: Document, primitive: Element, mode: int, count: int) -> Int:
     index = primitive.index("indices", "accessors", document.count("accessors"))
     order = np.arange(count) if index is None else read_integers(document, index, "SCALAR")[:, 0]
     if len(order) and order.max() >= count:
@@ -129,7 +128,7 @@ def _triangles(document: Document, primitive: Element, mode: int, count: int) ->
     return np.stack([np.where(odd, second, first), np.where(odd, first, second), third], axis=1)
 
 
-def _skin_weights(document: Document, attributes: Element, count: int) -> tuple[Ints | None, Float | None]:
+def _skin_weights(document: Document, attributes: Element, count: int) -> tuple[Int | None, Float | None]:
     joints, weights = [], []
     accessors = document.count("accessors")
     for k in range(64):

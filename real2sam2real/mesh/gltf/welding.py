@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-Ints = NDArray[np.int64]
+from real2sam2real.arrays import Int
 
 
-def group_rows(rows: NDArray[Any]) -> Ints:
+def group_rows(rows: NDArray[Any]) -> Int:
     """Group ids `(N,)` of equal rows of `(N, C)`, numbered in the order of their first occurrence."""
     rows = np.ascontiguousarray(rows + 0.0)  # −0 equals 0
     keys: list[Any] = rows.view(np.dtype((np.void, rows.dtype.itemsize * rows.shape[1]))).ravel().tolist()
@@ -25,7 +25,7 @@ def group_rows(rows: NDArray[Any]) -> Ints:
     return np.array([ids.setdefault(key, len(ids)) for key in keys], np.int64)
 
 
-def weld(places: Ints, triangles: Ints) -> tuple[Ints, Ints]:
+def weld(places: Int, triangles: Int) -> tuple[Int, Int]:
     """Which vertices are one.
 
     Args:
@@ -50,7 +50,7 @@ def weld(places: Ints, triangles: Ints) -> tuple[Ints, Ints]:
     return by_edges[0], all_faces
 
 
-def _glued_along_edges(places: Ints, triangles: Ints) -> Ints:
+def _glued_along_edges(places: Int, triangles: Int) -> Int:
     """`(N,)` labels: file vertices are one where an edge has exactly one partner that runs the other way."""
     starts, ends = triangles.ravel(), np.roll(triangles, -1, axis=1).ravel()
     a, b = places[starts], places[ends]
@@ -67,7 +67,7 @@ def _glued_along_edges(places: Ints, triangles: Ints) -> Ints:
     return connected_components(links, directed=False)[1].astype(np.int64)
 
 
-def _numbered(labels: Ints, triangles: Ints) -> tuple[Ints, Ints]:
+def _numbered(labels: Int, triangles: Int) -> tuple[Int, Int]:
     """The first file vertex of every label in use, in file order, and the triangles in that numbering."""
     used = np.unique(triangles)
     _, first, inverse = np.unique(labels[used], return_index=True, return_inverse=True)
@@ -79,7 +79,7 @@ def _numbered(labels: Ints, triangles: Ints) -> tuple[Ints, Ints]:
     return used[first[order]], number[triangles]
 
 
-def _closed(faces: Ints) -> bool:
+def _closed(faces: Int) -> bool:
     starts, ends = faces.ravel(), np.roll(faces, -1, axis=1).ravel()
     size = int(faces.max(initial=0)) + 1
     forward, backward = np.sort(starts * size + ends), np.sort(ends * size + starts)

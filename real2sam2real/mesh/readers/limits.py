@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
+from real2sam2real.arrays import Float
 from real2sam2real.errors import UserError
-from real2sam2real.geometry.quaternions import Float
 from real2sam2real.mesh.gltf.container import MOST_BYTES
 
 MOST_FACES = 5_000_000

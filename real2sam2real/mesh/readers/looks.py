@@ -6,14 +6,11 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
-from real2sam2real.geometry.quaternions import Float
+from real2sam2real.arrays import Float, UInt8
 from real2sam2real.mesh import Mesh
 from real2sam2real.mesh.gltf.atlas import build_atlas, into_atlas
 from real2sam2real.mesh.gltf.images import MOST_PIXELS
-
-UInt8 = NDArray[np.uint8]
 
 _PLAIN = 8
 """Side in pixels of a tile of one colour."""

@@ -13,16 +13,15 @@ from pathlib import Path
 from typing import NoReturn
 
 import numpy as np
-from numpy.typing import NDArray
 
+from real2sam2real.arrays import Float, Int, UInt8
 from real2sam2real.errors import UserError
-from real2sam2real.geometry.quaternions import Float
 from real2sam2real.mesh import Mesh
 from real2sam2real.mesh.gltf.materials import Material
 from real2sam2real.mesh.gltf.surfaces import Surface
 from real2sam2real.mesh.readers.limits import MOST_FACES, check_faces, check_positions
 from real2sam2real.mesh.readers.mtl import read_materials
-from real2sam2real.mesh.readers.polygons import Ints, triangulated
+from real2sam2real.mesh.readers.polygons import triangulated
 from real2sam2real.mesh.readers.welding import surface, welded
 
 _CURVED = {"surf", "surf2", "curv", "curv2", "cstype"}
@@ -71,12 +70,12 @@ class _Listed:
     """
 
     positions: Float
-    colors: NDArray[np.uint8] | None
+    colors: UInt8 | None
     uvs: Float
-    sizes: Ints
-    corner_vertex: Ints
-    corner_uv: Ints
-    material: Ints
+    sizes: Int
+    corner_vertex: Int
+    corner_uv: Int
+    material: Int
     materials: list[str]
     libraries: list[str]
     notes: list[str]
@@ -196,7 +195,7 @@ class _Parser:
             notes=notes,
         )
 
-    def _colors(self, count: int, notes: list[str]) -> NDArray[np.uint8] | None:
+    def _colors(self, count: int, notes: list[str]) -> UInt8 | None:
         if not self.colored:
             return None
         given = np.array(self.colors, np.float64).reshape(-1, 3)
@@ -241,7 +240,7 @@ def _surfaces(name: str, listed: _Listed, materials: dict[str, Material]) -> lis
     return surfaces
 
 
-def _surface(label: str, listed: _Listed, corners: Ints, material: Material, *, with_uvs: bool) -> Surface:
+def _surface(label: str, listed: _Listed, corners: Int, material: Material, *, with_uvs: bool) -> Surface:
     """Corners that share vertex and texture coordinate become one file vertex."""
     vertex = listed.corner_vertex[corners.ravel()]
     uv = listed.corner_uv[corners.ravel()] if with_uvs else np.zeros_like(vertex)

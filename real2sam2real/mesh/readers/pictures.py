@@ -6,8 +6,8 @@ import warnings
 from pathlib import Path, PureWindowsPath
 
 import numpy as np
-from numpy.typing import NDArray
 
+from real2sam2real.arrays import UInt8
 from real2sam2real.mesh.gltf.images import MOST_PIXELS
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TGA", "TIFF")
@@ -29,7 +29,7 @@ def beside(folder: Path, name: str) -> Path | None:
     return None
 
 
-def read_picture(folder: Path, name: str) -> NDArray[np.uint8] | str:
+def read_picture(folder: Path, name: str) -> UInt8 | str:
     """`(H, W, 3)` sRGB pixels of the picture that a mesh file names, or a sentence on why there are none."""
     from PIL import Image
 

@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from real2sam2real.arrays import Float, Int, UInt8
 from real2sam2real.errors import UserError
-from real2sam2real.geometry.quaternions import Float
 from real2sam2real.mesh import Mesh
-from real2sam2real.mesh.gltf.materials import Material, UInt8
+from real2sam2real.mesh.gltf.materials import Material
 from real2sam2real.mesh.readers.limits import check_faces, check_positions
 from real2sam2real.mesh.readers.pictures import read_picture
 from real2sam2real.mesh.readers.ply_data import Columns, Header, Lists, read_elements, read_header
-from real2sam2real.mesh.readers.polygons import Ints, triangulated
+from real2sam2real.mesh.readers.polygons import triangulated
 from real2sam2real.mesh.readers.welding import surface, welded
 
 _CORNERS = ("vertex_indices", "vertex_index")
@@ -116,7 +116,7 @@ class _Vertices:
         return np.round(np.clip(values / most, 0.0, 1.0) * 255).astype(np.uint8)
 
 
-def _polygons(name: str, face: Columns, vertices: int, notes: list[str]) -> tuple[Ints, Ints, Float | None]:
+def _polygons(name: str, face: Columns, vertices: int, notes: list[str]) -> tuple[Int, Int, Float | None]:
     """Vertex numbers `(C,)` of all corners in a row, corners `(P,)` of each polygon, texture coordinates `(C, 2)`."""
     lists = next(column for key in _CORNERS if isinstance(column := face.get(key), Lists))
     numbers = lists.values.astype(np.int64)

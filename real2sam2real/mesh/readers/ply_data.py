@@ -9,9 +9,8 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
+from real2sam2real.arrays import Float, Int
 from real2sam2real.errors import UserError
-from real2sam2real.geometry.quaternions import Float
-from real2sam2real.mesh.readers.polygons import Ints
 
 _TYPES = {
     "char": "i1", "uchar": "u1", "short": "i2", "ushort": "u2", "int": "i4", "uint": "u4", "float": "f4",
@@ -49,7 +48,7 @@ class Element:
 class Lists:
     """A list property: `lengths` `(N,)` and all `values` in a row."""
 
-    lengths: Ints
+    lengths: Int
     values: NDArray[Any]
 
 
@@ -290,7 +289,7 @@ class _Text:
             for p, parts in zip(element.properties, kept, strict=True)
         }
 
-    def _column(self, p: Property, lengths: Ints, values: Float) -> NDArray[Any] | Lists:
+    def _column(self, p: Property, lengths: Int, values: Float) -> NDArray[Any] | Lists:
         typed: NDArray[Any] = values
         if p.kind[0] != "f":
             with np.errstate(invalid="ignore"):

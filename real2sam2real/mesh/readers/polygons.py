@@ -6,14 +6,11 @@ Shape letters: P polygons, C corners of all of them in a row, T triangles.
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-from real2sam2real.geometry.quaternions import Float
-
-Ints = NDArray[np.int64]
+from real2sam2real.arrays import Bool, Float, Int
 
 
-def triangulated(corners: Float, sizes: Ints) -> tuple[Ints, Ints]:
+def triangulated(corners: Float, sizes: Int) -> tuple[Int, Int]:
     """Cut polygons into triangles that keep their winding; concave ones too.
 
     Args:
@@ -35,7 +32,7 @@ def triangulated(corners: Float, sizes: Ints) -> tuple[Ints, Ints]:
     return np.concatenate(triangles)[order], owner[order]
 
 
-def _cut(corners: Float, numbers: Ints) -> Ints:
+def _cut(corners: Float, numbers: Int) -> Int:
     """`(P, n - 2, 3)` triangles of polygons `(P, n)` of equally many corners."""
     size = numbers.shape[1]
     if size == 3:
@@ -52,12 +49,12 @@ def _cut(corners: Float, numbers: Ints) -> Ints:
     return fan
 
 
-def _fan(numbers: Ints) -> Ints:
+def _fan(numbers: Int) -> Int:
     first = np.broadcast_to(numbers[:, :1], (len(numbers), numbers.shape[1] - 2))
     return np.stack([first, numbers[:, 1:-1], numbers[:, 2:]], axis=-1)
 
 
-def _area(corners: Float, triangles: Ints) -> Float:
+def _area(corners: Float, triangles: Int) -> Float:
     a, b, c = (corners[triangles[..., k]] for k in range(3))
     return np.linalg.norm(np.cross(b - a, c - a), axis=-1).sum(axis=-1)
 
@@ -68,14 +65,14 @@ def _normals(points: Float) -> Float:
     return np.cross(centred, np.roll(centred, -1, axis=1)).sum(axis=1)
 
 
-def _is_convex(points: Float) -> NDArray[np.bool_]:
+def _is_convex(points: Float) -> Bool:
     """`(P,)`: no corner of `(P, n, 3)` turns against the others."""
     sides = np.roll(points, -1, axis=1) - points
     turns = np.einsum("pni,pi->pn", np.cross(sides, np.roll(sides, -1, axis=1)), _normals(points))
     return np.all(turns >= -1e-9 * np.abs(turns).max(axis=1, keepdims=True), axis=1)
 
 
-def _ears(points: Float) -> Ints | None:
+def _ears(points: Float) -> Int | None:
     """`(n - 2, 3)` corner numbers of one concave polygon `(n, 3)`, or None where it has no area or crosses itself."""
     import manifold3d
 

@@ -6,23 +6,22 @@ from pathlib import Path
 
 import numpy as np
 
+from real2sam2real.arrays import Float, Int, UInt8
 from real2sam2real.errors import UserError
-from real2sam2real.geometry.quaternions import Float
 from real2sam2real.mesh import Mesh
 from real2sam2real.mesh.gltf.colors import linear_from_srgb
 from real2sam2real.mesh.gltf.container import Document
 from real2sam2real.mesh.gltf.elements import Element
-from real2sam2real.mesh.gltf.materials import Material, UInt8
+from real2sam2real.mesh.gltf.materials import Material
 from real2sam2real.mesh.gltf.shapes import build_shape
 from real2sam2real.mesh.gltf.surfaces import Surface
 from real2sam2real.mesh.readers.limits import check_faces
-from real2sam2real.mesh.readers.polygons import Ints
 
 
 def surface(
     label: str,
     positions: Float,
-    triangles: Ints,
+    triangles: Int,
     *,
     material: Material | None = None,
     uvs: Float | None = None,

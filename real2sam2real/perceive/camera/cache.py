@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from real2sam2real.arrays import Float
 from real2sam2real.errors import UserError
 from real2sam2real.files import replacing_folder
 from real2sam2real.geometry import Intrinsics
-from real2sam2real.geometry.quaternions import Float
 from real2sam2real.perceive.view import PhotoView, Plane
 
 FORMAT, VERSION = "real2sam2real photo view", 1

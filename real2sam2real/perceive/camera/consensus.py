@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-from real2sam2real.geometry.quaternions import Float
+from real2sam2real.arrays import Bool, Float, Int
 from real2sam2real.perceive.camera.surfaces import Surfaces, depth_noise
 
 MAX_PLANES = 5
@@ -61,13 +60,13 @@ def _planes_through(points: Float, rays: Float, rng: np.random.Generator) -> Flo
     first = rng.integers(len(points), size=TRIPLES)
     others = np.stack([_near(rays, first, span, rng) for _ in range(2)])
     corners = np.stack([points[first], points[others[0]], points[others[1]]], axis=1)
-    usable: NDArray[np.bool_] = np.abs(np.linalg.det(corners)) > 1e-9 * np.abs(corners).max(axis=(1, 2)) ** 3
+    usable: Bool = np.abs(np.linalg.det(corners)) > 1e-9 * np.abs(corners).max(axis=(1, 2)) ** 3
     if not usable.any():
         return np.tile(-rays.mean(axis=0), (1, 1))
     return np.linalg.solve(corners[usable], np.ones((int(usable.sum()), 3, 1)))[..., 0]
 
 
-def _near(rays: Float, first: NDArray[np.int64], span: Float, rng: np.random.Generator) -> NDArray[np.int64]:
+def _near(rays: Float, first: Int, span: Float, rng: np.random.Generator) -> Int:
     """For each of `first`, the nearer one of a few random cells that lies within `span` of it, if any does."""
     drawn = rng.integers(len(rays), size=(8, len(first)))
     off = np.abs(rays[drawn, :2] - rays[first, :2]) / np.maximum(span, 1e-12)

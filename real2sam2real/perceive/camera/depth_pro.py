@@ -11,8 +11,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from real2sam2real.arrays import UInt8
 from real2sam2real.errors import MissingPartError, UserError
 from real2sam2real.perceive.camera.estimate import DepthEstimate, chosen_focal, with_unknown
 
@@ -70,7 +70,7 @@ class DepthPro:
         device = "cuda" if torch.cuda.is_available() else "cpu"
         return cls(network.to(device=device, dtype=torch.float32).eval(), model)
 
-    def estimate(self, pixels: NDArray[np.uint8], *, known_focal: float | None, assumed_focal: float) -> DepthEstimate:
+    def estimate(self, pixels: UInt8, *, known_focal: float | None, assumed_focal: float) -> DepthEstimate:
         """See `DepthEstimator.estimate`. A pixel beyond 250 m, such as sky, has no depth."""
         import torch
 
@@ -95,7 +95,7 @@ class DepthPro:
             metric=True,
         )
 
-    def _pixel_values(self, pixels: NDArray[np.uint8]) -> torch.Tensor:
+    def _pixel_values(self, pixels: UInt8) -> torch.Tensor:
         """`(1, 3, S, S)` float32: the picture pressed into the network's square, whatever its aspect."""
         import torch
 

@@ -7,12 +7,11 @@ from typing import Literal, Protocol
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from real2sam2real.arrays import Float, Float32, UInt8
 from real2sam2real.geometry import Intrinsics
 from real2sam2real.perceive.camera.options import FOV_RANGE_DEGREES
 
-Float32 = NDArray[np.float32]
 FocalSource = Literal["given", "model", "assumed"]
 
 WORKING_SIDE = 1536  # pixels along the longer side of what an estimator sees: Depth Pro's own input size
@@ -57,7 +56,7 @@ class DepthEstimator(Protocol):
     def licence(self) -> str:
         """Under which terms its default weights are published, in a few words."""
 
-    def estimate(self, pixels: NDArray[np.uint8], *, known_focal: float | None, assumed_focal: float) -> DepthEstimate:
+    def estimate(self, pixels: UInt8, *, known_focal: float | None, assumed_focal: float) -> DepthEstimate:
         """Depth of `pixels` `(H, W, 3)` uint8 sRGB.
 
         Args:
@@ -114,7 +113,7 @@ def pointmap(depth: Float32, intrinsics: Intrinsics) -> Float32:
     return intrinsics.unproject(pixel_centres(intrinsics.width, intrinsics.height), depth).astype(np.float32)
 
 
-def pixel_centres(width: int, height: int) -> NDArray[np.float64]:
+def pixel_centres(width: int, height: int) -> Float:
     """`(height, width, 2)` pixel coordinates, x first."""
     x, y = np.meshgrid(np.arange(width) + 0.5, np.arange(height) + 0.5)
     return np.stack([x, y], axis=-1)

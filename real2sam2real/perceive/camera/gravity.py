@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from real2sam2real.geometry.quaternions import Float
+from real2sam2real.arrays import Float
 
 USUAL_PITCH_DEGREES, LOOKING_DOWN_SPREAD, LOOKING_UP_SPREAD = 10.0, 30.0, 15.0
 ROLL_SPREAD_DEGREES = 10.0

@@ -7,15 +7,14 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from real2sam2real.arrays import Float, Float32, Mask
 from real2sam2real.geometry import Intrinsics
-from real2sam2real.geometry.quaternions import Float
 from real2sam2real.perceive.camera.consensus import steadied_normals
 from real2sam2real.perceive.camera.estimate import (
     FAR_METRES,
     WORKING_SIDE,
     DepthEstimate,
     DepthEstimator,
-    Float32,
     centred_intrinsics,
     pointmap,
     resized_depth,
@@ -26,7 +25,6 @@ from real2sam2real.perceive.camera.planes import LevelPlane, level_planes, suppo
 from real2sam2real.perceive.camera.surfaces import Surfaces, find_surfaces
 from real2sam2real.perceive.horizon import extents, horizon_row
 from real2sam2real.perceive.intrinsics import estimate_intrinsics
-from real2sam2real.perceive.masks import Mask
 from real2sam2real.perceive.photo import Photo
 from real2sam2real.perceive.view import PhotoView, Plane
 

@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from real2sam2real.arrays import Bool, Float32, UInt8
 from real2sam2real.errors import MissingPartError, UserError
-from real2sam2real.perceive.camera.estimate import DepthEstimate, Float32, chosen_focal, with_unknown
+from real2sam2real.perceive.camera.estimate import DepthEstimate, chosen_focal, with_unknown
 
 DEFAULT_MODEL = "Ruicheng/moge-2-vitl-normal"
 LICENCE = "MIT"
@@ -72,7 +72,7 @@ class MoGe:
         device = "cuda" if torch.cuda.is_available() else "cpu"
         return cls(network.to(device).eval(), model)
 
-    def estimate(self, pixels: NDArray[np.uint8], *, known_focal: float | None, assumed_focal: float) -> DepthEstimate:
+    def estimate(self, pixels: UInt8, *, known_focal: float | None, assumed_focal: float) -> DepthEstimate:
         """See `DepthEstimator.estimate`. A pixel outside of its mask, such as sky, or beyond 250 m has no depth.
 
         Raises:
@@ -125,7 +125,7 @@ def _check(arrays: dict[str, Any], height: int, width: int) -> None:
             raise UserError(f"the installed moge returned '{key}' of shape {found}, not {shape}; renew it: {INSTALL}")
 
 
-def _normals(normals_opencv: Float32 | None, seen: NDArray[np.bool_]) -> Float32 | None:
+def _normals(normals_opencv: Float32 | None, seen: Bool) -> Float32 | None:
     """Unit normals in our camera frame, NaN where there is no surface."""
     if normals_opencv is None:
         return None

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from real2sam2real.arrays import Bool, Float, Float32, UInt8
 from real2sam2real.geometry import Intrinsics
-from real2sam2real.geometry.quaternions import Float
 from real2sam2real.perceive.view import PhotoView, Plane
 
 PICTURE_SIDE = 960  # pixels along the longer side of each half, at most
@@ -17,7 +16,7 @@ HIDDEN_BEHIND = 1.04  # times the depth of what the photo shows there
 UNKNOWN_COLOR = (40, 40, 40)
 
 
-def picture_view(photo_pixels: NDArray[np.uint8], view: PhotoView) -> NDArray[np.uint8]:
+def picture_view(photo_pixels: UInt8, view: PhotoView) -> UInt8:
     """Draw what is known of a photo's camera.
 
     The horizon is yellow. The grid on the ground is green, a line each camera height (or metre, where that is near
@@ -47,7 +46,7 @@ def picture_view(photo_pixels: NDArray[np.uint8], view: PhotoView) -> NDArray[np
     return np.hstack([left, _colored(depth, "m" if view.unit == "metre" else "units")])
 
 
-def _draw_horizon(image: NDArray[np.uint8], lens: Intrinsics, up_camera: Float) -> None:
+def _draw_horizon(image: UInt8, lens: Intrinsics, up_camera: Float) -> None:
     """The pixels whose rays are at right angles to up: a straight line."""
     x, y, z = up_camera
     # A pixel's ray is ((u - cx) / fx, (cy - v) / fy, -1), so `up · ray = 0` is a u + b v + c = 0.
@@ -61,7 +60,7 @@ def _draw_horizon(image: NDArray[np.uint8], lens: Intrinsics, up_camera: Float) 
         _line(image, np.stack([foot - along, foot + along]), HORIZON_COLOR)
 
 
-def _draw_ground(image: NDArray[np.uint8], lens: Intrinsics, ground: Plane, depth: NDArray[np.float32] | None) -> None:
+def _draw_ground(image: UInt8, lens: Intrinsics, ground: Plane, depth: Float32 | None) -> None:
     """Lines on the ground, along and across the view, where the photo shows nothing nearer."""
     up = ground.normal
     forward = np.array([0.0, 0.0, -1.0]) - up * -up[2]
@@ -80,7 +79,7 @@ def _draw_ground(image: NDArray[np.uint8], lens: Intrinsics, ground: Plane, dept
             _line(image, np.where(_visible(pixels, along, depth)[:, None], pixels, np.nan), GRID_COLOR)
 
 
-def _visible(pixels: Float, along: Float, depth: NDArray[np.float32] | None) -> NDArray[np.bool_]:
+def _visible(pixels: Float, along: Float, depth: Float32 | None) -> Bool:
     """Which points `(N, 2)` at depths `(N,)` are in front of the camera and not behind the photo's surfaces."""
     front = along > 1e-6
     if depth is None:
@@ -95,9 +94,9 @@ def _visible(pixels: Float, along: Float, depth: NDArray[np.float32] | None) -> 
         return inside & ~(along > seen * HIDDEN_BEHIND)
 
 
-def _line(image: NDArray[np.uint8], pixels: Float, color: tuple[int, int, int]) -> None:
+def _line(image: UInt8, pixels: Float, color: tuple[int, int, int]) -> None:
     """A line through `(N, 2)` pixels, broken where they are NaN."""
-    known: NDArray[np.bool_] = np.asarray(np.isfinite(pixels).all(axis=1))
+    known: Bool = np.asarray(np.isfinite(pixels).all(axis=1))
     fixed = np.round(np.clip(np.nan_to_num(pixels), -1e4, 1e4) * 16 - 8).astype(np.int32)  # pixel centres at +0.5
     for start in range(len(pixels) - 1):
         if known[start] and known[start + 1]:
@@ -105,9 +104,9 @@ def _line(image: NDArray[np.uint8], pixels: Float, color: tuple[int, int, int]) 
             cv2.line(image, first, second, color, 1, cv2.LINE_AA, 4)
 
 
-def _colored(depth: NDArray[np.float32], unit: str) -> NDArray[np.uint8]:
+def _colored(depth: Float32, unit: str) -> UInt8:
     """Depth `(H, W)` as colours by its inverse, with a few depths named."""
-    known: NDArray[np.bool_] = np.asarray(np.isfinite(depth))
+    known: Bool = np.asarray(np.isfinite(depth))
     image = np.full((*depth.shape, 3), UNKNOWN_COLOR, np.uint8)
     if not known.any():
         return image

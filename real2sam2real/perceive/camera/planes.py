@@ -6,12 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from real2sam2real.geometry.quaternions import Float
-from real2sam2real.perceive.camera.estimate import Float32
+from real2sam2real.arrays import Bool, Float, Float32, Mask
 from real2sam2real.perceive.camera.surfaces import Surfaces, depth_noise
-from real2sam2real.perceive.masks import Mask
 
 BIN = 0.03  # of the logarithm of the height below the camera
 PEAK_BINS = 3
@@ -39,7 +36,7 @@ class LevelPlane:
 
     up_camera: Float
     height: float
-    inliers: NDArray[np.bool_]
+    inliers: Bool
 
     @property
     def support(self) -> int:
@@ -124,9 +121,7 @@ def _commonest_height(heights: Float) -> float | None:
     return float(np.exp(np.median(logs[inside]))) if inside.any() else float(np.exp(np.median(logs)))
 
 
-def _fitted(
-    surfaces: Surfaces, open_to: NDArray[np.bool_], up_camera: Float, height: float, *, tilts: bool
-) -> LevelPlane:
+def _fitted(surfaces: Surfaces, open_to: Bool, up_camera: Float, height: float, *, tilts: bool) -> LevelPlane:
     """Fit `m · p = 1` by reweighted least squares, from `m = -up / height`; inliers narrow as their scatter says."""
     start = -up_camera / height
     plane, width = start, WIDEST
@@ -147,7 +142,7 @@ def _fitted(
     return LevelPlane(up_camera=-plane / length, height=1.0 / length, inliers=inliers)
 
 
-def _least_squares(surfaces: Surfaces, inliers: NDArray[np.bool_], plane: Float) -> Float:
+def _least_squares(surfaces: Surfaces, inliers: Bool, plane: Float) -> Float:
     """The plane with the least relative misfit of inverse depth; weights come from the last plane, not the noise."""
     rays = surfaces.rays_camera[inliers]
     weights = 1.0 / np.maximum(rays @ plane, 1e-12)
@@ -155,12 +150,12 @@ def _least_squares(surfaces: Surfaces, inliers: NDArray[np.bool_], plane: Float)
     return np.linalg.lstsq(rays * weights[:, None], inverse_depth * weights, rcond=None)[0]
 
 
-def _rescaled(surfaces: Surfaces, inliers: NDArray[np.bool_], up_camera: Float) -> Float:
+def _rescaled(surfaces: Surfaces, inliers: Bool, up_camera: Float) -> Float:
     """The plane of normal `up_camera` at the inliers' median height."""
     return -up_camera / float(np.median(-(surfaces.points_camera[inliers] @ up_camera)))
 
 
-def _just_below(mask: Mask, taken: Mask) -> NDArray[np.bool_]:
+def _just_below(mask: Mask, taken: Mask) -> Bool:
     """Pixels of no entity just below the lowest parts of an entity; none where the picture ends there."""
     height = mask.shape[0]
     below = np.zeros_like(mask)

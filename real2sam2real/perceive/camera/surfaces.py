@@ -11,12 +11,10 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from real2sam2real.arrays import Bool, Float, Float32, Mask
 from real2sam2real.geometry import Intrinsics
-from real2sam2real.geometry.quaternions import Float
-from real2sam2real.perceive.camera.estimate import Float32, pixel_centres
-from real2sam2real.perceive.masks import Mask
+from real2sam2real.perceive.camera.estimate import pixel_centres
 
 CELLS = 160  # along the longer side
 WINDOW = 7  # cells along a side of the window that a cell's normal is fitted to
@@ -39,7 +37,7 @@ class Surfaces:
     points_camera: Float
     rays_camera: Float
     normals_camera: Float
-    free: NDArray[np.bool_]
+    free: Bool
     cells: int
 
 
@@ -65,7 +63,7 @@ def find_surfaces(
         if normals_camera is None
         else _unit(_averaged(normals_camera.astype(np.float64), columns, rows))
     )
-    known: NDArray[np.bool_] = np.asarray(np.isfinite(inverse) & (inverse > 0))
+    known: Bool = np.asarray(np.isfinite(inverse) & (inverse > 0))
     return Surfaces(
         points_camera=rays[known] / inverse[known][:, None],
         rays_camera=rays[known],
@@ -86,14 +84,14 @@ def _averaged(values: Float, columns: int, rows: int) -> Float:
     """Mean of the finite values `(H, W, C)` in each cell, NaN where fewer than half are."""
     if values.shape[:2] == (rows, columns):
         return values
-    known: NDArray[np.bool_] = np.asarray(np.isfinite(values).all(axis=-1))
+    known: Bool = np.asarray(np.isfinite(values).all(axis=-1))
     filled = np.where(known[..., None], values, 0.0)
     share = cv2.resize(known.astype(np.float64), (columns, rows), interpolation=cv2.INTER_AREA)
     sums = cv2.resize(filled, (columns, rows), interpolation=cv2.INTER_AREA).reshape(rows, columns, -1)
     return np.where((share >= MIN_FILLED)[..., None], sums / np.maximum(share, 1e-9)[..., None], np.nan)
 
 
-def _near_entities(masks: Iterable[Mask], columns: int, rows: int) -> NDArray[np.bool_]:
+def _near_entities(masks: Iterable[Mask], columns: int, rows: int) -> Bool:
     """Cells that an entity touches, and their neighbours."""
     near = np.zeros((rows, columns), np.uint8)
     for mask in masks:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-from real2sam2real.perceive.masks import Mask
+from real2sam2real.arrays import Bool, Float, Int, Mask
 from real2sam2real.perceive.segment.found import box_of, box_overlaps
 
 NEARLY = 0.05  # a difference of the guessed IoU that says nothing
@@ -13,9 +12,9 @@ NEARLY = 0.05  # a difference of the guessed IoU that says nothing
 
 def consistency(
     mask: Mask,
-    inside: NDArray[np.float64],
-    outside: NDArray[np.float64],
-    box: NDArray[np.float64] | None,
+    inside: Float,
+    outside: Float,
+    box: Float | None,
 ) -> float:
     """How well a mask agrees with its prompt, 0…1; 0 for an empty mask.
 
@@ -38,7 +37,7 @@ def consistency(
     return agreement
 
 
-def preferred(scores: NDArray[np.float64], areas: NDArray[np.int64] | None = None) -> int:
+def preferred(scores: Float, areas: Int | None = None) -> int:
     """Index of the highest score; with `areas`, of the largest mask among those that score nearly as high."""
     if areas is None:
         return int(np.argmax(scores))
@@ -46,6 +45,6 @@ def preferred(scores: NDArray[np.float64], areas: NDArray[np.int64] | None = Non
     return int(np.argmax(np.where(near, areas, -1)))
 
 
-def _holds(mask: Mask, points: NDArray[np.float64]) -> NDArray[np.bool_]:
+def _holds(mask: Mask, points: Float) -> Bool:
     columns, rows = points.astype(int).T
     return mask[rows, columns]

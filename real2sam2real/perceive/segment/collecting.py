@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 
 from numpy.typing import ArrayLike
 
+from real2sam2real.arrays import Mask
 from real2sam2real.errors import UserError
-from real2sam2real.perceive.masks import Mask, clean_masks
+from real2sam2real.perceive.masks import clean_masks
 from real2sam2real.perceive.segment.found import Found
 from real2sam2real.perceive.segment.overlaps import resolve_overlaps
 from real2sam2real.perceive.segment.segmenter import OpenedPhoto

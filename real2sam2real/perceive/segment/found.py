@@ -6,11 +6,9 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from real2sam2real.perceive.masks import Mask
-
-Boxes = NDArray[np.float64]
+from real2sam2real.arrays import Float, Mask
 
 SAME = 0.85  # IoU from which two masks are one object
 
@@ -57,7 +55,7 @@ def mask_iou(one: Mask, other: Mask) -> float:
     return int((one & other).sum()) / union if union else 0.0
 
 
-def box_overlaps(one: ArrayLike, many: Boxes) -> NDArray[np.float64]:
+def box_overlaps(one: ArrayLike, many: Float) -> Float:
     """IoU `(N,)` of one box `(4,)` with boxes `(N, 4)`; all left, top, right, bottom."""
     box = np.asarray(one, np.float64)
     low, high = np.maximum(box[:2], many[:, :2]), np.minimum(box[2:], many[:, 2:])
@@ -67,7 +65,7 @@ def box_overlaps(one: ArrayLike, many: Boxes) -> NDArray[np.float64]:
     return common / np.maximum(union, 1e-12)
 
 
-def suppress_overlapping(boxes: Boxes, scores: NDArray[np.float64], overlap: float) -> list[int]:
+def suppress_overlapping(boxes: Float, scores: Float, overlap: float) -> list[int]:
     """Non-maximum suppression: the best box, then the best of those that do not overlap it, and so on.
 
     Args:

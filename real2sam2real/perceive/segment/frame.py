@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from real2sam2real.arrays import Float, Float32, UInt8
 from real2sam2real.errors import MissingPartError, UserError
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class ModelFrame:
         small, large = round(exact), int(exact * long / short)
         return (small, large) if height <= width else (large, small)
 
-    def picture(self, pixels: NDArray[np.uint8]) -> torch.Tensor:
+    def picture(self, pixels: UInt8) -> torch.Tensor:
         """What the model takes: `(1, 3, h, w)` float32.
 
         Args:
@@ -71,7 +71,7 @@ class ModelFrame:
         mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in (self.mean, self.std))
         return (resized.float() / 255 - mean) / std
 
-    def points(self, points_photo: NDArray[np.float64], height: int, width: int) -> NDArray[np.float32]:
+    def points(self, points_photo: Float, height: int, width: int) -> Float32:
         """Points of the photo as SAM 2.1 takes them: in the picture's pixels, a pixel's centre at a whole number.
 
         The model adds half a pixel itself. In the photo, pixel centres are at +0.5.

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
+from real2sam2real.arrays import Bool, Float, Mask
 from real2sam2real.perceive.segment.sam2 import Candidates, Embedding, Prompt, Sam2, at_photo_size
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def propose_by_grid(
     logits = torch.cat([each.logits for each in offered])
     quality = np.concatenate([each.quality for each in offered])
     kept = select(logits, quality, most, limits)
-    masks: Sequence[Mask] | NDArray[np.bool_] = ()
+    masks: Sequence[Mask] | Bool = ()
     if kept:
         masks = at_photo_size(logits[kept], embedding.height, embedding.width)
     return [(mask, float(quality[k])) for k, mask in zip(kept, masks, strict=True)]
@@ -85,7 +85,7 @@ def grid_prompts(height: int, width: int, side: int) -> list[Prompt]:
     ]
 
 
-def select(logits: torch.Tensor, quality: NDArray[np.float64], most: int, limits: GridLimits) -> list[int]:
+def select(logits: torch.Tensor, quality: Float, most: int, limits: GridLimits) -> list[int]:
     """Indices of the masks that are objects of their own, the most prominent first.
 
     Prominent is large and sure: the root of the mask's share of the photo, times the model's guess of its quality.
@@ -116,9 +116,9 @@ def select(logits: torch.Tensor, quality: NDArray[np.float64], most: int, limits
     return kept
 
 
-def border_shares(masks: NDArray[np.bool_]) -> NDArray[np.float64]:
+def border_shares(masks: Bool) -> Float:
     """The share `(N,)` of the photo's outline that each mask `(N, h, w)` touches."""
-    sides: Sequence[NDArray[np.bool_]] = (masks[:, 0], masks[:, -1], masks[:, :, 0], masks[:, :, -1])
+    sides: Sequence[Bool] = (masks[:, 0], masks[:, -1], masks[:, :, 0], masks[:, :, -1])
     touched = np.sum([side.sum(axis=1) for side in sides], axis=0)
     return touched / (2 * (masks.shape[1] + masks.shape[2]))
 
@@ -129,13 +129,13 @@ def _worthwhile(offered: Candidates, limits: GridLimits) -> Candidates:
     return Candidates(logits=offered.logits[good].clone(), quality=offered.quality[good])
 
 
-def _stability(logits: torch.Tensor) -> NDArray[np.float64]:
+def _stability(logits: torch.Tensor) -> Float:
     """IoU `(N,)` of each mask with itself when its threshold moves from −1 to +1."""
     strict, lax = ((logits > level).flatten(1).sum(dim=1) for level in (1.0, -1.0))
     return np.asarray((strict / lax.clamp(min=1)).double().numpy())
 
 
-def _belongs(mask: NDArray[np.bool_], kept: NDArray[np.bool_], limits: GridLimits) -> bool:
+def _belongs(mask: Bool, kept: Bool, limits: GridLimits) -> bool:
     """Whether a mask `(h, w)` is one of those kept `(K, h, w)`, or a part of one."""
     common = (kept & mask).sum(axis=(1, 2))
     union = (kept | mask).sum(axis=(1, 2))

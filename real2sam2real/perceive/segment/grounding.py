@@ -9,8 +9,8 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from real2sam2real.arrays import Float, UInt8
 from real2sam2real.errors import UserError
 from real2sam2real.perceive.segment.found import suppress_overlapping
 from real2sam2real.perceive.segment.frame import ModelFrame, read_frame
@@ -69,7 +69,7 @@ class Detector:
         tokenizer, frame = load_tokenizer(folder), read_frame(folder)
         return cls(model, tokenizer, frame, device, bfloat16=options.precision == "bfloat16")
 
-    def detect(self, pixels: NDArray[np.uint8], words: Sequence[str], least: float, overlap: float) -> list[Detection]:
+    def detect(self, pixels: UInt8, words: Sequence[str], least: float, overlap: float) -> list[Detection]:
         """Boxes around what the words name, best first.
 
         All words are shown to the model at once, as far as they fit; a box then belongs to the word that fits it best.
@@ -117,7 +117,7 @@ class Detector:
             start = end + 2
         return text, spans
 
-    def _run(self, pixels: NDArray[np.uint8], text: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def _run(self, pixels: UInt8, text: str) -> tuple[Float, Float]:
         """Boxes `(Q, 4)` in the photo's pixels and the score `(Q, L)` of every token for each."""
         import torch
 
@@ -138,9 +138,7 @@ class Detector:
         return np.clip(corners, 0, [width, height, width, height]), output.logits[0].double().sigmoid().cpu().numpy()
 
 
-def _detections(
-    boxes: NDArray[np.float64], scores: NDArray[np.float64], words: Sequence[str], least: float, overlap: float
-) -> list[Detection]:
+def _detections(boxes: Float, scores: Float, words: Sequence[str], least: float, overlap: float) -> list[Detection]:
     """Boxes `(Q, 4)` and scores `(Q, words)` to detections: one word per box, weaker overlapping boxes dropped."""
     best = scores.argmax(axis=1)
     found = []

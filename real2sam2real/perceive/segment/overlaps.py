@@ -17,8 +17,9 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from real2sam2real.arrays import Mask
 from real2sam2real.errors import UserError
-from real2sam2real.perceive.masks import MIN_PIXELS, SPECK_SHARE, Mask
+from real2sam2real.perceive.masks import MIN_PIXELS, SPECK_SHARE
 from real2sam2real.perceive.segment.found import SAME, Found, box_of, mask_iou, name_found
 
 WITHIN = 0.85  # share of a mask inside another from which it lies within it

@@ -7,12 +7,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
+from real2sam2real.arrays import Mask, UInt8
 from real2sam2real.errors import UserError
 from real2sam2real.files import replacing_folder
-from real2sam2real.perceive.masks import Mask
 from real2sam2real.perceive.segment.found import box_of
 
 TINT = 0.45
@@ -21,7 +20,7 @@ _GOLDEN = 0.618034  # steps of the golden ratio around the colour circle keep ne
 _Box = tuple[float, float, float, float]
 
 
-def draw_overlay(pixels: NDArray[np.uint8], masks: Mapping[str, Mask]) -> NDArray[np.uint8]:
+def draw_overlay(pixels: UInt8, masks: Mapping[str, Mask]) -> UInt8:
     """The photo with every mask tinted, outlined and labelled in a colour of its own.
 
     Args:
@@ -50,7 +49,7 @@ def mask_color(index: int) -> tuple[int, int, int]:
     return round(255 * red), round(255 * green), round(255 * blue)
 
 
-def write_masks(folder: Path, masks: Mapping[str, Mask], pixels: NDArray[np.uint8]) -> None:
+def write_masks(folder: Path, masks: Mapping[str, Mask], pixels: UInt8) -> None:
     """Write `masks/NAME.png` (8-bit, 255 on the object) for every mask and `masks.png`, a picture of them all.
 
     The folder is written whole or not at all; a folder of the same kind is replaced. `masks/` can be read back by

@@ -10,10 +10,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from real2sam2real.arrays import Bool, Float, Mask, UInt8
 from real2sam2real.errors import UserError
-from real2sam2real.perceive.masks import Mask
 from real2sam2real.perceive.segment.choosing import consistency, preferred
 from real2sam2real.perceive.segment.frame import ModelFrame, read_frame
 from real2sam2real.perceive.segment.options import SegmentOptions
@@ -37,9 +36,9 @@ class Prompt:
         box: `(4,)` float64 left, top, right, bottom around it, or None.
     """
 
-    inside: NDArray[np.float64]
-    outside: NDArray[np.float64]
-    box: NDArray[np.float64] | None = None
+    inside: Float
+    outside: Float
+    box: Float | None = None
 
     @property
     def ambiguous(self) -> bool:
@@ -72,7 +71,7 @@ class Candidates:
     """
 
     logits: torch.Tensor
-    quality: NDArray[np.float64]
+    quality: Float
 
 
 class Sam2:
@@ -110,7 +109,7 @@ class Sam2:
         model = load_model("Sam2Model", folder, kinds=("sam2", "sam2_video"), device=device, twins=_TWINS)
         return cls(model, read_frame(folder), device, bfloat16=options.precision == "bfloat16")
 
-    def embed(self, pixels: NDArray[np.uint8]) -> Embedding:
+    def embed(self, pixels: UInt8) -> Embedding:
         """Look at a photo, once for all its objects.
 
         Args:
@@ -158,7 +157,7 @@ class Sam2:
 
     def _decode(
         self, embedding: Embedding, prompts: Sequence[Prompt], *, multimask: bool
-    ) -> tuple[torch.Tensor, NDArray[np.float64]]:
+    ) -> tuple[torch.Tensor, Float]:
         """Logits `(B, C, h, w)` and qualities `(B, C)` of prompts that all have points, or boxes, or both."""
         import torch
 
@@ -189,7 +188,7 @@ class Sam2:
         return inputs
 
 
-def at_photo_size(logits: torch.Tensor, height: int, width: int) -> NDArray[np.bool_]:
+def at_photo_size(logits: torch.Tensor, height: int, width: int) -> Bool:
     """Low-resolution logits `(C, h, w)` to masks `(C, height, width)` bool, their edges interpolated."""
     import torch
 
@@ -210,7 +209,7 @@ def _alike(prompts: Sequence[Prompt]) -> Iterator[tuple[Prompt, list[Prompt]]]:
             start = k
 
 
-def _join(parts: Sequence[tuple[torch.Tensor, NDArray[np.float64]]]) -> Candidates:
+def _join(parts: Sequence[tuple[torch.Tensor, Float]]) -> Candidates:
     import torch
 
     return Candidates(

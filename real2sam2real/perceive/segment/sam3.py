@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from real2sam2real.arrays import Float, UInt8
 from real2sam2real.errors import UserError
 from real2sam2real.perceive.segment.found import Found, Search, suppress_overlapping
 from real2sam2real.perceive.segment.frame import ModelFrame, read_frame
@@ -74,7 +74,7 @@ class Sam3:
         tokenizer, frame = load_tokenizer(folder), read_frame(folder)
         return cls(model, tokenizer, frame, device, bfloat16=options.precision == "bfloat16")
 
-    def embed(self, pixels: NDArray[np.uint8]) -> Sam3Embedding:
+    def embed(self, pixels: UInt8) -> Sam3Embedding:
         """Look at a photo, once for all words.
 
         Args:
@@ -112,9 +112,7 @@ class Sam3:
             )
         return search
 
-    def _run(
-        self, embedding: Sam3Embedding, word: str
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64], torch.Tensor]:
+    def _run(self, embedding: Sam3Embedding, word: str) -> tuple[Float, Float, torch.Tensor]:
         """Scores `(Q,)`, boxes `(Q, 4)` as shares of the photo, and mask logits `(Q, h, w)` of the model's queries."""
         import torch
 

@@ -21,11 +21,12 @@ from functools import cached_property
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from real2sam2real.arrays import Float, Mask, UInt8
 from real2sam2real.errors import UserError
 from real2sam2real.perceive.grabcut import mask_from_box, mask_from_points
-from real2sam2real.perceive.masks import MIN_PIXELS, Mask
+from real2sam2real.perceive.masks import MIN_PIXELS
 from real2sam2real.perceive.prompts import box_text, checked_box, checked_inside, checked_points
 from real2sam2real.perceive.segment.found import SAME, Found, Search, mask_iou
 from real2sam2real.perceive.segment.grid import propose_by_grid
@@ -74,7 +75,7 @@ class OpenedPhoto(Protocol):
 class Segmenter(Protocol):
     """Finds and cuts out objects."""
 
-    def open(self, pixels: NDArray[np.uint8]) -> OpenedPhoto:
+    def open(self, pixels: UInt8) -> OpenedPhoto:
         """A photo, `(H, W, 3)` uint8 sRGB, ready to be asked; it is looked at when it first is."""
 
 
@@ -90,7 +91,7 @@ def load_segmenter(options: SegmentOptions) -> Segmenter:
 class GrabCutSegmenter:
     """Points and boxes, cut out by their colours alone."""
 
-    def open(self, pixels: NDArray[np.uint8]) -> GrabCutPhoto:
+    def open(self, pixels: UInt8) -> GrabCutPhoto:
         """See `Segmenter`."""
         return GrabCutPhoto(pixels)
 
@@ -99,7 +100,7 @@ class GrabCutSegmenter:
 class GrabCutPhoto:
     """See `OpenedPhoto`."""
 
-    pixels: NDArray[np.uint8]
+    pixels: UInt8
 
     def from_points(self, inside: ArrayLike, outside: ArrayLike = (), box_xyxy: Sequence[float] | None = None) -> Mask:
         """See `OpenedPhoto`."""
@@ -144,7 +145,7 @@ class ModelSegmenter:
         """SAM 3, loaded on first use."""
         return Sam3.load(self.options)
 
-    def open(self, pixels: NDArray[np.uint8]) -> ModelPhoto:
+    def open(self, pixels: UInt8) -> ModelPhoto:
         """See `Segmenter`."""
         return ModelPhoto(self, pixels)
 
@@ -152,7 +153,7 @@ class ModelSegmenter:
 class ModelPhoto:
     """See `OpenedPhoto`. Each model embeds the photo once, when it is first asked."""
 
-    def __init__(self, models: ModelSegmenter, pixels: NDArray[np.uint8]) -> None:
+    def __init__(self, models: ModelSegmenter, pixels: UInt8) -> None:
         """Open a photo.
 
         Args:
@@ -234,7 +235,7 @@ class ModelPhoto:
         return mask
 
 
-def _box_prompt(box: NDArray[np.float64]) -> Prompt:
+def _box_prompt(box: Float) -> Prompt:
     return Prompt(inside=np.zeros((0, 2)), outside=np.zeros((0, 2)), box=box)
 
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from real2sam2real.arrays import Float
 from real2sam2real.geometry import Intrinsics, transforms
-from real2sam2real.geometry.quaternions import Float
 from real2sam2real.mesh.gltf.animation import Animations
 from real2sam2real.mesh.gltf.container import Document
 from real2sam2real.mesh.gltf.nodes import NodeTree

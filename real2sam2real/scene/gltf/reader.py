@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
+from real2sam2real.arrays import Float
 from real2sam2real.errors import UserError
-from real2sam2real.geometry.quaternions import Float
 from real2sam2real.mesh import Mesh
 from real2sam2real.mesh.gltf.animation import Animations, Play, clip_names, read_animations
 from real2sam2real.mesh.gltf.container import Document, read_document

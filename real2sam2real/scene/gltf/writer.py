@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 import real2sam2real
+from real2sam2real.arrays import Float, Float32, Int, UInt8
 from real2sam2real.errors import UserError
 from real2sam2real.geometry import quaternions
-from real2sam2real.geometry.quaternions import Float
 from real2sam2real.mesh import Mesh
 from real2sam2real.mesh.gltf.building import INDICES, VERTICES, GltfBuilder
 from real2sam2real.mesh.gltf.colors import linear_from_srgb
@@ -57,8 +56,8 @@ class _Split:
         uvs: `(N, 2)`, or None.
     """
 
-    source: NDArray[np.int64]
-    faces: NDArray[np.int64]
+    source: Int
+    faces: Int
     uvs: Float | None
 
 
@@ -117,7 +116,7 @@ class _Writer:
                 step = step_scale and path == "scale"
                 self._channel({"node": index, "path": path}, values32, "STEP" if step else "LINEAR")
 
-    def _channel(self, target: dict[str, Any], values: NDArray[np.float32], interpolation: str) -> None:
+    def _channel(self, target: dict[str, Any], values: Float32, interpolation: str) -> None:
         if self._times is None:
             times = (np.arange(self.scene.frames) / self.scene.fps).astype(np.float32)
             self._times = self.builder.accessor(times, bounds=True)
@@ -168,7 +167,7 @@ class _Writer:
             look["baseColorTexture"] = {"index": self._texture(mesh.texture)}
         return self.builder.add("materials", {"pbrMetallicRoughness": look})
 
-    def _texture(self, pixels: NDArray[np.uint8]) -> int:
+    def _texture(self, pixels: UInt8) -> int:
         if id(pixels) not in self._textures:
             view = self.builder.view(encode_png(pixels))
             image = self.builder.add("images", {"bufferView": view, "mimeType": "image/png"})
@@ -181,7 +180,7 @@ class _Writer:
         primitive: dict[str, Any],
         mesh: Mesh,
         split: _Split,
-        deformed: NDArray[np.float32],
+        deformed: Float32,
         node: int,
     ) -> None:
         """The deformation as morph targets, and their weights over time."""

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike
 
+from real2sam2real.arrays import Float
 from real2sam2real.errors import UserError
 from real2sam2real.geometry import quaternions
-from real2sam2real.geometry.quaternions import Float
 
 MAX_TEXT_BYTES = 200_000_000
 _FLIP = np.diag([1.0, -1.0, -1.0, 1.0])  # between OpenCV's camera axes (y down, z forward) and ours (y up, z back)

@@ -5,10 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
-UInt8 = NDArray[np.uint8]
+from real2sam2real.arrays import UInt8
 
 
 class Captioner(Protocol):

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from real2sam2real.arrays import UInt8
 from real2sam2real.errors import MissingPartError, UserError
-from real2sam2real.lab.curate.captions.interface import UInt8
 from real2sam2real.lab.curate.captions.template import listed
 from real2sam2real.perceive.segment.weights import choose_device, find_checkpoint, load_model, transformers_class
 

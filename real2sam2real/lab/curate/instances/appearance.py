@@ -7,13 +7,9 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 from scipy import ndimage
 
-Bool = NDArray[np.bool_]
-Float32 = NDArray[np.float32]
-Int64 = NDArray[np.int64]
-UInt8 = NDArray[np.uint8]
+from real2sam2real.arrays import Bool, Float32, Int, UInt8
 
 _COLOR_SHAPE = (16, 32, 32)  # bins of L, a and b
 _STEPS = 16  # bins of the difference, on a scale of its square root
@@ -24,7 +20,7 @@ _LEAST_STEP = 0.02
 _LIMIT = 3.0  # most that a colour may say, in nats
 
 
-def color_bins(frame: UInt8) -> Int64:
+def color_bins(frame: UInt8) -> Int:
     """`(h, w)` int64 bin of each pixel's colour; finer near grey, where pictures of the world have most of theirs.
 
     Args:
@@ -35,7 +31,7 @@ def color_bins(frame: UInt8) -> Int64:
     return np.asarray((lab[..., 0] // 16 * 32 + chroma[..., 0]) * 32 + chroma[..., 1], np.int64)
 
 
-def difference_bins(difference: UInt8) -> Int64:
+def difference_bins(difference: UInt8) -> Int:
     """`(h, w)` int64 bin of each pixel's difference from the background, `(h, w)` uint8."""
     return np.asarray(np.minimum(np.sqrt(difference), _STEPS - 1), np.int64)
 
@@ -43,7 +39,7 @@ def difference_bins(difference: UInt8) -> Int64:
 class Appearance:
     """Histograms of an instance and of what surrounds it, from the marked frame and, fading, from those after it."""
 
-    def __init__(self, colors: Int64, steps: Int64, inside: Bool, around: Bool) -> None:
+    def __init__(self, colors: Int, steps: Int, inside: Bool, around: Bool) -> None:
         """Learn the marked frame.
 
         Args:
@@ -57,7 +53,7 @@ class Appearance:
         self._inside, self._around = self._first, self._first_around
         self._step_inside, self._step_around = _step_histogram(steps[inside]), _step_histogram(steps[around])
 
-    def learn(self, colors: Int64, steps: Int64, inside: Bool, around: Bool) -> None:
+    def learn(self, colors: Int, steps: Int, inside: Bool, around: Bool) -> None:
         """Learn another frame; see `__init__`."""
         new = 1 - _KEPT
         if inside.any():
@@ -67,26 +63,26 @@ class Appearance:
             self._around = _KEPT * self._around + new * _color_histogram(colors[around])
             self._step_around = _KEPT * self._step_around + new * _step_histogram(steps[around])
 
-    def color_evidence(self, colors: Int64) -> Float32:
+    def color_evidence(self, colors: Int) -> Float32:
         """How much more likely each colour is inside than around, `(h, w)` float32 in nats, -3…3."""
         inside = _FIRST * self._first + (1 - _FIRST) * self._inside
         around = 0.5 * self._first_around + 0.5 * self._around
         ratio = np.log(inside + _LEAST) - np.log(around + _LEAST)
         return np.asarray(np.clip(ratio, -_LIMIT, _LIMIT)[colors], np.float32)
 
-    def difference_evidence(self, steps: Int64) -> Float32:
+    def difference_evidence(self, steps: Int) -> Float32:
         """The same of the difference from the background; near 0 where it never told them apart."""
         ratio = np.log(self._step_inside + _LEAST_STEP) - np.log(self._step_around + _LEAST_STEP)
         return np.asarray(np.clip(ratio, -_LIMIT, _LIMIT)[steps], np.float32)
 
 
-def _color_histogram(bins: Int64) -> Float32:
+def _color_histogram(bins: Int) -> Float32:
     counts = np.bincount(bins, minlength=int(np.prod(_COLOR_SHAPE))).astype(np.float32).reshape(_COLOR_SHAPE)
     smooth = ndimage.gaussian_filter(counts, 0.8, mode="constant", truncate=2.5)
     return np.asarray(smooth.ravel() / max(float(smooth.sum()), 1e-9), np.float32)
 
 
-def _step_histogram(bins: Int64) -> Float32:
+def _step_histogram(bins: Int) -> Float32:
     counts = np.bincount(bins, minlength=_STEPS).astype(np.float32)
     smooth = ndimage.gaussian_filter1d(counts, 0.7, mode="nearest")
     return np.asarray(smooth / max(float(smooth.sum()), 1e-9), np.float32)

@@ -9,16 +9,14 @@ from collections.abc import Sequence
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from real2sam2real.arrays import Bool, Float32, UInt8
 from real2sam2real.errors import UserError
 from real2sam2real.lab.curate.instances.following import Follower, Look
-from real2sam2real.lab.curate.instances.interface import Bool, Instances, Mark, UInt8, check_marks
+from real2sam2real.lab.curate.instances.interface import Instances, Mark, check_marks
 from real2sam2real.lab.curate.instances.motion import Motion
 from real2sam2real.lab.curate.instances.starting import movers, sharpened
 from real2sam2real.perceive.grabcut import mask_from_box
-
-Float32 = NDArray[np.float32]
 
 _LOOK_EVERY = 5  # frames after which other things that move are looked for anew
 _INSIDE = 127  # of 255, above which a pixel is an instance's

@@ -9,14 +9,9 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from real2sam2real.arrays import Bool, Float32, Int, UInt8
 from real2sam2real.lab.curate.instances.appearance import Appearance, color_bins, difference_bins
-
-Bool = NDArray[np.bool_]
-Float32 = NDArray[np.float32]
-Int64 = NDArray[np.int64]
-UInt8 = NDArray[np.uint8]
 
 _SOFT = 3.0  # pixels over which the carried mask's border is in doubt, per nat
 _PRIOR_LIMIT = 2.5
@@ -41,8 +36,8 @@ class Look:
 
     picture: UInt8
     difference: UInt8
-    colors: Int64
-    steps: Int64
+    colors: Int
+    steps: Int
 
     @classmethod
     def at(cls, picture: UInt8, difference: UInt8) -> Look:

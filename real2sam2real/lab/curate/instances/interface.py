@@ -10,12 +10,10 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
+from real2sam2real.arrays import Bool, UInt8
 from real2sam2real.errors import UserError
 
-Bool = NDArray[np.bool_]
-UInt8 = NDArray[np.uint8]
 Box = tuple[float, float, float, float]
 
 MAX_INSTANCES = 255

@@ -13,17 +13,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from real2sam2real.arrays import Bool, Float32, UInt8
 from real2sam2real.errors import UserError
-from real2sam2real.lab.curate.instances.interface import Bool, Box, Instances, Mark, UInt8, check_marks
+from real2sam2real.lab.curate.instances.interface import Box, Instances, Mark, check_marks
 from real2sam2real.perceive.segment.frame import ModelFrame
 from real2sam2real.perceive.segment.weights import transformers_class
 
 if TYPE_CHECKING:
     import torch
 
-Float32 = NDArray[np.float32]
 
 _CORNERS = (2, 3)  # labels of a box's upper left and lower right corner among points
 _INSIDE = 0.5  # share of a pixel of the model's picture from which a mask has it

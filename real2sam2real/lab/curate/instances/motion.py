@@ -13,12 +13,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from real2sam2real.arrays import Float, Float32, UInt8
 from real2sam2real.media import resized
-
-Bool = NDArray[np.bool_]
-Float32 = NDArray[np.float32]
-Float64 = NDArray[np.float64]
-UInt8 = NDArray[np.uint8]
 
 WORK_SIDE = 512
 _REACH = 80  # frames before and after, of which the background is made
@@ -43,7 +39,7 @@ class Motion:
         self._flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
         rows, columns = np.mgrid[: self.height, : self.width].astype(np.float32)
         self._grid: tuple[Float32, Float32] = (columns, rows)
-        self._to_first: Float64 | None = None
+        self._to_first: Float | None = None
         self._flows: dict[tuple[int, int], NDArray[np.float16]] = {}
         self._difference: dict[int, UInt8] = {}
 
@@ -103,7 +99,7 @@ class Motion:
         cv2.warpPerspective(self.frames[other], matrix, size, dst=result, borderMode=cv2.BORDER_TRANSPARENT)
         return np.asarray(result, np.uint8)
 
-    def _camera(self) -> Float64:
+    def _camera(self) -> Float:
         """`(T, 3, 3)` float64: homographies from each frame's pixels to the first one's."""
         if self._to_first is None:
             chain = [np.eye(3)]
@@ -113,7 +109,7 @@ class Motion:
         return self._to_first
 
 
-def _homography(source: UInt8, target: UInt8) -> Float64:
+def _homography(source: UInt8, target: UInt8) -> Float:
     """`(3, 3)` float64 from one frame's pixels to the next one's, by points that most of the picture agrees on.
 
     The identity where too few points can be followed, as on a blank wall.

@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from real2sam2real.arrays import UInt8
 from real2sam2real.errors import UserError
-from real2sam2real.lab.curate.instances.interface import Instances, Mark, UInt8
+from real2sam2real.lab.curate.instances.interface import Instances, Mark
 from real2sam2real.lab.curate.instances.memory import MemoryFollower
 from real2sam2real.perceive.segment.frame import read_frame
 from real2sam2real.perceive.segment.options import SAM2, SegmentOptions

@@ -16,8 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from real2sam2real.arrays import Bool, Float32, Int32, UInt8
 from real2sam2real.errors import UserError
-from real2sam2real.lab.curate.instances.interface import MAX_INSTANCES, Bool, Instances, Mark, UInt8, check_marks
+from real2sam2real.lab.curate.instances.interface import MAX_INSTANCES, Instances, Mark, check_marks
 from real2sam2real.lab.curate.instances.memory import MemoryFollower, clip_pictures, logits_at_clip_size, new_session
 from real2sam2real.perceive.segment.frame import ModelFrame, read_frame
 from real2sam2real.perceive.segment.options import SAM3
@@ -32,8 +33,6 @@ from real2sam2real.perceive.segment.weights import (
 
 if TYPE_CHECKING:
     import torch
-
-Float32 = NDArray[np.float32]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -207,7 +206,7 @@ class Sam3Tracker:
         return _numbered(ids, words, self.words)
 
 
-def painted(seen: Sequence[Sighting], size: tuple[int, int]) -> tuple[NDArray[np.int32], Float32]:
+def painted(seen: Sequence[Sighting], size: tuple[int, int]) -> tuple[Int32, Float32]:
     """The instances of one word on one frame without overlaps: the one that is surest to be seen is in front.
 
     Args:
@@ -266,7 +265,7 @@ def _small(mask: Bool, most: int) -> Bool:
     return np.asarray(mask & (np.bincount(parts.ravel())[parts] <= most))
 
 
-def _numbered(ids: NDArray[np.int32], words: Sequence[str], asked: Sequence[str]) -> Instances:
+def _numbered(ids: Int32, words: Sequence[str], asked: Sequence[str]) -> Instances:
     """Instances numbered from 1 in the order of their words, without those that are nowhere to be seen."""
     seen = [int(number) for number in np.unique(ids) if number]
     if not seen:

@@ -9,14 +9,11 @@ from collections.abc import Sequence
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from real2sam2real.arrays import Bool
 from real2sam2real.lab.curate.instances.appearance import Appearance
 from real2sam2real.lab.curate.instances.following import Look, around, cut_out, signed_distance, tidied
 from real2sam2real.lab.curate.instances.interface import Box
-
-Bool = NDArray[np.bool_]
-UInt8 = NDArray[np.uint8]
 
 _MOVES = 16  # grey levels from which a pixel differs from the background behind it
 _TELLING = 2.5  # times as much must differ inside a box as elsewhere

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
+from real2sam2real.arrays import Float32, UInt8
 from real2sam2real.control.coding import NormalCoding
-
-Float32 = NDArray[np.float32]
-UInt8 = NDArray[np.uint8]
 
 
 def unit_normals(components: Float32, ids: UInt8, coding: NormalCoding) -> Float32:

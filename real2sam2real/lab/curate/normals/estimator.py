@@ -5,13 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
+from real2sam2real.arrays import Float32, UInt8
 from real2sam2real.errors import UserError
-
-Float32 = NDArray[np.float32]
-UInt8 = NDArray[np.uint8]
 
 ESTIMATORS = ("mini", "marigold", "moge", "normalcrafter")
 

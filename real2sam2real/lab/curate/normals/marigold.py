@@ -8,14 +8,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from real2sam2real.arrays import Float32, UInt8
 from real2sam2real.control.coding import NormalCoding
 from real2sam2real.errors import MissingPartError
 from real2sam2real.lab.curate.normals.axes import unit_normals
-
-Float32 = NDArray[np.float32]
-UInt8 = NDArray[np.uint8]
 
 DEFAULT_MODEL = "prs-eth/marigold-normals-v1-1"
 

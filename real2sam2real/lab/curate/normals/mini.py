@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from real2sam2real.arrays import Float32, UInt8
 from real2sam2real.control.coding import NormalCoding
 from real2sam2real.errors import MissingPartError
 from real2sam2real.lab.curate.normals.axes import unit_normals
@@ -19,8 +19,6 @@ from real2sam2real.lab.curate.normals.axes import unit_normals
 if TYPE_CHECKING:
     from real2sam2real.lab.curate.normals.network import NormalNetwork
 
-Float32 = NDArray[np.float32]
-UInt8 = NDArray[np.uint8]
 
 SHIPPED = Path(__file__).parents[3] / "assets" / "mini_normals"
 _ROWS = 144  # the shorter side of what the network sees: the size of its training clips

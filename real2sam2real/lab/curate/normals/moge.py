@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
+from real2sam2real.arrays import Float32, UInt8
 from real2sam2real.control.coding import NormalCoding
 from real2sam2real.errors import UserError
 from real2sam2real.lab.curate.normals.axes import unit_normals
 from real2sam2real.perceive.camera.moge import DEFAULT_MODEL, MoGe
-
-Float32 = NDArray[np.float32]
-UInt8 = NDArray[np.uint8]
 
 
 class MoGeNormals:

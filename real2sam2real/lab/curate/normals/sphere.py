@@ -7,13 +7,10 @@ from itertools import permutations, product
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from real2sam2real.arrays import Float32, UInt8
 from real2sam2real.control.coding import NormalCoding
 from real2sam2real.lab.curate.normals.estimator import NormalEstimator
-
-Float32 = NDArray[np.float32]
-UInt8 = NDArray[np.uint8]
 
 _SIZE = 256
 _RADIUS = 0.36  # of the picture's side

@@ -12,15 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from real2sam2real import media
+from real2sam2real.arrays import UInt8
 from real2sam2real.files import replacing_file
 from real2sam2real.lab.curate.dataset import SHARDS, DatasetInfo, Sample, samples_of, shard_paths
 from real2sam2real.lab.curate.overlay import outlined, write_overlay
 from real2sam2real.lab.curate.pipeline.settings import CurationSettings
-
-UInt8 = NDArray[np.uint8]
 
 MANIFEST = "manifest.jsonl"
 CARD = "README.md"

@@ -11,9 +11,9 @@ from itertools import groupby
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from real2sam2real import media
+from real2sam2real.arrays import UInt8
 from real2sam2real.errors import MissingPartError, UserError
 from real2sam2real.lab.curate.captions import load_captioner
 from real2sam2real.lab.curate.fitting import fitted_frame, pieces
@@ -23,8 +23,6 @@ from real2sam2real.lab.curate.normals import load_estimator
 from real2sam2real.lab.curate.pipeline.settings import CurationSettings, Shots
 from real2sam2real.lab.curate.pipeline.work import Piece, Work
 from real2sam2real.lab.curate.shots import Shot, find_shots
-
-UInt8 = NDArray[np.uint8]
 
 
 class Stage(ABC):

@@ -6,14 +6,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from real2sam2real.arrays import Float32, Int, UInt8
 from real2sam2real.lab.curate.dataset import Sample
 from real2sam2real.lab.curate.pipeline.settings import Source
-
-Float32 = NDArray[np.float32]
-Int64 = NDArray[np.int64]
-UInt8 = NDArray[np.uint8]
 
 
 @dataclass(kw_only=True, eq=False)
@@ -35,7 +31,7 @@ class Piece:
 
     key: str
     shot: int
-    numbers: Int64
+    numbers: Int
     video: UInt8
     ids: UInt8 | None = None
     labels: dict[int, str] = field(default_factory=dict)

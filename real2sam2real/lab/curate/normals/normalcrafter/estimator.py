@@ -14,14 +14,11 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from real2sam2real.arrays import Float32, UInt8
 from real2sam2real.control.coding import NormalCoding
 from real2sam2real.errors import MissingPartError, UserError
 from real2sam2real.lab.curate.normals.axes import unit_normals
-
-Float32 = NDArray[np.float32]
-UInt8 = NDArray[np.uint8]
 
 FOLDER_VARIABLE = "R2S2R_NORMALCRAFTER"
 PYTHON_VARIABLE = "R2S2R_NORMALCRAFTER_PYTHON"
