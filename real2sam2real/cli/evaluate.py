@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 from tyro.conf import Positional, arg
 
-from real2sam2real.arrays import Float32, UInt8
-
 if TYPE_CHECKING:
+    from real2sam2real.arrays import Float32, UInt8
     from real2sam2real.lab.synth import SynthClip
 
 

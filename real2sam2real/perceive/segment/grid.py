@@ -20,8 +20,6 @@ from real2sam2real.perceive.segment.sam2 import Candidates, Embedding, Prompt, S
 if TYPE_CHECKING:
     import torch
 
-    from real2sam2real.perceive.masks import Mask
-
 
 @dataclass(frozen=True, kw_only=True)
 class GridLimits:
