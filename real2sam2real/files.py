@@ -1,13 +1,17 @@
-"""Whole files or none: write aside, then rename."""
+"""Whole files or none: write aside, then rename; and the sweep of what killed processes left aside."""
 
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+# What the functions below call a file or a folder while it is written.
+_HALF_WRITTEN = re.compile(r"\..+-(old-)?[a-z0-9_]{8}(\.\w+)?")
 
 
 @contextmanager
@@ -42,3 +46,18 @@ def replacing_folder(path: Path) -> Iterator[Path]:
             temporary.replace(path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def half_written(folder: Path, *, recursive: bool = False) -> list[Path]:
+    """Files and folders in `folder` that are being written, or that a killed process left; also below it if asked."""
+    found = folder.rglob(".*") if recursive else folder.iterdir()
+    return [path for path in found if _HALF_WRITTEN.fullmatch(path.name)]
+
+
+def sweep(folder: Path, *, recursive: bool = False) -> None:
+    """Remove what killed processes left half-written; only for who knows that nobody else writes there."""
+    for path in half_written(folder, recursive=recursive):
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)  # its folder may be swept already

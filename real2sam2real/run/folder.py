@@ -6,9 +6,7 @@ at the first stage that it does not name.
 
 from __future__ import annotations
 
-import json
 import platform
-import re
 import shutil
 import sys
 import time
@@ -21,12 +19,14 @@ from typing import Any
 
 import real2sam2real
 from real2sam2real.errors import UserError
-from real2sam2real.files import replacing_file
-from real2sam2real.lock import locked
-from real2sam2real.run.fingerprint import digest, fingerprint
+from real2sam2real.files import sweep
 from real2sam2real.run.progress import Progress
+from real2sam2real.workfolder.fingerprint import digest, fingerprint
+from real2sam2real.workfolder.lock import LOCK, locked
+from real2sam2real.workfolder.records import read_record, write_json
 
 FORMAT = 1
+RECORD = "run.json"
 _LIBRARIES = ("av", "diffusers", "numba", "numpy", "opencv-python-headless", "torch")
 
 
@@ -134,8 +134,7 @@ class RunFolder:
 
     def save(self) -> None:
         """Write run.json."""
-        with replacing_file(self.path / "run.json") as file:
-            file.write_text(json.dumps(self.as_json(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        write_json(self.path / RECORD, self.as_json())
 
 
 @contextmanager
@@ -148,13 +147,13 @@ def open_run(path: Path, *, command: Sequence[str], config: Any, progress: Progr
     _check_place(path)
     path.mkdir(parents=True, exist_ok=True)
     with locked(path):
-        _sweep(path)
-        records = _read_records(path / "run.json")
+        sweep(path)
+        records = _read_records(path / RECORD)
         try:
             yield RunFolder(path=path, progress=progress, command=list(command), config=config, records=records)
         finally:
-            _sweep(path)
-            if {left.name for left in path.iterdir()} == {".lock"}:
+            sweep(path)
+            if {left.name for left in path.iterdir()} == {LOCK}:
                 shutil.rmtree(path)
 
 
@@ -162,30 +161,16 @@ def _check_place(path: Path) -> None:
     """A run replaces what it finds under its own names, so it starts only in a folder that is empty or its own."""
     if path.exists() and not path.is_dir():
         raise UserError(f"{path} is a file; a run needs a folder: choose another with -o")
-    if path.is_dir() and not (path / "run.json").exists() and not (path / ".lock").exists() and any(path.iterdir()):
+    if path.is_dir() and not (path / RECORD).exists() and not (path / LOCK).exists() and any(path.iterdir()):
         raise UserError(f"{path} is neither empty nor an earlier run; choose another folder with -o")
 
 
 def _read_records(path: Path) -> dict[str, StageRecord]:
-    if not path.exists():
-        return {}
-    try:
-        stages = json.loads(path.read_text(encoding="utf-8"))["stages"]
-        return {name: StageRecord(**record) for name, record in stages.items()}
-    except (ValueError, KeyError, TypeError, AttributeError):
-        raise UserError(
-            f"{path} is not a readable record of a run; delete it to start over, or choose another folder with -o"
-        ) from None
+    def stages(values: Any) -> dict[str, StageRecord]:
+        return {name: StageRecord(**record) for name, record in values["stages"].items()}
 
-
-def _sweep(path: Path) -> None:
-    """Remove what killed runs left half-written: `replacing_file` and `replacing_folder` name it `.<stem>-<random>`."""
-    for left in path.iterdir():
-        if re.fullmatch(r"\..+-(old-)?[a-z0-9_]{8}(\.\w+)?", left.name):
-            if left.is_dir():
-                shutil.rmtree(left)
-            else:
-                left.unlink()
+    remedy = "delete it to start over, or choose another folder with -o"
+    return read_record(path, stages, what="record of a run", remedy=remedy) if path.exists() else {}
 
 
 def peak_memory_mib() -> int | None:

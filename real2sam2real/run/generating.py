@@ -31,10 +31,10 @@ from real2sam2real.diffusion.ranks import (
 )
 from real2sam2real.errors import UserError
 from real2sam2real.run.config import GenerateOptions, ModelOptions
-from real2sam2real.run.fingerprint import fingerprint
 from real2sam2real.run.progress import Advance, Progress
 from real2sam2real.run.rendering import CONTROL_PREVIEW
 from real2sam2real.run.segments import SegmentStore
+from real2sam2real.workfolder.fingerprint import fingerprint
 
 _CODE = ("control", "diffusion", "run/generating.py")
 

@@ -15,7 +15,7 @@ from real2sam2real.diffusion.conditioning import to_frames
 from real2sam2real.diffusion.generate import Finished
 from real2sam2real.diffusion.pipeline import SegmentVideo
 from real2sam2real.errors import UserError
-from real2sam2real.files import replacing_file
+from real2sam2real.files import replacing_file, sweep
 
 _IDENTITY = "identity.txt"
 
@@ -36,8 +36,7 @@ class SegmentStore:
         if self.folder.is_dir() and (not known.is_file() or known.read_text() != identity):
             self.remove()
         self.folder.mkdir(parents=True, exist_ok=True)
-        for stale in self.folder.glob(".*"):  # what a killed run was writing
-            stale.unlink()
+        sweep(self.folder)
         if not known.is_file():
             with replacing_file(known) as temporary:
                 temporary.write_text(identity)

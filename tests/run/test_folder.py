@@ -11,10 +11,9 @@ from pathlib import Path
 import pytest
 
 from real2sam2real.errors import UserError
-from real2sam2real.files import replacing_folder
-from real2sam2real.run import fingerprint as fp
 from real2sam2real.run.folder import RunFolder, Stage, open_run
 from real2sam2real.run.progress import Progress
+from real2sam2real.workfolder import fingerprint as fp
 
 
 class Chain:
@@ -86,10 +85,6 @@ def test_changed_code_redoes_the_stage(chain: Chain, monkeypatch: pytest.MonkeyP
     assert chain.run().redone == ["copy", "shout"]
 
 
-def test_code_version_tells_rooms_apart() -> None:
-    assert fp.code_version(("scene",)) != fp.code_version(("scene", "geometry"))
-
-
 def test_an_output_edited_by_hand_feeds_what_follows_and_is_never_lost(chain: Chain) -> None:
     chain.run()
     (chain.place / "copy.txt").write_text("edited")
@@ -113,7 +108,7 @@ def test_run_json_records_config_versions_times_and_notes(chain: Chain) -> None:
 def test_two_runs_cannot_share_a_folder(chain: Chain) -> None:
     chain.run()
     script = (
-        "import sys; from pathlib import Path; from real2sam2real.lock import locked\n"
+        "import sys; from pathlib import Path; from real2sam2real.workfolder.lock import locked\n"
         "with locked(Path(sys.argv[1])): print('held', flush=True); sys.stdin.read()"
     )
     other = subprocess.Popen(
@@ -167,13 +162,3 @@ def test_a_damaged_record_is_named(chain: Chain, text: str) -> None:
     (chain.place / "run.json").write_text(text)
     with pytest.raises(UserError, match=r"run\.json is not a readable record"):
         chain.run()
-
-
-def test_digest_of_a_folder_sees_names_and_contents(tmp_path: Path) -> None:
-    with replacing_folder(tmp_path / "a") as folder:
-        (folder / "x").write_text("1")
-    before = fp.digest(tmp_path / "a")
-    (tmp_path / "a" / "x").rename(tmp_path / "a" / "y")
-    renamed = fp.digest(tmp_path / "a")
-    (tmp_path / "a" / "y").write_text("2")
-    assert len({before, renamed, fp.digest(tmp_path / "a")}) == 3

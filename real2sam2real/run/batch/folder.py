@@ -15,15 +15,15 @@ from typing import Any
 
 import real2sam2real
 from real2sam2real.errors import UserError
-from real2sam2real.files import replacing_file
-from real2sam2real.lock import locked
-from real2sam2real.run.batch.claim import claimed
+from real2sam2real.files import sweep
 from real2sam2real.run.batch.finding import Shot
-from real2sam2real.run.batch.making import BATCH, Job, failure, give_up, latest_run, sweep
-from real2sam2real.run.batch.records import RECORD, VIDEO, ShotRecord, is_finished, read_record
+from real2sam2real.run.batch.making import BATCH, Job, failure, give_up, latest_run, sweep_shots
+from real2sam2real.run.batch.records import RECORD, VIDEO, ShotRecord, is_finished, read_shot_record
 from real2sam2real.run.config import GenerateOptions, as_json
-from real2sam2real.run.fingerprint import digest
 from real2sam2real.run.generating import model_inputs
+from real2sam2real.workfolder.fingerprint import digest
+from real2sam2real.workfolder.lock import LOCK, claimed, locked
+from real2sam2real.workfolder.records import write_json, write_lines
 
 FORMAT = 1
 MANIFEST = "shots.jsonl"
@@ -73,7 +73,7 @@ class BatchFolder:
 
     def _on_disk(self) -> Iterator[tuple[str, ShotRecord]]:
         for path in sorted(self.job.out.glob(f"{CHECKPOINT_PREFIX}*/**/{RECORD}")):
-            record = read_record(path.parent)
+            record = read_shot_record(path.parent)
             if record is not None:
                 there = record.status != "done" or (record.video is not None and (path.parent / VIDEO).is_file())
                 row = path.parent.relative_to(self.job.out).as_posix()
@@ -97,9 +97,7 @@ class BatchFolder:
 
     def save(self) -> None:
         """Write the list of all shots, one row each, in the order of their places."""
-        with replacing_file(self.manifest) as file, file.open("w", encoding="utf-8") as stream:
-            for row in sorted(self.rows):
-                stream.write(json.dumps(_as_row(row, self.rows[row]), ensure_ascii=False) + "\n")
+        write_lines(self.manifest, (_as_row(row, self.rows[row]) for row in sorted(self.rows)))
         self._saved = time.monotonic()
 
 
@@ -128,14 +126,14 @@ def open_batch(out: Path, *, options: GenerateOptions, command: Sequence[str]) -
             settings=settings,
             options=options,
         )
-        _remove_half_written_lists(out)
+        sweep(out)
         _write_batch(job, command)
-        sweep(out, patience=0)  # what a worker that still lives is writing waits for the end
+        sweep_shots(out, patience=0)  # what a worker that still lives is writing waits for the end
         folder = BatchFolder(job)
         try:
             yield folder
         finally:
-            sweep(out, patience=_SWEEP_PATIENCE_SECONDS)
+            sweep_shots(out, patience=_SWEEP_PATIENCE_SECONDS)
             folder.save()
 
 
@@ -162,15 +160,8 @@ def _check_place(out: Path) -> None:
     """A batch replaces what it finds under its own names, so it starts only in a folder that is empty or its own."""
     if out.exists() and not out.is_dir():
         raise UserError(f"{out} is a file; a batch needs a folder: choose another with -o")
-    if out.is_dir() and not (out / ".lock").exists() and latest_run(out) is None and any(out.iterdir()):
+    if out.is_dir() and not (out / LOCK).exists() and latest_run(out) is None and any(out.iterdir()):
         raise UserError(f"{out} is neither empty nor an earlier batch; choose another folder with -o")
-
-
-def _remove_half_written_lists(out: Path) -> None:
-    for name in (BATCH, MANIFEST):
-        stem, dot, suffix = name.partition(".")
-        for path in out.glob(f".{stem}-????????{dot}{suffix}"):
-            path.unlink()
 
 
 def _write_batch(job: Job, command: Sequence[str]) -> None:
@@ -183,5 +174,4 @@ def _write_batch(job: Job, command: Sequence[str]) -> None:
         "settings": job.settings,
         "version": real2sam2real.__version__,
     }
-    with replacing_file(job.out / BATCH) as file:
-        file.write_text(json.dumps(values, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_json(job.out / BATCH, values)

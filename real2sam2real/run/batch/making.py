@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import os
-import re
 import shutil
 import socket
 import time
@@ -14,21 +12,22 @@ from typing import TYPE_CHECKING
 
 import real2sam2real
 from real2sam2real.errors import UserError
-from real2sam2real.run.batch.claim import claimed
+from real2sam2real.files import half_written, sweep
 from real2sam2real.run.batch.finding import Shot
 from real2sam2real.run.batch.records import (
-    RECORD,
     VIDEO,
     Outcome,
     ShotRecord,
-    Stamp,
     is_finished,
-    read_record,
+    read_shot_record,
     stamp_inputs,
-    write_record,
+    write_shot_record,
 )
 from real2sam2real.run.config import GenerateOptions
 from real2sam2real.run.progress import Progress
+from real2sam2real.workfolder.fingerprint import Stamp
+from real2sam2real.workfolder.lock import claimed
+from real2sam2real.workfolder.records import read_record
 
 if TYPE_CHECKING:
     from real2sam2real.run.generating import Generator
@@ -39,8 +38,6 @@ BATCH = "batch.json"
 _CLAIM_PATIENCE_SECONDS = 900.0
 _GIVE_UP_PATIENCE_SECONDS = 10.0
 _SEGMENTS = f".{VIDEO}.segments"  # where the generator keeps the finished part of a long shot; see run/segments.py
-# What `replacing_file` calls a file while it is written.
-_HALF_WRITTEN = re.compile(rf"\.({Path(VIDEO).stem}|{Path(RECORD).stem})-[a-z0-9_]{{8}}\.\w+")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,10 +90,10 @@ def make_shot(generator: Generator, shot: Shot, job: Job, *, number: int, progre
         if not held:
             return Outcome(record=failure(shot, job, "a worker of another run still holds it", tries=number))
         require_latest(job)
-        known = read_record(folder)
+        known = read_shot_record(folder)
         if known is not None and is_finished(known, shot, job.settings, folder):
             return Outcome(record=known)  # by a worker that outlived its run
-        remove_half_written(folder)
+        sweep(folder)  # what a killed worker left; nobody else has the claim
         start = time.perf_counter()
         outcome = _try(generator, shot, job, number, progress)
         record = replace(outcome.record, seconds=round(time.perf_counter() - start, 3))
@@ -139,7 +136,7 @@ def give_up(shot: Shot, job: Job, reason: str, *, tries: int) -> ShotRecord:
     folder = job.place(shot)
     with claimed(folder, patience=_GIVE_UP_PATIENCE_SECONDS) as held:
         if held:
-            remove_half_written(folder)
+            sweep(folder)
             _keep(folder, record)
     return record
 
@@ -150,16 +147,15 @@ def _keep(folder: Path, record: ShotRecord) -> None:
         (folder / VIDEO).unlink(missing_ok=True)
     elif (folder / _SEGMENTS).exists():  # of other options, under which the shot was longer in the making
         shutil.rmtree(folder / _SEGMENTS)
-    write_record(folder, record)
+    write_shot_record(folder, record)
 
 
 def latest_run(out: Path) -> str | None:
     """The run that the batch folder names, None when there is no readable one."""
     try:
-        run = json.loads((out / BATCH).read_text(encoding="utf-8"))["run"]
-    except (OSError, ValueError, KeyError, TypeError):
+        return read_record(out / BATCH, lambda values: str(values["run"]), what="record of a batch", remedy="delete it")
+    except (OSError, UserError):
         return None
-    return str(run)
 
 
 def require_latest(job: Job) -> None:
@@ -172,17 +168,11 @@ def require_latest(job: Job) -> None:
         raise SupersededError(f"a later run works in {job.out}; this worker writes nothing more")
 
 
-def remove_half_written(folder: Path) -> None:
-    """Remove what a killed worker left in a shot's output folder. Whoever calls holds the claim."""
-    for path in folder.iterdir():
-        if _HALF_WRITTEN.fullmatch(path.name):
-            path.unlink()
-
-
-def sweep(out: Path, *, patience: float) -> None:
-    """Remove every half-written file of a batch that no living worker is writing, waiting `patience` seconds in all."""
+def sweep_shots(out: Path, *, patience: float) -> None:
+    """Remove every half-written file of shots that no living worker is making, waiting `patience` seconds in all."""
     deadline = time.monotonic() + patience
-    for folder in {path.parent for path in out.rglob(".*") if _HALF_WRITTEN.fullmatch(path.name)}:
+    folders = {path.parent for path in half_written(out, recursive=True)}
+    for folder in {folder for folder in folders if not folder.name.startswith(".")} - {out}:
         with claimed(folder, patience=deadline - time.monotonic()) as held:
             if held:
-                remove_half_written(folder)
+                sweep(folder)

@@ -25,12 +25,12 @@ from typing import TYPE_CHECKING, Any
 
 import real2sam2real
 from real2sam2real.errors import MissingPartError, UserError
-from real2sam2real.run.batch.attempts import Attempt, Attempts
 from real2sam2real.run.batch.finding import Shot
 from real2sam2real.run.batch.making import BATCH, Job, give_up, latest_run, make_shot
 from real2sam2real.run.batch.records import Outcome, ShotRecord
 from real2sam2real.run.config import BatchOptions
 from real2sam2real.run.progress import Progress
+from real2sam2real.workfolder.attempts import Attempt, Attempts
 
 if TYPE_CHECKING:
     from real2sam2real.run.generating import Generator
@@ -210,10 +210,12 @@ def _crew(ray: Ray, job: Job, options: BatchOptions, *, is_local: bool) -> _Crew
     return _Crew(ray=ray, actor=ray.remote(Worker).options(**resources), job=job, count=count, means=means)
 
 
-def _hand_out(crew: _Crew, count: int, job: Job, attempts: Attempts, progress: Progress) -> abc.Generator[ShotRecord]:
+def _hand_out(
+    crew: _Crew, count: int, job: Job, attempts: Attempts[Shot], progress: Progress
+) -> abc.Generator[ShotRecord]:
     """Give every free worker the next shot, and replace workers that die. At most one shot is with each worker."""
     ray = crew.ray
-    calls: dict[Any, tuple[Any, Attempt | None]] = {}  # a call that loads the model has no attempt
+    calls: dict[Any, tuple[Any, Attempt[Shot] | None]] = {}  # a call that loads the model has no attempt
     crashes = 0
 
     def start_worker() -> None:
@@ -238,19 +240,19 @@ def _hand_out(crew: _Crew, count: int, job: Job, attempts: Attempts, progress: P
             if attempt is None:
                 progress.say(f"  a worker died while it loaded the model ({reason}); another one is started")
             elif attempts.put_back(attempt):
-                progress.say(f"  {attempt.shot.name}: its worker died ({reason}); it is tried again")
+                progress.say(f"  {attempt.job.name}: its worker died ({reason}); it is tried again")
             else:
-                yield give_up(attempt.shot, job, f"its worker died: {reason}", tries=attempt.number)
+                yield give_up(attempt.job, job, f"its worker died: {reason}", tries=attempt.number)
             continue
         crashes = 0
         if attempt and outcome and not (outcome.may_try_again and attempts.put_back(attempt)):
             yield outcome.record
         if attempts:
             attempt = attempts.take()
-            calls[worker.make.remote(attempt.shot, attempt.number)] = (worker, attempt)
+            calls[worker.make.remote(attempt.job, attempt.number)] = (worker, attempt)
 
 
-def _raise_if_hopeless(ray: Ray, error: Exception, attempt: Attempt | None) -> None:
+def _raise_if_hopeless(ray: Ray, error: Exception, attempt: Attempt[Shot] | None) -> None:
     """What a worker says about the checkpoint or its machine is true for all of them, so it ends the batch.
 
     Raises:

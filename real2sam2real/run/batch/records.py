@@ -1,53 +1,21 @@
-"""What stands beside a video: from what it was made, so that a restart knows what is finished without making it again.
-
-A file is compared by its size and time of change, and read only when its time differs: a batch of thousands of shots
-restarts without reading them all.
-"""
+"""What stands beside a video: from what it was made, so that a restart knows what is finished."""
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from real2sam2real.control.folder import CAPTION, DESCRIPTION, IDS, NORMALS, OFFICIAL_NORMALS, PHOTO
-from real2sam2real.files import replacing_file
+from real2sam2real.errors import UserError
 from real2sam2real.run.batch.finding import Shot
-from real2sam2real.run.fingerprint import digest
 from real2sam2real.run.rendering import CONTROL_PREVIEW
+from real2sam2real.workfolder.fingerprint import Stamp
+from real2sam2real.workfolder.records import read_record, write_json
 
 VIDEO = "generated.mp4"
 RECORD = "shot.json"
 Status = Literal["done", "failed", "waiting"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Stamp:
-    """A file's content, and its size and time of change when it had that content."""
-
-    sha256: str
-    bytes: int
-    modified_ns: int
-
-    @classmethod
-    def of(cls, path: Path) -> Stamp:
-        """The stamp of a file as it is now.
-
-        Raises:
-            FileNotFoundError: there is none.
-        """
-        status = path.stat()  # first: a change while it is read shows as another time afterwards
-        return cls(sha256=digest(path), bytes=status.st_size, modified_ns=status.st_mtime_ns)
-
-    def fits(self, path: Path) -> bool:
-        """True if the file is there with the same content."""
-        if not path.is_file():
-            return False
-        status = path.stat()
-        if status.st_size != self.bytes:
-            return False
-        return status.st_mtime_ns == self.modified_ns or digest(path) == self.sha256
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,13 +53,12 @@ class ShotRecord:
     video: Stamp | None = None
 
     @classmethod
-    def from_json(cls, text: str) -> ShotRecord:
-        """Inverse of what `write_record` writes.
+    def from_dict(cls, values: dict[str, Any]) -> ShotRecord:
+        """Inverse of `dataclasses.asdict`.
 
         Raises:
-            ValueError, KeyError, TypeError: it is something else.
+            KeyError, TypeError: it is something else.
         """
-        values: dict[str, Any] = json.loads(text)
         return cls(
             **{
                 **values,
@@ -110,18 +77,17 @@ class Outcome:
     may_try_again: bool = False
 
 
-def read_record(folder: Path) -> ShotRecord | None:
+def read_shot_record(folder: Path) -> ShotRecord | None:
     """The record in a shot's output folder; None when none can be read, so that the shot is made again."""
     try:
-        return ShotRecord.from_json((folder / RECORD).read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):
+        return read_record(folder / RECORD, ShotRecord.from_dict, what="record of a shot", remedy="delete it")
+    except (FileNotFoundError, UserError):
         return None
 
 
-def write_record(folder: Path, record: ShotRecord) -> None:
+def write_shot_record(folder: Path, record: ShotRecord) -> None:
     """Write the record whole."""
-    with replacing_file(folder / RECORD) as file:
-        file.write_text(json.dumps(asdict(record), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_json(folder / RECORD, asdict(record))
 
 
 def is_finished(record: ShotRecord | None, shot: Shot, settings: str, folder: Path) -> bool:

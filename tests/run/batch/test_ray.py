@@ -12,8 +12,6 @@ import psutil
 import pytest
 
 from real2sam2real.errors import MissingPartError, UserError
-from real2sam2real.run.batch.attempts import Attempts
-from real2sam2real.run.batch.finding import Shot
 from real2sam2real.run.batch.ray_workers import why_it_died
 from real2sam2real.run.batch.running import BatchReport, run_batch
 from real2sam2real.run.config import BatchOptions, GenerateOptions
@@ -165,18 +163,6 @@ def test_without_ray_it_says_how_to_get_it(by_ray, monkeypatch: pytest.MonkeyPat
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(MissingPartError, match=r"real2sam2real\[batch\]"):
         by_ray()
-
-
-def test_a_failed_attempt_waits_behind_the_others_and_only_so_often() -> None:
-    first, second = (Shot(name=name, control=Path("/", name)) for name in ("a/1", "a/2"))
-    attempts = Attempts([first, second], retries=1)
-    failed = attempts.take()
-    assert attempts.put_back(failed)
-    assert attempts.take().shot == second
-    again = attempts.take()
-    assert (again.shot, again.number) == (first, 2)
-    assert not attempts.put_back(again)
-    assert len(attempts) == 0
 
 
 @pytest.mark.parametrize(

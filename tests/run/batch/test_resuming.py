@@ -16,18 +16,18 @@ import pytest
 from real2sam2real import media
 from real2sam2real.errors import UserError
 from real2sam2real.run.batch import making
-from real2sam2real.run.batch.claim import claimed
 from real2sam2real.run.batch.finding import Shot, find_shots
 from real2sam2real.run.batch.folder import open_batch
-from real2sam2real.run.batch.making import SupersededError, make_shot, sweep
-from real2sam2real.run.batch.records import read_record, write_record
+from real2sam2real.run.batch.making import SupersededError, make_shot, sweep_shots
+from real2sam2real.run.batch.records import read_shot_record, write_shot_record
 from real2sam2real.run.config import GenerateOptions
 from real2sam2real.run.generating import Generator
 from real2sam2real.run.progress import Progress
 from real2sam2real.run.segments import SegmentStore
+from real2sam2real.workfolder.lock import claimed
 
 HOLDER = (
-    "import sys; from pathlib import Path; from real2sam2real.lock import locked\n"
+    "import sys; from pathlib import Path; from real2sam2real.workfolder.lock import locked\n"
     "with locked(Path(sys.argv[1])): print('held', flush=True); sys.stdin.read()"
 )
 
@@ -263,7 +263,7 @@ def test_a_shot_that_an_orphan_is_finishing_is_awaited_and_not_made_again(orphan
     orphans.make(orphans.job())
     job = orphans.job()
     place = job.place(orphans.shot)
-    finished, record = (place / "generated.mp4").read_bytes(), read_record(place)
+    finished, record = (place / "generated.mp4").read_bytes(), read_shot_record(place)
     (place / "generated.mp4").unlink()
     (place / "shot.json").unlink()
     outcomes = []
@@ -274,7 +274,7 @@ def test_a_shot_that_an_orphan_is_finishing_is_awaited_and_not_made_again(orphan
         time.sleep(0.5)
         assert outcomes == []
         (place / "generated.mp4").write_bytes(finished)
-        write_record(place, replace(record, worker="the orphan"))
+        write_shot_record(place, replace(record, worker="the orphan"))
     waiting.join()
     assert outcomes[0].record.worker == "the orphan"
 
@@ -317,7 +317,7 @@ def test_half_written_files_of_the_dead_are_swept(made, run, out: Path, hold, ha
     for path in [*dead, living]:
         path.write_text("half")
     holder = hold(living.parent)
-    sweep(out, patience=0)
+    sweep_shots(out, patience=0)
     assert living.exists()
     assert not any(path.exists() for path in dead[2:])
     living.unlink()

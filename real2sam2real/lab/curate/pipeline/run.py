@@ -27,7 +27,7 @@ from real2sam2real.lab.curate.pipeline.packing import MANIFEST, pack, show, writ
 from real2sam2real.lab.curate.pipeline.settings import CurationSettings, Source
 from real2sam2real.lab.curate.pipeline.stages import STAGES, Stage
 from real2sam2real.lab.curate.pipeline.work import Work
-from real2sam2real.lock import locked
+from real2sam2real.workfolder.lock import locked
 
 PLAN = "curation.json"
 WORK = "work"

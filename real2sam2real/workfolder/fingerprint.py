@@ -1,10 +1,11 @@
-"""What a stage's result depends on, as one hash: its inputs' content, its settings, and the code that makes it."""
+"""What a result depends on, as one hash: its inputs' content, its settings, and the code that makes it."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 from collections.abc import Iterable
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -56,3 +57,34 @@ def fingerprint(*, code: tuple[str, ...], settings: Any, inputs: Iterable[Path])
     """One hash of code, settings (JSON values) and input files or folders, in the order given."""
     parts = {"code": code_version(code), "settings": settings, "inputs": [digest(path) for path in inputs]}
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stamp:
+    """A file's content, and its size and time of change when it had that content.
+
+    A file is compared by size and time, and read only when its time differs: thousands of files are not all read.
+    """
+
+    sha256: str
+    bytes: int
+    modified_ns: int
+
+    @classmethod
+    def of(cls, path: Path) -> Stamp:
+        """The stamp of a file as it is now.
+
+        Raises:
+            FileNotFoundError: there is none.
+        """
+        status = path.stat()  # first: a change while it is read shows as another time afterwards
+        return cls(sha256=digest(path), bytes=status.st_size, modified_ns=status.st_mtime_ns)
+
+    def fits(self, path: Path) -> bool:
+        """True if the file is there with the same content."""
+        if not path.is_file():
+            return False
+        status = path.stat()
+        if status.st_size != self.bytes:
+            return False
+        return status.st_mtime_ns == self.modified_ns or digest(path) == self.sha256

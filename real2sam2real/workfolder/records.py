@@ -1,0 +1,99 @@
+"""JSON that a folder keeps about its work: written whole, read with an error that says what to do."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+from real2sam2real.errors import UserError
+from real2sam2real.files import replacing_file
+
+T = TypeVar("T")
+
+
+def write_json(path: Path, values: Any, *, indent: int = 2) -> None:
+    """Write JSON values, whole or not at all."""
+    with replacing_file(path) as file:
+        file.write_text(json.dumps(values, indent=indent, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def read_record(path: Path, build: Callable[[Any], T], *, what: str, remedy: str) -> T:
+    """What `build` makes of the values in a JSON file.
+
+    Args:
+        path: of the file.
+        build: makes something of the values; may raise ValueError, KeyError, TypeError or AttributeError.
+        what: the file is, for messages, such as "record of a run".
+        remedy: what a person can do where it is damaged.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        UserError: it is damaged, or holds something else.
+    """
+    try:
+        return build(json.loads(path.read_text(encoding="utf-8")))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UserError(f"{path} is not a readable {what}; {remedy}") from error
+
+
+def write_lines(path: Path, rows: Iterable[Any]) -> None:
+    """Write JSON values, one a line, whole or not at all."""
+    with replacing_file(path) as file, file.open("w", encoding="utf-8") as stream:
+        for row in rows:
+            stream.write(json.dumps(row, ensure_ascii=False) + "\n")
+
+
+def read_lines(path: Path) -> list[Any]:
+    """The JSON values of a file with one a line; a last line that a kill cut short is left out.
+
+    Returns:
+        The values in order; none where there is no such file.
+    """
+    if not path.is_file():
+        return []
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    return [json.loads(line) for line in lines if line.endswith("\n")]
+
+
+def trim_lines(path: Path, step: int) -> None:
+    """Drop the lines of a log whose `step` is later than the given one: they are about to be made again."""
+    if path.is_file():
+        write_lines(path, [row for row in read_lines(path) if row["step"] <= step])
+
+
+def keep_settings(
+    path: Path, settings: Mapping[str, Any], *, what: str = "run", changeable: Collection[str] = ()
+) -> None:
+    """See that the work in a folder is this very work, and note its settings; the folder is made if need be.
+
+    Args:
+        path: the file of the settings in the folder.
+        settings: JSON values.
+        what: the work is, for messages.
+        changeable: names of settings that may differ from those of the earlier call.
+
+    Raises:
+        UserError: the folder holds work with other settings, which the message names; or `path` is damaged.
+    """
+    wanted = json.loads(json.dumps(settings))
+    if path.is_file():
+        remedy = "choose another folder, or delete this one"
+        there = read_record(path, dict, what=f"record of a {what}", remedy=remedy)
+        if other := [name for name in _differing(there, wanted) if name.partition(".")[0] not in changeable]:
+            raise UserError(
+                f"{path.parent} holds a {what} with another {', '.join(other)}; choose another folder, or undo the "
+                "change"
+            )
+    write_json(path, wanted)
+
+
+def _differing(there: Mapping[str, Any], wanted: Mapping[str, Any]) -> Iterator[str]:
+    """Names of the values that differ, those within others as `outer.inner`."""
+    for name in sorted(there.keys() | wanted.keys()):
+        old, new = there.get(name), wanted.get(name)
+        if isinstance(old, dict) and isinstance(new, dict):
+            yield from (f"{name}.{inner}" for inner in _differing(old, new))
+        elif old != new:
+            yield name
