@@ -23,10 +23,9 @@ from real2sam2real.errors import UserError
 from real2sam2real.files import replacing_folder
 from real2sam2real.geometry import Intrinsics
 from real2sam2real.mesh import Mesh
-from real2sam2real.mesh.gltf.elements import Element
-from real2sam2real.mesh.gltf.mending import Mend
+from real2sam2real.mesh.gltf.json_object import JsonObject
 from real2sam2real.scene.camera_path import CameraPath
-from real2sam2real.scene.gltf import GltfCamera, GltfScene, load_glb, save_glb
+from real2sam2real.scene.gltf import GltfCamera, GltfScene, Repair, load_glb, save_glb
 from real2sam2real.scene.motion import Motion
 from real2sam2real.scene.scene import Entity, Scene
 
@@ -160,7 +159,7 @@ def _entity_json(entity: Entity, mask: str | None) -> dict[str, Any]:
     }
 
 
-def load_scene(folder: Path, *, mend: Mend | None = None, tell: Callable[[str], None] | None = None) -> Scene:
+def load_scene(folder: Path, *, repair: Repair | None = None, tell: Callable[[str], None] | None = None) -> Scene:
     """Read a scene folder, with whatever was changed in its `scene.glb` since.
 
     Nodes that are new in an edited `scene.glb` become entities that are not in the photo; entities of the photo whose
@@ -168,7 +167,7 @@ def load_scene(folder: Path, *, mend: Mend | None = None, tell: Callable[[str], 
 
     Args:
         folder: the scene folder.
-        mend: closes meshes that are not closed (see `load_glb`); used on an edited file only.
+        repair: closes meshes that are not closed (see `load_glb`); used on an edited file only.
         tell: receives sentences for the user on what was changed, renamed or left out.
 
     Raises:
@@ -176,10 +175,10 @@ def load_scene(folder: Path, *, mend: Mend | None = None, tell: Callable[[str], 
     """
     folder = Path(folder)
     root = _read_json(folder)
-    return _Loader(folder, root, mend, tell or (lambda _: None)).load()
+    return _Loader(folder, root, repair, tell or (lambda _: None)).load()
 
 
-def _read_json(folder: Path) -> Element:
+def _read_json(folder: Path) -> JsonObject:
     path = folder / SCENE_FILE
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
@@ -187,7 +186,7 @@ def _read_json(folder: Path) -> Element:
         raise UserError(f"'{folder}' is not a scene folder: it has no readable {SCENE_FILE}; check the path") from error
     except (ValueError, RecursionError) as error:
         raise UserError(f"'{path}' is damaged ({str(error)[:80]}); {_REMEDY}") from error
-    root = Element(value, str(path))
+    root = JsonObject(value, str(path))
     if root.value.get("format") != FORMAT:
         root.fail("is not a scene's description", "give a folder that a scene was saved to")
     version = root.integer("version", least=1)
@@ -197,10 +196,10 @@ def _read_json(folder: Path) -> Element:
 
 
 class _Loader:
-    def __init__(self, folder: Path, root: Element, mend: Mend | None, tell: Callable[[str], None]) -> None:
+    def __init__(self, folder: Path, root: JsonObject, repair: Repair | None, tell: Callable[[str], None]) -> None:
         self.folder = folder
         self.root = root
-        self.mend = mend
+        self.repair = repair
         self.tell = tell
         self.frames = root.integer("frames", least=1, most=100_000)
         self.fps = root.number("fps")
@@ -211,7 +210,7 @@ class _Loader:
     def load(self) -> Scene:
         path = self.folder / _GLB
         edited = _sha256(path) != self.root.text("scene_glb_sha256")
-        read = load_glb(path, frames=self.frames, fps=self.fps, mend=self.mend if edited else None)
+        read = load_glb(path, frames=self.frames, fps=self.fps, repair=self.repair if edited else None)
         for note in read.notes:
             self.tell(note)
         if edited and read.camera is not None and len(read.cameras) > 1:
@@ -266,7 +265,7 @@ class _Loader:
             removed.append(self._described(replace(entity, name=name), entry))
         return tuple(removed)
 
-    def _described(self, entity: Entity, entry: Element) -> Entity:
+    def _described(self, entity: Entity, entry: JsonObject) -> Entity:
         provenance = {**entry.child("provenance").value, **entity.provenance}
         rest = _pose(entry, "rest_world_from_object")
         if _reshaped(entity.mesh, entry):
@@ -280,7 +279,7 @@ class _Loader:
             provenance=provenance,
         )
 
-    def _mask(self, entry: Element) -> Bool | None:
+    def _mask(self, entry: JsonObject) -> Bool | None:
         if entry.value.get("mask") is None:
             return None
         name = entry.text("mask")
@@ -332,7 +331,7 @@ def _edited_zoom(read: GltfCamera, saved: CameraPath) -> Float:
     return saved.zoom if unchanged else zoom
 
 
-def _reshaped(mesh: Mesh, entry: Element) -> bool:
+def _reshaped(mesh: Mesh, entry: JsonObject) -> bool:
     """Whether the mesh's bounds changed by more than a hundredth of its size since it was saved."""
     saved = _bounds(entry)
     if saved is None or not len(mesh.vertices):
@@ -340,17 +339,17 @@ def _reshaped(mesh: Mesh, entry: Element) -> bool:
     return bool(np.abs(mesh.bounds() - saved).max() > 0.01 * np.ptp(saved, axis=0).max())
 
 
-def _bounds(entry: Element) -> Float | None:
+def _bounds(entry: JsonObject) -> Float | None:
     """`(2, 3)` in the object frame, or None where the entity had no vertices."""
     if entry.value.get("bounds") is None:
         return None
-    corners = [Element({"bounds": corner}, entry.label).numbers("bounds", 3) for corner in entry.array("bounds")]
+    corners = [JsonObject({"bounds": corner}, entry.label).numbers("bounds", 3) for corner in entry.array("bounds")]
     if len(corners) != 2:
         entry.fail("'bounds' is not two corners", _REMEDY)
     return np.array(corners)
 
 
-def _stand_in(entry: Element, name: str, frames: int) -> Entity:
+def _stand_in(entry: JsonObject, name: str, frames: int) -> Entity:
     """An entity whose mesh is the box around the one that was deleted."""
     bounds = _bounds(entry)
     low, high = np.array([[-0.5, 0, -0.5], [0.5, 1, 0.5]]) if bounds is None else bounds
@@ -374,14 +373,14 @@ _BOX_FACES = np.array(
 )
 
 
-def _pose(element: Element, key: str) -> Float:
+def _pose(element: JsonObject, key: str) -> Float:
     return _matrix(element, key, element.array(key))
 
 
-def _matrix(element: Element, key: str, rows: object) -> Float:
+def _matrix(element: JsonObject, key: str, rows: object) -> Float:
     if not isinstance(rows, list) or len(rows) != 4:
         element.fail(f"'{key}' is not made of 4×4 matrices", _REMEDY)
-    return np.array([Element({key: row}, element.label).numbers(key, 4) for row in rows])
+    return np.array([JsonObject({key: row}, element.label).numbers(key, 4) for row in rows])
 
 
 def _read_image(path: Path, mode: str) -> UInt8:

@@ -18,7 +18,7 @@ from real2sam2real.errors import UserError
 from real2sam2real.geometry import transforms
 from real2sam2real.mesh import Mesh
 from real2sam2real.mesh.gltf.deforming import MOST_NUMBERS
-from real2sam2real.mesh.readers.looks import side_by_side
+from real2sam2real.mesh.readers.joining import side_by_side
 from real2sam2real.scene import Entity, Motion
 
 _STILL = 1e-6

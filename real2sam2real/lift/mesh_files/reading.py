@@ -21,7 +21,7 @@ from real2sam2real.mesh.readers.limits import read_bytes
 from real2sam2real.mesh.readers.obj import read_obj
 from real2sam2real.mesh.readers.ply import read_ply
 from real2sam2real.mesh.readers.stl import read_stl
-from real2sam2real.scene.gltf import Play
+from real2sam2real.scene.gltf import Playback
 
 _STILL_FORMATS: dict[str, Callable[[Path, bytes, list[str]], Mesh]] = {
     "OBJ": read_obj,
@@ -101,8 +101,8 @@ def read_mesh_file(
     notes: list[str] = []
     facts: dict[str, Any] = {}
     if kind == "glTF":
-        play = Play(clip=clip, start=rest_seconds, loop=loop)
-        animated = read_gltf(path, notes, frames=frames, fps=fps, play=play)
+        playback = Playback(clip=clip, start=rest_seconds, loop=loop)
+        animated = read_gltf(path, notes, frames=frames, fps=fps, playback=playback)
         found, facts = animated.found, animated.facts
     elif clip is not None:
         raise UserError(f"{path.name} is {kind}, which holds no animation, so it has no clip '{clip}'")

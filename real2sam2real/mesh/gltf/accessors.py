@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from real2sam2real.arrays import Float, Int
 from real2sam2real.mesh.gltf.container import Document
-from real2sam2real.mesh.gltf.elements import Element
+from real2sam2real.mesh.gltf.json_object import JsonObject
 
 Array = NDArray[Any]
 
@@ -57,7 +57,7 @@ def read_integers(document: Document, index: int, *kinds: str) -> Int:
     return array.astype(np.int64)
 
 
-def _read(document: Document, element: Element, kinds: tuple[str, ...]) -> Array:
+def _read(document: Document, element: JsonObject, kinds: tuple[str, ...]) -> Array:
     kind = element.text("type")
     if kind not in kinds:
         element.fail(f"is of type '{kind[:20]}' where {' or '.join(kinds)} belongs")
@@ -76,14 +76,14 @@ def _read(document: Document, element: Element, kinds: tuple[str, ...]) -> Array
     return array
 
 
-def _dtype(element: Element) -> np.dtype[Any]:
+def _dtype(element: JsonObject) -> np.dtype[Any]:
     code = element.integer("componentType")
     if code not in _COMPONENTS:
         element.fail(f"'componentType' {code} does not exist")
     return np.dtype(_COMPONENTS[code]).newbyteorder("<")
 
 
-def _strided(document: Document, element: Element, view: int, dtype: np.dtype[Any], count: int, width: int) -> Array:
+def _strided(document: Document, element: JsonObject, view: int, dtype: np.dtype[Any], count: int, width: int) -> Array:
     """`(count, width)` from a buffer view; the bounds are checked before anything is allocated."""
     data, declared = document.buffer_view(view)
     size = dtype.itemsize * width
@@ -99,7 +99,7 @@ def _strided(document: Document, element: Element, view: int, dtype: np.dtype[An
     return np.ascontiguousarray(rows).view(dtype).reshape(count, width)
 
 
-def _substituted(document: Document, element: Element, array: Array) -> Array:
+def _substituted(document: Document, element: JsonObject, array: Array) -> Array:
     sparse = element.child("sparse")
     count = sparse.integer("count", least=1, most=len(array))
     views = document.count("bufferViews")

@@ -11,14 +11,14 @@ from real2sam2real.errors import UserError
 from real2sam2real.geometry import quaternions
 from real2sam2real.mesh.gltf.accessors import read_floats
 from real2sam2real.mesh.gltf.container import Document
-from real2sam2real.mesh.gltf.elements import Element
+from real2sam2real.mesh.gltf.json_object import JsonObject
 
 NODE_PATHS = ("translation", "rotation", "scale", "weights")
 _INTERPOLATIONS = ("LINEAR", "STEP", "CUBICSPLINE")
 
 
 @dataclass(frozen=True, eq=False)
-class Track:
+class KeyframeTrack:
     """Keyframes of one property.
 
     Attributes:
@@ -68,7 +68,7 @@ class Track:
 
     def _check_rotations(self, values: Float) -> None:
         if np.any(np.linalg.norm(values, axis=1) < 1e-12):
-            Element({}, self.label).fail("a rotation is a quaternion of zero length")
+            JsonObject({}, self.label).fail("a rotation is a quaternion of zero length")
 
     def _interval(self, seconds: Float, snap: float) -> tuple[Int, Int, Float, Float]:
         """Key indices before and after each time, the fraction between them, and the interval's length."""
@@ -100,7 +100,7 @@ def _wxyz(xyzw: Float) -> Float:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Play:
+class Playback:
     """Which of a file's animation is shown, from when, and what follows its end.
 
     Attributes:
@@ -140,8 +140,8 @@ class Animations:
         clips: names of the clips that they are from.
     """
 
-    nodes: dict[tuple[int, str], Track] = field(default_factory=dict)
-    pointers: dict[str, Track] = field(default_factory=dict)
+    nodes: dict[tuple[int, str], KeyframeTrack] = field(default_factory=dict)
+    pointers: dict[str, KeyframeTrack] = field(default_factory=dict)
     clips: list[str] = field(default_factory=list)
 
     @property
@@ -154,7 +154,7 @@ class Animations:
         """Time of the last keyframe; 0 without any."""
         return max((float(track.times[-1]) for track in self._tracks()), default=0.0)
 
-    def _tracks(self) -> list[Track]:
+    def _tracks(self) -> list[KeyframeTrack]:
         return [*self.nodes.values(), *self.pointers.values()]
 
 
@@ -194,7 +194,7 @@ def read_animations(document: Document, chosen: str | None = None) -> Animations
     return together
 
 
-def _read_clip(document: Document, element: Element) -> Animations:
+def _read_clip(document: Document, element: JsonObject) -> Animations:
     clip = Animations()
     samplers = element.objects("samplers")
     for channel in element.objects("channels"):
@@ -221,7 +221,7 @@ def _is_pointer_we_read(pointer: str) -> bool:
     return pointer.endswith(("/perspective/yfov", "/KHR_node_visibility/visible"))
 
 
-def _read_track(document: Document, sampler: Element) -> Track:
+def _read_track(document: Document, sampler: JsonObject) -> KeyframeTrack:
     interpolation = sampler.text("interpolation", "LINEAR")
     if interpolation not in _INTERPOLATIONS:
         sampler.fail(f"'interpolation' is '{interpolation[:20]}'; glTF knows {', '.join(_INTERPOLATIONS)}")
@@ -244,10 +244,10 @@ def _read_track(document: Document, sampler: Element) -> Track:
         values = values.reshape(shape)
     elif len(values) != len(times):
         sampler.fail(f"it has {len(times)} times but {len(values)} values")
-    return Track(label=sampler.label, times=times, values=values, interpolation=interpolation)
+    return KeyframeTrack(label=sampler.label, times=times, values=values, interpolation=interpolation)
 
 
-def _regrouped(sampler: Element, track: Track) -> Track:
+def _regrouped(sampler: JsonObject, track: KeyframeTrack) -> KeyframeTrack:
     if track.values.shape[0] != len(track.times):
         sampler.fail("its weights do not fit its times")
     return track

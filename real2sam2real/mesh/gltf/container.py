@@ -13,7 +13,7 @@ from urllib.parse import unquote
 
 from real2sam2real.errors import UserError
 from real2sam2real.files import replacing_file
-from real2sam2real.mesh.gltf.elements import REMEDY, Element
+from real2sam2real.mesh.gltf.json_object import REMEDY, JsonObject
 
 MOST_BYTES = 2**31
 """Largest file or buffer that is read: beyond it a scene would not fit a workstation's memory anyway."""
@@ -52,7 +52,7 @@ class Document:
     """
 
     path: Path
-    root: Element
+    root: JsonObject
     binary: memoryview | None = None
     notes: list[str] = field(default_factory=list)
     _buffers: dict[int, memoryview] = field(default_factory=dict)
@@ -61,14 +61,14 @@ class Document:
         """Number of elements of `kind`, such as "nodes"."""
         return len(self.root.array(kind))
 
-    def element(self, kind: str, index: int) -> Element:
-        """Element `index` (checked by the caller through `Element.index`) of `kind`."""
+    def element(self, kind: str, index: int) -> JsonObject:
+        """JsonObject `index` (checked by the caller through `JsonObject.index`) of `kind`."""
         value = self.root.array(kind)[index]
         name = value.get("name") if isinstance(value, dict) else None
         named = f" '{name[:60]}'" if isinstance(name, str) and name else ""
-        return Element(value, f"{self.path.name}: {kind}[{index}]{named}")
+        return JsonObject(value, f"{self.path.name}: {kind}[{index}]{named}")
 
-    def elements(self, kind: str) -> list[Element]:
+    def elements(self, kind: str) -> list[JsonObject]:
         """All elements of `kind`, in order."""
         return [self.element(kind, i) for i in range(self.count(kind))]
 
@@ -105,7 +105,7 @@ class Document:
         return buffer[offset : offset + length], stride
 
 
-def read_uri(document: Document, element: Element) -> memoryview:
+def read_uri(document: Document, element: JsonObject) -> memoryview:
     """The bytes behind `element`'s `uri`: data inside the URI, or a file beside the document, never elsewhere."""
     uri = element.text("uri")
     if uri.startswith("data:"):
@@ -119,7 +119,7 @@ def read_uri(document: Document, element: Element) -> memoryview:
     return memoryview(_read_neighbour(document, element, unquote(uri)))
 
 
-def _read_neighbour(document: Document, element: Element, name: str) -> bytes:
+def _read_neighbour(document: Document, element: JsonObject, name: str) -> bytes:
     remedy = "put the file beside the glTF file and name it by a relative path, or export a GLB"
     if "://" in name or name.startswith(("/", "\\")) or ":" in name or "\0" in name:
         element.fail(f"its uri '{name[:80]}' is absolute or on the network, and is not followed", remedy)
@@ -155,7 +155,7 @@ def read_document(path: Path) -> Document:
     text: bytes | memoryview = data
     if data[:4] == b"glTF":
         text, binary = _glb_chunks(path.name, memoryview(data))
-    document = Document(path=path, root=Element(_parse(path.name, bytes(text)), path.name), binary=binary)
+    document = Document(path=path, root=JsonObject(_parse(path.name, bytes(text)), path.name), binary=binary)
     _check_version(document)
     _check_extensions(document)
     return document

@@ -9,12 +9,12 @@ from scipy.sparse import csr_array
 
 from real2sam2real.arrays import Float, Float32
 from real2sam2real.mesh.gltf.accessors import read_floats
-from real2sam2real.mesh.gltf.animation import Track
+from real2sam2real.mesh.gltf.animation import KeyframeTrack
 from real2sam2real.mesh.gltf.container import Document
-from real2sam2real.mesh.gltf.elements import Element
+from real2sam2real.mesh.gltf.json_object import JsonObject
 from real2sam2real.mesh.gltf.nodes import NodeTree
-from real2sam2real.mesh.gltf.placing import Placement, place, place_anywhere
-from real2sam2real.mesh.gltf.shapes import Shape
+from real2sam2real.mesh.gltf.placing import NodePlacement, place, place_anywhere
+from real2sam2real.mesh.gltf.shapes import WeldedMesh
 
 MOST_NUMBERS = 2**27
 """Most coordinates (frames x vertices x 3) of all deforming meshes of a file."""
@@ -30,7 +30,7 @@ class Posed:
         deformed: `(T, V, 3)` float32, or None for a rigid one.
     """
 
-    placement: Placement
+    placement: NodePlacement
     rest: Float
     deformed: Float32 | None
 
@@ -45,7 +45,7 @@ class Poser:
         self._snap = snap
         self._numbers = 0
 
-    def pose(self, node: int, mesh: Element, shape: Shape, weights_track: Track | None) -> Posed:
+    def pose(self, node: int, mesh: JsonObject, shape: WeldedMesh, weights_track: KeyframeTrack | None) -> Posed:
         """Where `node` puts `shape`, frame by frame.
 
         Raises:
@@ -74,7 +74,7 @@ class Poser:
             rest = rest @ residual[0].T
         return _settled(placement, morphed, rest)
 
-    def _morph_weights(self, node: Element, mesh: Element, targets: int, track: Track | None) -> Float:
+    def _morph_weights(self, node: JsonObject, mesh: JsonObject, targets: int, track: KeyframeTrack | None) -> Float:
         """`(T, K)`."""
         frames = len(self._seconds)
         source = node if node.has("weights") else mesh
@@ -87,7 +87,9 @@ class Poser:
             source.fail(f"gives {len(still)} weights for {targets} morph targets")
         return np.broadcast_to(np.array(still) if still else np.zeros(targets), (frames, targets))
 
-    def _skinned(self, node: Element, skin: int, shape: Shape, morphed: Float, placement: Placement) -> Float:
+    def _skinned(
+        self, node: JsonObject, skin: int, shape: WeldedMesh, morphed: Float, placement: NodePlacement
+    ) -> Float:
         """`(T, V, 3)` in the placement's frame."""
         element = self._document.element("skins", skin)
         joints = element.indices("joints", "nodes", len(self._tree.elements))
@@ -109,7 +111,7 @@ class Poser:
             deformed[t] = np.einsum("vij,vj->vi", per_vertex[:, :, :3], points) + per_vertex[:, :, 3]
         return deformed
 
-    def _blend(self, node: Element, shape: Shape, joints: int) -> csr_array:
+    def _blend(self, node: JsonObject, shape: WeldedMesh, joints: int) -> csr_array:
         """`(V, joints)` weights that sum to one."""
         assert shape.joints is not None
         assert shape.weights is not None
@@ -125,7 +127,7 @@ class Poser:
         values = (weights / total[:, None]).ravel()
         return csr_array((values, (rows, shape.joints.ravel())), shape=(vertices, joints))
 
-    def _inverse_binds(self, skin: Element, joints: int) -> Float:
+    def _inverse_binds(self, skin: JsonObject, joints: int) -> Float:
         """`(joints, 4, 4)`."""
         index = skin.index("inverseBindMatrices", "accessors", self._document.count("accessors"))
         if index is None:
@@ -136,7 +138,7 @@ class Poser:
         return np.swapaxes(columns[:joints].reshape(-1, 4, 4), 1, 2)
 
 
-def _morphed(shape: Shape, weights: Float) -> Float:
+def _morphed(shape: WeldedMesh, weights: Float) -> Float:
     """`(T or 1, V, 3)`; a plain sum, exact where one weight is 1 and the others 0."""
     base = shape.mesh.vertices
     targets, vertices = len(shape.targets), len(base)
@@ -150,7 +152,7 @@ def _constant(values: Float) -> bool:
     return bool(np.all(np.abs(values - values[:1]) <= 1e-6))
 
 
-def _settled(placement: Placement, deformed: Float, rest: Float | None) -> Posed:
+def _settled(placement: NodePlacement, deformed: Float, rest: Float | None) -> Posed:
     """Rigid where nothing truly moves within the object; `rest` None means the first frame's shape."""
     rest = deformed[0] if rest is None else rest
     size = float(np.ptp(deformed[0], axis=0).max()) if deformed.size else 0.0

@@ -10,7 +10,7 @@ from PIL import Image
 
 from real2sam2real.arrays import UInt8
 from real2sam2real.mesh.gltf.container import Document, read_uri
-from real2sam2real.mesh.gltf.elements import Element
+from real2sam2real.mesh.gltf.json_object import JsonObject
 
 MOST_PIXELS = 8192 * 8192
 """Largest texture that is decoded: a small file can claim to be an image of any size."""
@@ -37,7 +37,7 @@ def read_image(document: Document, index: int) -> UInt8:
         element.fail(f"its image cannot be decoded ({str(error)[:80]})", "export with PNG or JPEG textures")
 
 
-def _check_size(element: Element, size: tuple[int, int]) -> None:
+def _check_size(element: JsonObject, size: tuple[int, int]) -> None:
     if size[0] * size[1] > MOST_PIXELS:
         shape = f"{size[0]}×{size[1]}"
         element.fail(f"is an image of {shape} pixels; at most {MOST_PIXELS:,} are read", "scale the texture down")

@@ -9,8 +9,8 @@ import numpy as np
 from real2sam2real.arrays import Float, UInt8
 from real2sam2real.mesh.gltf.colors import linear_from_srgb, srgb_from_linear
 from real2sam2real.mesh.gltf.container import Document
-from real2sam2real.mesh.gltf.elements import Element
 from real2sam2real.mesh.gltf.images import read_image
+from real2sam2real.mesh.gltf.json_object import JsonObject
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,7 +46,7 @@ class Materials:
             self._read[index] = self._material(self._document.element("materials", index))
         return self._read[index]
 
-    def _material(self, element: Element) -> Material:
+    def _material(self, element: JsonObject) -> Material:
         look = element.child("pbrMetallicRoughness")
         key = "baseColor"
         glossy = element.extension("KHR_materials_pbrSpecularGlossiness")  # old exporters
@@ -68,7 +68,7 @@ class Materials:
         uv_set, transform = _uv_source(info)
         return Material(factor=factor, texture=pixels, uv_set=uv_set, uv_transform=transform)
 
-    def _texture(self, info: Element) -> UInt8 | None:
+    def _texture(self, info: JsonObject) -> UInt8 | None:
         document = self._document
         texture = document.element("textures", info.needed_index("index", "textures", document.count("textures")))
         source = texture.index("source", "images", document.count("images"))
@@ -83,7 +83,7 @@ class Materials:
         return self._images[source]
 
 
-def _uv_source(info: Element) -> tuple[int, Float | None]:
+def _uv_source(info: JsonObject) -> tuple[int, Float | None]:
     uv_set = info.integer("texCoord", 0, most=63)
     extension = info.extension("KHR_texture_transform")
     if extension is None:

@@ -10,11 +10,11 @@ from real2sam2real.arrays import Bool, Float
 from real2sam2real.geometry import quaternions, transforms
 from real2sam2real.mesh.gltf.animation import Animations
 from real2sam2real.mesh.gltf.container import Document
-from real2sam2real.mesh.gltf.elements import Element
+from real2sam2real.mesh.gltf.json_object import JsonObject
 
 
 @dataclass(frozen=True, eq=False)
-class Pose:
+class NodePose:
     """A node's own transform at T frames: translation `(T, 3)`, rotation wxyz `(T, 4)`, scale `(T, 3)`."""
 
     translation: Float
@@ -42,7 +42,7 @@ class NodeTree:
         self.children = [e.indices("children", "nodes", len(self.elements)) for e in self.elements]
         self.parents = self._find_parents()
         self.order = self._shown()
-        self._poses: dict[int, Pose | None] = {}
+        self._poses: dict[int, NodePose | None] = {}
         self._worlds: dict[int, Float | None] = {}
         self._visible: dict[int, Bool] = {}
 
@@ -103,13 +103,13 @@ class NodeTree:
             walk = self.parents[walk]
         return True
 
-    def pose(self, node: int) -> Pose | None:
+    def pose(self, node: int) -> NodePose | None:
         """The node's own transform in parts; None where it is given as a matrix."""
         if node not in self._poses:
             self._poses[node] = self._read_pose(node)
         return self._poses[node]
 
-    def _read_pose(self, node: int) -> Pose | None:
+    def _read_pose(self, node: int) -> NodePose | None:
         element = self.elements[node]
         if element.has("matrix"):
             return None
@@ -131,7 +131,7 @@ class NodeTree:
                 values[path] = track.rotations_at(self._seconds, snap=self._snap)
             else:
                 values[path] = track.at(self._seconds, snap=self._snap)
-        return Pose(values["translation"], values["rotation"], values["scale"])
+        return NodePose(values["translation"], values["rotation"], values["scale"])
 
     def world(self, node: int) -> Float:
         """`world_from_node` `(T, 4, 4)`."""
@@ -181,7 +181,7 @@ class NodeTree:
         return self._visible[node]
 
 
-def _is_identity(element: Element) -> bool:
+def _is_identity(element: JsonObject) -> bool:
     if element.has("matrix"):
         return bool(np.array_equal(element.numbers("matrix", 16), np.eye(4).ravel()))
     return (

@@ -8,7 +8,7 @@ import numpy as np
 
 from real2sam2real.arrays import Bool, Float
 from real2sam2real.geometry import transforms
-from real2sam2real.mesh.gltf.elements import Element
+from real2sam2real.mesh.gltf.json_object import JsonObject
 from real2sam2real.mesh.gltf.nodes import NodeTree
 
 HIDING_SCALE = 2.0**-30
@@ -23,7 +23,7 @@ _SHEAR = 2e-5
 
 
 @dataclass(frozen=True, eq=False)
-class Placement:
+class NodePlacement:
     """How a node stands in the world at T frames.
 
     Attributes:
@@ -46,7 +46,7 @@ class Placement:
         return transforms.compose(self.translation, self.rotation_wxyz, self.scale)
 
 
-def place(tree: NodeTree, node: int) -> Placement:
+def place(tree: NodeTree, node: int) -> NodePlacement:
     """The placement of `node`; its own numbers, untouched, where no parent moves it.
 
     Raises:
@@ -58,13 +58,13 @@ def place(tree: NodeTree, node: int) -> Placement:
     shown = tree.visible(node)
     if pose is not None and (parent is None or tree.still(parent)):
         scale, visible = _unhidden(element, pose.scale[:, None, :])
-        return Placement(pose.translation, pose.rotation_wxyz, scale[:, 0], visible & shown)
+        return NodePlacement(pose.translation, pose.rotation_wxyz, scale[:, 0], visible & shown)
     world = tree.world(node)
     linear, visible = _unhidden(element, world[:, :3, :3])
     return _fitted(element, world[:, :3, 3], linear, visible & shown)
 
 
-def _unhidden(element: Element, columns: Float) -> tuple[Float, Bool]:
+def _unhidden(element: JsonObject, columns: Float) -> tuple[Float, Bool]:
     """Undo hiding scales in `(T, R, 3)`, whose last axis runs over the object's axes; and which frames are visible."""
     lengths = np.linalg.norm(columns, axis=1)
     visible = lengths.max(axis=1) >= _HIDDEN_BELOW
@@ -83,7 +83,7 @@ def _unhidden(element: Element, columns: Float) -> tuple[Float, Bool]:
     return columns, visible
 
 
-def _fitted(element: Element, translation: Float, linear: Float, visible: Bool) -> Placement:
+def _fitted(element: JsonObject, translation: Float, linear: Float, visible: Bool) -> NodePlacement:
     size = np.linalg.norm(linear, axis=1).max(axis=1)
     volume = np.abs(np.linalg.det(linear / size[:, None, None]))
     if np.any(volume < _LEAST_RATIO**2):
@@ -93,17 +93,17 @@ def _fitted(element: Element, translation: Float, linear: Float, visible: Bool) 
     _, rotation, scale = transforms.decompose(matrix)
     made = transforms.compose(translation, rotation, scale)[:, :3, :3]
     if np.all(np.abs(made - linear).max(axis=(1, 2)) <= _SHEAR * size):
-        return Placement(translation, rotation, scale, visible)
+        return NodePlacement(translation, rotation, scale, visible)
     mirror = np.where((np.linalg.det(linear) < 0)[:, None], [-1.0, 1.0, 1.0], 1.0)
     left, _, right = np.linalg.svd(linear * mirror[:, None, :])
     matrix[:, :3, :3] = left @ right  # the rotation nearest to the matrix (polar decomposition)
     rotation = transforms.decompose(matrix)[1]
     scale = np.linalg.norm(linear, axis=1) * mirror
     unscaled = np.linalg.inv(transforms.compose(np.zeros(3), rotation, scale)[:, :3, :3])
-    return Placement(translation, rotation, scale, visible, residual=unscaled @ linear)
+    return NodePlacement(translation, rotation, scale, visible, residual=unscaled @ linear)
 
 
-def place_anywhere(tree: NodeTree, node: int) -> Placement:
+def place_anywhere(tree: NodeTree, node: int) -> NodePlacement:
     """Like `place` for a skinned node, whose own transform is only our choice of an object frame: never an error."""
     world = tree.world(node)
     lengths = np.linalg.norm(world[:, :3, :3], axis=1)
@@ -112,6 +112,6 @@ def place_anywhere(tree: NodeTree, node: int) -> Placement:
     if not usable:
         frames = len(world)
         one, still = np.ones((frames, 3)), np.tile([1.0, 0.0, 0.0, 0.0], (frames, 1))
-        return Placement(np.zeros((frames, 3)), still, one, visible)
+        return NodePlacement(np.zeros((frames, 3)), still, one, visible)
     fitted = _fitted(tree.elements[node], world[:, :3, 3], world[:, :3, :3], visible)
-    return Placement(fitted.translation, fitted.rotation_wxyz, fitted.scale, visible)
+    return NodePlacement(fitted.translation, fitted.rotation_wxyz, fitted.scale, visible)

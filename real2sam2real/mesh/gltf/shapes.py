@@ -11,7 +11,7 @@ from real2sam2real.mesh import Mesh
 from real2sam2real.mesh.gltf.atlas import build_atlas, into_atlas
 from real2sam2real.mesh.gltf.colors import srgb_from_linear
 from real2sam2real.mesh.gltf.container import Document
-from real2sam2real.mesh.gltf.elements import Element
+from real2sam2real.mesh.gltf.json_object import JsonObject
 from real2sam2real.mesh.gltf.surfaces import Surface
 from real2sam2real.mesh.gltf.welding import group_rows, weld
 
@@ -20,7 +20,7 @@ _TILE = 8
 
 
 @dataclass(frozen=True, eq=False)
-class Shape:
+class WeldedMesh:
     """A welded mesh (V vertices) and what deforms it.
 
     Attributes:
@@ -35,7 +35,7 @@ class Shape:
     weights: Float | None
 
 
-def build_shape(document: Document, element: Element, surfaces: list[Surface]) -> Shape | None:
+def build_shape(document: Document, element: JsonObject, surfaces: list[Surface]) -> WeldedMesh | None:
     """Join and weld the primitives of one mesh; None where no triangle is left.
 
     Raises:
@@ -62,7 +62,7 @@ def build_shape(document: Document, element: Element, surfaces: list[Surface]) -
         corner_uvs=look.corner_uvs(triangles[kept], owner[kept]),
         texture=look.texture,
     )
-    return Shape(
+    return WeldedMesh(
         mesh=mesh,
         targets=targets[:, first],
         joints=None if joints is None else joints[first],
@@ -105,7 +105,7 @@ class _Look:
     their borders stay crisp. Without textures COLOR_0 and the base colour factor become vertex colours.
     """
 
-    def __init__(self, document: Document, element: Element, surfaces: list[Surface]) -> None:
+    def __init__(self, document: Document, element: JsonObject, surfaces: list[Surface]) -> None:
         self._surfaces = surfaces
         self.texture: UInt8 | None = None
         self._places: Float | None = None

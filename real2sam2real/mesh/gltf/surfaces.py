@@ -9,7 +9,7 @@ import numpy as np
 from real2sam2real.arrays import Float, Int
 from real2sam2real.mesh.gltf.accessors import read_floats, read_integers
 from real2sam2real.mesh.gltf.container import Document
-from real2sam2real.mesh.gltf.elements import Element
+from real2sam2real.mesh.gltf.json_object import JsonObject
 from real2sam2real.mesh.gltf.materials import Material, Materials
 
 MOST_TRIANGLES = 20_000_000
@@ -72,7 +72,7 @@ def read_surfaces(document: Document, index: int, materials: Materials) -> list[
     return surfaces
 
 
-def _read_surface(document: Document, primitive: Element, mode: int, materials: Materials) -> Surface:
+def _read_surface(document: Document, primitive: JsonObject, mode: int, materials: Materials) -> Surface:
     attributes = primitive.child("attributes")
     attributes.label = f"{primitive.label}.attributes"
     positions = _attribute(document, attributes, "POSITION", None, "VEC3")
@@ -100,7 +100,7 @@ def _read_surface(document: Document, primitive: Element, mode: int, materials: 
     )
 
 
-def _attribute(document: Document, attributes: Element, name: str, count: int | None, *kinds: str) -> Float | None:
+def _attribute(document: Document, attributes: JsonObject, name: str, count: int | None, *kinds: str) -> Float | None:
     index = attributes.index(name, "accessors", document.count("accessors"))
     if index is None:
         return None
@@ -110,7 +110,7 @@ def _attribute(document: Document, attributes: Element, name: str, count: int | 
     return values
 
 
-def _triangles(document: Document, primitive: Element, mode: int, count: int) -> Int:
+def _triangles(document: Document, primitive: JsonObject, mode: int, count: int) -> Int:
     index = primitive.index("indices", "accessors", document.count("accessors"))
     order = np.arange(count) if index is None else read_integers(document, index, "SCALAR")[:, 0]
     if len(order) and order.max() >= count:
@@ -128,7 +128,7 @@ def _triangles(document: Document, primitive: Element, mode: int, count: int) ->
     return np.stack([np.where(odd, second, first), np.where(odd, first, second), third], axis=1)
 
 
-def _skin_weights(document: Document, attributes: Element, count: int) -> tuple[Int | None, Float | None]:
+def _skin_weights(document: Document, attributes: JsonObject, count: int) -> tuple[Int | None, Float | None]:
     joints, weights = [], []
     accessors = document.count("accessors")
     for k in range(64):
@@ -144,7 +144,7 @@ def _skin_weights(document: Document, attributes: Element, count: int) -> tuple[
     return (np.concatenate(joints, axis=1), np.concatenate(weights, axis=1)) if joints else (None, None)
 
 
-def _targets(document: Document, primitive: Element, count: int) -> Float:
+def _targets(document: Document, primitive: JsonObject, count: int) -> Float:
     targets = primitive.objects("targets")
     if len(targets) * count * 3 > MOST_TARGET_NUMBERS:
         primitive.fail(f"has {len(targets):,} morph targets of {count:,} vertices", "bake fewer shapes or decimate")

@@ -15,7 +15,7 @@ from real2sam2real.mesh import Mesh
 from real2sam2real.mesh.gltf.materials import Material
 from real2sam2real.mesh.readers.limits import check_faces, check_positions
 from real2sam2real.mesh.readers.pictures import read_picture
-from real2sam2real.mesh.readers.ply_data import Columns, Header, Lists, read_elements, read_header
+from real2sam2real.mesh.readers.ply_data import Columns, Lists, PlyHeader, read_elements, read_header
 from real2sam2real.mesh.readers.polygons import triangulated
 from real2sam2real.mesh.readers.welding import surface, welded
 
@@ -53,7 +53,7 @@ def read_ply(path: Path, data: bytes, notes: list[str]) -> Mesh:
     return welded(path, [surface(path.name, positions, triangles, material=material, uvs=uvs, colors=colors)], notes)
 
 
-def _check_holds_a_surface(name: str, header: Header) -> None:
+def _check_holds_a_surface(name: str, header: PlyHeader) -> None:
     vertex, face = header.element("vertex"), header.element("face")
     names = vertex.names() if vertex is not None else set()
     has_faces = face is not None and face.count > 0
@@ -140,7 +140,7 @@ def _polygons(name: str, face: Columns, vertices: int, notes: list[str]) -> tupl
     return numbers[kept], lists.lengths[usable], None if corner_uvs is None else corner_uvs[kept]
 
 
-def _material(path: Path, header: Header, notes: list[str]) -> Material | None:
+def _material(path: Path, header: PlyHeader, notes: list[str]) -> Material | None:
     """The texture that a comment names, as MeshLab writes it."""
     for comment in header.comments:
         key, _, name = comment.partition(" ")

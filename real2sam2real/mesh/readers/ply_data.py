@@ -23,7 +23,7 @@ _AGAIN = "export it again"
 
 
 @dataclass(frozen=True)
-class Property:
+class PlyProperty:
     """A number per row, or, where `counted_by` is given, a list of them. Types are NumPy's, such as "u1"."""
 
     name: str
@@ -32,12 +32,12 @@ class Property:
 
 
 @dataclass(eq=False)
-class Element:
+class PlyElement:
     """`count` rows of the same properties."""
 
     name: str
     count: int
-    properties: list[Property] = field(default_factory=list)
+    properties: list[PlyProperty] = field(default_factory=list)
 
     def names(self) -> set[str]:
         """Names of its properties."""
@@ -56,7 +56,7 @@ Columns = dict[str, "NDArray[Any] | Lists"]
 
 
 @dataclass(frozen=True, eq=False)
-class Header:
+class PlyHeader:
     """What a PLY says about itself.
 
     Attributes:
@@ -67,16 +67,16 @@ class Header:
     """
 
     order: str
-    elements: list[Element]
+    elements: list[PlyElement]
     comments: list[str]
     size: int
 
-    def element(self, name: str) -> Element | None:
+    def element(self, name: str) -> PlyElement | None:
         """The element called `name`, or None."""
         return next((e for e in self.elements if e.name == name), None)
 
 
-def read_header(name: str, data: bytes) -> Header:
+def read_header(name: str, data: bytes) -> PlyHeader:
     """Read the header of the PLY called `name`.
 
     Raises:
@@ -88,7 +88,7 @@ def read_header(name: str, data: bytes) -> Header:
     newline = data.find(b"\n", end)
     size = newline + 1 if newline >= 0 else len(data)
     order: str | None = None
-    elements: list[Element] = []
+    elements: list[PlyElement] = []
     comments: list[str] = []
     for line in data[:end].decode("utf-8", errors="replace").splitlines()[1:]:
         key, *words = line.split() or [""]
@@ -97,41 +97,41 @@ def read_header(name: str, data: bytes) -> Header:
         elif key == "comment":
             comments.append(" ".join(words))
         elif key == "element" and len(words) == 2 and words[1].isdecimal():
-            elements.append(Element(words[0], int(words[1])))
+            elements.append(PlyElement(words[0], int(words[1])))
         elif key == "property" and elements:
             elements[-1].properties.append(_property(name, line, words))
         elif key not in ("", "obj_info"):
             raise UserError(f"{name}: its header has the line '{line[:60]}', which is not PLY; {_AGAIN}")
     if order is None:
         raise UserError(f"{name}: its header does not say whether it is ascii or binary; {_AGAIN}")
-    return Header(order, elements, comments, size)
+    return PlyHeader(order, elements, comments, size)
 
 
-def _property(name: str, line: str, words: list[str]) -> Property:
+def _property(name: str, line: str, words: list[str]) -> PlyProperty:
     if len(words) == 2 and words[0] in _TYPES:
-        return Property(words[1], _TYPES[words[0]])
+        return PlyProperty(words[1], _TYPES[words[0]])
     if len(words) == 4 and words[0] == "list" and words[1] in _TYPES and words[2] in _TYPES:
-        return Property(words[3], _TYPES[words[2]], _TYPES[words[1]])
+        return PlyProperty(words[3], _TYPES[words[2]], _TYPES[words[1]])
     raise UserError(f"{name}: its header has the line '{line[:60]}', which names no PLY type; {_AGAIN}")
 
 
-def read_elements(name: str, data: bytes, header: Header) -> dict[str, Columns]:
+def read_elements(name: str, data: bytes, header: PlyHeader) -> dict[str, Columns]:
     """Columns of every element: `(N,)` arrays, or `Lists`.
 
     Raises:
         UserError: the data is cut off or damaged.
     """
-    source = _Text(name, data, header) if not header.order else _Binary(name, data, header)
+    source = _TextRows(name, data, header) if not header.order else _BinaryRows(name, data, header)
     return {element.name: source.rows(element) for element in header.elements}
 
 
-class _Binary:
+class _BinaryRows:
     """Reads rows in one step where all lists of an element are equally long, else row by row."""
 
-    def __init__(self, name: str, data: bytes, header: Header) -> None:
+    def __init__(self, name: str, data: bytes, header: PlyHeader) -> None:
         self.name, self.data, self.order, self.at = name, data, header.order, header.size
 
-    def rows(self, element: Element) -> Columns:
+    def rows(self, element: PlyElement) -> Columns:
         if not element.count or not element.properties:
             return _no_rows(element)
         lengths = self._first_lengths(element)
@@ -150,7 +150,7 @@ class _Binary:
             self._cut_off(element)
         return self._uneven_rows(element)
 
-    def _first_lengths(self, element: Element) -> dict[int, int]:
+    def _first_lengths(self, element: PlyElement) -> dict[int, int]:
         """Lengths of the lists in the first row, by property."""
         at, lengths = self.at, {}
         for k, p in enumerate(element.properties):
@@ -161,7 +161,7 @@ class _Binary:
                 at += np.dtype(p.kind).itemsize
         return lengths
 
-    def _length(self, element: Element, p: Property, at: int) -> tuple[int, int]:
+    def _length(self, element: PlyElement, p: PlyProperty, at: int) -> tuple[int, int]:
         kind = np.dtype(self.order + str(p.counted_by))
         if at + kind.itemsize > len(self.data):
             self._cut_off(element)
@@ -171,7 +171,7 @@ class _Binary:
             self._cut_off(element)
         return length, at
 
-    def _whole(self, element: Element, length: float) -> int:
+    def _whole(self, element: PlyElement, length: float) -> int:
         """A list's length: some writers have floats even there."""
         if not 0 <= length <= len(self.data) or length % 1:
             self._cut_off(element)
@@ -183,7 +183,7 @@ class _Binary:
             return values
         return Lists(np.full(len(table), lengths[k], np.int64), values.reshape(-1))
 
-    def _uneven_rows(self, element: Element) -> Columns:
+    def _uneven_rows(self, element: PlyElement) -> Columns:
         """Lists of several lengths: first where each value lies, then all of them at once."""
         readers = [
             (
@@ -220,15 +220,15 @@ class _Binary:
             columns[p.name] = values if p.counted_by is None else Lists(count, values)
         return columns
 
-    def _cut_off(self, element: Element) -> NoReturn:
+    def _cut_off(self, element: PlyElement) -> NoReturn:
         have = f"{len(self.data):,} bytes do not hold its {element.count:,} rows of '{element.name[:40]}'"
         raise UserError(f"{self.name}: {have}; the file is cut off or damaged: {_AGAIN}")
 
 
-class _Text:
+class _TextRows:
     """Reads rows from words; where lines end does not matter."""
 
-    def __init__(self, name: str, data: bytes, header: Header) -> None:
+    def __init__(self, name: str, data: bytes, header: PlyHeader) -> None:
         self.name, self.at = name, 0
         words = data[header.size :].split()
         try:
@@ -236,7 +236,7 @@ class _Text:
         except ValueError as error:
             raise UserError(f"{name} holds a word that is no number ({str(error)[:60]}); {_AGAIN}") from None
 
-    def rows(self, element: Element) -> Columns:
+    def rows(self, element: PlyElement) -> Columns:
         if not element.count or not element.properties:
             return _no_rows(element)
         spans = self._spans_of_first_row(element)
@@ -252,7 +252,7 @@ class _Text:
                 }
         return self._uneven_rows(element)
 
-    def _spans_of_first_row(self, element: Element) -> list[tuple[int, int]]:
+    def _spans_of_first_row(self, element: PlyElement) -> list[tuple[int, int]]:
         """Where each property's values lie in the first row: one number, or a list behind its length."""
         at, spans = 0, []
         for p in element.properties:
@@ -264,13 +264,13 @@ class _Text:
             at += length
         return spans
 
-    def _length(self, element: Element, at: int) -> int:
+    def _length(self, element: PlyElement, at: int) -> int:
         length = float(self.numbers[at]) if at < len(self.numbers) else -1.0
         if not 0 <= length <= len(self.numbers) or length % 1:
             self._cut_off(element)
         return int(length)
 
-    def _uneven_rows(self, element: Element) -> Columns:
+    def _uneven_rows(self, element: PlyElement) -> Columns:
         kept: list[list[Float]] = [[] for _ in element.properties]
         at = self.at
         for _ in range(element.count):
@@ -289,7 +289,7 @@ class _Text:
             for p, parts in zip(element.properties, kept, strict=True)
         }
 
-    def _column(self, p: Property, lengths: Int, values: Float) -> NDArray[Any] | Lists:
+    def _column(self, p: PlyProperty, lengths: Int, values: Float) -> NDArray[Any] | Lists:
         typed: NDArray[Any] = values
         if p.kind[0] != "f":
             with np.errstate(invalid="ignore"):
@@ -298,12 +298,12 @@ class _Text:
                 raise UserError(f"{self.name}: '{p.name[:40]}' holds a number that its type cannot have; {_AGAIN}")
         return typed if p.counted_by is None else Lists(lengths, typed)
 
-    def _cut_off(self, element: Element) -> NoReturn:
+    def _cut_off(self, element: PlyElement) -> NoReturn:
         reason = f"its text does not hold its {element.count:,} rows of '{element.name[:40]}'"
         raise UserError(f"{self.name}: {reason}; the file is cut off or damaged: {_AGAIN}")
 
 
-def _no_rows(element: Element) -> Columns:
+def _no_rows(element: PlyElement) -> Columns:
     nothing = np.zeros(0)
     return {
         p.name: nothing if p.counted_by is None else Lists(np.zeros(0, np.int64), nothing) for p in element.properties

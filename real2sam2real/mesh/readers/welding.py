@@ -11,7 +11,7 @@ from real2sam2real.errors import UserError
 from real2sam2real.mesh import Mesh
 from real2sam2real.mesh.gltf.colors import linear_from_srgb
 from real2sam2real.mesh.gltf.container import Document
-from real2sam2real.mesh.gltf.elements import Element
+from real2sam2real.mesh.gltf.json_object import JsonObject
 from real2sam2real.mesh.gltf.materials import Material
 from real2sam2real.mesh.gltf.shapes import build_shape
 from real2sam2real.mesh.gltf.surfaces import Surface
@@ -55,7 +55,7 @@ def welded(path: Path, surfaces: list[Surface], notes: list[str]) -> Mesh:
         UserError: there are too many triangles, or none of them has an area.
     """
     check_faces(path.name, sum(len(s.triangles) for s in surfaces))
-    document = Document(path=path, root=Element({}, path.name))  # the glTF room's way of collecting notes
+    document = Document(path=path, root=JsonObject({}, path.name))  # the glTF room's way of collecting notes
     shape = build_shape(document, document.root, surfaces)
     if shape is None:
         raise UserError(f"{path.name} has no triangle with an area: it is no surface; export the object again")

@@ -1,8 +1,8 @@
 """glTF in and out: `save_glb` and `load_glb`. How scenes map to glTF: docs/gltf.md."""
 
-from real2sam2real.mesh.gltf.animation import Play
+from real2sam2real.mesh.gltf.animation import Playback
 from real2sam2real.scene.gltf.cameras import GltfCamera
-from real2sam2real.scene.gltf.reader import GltfScene, load_glb
+from real2sam2real.scene.gltf.reader import GltfScene, Repair, load_glb
 from real2sam2real.scene.gltf.writer import save_glb
 
-__all__ = ["GltfCamera", "GltfScene", "Play", "load_glb", "save_glb"]
+__all__ = ["GltfCamera", "GltfScene", "Playback", "Repair", "load_glb", "save_glb"]

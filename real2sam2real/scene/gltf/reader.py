@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from scipy.spatial import cKDTree
 
-from real2sam2real.arrays import Float
+from real2sam2real.arrays import Float, Float32
 from real2sam2real.errors import UserError
 from real2sam2real.mesh import Mesh
-from real2sam2real.mesh.gltf.animation import Animations, Play, clip_names, read_animations
+from real2sam2real.mesh.gltf.animation import Animations, Playback, clip_names, read_animations
 from real2sam2real.mesh.gltf.container import Document, read_document
 from real2sam2real.mesh.gltf.deforming import Posed, Poser
-from real2sam2real.mesh.gltf.elements import Element
+from real2sam2real.mesh.gltf.json_object import JsonObject
 from real2sam2real.mesh.gltf.materials import Materials
-from real2sam2real.mesh.gltf.mending import Mend, mended
 from real2sam2real.mesh.gltf.nodes import NodeTree
-from real2sam2real.mesh.gltf.shapes import Shape, build_shape
+from real2sam2real.mesh.gltf.shapes import WeldedMesh, build_shape
 from real2sam2real.mesh.gltf.surfaces import read_surfaces
 from real2sam2real.scene.gltf.cameras import GltfCamera, read_cameras
 from real2sam2real.scene.motion import Motion
@@ -29,6 +30,9 @@ MOST_ENTITIES = 255
 MOST_NODES = 200_000
 EXTRAS = "real2sam2real"
 """Key of our own remarks in a file's extras. Nothing depends on them: other tools drop them."""
+
+Repair = Callable[[Mesh], Mesh]
+"""Takes a mesh with holes or inconsistent faces and returns a closed one."""
 
 _SNAP = 1e-3  # of a frame
 
@@ -75,8 +79,8 @@ def load_glb(
     *,
     frames: int | None = None,
     fps: float | None = None,
-    mend: Mend | None = None,
-    play: Play | None = None,
+    repair: Repair | None = None,
+    playback: Playback | None = None,
     most_meshes: int = MOST_ENTITIES,
 ) -> GltfScene:
     """Read a GLB, or a glTF with its buffers beside it or inside.
@@ -87,9 +91,9 @@ def load_glb(
         path: the file.
         frames: number of frames to sample; by default as many as the animation lasts.
         fps: frames per second; by default the file's own remark if we wrote it, else 16.
-        mend: closes meshes that are not closed; without it they stay as they are. A deforming mesh whose vertices it
+        repair: closes meshes that are not closed; without it they stay as they are. A deforming mesh whose vertices it
             changes takes the deformation of its nearest old vertices.
-        play: which clip is sampled, from when, and what follows its end; by default the first from second 0 of the
+        playback: which clip is sampled, from when, and what follows its end; by default the first from second 0 of the
             file's clock, and then rest.
         most_meshes: a file with more nodes that hold a mesh is refused.
 
@@ -103,7 +107,7 @@ def load_glb(
         raise ValueError(f"fps is {fps}; it must be a positive number")
     document = read_document(Path(path))
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # results are checked for being finite
-        return _Reader(document, frames, fps, mend, play, most_meshes).read()
+        return _Reader(document, frames, fps, repair, playback, most_meshes).read()
 
 
 class _Reader:
@@ -112,45 +116,47 @@ class _Reader:
         document: Document,
         frames: int | None,
         fps: float | None,
-        mend: Mend | None,
-        play: Play | None,
+        repair: Repair | None,
+        playback: Playback | None,
         most_meshes: int,
     ) -> None:
         self.document = document
-        self.mend = mend
-        self.play = play
+        self.repair = repair
+        self.playback = playback
         self.most_meshes = most_meshes
         if document.count("nodes") > MOST_NODES:
             document.root.fail(f"has more than {MOST_NODES:,} nodes", "split the file")
-        self.animations: Animations = read_animations(document, play.clip if play else None)
+        self.animations: Animations = read_animations(document, playback.clip if playback else None)
         remark = self._remark()
         own_fps = remark.number("fps", DEFAULT_FPS) if remark.has("fps") else DEFAULT_FPS
         self.fps = fps if fps is not None else own_fps if own_fps > 0 else DEFAULT_FPS
         self.frames = frames if frames is not None else self._count_frames(remark, own_fps)
         ends = self.animations.begin, self.animations.seconds
-        self.seconds: Float = play.times(self.frames, self.fps, *ends) if play else np.arange(self.frames) / self.fps
+        self.seconds: Float = (
+            playback.times(self.frames, self.fps, *ends) if playback else np.arange(self.frames) / self.fps
+        )
         self.snap = _SNAP / self.fps
         self.tree = NodeTree(document, self.animations, self.seconds, self.snap)
         self.poser = Poser(document, self.tree, self.seconds, self.snap)
         self.materials = Materials(document)
-        self.shapes: dict[int, Shape | None] = {}
+        self.shapes: dict[int, WeldedMesh | None] = {}
 
-    def _remark(self) -> Element:
+    def _remark(self) -> JsonObject:
         """Our own extras of the shown scene; an empty element for other tools' files."""
         document = self.document
         scenes = document.count("scenes")
         if not scenes:
-            return Element({}, "")
+            return JsonObject({}, "")
         scene = document.element("scenes", document.root.index("scene", "scenes", scenes) or 0)
         extras = scene.value.get("extras")
         remark = extras.get(EXTRAS) if isinstance(extras, dict) else None
-        return Element(remark if isinstance(remark, dict) else {}, f"{scene.label}.extras.{EXTRAS}")
+        return JsonObject(remark if isinstance(remark, dict) else {}, f"{scene.label}.extras.{EXTRAS}")
 
-    def _count_frames(self, remark: Element, own_fps: float) -> int:
+    def _count_frames(self, remark: JsonObject, own_fps: float) -> int:
         """As many as the animation lasts, or as we noted down where the end of the shot stands still."""
         seconds = self.animations.seconds
-        if self.play is not None:
-            seconds = self.play.lasts(self.animations.begin, seconds)
+        if self.playback is not None:
+            seconds = self.playback.lasts(self.animations.begin, seconds)
         elif remark.has("frames"):
             seconds = max(seconds, (remark.integer("frames", least=1) - 1) / max(own_fps, 1e-9))
         if seconds * self.fps + 1 > MOST_FRAMES:
@@ -198,17 +204,17 @@ class _Reader:
         except ValueError as error:
             element.fail(str(error))
 
-    def _shape(self, index: int, element: Element) -> Shape | None:
+    def _shape(self, index: int, element: JsonObject) -> WeldedMesh | None:
         if index not in self.shapes:
             surfaces = read_surfaces(self.document, index, self.materials)
             self.shapes[index] = build_shape(self.document, element, surfaces) if surfaces else None
         return self.shapes[index]
 
-    def _made(self, element: Element, name: str, mesh: Mesh, posed: Posed) -> Entity:
+    def _made(self, element: JsonObject, name: str, mesh: Mesh, posed: Posed) -> Entity:
         mesh = _with_vertices(mesh, posed.rest)
         deformed = posed.deformed
-        if self.mend is not None and not mesh.is_closed():
-            mesh, deformed = mended(mesh, deformed, self.mend)
+        if self.repair is not None and not mesh.is_closed():
+            mesh, deformed = _repaired(mesh, deformed, self.repair)
         place = posed.placement
         motion = Motion(
             translation=place.translation,
@@ -238,6 +244,17 @@ class _Reader:
             seen.add(name)
             result.append(entity)
         return result
+
+
+def _repaired(mesh: Mesh, deformed: Float32 | None, repair: Repair) -> tuple[Mesh, Float32 | None]:
+    """The repaired mesh and its deformation `(T, V', 3)`: a new vertex moves as the nearest old one does."""
+    closed = repair(mesh)
+    same = mesh.vertices.shape == closed.vertices.shape and np.allclose(mesh.vertices, closed.vertices)
+    if deformed is None or same:
+        return closed, deformed
+    nearest = cKDTree(mesh.vertices).query(closed.vertices)[1]
+    moved = deformed.astype(np.float64) - mesh.vertices
+    return closed, (closed.vertices + moved[:, nearest]).astype(np.float32)
 
 
 def _with_vertices(mesh: Mesh, vertices: Float) -> Mesh:

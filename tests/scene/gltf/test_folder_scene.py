@@ -150,7 +150,7 @@ def test_the_camera_survives_an_edit_that_dropped_it(scene: Scene, tmp_path: Pat
     assert any("without a camera" in note for note in told)
 
 
-def test_open_meshes_of_an_edited_file_are_mended(scene: Scene, tmp_path: Path, handmade: Any) -> None:
+def test_open_meshes_of_an_edited_file_are_repaired(scene: Scene, tmp_path: Path, handmade: Any) -> None:
     folder = tmp_path / "scene"
     save_scene(scene, folder)
     handmade.primitive["indices"] = handmade.add(np.array([0, 2, 1, 0, 1, 3, 1, 2, 3], np.uint16))
@@ -160,7 +160,7 @@ def test_open_meshes_of_an_edited_file_are_mended(scene: Scene, tmp_path: Path, 
         return Mesh(vertices=mesh.vertices, faces=np.concatenate([mesh.faces, [[0, 3, 2]]]))
 
     assert not load_scene(folder).entity("thing").mesh.is_closed()
-    assert load_scene(folder, mend=close).entity("thing").mesh.is_closed()
+    assert load_scene(folder, repair=close).entity("thing").mesh.is_closed()
 
 
 def test_masks_of_names_that_differ_in_case_alone(

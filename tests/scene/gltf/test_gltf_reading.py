@@ -405,7 +405,7 @@ def test_several_materials_become_one_texture_with_crisp_borders(handmade: Any) 
             np.testing.assert_allclose(mesh.texture[y, x], expected, atol=2)
 
 
-def test_open_meshes_are_named_and_mended(handmade: Any) -> None:
+def test_open_meshes_are_named_and_repaired(handmade: Any) -> None:
     handmade.primitive["indices"] = handmade.add(np.array([0, 2, 1, 0, 1, 3, 1, 2, 3], np.uint16))
     path = handmade.write()
     assert load_glb(path).open_meshes == ("thing",)
@@ -413,10 +413,10 @@ def test_open_meshes_are_named_and_mended(handmade: Any) -> None:
     def close(mesh: Mesh) -> Mesh:
         return Mesh(vertices=mesh.vertices, faces=np.concatenate([mesh.faces, [[0, 3, 2]]]))
 
-    assert load_glb(path, mend=close).open_meshes == ()
+    assert load_glb(path, repair=close).open_meshes == ()
 
 
-def test_mending_that_adds_vertices_carries_the_deformation_over(handmade: Any, make_ball: Callable[..., Mesh]) -> None:
+def test_repair_that_adds_vertices_carries_the_deformation_over(handmade: Any, make_ball: Callable[..., Mesh]) -> None:
     up = np.zeros((4, 3), np.float32)
     up[:, 1] = 1
     up[1, 1] = 3
@@ -424,7 +424,7 @@ def test_mending_that_adds_vertices_carries_the_deformation_over(handmade: Any, 
     handmade.primitive["targets"] = [{"POSITION": handmade.add(up)}]
     handmade.animate("weights", [0.0, 1.0], [[0], [1]])
     replacement = make_ball().transformed(np.diag([0.1, 0.1, 0.1, 1.0]))
-    entity = only(handmade.write(), fps=1, mend=lambda _: replacement)
+    entity = only(handmade.write(), fps=1, repair=lambda _: replacement)
     assert entity.motion.vertices_object is not None
     moved = entity.motion.vertices_object[1] - replacement.vertices
     np.testing.assert_allclose(moved, [[0, 1, 0]] * len(moved), atol=1e-6)  # all near the first corner

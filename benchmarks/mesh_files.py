@@ -1,4 +1,4 @@
-"""Processor time to read meshes of the user's own: `python benchmarks/own_meshes.py`.
+"""Processor time to read meshes of the user's own: `python benchmarks/mesh_files.py`.
 
 A sphere of 327,680 triangles in every format, and a GLB of 20,480 triangles that deform over 81 frames.
 """

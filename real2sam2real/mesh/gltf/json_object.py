@@ -10,7 +10,7 @@ from real2sam2real.errors import UserError
 REMEDY = "export the file again, or repair it in Blender"
 
 
-class Element:
+class JsonObject:
     """One JSON object and the label that messages call it by, such as `bench.glb: nodes[3]`."""
 
     def __init__(self, value: object, label: str) -> None:
@@ -108,20 +108,20 @@ class Element:
             self.fail(f"'{key}' is {_kind(value)} where a list belongs")
         return value
 
-    def objects(self, key: str) -> list[Element]:
+    def objects(self, key: str) -> list[JsonObject]:
         """The list of JSON objects under `key`; empty where the key is absent."""
-        return [Element(value, f"{self.label}.{key}[{i}]") for i, value in enumerate(self.array(key))]
+        return [JsonObject(value, f"{self.label}.{key}[{i}]") for i, value in enumerate(self.array(key))]
 
     def indices(self, key: str, kind: str, count: int) -> list[int]:
         """The list of indices under `key` into the file's `count` elements of `kind`."""
-        holder = [Element({key: value}, self.label) for value in self.array(key)]
+        holder = [JsonObject({key: value}, self.label) for value in self.array(key)]
         return [element.needed_index(key, kind, count) for element in holder]
 
-    def child(self, key: str) -> Element:
+    def child(self, key: str) -> JsonObject:
         """The JSON object under `key`; an empty one where the key is absent."""
-        return Element(self.value.get(key, {}), f"{self.label}.{key}")
+        return JsonObject(self.value.get(key, {}), f"{self.label}.{key}")
 
-    def extension(self, name: str) -> Element | None:
+    def extension(self, name: str) -> JsonObject | None:
         """The element's extension called `name`, or None."""
         extensions = self.child("extensions")
         return extensions.child(name) if extensions.has(name) else None

@@ -4,7 +4,7 @@ Blender is no dependency (it is GPL). To run these tests, install `bpy` into an 
 Python:
 
     python3.11 -m venv blender && blender/bin/pip install bpy==5.0.1
-    R2S2R_BLENDER_PYTHON=blender/bin/python python -m pytest tests/lift/own_meshes/test_own_meshes_blender.py
+    R2S2R_BLENDER_PYTHON=blender/bin/python python -m pytest tests/lift/mesh_files/test_mesh_files_blender.py
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from real2sam2real.geometry import quaternions, transforms
 from real2sam2real.lift.mesh_files import entity_motion, mesh_extensions, read_mesh_file
 from real2sam2real.mesh import Mesh
 from real2sam2real.mesh.gltf.colors import srgb_from_linear
-from real2sam2real.mesh.readers.looks import drawn_colors, side_by_side
+from real2sam2real.mesh.readers.joining import drawn_colors, side_by_side
 from real2sam2real.mesh.readers.polygons import triangulated
 
 SEEDS = st.integers(0, 2**32 - 1)
