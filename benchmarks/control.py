@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from real2sam2real import media
-from real2sam2real.control import NormalCoding
+from real2sam2real.control import NormalConvention
 from real2sam2real.render.inpaint import inpaint
 
 WIDTH, HEIGHT = 1280, 720
@@ -36,10 +36,10 @@ def main() -> None:
     ids = (distance < 1).astype(np.uint8)
     towards = np.sqrt(np.maximum(1 - distance, 0))
     normals = np.stack([(x - WIDTH / 2) / 300, (HEIGHT / 2 - y) / 300, towards], axis=-1).astype(np.float32)
-    coding = NormalCoding()
-    colors = coding.encode(normals, ids)
-    print(f"encode {WIDTH}×{HEIGHT}: {1 / cpu_seconds(lambda: coding.encode(normals, ids)):.0f} frames/s")
-    print(f"decode {WIDTH}×{HEIGHT}: {1 / cpu_seconds(lambda: coding.decode(colors, ids)):.0f} frames/s")
+    convention = NormalConvention()
+    colors = convention.encode(normals, ids)
+    print(f"encode {WIDTH}×{HEIGHT}: {1 / cpu_seconds(lambda: convention.encode(normals, ids)):.0f} frames/s")
+    print(f"decode {WIDTH}×{HEIGHT}: {1 / cpu_seconds(lambda: convention.decode(colors, ids)):.0f} frames/s")
 
     grain = np.random.default_rng(0).normal(0, 20, (HEIGHT, WIDTH, 3))
     photo = np.clip(120 + cv2.GaussianBlur(grain, (0, 0), 1.5) * 3, 0, 255).astype(np.uint8)

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from real2sam2real import media
-from real2sam2real.control.coding import NormalCoding
+from real2sam2real.control.normal_convention import NormalConvention
 from real2sam2real.control.perturbation import (
     Perturbation,
     PerturbationRanges,
@@ -117,9 +117,9 @@ def sheet() -> NDArray[np.uint8]:
 
 
 def perturbed_pictures(normals: Tensor, ids: Tensor, column: int) -> NDArray[np.uint8]:
-    """`(T, H, W, 3)` coded normals of a clip under a column's perturbation."""
+    """`(T, H, W, 3)` encoded normals of a clip under a column's perturbation."""
     moved, where = perturb(normals, ids, COLUMNS[column], torch.Generator().manual_seed(column))
-    return NormalCoding().encode(moved.permute(0, 2, 3, 1).numpy(), where.numpy())
+    return NormalConvention().encode(moved.permute(0, 2, 3, 1).numpy(), where.numpy())
 
 
 def main() -> None:

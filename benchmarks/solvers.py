@@ -69,7 +69,7 @@ class Scene:
         clip = sample_clip(HELD_OUT_SEEDS[index], width=WIDTH, height=HEIGHT, frames=FRAMES)
         photo, normals = (
             conditioning.encode_latents(pipeline.vae, conditioning.to_video_tensor(frames))
-            for frames in (clip.video[:1], settings.coding.encode(clip.normals, clip.ids))
+            for frames in (clip.video[:1], settings.normal_convention.encode(clip.normals, clip.ids))
         )
         empty = conditioning.empty_latents(pipeline.vae, FRAMES, HEIGHT, WIDTH)
         self.channels = conditioning.condition_channels(photo, empty)

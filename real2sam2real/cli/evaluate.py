@@ -89,7 +89,7 @@ class Normals:
         import numpy as np
 
         from real2sam2real import media
-        from real2sam2real.control.coding import NormalCoding
+        from real2sam2real.control.normal_convention import NormalConvention
         from real2sam2real.files import replacing_file
         from real2sam2real.lab.curate.normals import NormalEstimator, load_estimator
         from real2sam2real.lab.curate.normals.mini import MiniEstimator
@@ -98,13 +98,13 @@ class Normals:
         folder = Path(self.estimator)
         estimator: NormalEstimator = MiniEstimator(folder) if folder.is_dir() else load_estimator(self.estimator)
         rows: list[UInt8] = []
-        coding = NormalCoding()
+        convention = NormalConvention()
 
         def on_scene(clip: SynthClip, estimate: Float32) -> None:
             if len(rows) < self.pictured:
                 at = len(clip.ids) // 2
-                coded = [coding.encode(normals[at], clip.ids[at]) for normals in (estimate, clip.normals)]
-                rows.append(np.concatenate([clip.video[at], *coded], axis=1))
+                encoded = [convention.encode(normals[at], clip.ids[at]) for normals in (estimate, clip.normals)]
+                rows.append(np.concatenate([clip.video[at], *encoded], axis=1))
 
         score = evaluate_normals(estimator, scenes=self.scenes, frames=self.frames, on_scene=on_scene)
         with replacing_file(self.out / "scores.md") as path:
@@ -166,9 +166,9 @@ class Ablation:
             def on_case(case: LiftedCase, videos: dict[str, UInt8]) -> None:
                 bar.update()
                 if len(strips) < self.pictured:
-                    coded = located.settings.coding.encode(case.normals, case.ids)
-                    moments = [0, len(coded) // 2, len(coded) - 1]
-                    rows = [coded, case.clip.video, *videos.values()]
+                    encoded = located.settings.normal_convention.encode(case.normals, case.ids)
+                    moments = [0, len(encoded) // 2, len(encoded) - 1]
+                    rows = [encoded, case.clip.video, *videos.values()]
                     strips.append(np.concatenate([np.concatenate(list(row[moments]), axis=1) for row in rows]))
 
             scores = evaluate_variants(

@@ -1,13 +1,13 @@
-"""How normals are coded as video, the control folder, motion transfer. Conventions: docs/conventions.md."""
+"""How normals are encoded as video, the control folder, motion transfer. Conventions: docs/conventions.md."""
 
-from real2sam2real.control.coding import PRESETS, NormalCoding
 from real2sam2real.control.folder import Control, read_control, save_control, write_control
+from real2sam2real.control.normal_convention import PRESETS, NormalConvention
 from real2sam2real.control.transfer import fit_photo, transfer_control
 
 __all__ = [
     "PRESETS",
     "Control",
-    "NormalCoding",
+    "NormalConvention",
     "fit_photo",
     "read_control",
     "save_control",

@@ -18,7 +18,7 @@ import numpy as np
 
 from real2sam2real import media
 from real2sam2real.arrays import UInt8
-from real2sam2real.control.coding import OPENGL, NormalCoding
+from real2sam2real.control.normal_convention import OPENGL, NormalConvention, with_current_names
 from real2sam2real.errors import UserError
 from real2sam2real.files import replacing_folder
 from real2sam2real.render.frame import Frame
@@ -43,12 +43,12 @@ class Control:
     """Everything that steers the generation of one video.
 
     Attributes:
-        normals: `(T, H, W, 3)` uint8 coded normals, `coding.background` where there is no instance.
+        normals: `(T, H, W, 3)` uint8 encoded normals, `normal_convention.background` where there is no instance.
         ids: `(T, H, W)` uint8 instance ids, 0 = none.
         photo: `(H, W, 3)` uint8 sRGB, the appearance reference.
         prompt: text, may be empty.
         fps: frames per second.
-        coding: how `normals` are coded.
+        normal_convention: how `normals` are encoded.
         names: entity names; name k belongs to id k + 1. May be empty.
         notes: what a person should know about how this was read or made.
     """
@@ -58,7 +58,7 @@ class Control:
     photo: UInt8
     prompt: str
     fps: float
-    coding: NormalCoding = OPENGL
+    normal_convention: NormalConvention = OPENGL
     names: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
@@ -82,13 +82,13 @@ class Control:
         """Width and height in pixels."""
         return self.normals.shape[2], self.normals.shape[1]
 
-    def coded(self, coding: NormalCoding) -> UInt8:
-        """`(T, H, W, 3)` uint8: the normals in another coding."""
-        return recoded(self.normals, self.ids, self.coding, coding)
+    def normals_in(self, convention: NormalConvention) -> UInt8:
+        """`(T, H, W, 3)` uint8: the normals in another convention."""
+        return converted(self.normals, self.ids, self.normal_convention, convention)
 
 
-def recoded(colors: UInt8, ids: UInt8, given: NormalCoding, wanted: NormalCoding) -> UInt8:
-    """`(T, H, W, 3)` uint8 normals of `ids` `(T, H, W)`, coded as `wanted` in place of `given`."""
+def converted(colors: UInt8, ids: UInt8, given: NormalConvention, wanted: NormalConvention) -> UInt8:
+    """`(T, H, W, 3)` uint8 normals of `ids` `(T, H, W)`, encoded as `wanted` in place of `given`."""
     return colors if given == wanted else wanted.encode(given.decode(colors, ids), ids)
 
 
@@ -99,7 +99,7 @@ def write_control(
     photo: UInt8,
     prompt: str,
     fps: float,
-    coding: NormalCoding = OPENGL,
+    convention: NormalConvention = OPENGL,
     names: Sequence[str] = (),
 ) -> None:
     """Write a control folder from rendered frames, one frame in memory at a time; whole or not at all.
@@ -110,15 +110,15 @@ def write_control(
         photo: `(H', W', 3)` uint8; resized to the frames' size when it has another one.
         prompt: text for text-conditioned checkpoints.
         fps: frames per second.
-        coding: how normals become colours.
+        convention: how normals become colours.
         names: entity names; name k belongs to id k + 1.
 
     Raises:
         ValueError: there is no frame, or the frames differ in size.
         UserError: the photo has quite another shape than the frames, or `folder` is a file.
     """
-    coded = ((coding.encode(frame.normals, frame.ids), frame.ids) for frame in frames)
-    _write(folder, coded, photo=photo, prompt=prompt, fps=fps, coding=coding, names=names, notes=())
+    encoded = ((convention.encode(frame.normals, frame.ids), frame.ids) for frame in frames)
+    _write(folder, encoded, photo=photo, prompt=prompt, fps=fps, convention=convention, names=names, notes=())
 
 
 def save_control(folder: Path | str, control: Control) -> None:
@@ -133,7 +133,7 @@ def save_control(folder: Path | str, control: Control) -> None:
         photo=control.photo,
         prompt=control.prompt,
         fps=control.fps,
-        coding=control.coding,
+        convention=control.normal_convention,
         names=control.names,
         notes=control.notes,
     )
@@ -141,12 +141,12 @@ def save_control(folder: Path | str, control: Control) -> None:
 
 def _write(
     folder: Path | str,
-    coded: Iterable[tuple[UInt8, UInt8]],
+    encoded: Iterable[tuple[UInt8, UInt8]],
     *,
     photo: UInt8,
     prompt: str,
     fps: float,
-    coding: NormalCoding,
+    convention: NormalConvention,
     names: Sequence[str],
     notes: Sequence[str],
 ) -> None:
@@ -154,7 +154,7 @@ def _write(
     if folder.is_file():
         raise UserError(f"{folder} is a file; a control needs a folder of its own. Choose another name.")
     with replacing_folder(folder) as temporary:
-        largest_id, shape, count = _write_videos(temporary, coded, fps)
+        largest_id, shape, count = _write_videos(temporary, encoded, fps)
         if names and largest_id > len(names):
             raise ValueError(f"id {largest_id} is drawn, but only {len(names)} entity names are given")
         media.write_png(temporary / PHOTO, fit_to_size(photo, width=shape[1], height=shape[0]))
@@ -165,21 +165,21 @@ def _write(
             "height": shape[0],
             "frames": count,
             "fps": fps,
-            "coding": coding.to_dict(),
+            "normal_convention": convention.to_dict(),
             "entities": [{"id": k, "name": name} for k, name in enumerate(names, start=1)],
             "notes": list(notes),
         }
         _write_json(temporary / DESCRIPTION, description)
 
 
-def _write_videos(folder: Path, coded: Iterable[tuple[UInt8, UInt8]], fps: float) -> tuple[int, tuple[int, int], int]:
+def _write_videos(folder: Path, encoded: Iterable[tuple[UInt8, UInt8]], fps: float) -> tuple[int, tuple[int, int], int]:
     """Write the three videos frame by frame; returns the largest id, the frames' height and width, their number."""
     largest_id, shape, count = 0, (0, 0), 0
     with ExitStack() as stack:
         normals = stack.enter_context(media.lossless_video_writer(folder / NORMALS, fps))
         ids = stack.enter_context(media.lossless_video_writer(folder / IDS, fps, single_channel=True))
         official = stack.enter_context(media.video_writer(folder / OFFICIAL_NORMALS, fps, crf=_OFFICIAL_CRF))
-        for colors, instance_ids in coded:
+        for colors, instance_ids in encoded:
             normals.add(colors)
             official.add(colors)
             ids.add(instance_ids)
@@ -251,7 +251,7 @@ def _read_lossless(folder: Path, photo: UInt8, prompt: str) -> Control:
         photo=photo,
         prompt=prompt,
         fps=description["fps"],
-        coding=NormalCoding.from_dict(description["coding"]),
+        normal_convention=NormalConvention.from_dict(description["normal_convention"]),
         names=names,
         notes=tuple(description["notes"]),
     )
@@ -303,7 +303,7 @@ _EXPECTED_TYPES: dict[str, type | tuple[type, ...]] = {
     "height": int,
     "frames": int,
     "fps": (int, float),
-    "coding": dict,
+    "normal_convention": dict,
     "entities": list,
     "notes": list,
 }
@@ -318,6 +318,7 @@ def read_description(path: Path) -> dict[str, Any]:
     values = _read_json(path)
     if not isinstance(values, dict):
         raise UserError(f"{path} does not describe a control; render again.")
+    values = with_current_names(values)
     if (version := values.get("version")) != VERSION:
         raise UserError(f"{path} has version {version}; this program reads version {VERSION}. Render again.")
     for key, expected in _EXPECTED_TYPES.items():

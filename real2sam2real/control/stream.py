@@ -7,7 +7,6 @@ from pathlib import Path
 
 from real2sam2real import media
 from real2sam2real.arrays import UInt8
-from real2sam2real.control.coding import OPENGL, NormalCoding
 from real2sam2real.control.folder import (
     CAPTION,
     DESCRIPTION,
@@ -17,30 +16,31 @@ from real2sam2real.control.folder import (
     OFFICIAL_NOTE,
     PHOTO,
     clear_black,
+    converted,
     fit_to_size,
     read_caption,
     read_description,
-    recoded,
     required,
 )
+from real2sam2real.control.normal_convention import OPENGL, NormalConvention
 from real2sam2real.errors import UserError
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class CodedNormals:
+class NormalsInConvention:
     """Coded normals by slice, `(t, H, W, 3)` uint8.
 
     Attributes:
         colors: the video of the normals.
         ids: the video of the instance ids, or None for the official, lossy video: what is nearly black is then empty.
-        given: how the video is coded.
-        wanted: how the slices are coded.
+        given: how the video is encoded.
+        wanted: how the slices are encoded.
     """
 
     colors: media.VideoFrames
     ids: media.VideoFrames | None
-    given: NormalCoding
-    wanted: NormalCoding
+    given: NormalConvention
+    wanted: NormalConvention
 
     def __len__(self) -> int:
         return len(self.colors)
@@ -48,7 +48,7 @@ class CodedNormals:
     def __getitem__(self, window: slice, /) -> UInt8:
         colors = self.colors[window]
         ids = clear_black(colors) if self.ids is None else self.ids[window]
-        return recoded(colors, ids, self.given, self.wanted)
+        return converted(colors, ids, self.given, self.wanted)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -60,7 +60,7 @@ class ControlStream:
         prompt: text, may be empty.
         fps: frames per second.
         frames: number of frames T.
-        coding: how the video of the normals is coded.
+        normal_convention: how the video of the normals is encoded.
         notes: what a person should know about how this was read or made.
     """
 
@@ -68,14 +68,14 @@ class ControlStream:
     prompt: str
     fps: float
     frames: int
-    coding: NormalCoding
+    normal_convention: NormalConvention
     notes: tuple[str, ...]
     colors: media.VideoFrames
     ids: media.VideoFrames | None
 
-    def coded(self, coding: NormalCoding) -> CodedNormals:
-        """The normals in a coding, by slice."""
-        return CodedNormals(colors=self.colors, ids=self.ids, given=self.coding, wanted=coding)
+    def normals_in(self, convention: NormalConvention) -> NormalsInConvention:
+        """The normals in a convention, by slice."""
+        return NormalsInConvention(colors=self.colors, ids=self.ids, given=self.normal_convention, wanted=convention)
 
 
 def open_control(folder: Path | str) -> ControlStream:
@@ -102,7 +102,7 @@ def _open_official(folder: Path, photo: UInt8, prompt: str) -> ControlStream:
         prompt=prompt,
         fps=colors.info.fps,
         frames=len(colors),
-        coding=OPENGL,
+        normal_convention=OPENGL,
         notes=(OFFICIAL_NOTE,),
         colors=colors,
         ids=None,
@@ -128,7 +128,7 @@ def _open_lossless(folder: Path, photo: UInt8, prompt: str) -> ControlStream:
         prompt=prompt,
         fps=description["fps"],
         frames=len(colors),
-        coding=NormalCoding.from_dict(description["coding"]),
+        normal_convention=NormalConvention.from_dict(description["normal_convention"]),
         notes=tuple(description["notes"]),
         colors=colors,
         ids=ids,

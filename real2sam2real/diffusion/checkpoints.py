@@ -2,7 +2,7 @@
 
 A checkpoint is a pipeline folder in diffusers' layout, or an adapter folder: a normal patch embedding and a LoRA for a
 base, under the official names. `checkpoint.json` in it holds what neither has a place for: the clip size it was
-trained at, the coding of its normals, the settings it samples best with, and the pipeline that an adapter belongs on.
+trained at, its normal convention, the settings it samples best with, and the pipeline that an adapter belongs on.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 import torch
 
-from real2sam2real.control.coding import NormalCoding
+from real2sam2real.control.normal_convention import NormalConvention, with_current_names
 from real2sam2real.diffusion.pipeline import Real2Sam2RealPipeline
 from real2sam2real.diffusion.sampling import Spacing
 from real2sam2real.diffusion.weights.adapter_file import read_adapter
@@ -49,7 +49,7 @@ class CheckpointSettings:
         shift: of the noise levels towards noise, or None for what the checkpoint's own scheduler says.
         continues: whether it was trained to go on from given frames, so that longer shots can be made by segments.
         squash_photo: how CLIP was shown the photo; see `Real2Sam2RealPipeline`.
-        coding: how normals are coloured.
+        normal_convention: how normals are coloured.
         base: of an adapter, the pipeline that it belongs on, a shipped one's name or a folder; None for the published
             base, which the user names.
     """
@@ -65,19 +65,19 @@ class CheckpointSettings:
     shift: float | None = None
     continues: bool = False
     squash_photo: bool = False
-    coding: NormalCoding = field(default_factory=NormalCoding)
+    normal_convention: NormalConvention = field(default_factory=NormalConvention)
     base: str | None = None
 
     def to_json(self) -> str:
         """As the text of `checkpoint.json`."""
-        values = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "coding"}
-        return json.dumps({**values, "coding": asdict(self.coding)}, indent=2)
+        values = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "normal_convention"}
+        return json.dumps({**values, "normal_convention": asdict(self.normal_convention)}, indent=2)
 
     @classmethod
     def from_json(cls, text: str) -> CheckpointSettings:
         """Inverse of `to_json`; unknown keys are an error."""
-        values = json.loads(text)
-        return cls(**{**values, "coding": NormalCoding(**values["coding"])})
+        values = with_current_names(json.loads(text))
+        return cls(**{**values, "normal_convention": NormalConvention(**values["normal_convention"])})
 
     def fit(self, width: int, height: int) -> tuple[int, int]:
         """The size on the grid, of about `area` pixels, that comes closest to the aspect of `width × height`."""
@@ -87,7 +87,7 @@ class CheckpointSettings:
         return columns * self.grid, rows * self.grid
 
 
-# What the published adapters for Wan2.2-Animate-14B are run with. Their coding of normals is not documented.
+# What the published adapters for Wan2.2-Animate-14B are run with. Their normal convention is not documented.
 OFFICIAL_SETTINGS = CheckpointSettings(
     area=960 * 960,
     max_frames=81,
@@ -143,7 +143,9 @@ def load_settings(folder: Path) -> CheckpointSettings:
     try:
         return CheckpointSettings.from_json(path.read_text())
     except FileNotFoundError as error:
-        raise UserError(f"{folder} has no {SETTINGS_FILE}, so its clip size and normal coding are unknown") from error
+        raise UserError(
+            f"{folder} has no {SETTINGS_FILE}, so its clip size and normal convention are unknown"
+        ) from error
     except (KeyError, TypeError, ValueError) as error:
         raise UserError(f"{path} cannot be used: {error}") from error
 

@@ -13,8 +13,8 @@ from torch import Tensor
 
 from real2sam2real import media
 from real2sam2real.arrays import UInt8
-from real2sam2real.control.coding import NormalCoding
 from real2sam2real.control.folder import Control
+from real2sam2real.control.normal_convention import NormalConvention
 from real2sam2real.diffusion.caches import step_cache
 from real2sam2real.diffusion.checkpoints import CheckpointSettings, Init, find_checkpoint, load_pipeline, load_settings
 from real2sam2real.diffusion.conditioning import to_frames
@@ -42,8 +42,8 @@ class Steering(Protocol):
     def frames(self) -> int:
         """T."""
 
-    def coded(self, coding: NormalCoding, /) -> Frames:
-        """`(T, H, W, 3)` uint8 normals in a coding, by slice."""
+    def normals_in(self, convention: NormalConvention, /) -> Frames:
+        """`(T, H, W, 3)` uint8 normals in a convention, by slice."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -146,7 +146,7 @@ def stream_segments(
     with step_cache(pipeline.transformer, sampling.cache, sampling.steps):
         yield from pipeline.stream(
             media.resized(control.photo, width, height),
-            fitted(control.coded(settings.coding)),
+            fitted(control.normals_in(settings.normal_convention)),
             prompt=control.prompt,
             prompt_embeds=None if prompts is None else prompts.prompt,
             negative_prompt_embeds=None if prompts is None else prompts.negative,
@@ -181,7 +181,7 @@ def generate_video(
     """Generate `(T, h, w, 3)` uint8 frames at the working size of a checkpoint that needs no base model.
 
     Args:
-        control: photo, coded normals `(T, H, W, 3)`, and prompt.
+        control: photo, encoded normals `(T, H, W, 3)`, and prompt.
         checkpoint: "mini" or a pipeline's folder.
         preview: `(T, H, W, 3)` uint8; needed when the start is the preview.
         init: "noise" or "preview"; None takes the checkpoint's own.

@@ -187,7 +187,7 @@ class Real2Sam2RealPipeline(DiffusionPipeline):
 
         Args:
             image: the photo.
-            normals: coded normals, or None to generate without geometry.
+            normals: encoded normals, or None to generate without geometry.
             output_type: "uint8" for `(T, H, W, 3)` frames, "pt" for a `(1, 3, T, H, W)` tensor in −1…1.
             options: of `stream`.
 
@@ -231,7 +231,7 @@ class Real2Sam2RealPipeline(DiffusionPipeline):
 
         Args:
             image: `(H, W, 3)` uint8 or a picture, the photo.
-            normals: `(T, H, W, 3)` uint8 coded normals by slice, or None (then give `frames`).
+            normals: `(T, H, W, 3)` uint8 encoded normals by slice, or None (then give `frames`).
             frames: T; taken from `normals` when given. Any number: what 4k + 1 asks for beyond it is cut off again.
             prompt: what the video should show; needs a checkpoint with a text encoder.
             negative_prompt: what it should not show; used when `guidance_scale` > 1.

@@ -12,7 +12,7 @@ from diffusers.utils import logging
 from torch import Tensor
 
 from real2sam2real import media
-from real2sam2real.control.coding import NormalCoding
+from real2sam2real.control.normal_convention import NormalConvention
 from real2sam2real.control.stream import ControlStream, open_control
 from real2sam2real.diffusion.checkpoints import CheckpointSettings
 from real2sam2real.diffusion.conditioning import to_frames
@@ -55,7 +55,7 @@ class Generator:
             UserError: a part cannot be used, or does not fit into memory.
         """
         logging.disable_progress_bar()  # diffusers would draw its own beside ours
-        located = with_coding(locate(model_choice(options)), options.coding)
+        located = with_normal_convention(locate(model_choice(options)), options.coding)
         sampling = sampling_of(options, located)
         model = load_model(located, plan=options.plan, sampling=sampling, say=progress.say)
         if sampling.guided and not model.reads_text:
@@ -197,15 +197,15 @@ def model_choice(options: ModelOptions) -> ModelChoice:
     )
 
 
-def with_coding(located: Located, coding: str | None) -> Located:
-    """The checkpoint with its normals coded otherwise, if the user says so.
+def with_normal_convention(located: Located, convention: str | None) -> Located:
+    """The checkpoint with its normals encoded otherwise, if the user says so.
 
     Raises:
-        UserError: there is no such coding.
+        UserError: there is no such convention.
     """
-    if coding is None:
+    if convention is None:
         return located
-    return replace(located, settings=replace(located.settings, coding=NormalCoding.preset(coding)))
+    return replace(located, settings=replace(located.settings, normal_convention=NormalConvention.preset(convention)))
 
 
 def sampling_of(options: GenerateOptions, located: Located) -> Sampling:

@@ -84,7 +84,7 @@ def _stages(config: RunConfig, shot: Shot, folder: RunFolder) -> Iterator[Stage]
     yield Stage(
         name="preview",
         title="preview",
-        code=(*_OPENED_SCENE, "render", "control/coding.py", "run/rendering.py"),
+        code=(*_OPENED_SCENE, "render", "control/normal_convention.py", "run/rendering.py"),
         settings=None,
         inputs=(directed,),
         outputs=("preview.mp4", "normals.mp4"),

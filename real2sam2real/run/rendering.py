@@ -6,8 +6,8 @@ import math
 from pathlib import Path
 
 from real2sam2real import media
-from real2sam2real.control.coding import OPENGL
 from real2sam2real.control.folder import write_control
+from real2sam2real.control.normal_convention import OPENGL
 from real2sam2real.errors import UserError
 from real2sam2real.render import render_frames
 from real2sam2real.render.preview import preview_frames

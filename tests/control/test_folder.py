@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 
 from real2sam2real import media
-from real2sam2real.control import NormalCoding, read_control, save_control, write_control
+from real2sam2real.control import NormalConvention, read_control, save_control, write_control
 from real2sam2real.control.folder import Control
+from real2sam2real.control.stream import open_control
 from real2sam2real.errors import UserError
 
-LEFT = NormalCoding.preset("left-up-towards")
+LEFT = NormalConvention.preset("left-up-towards")
 FILES = {
     "source_image.png",
     "object_animation_normal.mp4",
@@ -23,7 +24,7 @@ FILES = {
 def folder(tmp_path, scene, frames):
     path = tmp_path / "control"
     write_control(
-        path, iter(frames), photo=scene.photo, prompt=scene.prompt, fps=scene.fps, coding=LEFT, names=scene.names
+        path, iter(frames), photo=scene.photo, prompt=scene.prompt, fps=scene.fps, convention=LEFT, names=scene.names
     )
     return path
 
@@ -34,7 +35,7 @@ def test_everything_comes_back_exactly(folder, scene, frames):
     np.testing.assert_array_equal(control.ids, [f.ids for f in frames])
     np.testing.assert_array_equal(control.photo, scene.photo)
     assert set(np.unique(control.ids)) == {0, 1, 2}
-    assert (control.prompt, control.fps, control.coding) == (scene.prompt, scene.fps, LEFT)
+    assert (control.prompt, control.fps, control.normal_convention) == (scene.prompt, scene.fps, LEFT)
     assert (control.names, control.frames, control.size) == (("left", "right"), 5, (64, 36))
     assert {p.name for p in folder.iterdir()} == FILES
 
@@ -45,12 +46,20 @@ def test_saving_what_was_read_gives_the_same_again(folder, tmp_path):
     again = read_control(tmp_path / "again")
     for name in ("normals", "ids", "photo"):
         np.testing.assert_array_equal(getattr(again, name), getattr(control, name))
-    assert (again.prompt, again.fps, again.coding, again.names) == (
+    assert (again.prompt, again.fps, again.normal_convention, again.names) == (
         control.prompt,
         control.fps,
-        control.coding,
+        control.normal_convention,
         control.names,
     )
+
+
+def test_a_folder_that_names_the_convention_as_older_ones_do_is_read(folder):
+    path = folder / "control.json"
+    older = path.read_text("utf-8").replace('"normal_convention"', '"coding"')
+    assert '"coding"' in older
+    path.write_text(older, "utf-8")
+    assert read_control(folder).normal_convention == open_control(folder).normal_convention == LEFT
 
 
 def test_the_official_files_are_what_the_official_script_reads(folder, scene, frames):
@@ -99,7 +108,7 @@ def test_a_truncated_file_is_named(folder, name):
         ("width", 32, "shape"),
         ("fps", 0, "positive"),
         ("fps", "fast", "fps"),
-        ("coding", {"directions": []}, "coding"),
+        ("normal_convention", {"directions": []}, "normal convention"),
         ("entities", [{"id": 1, "name": "left"}], "holds id 2"),
         ("entities", [{"id": 7, "name": "left"}], "entity 1"),
         ("notes", None, "notes"),

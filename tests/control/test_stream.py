@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from real2sam2real import media
-from real2sam2real.control.coding import NormalCoding
 from real2sam2real.control.folder import Control, read_control, save_control
+from real2sam2real.control.normal_convention import NormalConvention
 from real2sam2real.control.stream import open_control
 from real2sam2real.errors import UserError
 
@@ -20,7 +20,7 @@ def make_control():
     ids[:, 6:18, 8:20] = 1
     vectors = rng.normal(size=(FRAMES, HEIGHT, WIDTH, 3)).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=-1, keepdims=True)
-    normals = NormalCoding().encode(vectors, ids)
+    normals = NormalConvention().encode(vectors, ids)
     photo = rng.integers(0, 256, (HEIGHT, WIDTH, 3), dtype=np.uint8)
     return Control(normals=normals, ids=ids, photo=photo, prompt="a cup", fps=16.0, names=("cup",), notes=("hm",))
 
@@ -31,11 +31,11 @@ def folder(tmp_path):
     return tmp_path / "control"
 
 
-@pytest.mark.parametrize("coding", ["opengl", "left-up-towards"])
-def test_slices_equal_the_whole(folder, coding):
+@pytest.mark.parametrize("convention", ["opengl", "left-up-towards"])
+def test_slices_equal_the_whole(folder, convention):
     whole, stream = read_control(folder), open_control(folder)
-    wanted = NormalCoding.preset(coding)
-    expected, normals = whole.coded(wanted), stream.coded(wanted)
+    wanted = NormalConvention.preset(convention)
+    expected, normals = whole.normals_in(wanted), stream.normals_in(wanted)
     assert (stream.frames, stream.fps, stream.prompt, stream.notes) == (FRAMES, 16.0, "a cup", ("hm",))
     assert len(normals) == FRAMES
     for start, stop in ((0, 1), (0, 5), (3, 9), (8, 13), (2, 4), (12, 13)):
@@ -46,7 +46,7 @@ def test_the_official_files_alone_are_enough(folder):
     for name in ("control.json", "normals.mkv", "ids.mkv"):
         (folder / name).unlink()
     whole, stream = read_control(folder, from_official=True), open_control(folder)
-    assert np.array_equal(stream.coded(stream.coding)[0:FRAMES], whole.normals)
+    assert np.array_equal(stream.normals_in(stream.normal_convention)[0:FRAMES], whole.normals)
     assert stream.notes == whole.notes
     assert np.array_equal(stream.photo, whole.photo)
 

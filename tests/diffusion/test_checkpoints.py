@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from real2sam2real.control.coding import NormalCoding
 from real2sam2real.control.folder import Control
+from real2sam2real.control.normal_convention import NormalConvention
 from real2sam2real.diffusion.checkpoints import (
     SETTINGS_FILE,
     CheckpointSettings,
@@ -28,18 +28,23 @@ def checkpoint(make_pipeline, tmp_path):
     return folder
 
 
-def control(frames=5, coding=None):
-    coding = coding or NormalCoding()
+def control(frames=5, convention=None):
+    convention = convention or NormalConvention()
     normals = np.zeros((frames, 64, 96, 3), np.float32)
     normals[:, 16:48, 16:64] = (0.6, 0.0, 0.8)
     ids = normals.any(axis=-1).astype(np.uint8)
     photo = np.random.default_rng(0).integers(0, 256, (64, 96, 3), dtype=np.uint8)
-    return Control(normals=coding.encode(normals, ids), ids=ids, photo=photo, prompt="", fps=16.0, coding=coding)
+    return Control(
+        normals=convention.encode(normals, ids), ids=ids, photo=photo, prompt="", fps=16.0, normal_convention=convention
+    )
 
 
 def test_settings_survive_their_file():
-    changed = CheckpointSettings(area=100, max_frames=5, coding=NormalCoding.preset("left-up-towards"))
+    changed = CheckpointSettings(area=100, max_frames=5, normal_convention=NormalConvention.preset("left-up-towards"))
     assert CheckpointSettings.from_json(changed.to_json()) == changed
+    older = changed.to_json().replace('"normal_convention"', '"coding"')
+    assert '"coding"' in older
+    assert CheckpointSettings.from_json(older) == changed
 
 
 @pytest.mark.parametrize(
@@ -90,8 +95,8 @@ def test_a_video_comes_out_at_the_working_size_and_repeats(checkpoint):
     assert not np.array_equal(videos[0], videos[2])
 
 
-def test_normals_in_another_coding_are_translated(checkpoint):
-    ours, theirs = control(), control(coding=NormalCoding.preset("left-up-towards"))
+def test_normals_in_another_convention_are_translated(checkpoint):
+    ours, theirs = control(), control(convention=NormalConvention.preset("left-up-towards"))
     assert not np.array_equal(ours.normals, theirs.normals)
     made = [generate_video(c, checkpoint=checkpoint, init="noise") for c in (ours, theirs)]
     assert np.abs(made[0].astype(int) - made[1]).max() <= 2  # quantised once more on the way

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 
-from real2sam2real.control.coding import NormalCoding
+from real2sam2real.control.normal_convention import NormalConvention
 from real2sam2real.diffusion.checkpoints import OFFICIAL_SETTINGS, CheckpointSettings
 from real2sam2real.diffusion.generate import stream_segments
 from real2sam2real.diffusion.pipeline import Real2Sam2RealPipeline
@@ -25,8 +25,8 @@ class Steering:
     def photo(self):
         return np.random.default_rng(0).integers(0, 256, (HEIGHT, WIDTH, 3), dtype=np.uint8)
 
-    def coded(self, coding):
-        assert coding == NormalCoding()
+    def normals_in(self, convention):
+        assert convention == NormalConvention()
         return np.random.default_rng(1).integers(0, 256, (self.frames, HEIGHT, WIDTH, 3), dtype=np.uint8)
 
 

@@ -193,7 +193,7 @@ def test_what_cannot_be_used_is_named(base, adapter, tmp_path):
         ({"lora": (str(tmp_path / "gone.safetensors"),)}, "gone.safetensors"),
         ({"base": str(tmp_path)}, str(tmp_path)),
         ({"checkpoint": "mini", "preset": "quality"}, "reads no text"),
-        ({"coding": "upside-down"}, "no normal coding"),
+        ({"coding": "upside-down"}, "no normal convention"),
     ):
         with pytest.raises(UserError, match=message):
             Generator.load(replace(options(base, adapter), **changes), Progress())

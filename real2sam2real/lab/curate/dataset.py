@@ -1,9 +1,9 @@
 """A masked-normal data set on disk: WebDataset shards with a description beside them.
 
-    DATASET/dataset.json              size, rate, coding, who estimated what, licence
+    DATASET/dataset.json              size, rate, normal convention, who estimated what, licence
     DATASET/shards/shard-000000.tar   samples; the members of one share the name up to the first dot:
         KEY.video.mkv                 `(T, H, W, 3)`, lossless
-        KEY.normals.mkv               coded normals, lossless, black where there is no instance
+        KEY.normals.mkv               encoded normals, lossless, black where there is no instance
         KEY.ids.mkv                   instance ids, lossless, one channel
         KEY.json                      caption, labels and everything else that is known of the clip
 
@@ -25,7 +25,7 @@ from typing import Any
 
 from real2sam2real import media
 from real2sam2real.arrays import Float32, UInt8
-from real2sam2real.control.coding import NormalCoding
+from real2sam2real.control.normal_convention import NormalConvention, with_current_names
 from real2sam2real.errors import UserError
 from real2sam2real.files import replacing_file
 
@@ -45,7 +45,7 @@ class DatasetInfo:
         height: likewise.
         frames: T of every sample.
         fps: frames per second.
-        coding: of the normals' colours.
+        normal_convention: of the normals' colours.
         normals_by: the estimator of the normals, with its version.
         masks_by: what found and followed the instances.
         captions_by: what wrote the captions.
@@ -59,7 +59,7 @@ class DatasetInfo:
     height: int
     frames: int
     fps: float
-    coding: NormalCoding = field(default_factory=NormalCoding)
+    normal_convention: NormalConvention = field(default_factory=NormalConvention)
     normals_by: str
     masks_by: str
     captions_by: str
@@ -130,9 +130,9 @@ class ShardWriter:
             raise ValueError(f"{sample.key} has shape {sample.ids.shape}; the data set's clips have {self._info.shape}")
         if sample.key in self.keys:
             raise ValueError(f"{sample.key} is in {self._name} already")
-        coded = self._info.coding.encode(sample.normals, sample.ids)
+        encoded = self._info.normal_convention.encode(sample.normals, sample.ids)
         with tempfile.TemporaryDirectory() as folder:
-            for part, frames in (("video.mkv", sample.video), ("normals.mkv", coded), ("ids.mkv", sample.ids)):
+            for part, frames in (("video.mkv", sample.video), ("normals.mkv", encoded), ("ids.mkv", sample.ids)):
                 media.write_lossless_video(Path(folder) / part, frames, self._info.fps)
                 self._put(f"{sample.key}.{part}", (Path(folder) / part).read_bytes())
         self._put(f"{sample.key}.json", _described(sample))
@@ -166,11 +166,11 @@ def read_info(folder: Path) -> DatasetInfo:
     """
     path = folder / INFO_FILE
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = with_current_names(json.loads(path.read_text(encoding="utf-8")))
         if values["version"] != VERSION:
             raise ValueError(f"version {values['version']}, and this program reads version {VERSION}")
         known = {name: values[name] for name in (f.name for f in fields(DatasetInfo))}
-        return DatasetInfo(**{**known, "coding": NormalCoding(**known["coding"])})
+        return DatasetInfo(**{**known, "normal_convention": NormalConvention(**known["normal_convention"])})
     except FileNotFoundError as error:
         raise UserError(f"'{folder}' is no data set: it has no {INFO_FILE}; make one with: r2s2r curate") from error
     except (KeyError, TypeError, ValueError) as error:
@@ -228,7 +228,7 @@ def _sample(key: str, parts: Mapping[str, bytes], info: DatasetInfo) -> Sample:
     return Sample(
         key=key,
         video=videos["video.mkv"],
-        normals=info.coding.decode(videos["normals.mkv"], ids),
+        normals=info.normal_convention.decode(videos["normals.mkv"], ids),
         ids=ids,
         caption=described["caption"],
         labels={int(number): label for number, label in described["labels"].items()},

@@ -67,7 +67,7 @@ def make(pipeline: Any, settings: CheckpointSettings, case: LiftedCase, *, seed:
     start: dict[str, Any] = {} if preview is None else {"init_video": preview, "strength": settings.strength}
     made: UInt8 = pipeline(
         case.clip.video[0],
-        settings.coding.encode(case.normals, case.ids),
+        settings.normal_convention.encode(case.normals, case.ids),
         num_inference_steps=settings.steps,
         spacing=settings.spacing,
         generator=torch.Generator().manual_seed(seed),

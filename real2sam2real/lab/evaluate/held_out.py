@@ -42,7 +42,7 @@ class Score:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class SceneResult:
-    """One held-out scene: the clip, its coded normals, and a video for each way."""
+    """One held-out scene: the clip, its encoded normals, and a video for each way."""
 
     clip: SynthClip
     normals: UInt8
@@ -71,8 +71,8 @@ def evaluate_scene(
     """
     width, height = settings.fit(16, 9)
     clip = sample_clip(HELD_OUT_SEEDS[index], width=width, height=height, frames=frames)
-    normals = settings.coding.encode(clip.normals, clip.ids)
-    blank = np.broadcast_to(np.array(settings.coding.background, np.uint8), normals.shape).copy()
+    normals = settings.normal_convention.encode(clip.normals, clip.ids)
+    blank = np.broadcast_to(np.array(settings.normal_convention.background, np.uint8), normals.shape).copy()
     preview = np.stack(list(preview_frames(lifted_scene(clip), width=width, height=height)))
 
     def generate(with_normals: UInt8, **options: Any) -> UInt8:

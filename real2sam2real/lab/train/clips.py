@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from real2sam2real.arrays import UInt8
-from real2sam2real.control.coding import NormalCoding
+from real2sam2real.control.normal_convention import NormalConvention
 from real2sam2real.diffusion.autoencoder import BlockTransformAutoencoder
 from real2sam2real.diffusion.conditioning import encode_latents, to_video_tensor
 from real2sam2real.errors import UserError
@@ -32,7 +32,7 @@ class LatentClips:
 
     Attributes:
         video: `(N, z, F, h, w)` float16, standardised.
-        normals: the same shape, of the coded normals.
+        normals: the same shape, of the encoded normals.
         photo: `(N, z, 1, h, w)` float16, of frame 0 alone.
     """
 
@@ -46,7 +46,7 @@ def vary(video: UInt8, normals: UInt8, variant: int) -> tuple[UInt8, UInt8]:
 
     Args:
         video: `(T, H, W, 3)`.
-        normals: `(T, H, W, 3)` coded right/up/towards on black.
+        normals: `(T, H, W, 3)` encoded right/up/towards on black.
         variant: 0…3; bit 0 mirrors, bit 1 reverses time. Any but 0 also permutes the video's colour channels.
     """
     if variant & 1:
@@ -63,12 +63,12 @@ def vary(video: UInt8, normals: UInt8, variant: int) -> tuple[UInt8, UInt8]:
 
 
 def render_clip(seed: int, stage: Stage) -> tuple[UInt8, UInt8]:
-    """Video and coded normals, both `(T, H, W, 3)` uint8, of one seed of the procedural world."""
+    """Video and encoded normals, both `(T, H, W, 3)` uint8, of one seed of the procedural world."""
     from real2sam2real.lab.synth import sample_clip, varied_world
 
     world = varied_world() if stage.varied else None
     clip = sample_clip(seed, width=stage.width, height=stage.height, frames=stage.frames, config=world)
-    return clip.video, NormalCoding().encode(clip.normals, clip.ids)
+    return clip.video, NormalConvention().encode(clip.normals, clip.ids)
 
 
 def write_shard(path: Path, autoencoder: BlockTransformAutoencoder, stage: Stage, first_seed: int, clips: int) -> None:

@@ -3,7 +3,7 @@ import tarfile
 import numpy as np
 import pytest
 
-from real2sam2real.control.coding import NormalCoding
+from real2sam2real.control.normal_convention import NormalConvention
 from real2sam2real.errors import UserError
 from real2sam2real.lab.curate.dataset import (
     PARTS,
@@ -47,11 +47,15 @@ def written(folder, samples, **changes):
     return folder
 
 
-@pytest.mark.parametrize("coding", [NormalCoding(), NormalCoding.preset("dsine")], ids=["ours", "dsine"])
-def test_samples_come_back(tmp_path, coding):
+@pytest.mark.parametrize("convention", [NormalConvention(), NormalConvention.preset("dsine")], ids=["ours", "dsine"])
+def test_samples_come_back(tmp_path, convention):
     given = [sample(3), sample(4)]
-    folder = written(tmp_path, given, coding=coding)
-    assert read_info(folder) == info(coding=coding)
+    folder = written(tmp_path, given, normal_convention=convention)
+    assert read_info(folder) == info(normal_convention=convention)
+    description = folder / "dataset.json"
+    description.write_text(description.read_text("utf-8").replace('"normal_convention"', '"coding"'), "utf-8")
+    assert '"coding"' in description.read_text("utf-8")  # as older data sets have it
+    assert read_info(folder) == info(normal_convention=convention)
     found = list(iterate_samples(folder))
     assert [one.key for one in found] == ["clip-3_0", "clip-4_0"]
     for one, expected in zip(found, given, strict=True):
@@ -61,8 +65,8 @@ def test_samples_come_back(tmp_path, coding):
         inside = expected.ids > 0
         length = np.linalg.norm(expected.normals[inside], axis=-1)
         cosine = (one.normals[inside] * expected.normals[inside]).sum(axis=-1) / length
-        # Anti-aliased rims are shorter than one before they are coded, and so come back less exactly.
-        assert np.degrees(np.arccos(np.clip(cosine[length > 0.99], -1, 1))).max() <= coding.max_error_degrees + 0.05
+        # Anti-aliased rims are shorter than one before they are encoded, and so come back less exactly.
+        assert np.degrees(np.arccos(np.clip(cosine[length > 0.99], -1, 1))).max() <= convention.max_error_degrees + 0.05
         assert not one.normals[~inside].any()
 
 

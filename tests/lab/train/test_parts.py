@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from real2sam2real.control.coding import NormalCoding
+from real2sam2real.control.normal_convention import NormalConvention
 from real2sam2real.lab.synth import HELD_OUT_SEEDS, TRAIN_SEEDS
 from real2sam2real.lab.train.base import AUTOENCODER_SEED_OFFSET, build_transformer
 from real2sam2real.lab.train.clips import LatentClips, shard_seed, vary
@@ -18,13 +18,13 @@ def coded_normals():
     normals = np.zeros((3, 4, 6, 3), np.float32)
     for t in range(3):
         normals[t, 1:3, t : t + 2] = np.array([0.6, 0.0, 0.8])
-    return NormalCoding().encode(normals)
+    return NormalConvention().encode(normals)
 
 
 def test_a_mirrored_clip_turns_its_normals_round():
     video = np.random.default_rng(0).integers(0, 256, (3, 4, 6, 3), dtype=np.uint8)
     mirrored_video, mirrored = vary(video, coded_normals(), 1)
-    decoded = NormalCoding().decode(mirrored, mirrored.any(axis=-1).astype(np.uint8))
+    decoded = NormalConvention().decode(mirrored, mirrored.any(axis=-1).astype(np.uint8))
     np.testing.assert_allclose(decoded[0, 1, 5], [-0.6, 0.0, 0.8], atol=0.01)
     assert not mirrored[0, 0].any()
     np.testing.assert_array_equal(np.sort(mirrored_video, axis=-1), np.sort(video[:, :, ::-1], axis=-1))

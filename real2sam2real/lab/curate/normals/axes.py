@@ -5,19 +5,19 @@ from __future__ import annotations
 import numpy as np
 
 from real2sam2real.arrays import Float32, UInt8
-from real2sam2real.control.coding import NormalCoding
+from real2sam2real.control.normal_convention import NormalConvention
 
 
-def unit_normals(components: Float32, ids: UInt8, coding: NormalCoding) -> Float32:
+def unit_normals(components: Float32, ids: UInt8, convention: NormalConvention) -> Float32:
     """Normals as `NormalEstimator.estimate` gives them.
 
     Args:
-        components: `(T, H, W, 3)`, whose axes grow towards `coding.directions`; any length. Where a vector is zero or
-            not finite there is no telling: it faces the camera.
+        components: `(T, H, W, 3)`, whose axes grow towards `convention.directions`; any length. Where a vector is zero
+            or not finite there is no telling: it faces the camera.
         ids: `(T, H, W)`.
-        coding: says the directions; its colours do not matter.
+        convention: says the directions; its colours do not matter.
     """
-    ours = coding.in_our_axes(np.nan_to_num(components, nan=0.0, posinf=0.0, neginf=0.0))
+    ours = convention.in_our_axes(np.nan_to_num(components, nan=0.0, posinf=0.0, neginf=0.0))
     length = np.linalg.norm(ours, axis=-1, keepdims=True)
     facing = np.array([0, 0, 1], np.float32)
     unit = np.where(length > 1e-6, ours / np.maximum(length, 1e-6), facing)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from real2sam2real.arrays import Float32, UInt8
-from real2sam2real.control.coding import NormalCoding
+from real2sam2real.control.normal_convention import NormalConvention
 from real2sam2real.errors import MissingPartError
 from real2sam2real.lab.curate.normals.axes import unit_normals
 
@@ -67,4 +67,4 @@ class Marigold:
             generator = torch.Generator().manual_seed(0)
             picture = frame.astype(np.float32) / 255
             normals[index] = self._pipeline(picture, generator=generator, output_type="np").prediction[0]
-        return unit_normals(normals, ids, NormalCoding.preset("marigold"))
+        return unit_normals(normals, ids, NormalConvention.preset("marigold"))

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from real2sam2real.arrays import Float32, UInt8
-from real2sam2real.control.coding import NormalCoding
+from real2sam2real.control.normal_convention import NormalConvention
 from real2sam2real.errors import MissingPartError
 from real2sam2real.lab.curate.normals.axes import unit_normals
 
@@ -60,7 +60,7 @@ class MiniEstimator:
                 for index in kept:
                     whole = cv2.resize(estimated[index - window.start], (width, height))
                     normals[index] = whole
-        return unit_normals(normals, ids, NormalCoding())
+        return unit_normals(normals, ids, NormalConvention())
 
 
 @contextmanager

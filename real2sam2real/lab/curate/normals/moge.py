@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from real2sam2real.arrays import Float32, UInt8
-from real2sam2real.control.coding import NormalCoding
+from real2sam2real.control.normal_convention import NormalConvention
 from real2sam2real.errors import UserError
 from real2sam2real.lab.curate.normals.axes import unit_normals
 from real2sam2real.perceive.camera.moge import DEFAULT_MODEL, MoGe
@@ -35,4 +35,4 @@ class MoGeNormals:
             if found is None:
                 raise UserError(f"'{self._network.model}' gives no normals; use weights that do: {DEFAULT_MODEL}")
             normals[index] = found
-        return unit_normals(normals, ids, NormalCoding.preset("opengl"))  # `MoGe` has turned them to our axes
+        return unit_normals(normals, ids, NormalConvention.preset("opengl"))  # `MoGe` has turned them to our axes

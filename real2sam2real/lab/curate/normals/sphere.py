@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from real2sam2real.arrays import Float32, UInt8
-from real2sam2real.control.coding import NormalCoding
+from real2sam2real.control.normal_convention import NormalConvention
 from real2sam2real.lab.curate.normals.estimator import NormalEstimator
 
 _SIZE = 256
@@ -24,7 +24,7 @@ class SphereCheck:
 
     Attributes:
         name: of the estimator.
-        directions: what its three components really grow towards, as `NormalCoding.directions`.
+        directions: what its three components really grow towards, as `NormalConvention.directions`.
         angle: median angle to the truth under these, in degrees.
         taken: median angle as the estimator is used.
         picture: `(H, 3H, 3)` uint8: sphere, estimate, truth.
@@ -39,7 +39,7 @@ class SphereCheck:
     @property
     def right(self) -> bool:
         """Its axes are ours as it is used."""
-        return self.directions == NormalCoding().directions
+        return self.directions == NormalConvention().directions
 
     def __str__(self) -> str:
         verdict = "as they are taken to be" if self.right else "NOT as they are taken to be (right/up/towards)"
@@ -78,10 +78,10 @@ def check(estimator: NormalEstimator, frames: int = 5) -> SphereCheck:
     estimate = estimator.estimate(video, np.repeat(ids[None], frames, axis=0))[frames // 2]
     seen, known = estimate[ids > 0], truth[ids > 0]
     ways = {
-        words: _median_angle(NormalCoding(directions=words).in_our_axes(seen), known) for words in _all_directions()
+        words: _median_angle(NormalConvention(directions=words).in_our_axes(seen), known) for words in _all_directions()
     }
     best = min(ways, key=lambda words: ways[words])
-    ours = NormalCoding()
+    ours = NormalConvention()
     pictures = [picture, ours.encode(estimate, ids), ours.encode(truth, ids)]
     return SphereCheck(
         name=estimator.name,

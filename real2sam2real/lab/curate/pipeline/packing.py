@@ -73,8 +73,8 @@ def _members(paths: Iterator[Path]) -> Iterator[tuple[str, bytes]]:
 def _strip(sample: Sample, info: DatasetInfo) -> UInt8:
     """Four moments, one under the other."""
     moments = np.linspace(0, info.frames - 1, 4).round().astype(int)
-    coded = info.coding.encode(sample.normals, sample.ids)
-    pictures = [np.concatenate([outlined(sample.video[t], sample.ids[t]), coded[t]], axis=1) for t in moments]
+    encoded = info.normal_convention.encode(sample.normals, sample.ids)
+    pictures = [np.concatenate([outlined(sample.video[t], sample.ids[t]), encoded[t]], axis=1) for t in moments]
     return np.concatenate(pictures)
 
 
@@ -113,7 +113,7 @@ def _card(
         f"| each | {info.width}×{info.height}, {info.frames} frames at {info.fps:g} per second |",
         f"| sources | {len(rows)}: {', '.join(f'{statuses[s]} {s}' for s in ('kept', 'dropped', 'failed'))} |",
         f"| instances by | {info.masks_by} |",
-        f"| normals by | {info.normals_by}; red, green, blue are {', '.join(info.coding.directions)} |",
+        f"| normals by | {info.normals_by}; red, green, blue are {', '.join(info.normal_convention.directions)} |",
         f"| captions by | {info.captions_by} |",
         f"| shots | {settings.shots} |",
         "",

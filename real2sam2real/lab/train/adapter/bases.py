@@ -112,12 +112,19 @@ class TrainingBase:
         """What an adapter trained on a data set is to be used with."""
         if self.folder is not None:
             return replace(
-                self.settings, coding=info.coding, base=self.name if self.name in SHIPPED else str(self.folder)
+                self.settings,
+                normal_convention=info.normal_convention,
+                base=self.name if self.name in SHIPPED else str(self.folder),
             )
         area = info.width * info.height
         # No segment of training goes on from another, so an adapter alone knows no continuation.
         return replace(
-            self.settings, area=area, max_frames=info.frames, shift=shift, coding=info.coding, continues=False
+            self.settings,
+            area=area,
+            max_frames=info.frames,
+            shift=shift,
+            normal_convention=info.normal_convention,
+            continues=False,
         )
 
     def load_transformer(self, dtype: torch.dtype) -> Any:

@@ -3,7 +3,7 @@
     CACHE/NAME/index.json               the clips in order; written last, so it tells that the rest is whole
     CACHE/NAME/nothing.safetensors      what stands for no video, no normals and no text
     CACHE/NAME/clips/KEY.safetensors    video, photo, text, image, normals, normals.0 … normals.K-1
-    CACHE/NAME/clips/KEY.normals.mkv    with K = 0: the coded normals, and KEY.ids.mkv, to be distorted in each step
+    CACHE/NAME/clips/KEY.normals.mkv    with K = 0: the encoded normals, and KEY.ids.mkv, to be distorted in each step
 
 NAME is a hash of everything that decides what is in it. Files are written whole, so an interrupted encoding goes on
 with the next clip.
@@ -119,7 +119,7 @@ class ClipCache:
         if encoders is None or self.distortion.ranges is None:
             raise ValueError("to distort normals in each step, the encoders are needed")
         ids = media.read_video(self.folder / CLIPS / f"{key}.ids.mkv")
-        normals = self.info.coding.decode(media.read_video(self.folder / CLIPS / f"{key}.normals.mkv"), ids)
+        normals = self.info.normal_convention.decode(media.read_video(self.folder / CLIPS / f"{key}.normals.mkv"), ids)
         return _encode_distorted(encoders, self.info, normals, ids, self.distortion.ranges, generator)
 
 
@@ -206,8 +206,8 @@ def _encode_all(
         if index % world != rank or path.is_file():
             continue
         if distortion.each_step:
-            coded = info.coding.encode(sample.normals, sample.ids)
-            media.write_lossless_video(folder / CLIPS / f"{sample.key}.normals.mkv", coded, info.fps)
+            encoded = info.normal_convention.encode(sample.normals, sample.ids)
+            media.write_lossless_video(folder / CLIPS / f"{sample.key}.normals.mkv", encoded, info.fps)
             media.write_lossless_video(folder / CLIPS / f"{sample.key}.ids.mkv", sample.ids, info.fps)
         _save(path, _encoded(sample, info, encoders, distortion))
     return keys
@@ -217,7 +217,7 @@ def _encoded(sample: Sample, info: DatasetInfo, encoders: Encoders, distortion: 
     tensors = {
         "video": encoders.latents(sample.video),
         "photo": encoders.latents(sample.video[:1]),
-        "normals": encoders.latents(info.coding.encode(sample.normals, sample.ids)),
+        "normals": encoders.latents(info.normal_convention.encode(sample.normals, sample.ids)),
         "text": encoders.embedded(sample.caption),
     }
     image = encoders.seen(sample.video[0])
@@ -243,7 +243,7 @@ def _encode_distorted(
     """`(z, F, h, w)` latents of normals `(T, H, W, 3)` after a distortion."""
     given = torch.from_numpy(np.ascontiguousarray(normals)).permute(0, 3, 1, 2).to(encoders.device)
     new, new_ids = perturb(given, torch.from_numpy(np.ascontiguousarray(ids)).to(encoders.device), ranges, generator)
-    return encoders.latents(info.coding.encode(new.permute(0, 2, 3, 1).cpu().numpy(), new_ids.cpu().numpy()))
+    return encoders.latents(info.normal_convention.encode(new.permute(0, 2, 3, 1).cpu().numpy(), new_ids.cpu().numpy()))
 
 
 def _write_nothing(folder: Path, info: DatasetInfo, encoders: Encoders) -> None:

@@ -53,7 +53,7 @@ class Batch:
     Attributes:
         video: `(B, z, F, h, w)`.
         photo: `(B, z, 1, h, w)`, of frame 0 alone.
-        normals: `(B, z, F, h, w)`, of the coded normals, perturbed already.
+        normals: `(B, z, F, h, w)`, of the encoded normals, perturbed already.
         text: `(B, N, text_dim)`.
         image: `(B, M, image_dim)`, or None for a transformer without image features.
     """

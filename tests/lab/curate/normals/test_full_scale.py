@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 
-from real2sam2real.control.coding import NormalCoding
+from real2sam2real.control.normal_convention import NormalConvention
 from real2sam2real.errors import MissingPartError, UserError
 from real2sam2real.lab.curate.normals import load_estimator
 from real2sam2real.lab.curate.normals.axes import unit_normals
@@ -27,7 +27,7 @@ def clip():
 def test_axes_are_turned_and_lengths_made_one():
     ids = np.array([[[1, 1, 0]]], np.uint8)
     raw = np.array([[[[0.0, -2.0, 0.0], [np.nan, 0, 0], [1, 0, 0]]]], np.float32)
-    ours = unit_normals(raw, ids, NormalCoding.preset("opencv"))
+    ours = unit_normals(raw, ids, NormalConvention.preset("opencv"))
     np.testing.assert_allclose(ours[0, 0], [[0, 1, 0], [0, 0, 1], [0, 0, 0]], atol=1e-6)
 
 

@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 
 from real2sam2real.arrays import Float32, UInt8
-from real2sam2real.control.coding import NormalCoding
+from real2sam2real.control.normal_convention import NormalConvention
 from real2sam2real.errors import MissingPartError, UserError
 from real2sam2real.lab.curate.normals.axes import unit_normals
 
@@ -80,7 +80,7 @@ class NormalCrafter:
         if found.shape != small.shape:
             raise UserError(f"NormalCrafter gave normals of shape {found.shape} for a clip of {small.shape}")
         whole = np.stack([cv2.resize(frame.astype(np.float32), (width, height)) for frame in found])
-        return unit_normals(whole, ids, NormalCoding.preset("normalcrafter"))
+        return unit_normals(whole, ids, NormalConvention.preset("normalcrafter"))
 
     def _run(self, asked: Path, answered: Path) -> None:
         environment = {**os.environ, "PYTHONPATH": str(self._folder)}

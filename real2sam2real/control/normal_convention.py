@@ -1,6 +1,6 @@
-"""How a camera-space normal becomes a colour, as one value that travels with every file coded by it.
+"""How a camera-space normal becomes a colour, as one value that travels with every file encoded by it.
 
-Estimators disagree on which way each axis points. A `NormalCoding` says it once; the presets name the known habits.
+Estimators disagree on which way each axis points. A `NormalConvention` says it once; the presets name the known habits.
 Our own normals are right/up/towards (docs/conventions.md), which is the preset `opengl`.
 """
 
@@ -29,7 +29,7 @@ _AXES = {  # word for a direction in the camera's frame -> axis of our normals, 
 
 
 @dataclass(frozen=True, kw_only=True)
-class NormalCoding:
+class NormalConvention:
     """Which direction each colour channel stands for, the colour of "no instance", and the rounding to 8 bits.
 
     A component c in −1…1 becomes (c + 1) / 2 · 255.
@@ -63,15 +63,15 @@ class NormalCoding:
             raise ValueError(f"the rounding is '{self.rounding}'; choose one of {', '.join(get_args(Rounding))}")
 
     @classmethod
-    def preset(cls, name: str) -> NormalCoding:
-        """The coding called `name`: a habit (`opengl`, `left-up-towards`, `opencv`) or an estimator that has it.
+    def preset(cls, name: str) -> NormalConvention:
+        """The convention called `name`: a habit (`opengl`, `left-up-towards`, `opencv`) or an estimator that has it.
 
         Raises:
             UserError: no preset has this name.
         """
         preset = PRESETS.get(name.lower())
         if preset is None:
-            raise UserError(f"there is no normal coding called '{name}'; choose one of {', '.join(PRESETS)}.")
+            raise UserError(f"there is no normal convention called '{name}'; choose one of {', '.join(PRESETS)}.")
         return preset
 
     @property
@@ -152,14 +152,14 @@ class NormalCoding:
         turned[..., order] = components * signs
         return turned
 
-    def convert(self, colors: UInt8, target: NormalCoding, ids: UInt8 | None = None) -> UInt8:
-        """Re-code colours `(..., H, W, 3)` uint8 of this coding for another one.
+    def convert(self, colors: UInt8, target: NormalConvention, ids: UInt8 | None = None) -> UInt8:
+        """Colours `(..., H, W, 3)` uint8 of this convention as colours of another one.
 
-        Between codings of the same rounding this permutes and inverts channels, without another loss.
+        Between conventions of the same rounding this permutes and inverts channels, without another loss.
 
         Args:
             colors: `(..., H, W, 3)` uint8.
-            target: the wanted coding.
+            target: the wanted convention.
             ids: as in `decode`.
         """
         colors = _checked_colors(colors)
@@ -184,7 +184,7 @@ class NormalCoding:
         return (colors != np.array(self.background, np.uint8)).any(axis=-1)
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON values; `from_dict` gives the coding back."""
+        """JSON values; `from_dict` gives the convention back."""
         return {
             "directions": list(self.directions),
             "background": list(self.background),
@@ -192,8 +192,8 @@ class NormalCoding:
         }
 
     @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> NormalCoding:
-        """The coding written by `to_dict`.
+    def from_dict(cls, values: Mapping[str, Any]) -> NormalConvention:
+        """The convention written by `to_dict`.
 
         Raises:
             UserError: a key is missing or unknown, or a value does not fit.
@@ -201,7 +201,7 @@ class NormalCoding:
         expected = {"directions", "background", "rounding"}
         if not isinstance(values, Mapping) or set(values) != expected:
             keys = sorted(values) if isinstance(values, Mapping) else values
-            raise UserError(f"a normal coding needs exactly the keys {', '.join(sorted(expected))}, not {keys}.")
+            raise UserError(f"a normal convention needs exactly the keys {', '.join(sorted(expected))}, not {keys}.")
         try:
             return cls(
                 directions=tuple(values["directions"]),
@@ -209,18 +209,18 @@ class NormalCoding:
                 rounding=values["rounding"],
             )
         except (TypeError, ValueError) as error:
-            raise UserError(f"this is no normal coding: {error}.") from error
+            raise UserError(f"this is no normal convention: {error}.") from error
 
     def _order_and_signs(self) -> tuple[Int, Float32]:
         axes = [_AXES[d] for d in self.directions]
         return np.array([a for a, _ in axes]), np.array([s for _, s in axes], np.float32)
 
 
-OPENGL = NormalCoding()
-LEFT_UP_TOWARDS = NormalCoding(directions=("left", "up", "towards"))
-OPENCV = NormalCoding(directions=("right", "down", "away"))
+OPENGL = NormalConvention()
+LEFT_UP_TOWARDS = NormalConvention(directions=("left", "up", "towards"))
+OPENCV = NormalConvention(directions=("right", "down", "away"))
 
-PRESETS: dict[str, NormalCoding] = {
+PRESETS: dict[str, NormalConvention] = {
     "opengl": OPENGL,
     "left-up-towards": LEFT_UP_TOWARDS,
     "opencv": OPENCV,
@@ -230,6 +230,11 @@ PRESETS: dict[str, NormalCoding] = {
     "dsine": LEFT_UP_TOWARDS,
     "stablenormal": LEFT_UP_TOWARDS,
 }
+
+
+def with_current_names(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of a JSON file; `coding`, which older files have, under its name of today, `normal_convention`."""
+    return {("normal_convention" if name == "coding" else name): value for name, value in values.items()}
 
 
 def _checked_colors(colors: UInt8) -> UInt8:

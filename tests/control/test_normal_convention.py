@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from real2sam2real.control import PRESETS, NormalCoding
+from real2sam2real.control import PRESETS, NormalConvention
 from real2sam2real.errors import UserError
 
 # right, up, towards: what each habit paints for a surface that faces right, up, or the camera
@@ -16,8 +16,8 @@ BRIGHT = {
 }
 
 axes = st.permutations([("right", "left"), ("up", "down"), ("towards", "away")])
-codings = st.builds(
-    lambda order, signs, background, rounding: NormalCoding(
+conventions = st.builds(
+    lambda order, signs, background, rounding: NormalConvention(
         directions=tuple(pair[sign] for pair, sign in zip(order, signs, strict=True)),
         background=background,
         rounding=rounding,
@@ -39,16 +39,16 @@ def degrees_between(a, b):
     return np.degrees(np.arctan2(np.linalg.norm(np.cross(a, b), axis=-1), (a * b).sum(axis=-1)))
 
 
-def slow_encode(coding, normal, instance):
+def slow_encode(convention, normal, instance):
     """The definition, one pixel at a time."""
     if instance == 0:
-        return coding.background
+        return convention.background
     value = {"right": 0, "left": 0, "up": 1, "down": 1, "towards": 2, "away": 2}
     color = []
-    for direction in coding.directions:
+    for direction in convention.directions:
         sign = 1 if direction in ("right", "up", "towards") else -1
         level = (sign * float(normal[value[direction]]) + 1) / 2 * 255
-        color.append(int(np.floor(level + 0.5)) if coding.rounding == "nearest" else int(np.floor(level)))
+        color.append(int(np.floor(level + 0.5)) if convention.rounding == "nearest" else int(np.floor(level)))
     return tuple(np.clip(color, 0, 255))
 
 
@@ -60,40 +60,40 @@ def test_presets_paint_the_axes_as_their_estimators_do(name):
 
 def test_estimators_have_their_habits():
     for name in ("NormalCrafter", "marigold", "moge-2"):
-        assert NormalCoding.preset(name) == NormalCoding.preset("opengl") == NormalCoding()
+        assert NormalConvention.preset(name) == NormalConvention.preset("opengl") == NormalConvention()
     for name in ("dsine", "StableNormal"):
-        assert NormalCoding.preset(name) == NormalCoding.preset("left-up-towards")
+        assert NormalConvention.preset(name) == NormalConvention.preset("left-up-towards")
     with pytest.raises(UserError, match="opengl"):
-        NormalCoding.preset("directx-ish")
+        NormalConvention.preset("directx-ish")
 
 
 @settings(max_examples=40, deadline=None)
-@given(codings, st.lists(st.integers(1, 4), min_size=0, max_size=3), st.integers(0, 99))
-def test_coding_is_its_definition_in_any_batch_shape_and_comes_back_within_the_bound(coding, batch, seed):
+@given(conventions, st.lists(st.integers(1, 4), min_size=0, max_size=3), st.integers(0, 99))
+def test_encoding_is_its_definition_in_any_batch_shape_and_comes_back_within_the_bound(convention, batch, seed):
     normals = unit_normals(*batch, 5, 7, seed=seed)
     ids = np.random.default_rng(seed).integers(0, 3, normals.shape[:-1], np.uint8)
-    colors = coding.encode(normals, ids)
+    colors = convention.encode(normals, ids)
     assert colors.shape == normals.shape
     for index in np.ndindex(ids.shape):
         # float32 arithmetic may fall on the other side of a step that the slow reference's float64 just misses
-        assert np.abs(colors[index].astype(int) - slow_encode(coding, normals[index], ids[index])).max() <= 1
-    back = coding.decode(colors, ids)
+        assert np.abs(colors[index].astype(int) - slow_encode(convention, normals[index], ids[index])).max() <= 1
+    back = convention.decode(colors, ids)
     assert back.dtype == np.float32
     assert not back[ids == 0].any()
     inside = ids > 0
     np.testing.assert_allclose(np.linalg.norm(back[inside], axis=-1), 1, atol=1e-6)
-    assert degrees_between(back[inside], normals[inside]).max(initial=0) < coding.max_error_degrees
+    assert degrees_between(back[inside], normals[inside]).max(initial=0) < convention.max_error_degrees
 
 
 def test_the_error_bound_is_tight():
     normals = unit_normals(400, 500)
-    coding = NormalCoding()
-    error = degrees_between(coding.decode(coding.encode(normals)), normals)
-    assert 0.9 * coding.max_error_degrees < error.max() < coding.max_error_degrees
+    convention = NormalConvention()
+    error = degrees_between(convention.decode(convention.encode(normals)), normals)
+    assert 0.9 * convention.max_error_degrees < error.max() < convention.max_error_degrees
 
 
 @settings(max_examples=40, deadline=None)
-@given(codings, codings)
+@given(conventions, conventions)
 def test_conversion_keeps_the_normal(source, target):
     normals = unit_normals(9, 11)
     ids = (np.arange(99).reshape(9, 11) % 3).astype(np.uint8)
@@ -104,9 +104,9 @@ def test_conversion_keeps_the_normal(source, target):
 
 
 @settings(max_examples=20, deadline=None)
-@given(codings)
-def test_json_round_trip(coding):
-    assert NormalCoding.from_dict(json.loads(json.dumps(coding.to_dict()))) == coding
+@given(conventions)
+def test_json_round_trip(convention):
+    assert NormalConvention.from_dict(json.loads(json.dumps(convention.to_dict()))) == convention
 
 
 @pytest.mark.parametrize(
@@ -124,8 +124,8 @@ def test_json_round_trip(coding):
     ],
 )
 def test_a_bad_description_is_refused(values):
-    with pytest.raises(UserError, match="normal coding"):
-        NormalCoding.from_dict(values)
+    with pytest.raises(UserError, match="normal convention"):
+        NormalConvention.from_dict(values)
 
 
 def test_ids_decide_what_is_background_and_without_them_the_values_do():
@@ -133,32 +133,32 @@ def test_ids_decide_what_is_background_and_without_them_the_values_do():
     normals[0] = 0
     ids = np.ones((4, 6), np.uint8)
     ids[0] = 0
-    coding = NormalCoding(background=(1, 2, 3))
-    colors = coding.encode(normals, ids)
+    convention = NormalConvention(background=(1, 2, 3))
+    colors = convention.encode(normals, ids)
     assert (colors[0] == (1, 2, 3)).all()
-    np.testing.assert_array_equal(coding.encode(normals), colors)
-    np.testing.assert_array_equal(coding.decode(colors), coding.decode(colors, ids))
-    np.testing.assert_array_equal(coding.foreground(colors), ids > 0)
+    np.testing.assert_array_equal(convention.encode(normals), colors)
+    np.testing.assert_array_equal(convention.decode(colors), convention.decode(colors, ids))
+    np.testing.assert_array_equal(convention.foreground(colors), ids > 0)
 
 
 def test_bad_arrays_are_refused():
-    coding = NormalCoding()
+    convention = NormalConvention()
     broken = unit_normals(3, 3)
     broken[1, 1, 0] = np.nan
     with pytest.raises(ValueError, match="not finite"):
-        coding.encode(broken, np.ones((3, 3), np.uint8))
+        convention.encode(broken, np.ones((3, 3), np.uint8))
     hidden = np.ones((3, 3), np.uint8)
     hidden[1, 1] = 0  # outside an instance nobody looks at the normal
-    coding.encode(broken, hidden)
+    convention.encode(broken, hidden)
     with pytest.raises(ValueError, match="ids"):
-        coding.encode(unit_normals(3, 3), np.ones((3, 4), np.uint8))
+        convention.encode(unit_normals(3, 3), np.ones((3, 4), np.uint8))
     with pytest.raises(ValueError, match="uint8"):
-        coding.decode(unit_normals(3, 3))
+        convention.decode(unit_normals(3, 3))
     with pytest.raises(ValueError, match="expected"):
-        coding.encode(np.zeros((3, 2), np.float32))
+        convention.encode(np.zeros((3, 2), np.float32))
 
 
 def test_no_pixels_are_no_problem():
-    coding = NormalCoding()
-    assert coding.encode(np.zeros((0, 4, 5, 3), np.float32)).shape == (0, 4, 5, 3)
-    assert coding.decode(np.zeros((2, 0, 5, 3), np.uint8)).shape == (2, 0, 5, 3)
+    convention = NormalConvention()
+    assert convention.encode(np.zeros((0, 4, 5, 3), np.float32)).shape == (0, 4, 5, 3)
+    assert convention.decode(np.zeros((2, 0, 5, 3), np.uint8)).shape == (2, 0, 5, 3)
