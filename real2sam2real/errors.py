@@ -9,3 +9,8 @@ class UserError(Exception):
 
 class MissingPartError(UserError):
     """An optional part is not installed or not on disk; the message says how to get it."""
+
+
+def first_line(error: Exception) -> str:
+    """What an error of another package says, on one line; its kind where it says nothing."""
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)

@@ -8,7 +8,6 @@ imported, because it would import torchvision.
 from __future__ import annotations
 
 import importlib.util
-import os
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from torch import Tensor, nn
 
 from real2sam2real.arrays import UInt8
 from real2sam2real.errors import MissingPartError, UserError
+from real2sam2real.pretrained.hub import file_from_environment
 
 BACKBONE = "R2S2R_ALEXNET"
 """Environment variable: AlexNet's weights, in place of the file in torch hub's cache."""
@@ -107,11 +107,9 @@ def _heads_file() -> Path:
 
 
 def _backbone_file() -> Path:
-    named = os.environ.get(BACKBONE)
-    if named:
-        if not Path(named).is_file():
-            raise MissingPartError(f"{BACKBONE} names {named}, which is no file; it must be PyTorch's {_FILE}")
-        return Path(named)
+    named = file_from_environment(BACKBONE, [_FILE])
+    if named is not None:
+        return named
     cached = Path(torch.hub.get_dir()) / "checkpoints" / _FILE
     if not cached.is_file():
         try:

@@ -13,15 +13,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from real2sam2real.arrays import UInt8
-from real2sam2real.errors import MissingPartError, UserError
 from real2sam2real.perceive.camera.estimate import DepthEstimate, chosen_focal, with_unknown
+from real2sam2real.pretrained.hub import download_command, find_folder
+from real2sam2real.pretrained.models import choose_device, load_pretrained
 
 if TYPE_CHECKING:
     import torch
 
 DEFAULT_MODEL = "apple/DepthPro-hf"
 LICENCE = "Apple Machine Learning Research Model licence: research only, not for commercial use"
-PACKAGE = "transformers>=4.50"
+HINT = f"The published weights, 2 GB, come with: {download_command(DEFAULT_MODEL)}"
 MEAN, SPREAD = 0.5, 0.5  # of colours in 0…1, as the network was trained
 
 
@@ -47,28 +48,12 @@ class DepthPro:
             MissingPartError: transformers or the weights are not there.
             UserError: the weights are of another architecture, or incomplete.
         """
-        try:
-            import torch
-            from transformers import AutoConfig, DepthProForDepthEstimation
-        except ImportError as error:
-            raise MissingPartError(f"Depth Pro needs {PACKAGE} ({error}): pip install '{PACKAGE}'") from error
         model = model or DEFAULT_MODEL
-        try:
-            config = AutoConfig.from_pretrained(model, local_files_only=offline)
-            if config.model_type != "depth_pro":
-                raise UserError(
-                    f"'{model}' is a '{config.model_type}' and no Depth Pro; leave it out for {DEFAULT_MODEL}"
-                )
-            loaded: Any = DepthProForDepthEstimation.from_pretrained(
-                model, config=config, local_files_only=offline, output_loading_info=True
-            )
-        except (OSError, ValueError) as error:
-            raise MissingPartError(_not_there(model, offline, error)) from error
-        network, info = loaded
-        if missing := sorted(info["missing_keys"]):
-            raise UserError(f"the weights in '{model}' are incomplete: {len(missing)} parts such as {missing[0]} lack")
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-        return cls(network.to(device=device, dtype=torch.float32).eval(), model)
+        folder = find_folder(model, offline=offline, hint=HINT)
+        network = load_pretrained(
+            "DepthProForDepthEstimation", folder, kinds=("depth_pro",), device=choose_device("auto")
+        )
+        return cls(network, model)
 
     def estimate(self, pixels: UInt8, *, known_focal: float | None, assumed_focal: float) -> DepthEstimate:
         """See `DepthEstimator.estimate`. A pixel beyond 250 m, such as sky, has no depth."""
@@ -104,12 +89,3 @@ class DepthPro:
         image = torch.from_numpy(np.ascontiguousarray(pixels)).to(self._network.device).permute(2, 0, 1)[None]
         normalized = (image.float() / 255 - MEAN) / SPREAD
         return torch.nn.functional.interpolate(normalized, size=(side, side), mode="bilinear", align_corners=False)
-
-
-def _not_there(model: str, offline: bool, error: Exception) -> str:
-    reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-    allowed = "no download was allowed" if offline else "fetching it failed"
-    return (
-        f"Depth Pro's weights '{model}' are neither a folder here nor in the hub's cache, and {allowed} ({reason}). "
-        f"Get them, 2 GB, with: hf download {DEFAULT_MODEL}"
-    )

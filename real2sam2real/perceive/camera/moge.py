@@ -13,17 +13,19 @@ from __future__ import annotations
 
 import importlib
 import inspect
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from real2sam2real.arrays import Bool, Float32, UInt8
-from real2sam2real.errors import MissingPartError, UserError
+from real2sam2real.errors import MissingPartError, UserError, first_line
 from real2sam2real.perceive.camera.estimate import DepthEstimate, chosen_focal, with_unknown
+from real2sam2real.pretrained.hub import download_command, find_file
+from real2sam2real.pretrained.models import choose_device
 
 DEFAULT_MODEL = "Ruicheng/moge-2-vitl-normal"
 LICENCE = "MIT"
+HINT = f"The published weights, 1.3 GB, come with: {download_command(DEFAULT_MODEL, ['model.pt'])}"
 INSTALL = "pip install git+https://github.com/microsoft/MoGe.git"
 OURS_FROM_OPENCV = np.array([1.0, -1.0, -1.0], np.float32)
 
@@ -50,27 +52,16 @@ class MoGe:
             MissingPartError: the package `moge` or the weights are not there.
             UserError: the installed `moge` is too old, or the file holds other weights.
         """
-        import torch
-
         model = model or DEFAULT_MODEL
         network_class = _network_class()
-        path = Path(model)
-        source = str(path / "model.pt") if path.is_dir() else model
+        weights = find_file(model, "model.pt", offline=offline, hint=HINT)
         try:
-            network = network_class.from_pretrained(source, local_files_only=offline)
-        except (OSError, ValueError) as error:
-            reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-            allowed = "no download was allowed" if offline else "fetching it failed"
-            raise MissingPartError(
-                f"MoGe's weights '{model}' are neither a file here nor in the hub's cache, and {allowed} ({reason}). "
-                f"Get them, 1.3 GB, with: hf download {DEFAULT_MODEL} model.pt"
-            ) from error
-        except (KeyError, TypeError, RuntimeError) as error:
+            network = network_class.from_pretrained(str(weights))
+        except Exception as error:  # torch and pickle raise what they like at a file that holds something else
             raise UserError(
-                f"'{model}' holds no weights for MoGe-2 ({error}); leave it out for {DEFAULT_MODEL}"
+                f"'{model}' holds no weights for MoGe-2 ({first_line(error)}); leave it out for {DEFAULT_MODEL}"
             ) from error
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-        return cls(network.to(device).eval(), model)
+        return cls(network.to(choose_device("auto")).eval(), model)
 
     def estimate(self, pixels: UInt8, *, known_focal: float | None, assumed_focal: float) -> DepthEstimate:
         """See `DepthEstimator.estimate`. A pixel outside of its mask, such as sky, or beyond 250 m has no depth.

@@ -15,7 +15,8 @@ from real2sam2real.errors import UserError
 from real2sam2real.perceive.segment.found import suppress_overlapping
 from real2sam2real.perceive.segment.frame import ModelFrame, read_frame
 from real2sam2real.perceive.segment.options import SegmentOptions
-from real2sam2real.perceive.segment.weights import choose_device, find_checkpoint, load_model, load_tokenizer
+from real2sam2real.pretrained.hub import find_folder
+from real2sam2real.pretrained.models import choose_device, load_pretrained, load_processing
 
 if TYPE_CHECKING:
     import torch
@@ -64,9 +65,11 @@ class Detector:
             UserError: the weights are another model's or incomplete.
         """
         device = choose_device(options.device)
-        folder = find_checkpoint(options.detector, offline=options.offline)
-        model = load_model("MMGroundingDinoForObjectDetection", folder, kinds=("mm-grounding-dino",), device=device)
-        tokenizer, frame = load_tokenizer(folder), read_frame(folder)
+        folder = find_folder(options.detector, offline=options.offline)
+        model = load_pretrained(
+            "MMGroundingDinoForObjectDetection", folder, kinds=("mm-grounding-dino",), device=device
+        )
+        tokenizer, frame = load_processing("AutoTokenizer", folder, "tokenizer"), read_frame(folder)
         return cls(model, tokenizer, frame, device, bfloat16=options.precision == "bfloat16")
 
     def detect(self, pixels: UInt8, words: Sequence[str], least: float, overlap: float) -> list[Detection]:

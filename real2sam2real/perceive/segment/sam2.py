@@ -16,7 +16,8 @@ from real2sam2real.errors import UserError
 from real2sam2real.perceive.segment.choosing import consistency, preferred
 from real2sam2real.perceive.segment.frame import ModelFrame, read_frame
 from real2sam2real.perceive.segment.options import SegmentOptions
-from real2sam2real.perceive.segment.weights import choose_device, find_checkpoint, load_model
+from real2sam2real.pretrained.hub import find_folder
+from real2sam2real.pretrained.models import choose_device, load_pretrained
 
 if TYPE_CHECKING:
     import torch
@@ -104,9 +105,9 @@ class Sam2:
             UserError: the weights are another model's or incomplete.
         """
         device = choose_device(options.device)
-        folder = find_checkpoint(options.sam2, offline=options.offline)
+        folder = find_folder(options.sam2, offline=options.offline)
         # Published checkpoints name the video model; the image model is a part of it.
-        model = load_model("Sam2Model", folder, kinds=("sam2", "sam2_video"), device=device, twins=_TWINS)
+        model = load_pretrained("Sam2Model", folder, kinds=("sam2", "sam2_video"), device=device, twins=_TWINS)
         return cls(model, read_frame(folder), device, bfloat16=options.precision == "bfloat16")
 
     def embed(self, pixels: UInt8) -> Embedding:

@@ -14,7 +14,8 @@ from real2sam2real.perceive.segment.found import Found, Search, suppress_overlap
 from real2sam2real.perceive.segment.frame import ModelFrame, read_frame
 from real2sam2real.perceive.segment.options import SegmentOptions
 from real2sam2real.perceive.segment.sam2 import at_photo_size
-from real2sam2real.perceive.segment.weights import choose_device, find_checkpoint, load_model, load_tokenizer
+from real2sam2real.pretrained.hub import find_folder
+from real2sam2real.pretrained.models import choose_device, load_pretrained, load_processing
 
 if TYPE_CHECKING:
     import torch
@@ -69,9 +70,9 @@ class Sam3:
             UserError: the weights are another model's or incomplete.
         """
         device = choose_device(options.device)
-        folder = find_checkpoint(options.sam3, offline=options.offline, access=ACCESS)
-        model = load_model("Sam3Model", folder, kinds=("sam3", "sam3_video"), device=device)
-        tokenizer, frame = load_tokenizer(folder), read_frame(folder)
+        folder = find_folder(options.sam3, offline=options.offline, hint=ACCESS)
+        model = load_pretrained("Sam3Model", folder, kinds=("sam3", "sam3_video"), device=device)
+        tokenizer, frame = load_processing("AutoTokenizer", folder, "tokenizer"), read_frame(folder)
         return cls(model, tokenizer, frame, device, bfloat16=options.precision == "bfloat16")
 
     def embed(self, pixels: UInt8) -> Sam3Embedding:

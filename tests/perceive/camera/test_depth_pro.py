@@ -140,7 +140,7 @@ def test_missing_weights_say_how_to_get_them(tmp_path: Path) -> None:
 
 def test_another_architecture_is_refused(tmp_path: Path) -> None:
     transformers.Dinov2Config(hidden_size=16, num_attention_heads=2, num_hidden_layers=1).save_pretrained(tmp_path)
-    with pytest.raises(UserError, match="'dinov2' and no Depth Pro"):
+    with pytest.raises(UserError, match="type dinov2; depth_pro is needed"):
         DepthPro.load(str(tmp_path), offline=True)
 
 

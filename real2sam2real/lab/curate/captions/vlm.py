@@ -7,21 +7,24 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from real2sam2real.arrays import UInt8
-from real2sam2real.errors import MissingPartError, UserError
+from real2sam2real.errors import UserError
 from real2sam2real.lab.curate.captions.template import listed
-from real2sam2real.perceive.segment.weights import choose_device, find_checkpoint, load_model, transformers_class
+from real2sam2real.pretrained.hub import find_folder
+from real2sam2real.pretrained.models import choose_device, load_pretrained, load_processing
 
 if TYPE_CHECKING:
     import torch
 
 FRAMES = 4
 _LONGEST = 96  # tokens of an answer
+_WITHOUT_TORCHVISION = (
+    "Or choose a model that also does without, such as LLaVA or Idefics3's kind (vlm:HuggingFaceTB/SmolVLM-Instruct)"
+)
 _QUOTES = "\"'“”‘’"
 
 
@@ -68,10 +71,11 @@ class VlmCaptioner:
         where = choose_device(device)
         import torch
 
-        folder = find_checkpoint(weights, offline=False)
-        processor = _load_processor(folder, weights)  # what it lacks is known sooner than the weights are read
+        folder = find_folder(weights)
+        # What the processor lacks is known sooner than the weights are read.
+        processor = load_processing("AutoProcessor", folder, "processor", hint=_WITHOUT_TORCHVISION)
         dtype = torch.bfloat16 if where.type == "cuda" else torch.float32
-        model = load_model("AutoModelForImageTextToText", folder, kinds=None, device=where, dtype=dtype)
+        model = load_pretrained("AutoModelForImageTextToText", folder, kinds=None, device=where, dtype=dtype)
         return cls(f"vlm:{weights}", model, processor, where)
 
     def caption(self, video: UInt8, labels: Mapping[int, str]) -> str:
@@ -131,23 +135,3 @@ def cleaned(answer: str, *, broken_off: bool = False) -> str:
     line = " ".join(answer.split()).strip(_QUOTES).strip()
     whole = re.match(r".*[.!?](?=\s|$)", line) if broken_off else None
     return whole.group() if whole else line
-
-
-def _load_processor(folder: Path, name: str) -> Any:
-    processors = transformers_class("AutoProcessor")
-    try:
-        return processors.from_pretrained(folder, local_files_only=True)
-    except ImportError as error:
-        reason = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
-        if "torchvision" in reason.lower():
-            raise MissingPartError(
-                f"'{name}' prepares its pictures with torchvision: pip install torchvision (the release that goes with "
-                "the installed torch). Or choose a model that also does without, such as LLaVA or Idefics3's kind "
-                "(vlm:HuggingFaceTB/SmolVLM-Instruct)"
-            ) from error
-        raise MissingPartError(f"'{name}' needs a further package: {reason}") from error
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        reason = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
-        raise MissingPartError(
-            f"'{name}' holds no processor that can be read ({reason}); download the whole checkpoint"
-        ) from error

@@ -18,7 +18,7 @@ from real2sam2real.arrays import Bool, Float32, UInt8
 from real2sam2real.errors import UserError
 from real2sam2real.lab.curate.instances.interface import Box, Instances, Mark, check_marks
 from real2sam2real.perceive.segment.frame import ModelFrame
-from real2sam2real.perceive.segment.weights import transformers_class
+from real2sam2real.pretrained.packages import transformers_class
 
 if TYPE_CHECKING:
     import torch

@@ -15,7 +15,8 @@ from real2sam2real.lab.curate.instances.memory import MemoryFollower
 from real2sam2real.perceive.segment.frame import read_frame
 from real2sam2real.perceive.segment.options import SAM2, SegmentOptions
 from real2sam2real.perceive.segment.segmenter import Segmenter, load_segmenter
-from real2sam2real.perceive.segment.weights import choose_device, find_checkpoint, load_model
+from real2sam2real.pretrained.hub import find_folder
+from real2sam2real.pretrained.models import choose_device, load_pretrained
 
 
 class Sam2Tracker:
@@ -39,8 +40,8 @@ class Sam2Tracker:
             UserError: the weights are another model's or incomplete.
         """
         where = choose_device(device)
-        folder = find_checkpoint(str(weights or SAM2), offline=False)
-        model = load_model("Sam2VideoModel", folder, kinds=("sam2_video",), device=where)
+        folder = find_folder(weights or SAM2)
+        model = load_pretrained("Sam2VideoModel", folder, kinds=("sam2_video",), device=where)
         return cls(MemoryFollower(model, "Sam2VideoInferenceSession", read_frame(folder), where))
 
     def track(self, video: UInt8, marks: Sequence[Mark]) -> Instances:

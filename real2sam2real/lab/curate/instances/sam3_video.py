@@ -23,13 +23,9 @@ from real2sam2real.lab.curate.instances.memory import MemoryFollower, clip_pictu
 from real2sam2real.perceive.segment.frame import ModelFrame, read_frame
 from real2sam2real.perceive.segment.options import SAM3
 from real2sam2real.perceive.segment.sam3 import ACCESS, word_tokens
-from real2sam2real.perceive.segment.weights import (
-    choose_device,
-    find_checkpoint,
-    load_model,
-    load_tokenizer,
-    transformers_class,
-)
+from real2sam2real.pretrained.hub import find_folder
+from real2sam2real.pretrained.models import choose_device, load_pretrained, load_processing
+from real2sam2real.pretrained.packages import transformers_class
 
 if TYPE_CHECKING:
     import torch
@@ -164,20 +160,21 @@ class Sam3Tracker:
             UserError: the weights are another model's or incomplete.
         """
         where = choose_device(device)
-        tracker = cls(words, find_checkpoint(str(weights or SAM3), offline=False, access=ACCESS), where)
+        tracker = cls(words, find_folder(weights or SAM3, hint=ACCESS), where)
         _ = tracker.finder if words else tracker.follower  # what is wrong with it shows now
         return tracker
 
     @cached_property
     def finder(self) -> WordFollower:
         """The part for words."""
-        model = load_model("Sam3VideoModel", self._folder, kinds=("sam3_video",), device=self._device)
-        return WordFollower(model, load_tokenizer(self._folder), read_frame(self._folder), self._device)
+        model = load_pretrained("Sam3VideoModel", self._folder, kinds=("sam3_video",), device=self._device)
+        tokenizer = load_processing("AutoTokenizer", self._folder, "tokenizer")
+        return WordFollower(model, tokenizer, read_frame(self._folder), self._device)
 
     @cached_property
     def follower(self) -> MemoryFollower:
         """The part for marks."""
-        model = load_model("Sam3TrackerVideoModel", self._folder, kinds=("sam3_video",), device=self._device)
+        model = load_pretrained("Sam3TrackerVideoModel", self._folder, kinds=("sam3_video",), device=self._device)
         return MemoryFollower(model, "Sam3TrackerVideoInferenceSession", read_frame(self._folder), self._device)
 
     def track(self, video: UInt8, marks: Sequence[Mark] = ()) -> Instances:

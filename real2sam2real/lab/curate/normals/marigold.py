@@ -11,10 +11,13 @@ import numpy as np
 
 from real2sam2real.arrays import Float32, UInt8
 from real2sam2real.control.normal_convention import NormalConvention
-from real2sam2real.errors import MissingPartError
+from real2sam2real.errors import MissingPartError, first_line
 from real2sam2real.lab.curate.normals.axes import unit_normals
+from real2sam2real.pretrained.hub import download_command, find_folder
+from real2sam2real.pretrained.packages import require
 
 DEFAULT_MODEL = "prs-eth/marigold-normals-v1-1"
+HINT = f"The published weights come with: {download_command(DEFAULT_MODEL)}"
 
 
 class Marigold:
@@ -43,17 +46,17 @@ class Marigold:
         import torch
 
         model = model or DEFAULT_MODEL
+        require("transformers", "Marigold reads its empty prompt with transformers: pip install transformers")
+        folder = find_folder(model, ignore=("*.fp16.*",), offline=offline, hint=HINT)
+        on_gpu = torch.cuda.is_available()
+        dtype = torch.float16 if on_gpu else torch.float32
         try:
             from diffusers import MarigoldNormalsPipeline
 
-            on_gpu = torch.cuda.is_available()
-            dtype = torch.float16 if on_gpu else torch.float32
-            pipeline: Any = MarigoldNormalsPipeline.from_pretrained(model, dtype=dtype, local_files_only=offline)
+            pipeline: Any = MarigoldNormalsPipeline.from_pretrained(folder, dtype=dtype, local_files_only=True)
         except (ImportError, OSError, RuntimeError, ValueError) as error:
-            reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
             raise MissingPartError(
-                f"Marigold's weights '{model}' cannot be loaded ({reason}). It needs: pip install transformers; "
-                f"hf download {DEFAULT_MODEL}"
+                f"Marigold's weights '{model}' cannot be loaded ({first_line(error)}). {HINT}"
             ) from error
         pipeline.set_progress_bar_config(disable=True)
         return cls(pipeline.to("cuda" if on_gpu else "cpu"), model)
