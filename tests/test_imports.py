@@ -13,7 +13,8 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "real2sam2real"
 # From the top down. `lab` is four rooms under one roof; what stands above it never reaches down to it.
 ROOMS = [
-    "workfolder", "pretrained", "geometry", "mesh", "scene", "perceive", "lift", "render", "control", "diffusion", "run",
+    "workfolder", "pretrained",
+    "geometry", "mesh", "scene", "perceive", "lift", "render", "control", "diffusion", "run",
     "lab.synth", "lab.curate", "lab.train", "lab.evaluate", "cli",
 ]  # fmt: skip
 LEAVES = {"arrays", "errors", "files", "media"}
