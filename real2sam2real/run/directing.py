@@ -8,8 +8,8 @@ from pathlib import Path
 from real2sam2real.errors import UserError
 from real2sam2real.run.config import DEFAULT_FPS, DEFAULT_FRAMES, ShotOptions
 from real2sam2real.run.opening import open_scene
+from real2sam2real.scene.camera_moves import ImportedPath
 from real2sam2real.scene.folder import save_scene
-from real2sam2real.scene.moves import ImportedPath
 from real2sam2real.scene.scene import Scene
 from real2sam2real.scene.shot import Shot, load_shot
 

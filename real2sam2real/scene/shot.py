@@ -12,16 +12,16 @@ import numpy as np
 import yaml
 
 from real2sam2real.errors import UserError
-from real2sam2real.scene import moves as m
-from real2sam2real.scene import object_moves as o
+from real2sam2real.scene import camera_moves as m
+from real2sam2real.scene import entity_moves as o
 from real2sam2real.scene import shot_yaml
+from real2sam2real.scene.camera_animation import animate_camera
+from real2sam2real.scene.entity_animation import animate_entity, displacement, front_object, hidden
 from real2sam2real.scene.inside import camera_inside
 from real2sam2real.scene.motion import Motion
+from real2sam2real.scene.move_syntax import WrittenMove, written
 from real2sam2real.scene.retime import retimed
-from real2sam2real.scene.rig import camera_path
 from real2sam2real.scene.scene import Entity, Scene
-from real2sam2real.scene.settings import Written, written
-from real2sam2real.scene.staging import displacement, entity_motion, front_object, hidden
 from real2sam2real.scene.units import BadValueError, located, nearest, parse_number, split_quantity
 
 KEYS = ("frames", "fps", "prompt", "seed", "camera", "entities")
@@ -134,7 +134,7 @@ class Shot:
             if _removes(moves):
                 scene = scene.without(name)
         if self.camera is not None:
-            scene = replace(scene, camera=camera_path(self.camera, scene, seed=self.seed))
+            scene = replace(scene, camera=animate_camera(self.camera, scene, seed=self.seed))
         _check_camera_is_outside(scene)
         return scene
 
@@ -187,7 +187,7 @@ def check_fps(fps: float) -> None:
         raise BadValueError(f"fps is {fps:g}; give a frame rate above 0 and up to 1000, such as 16")
 
 
-def _shot(root: shot_yaml.Source | None, folder: Path) -> Shot:
+def _shot(root: shot_yaml.YamlNode | None, folder: Path) -> Shot:
     if root is None or root.empty:
         return Shot()
     entries = root.entries("a shot file")
@@ -195,7 +195,7 @@ def _shot(root: shot_yaml.Source | None, folder: Path) -> Shot:
     values: dict[str, Any] = {}
     for key, (key_source, source) in entries.items():
         if key == "camera":
-            values[key] = tuple(_in_folder(move, folder) for move in shot_yaml.camera_moves(source))
+            values[key] = tuple(_in_folder(move, folder) for move in shot_yaml.moves(source, m.CAMERA_MOVES))
         elif key == "entities":
             values[key] = {} if source.empty else _entities(source)
         elif source.empty:
@@ -206,9 +206,9 @@ def _shot(root: shot_yaml.Source | None, folder: Path) -> Shot:
     return Shot(**values)
 
 
-def _entities(source: shot_yaml.Source) -> dict[str, tuple[o.EntityMove, ...]]:
+def _entities(source: shot_yaml.YamlNode) -> dict[str, tuple[o.EntityMove, ...]]:
     entries = source.entries("moves by entity name")
-    return {name: shot_yaml.entity_moves(value) for name, (_, value) in entries.items()}
+    return {name: shot_yaml.moves(value, o.ENTITY_MOVES) for name, (_, value) in entries.items()}
 
 
 def _scalar(key: str, text: str) -> Any:
@@ -231,7 +231,7 @@ def _in_folder(move: m.CameraMove, folder: Path) -> m.CameraMove:
     return replace(move, file=str(folder / move.file)) if isinstance(move, m.ImportedPath) else move
 
 
-def _as_data(move: Written) -> Any:
+def _as_data(move: WrittenMove) -> Any:
     main, settings = written(move)
     if not main and not settings:
         return move.kind
@@ -290,8 +290,8 @@ def _rest_rotation(entity: Entity) -> Any:
 def _with_moves(scene: Scene, name: str, moves: Sequence[o.EntityMove]) -> Scene:
     where = moves[0].where if moves else ""
     entity = _known(scene, name, where)
-    if any(isinstance(move, (o.TimedMove, o.Keyframes)) for move in moves):
-        return scene.with_motion(name, entity_motion(moves, entity, scene))
+    if any(isinstance(move, (o.TimedEntityMove, o.EntityKeyframes)) for move in moves):
+        return scene.with_motion(name, animate_entity(moves, entity, scene))
     motion = entity.motion
     for move in moves:
         if isinstance(move, o.Hide):

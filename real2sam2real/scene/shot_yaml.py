@@ -6,26 +6,22 @@ aliases are refused, because a few of them can stand for billions of nodes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 import yaml
 
 from real2sam2real.errors import UserError
-from real2sam2real.scene import moves as m
-from real2sam2real.scene import object_moves as o
-from real2sam2real.scene.settings import Words, Written, build, parts_of_flag
+from real2sam2real.scene.move_syntax import MoveT, Vocabulary, Words, build
 from real2sam2real.scene.units import nearest
 
-MoveT = TypeVar("MoveT", bound=Written)
 MAX_BYTES = 1_000_000
 MAX_DEPTH = 20
 
 
 @dataclass(frozen=True)
-class Source:
+class YamlNode:
     """A YAML node and the name of the file it comes from."""
 
     node: yaml.Node
@@ -63,19 +59,19 @@ class Source:
             return f"({', '.join(item.text(what) for item in self.items(what))})"
         raise self.error(f"expected {what}, found settings with keys of their own")
 
-    def items(self, what: str) -> list[Source]:
+    def items(self, what: str) -> list[YamlNode]:
         """The items of a list."""
         if not isinstance(self.node, yaml.SequenceNode):
             raise self.error(f"expected {what}: a list whose lines start with '- '")
-        return [Source(item, self.file) for item in self.node.value]
+        return [YamlNode(item, self.file) for item in self.node.value]
 
-    def entries(self, what: str) -> dict[str, tuple[Source, Source]]:
+    def entries(self, what: str) -> dict[str, tuple[YamlNode, YamlNode]]:
         """Key and value nodes of a mapping by key text; a key that stands twice is an error."""
         if not isinstance(self.node, yaml.MappingNode):
             raise self.error(f"expected {what}: lines of the form 'key: value'")
-        found: dict[str, tuple[Source, Source]] = {}
+        found: dict[str, tuple[YamlNode, YamlNode]] = {}
         for key_node, value_node in self.node.value:
-            key, value = Source(key_node, self.file), Source(value_node, self.file)
+            key, value = YamlNode(key_node, self.file), YamlNode(value_node, self.file)
             name = key.text("a key")
             if name in found:
                 raise key.error(
@@ -85,7 +81,7 @@ class Source:
         return found
 
 
-def read_yaml(path: Path) -> Source | None:
+def read_yaml(path: Path) -> YamlNode | None:
     """The root of a YAML file, or None for an empty one.
 
     Raises:
@@ -103,7 +99,7 @@ def read_yaml(path: Path) -> Source | None:
     return parse_yaml(text, str(path))
 
 
-def parse_yaml(text: str, file: str) -> Source | None:
+def parse_yaml(text: str, file: str) -> YamlNode | None:
     """The root of a YAML text; `file` names it in messages."""
     try:
         _check_events(text, file)
@@ -114,7 +110,7 @@ def parse_yaml(text: str, file: str) -> Source | None:
         raise UserError(f"{file}{line}: this is not valid YAML ({error.problem or error.context})") from error
     except yaml.YAMLError as error:
         raise UserError(f"{file}: this is not valid YAML ({error})") from error
-    return None if node is None else Source(node, file)
+    return None if node is None else YamlNode(node, file)
 
 
 def _check_events(text: str, file: str) -> None:
@@ -129,33 +125,15 @@ def _check_events(text: str, file: str) -> None:
             raise UserError(f"{file}{line}: lists and settings are nested too deeply for a shot file")
 
 
-def camera_moves(source: Source) -> tuple[m.CameraMove, ...]:
-    """The camera moves of a list, or of a single line of text."""
-    return _moves(source, "camera moves", m.CAMERA_WORDS, m.camera_move_class, m.camera_move_from_text)
+def moves(source: YamlNode, vocabulary: Vocabulary[MoveT]) -> tuple[MoveT, ...]:
+    """The moves of a list, or of a single line of text."""
+    found: list[MoveT] = []
+    for item in _lines(source, f"{vocabulary.what}s"):
+        found += vocabulary.parse(item.text("a move"), item.where) if item.is_text else [_move(item, vocabulary)]
+    return tuple(found)
 
 
-def entity_moves(source: Source) -> tuple[o.EntityMove, ...]:
-    """The moves of one entity: a list, or a single line of text."""
-    return _moves(source, "moves", o.ENTITY_WORDS, o.entity_move_class, o.entity_move_from_text)
-
-
-def _moves(
-    source: Source,
-    what: str,
-    known: Mapping[str, type[MoveT]],
-    class_of: Callable[[str, str], type[MoveT]],
-    from_text: Callable[[str, str], MoveT],
-) -> tuple[MoveT, ...]:
-    moves: list[MoveT] = []
-    for item in _lines(source, what):
-        if item.is_text:
-            moves += [from_text(part, item.where) for part in parts_of_flag(item.text("a move"), item.where)]
-        else:
-            moves.append(_move(item, known, class_of))
-    return tuple(moves)
-
-
-def _lines(source: Source, what: str) -> list[Source]:
+def _lines(source: YamlNode, what: str) -> list[YamlNode]:
     """The items of a list; one line of text or one mapping counts as a list of one."""
     if source.empty:
         return []
@@ -164,18 +142,18 @@ def _lines(source: Source, what: str) -> list[Source]:
     return [source]
 
 
-def _move(item: Source, known: Mapping[str, type[MoveT]], class_of: Callable[[str, str], type[MoveT]]) -> MoveT:
+def _move(item: YamlNode, vocabulary: Vocabulary[MoveT]) -> MoveT:
     """One move written as a mapping: its name with its main value, and its settings."""
     entries = item.entries("a move")
-    names = [name for name in entries if name.lower() in known and name.lower() not in o.DIRECTION_WORDS]
-    directions = [name for name in entries if name.lower() in known and name.lower() in o.DIRECTION_WORDS]
+    directions = [name for name in entries if name.lower() in vocabulary.value_words]
+    names = [name for name in entries if name.lower() in vocabulary.words and name not in directions]
     if len(names) + bool(directions) > 1:
         both = " and ".join(f"'{name}'" for name in (*names, *directions[:1]))
         raise item.error(f"one list item holds one move, but here are {both}; give each its own line with '- '")
     if not names and not directions:
         first = next(iter(entries), "")
         key = entries[first][0] if first else item
-        class_of(first or "nothing", key.where)  # raises with the nearest name
+        vocabulary.find(first or "nothing", key.where)  # raises with the nearest name
     if directions:
         main: str | Sequence[Words] | None = ", ".join(
             f"{name} {entries[name][1].text('a distance')}" for name in directions
@@ -192,10 +170,10 @@ def _move(item: Source, known: Mapping[str, type[MoveT]], class_of: Callable[[st
                 raise key.error(f"'{name}' has no value")
             settings[name], places[name] = found, value.where
     where = entries[head][0].where
-    return build(class_of(head, where), Words(main, settings, where, places))
+    return build(vocabulary.find(head, where), Words(main, settings, where, places))
 
 
-def _value(source: Source) -> str | Sequence[Words] | None:
+def _value(source: YamlNode) -> str | Sequence[Words] | None:
     """A setting's value: text, a list of keyframes, or None when it is missing."""
     if source.empty:
         return None
@@ -204,7 +182,7 @@ def _value(source: Source) -> str | Sequence[Words] | None:
     return source.text("a value")
 
 
-def _keyframe(source: Source) -> Words:
+def _keyframe(source: YamlNode) -> Words:
     settings, places = {}, {}
     for name, (key, value) in source.entries("a keyframe").items():
         if value.empty:
@@ -213,7 +191,7 @@ def _keyframe(source: Source) -> Words:
     return Words(None, settings, source.where, places)
 
 
-def check_keys(entries: Mapping[str, tuple[Source, Source]], known: Sequence[str], what: str) -> None:
+def check_keys(entries: Mapping[str, tuple[YamlNode, YamlNode]], known: Sequence[str], what: str) -> None:
     """Raise for the first key that is not known, naming the nearest one."""
     for name, (key, _) in entries.items():
         if name not in known:

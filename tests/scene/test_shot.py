@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from real2sam2real.errors import UserError
 from real2sam2real.scene import CameraPath, Motion
-from real2sam2real.scene.moves import CAMERA_MOVES, CAMERA_WORDS, Orbit, Pan
-from real2sam2real.scene.object_moves import ENTITY_MOVES, ENTITY_WORDS, Turn
-from real2sam2real.scene.settings import setting_words
+from real2sam2real.scene.camera_moves import CAMERA_MOVES, Orbit, Pan
+from real2sam2real.scene.entity_moves import ENTITY_MOVES, Turn
+from real2sam2real.scene.move_syntax import setting_words
 from real2sam2real.scene.shot import Shot, load_shot, parse_shot
 from real2sam2real.scene.units import Length, Span, Time
 
@@ -77,9 +77,9 @@ def test_the_first_documented_flags_say_what_the_first_documented_file_says(stag
 def test_the_page_names_every_move_and_setting():
     page = re.sub(r"(?ms)^```.*?^```$", "", (DOCS / "shots.md").read_text())
     quoted = set(re.findall(r"`([^`]+)`", page))
-    for word in {**CAMERA_WORDS, **ENTITY_WORDS}:
+    for word in {**CAMERA_MOVES.words, **ENTITY_MOVES.words}:
         assert word in quoted or word in ("forwards", "backward", "backwards", "toward"), word
-    for cls in (*CAMERA_MOVES.values(), *ENTITY_MOVES.values()):
+    for cls in (*CAMERA_MOVES.names.values(), *ENTITY_MOVES.names.values()):
         for word in setting_words(cls):
             assert word in quoted, f"'{word}' of '{cls.kind}' is not in docs/shots.md"
 
@@ -347,8 +347,8 @@ def test_files_that_are_no_shot_files(tmp_path):
 
 
 WORDS = [
-    *CAMERA_WORDS, *ENTITY_WORDS, "car", "man", "30", "-5", "1.5x", "50%", "2 m", "0", "1e9", "frames", "10-40",
-    "40-10", "seconds", "0.5-1", "around", "by", "at",
+    *CAMERA_MOVES.words, *ENTITY_MOVES.words, "car", "man", "30", "-5", "1.5x", "50%", "2 m", "0", "1e9", "frames",
+    "10-40", "40-10", "seconds", "0.5-1", "around", "by", "at",
     "(1, 0, 2)", "(", ")", ";", ",", ":", "'", "ease-in", "hold", "to", "in",
     "left", "up", "deg", "rad", "height", "radius", "elevation", "about", "middle", "axes", "camera", "(frame 3 pan 2)",
     "by (1, 0, 0)", "face", "no", "seed", "é", "\t", "0.0001x", "1000x",

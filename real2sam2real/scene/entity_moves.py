@@ -1,17 +1,17 @@
 """Entity moves with names, units and signs; docs/shots.md is their reference.
 
-Positive is right, up, forward and clockwise. The moves are values; `entity_motion` (module `staging`) performs them.
+Positive is right, up, forward and clockwise. The moves are values; `entity_animation` performs them.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Literal
 
-from real2sam2real.scene import settings as s
+from real2sam2real.scene import move_syntax as s
+from real2sam2real.scene.camera_moves import CLOCKWISE, RIGHT, UP
 from real2sam2real.scene.easing import Easing
-from real2sam2real.scene.moves import CLOCKWISE, RIGHT, UP
-from real2sam2real.scene.settings import Timed, Written, build, setting
+from real2sam2real.scene.move_syntax import TimedMove, Vocabulary, WrittenMove, setting
 from real2sam2real.scene.units import (
     BadValueError,
     Length,
@@ -99,20 +99,6 @@ def _parse_points(text: str) -> tuple[Point, ...]:
     return points
 
 
-def _parse_axes(text: str) -> str:
-    names = ("entity", "camera", "world")
-    if text.strip().lower() not in names:
-        raise BadValueError(f"unknown axes '{text}'{nearest(text, names)} (axes: {', '.join(names)})")
-    return text.strip().lower()
-
-
-def _parse_pivot(text: str) -> str:
-    names = ("footprint", "middle")
-    if text.strip().lower() not in names:
-        raise BadValueError(f"unknown pivot '{text}'{nearest(text, names)} (pivots: {', '.join(names)})")
-    return text.strip().lower()
-
-
 def _parse_heading(text: str) -> float:
     word = text.strip().lower()
     if word.isalpha() and word not in _HEADINGS:
@@ -123,23 +109,26 @@ def _parse_heading(text: str) -> float:
 DISPLACEMENT = s.Kind("a displacement", _parse_displacement, _displacement_text)
 FACTORS = s.Kind("a scale", Factors.parse)
 POINTS = s.Kind("a list of points", _parse_points, lambda points: ", ".join(point_text(point) for point in points))
-AXES = s.Kind("axes", _parse_axes)
-PIVOT = s.Kind("a pivot", _parse_pivot)
+AXES = s.choice("axes", "axes", "axes", ("entity", "camera", "world"))
+PIVOT = s.choice("a pivot", "pivot", "pivots", ("footprint", "middle"))
 HEADING = s.Kind("a facing", _parse_heading, lambda degrees: f"{number_text(degrees)} deg")
 
 
-@dataclass(frozen=True, kw_only=True)
-class EntityMove(Written):
+ENTITY_MOVES: Vocabulary[EntityMove] = Vocabulary("entity move", DIRECTION_WORDS)
+"""Every entity move by its words; a direction alone is a `move`."""
+
+
+class EntityMove(WrittenMove):
     """What all entity moves share."""
 
+    vocabulary = ENTITY_MOVES
 
-@dataclass(frozen=True, kw_only=True)
-class TimedMove(EntityMove, Timed):
+
+class TimedEntityMove(EntityMove, TimedMove):
     """An entity move that takes time."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Move(TimedMove):
+class Move(TimedEntityMove, name="move", synonyms=sorted(DIRECTION_WORDS)):
     """Change place: by directions, or by a vector.
 
     Attributes:
@@ -148,60 +137,45 @@ class Move(TimedMove):
             and back are the entity's, left, right, towards and away the camera's, and vectors the world's.
     """
 
-    kind: ClassVar[str] = "move"
     by: Steps | Point = setting(DISPLACEMENT, main=True, words=("by",))
     axes: Literal["entity", "camera", "world"] | None = setting(AXES, words=("in",), default=None)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Turn(TimedMove):
+class Turn(TimedEntityMove, name="turn", synonyms=("yaw", "rotate")):
     """Turn about the entity's own up axis; to its right (clockwise seen from above) is positive."""
 
-    kind: ClassVar[str] = "turn"
-    words: ClassVar[tuple[str, ...]] = ("yaw", "rotate")
     angle: float = setting(s.ANGLE, main=True, signs=CLOCKWISE)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Pitch(TimedMove):
+class Pitch(TimedEntityMove, name="pitch"):
     """Turn about the entity's own right axis; its front goes up when positive."""
 
-    kind: ClassVar[str] = "pitch"
     angle: float = setting(s.ANGLE, main=True, signs=UP)
     pivot: Literal["footprint", "middle"] = setting(PIVOT, words=("about",), default="footprint")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Tumble(TimedMove):
+class Tumble(TimedEntityMove, name="tumble", synonyms=("flip",)):
     """Turn head over heels about the entity's own right axis through its middle; forwards is positive."""
 
-    kind: ClassVar[str] = "tumble"
-    words: ClassVar[tuple[str, ...]] = ("flip",)
     angle: float = setting(s.ANGLE, main=True, signs={"forward": 1, "forwards": 1, "back": -1, "backwards": -1})
     pivot: Literal["footprint", "middle"] = setting(PIVOT, words=("about",), default="middle")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Roll(TimedMove):
+class EntityRoll(TimedEntityMove, name="roll"):
     """Turn about the entity's own forward axis; it leans to its right when positive."""
 
-    kind: ClassVar[str] = "roll"
     angle: float = setting(s.ANGLE, main=True, signs=CLOCKWISE | RIGHT)
     pivot: Literal["footprint", "middle"] = setting(PIVOT, words=("about",), default="footprint")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Scale(TimedMove):
+class Scale(TimedEntityMove, name="scale", synonyms=("grow",)):
     """Grow or shrink; equal times multiply the size by equal factors."""
 
-    kind: ClassVar[str] = "scale"
-    words: ClassVar[tuple[str, ...]] = ("grow",)
     factors: Factors = setting(FACTORS, main=True)
     pivot: Literal["footprint", "middle"] = setting(PIVOT, words=("about",), default="footprint")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Follow(TimedMove):
+class Follow(TimedEntityMove, name="follow", synonyms=("path",)):
     """Travel at the easing's speed along a smooth curve through points.
 
     Attributes:
@@ -209,14 +183,11 @@ class Follow(TimedMove):
         face: turn with the curve, keeping the angle to it that the entity has at the start.
     """
 
-    kind: ClassVar[str] = "follow"
-    words: ClassVar[tuple[str, ...]] = ("path",)
     points: tuple[Point, ...] = setting(POINTS, main=True)
     face: bool = setting(s.YES_NO, default=True)
 
 
-@dataclass(frozen=True, kw_only=True)
-class EntityKeyframe(Written):
+class EntityKeyframe(WrittenMove, name="keyframe"):
     """Pose at one time.
 
     Attributes:
@@ -228,7 +199,6 @@ class EntityKeyframe(Written):
         easing: shape of the way to the next keyframe.
     """
 
-    kind: ClassVar[str] = "keyframe"
     time: Time = setting(s.TIME, words={"frame": "frame ", "at": ""})
     position: Point | None = setting(s.POINT, default=None)
     by: Point | None = setting(s.POINT, default=None)
@@ -243,44 +213,33 @@ class EntityKeyframe(Written):
             raise BadValueError("a keyframe has a 'position' in the world or an offset 'by', not both")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Keyframes(EntityMove):
+class EntityKeyframes(EntityMove, name="keyframes"):
     """Go through given poses; other moves add to them."""
 
-    kind: ClassVar[str] = "keyframes"
     keys: tuple[EntityKeyframe, ...] = setting(s.keyframes_kind(EntityKeyframe), main=True)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Facing(EntityMove):
+class Facing(EntityMove, name="facing", synonyms=("faces",)):
     """Say which way the entity's front points in the photo; nothing moves.
 
     Attributes:
         heading: degrees clockwise seen from above: 0 away from the camera, 90 to the right of the picture.
     """
 
-    kind: ClassVar[str] = "facing"
-    words: ClassVar[tuple[str, ...]] = ("faces",)
     heading: float = setting(HEADING, main=True)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Hide(EntityMove):
+class Hide(EntityMove, name="hide"):
     """Do not show the entity during the span (both ends included)."""
 
-    kind: ClassVar[str] = "hide"
     span: Span = setting(s.SPAN, main=True, words=s.SPAN_WORDS, default=Span())
 
 
-@dataclass(frozen=True, kw_only=True)
-class Remove(EntityMove):
+class Remove(EntityMove, name="remove"):
     """Take the entity out of the scene; the preview paints its place over."""
 
-    kind: ClassVar[str] = "remove"
 
-
-@dataclass(frozen=True, kw_only=True)
-class Duplicate(EntityMove):
+class Duplicate(EntityMove, name="duplicate", synonyms=("copy",)):
     """Add a copy of the entity, which rests until the shot moves it under its own name.
 
     Attributes:
@@ -288,60 +247,21 @@ class Duplicate(EntityMove):
         by: where the copy stands, as for `Move`.
     """
 
-    kind: ClassVar[str] = "duplicate"
-    words: ClassVar[tuple[str, ...]] = ("copy",)
     name: str = setting(s.NAME, main=True)
     by: Steps | Point = setting(DISPLACEMENT, words=("at",))
     axes: Literal["entity", "camera", "world"] | None = setting(AXES, words=("in",), default=None)
 
 
-ENTITY_MOVES: dict[str, type[EntityMove]] = {
-    cls.kind: cls
-    for cls in (Move, Turn, Pitch, Tumble, Roll, Scale, Follow, Keyframes, Facing, Hide, Remove, Duplicate)
-}
-"""Every entity move by its name."""
-
-ENTITY_WORDS: dict[str, type[EntityMove]] = {
-    word: cls for cls in ENTITY_MOVES.values() for word in (cls.kind, *cls.words)
-} | dict.fromkeys(DIRECTION_WORDS, Move)
-"""Every entity move by its name and its other names; a direction alone is a `move`."""
-
-
-def parse_entity_flag(text: str, *, flag: str = "--move") -> tuple[str, tuple[EntityMove, ...]]:
-    """Read an entity's name and its moves: "car: forward 2 m, turn 25 deg".
+def parse_entity_flag(text: str) -> tuple[str, tuple[EntityMove, ...]]:
+    """Read an entity's name and its moves from `--move`: "car: forward 2 m, turn 25 deg".
 
     Raises:
         UserError: a part cannot be read; the message quotes the flag and names the nearest valid word.
     """
-    where = f"{flag} '{text}'"
+    where = f"--move '{text}'"
     name, colon, body = text.partition(":")
     name = s.unquoted(name)
     with located(where):
         if not colon or not name:
             raise BadValueError("write the entity's name, a colon and its moves, such as 'car: forward 2, turn 25 deg'")
-    return name, tuple(entity_move_from_text(part, where) for part in s.parts_of_flag(body, where))
-
-
-def entity_move_from_text(text: str, where: str) -> EntityMove:
-    """Read one move such as "forward 2 m frames 10-40 ease-in"."""
-    name, body = s.head_word(text)
-    cls = entity_move_class(name, where)
-    return build(cls, s.flag_words(cls, main_text(name, body), where))
-
-
-def main_text(name: str, body: str) -> str:
-    """The main value of a move called `name`: a direction in place of a name belongs to the value."""
-    return f"{name} {body}" if name.lower() in DIRECTION_WORDS else body
-
-
-def entity_move_class(name: str, where: str) -> type[EntityMove]:
-    """The move called `name`.
-
-    Raises:
-        UserError: there is none; the message names the nearest one.
-    """
-    with located(where):
-        if name.lower() not in ENTITY_WORDS:
-            names = ", ".join(ENTITY_MOVES)
-            raise BadValueError(f"unknown entity move '{name}'{nearest(name, ENTITY_WORDS)} (moves: {names})")
-    return ENTITY_WORDS[name.lower()]
+    return name, ENTITY_MOVES.parse(body, where)

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from real2sam2real.errors import UserError
 from real2sam2real.geometry import quaternions, transforms
 from real2sam2real.scene import CameraPath, Motion, Scene
-from real2sam2real.scene.moves import CAMERA_MOVES, Lens, Zoom, parse_camera_flag
-from real2sam2real.scene.rig import camera_path
+from real2sam2real.scene.camera_animation import animate_camera
+from real2sam2real.scene.camera_moves import CAMERA_MOVES, FocalLength, Zoom, parse_camera_flag
 
 CAR = np.array([0.5, -0.5, -5.0])
 TILTED = transforms.compose(
@@ -42,7 +42,7 @@ EXAMPLES = {
 
 
 def filmed(scene: Scene, text: str) -> CameraPath:
-    return camera_path(parse_camera_flag(text), scene)
+    return animate_camera(parse_camera_flag(text), scene)
 
 
 def seen(path: CameraPath, points_world) -> np.ndarray:
@@ -61,7 +61,7 @@ def views(path: CameraPath) -> np.ndarray:
 
 
 def test_every_move_has_an_example_here():
-    assert set(EXAMPLES) == set(CAMERA_MOVES) - {"path"}
+    assert set(EXAMPLES) == set(CAMERA_MOVES.names) - {"path"}
 
 
 @pytest.mark.parametrize("text", EXAMPLES.values(), ids=EXAMPLES.keys())
@@ -82,7 +82,7 @@ def test_every_move_does_something_and_starts_gently(scene, text):
 
 
 def test_no_move_is_a_resting_camera(scene):
-    np.testing.assert_array_equal(camera_path([], scene).world_from_camera, np.broadcast_to(np.eye(4), (41, 4, 4)))
+    np.testing.assert_array_equal(animate_camera([], scene).world_from_camera, np.broadcast_to(np.eye(4), (41, 4, 4)))
     np.testing.assert_array_equal(filmed(scene, "static").zoom, np.ones(41))
 
 
@@ -377,7 +377,7 @@ def test_handheld_is_seeded_smooth_and_of_the_stated_size(stage):
 
 def test_handheld_uses_the_shots_seed_and_settles_at_the_ends_of_its_span(scene):
     moves = parse_camera_flag("handheld frames 8-32")
-    first, second = (camera_path(moves, scene, seed=seed).world_from_camera for seed in (1, 2))
+    first, second = (animate_camera(moves, scene, seed=seed).world_from_camera for seed in (1, 2))
     assert np.abs(first - second).max() > 1e-3
     for frame in (0, 8, 32, 40):
         np.testing.assert_array_equal(first[frame], np.eye(4))
@@ -472,5 +472,5 @@ def test_targets_are_followed_with_their_scale_and_turn(scene):
 
 
 def test_moves_are_values():
-    assert parse_camera_flag("zoom to 35 mm")[0] == Zoom(lens=Lens(35, "mm"))
+    assert parse_camera_flag("zoom to 35 mm")[0] == Zoom(end=FocalLength(35, "mm"))
     assert parse_camera_flag("pan 10")[0] == parse_camera_flag("PAN right 10deg")[0] != parse_camera_flag("pan 11")[0]

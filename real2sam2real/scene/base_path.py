@@ -13,17 +13,17 @@ from real2sam2real.arrays import Float
 from real2sam2real.errors import UserError
 from real2sam2real.geometry import quaternions, transforms
 from real2sam2real.geometry.rotations import about_x, about_y, about_z
-from real2sam2real.scene import moves as m
+from real2sam2real.scene import camera_moves as m
 from real2sam2real.scene.camera_path import CameraPath
 from real2sam2real.scene.motion import Keyframe, Motion
 from real2sam2real.scene.paths import load_camera_path
 from real2sam2real.scene.retime import sampled_camera
-from real2sam2real.scene.stage import Stage, unit
+from real2sam2real.scene.targets import MoveTargets, unit
 from real2sam2real.scene.timing import Timing, check_distinct
 from real2sam2real.scene.units import Time, located
 
 
-class Base(Protocol):
+class BasePath(Protocol):
     """Poses that other moves add to."""
 
     def poses(self, steps: int) -> Float:
@@ -33,26 +33,26 @@ class Base(Protocol):
         """`(N,)` factors on the focal length, likewise."""
 
 
-class Resting:
+class PhotoCamera:
     """The photo's camera."""
 
-    def __init__(self, stage: Stage) -> None:
-        self.stage = stage
+    def __init__(self, targets: MoveTargets) -> None:
+        self.targets = targets
 
     def poses(self, steps: int) -> Float:
         """The photo's pose throughout."""
-        return np.broadcast_to(self.stage.photo_camera, (self.stage.last * steps + 1, 4, 4))
+        return np.broadcast_to(self.targets.photo_camera, (self.targets.last * steps + 1, 4, 4))
 
     def zooms(self, steps: int) -> Float:
         """1 throughout."""
-        return np.ones(self.stage.last * steps + 1)
+        return np.ones(self.targets.last * steps + 1)
 
 
-class Keyframed:
+class KeyframedPath:
     """Through keyframes, from the photo's camera unless there is one on frame 0."""
 
-    def __init__(self, move: m.Keyframes, stage: Stage) -> None:
-        self.move, self.stage = move, stage
+    def __init__(self, move: m.CameraKeyframes, targets: MoveTargets) -> None:
+        self.move, self.targets = move, targets
         self.keys = [self._key(key) for key in move.keys]
         self.starts_at_the_photo = min(key.frame for key in self.keys) > 0
         if self.starts_at_the_photo:
@@ -62,19 +62,19 @@ class Keyframed:
             check_distinct(key.frame for key in self.keys)
 
     def _key(self, key: m.CameraKeyframe) -> Keyframe:
-        stage, photo = self.stage, self.stage.photo_camera
+        targets, photo = self.targets, self.targets.photo_camera
         with located(key.where or self.move.where):
-            frame = key.time.frame(stage.scene.frames, stage.scene.fps)
+            frame = key.time.frame(targets.scene.frames, targets.scene.fps)
             position = photo[:3, 3]
             if key.position is not None:
-                position = stage.place(key.position)
+                position = targets.place(key.position)
             elif key.by is not None:
-                right, up, ahead = (stage.length(part, photo[:3, 3]) for part in key.by)
+                right, up, ahead = (targets.length(part, photo[:3, 3]) for part in key.by)
                 position = position + photo[:3, :3] @ np.array([right, up, -ahead])
             if key.look_at is None:
                 rotation = about_y(-math.radians(key.pan)) @ photo[:3, :3] @ about_x(math.radians(key.tilt))
             else:
-                goals = stage.followed(key.look_at)
+                goals = targets.followed(key.look_at)
                 toward = goals[round(frame)]
                 unit(toward - position, "a keyframe stands on the point it looks at")
                 rotation = transforms.look_at(position, toward)[:3, :3]
@@ -87,14 +87,14 @@ class Keyframed:
 
     def _motion(self, steps: int) -> Motion:
         keys = [replace(key, frame=key.frame * steps) for key in self.keys]
-        return Motion.from_keyframes(keys, self.stage.last * steps + 1)
+        return Motion.from_keyframes(keys, self.targets.last * steps + 1)
 
     def poses(self, steps: int) -> Float:
         """Interpolated poses."""
         motion = self._motion(steps)
         poses = transforms.compose(motion.translation, motion.rotation_wxyz)
         if self.starts_at_the_photo:
-            poses[0] = self.stage.photo_camera  # free of the rounding on the way through quaternions
+            poses[0] = self.targets.photo_camera  # free of the rounding on the way through quaternions
         return poses
 
     def zooms(self, steps: int) -> Float:
@@ -102,19 +102,20 @@ class Keyframed:
         return self._motion(steps).scale[:, 0]
 
 
-class Imported:
+class FilePath:
     """Along a path from a file, in its span."""
 
-    def __init__(self, move: m.ImportedPath, stage: Stage) -> None:
-        self.move, self.stage = move, stage
+    def __init__(self, move: m.ImportedPath, targets: MoveTargets) -> None:
+        self.move, self.targets = move, targets
         with located(move.where):
-            self.timing = Timing.of(move.span, move.easing, stage.scene)
+            self.timing = Timing.of(move.span, move.easing, targets.scene)
 
     def _path(self, steps: int) -> CameraPath:
-        count = self.stage.last * steps + 1
-        lens = self.stage.scene.camera.intrinsics
+        count = self.targets.last * steps + 1
         try:
-            even = load_camera_path(self.move.file, intrinsics=lens, format=self.move.format, frames=count)
+            even = load_camera_path(
+                self.move.file, intrinsics=self.targets.scene.camera.intrinsics, format=self.move.format, frames=count
+            )
         except UserError as error:
             raise UserError(f"{self.move.where}: {error}") from error
         done = [self.timing.progress(step / steps) for step in range(count)]
@@ -124,7 +125,7 @@ class Imported:
         """The file's poses, relative to its first one and scaled, from the photo's camera on."""
         relative = self._path(steps).world_from_camera.copy()
         relative[:, :3, 3] *= self.move.scale
-        return self.stage.photo_camera @ relative
+        return self.targets.photo_camera @ relative
 
     def zooms(self, steps: int) -> Float:
         """The change of the file's focal length."""
@@ -132,16 +133,16 @@ class Imported:
         return zoom / zoom[0]
 
 
-def base_of(moves: Sequence[m.CameraMove], stage: Stage) -> Base:
+def base_of(moves: Sequence[m.CameraMove], targets: MoveTargets) -> BasePath:
     """The poses that the other moves add to.
 
     Raises:
         UserError: there are two of them, or one cannot be used.
     """
-    found = [move for move in moves if isinstance(move, (m.Keyframes, m.ImportedPath))]
+    found = [move for move in moves if isinstance(move, (m.CameraKeyframes, m.ImportedPath))]
     if len(found) > 1:
         raise UserError(f"{found[1].where}: a shot has one list of camera keyframes or one path; join them")
     if not found:
-        return Resting(stage)
+        return PhotoCamera(targets)
     move = found[0]
-    return Keyframed(move, stage) if isinstance(move, m.Keyframes) else Imported(move, stage)
+    return KeyframedPath(move, targets) if isinstance(move, m.CameraKeyframes) else FilePath(move, targets)

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from real2sam2real.errors import UserError
 from real2sam2real.geometry import quaternions, transforms
 from real2sam2real.scene import Motion, Scene
-from real2sam2real.scene.object_moves import ENTITY_MOVES, parse_entity_flag
+from real2sam2real.scene.entity_animation import animate_entity, catmull_rom
+from real2sam2real.scene.entity_moves import ENTITY_MOVES, parse_entity_flag
 from real2sam2real.scene.shot import Shot
-from real2sam2real.scene.staging import catmull_rom, entity_motion
 
 REST = np.array([0.5, -1.0, -5.0])
 EXAMPLES = {
@@ -29,7 +29,7 @@ EXAMPLES = {
 
 
 def moved(scene: Scene, text: str, name: str = "car") -> Motion:
-    return entity_motion(parse_entity_flag(f"{name}: {text}")[1], scene.entity(name), scene)
+    return animate_entity(parse_entity_flag(f"{name}: {text}")[1], scene.entity(name), scene)
 
 
 def turned(axis, degrees: float) -> np.ndarray:
@@ -46,7 +46,7 @@ def at(x: float, y: float, z: float) -> np.ndarray:
 
 
 def test_every_timed_move_has_an_example_here():
-    assert set(EXAMPLES) == set(ENTITY_MOVES) - {"facing", "hide", "remove", "duplicate"}
+    assert set(EXAMPLES) == set(ENTITY_MOVES.names) - {"facing", "hide", "remove", "duplicate"}
 
 
 @pytest.mark.parametrize("text", EXAMPLES.values(), ids=EXAMPLES.keys())

@@ -1,25 +1,23 @@
 """Camera moves with the names, units and signs of a film set; docs/shots.md is their reference.
 
-Positive is right, up, in (forwards) and clockwise. The moves are values; `camera_path` (module `rig`) performs them.
+Positive is right, up, in (forwards) and clockwise. The moves are values; `camera_animation` performs them.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Literal
 
-from real2sam2real.scene import settings as s
+from real2sam2real.scene import move_syntax as s
 from real2sam2real.scene.easing import Easing
+from real2sam2real.scene.move_syntax import Target, TimedMove, Vocabulary, WrittenMove, setting
 from real2sam2real.scene.paths import FORMATS
-from real2sam2real.scene.settings import Target, Timed, Written, build, setting
 from real2sam2real.scene.units import (
     BadValueError,
     Length,
     Point,
     Span,
     Time,
-    located,
-    nearest,
     number_text,
     parse_angle,
     parse_factor,
@@ -35,7 +33,7 @@ NO_LENGTH = Length(0.0)
 
 
 @dataclass(frozen=True)
-class Lens:
+class FocalLength:
     """What a zoom ends at: a factor on the focal length, a full-frame focal length in mm, or a field of view.
 
     `mm` is the focal length on a 36 mm wide sensor; `deg` the horizontal field of view.
@@ -45,7 +43,7 @@ class Lens:
     unit: Literal["x", "mm", "deg"] = "x"
 
     @classmethod
-    def parse(cls, text: str) -> Lens:
+    def parse(cls, text: str) -> FocalLength:
         """Read "1.5x", "150%", "out 2x", "to 35 mm" or "to 40 deg"."""
         body, sign = text.strip(), 1
         head = body.split(maxsplit=1)
@@ -68,160 +66,121 @@ class Lens:
         return f"{number_text(self.value)}{'x' if self.unit == 'x' else ' ' + self.unit}"
 
 
-def _parse_format(text: str) -> str:
-    name = s.unquoted(text).lower()
-    if name not in FORMATS:
-        raise BadValueError(f"unknown format '{text}'{nearest(name, FORMATS)} (formats: {', '.join(FORMATS)})")
-    return name
+ZOOM = s.Kind("a zoom", FocalLength.parse)
+FORMAT = s.choice("a format", "format", "formats", FORMATS)
 
 
-LENS = s.Kind("a zoom", Lens.parse)
-FORMAT = s.Kind("a format", _parse_format)
+CAMERA_MOVES: Vocabulary[CameraMove] = Vocabulary("camera move")
+"""Every camera move by its words."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class CameraMove(Written):
+class CameraMove(WrittenMove):
     """What all camera moves share."""
 
+    vocabulary = CAMERA_MOVES
 
-@dataclass(frozen=True, kw_only=True)
-class TimedCameraMove(CameraMove, Timed):
+
+class TimedCameraMove(CameraMove, TimedMove):
     """A camera move that takes time."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Static(CameraMove):
+class Static(CameraMove, name="static", synonyms=("still",)):
     """The camera rests where the photo was taken."""
 
-    kind: ClassVar[str] = "static"
-    words: ClassVar[tuple[str, ...]] = ("still",)
 
-
-@dataclass(frozen=True, kw_only=True)
-class Orbit(TimedCameraMove):
+class Orbit(TimedCameraMove, name="orbit", synonyms=("arc",)):
     """Circle around a target, keeping it where it is in the picture; right and up are positive (camera's side)."""
 
-    kind: ClassVar[str] = "orbit"
-    words: ClassVar[tuple[str, ...]] = ("arc",)
     angle: float = setting(s.ANGLE, main=True, signs=RIGHT, default=0.0)
     elevation: float = setting(s.ANGLE, signs=UP, default=0.0)
     target: Target | None = setting(s.TARGET, words=TARGET_WORDS, default=None)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Spiral(TimedCameraMove):
+class Spiral(TimedCameraMove, name="spiral"):
     """Circle around a target while the distance and the height change, keeping the target where it is in the picture.
 
     Attributes:
         radius: horizontal distance at the end over that at the start.
     """
 
-    kind: ClassVar[str] = "spiral"
     angle: float = setting(s.ANGLE, main=True, signs=RIGHT)
     radius: float = setting(s.FACTOR, default=1.0)
     height: Length = setting(s.LENGTH, signs=UP, default=NO_LENGTH)
     target: Target | None = setting(s.TARGET, words=TARGET_WORDS, default=None)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Crane(TimedCameraMove):
+class Crane(TimedCameraMove, name="crane", synonyms=("jib", "boom")):
     """Rise or sink, tilting so that the target stays where it is in the picture."""
 
-    kind: ClassVar[str] = "crane"
-    words: ClassVar[tuple[str, ...]] = ("jib", "boom")
     height: Length = setting(s.LENGTH, main=True, signs=UP)
     target: Target | None = setting(s.TARGET, words=TARGET_WORDS, default=None)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Dolly(TimedCameraMove):
+class Dolly(TimedCameraMove, name="dolly", synonyms=("push",)):
     """Travel straight along the view (or the line to the target) as it is when the move starts."""
 
-    kind: ClassVar[str] = "dolly"
-    words: ClassVar[tuple[str, ...]] = ("push",)
     distance: Length = setting(s.LENGTH, main=True, signs=IN)
     target: Target | None = setting(s.TARGET, words=TARGET_WORDS, default=None)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Truck(TimedCameraMove):
+class Truck(TimedCameraMove, name="truck"):
     """Travel straight to the camera's right or left."""
 
-    kind: ClassVar[str] = "truck"
     distance: Length = setting(s.LENGTH, main=True, signs=RIGHT)
     target: Target | None = setting(s.TARGET, words=TARGET_WORDS, default=None)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Pedestal(TimedCameraMove):
+class Pedestal(TimedCameraMove, name="pedestal"):
     """Travel straight up or down in the world."""
 
-    kind: ClassVar[str] = "pedestal"
     distance: Length = setting(s.LENGTH, main=True, signs=UP)
     target: Target | None = setting(s.TARGET, words=TARGET_WORDS, default=None)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Pan(TimedCameraMove):
+class Pan(TimedCameraMove, name="pan"):
     """Turn the head to the right or left about the vertical."""
 
-    kind: ClassVar[str] = "pan"
     angle: float = setting(s.ANGLE, main=True, signs=RIGHT)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Tilt(TimedCameraMove):
+class Tilt(TimedCameraMove, name="tilt"):
     """Turn the head up or down."""
 
-    kind: ClassVar[str] = "tilt"
     angle: float = setting(s.ANGLE, main=True, signs=UP)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Roll(TimedCameraMove):
+class CameraRoll(TimedCameraMove, name="roll"):
     """Turn the camera about its view; clockwise seen from behind it, so that the picture turns the other way."""
 
-    kind: ClassVar[str] = "roll"
     angle: float = setting(s.ANGLE, main=True, signs=CLOCKWISE)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Zoom(TimedCameraMove):
+class Zoom(TimedCameraMove, name="zoom"):
     """Change the focal length."""
 
-    kind: ClassVar[str] = "zoom"
-    lens: Lens = setting(LENS, main=True)
+    end: FocalLength = setting(ZOOM, main=True)
 
 
-@dataclass(frozen=True, kw_only=True)
-class DollyZoom(TimedCameraMove):
+class DollyZoom(TimedCameraMove, name="dolly-zoom", synonyms=("vertigo", "zolly")):
     """Travel along the view while zooming so that the target keeps its size in the picture (the "vertigo" effect)."""
 
-    kind: ClassVar[str] = "dolly-zoom"
-    words: ClassVar[tuple[str, ...]] = ("vertigo", "zolly")
     distance: Length = setting(s.LENGTH, main=True, signs=IN)
     target: Target | None = setting(s.TARGET, words=TARGET_WORDS, default=None)
 
 
-@dataclass(frozen=True, kw_only=True)
-class LookAt(TimedCameraMove):
+class LookAt(TimedCameraMove, name="look-at"):
     """Turn until the target is in the middle of the picture, within the span; then keep it there to the end."""
 
-    kind: ClassVar[str] = "look-at"
     target: Target = setting(s.TARGET, main=True)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Track(TimedCameraMove):
+class TrackTarget(TimedCameraMove, name="track", synonyms=("follow",)):
     """Turn with the target during the span, so that it stays where it is in the picture when the span starts."""
 
-    kind: ClassVar[str] = "track"
-    words: ClassVar[tuple[str, ...]] = ("follow",)
     target: Target = setting(s.TARGET, main=True)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Handheld(CameraMove):
+class Handheld(CameraMove, name="handheld", synonyms=("shake",)):
     """Shake like a held camera: smooth noise that starts and ends at rest.
 
     Attributes:
@@ -233,8 +192,6 @@ class Handheld(CameraMove):
         span: when it happens; the whole shot unless given.
     """
 
-    kind: ClassVar[str] = "handheld"
-    words: ClassVar[tuple[str, ...]] = ("shake",)
     amount: float = setting(s.FACTOR, main=True, default=1.0)
     rotation: float = setting(s.ANGLE, default=0.4)
     shift: Length = setting(s.LENGTH, default=Length(0.4, "%"))
@@ -243,8 +200,7 @@ class Handheld(CameraMove):
     span: Span = setting(s.SPAN, words=s.SPAN_WORDS, default=Span())
 
 
-@dataclass(frozen=True, kw_only=True)
-class CameraKeyframe(Written):
+class CameraKeyframe(WrittenMove, name="keyframe"):
     """Where the camera is at one time, as offsets from the photo's camera or as places in the world.
 
     Attributes:
@@ -257,7 +213,6 @@ class CameraKeyframe(Written):
         easing: shape of the way to the next keyframe.
     """
 
-    kind: ClassVar[str] = "keyframe"
     time: Time = setting(s.TIME, words={"frame": "frame ", "at": ""})
     position: Point | None = setting(s.POINT, default=None)
     by: Point | None = setting(s.POINT, default=None)
@@ -275,16 +230,13 @@ class CameraKeyframe(Written):
             raise BadValueError("a keyframe looks at a target or has 'pan' and 'tilt', not both")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Keyframes(CameraMove):
+class CameraKeyframes(CameraMove, name="keyframes"):
     """Go through given poses; other moves add to them."""
 
-    kind: ClassVar[str] = "keyframes"
     keys: tuple[CameraKeyframe, ...] = setting(s.keyframes_kind(CameraKeyframe), main=True)
 
 
-@dataclass(frozen=True, kw_only=True)
-class ImportedPath(TimedCameraMove):
+class ImportedPath(TimedCameraMove, name="path"):
     """Follow a camera path from a file (see docs/camera-paths.md), starting at the photo's camera.
 
     Attributes:
@@ -294,53 +246,16 @@ class ImportedPath(TimedCameraMove):
         easing: of the way along the path; linear keeps the file's own timing.
     """
 
-    kind: ClassVar[str] = "path"
     file: str = setting(s.NAME, main=True)
     format: str | None = setting(FORMAT, default=None)
     scale: float = setting(s.FACTOR, default=1.0)
     easing: Easing = setting(s.EASING, default="linear")
 
 
-CAMERA_MOVES: dict[str, type[CameraMove]] = {
-    cls.kind: cls
-    for cls in (
-        Static, Orbit, Spiral, Crane, Dolly, Truck, Pedestal, Pan, Tilt, Roll, Zoom, DollyZoom, LookAt, Track, Handheld,
-        Keyframes, ImportedPath,
-    )
-}  # fmt: skip
-"""Every camera move by its name."""
-
-CAMERA_WORDS: dict[str, type[CameraMove]] = {
-    word: cls for cls in CAMERA_MOVES.values() for word in (cls.kind, *cls.words)
-}
-"""Every camera move by its name and its other names."""
-
-
-def parse_camera_flag(text: str, *, flag: str = "--camera") -> tuple[CameraMove, ...]:
-    """Read moves such as "orbit 30deg around car; dolly in 0.5" (separated by semicolons or commas).
+def parse_camera_flag(text: str) -> tuple[CameraMove, ...]:
+    """Read the moves of `--camera`, such as "orbit 30deg around car; dolly in 0.5" (separated by semicolons or commas).
 
     Raises:
         UserError: a part cannot be read; the message quotes the flag and names the nearest valid word.
     """
-    where = f"{flag} '{text}'"
-    moves = [camera_move_from_text(part, where) for part in s.parts_of_flag(text, where)]
-    return tuple(moves)
-
-
-def camera_move_from_text(text: str, where: str) -> CameraMove:
-    """Read one move such as "orbit 30deg around car frames 10-40 ease-in"."""
-    name, body = s.head_word(text)
-    return build(cls := camera_move_class(name, where), s.flag_words(cls, body, where))
-
-
-def camera_move_class(name: str, where: str) -> type[CameraMove]:
-    """The move called `name`.
-
-    Raises:
-        UserError: there is none; the message names the nearest one.
-    """
-    with located(where):
-        if name.lower() not in CAMERA_WORDS:
-            names = ", ".join(CAMERA_MOVES)
-            raise BadValueError(f"unknown camera move '{name}'{nearest(name, CAMERA_WORDS)} (moves: {names})")
-    return CAMERA_WORDS[name.lower()]
+    return CAMERA_MOVES.parse(text, f"--camera '{text}'")

@@ -1,4 +1,4 @@
-"""Moves as frozen dataclasses whose fields say how they are written: one table serves YAML, flags and docs.
+"""How moves are written: classes whose fields say how their values read, and vocabularies that know the classes.
 
 A move is written as its name, a main value, and settings: `orbit: 30 deg` + `around: car` in YAML, `orbit 30 deg
 around car` in a flag. Both become the same `Words`, and `build` makes the same move of them.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Generic, TypeVar, get_args
+from typing import Any, ClassVar, Generic, TypeVar, dataclass_transform
 
 from real2sam2real.errors import UserError
 from real2sam2real.scene.easing import EASINGS, Easing
@@ -34,7 +34,7 @@ from real2sam2real.scene.units import (
 )
 
 T = TypeVar("T")
-MoveT = TypeVar("MoveT", bound="Written")
+MoveT = TypeVar("MoveT", bound="WrittenMove")
 Target = str | Point
 _KEY = "setting"
 
@@ -117,10 +117,16 @@ def setting(
     return dataclasses.field(metadata={_KEY: Setting(kind, main, prefixes, signs or {})}, **default)
 
 
-def _parse_easing(text: str) -> Easing:
-    if text not in EASINGS:
-        raise BadValueError(f"unknown easing '{text}'{nearest(text, EASINGS)} (easings: {', '.join(EASINGS)})")
-    return next(name for name in get_args(Easing) if name == text)
+def choice(what: str, one: str, all_: str, names: Sequence[str]) -> Kind[str]:
+    """One of a few words; `one` and `all_` name it in messages: "unknown pivot 'x' (pivots: …)"."""
+
+    def parse(text: str) -> str:
+        name = unquoted(text).lower()
+        if name not in names:
+            raise BadValueError(f"unknown {one} '{text}'{nearest(name, names)} ({all_}: {', '.join(names)})")
+        return name
+
+    return Kind(what, parse)
 
 
 def parse_target(text: str) -> Target:
@@ -132,11 +138,6 @@ def parse_target(text: str) -> Target:
     if not name:
         raise BadValueError("a target is missing; name an entity or a point such as '(0, 1, -3)'")
     return name
-
-
-def target_text(target: Target) -> str:
-    """The text that `parse_target` reads."""
-    return target if isinstance(target, str) else point_text(target)
 
 
 def unquoted(text: str) -> str:
@@ -166,27 +167,84 @@ HERTZ = Kind("a frequency", parse_hertz, lambda hertz: f"{number_text(hertz)} Hz
 INTEGER = Kind("a whole number", _parse_integer)
 TIME = Kind("a time", Time.parse)
 SPAN = Kind("a span of time", Span.parse)
-EASING = Kind("an easing", _parse_easing)
-TARGET = Kind("an entity or a point", parse_target, target_text)
+EASING = choice("an easing", "easing", "easings", EASINGS)
+TARGET = Kind("an entity or a point", parse_target, lambda to: to if isinstance(to, str) else point_text(to))
 POINT = Kind("a point", parse_point, point_text)
 NAME = Kind("a name", unquoted)
 YES_NO = Kind("yes or no", _parse_flag, lambda value: "yes" if value else "no")
 
 
+@dataclass(frozen=True)
+class Vocabulary(Generic[MoveT]):
+    """The moves that a shot may name; each class enters itself when it is defined (see `WrittenMove`).
+
+    Attributes:
+        what: what they are, for messages.
+        value_words: words that name a move and belong to its main value too: "forward 2 m" is a `move`.
+        names: the moves by name.
+        words: the moves by name and by every other word for them.
+    """
+
+    what: str
+    value_words: frozenset[str] = frozenset()
+    names: dict[str, type[MoveT]] = dataclasses.field(default_factory=dict)
+    words: dict[str, type[MoveT]] = dataclasses.field(default_factory=dict)
+
+    def find(self, name: str, where: str) -> type[MoveT]:
+        """The move called `name`.
+
+        Raises:
+            UserError: there is none; the message names the nearest one.
+        """
+        with located(where):
+            if name.lower() not in self.words:
+                names = ", ".join(self.names)
+                raise BadValueError(f"unknown {self.what} '{name}'{nearest(name, self.words)} (moves: {names})")
+        return self.words[name.lower()]
+
+    def parse(self, text: str, where: str) -> tuple[MoveT, ...]:
+        """Read moves such as "orbit 30deg around car frames 10-40; dolly in 0.5", separated by semicolons or commas.
+
+        Raises:
+            UserError: there is no move, or a part cannot be read; the message begins with `where`.
+        """
+        with located(where):
+            parts = [part.strip() for part in split_outside(text, ";,")]
+            if not any(parts):
+                raise BadValueError("there is no move in it; write for example 'orbit 30 deg' or 'forward 2 units'")
+        return tuple(self._parse_one(part, where) for part in parts if part)
+
+    def _parse_one(self, text: str, where: str) -> MoveT:
+        name, _, body = text.partition(" ")
+        cls = self.find(name, where)
+        return build(cls, flag_words(cls, text if name.lower() in self.value_words else body, where))
+
+
+@dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(setting,))
 @dataclass(frozen=True, kw_only=True)
-class Written:
-    """Something that can be written as a name, a main value and settings."""
+class WrittenMove:
+    """Something that can be written as a name, a main value and settings.
+
+    Subclasses become frozen dataclasses. Those with a name enter the vocabulary of their base class, if it has one:
+    `class Orbit(CameraMove, name="orbit", synonyms=("arc",))`.
+    """
 
     kind: ClassVar[str] = ""
-    words: ClassVar[tuple[str, ...]] = ()
+    vocabulary: ClassVar[Vocabulary[Any] | None] = None
     where: str = dataclasses.field(default="", compare=False, repr=False)
+
+    def __init_subclass__(cls, *, name: str = "", synonyms: Sequence[str] = ()) -> None:
+        dataclass(frozen=True, kw_only=True)(cls)
+        cls.kind = name
+        if name and cls.vocabulary is not None:
+            cls.vocabulary.names[name] = cls
+            cls.vocabulary.words.update(dict.fromkeys([name, *synonyms], cls))
 
 
 SPAN_WORDS = {"frames": "frames ", "seconds": "seconds ", "over": "", "from": "", "during": ""}
 
 
-@dataclass(frozen=True, kw_only=True)
-class Timed(Written):
+class TimedMove(WrittenMove):
     """A move that takes time.
 
     Attributes:
@@ -198,12 +256,12 @@ class Timed(Written):
     easing: Easing = setting(EASING, default="ease")
 
 
-def settings_of(cls: type[Written]) -> dict[str, Setting]:
+def settings_of(cls: type[WrittenMove]) -> dict[str, Setting]:
     """The settings of a move by field name."""
     return {field.name: field.metadata[_KEY] for field in dataclasses.fields(cls) if _KEY in field.metadata}
 
 
-def setting_words(cls: type[Written]) -> dict[str, str]:
+def setting_words(cls: type[WrittenMove]) -> dict[str, str]:
     """Field names by every word that introduces a setting in YAML or a flag; the main value has none."""
     found = {}
     for name, item in settings_of(cls).items():
@@ -259,7 +317,7 @@ def _main_value(item: Setting, main: str | Sequence[Words], label: str, known: M
         raise BadValueError(f"'{label}' does not know the word '{strays[0]}' in '{main}'{hint}") from error
 
 
-def written(move: Written) -> tuple[Any, dict[str, Any]]:
+def written(move: WrittenMove) -> tuple[Any, dict[str, Any]]:
     """Main value and settings as they stand in YAML: texts, or lists for keyframes; defaults are left out."""
     main: Any = ""
     texts: dict[str, Any] = {}
@@ -275,7 +333,7 @@ def written(move: Written) -> tuple[Any, dict[str, Any]]:
     return main, texts
 
 
-def flag_words(cls: type[Written], text: str, where: str) -> Words:
+def flag_words(cls: type[WrittenMove], text: str, where: str) -> Words:
     """Read "30 deg around car frames 10-40 ease-in" as a main value and settings of `cls`.
 
     A word that names a setting starts it, and it runs to the next such word; a bare easing sets the easing. Quotes keep
@@ -326,22 +384,3 @@ def keyframes_kind(cls: type[MoveT]) -> Kind[tuple[MoveT, ...]]:
         return [written(key)[1] for key in keys]
 
     return Kind("a list of keyframes", parse, write, nested=True)
-
-
-def parts_of_flag(text: str, where: str) -> list[str]:
-    """The moves of a flag, separated by semicolons or commas outside brackets and quotes.
-
-    Raises:
-        UserError: the flag holds no move, or a bracket or quote is not closed.
-    """
-    with located(where):
-        parts = [part.strip() for part in split_outside(text, ";,")]
-        if not any(parts):
-            raise BadValueError("there is no move in it; write for example 'orbit 30 deg' or 'forward 2 units'")
-        return [part for part in parts if part]
-
-
-def head_word(text: str) -> tuple[str, str]:
-    """The first word, and the rest."""
-    head, _, rest = text.strip().partition(" ")
-    return head, rest.strip()

@@ -8,8 +8,8 @@ import numpy as np
 
 from real2sam2real.arrays import Float
 from real2sam2real.geometry import transforms
+from real2sam2real.scene.move_syntax import Target
 from real2sam2real.scene.scene import Entity, Scene
-from real2sam2real.scene.settings import Target
 from real2sam2real.scene.units import BadValueError, Length, nearest
 
 UP = np.array([0.0, 1.0, 0.0])
@@ -26,7 +26,7 @@ def _bounds_at_rest(entity: Entity) -> Float:
 
 
 @dataclass
-class Stage:
+class MoveTargets:
     """What moves refer to: the scene, its targets and its scale."""
 
     scene: Scene

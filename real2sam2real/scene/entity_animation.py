@@ -1,4 +1,4 @@
-"""Perform entity moves: from moves and a pose in the photo to the pose at every frame.
+"""Animate an entity: from its moves and its pose in the photo to its pose at every frame.
 
 All moves run side by side in small time steps, each adding its own share to the pose, so that moves which overlap
 compose: a car that goes forward while it turns drives a curve. Rotations are about the entity's own axes.
@@ -18,10 +18,10 @@ from real2sam2real.arrays import Float
 from real2sam2real.errors import UserError
 from real2sam2real.geometry import quaternions, transforms
 from real2sam2real.geometry.rotations import about_y
-from real2sam2real.scene import object_moves as o
+from real2sam2real.scene import entity_moves as o
 from real2sam2real.scene.motion import Keyframe, Motion
 from real2sam2real.scene.scene import Entity, Scene
-from real2sam2real.scene.stage import UP
+from real2sam2real.scene.targets import UP
 from real2sam2real.scene.timing import Timing, check_distinct
 from real2sam2real.scene.units import BadValueError, Point, Span, located
 
@@ -32,7 +32,7 @@ MoveT = TypeVar("MoveT", bound=o.EntityMove)
 Axes = Literal["entity", "camera", "world"] | None
 
 
-def entity_motion(moves: Sequence[o.EntityMove], entity: Entity, scene: Scene) -> Motion:
+def animate_entity(moves: Sequence[o.EntityMove], entity: Entity, scene: Scene) -> Motion:
     """Perform `moves` of `entity`, starting from its pose in the photo; remove and duplicate are not performed here.
 
     Args:
@@ -46,7 +46,7 @@ def entity_motion(moves: Sequence[o.EntityMove], entity: Entity, scene: Scene) -
     Raises:
         UserError: a span outside the shot, metres in a scene of unknown scale, doubled keyframes or facings.
     """
-    motion = _Pose(moves, entity, scene).run()
+    motion = _EntityPose(moves, entity, scene).run()
     grown = np.abs(motion.scale)
     if grown.max() > MAX_SCALE or grown.min() < 1 / MAX_SCALE:
         raise UserError(
@@ -76,7 +76,7 @@ def displacement(by: o.Steps | Point, axes: Axes, entity: Entity, scene: Scene, 
 
     Args:
         by: directions or a vector.
-        axes: as for `object_moves.Move`.
+        axes: as for `entity_moves.Move`.
         entity: percent are of its longest side; its pose in the photo gives its axes.
         scene: gives the unit and the photo's camera.
         forward_world: `(3,)` where the entity's front points.
@@ -131,7 +131,7 @@ def longest_side(entity: Entity) -> float:
     return float((points.max(axis=0) - points.min(axis=0)).max())
 
 
-class _Pose:
+class _EntityPose:
     """The entity's pose at one moment, in parts."""
 
     def __init__(self, moves: Sequence[o.EntityMove], entity: Entity, scene: Scene) -> None:
@@ -141,8 +141,8 @@ class _Pose:
         bounds = entity.mesh.bounds()
         self.middle_object = bounds.mean(axis=0)
         self.front_object = front_object(moves, entity, scene)
-        self.drivers = [_DRIVERS[type(move)](move, self) for move in moves if type(move) in _DRIVERS]
-        if len([d for d in self.drivers if isinstance(d, _Keyframed)]) > 1:
+        self.animators = [_ANIMATORS[type(move)](move, self) for move in moves if type(move) in _ANIMATORS]
+        if len([a for a in self.animators if isinstance(a, _KeyframeAnimator)]) > 1:
             raise UserError(f"{moves[-1].where}: '{entity.name}' has two lists of keyframes; join them")
 
     @property
@@ -186,8 +186,8 @@ class _Pose:
     def _advance_frame(self, frame: int) -> None:
         """Every other step in opposite order, which cancels the order's effect to second order (Strang splitting)."""
         for step in range(STEPS):
-            for driver in self.drivers if step % 2 == 0 else reversed(self.drivers):
-                driver.step(frame + step / STEPS, frame + (step + 1) / STEPS)
+            for animator in self.animators if step % 2 == 0 else reversed(self.animators):
+                animator.step(frame + step / STEPS, frame + (step + 1) / STEPS)
 
 
 def front_object(moves: Sequence[o.EntityMove], entity: Entity, scene: Scene) -> Float:
@@ -202,12 +202,12 @@ def front_object(moves: Sequence[o.EntityMove], entity: Entity, scene: Scene) ->
     return quaternions.to_matrix(rotation).T @ ahead
 
 
-class _Driver(Generic[MoveT]):
+class _EntityAnimator(Generic[MoveT]):
     """One move at work on a pose."""
 
-    def __init__(self, move: MoveT, pose: _Pose) -> None:
+    def __init__(self, move: MoveT, pose: _EntityPose) -> None:
         self.move, self.pose = move, pose
-        span, easing = (move.span, move.easing) if isinstance(move, o.TimedMove) else (Span(), "linear")
+        span, easing = (move.span, move.easing) if isinstance(move, o.TimedEntityMove) else (Span(), "linear")
         with located(move.where):
             self.timing = Timing.of(span, easing, pose.scene)
             self.prepare()
@@ -227,7 +227,7 @@ class _Driver(Generic[MoveT]):
         raise NotImplementedError
 
 
-class _Shift(_Driver[o.Move]):
+class _MoveAnimator(_EntityAnimator[o.Move]):
     """Along fixed directions, except that forward, back and the entity's own sides follow its heading."""
 
     def prepare(self) -> None:
@@ -256,7 +256,7 @@ class _Shift(_Driver[o.Move]):
         pose.position = pose.position + total
 
 
-class _Rotate(_Driver[o.Turn | o.Pitch | o.Tumble | o.Roll]):
+class _RotateAnimator(_EntityAnimator[o.Turn | o.Pitch | o.Tumble | o.EntityRoll]):
     """About the entity's own axes."""
 
     def prepare(self) -> None:
@@ -271,7 +271,7 @@ class _Rotate(_Driver[o.Turn | o.Pitch | o.Tumble | o.Roll]):
         self.pose.turn(quaternions.to_matrix(quaternions.from_axis_angle(self.axis, angle)), self.pivot)
 
 
-class _Grow(_Driver[o.Scale]):
+class _ScaleAnimator(_EntityAnimator[o.Scale]):
     """Geometric growth."""
 
     def advance(self, before: float, after: float) -> None:
@@ -280,7 +280,7 @@ class _Grow(_Driver[o.Scale]):
         self.pose.grow(np.array([factors.x, factors.y, factors.z]) ** part, self.move.pivot)
 
 
-class _Followed(_Driver[o.Follow]):
+class _FollowAnimator(_EntityAnimator[o.Follow]):
     """Along a Catmull-Rom curve through the points, at constant speed before easing."""
 
     SAMPLES = 64
@@ -330,7 +330,7 @@ def catmull_rom(points: Float, samples: int) -> Float:
     return np.concatenate([*pieces, points[-1:]])
 
 
-class _Keyframed(_Driver[o.Keyframes]):
+class _KeyframeAnimator(_EntityAnimator[o.EntityKeyframes]):
     """Poses relative to the one in the photo, interpolated at every step."""
 
     def prepare(self) -> None:
@@ -376,7 +376,7 @@ class _Keyframed(_Driver[o.Keyframes]):
         self._apply(self.offsets[i], self.rotations[i], self.scales[i], j)
 
 
-_DRIVERS: dict[type[o.EntityMove], type[_Driver]] = {  # type: ignore[type-arg]
-    o.Move: _Shift, o.Turn: _Rotate, o.Pitch: _Rotate, o.Tumble: _Rotate, o.Roll: _Rotate, o.Scale: _Grow,
-    o.Follow: _Followed, o.Keyframes: _Keyframed,
+_ANIMATORS: dict[type[o.EntityMove], type[_EntityAnimator]] = {  # type: ignore[type-arg]
+    o.Move: _MoveAnimator, o.Scale: _ScaleAnimator, o.Follow: _FollowAnimator, o.EntityKeyframes: _KeyframeAnimator,
+    o.Turn: _RotateAnimator, o.Pitch: _RotateAnimator, o.Tumble: _RotateAnimator, o.EntityRoll: _RotateAnimator,
 }  # fmt: skip
