@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from real2sam2real.lift.closing import closed_scene
-from real2sam2real.scene.folder import load_scene
+from real2sam2real.scene.folder import read_scene
 from real2sam2real.scene.scene import Scene
 
 
@@ -15,6 +15,6 @@ def open_scene(folder: Path) -> tuple[Scene, list[str]]:
     Raises:
         UserError: the folder is no scene folder, a file in it is damaged, or a mesh has no surface at all.
     """
-    notes: list[str] = []
-    scene, mended = closed_scene(load_scene(folder, tell=notes.append))
-    return scene, notes + mended
+    loaded = read_scene(folder)
+    scene, mended = closed_scene(loaded.scene)
+    return scene, [*loaded.notes, *mended]

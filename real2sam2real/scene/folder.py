@@ -10,8 +10,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +24,7 @@ from real2sam2real.geometry import Intrinsics
 from real2sam2real.mesh import Mesh
 from real2sam2real.mesh.gltf.json_object import JsonObject
 from real2sam2real.scene.camera_path import CameraPath
-from real2sam2real.scene.gltf import GltfCamera, GltfScene, Repair, load_glb, save_glb
+from real2sam2real.scene.gltf import GltfCamera, GltfScene, load_glb, save_glb
 from real2sam2real.scene.motion import Motion
 from real2sam2real.scene.scene import Entity, Scene
 
@@ -97,7 +96,11 @@ def _write(scene: Scene, folder: Path) -> None:
         "unit": scene.unit,
         "ground_y": scene.ground_y,
         "photo_world_from_camera": np.asarray(scene.photo_world_from_camera).tolist(),
-        "camera": _camera_json(scene.camera),
+        "camera": {
+            **asdict(scene.camera.intrinsics),
+            "zoom": scene.camera.zoom.tolist(),
+            "world_from_camera": scene.camera.world_from_camera.tolist(),
+        },
         "entities": [_entity_json(entity, mask_names.get(id(entity))) for entity in scene.entities],
         "removed": [_entity_json(entity, mask_names.get(id(entity))) for entity in scene.removed],
         "scene_glb_sha256": _sha256(folder / _GLB),
@@ -133,20 +136,6 @@ def _write_masks(folder: Path, entities: list[Entity]) -> dict[int, str]:
     return names
 
 
-def _camera_json(camera: CameraPath) -> dict[str, Any]:
-    lens = camera.intrinsics
-    return {
-        "width": lens.width,
-        "height": lens.height,
-        "fx": lens.fx,
-        "fy": lens.fy,
-        "cx": lens.cx,
-        "cy": lens.cy,
-        "zoom": camera.zoom.tolist(),
-        "world_from_camera": camera.world_from_camera.tolist(),
-    }
-
-
 def _entity_json(entity: Entity, mask: str | None) -> dict[str, Any]:
     empty = not len(entity.mesh.vertices)
     return {
@@ -159,23 +148,29 @@ def _entity_json(entity: Entity, mask: str | None) -> dict[str, Any]:
     }
 
 
-def load_scene(folder: Path, *, repair: Repair | None = None, tell: Callable[[str], None] | None = None) -> Scene:
+@dataclass(frozen=True, eq=False)
+class LoadedScene:
+    """A scene read from a folder, and sentences for the user on what was changed, renamed or left out."""
+
+    scene: Scene
+    notes: tuple[str, ...]
+
+
+def load_scene(folder: Path) -> Scene:
+    """The scene of `read_scene`, for those who need no notes."""
+    return read_scene(folder).scene
+
+
+def read_scene(folder: Path) -> LoadedScene:
     """Read a scene folder, with whatever was changed in its `scene.glb` since.
 
     Nodes that are new in an edited `scene.glb` become entities that are not in the photo; entities of the photo whose
     nodes are gone become removed ones, with a box in place of the mesh that is no longer there.
 
-    Args:
-        folder: the scene folder.
-        repair: closes meshes that are not closed (see `load_glb`); used on an edited file only.
-        tell: receives sentences for the user on what was changed, renamed or left out.
-
     Raises:
         UserError: the folder is no scene folder, or a file in it is missing or damaged.
     """
-    folder = Path(folder)
-    root = _read_json(folder)
-    return _Loader(folder, root, repair, tell or (lambda _: None)).load()
+    return _Loader(Path(folder)).load()
 
 
 def _read_json(folder: Path) -> JsonObject:
@@ -196,28 +191,26 @@ def _read_json(folder: Path) -> JsonObject:
 
 
 class _Loader:
-    def __init__(self, folder: Path, root: JsonObject, repair: Repair | None, tell: Callable[[str], None]) -> None:
+    def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.root = root
-        self.repair = repair
-        self.tell = tell
+        self.root = root = _read_json(folder)
+        self.notes: list[str] = []
         self.frames = root.integer("frames", least=1, most=100_000)
         self.fps = root.number("fps")
         if self.fps <= 0:
             root.fail(f"'fps' is {self.fps:g}; it must be positive")
         self.photo = self._photo()
 
-    def load(self) -> Scene:
+    def load(self) -> LoadedScene:
         path = self.folder / _GLB
         edited = _sha256(path) != self.root.text("scene_glb_sha256")
-        read = load_glb(path, frames=self.frames, fps=self.fps, repair=self.repair if edited else None)
-        for note in read.notes:
-            self.tell(note)
+        read = load_glb(path, frames=self.frames, fps=self.fps)
+        self.notes += read.notes
         if edited and read.camera is not None and len(read.cameras) > 1:
-            self.tell(f"{_GLB} holds {len(read.cameras)} cameras; '{read.camera.name}' is used")
+            self.notes.append(f"{_GLB} holds {len(read.cameras)} cameras; '{read.camera.name}' is used")
         kept, gone = self._matched(read)
         try:
-            return Scene(
+            scene = Scene(
                 entities=kept,
                 camera=self._camera(read.camera, edited),
                 photo=self.photo,
@@ -230,6 +223,7 @@ class _Loader:
             )
         except ValueError as error:
             self.root.fail(str(error))
+        return LoadedScene(scene, tuple(self.notes))
 
     def _matched(self, read: GltfScene) -> tuple[tuple[Entity, ...], tuple[Entity, ...]]:
         """The entities in the scene's order with new ones at the end, and those of the photo that were deleted."""
@@ -243,11 +237,11 @@ class _Loader:
             if name in found:
                 kept.append(self._described(found.pop(name), entry))
             else:
-                self.tell(f"'{name}' is no longer in {_GLB}: it counts as removed")
+                self.notes.append(f"'{name}' is no longer in {_GLB}: it counts as removed")
                 if entry.flag("in_photo", True):
                     gone.append(self._described(_stand_in(entry, name, self.frames), entry))
         for name, entity in found.items():
-            self.tell(f"'{name}' is new in {_GLB}: it counts as added to the photo")
+            self.notes.append(f"'{name}' is new in {_GLB}: it counts as added to the photo")
             provenance = {"source": f"added to {_GLB}"}
             kept.append(replace(entity, in_photo=False, provenance=provenance))
         return tuple(kept), tuple(gone)
@@ -269,7 +263,9 @@ class _Loader:
         provenance = {**entry.child("provenance").value, **entity.provenance}
         rest = _pose(entry, "rest_world_from_object")
         if _reshaped(entity.mesh, entry):
-            self.tell(f"'{entity.name}' has another shape or origin than before: its first frame counts as the photo's")
+            self.notes.append(
+                f"'{entity.name}' has another shape or origin than before: its first frame counts as the photo's"
+            )
             rest = entity.motion.matrices()[0]
         return replace(
             entity,
@@ -303,7 +299,9 @@ class _Loader:
         if not edited:
             return saved
         if read is None:
-            self.tell(f"{_GLB} came back without a camera (in Blender: Export > Include > Cameras): it stays as it was")
+            self.notes.append(
+                f"{_GLB} came back without a camera (in Blender: Export > Include > Cameras): it stays as it was"
+            )
             return saved
         zoom = _edited_zoom(read, saved)
         return CameraPath(world_from_camera=read.world_from_camera, intrinsics=saved.intrinsics, zoom=zoom)
