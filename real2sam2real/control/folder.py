@@ -18,7 +18,7 @@ import numpy as np
 
 from real2sam2real import media
 from real2sam2real.arrays import UInt8
-from real2sam2real.control.normal_convention import OPENGL, NormalConvention, with_current_names
+from real2sam2real.control.normal_convention import OPENGL, NormalConvention
 from real2sam2real.errors import UserError
 from real2sam2real.files import replacing_folder
 from real2sam2real.render.frame import Frame
@@ -32,10 +32,6 @@ IDS = "ids.mkv"
 DESCRIPTION = "control.json"
 # The official model sees this file only, so it is worth more bits than a video for people.
 _OFFICIAL_CRF = 8
-# H.264 leaves a noise of a few levels around black; real normals are never this dark (their colours lie on a sphere
-# around mid-grey, the darkest being 54, 54, 54).
-_BLACK_LIMIT = 24
-OFFICIAL_NOTE = f"Read from {OFFICIAL_NORMALS}: lossy normals, and all instances are one because the file has no ids."
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -203,140 +199,6 @@ def fit_to_size(photo: UInt8, *, width: int, height: int) -> UInt8:
             "shape; render at the photo's aspect, or crop the photo first."
         )
     return media.resized(photo, width, height)
-
-
-def read_control(folder: Path | str, *, from_official: bool = False) -> Control:
-    """Read a control folder and check that its parts fit together.
-
-    Args:
-        folder: as `write_control` makes it.
-        from_official: read the three official files only. Their video is lossy and has no ids: every pixel that is
-            not black becomes id 1, and the result's notes say so.
-
-    Raises:
-        UserError: a file is missing or damaged, or sizes, frame counts, rates or ids contradict each other.
-    """
-    folder = Path(folder)
-    if not folder.is_dir():
-        raise UserError(f"{folder} is not a folder; give the control folder that rendering wrote.")
-    photo = media.read_image(required(folder, PHOTO))
-    prompt = read_caption(required(folder, CAPTION))
-    return _read_official(folder, photo, prompt) if from_official else _read_lossless(folder, photo, prompt)
-
-
-def _read_lossless(folder: Path, photo: UInt8, prompt: str) -> Control:
-    path = folder / DESCRIPTION
-    if not path.is_file() and (folder / OFFICIAL_NORMALS).is_file():
-        raise UserError(
-            f"{folder} holds the official files only, without {DESCRIPTION}, {NORMALS} and {IDS}. "
-            "Render the scene again, or read it with from_official=True (one lossy instance, no ids)."
-        )
-    description = read_description(required(folder, DESCRIPTION))
-    normals = media.read_video(required(folder, NORMALS))
-    ids = media.read_video(required(folder, IDS))
-    shape = (description["frames"], description["height"], description["width"])
-    for name, found, expected in (
-        (NORMALS, normals.shape, (*shape, 3)),
-        (IDS, ids.shape, shape),
-        (PHOTO, photo.shape, (*shape[1:], 3)),
-    ):
-        if found != expected:
-            raise UserError(f"{folder / name} has shape {found} but {DESCRIPTION} says {expected}; render again.")
-    names = tuple(entity["name"] for entity in description["entities"])
-    if names and ids.max() > len(names):
-        raise UserError(f"{folder / IDS} holds id {ids.max()}, but {DESCRIPTION} names {len(names)} entities.")
-    return Control(
-        normals=normals,
-        ids=ids,
-        photo=photo,
-        prompt=prompt,
-        fps=description["fps"],
-        normal_convention=NormalConvention.from_dict(description["normal_convention"]),
-        names=names,
-        notes=tuple(description["notes"]),
-    )
-
-
-def _read_official(folder: Path, photo: UInt8, prompt: str) -> Control:
-    path = required(folder, OFFICIAL_NORMALS)
-    normals = media.read_video(path)
-    photo = fit_to_size(photo, width=normals.shape[2], height=normals.shape[1])
-    ids = clear_black(normals)
-    fps = media.video_info(path).fps
-    return Control(normals=normals, ids=ids, photo=photo, prompt=prompt, fps=fps, notes=(OFFICIAL_NOTE,))
-
-
-def clear_black(normals: UInt8) -> UInt8:
-    """Blacken, in place, what is nearly black in lossy normals `(T, H, W, 3)`; gives ids `(T, H, W)`, 1 elsewhere."""
-    ids: UInt8 = (normals.max(axis=-1) > _BLACK_LIMIT).astype(np.uint8)
-    normals[ids == 0] = 0
-    return ids
-
-
-def required(folder: Path, name: str) -> Path:
-    """The path of a file of a control folder.
-
-    Raises:
-        UserError: it is not there.
-    """
-    path = folder / name
-    if not path.is_file():
-        raise UserError(f"{folder} has no {name}; render the scene again to make a whole control folder.")
-    return path
-
-
-def read_caption(path: Path) -> str:
-    """The prompt of `caption.json`.
-
-    Raises:
-        UserError: the file holds something else.
-    """
-    values = _read_json(path)
-    if not isinstance(values, dict) or not isinstance(values.get("text"), str):
-        raise UserError(f'{path} must hold {{"text": "…"}}; write the caption there (it may be empty).')
-    return values["text"]
-
-
-_EXPECTED_TYPES: dict[str, type | tuple[type, ...]] = {
-    "version": int,
-    "width": int,
-    "height": int,
-    "frames": int,
-    "fps": (int, float),
-    "normal_convention": dict,
-    "entities": list,
-    "notes": list,
-}
-
-
-def read_description(path: Path) -> dict[str, Any]:
-    """The checked values of `control.json`.
-
-    Raises:
-        UserError: it is damaged or of another version.
-    """
-    values = _read_json(path)
-    if not isinstance(values, dict):
-        raise UserError(f"{path} does not describe a control; render again.")
-    values = with_current_names(values)
-    if (version := values.get("version")) != VERSION:
-        raise UserError(f"{path} has version {version}; this program reads version {VERSION}. Render again.")
-    for key, expected in _EXPECTED_TYPES.items():
-        if not isinstance(values.get(key), expected):
-            raise UserError(f"{path}: '{key}' is {values.get(key)!r}, which is no valid value; render again.")
-    for number, entity in enumerate(values["entities"], start=1):
-        if not isinstance(entity, dict) or entity.get("id") != number or not isinstance(entity.get("name"), str):
-            raise UserError(f"{path}: entity {number} is {entity!r}; expected its id {number} and a name.")
-    if not (np.isfinite(values["fps"]) and values["fps"] > 0):
-        raise UserError(f"{path}: fps is {values['fps']}; it must be a positive number.")
-    return values
-
-
-def _read_json(path: Path) -> Any:
-    try:
-        return json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path} is not readable JSON ({error}); mend it or render again.") from error
 
 
 def _write_json(path: Path, values: dict[str, Any]) -> None:

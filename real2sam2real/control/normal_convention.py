@@ -74,15 +74,6 @@ class NormalConvention:
             raise UserError(f"there is no normal convention called '{name}'; choose one of {', '.join(PRESETS)}.")
         return preset
 
-    @property
-    def max_error_degrees(self) -> float:
-        """The largest angle between a unit normal and what comes back from its colour.
-
-        Each channel is off by at most half a step of 2/255 (also when rounding down: `decode` takes the middle of the
-        step), so the vector is off by at most √3/255; normalising it again turns that into an angle's sine at most.
-        """
-        return float(np.degrees(np.arcsin(np.sqrt(3) / 255)))
-
     def encode(self, normals: Float32, ids: UInt8 | None = None) -> UInt8:
         """Colour normals.
 
@@ -117,7 +108,9 @@ class NormalConvention:
         return colors
 
     def decode(self, colors: UInt8, ids: UInt8 | None = None) -> Float32:
-        """Normals of colours; the inverse of `encode` up to `max_error_degrees`.
+        """Normals of colours; the inverse of `encode` up to 0.39°, the angle whose sine is √3/255.
+
+        Each channel is off by at most half a step of 2/255: rounded down, a colour stands for the middle of its step.
 
         Args:
             colors: `(..., H, W, 3)` uint8.
@@ -152,44 +145,13 @@ class NormalConvention:
         turned[..., order] = components * signs
         return turned
 
-    def convert(self, colors: UInt8, target: NormalConvention, ids: UInt8 | None = None) -> UInt8:
-        """Colours `(..., H, W, 3)` uint8 of this convention as colours of another one.
-
-        Between conventions of the same rounding this permutes and inverts channels, without another loss.
-
-        Args:
-            colors: `(..., H, W, 3)` uint8.
-            target: the wanted convention.
-            ids: as in `decode`.
-        """
-        colors = _checked_colors(colors)
-        if self.rounding != target.rounding:
-            foreground = self.foreground(colors) if ids is None else _matching_ids(ids, colors.shape)
-            return target.encode(self.decode(colors, ids), foreground.astype(np.uint8))
-        foreground = self.foreground(colors) if ids is None else _matching_ids(ids, colors.shape) > 0
-        # c and 255 - c stand for opposite numbers; rounded down, c stands for c + ½, so its opposite is 254 - c.
-        last = 255 if self.rounding == "nearest" else 254
-        opposite = np.maximum(last - np.arange(256), 0).astype(np.uint8)
-        converted = np.empty_like(colors)
-        for channel, direction in enumerate(target.directions):
-            axis, sign = _AXES[direction]
-            source = next(k for k, d in enumerate(self.directions) if _AXES[d][0] == axis)
-            same = _AXES[self.directions[source]][1] == sign
-            converted[..., channel] = colors[..., source] if same else opposite[colors[..., source]]
-        converted[~foreground] = target.background
-        return converted
-
     def foreground(self, colors: UInt8) -> Bool:
         """`(...)` bool: where colours `(..., 3)` differ from the background colour."""
         return (colors != np.array(self.background, np.uint8)).any(axis=-1)
 
     def to_dict(self) -> dict[str, Any]:
         """JSON values; `from_dict` gives the convention back."""
-        return {
-            "directions": list(self.directions),
-            "background": list(self.background),
-            "rounding": self.rounding,
-        }
+        return {"directions": list(self.directions), "background": list(self.background), "rounding": self.rounding}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> NormalConvention:

@@ -10,7 +10,8 @@ import cv2
 import numpy as np
 
 from real2sam2real.arrays import UInt8
-from real2sam2real.control.folder import Control, read_control, save_control
+from real2sam2real.control.folder import Control, save_control
+from real2sam2real.control.reading import read_control
 from real2sam2real.errors import UserError
 from real2sam2real.perceive.photo import Photo, load_photo
 
@@ -18,7 +19,7 @@ Fit = Literal["crop", "letterbox"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Placement:
+class PhotoPlacement:
     """Where a photo lies in the control's frame.
 
     Attributes:
@@ -34,7 +35,7 @@ class Placement:
     note: str
 
 
-def place_photo(photo_size: tuple[int, int], size: tuple[int, int], fit: Fit) -> Placement:
+def place_photo(photo_size: tuple[int, int], size: tuple[int, int], fit: Fit) -> PhotoPlacement:
     """How a photo of `photo_size` (width, height) is laid, centred, into a frame of `size` without stretching it.
 
     `crop` fills the frame and cuts what stands over; `letterbox` shows the whole photo and fills up the rest.
@@ -58,10 +59,10 @@ def place_photo(photo_size: tuple[int, int], size: tuple[int, int], fit: Fit) ->
     else:
         side = "left and right" if left > top else "top and bottom"
         note = f"{words}, with its blurred edges as bars at {side}"
-    return Placement(scale=scale, left=left, top=top, note=note)
+    return PhotoPlacement(scale=scale, left=left, top=top, note=note)
 
 
-def fit_photo(photo: UInt8, size: tuple[int, int], fit: Fit = "crop") -> tuple[UInt8, Placement]:
+def fit_photo(photo: UInt8, size: tuple[int, int], fit: Fit = "crop") -> tuple[UInt8, PhotoPlacement]:
     """Bring a photo `(H', W', 3)` uint8 to `size` (width, height) without stretching it; see `place_photo`."""
     placement = place_photo((photo.shape[1], photo.shape[0]), size, fit)
     width, height = size

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from real2sam2real import media
 from real2sam2real.control.normal_convention import NormalConvention
-from real2sam2real.control.stream import ControlStream, open_control
+from real2sam2real.control.reading import ControlStream, open_control
 from real2sam2real.diffusion.checkpoints import CheckpointSettings
 from real2sam2real.diffusion.conditioning import to_frames
 from real2sam2real.diffusion.generate import Finished, check_length, stream_segments

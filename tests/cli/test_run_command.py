@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from real2sam2real.control.folder import read_control
+from real2sam2real.control.reading import read_control
 from real2sam2real.media import read_video, video_info
 from real2sam2real.scene.folder import load_scene
 

@@ -6,7 +6,7 @@ import pytest
 from real2sam2real import media
 from real2sam2real.control import NormalConvention, read_control, save_control, write_control
 from real2sam2real.control.folder import Control
-from real2sam2real.control.stream import open_control
+from real2sam2real.control.reading import open_control
 from real2sam2real.errors import UserError
 
 LEFT = NormalConvention.preset("left-up-towards")

@@ -65,8 +65,9 @@ def test_samples_come_back(tmp_path, convention):
         inside = expected.ids > 0
         length = np.linalg.norm(expected.normals[inside], axis=-1)
         cosine = (one.normals[inside] * expected.normals[inside]).sum(axis=-1) / length
+        allowed = np.degrees(np.arcsin(np.sqrt(3) / 255)) + 0.05  # of 8-bit colours
         # Anti-aliased rims are shorter than one before they are encoded, and so come back less exactly.
-        assert np.degrees(np.arccos(np.clip(cosine[length > 0.99], -1, 1))).max() <= convention.max_error_degrees + 0.05
+        assert np.degrees(np.arccos(np.clip(cosine[length > 0.99], -1, 1))).max() <= allowed
         assert not one.normals[~inside].any()
 
 

@@ -27,7 +27,7 @@ def test_names_the_axes_of_every_preset(preset):
     convention = NormalConvention.preset(preset)
     result = check(Known(convention))
     assert result.directions == convention.directions
-    assert result.angle < convention.max_error_degrees
+    assert result.angle < np.degrees(np.arcsin(np.sqrt(3) / 255))
     assert result.right == (preset == "opengl")
     assert ("NOT" in str(result)) != result.right
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from real2sam2real import media
-from real2sam2real.control.folder import Control, read_control, save_control
+from real2sam2real.control.folder import Control, save_control
 from real2sam2real.control.normal_convention import NormalConvention
-from real2sam2real.control.stream import open_control
+from real2sam2real.control.reading import open_control, read_control
 from real2sam2real.errors import UserError
 
 FRAMES, HEIGHT, WIDTH = 13, 24, 32

@@ -1,0 +1,243 @@
+"""Reading control folders: as a whole, or by slice, so that a long shot's normals never lie in memory as a whole."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from real2sam2real import media
+from real2sam2real.arrays import UInt8
+from real2sam2real.control.folder import (
+    CAPTION,
+    DESCRIPTION,
+    IDS,
+    NORMALS,
+    OFFICIAL_NORMALS,
+    PHOTO,
+    VERSION,
+    Control,
+    converted,
+    fit_to_size,
+)
+from real2sam2real.control.normal_convention import OPENGL, NormalConvention, with_current_names
+from real2sam2real.errors import UserError
+
+# H.264 leaves a noise of a few levels around black; real normals are never this dark (their colours lie on a sphere
+# around mid-grey, the darkest being 54, 54, 54).
+_BLACK_LIMIT = 24
+_OFFICIAL_NOTE = f"Read from {OFFICIAL_NORMALS}: lossy normals, and all instances are one because the file has no ids."
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class NormalsInConvention:
+    """Coded normals by slice, `(t, H, W, 3)` uint8.
+
+    Attributes:
+        colors: the video of the normals.
+        ids: the video of the instance ids, or None for the official, lossy video: what is nearly black is then empty.
+        given: how the video is encoded.
+        wanted: how the slices are encoded.
+    """
+
+    colors: media.VideoFrames
+    ids: media.VideoFrames | None
+    given: NormalConvention
+    wanted: NormalConvention
+
+    def __len__(self) -> int:
+        return len(self.colors)
+
+    def __getitem__(self, window: slice, /) -> UInt8:
+        colors = self.colors[window]
+        ids = _clear_black(colors) if self.ids is None else self.ids[window]
+        return converted(colors, ids, self.given, self.wanted)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ControlStream:
+    """What `Control` holds, with the videos still on disk.
+
+    Attributes:
+        photo: `(H, W, 3)` uint8 sRGB.
+        prompt: text, may be empty.
+        fps: frames per second.
+        frames: number of frames T.
+        normal_convention: how the video of the normals is encoded.
+        names: as in `Control`.
+        notes: what a person should know about how this was read or made.
+    """
+
+    photo: UInt8
+    prompt: str
+    fps: float
+    frames: int
+    normal_convention: NormalConvention
+    names: tuple[str, ...]
+    notes: tuple[str, ...]
+    colors: media.VideoFrames
+    ids: media.VideoFrames | None
+
+    def normals_in(self, convention: NormalConvention) -> NormalsInConvention:
+        """The normals in a convention, by slice."""
+        return NormalsInConvention(colors=self.colors, ids=self.ids, given=self.normal_convention, wanted=convention)
+
+
+def read_control(folder: Path | str, *, from_official: bool = False) -> Control:
+    """Read a control folder and check that its parts fit together.
+
+    Args:
+        folder: as `write_control` makes it.
+        from_official: read the three official files only. Their video is lossy and has no ids: every pixel that is
+            not black becomes id 1, and the result's notes say so.
+
+    Raises:
+        UserError: a file is missing or damaged, or sizes, frame counts, rates or ids contradict each other.
+    """
+    folder = Path(folder)
+    if not from_official and _holds_official_files_alone(folder):
+        raise UserError(
+            f"{folder} holds the official files only, without {DESCRIPTION}, {NORMALS} and {IDS}. "
+            "Render the scene again, or read it with from_official=True (one lossy instance, no ids)."
+        )
+    stream = _open(folder, official=from_official)
+    normals = media.read_video(stream.colors.path)
+    ids = _clear_black(normals) if stream.ids is None else media.read_video(stream.ids.path)
+    if stream.names and ids.max() > len(stream.names):
+        raise UserError(f"{folder / IDS} holds id {ids.max()}, but {DESCRIPTION} names {len(stream.names)} entities.")
+    return Control(
+        normals=normals,
+        ids=ids,
+        photo=stream.photo,
+        prompt=stream.prompt,
+        fps=stream.fps,
+        normal_convention=stream.normal_convention,
+        names=stream.names,
+        notes=stream.notes,
+    )
+
+
+def open_control(folder: Path | str) -> ControlStream:
+    """Open a control folder, ours or with the three official files alone, and check that its parts fit together.
+
+    Raises:
+        UserError: a file is missing or damaged, or sizes, frame counts or rates contradict each other.
+    """
+    return _open(Path(folder), official=_holds_official_files_alone(Path(folder)))
+
+
+def _holds_official_files_alone(folder: Path) -> bool:
+    return not (folder / DESCRIPTION).is_file() and (folder / OFFICIAL_NORMALS).is_file()
+
+
+def _open(folder: Path, *, official: bool) -> ControlStream:
+    if not folder.is_dir():
+        raise UserError(f"{folder} is not a folder; give the control folder that rendering wrote.")
+    photo = media.read_image(_required(folder, PHOTO))
+    prompt = _read_caption(_required(folder, CAPTION))
+    return _open_official(folder, photo, prompt) if official else _open_lossless(folder, photo, prompt)
+
+
+def _open_official(folder: Path, photo: UInt8, prompt: str) -> ControlStream:
+    colors = media.VideoFrames(_required(folder, OFFICIAL_NORMALS))
+    if not colors.info.fps > 0:
+        raise UserError(f"{folder / OFFICIAL_NORMALS} does not say its frame rate; encode it again.")
+    return ControlStream(
+        photo=fit_to_size(photo, width=colors.info.width, height=colors.info.height),
+        prompt=prompt,
+        fps=colors.info.fps,
+        frames=len(colors),
+        normal_convention=OPENGL,
+        names=(),
+        notes=(_OFFICIAL_NOTE,),
+        colors=colors,
+        ids=None,
+    )
+
+
+def _open_lossless(folder: Path, photo: UInt8, prompt: str) -> ControlStream:
+    description = _read_description(_required(folder, DESCRIPTION))
+    colors, ids = (media.VideoFrames(_required(folder, name)) for name in (NORMALS, IDS))
+    expected = (description["frames"], description["height"], description["width"])
+    found = {
+        NORMALS: (len(colors), colors.info.height, colors.info.width),
+        IDS: (len(ids), ids.info.height, ids.info.width),
+        PHOTO: (expected[0], *photo.shape[:2]),
+    }
+    for name, shape in found.items():
+        if shape != expected:
+            raise UserError(
+                f"{folder / name} has the shape (T, H, W) = {shape} but {DESCRIPTION} says {expected}; render again."
+            )
+    return ControlStream(
+        photo=photo,
+        prompt=prompt,
+        fps=description["fps"],
+        frames=len(colors),
+        normal_convention=NormalConvention.from_dict(description["normal_convention"]),
+        names=tuple(entity["name"] for entity in description["entities"]),
+        notes=tuple(description["notes"]),
+        colors=colors,
+        ids=ids,
+    )
+
+
+def _clear_black(normals: UInt8) -> UInt8:
+    """Blacken, in place, what is nearly black in lossy normals `(T, H, W, 3)`; gives ids `(T, H, W)`, 1 elsewhere."""
+    ids: UInt8 = (normals.max(axis=-1) > _BLACK_LIMIT).astype(np.uint8)
+    normals[ids == 0] = 0
+    return ids
+
+
+def _required(folder: Path, name: str) -> Path:
+    path = folder / name
+    if not path.is_file():
+        raise UserError(f"{folder} has no {name}; render the scene again to make a whole control folder.")
+    return path
+
+
+def _read_caption(path: Path) -> str:
+    values = _read_json(path)
+    if not isinstance(values, dict) or not isinstance(values.get("text"), str):
+        raise UserError(f'{path} must hold {{"text": "…"}}; write the caption there (it may be empty).')
+    return values["text"]
+
+
+_EXPECTED_TYPES: dict[str, type | tuple[type, ...]] = {
+    "version": int,
+    "width": int,
+    "height": int,
+    "frames": int,
+    "fps": (int, float),
+    "normal_convention": dict,
+    "entities": list,
+    "notes": list,
+}
+
+
+def _read_description(path: Path) -> dict[str, Any]:
+    values = _read_json(path)
+    if not isinstance(values, dict):
+        raise UserError(f"{path} does not describe a control; render again.")
+    values = with_current_names(values)
+    if (version := values.get("version")) != VERSION:
+        raise UserError(f"{path} has version {version}; this program reads version {VERSION}. Render again.")
+    for key, expected in _EXPECTED_TYPES.items():
+        if not isinstance(values.get(key), expected):
+            raise UserError(f"{path}: '{key}' is {values.get(key)!r}, which is no valid value; render again.")
+    for number, entity in enumerate(values["entities"], start=1):
+        if not isinstance(entity, dict) or entity.get("id") != number or not isinstance(entity.get("name"), str):
+            raise UserError(f"{path}: entity {number} is {entity!r}; expected its id {number} and a name.")
+    if not (np.isfinite(values["fps"]) and values["fps"] > 0):
+        raise UserError(f"{path}: fps is {values['fps']}; it must be a positive number.")
+    return values
+
+
+def _read_json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} is not readable JSON ({error}); mend it or render again.") from error
