@@ -90,7 +90,7 @@ def made_solid(mesh: Mesh, work: Mending, *, clean: bool = False) -> tuple[Mesh,
         soup = work.closed_parts(work.wound(work.without_inner_walls(soup)))
         closed = work.without_floaters(soup) if clean else soup
         told = len(work.notes)
-        soup = work.united(work.uncrossed(closed))
+        soup = work.united(closed)
         soup = work.without_pockets(soup) if clean else soup
         for result in (painted(mesh, soup), painted(mesh, closed)):
             if is_solid(result):

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from real2sam2real.arrays import Int
 from real2sam2real.mesh import Mesh, repair
-from real2sam2real.mesh.arrangement import without_crossings
 from real2sam2real.mesh.enclosure import without_inner_walls, without_pockets
 from real2sam2real.mesh.floaters import without_floaters
 from real2sam2real.mesh.holes import border_loops, filled
@@ -19,7 +17,6 @@ from real2sam2real.mesh.uniting import united
 SHEET_SHARE = 0.004  # a part whose volume is less than this share of area × diagonal encloses nothing
 SHEET_THICKNESS = 0.012  # of its diagonal
 STRIP_SHARE = 4.0  # of its border's square to its area, beyond which a one-sided part is a strip; a disk has 12.6
-ROUNDS = 3  # filling a hole may make new crossings, and cutting those new holes
 
 
 @dataclass(kw_only=True)
@@ -90,22 +87,6 @@ class Mending:
         inside_out = repair.part_volumes(soup.vertices, soup.faces, part) < 0
         self.note(int(inside_out.sum()), "1 part was inside out", "{} parts were inside out")
         return soup.with_faces(np.where(inside_out[part][:, None], soup.faces[:, ::-1], soup.faces))
-
-    def uncrossed(self, soup: Soup) -> Soup:
-        """Every part free of crossings with itself; a few rounds of cutting and closing."""
-        before = math.inf
-        for _ in range(ROUNDS):
-            part = repair.parts(soup.faces, len(soup.vertices))
-            pieces = [repair.compact(soup.keep(part == k)) for k in range(int(part.max(initial=-1)) + 1)]
-            outcome = [without_crossings(piece) for piece in pieces]
-            crossed = sum(count for _, count in outcome)
-            if not crossed or crossed >= before:  # where they grow, they would go on growing
-                break
-            before = crossed
-            self.note(crossed, "1 face that runs through others was cut", "{} faces that run through others were cut")
-            soup = repair.joined([piece for piece, _ in outcome])
-            soup = _outward(filled(repair.cut_apart(repair.without_degenerate(soup)))[0])
-        return soup
 
     def united(self, soup: Soup) -> Soup:
         """Overlapping parts as one solid; parts within others disappear."""
