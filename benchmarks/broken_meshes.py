@@ -20,7 +20,7 @@ class Broken:
     Attributes:
         mesh: broken.
         truth: closed parts, none within another.
-        volume: that the mended one should have.
+        volume: that the repaired one should have.
         far: how far it may be from the truth's surface and the truth's from it, over the truth's diagonal.
         off: how far its volume may be from `volume`, relative.
     """

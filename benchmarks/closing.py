@@ -16,7 +16,7 @@ import numpy as np
 
 from real2sam2real.lift.mesh_files import read_mesh_file
 from real2sam2real.mesh import Mesh
-from real2sam2real.mesh.cleaning import CleanedMesh, clean_mesh
+from real2sam2real.mesh.repair import RepairedMesh, repair
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -33,10 +33,10 @@ def is_manifold_solid(mesh: Mesh) -> bool:
     return mesh.is_closed() and mesh.volume() > 0 and solid.status() == manifold3d.Error.NoError
 
 
-def timed(mesh: Mesh) -> tuple[CleanedMesh, float]:
+def timed(mesh: Mesh) -> tuple[RepairedMesh, float]:
     """The cleaned mesh, and the processor seconds it took."""
     start = time.process_time()
-    cleaned = clean_mesh(mesh, max_triangles=BUDGET)
+    cleaned = repair(mesh, clean=True, max_faces=BUDGET)
     return cleaned, time.process_time() - start
 
 
@@ -48,7 +48,7 @@ def row(name: str, mesh: Mesh, truth: float | None) -> tuple[bool, float]:
     each = seconds / len(mesh.faces) * 1e5
     print(
         f"{name:30} {len(mesh.faces):8,} {len(cleaned.mesh.faces):7,}  {'yes' if solid else 'NO':5} {change:>9} "
-        f"{report.strayed:8.4f} {report.lost:8.4f} {seconds:7.2f} {each:7.1f}", flush=True,
+        f"{report.hausdorff_to_input:8.4f} {report.hausdorff_from_input:8.4f} {seconds:7.2f} {each:7.1f}", flush=True,
     )  # fmt: skip
     return solid, each
 
@@ -62,8 +62,8 @@ def main() -> None:
     meshes = {name: (broken.mesh, broken.volume) for name, broken in broken_meshes(arguments.detail).items()}
     meshes |= {path.name: (read_mesh_file(path, name="mesh").mesh, None) for path in arguments.file}
     for broken in broken_meshes(3).values():  # compiles
-        clean_mesh(broken.mesh, max_triangles=100)
-    print("mesh                          triangles    made  solid    volume  strayed     lost seconds per 100k")
+        repair(broken.mesh, clean=True, max_faces=100)
+    print("mesh                          triangles    made  solid    volume   to in. from in. seconds per 100k")
     rows = [row(name, mesh, truth) for name, (mesh, truth) in meshes.items()]
     each = np.array([seconds for _, seconds in rows])
     print(

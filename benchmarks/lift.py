@@ -15,7 +15,7 @@ from real2sam2real.geometry import Intrinsics
 from real2sam2real.lift.embedded import lift_photo
 from real2sam2real.lift.ground import Ground
 from real2sam2real.mesh import Mesh
-from real2sam2real.mesh.closing import close_mesh
+from real2sam2real.mesh.repair import repair
 from real2sam2real.perceive import estimate_intrinsics, load_masks, load_photo
 from real2sam2real.perceive.grabcut import mask_from_box
 
@@ -75,7 +75,7 @@ def main() -> None:
     box = (columns.min() * fx - 60, rows.min() * fy - 60, columns.max() * fx + 60, rows.max() * fy + 60)
     timed("GrabCut from a box at 12 megapixels", lambda: mask_from_box(large, box))
     mesh = damaged_sphere(224)
-    timed(f"close a broken sphere of {len(mesh.faces)} triangles", lambda: close_mesh(mesh))
+    timed(f"close a broken sphere of {len(mesh.faces)} triangles", lambda: repair(mesh))
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from real2sam2real.lift.mesh_files import entity_motion
 from real2sam2real.lift.outline import Outline
 from real2sam2real.lift.photo_texture import refined, with_photo
 from real2sam2real.mesh import Mesh
-from real2sam2real.mesh.cleaning import clean_mesh
+from real2sam2real.mesh.repair import repair
 from real2sam2real.perceive.view import PhotoView
 from real2sam2real.scene import Entity, Motion
 
@@ -121,7 +121,7 @@ def _same_lens(a: Intrinsics, b: Intrinsics) -> bool:
 
 
 def _cleaned(lifted: LiftedMesh, max_triangles: int) -> LiftedMesh:
-    cleaned = clean_mesh(lifted.mesh, max_triangles=max_triangles)
+    cleaned = repair(lifted.mesh, clean=True, max_faces=max_triangles)
     motion = lifted.motion
     if motion is not None and motion.vertices_object is not None:
         source = cleaned.source_vertices

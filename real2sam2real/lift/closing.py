@@ -7,12 +7,12 @@ from dataclasses import replace
 import numpy as np
 
 from real2sam2real.errors import UserError
-from real2sam2real.mesh.closing import close_mesh
+from real2sam2real.mesh.repair import repair
 from real2sam2real.scene import Entity, Scene
 
 
 def closed_scene(scene: Scene) -> tuple[Scene, list[str]]:
-    """The scene with every entity's mesh closed, and what was mended, entity by entity.
+    """The scene with every entity's mesh closed, and what was repaired, entity by entity.
 
     Deformations follow: each vertex moves as the input vertex nearest to it.
     """
@@ -23,7 +23,7 @@ def closed_scene(scene: Scene) -> tuple[Scene, list[str]]:
 
 def _closed_entity(entity: Entity, notes: list[str]) -> Entity:
     try:
-        closed = close_mesh(entity.mesh)
+        closed = repair(entity.mesh)
     except UserError as error:
         raise UserError(f"'{entity.name}': {error}") from None
     if closed.mesh is entity.mesh:
@@ -34,5 +34,5 @@ def _closed_entity(entity: Entity, notes: list[str]) -> Entity:
         source = closed.source_vertices
         offset = (closed.mesh.vertices - entity.mesh.vertices[source]).astype(np.float32)
         motion = replace(motion, vertices_object=motion.vertices_object[:, source] + offset)
-    provenance = {**entity.provenance, "mended": list(closed.report.notes)}
+    provenance = {**entity.provenance, "repaired": list(closed.report.notes)}
     return replace(entity, mesh=closed.mesh, motion=motion, provenance=provenance)

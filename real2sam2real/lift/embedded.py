@@ -27,7 +27,7 @@ from real2sam2real.lift.sheets import two_sheets
 from real2sam2real.lift.solid import Solid, fit_solid, typical_of
 from real2sam2real.lift.texture import textured
 from real2sam2real.mesh import Mesh
-from real2sam2real.mesh.decimation import decimated
+from real2sam2real.mesh.decimation import decimate
 from real2sam2real.perceive.masks import clean_masks
 from real2sam2real.scene import CameraPath, Entity, Motion, Scene
 
@@ -142,7 +142,7 @@ def _lift(pixels: UInt8, outline: Outline, ground: Ground, solid: Solid | None, 
     body, field = _body(outline, ground, grid, solid)
     occluders = _sampled_depth(nearer, grid)
     front, middle, back = _layers(body, ground, grid, occluders)
-    mesh = decimated(_mesh(field, grid, ground, front, middle, back), MAX_TRIANGLES)
+    mesh = decimate(_mesh(field, grid, ground, front, middle, back), MAX_TRIANGLES, shape_only=True)
     grounded = ground.is_below_horizon(_contact_row(outline))
     if grounded and not outline.bottom_hidden:
         stretch = 1 / -float(mesh.bounds()[0, 1])  # along the rays, so that nothing moves in the photo

@@ -14,8 +14,8 @@ import heapq
 import numpy as np
 
 from real2sam2real.arrays import Bool, Float, Int, UInt8
-from real2sam2real.mesh import Mesh
 from real2sam2real.mesh.bvh import kernel, part
+from real2sam2real.mesh.mesh import Mesh
 
 SHADING = 0.0025  # of the diagonal: a distance that looks as wrong as a normal turned by one radian
 PAINTING = 0.0015  # of the diagonal: a distance that looks as wrong as black in the place of white
@@ -25,27 +25,13 @@ TURN = 0.2  # least cosine between a face's normals before and after a collapse
 SLIVER = 0.01  # twice a face's area over its longest side squared, at least
 
 
-def collapsed(mesh: Mesh, triangles: int, *, shading: float = SHADING, painting: float = PAINTING) -> Mesh:
-    """A closed manifold mesh with at most `triangles` triangles; vertex colours come along, a texture is left behind.
-
-    More are left only where no edge may collapse any more: every part keeps at least four.
-
-    Args:
-        mesh: closed, manifold along its edges and at its vertices.
-        triangles: the budget.
-        shading: how much shading counts, as a share of the diagonal; 0 for shape alone.
-        painting: how much vertex colours count, likewise.
-
-    Raises:
-        ValueError: the mesh is not closed.
-    """
-    if not mesh.is_closed():
-        raise ValueError("only a closed mesh can be made light and stay closed; close it first")
+def collapse(mesh: Mesh, max_faces: int) -> Mesh:
+    """A closed manifold mesh with at most `max_faces` faces if the topology allows; vertex colours come along."""
     center, size = mesh.bounds().mean(axis=0), float(np.linalg.norm(np.ptp(mesh.bounds(), axis=0)))
     points, faces = (mesh.vertices - center) / size, mesh.faces.astype(np.int64)
     colors = mesh.vertex_colors
-    paints = np.zeros((0, PAINT)) if colors is None else _paints(points, faces, colors / 255) * painting**2
-    alive, merged = _collapse(points, faces, triangles, shading * shading, paints)
+    paints = np.zeros((0, PAINT)) if colors is None else _paints(points, faces, colors / 255) * PAINTING**2
+    alive, merged = _collapse(points, faces, max_faces, SHADING * SHADING, paints)
     used, local = np.unique(faces[alive], return_inverse=True)
     if colors is not None:
         colors = np.where(merged[used, None], _colors(paints[used], points[used], colors[used]), colors[used])

@@ -7,7 +7,7 @@ import heapq
 import numpy as np
 
 from real2sam2real.arrays import Float, Int
-from real2sam2real.mesh.repair import Soup
+from real2sam2real.mesh.soup import Soup
 
 LARGEST_EXACT = 40  # corners; the exact triangulation takes the cube of it
 
@@ -30,7 +30,7 @@ def border_loops(faces: Int) -> list[Int]:
     return loops
 
 
-def filled(soup: Soup) -> tuple[Soup, int]:
+def fill_holes(soup: Soup) -> tuple[Soup, int]:
     """The surface with every hole closed, and the number of holes."""
     loops = border_loops(soup.faces)
     if not loops:

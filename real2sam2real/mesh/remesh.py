@@ -8,14 +8,14 @@ from scipy import ndimage
 from scipy.spatial import cKDTree
 
 from real2sam2real.arrays import Bool, Float, Int
-from real2sam2real.mesh import Mesh
+from real2sam2real.mesh.mesh import Mesh
 
 SIDE = 56  # voxels along the longest side
 MARGIN = 3
 SHELL = 0.8  # voxels: half the thickness of what encloses nothing
 
 
-def remeshed(vertices: Float, faces: Int) -> Mesh:
+def remesh(vertices: Float, faces: Int) -> Mesh:
     """A closed surface around a soup.
 
     A voxel is inside where rays along at least two of the three axes cross the surface an odd number of times (after
@@ -39,7 +39,7 @@ def remeshed(vertices: Float, faces: Int) -> Mesh:
     if inside.sum() < 27:
         signed = SHELL * step - distance
     signed[[0, -1]] = signed[:, [0, -1]] = signed[:, :, [0, -1]] = -step
-    return _level_set(_largest_parts(signed), origin, step)
+    return _level_set(_without_crumbs(signed), origin, step)
 
 
 def _inside(vertices: Float, faces: Int, origin: Float, step: float, shape: tuple[int, ...]) -> Bool:
@@ -95,8 +95,8 @@ def _surface_samples(vertices: Float, faces: Int, spacing: float) -> Float:
     return np.concatenate(found)
 
 
-def _largest_parts(signed: Float) -> Float:
-    """Without crumbs smaller than a thousandth of the largest part."""
+def _without_crumbs(signed: Float) -> Float:
+    """Without crumbs smaller than a thousandth of the largest component."""
     label, count = ndimage.label(signed > 0)
     if count <= 1:
         return signed

@@ -1,257 +1,247 @@
-"""Mend the connectivity of a triangle soup: weld, drop, cut, orient. What is left open is for `holes` to fill.
-
-All functions work on plain index arrays. `F` is the number of faces, `V` of vertices; a half-edge `3f + k` runs from
-corner k of face f to the next one.
-"""
+"""`repair`: any triangles as one closed, outward-wound solid, and a report of what was done. See docs/lifting.md."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.sparse import coo_matrix
-from scipy.sparse.csgraph import connected_components
-from scipy.spatial import cKDTree
 
-from real2sam2real.arrays import Bool, Float, Int
+from real2sam2real.arrays import Float, Int
+from real2sam2real.errors import UserError
+from real2sam2real.mesh import soup as soups
+from real2sam2real.mesh.attributes import nearest_vertices, transfer_attributes, with_attributes_of
+from real2sam2real.mesh.bvh import Bvh
+from real2sam2real.mesh.components import drop_floaters, unite
+from real2sam2real.mesh.decimation import decimate
+from real2sam2real.mesh.hidden import drop_inner_walls, drop_pockets
+from real2sam2real.mesh.holes import fill_holes
+from real2sam2real.mesh.mesh import Mesh
+from real2sam2real.mesh.remesh import remesh
+from real2sam2real.mesh.sheets import strips, thicken_sheets, thickened
+from real2sam2real.mesh.soup import Soup, concatenate, orient, split_nonmanifold
 
-WELD_SHARE = 1e-6  # of the bounding box's diagonal
+LEAST_FACES = 4  # of a closed surface
+SAMPLES = 20_000  # of each kind per surface, at which distances are measured
+
+
+@dataclass(frozen=True, kw_only=True)
+class RepairReport:
+    """What became of a mesh.
+
+    Attributes:
+        notes: what was done, in words; empty when nothing was.
+        volume_before: signed volume of the input as it was, in its units cubed; means little for an open mesh.
+        volume_after: of the result.
+        hausdorff_to_input: one-sided Hausdorff distance from the result to the input's surface, at sampled points, over
+            the input's diagonal: what was made up.
+        hausdorff_from_input: the same from the input to the result: what was left out, floaters and inner walls too.
+        rebuilt: whether the surface had to be rebuilt from voxels.
+    """
+
+    notes: tuple[str, ...] = ()
+    volume_before: float
+    volume_after: float
+    hausdorff_to_input: float = 0.0
+    hausdorff_from_input: float = 0.0
+    rebuilt: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Soup:
-    """Faces under repair.
+class RepairedMesh:
+    """A solid and how it came to be.
 
     Attributes:
-        vertices: `(V, 3)`.
-        faces: `(F, 3)` indices.
-        source_vertex: `(V,)` the input's vertex that each one was, -1 for a new one.
-        source_face: `(F,)` the input's face, -1 for a new one.
+        mesh: closed, manifold along its edges and at its vertices, outward-wound: every component has positive volume.
+            It has the input's colours and texture.
+        report: what was done.
+        source_vertices: `(V,)` int64, the input vertex nearest to each vertex, on its own side of a thin wall; carries
+            deformations over.
     """
 
-    vertices: Float
-    faces: Int
-    source_vertex: Int
-    source_face: Int
-
-    def keep(self, mask: Bool) -> Soup:
-        """Only some of the faces."""
-        return Soup(
-            vertices=self.vertices,
-            faces=self.faces[mask],
-            source_vertex=self.source_vertex,
-            source_face=self.source_face[mask],
-        )
-
-    def with_faces(self, faces: Int) -> Soup:
-        """The same faces over other vertex numbers."""
-        return Soup(vertices=self.vertices, faces=faces, source_vertex=self.source_vertex, source_face=self.source_face)
+    mesh: Mesh
+    report: RepairReport
+    source_vertices: Int
 
 
-def joined(soups: list[Soup]) -> Soup:
-    """The faces of all, in order."""
-    starts = np.cumsum([0, *(len(soup.vertices) for soup in soups[:-1])]).tolist()
-    return Soup(
-        vertices=np.concatenate([soup.vertices for soup in soups]),
-        faces=np.concatenate([soup.faces + start for soup, start in zip(soups, starts, strict=True)]),
-        source_vertex=np.concatenate([soup.source_vertex for soup in soups]),
-        source_face=np.concatenate([soup.source_face for soup in soups]),
-    )
+def repair(mesh: Mesh, *, clean: bool = False, max_faces: int | None = None) -> RepairedMesh:
+    """Close a mesh, whatever is wrong with it.
 
+    Vertices are welded, degenerate and double faces and flaps dropped, inner walls that hang on the surface dropped,
+    surfaces that only touch separated, faces wound consistently, holes filled, sheets given a thickness, components
+    turned outward, and those that overlap united. A surface that runs through itself stays so. If the outcome is still
+    no solid, it is rebuilt from voxels. A mesh that is a solid already comes back as it is, unless it is to be cleaned.
 
-def compact(soup: Soup) -> Soup:
-    """Without vertices that no face uses."""
-    used, faces = np.unique(soup.faces, return_inverse=True)
-    return Soup(
-        vertices=soup.vertices[used],
-        faces=faces.reshape(-1, 3),
-        source_vertex=soup.source_vertex[used],
-        source_face=soup.source_face,
-    )
+    Args:
+        mesh: any triangles.
+        clean: also drop what is not part of the object: floaters, and hollows that nobody can look into.
+        max_faces: the result's budget. It is exceeded only by what the topology needs: every component keeps at least
+            four faces, every tunnel some more.
 
-
-def weld(vertices: Float, faces: Int) -> Soup:
-    """One vertex where several lie within a millionth of the object's diagonal; unused ones disappear."""
-    used = np.unique(faces)
-    points = vertices[used]
-    step = max(float(np.linalg.norm(np.ptp(points, axis=0))) * WELD_SHARE, 1e-300)
-    first, group = _places(points, step)
-    number = np.full(len(vertices), -1, np.int64)
-    number[used] = group.reshape(-1)
-    return Soup(
-        vertices=points[first],
-        faces=number[faces],
-        source_vertex=used[first],
-        source_face=np.arange(len(faces), dtype=np.int64),
-    )
-
-
-def _places(points: Float, step: float) -> tuple[Int, Int]:
-    """`(N,)` the number of the place of each point, after one point `(P,)` of each place.
-
-    Points in one cell of a grid are one, and so are those within `step` of each other, which a grid alone would part
-    where a border between cells runs through.
+    Raises:
+        UserError: the budget is no closed surface's, the mesh has no face or no extent, or encloses nothing even when
+            it is rebuilt.
     """
-    cells = np.round((points - points.min(axis=0)) / step).astype(np.int64)
-    _, first, cell = np.unique(cells, axis=0, return_index=True, return_inverse=True)
-    pairs = cKDTree(points[first]).query_pairs(step, output_type="ndarray")
-    near = coo_matrix((np.ones(len(pairs), bool), (pairs[:, 0], pairs[:, 1])), shape=(len(first), len(first)))
-    _, place = connected_components(near, directed=False)
-    _, chosen = np.unique(place, return_index=True)
-    return first[chosen], place[cell.reshape(-1)].astype(np.int64)
-
-
-def without_degenerate(soup: Soup) -> Soup:
-    """Without faces that use a vertex twice."""
-    a, b, c = soup.faces.T
-    return soup.keep((a != b) & (b != c) & (c != a))
-
-
-def without_duplicates(soup: Soup) -> Soup:
-    """One face for every set of three vertices, whichever way round the copies are wound."""
-    _, first = np.unique(np.sort(soup.faces, axis=1), axis=0, return_index=True)
-    keep = np.zeros(len(soup.faces), bool)
-    keep[first] = True
-    return soup.keep(keep)
-
-
-def without_fins(soup: Soup) -> tuple[Soup, int]:
-    """Without flaps: faces that hang on an edge of three or more and end in nothing. Also gives their number."""
-    dropped = 0
-    while len(soup.faces):
-        count = edge_counts(soup.faces)
-        flap = (count > 2).any(axis=1) & (count == 1).any(axis=1)
-        if not flap.any():
-            break
-        dropped += int(flap.sum())
-        soup = soup.keep(~flap)
-    return soup, dropped
-
-
-def _edge_numbers(faces: Int) -> Int:
-    """`(F, 3)`: one number per undirected edge."""
-    ends = np.sort(np.stack([faces, np.roll(faces, -1, axis=1)], axis=-1), axis=-1).reshape(-1, 2)
-    keys = ends[:, 0] * (int(faces.max()) + 1) + ends[:, 1]
-    return np.unique(keys, return_inverse=True)[1].reshape(-1, 3)
-
-
-def edge_counts(faces: Int) -> Int:
-    """`(F, 3)`: how many faces use each edge."""
-    numbers = _edge_numbers(faces)
-    return np.bincount(numbers.reshape(-1))[numbers]
-
-
-def twins(faces: Int) -> Int:
-    """`(3F,)`: the half-edge on the other side of each one; -1 on a border and where more than two faces meet."""
-    numbers = _edge_numbers(faces).reshape(-1)
-    order = np.argsort(numbers, kind="stable")
-    starts = np.concatenate([[0], np.nonzero(np.diff(numbers[order]))[0] + 1, [len(order)]])
-    pairs = starts[:-1][np.diff(starts) == 2]
-    mates = np.full(len(numbers), -1, np.int64)
-    mates[order[pairs]], mates[order[pairs + 1]] = order[pairs + 1], order[pairs]
-    return mates
-
-
-def patches(faces: Int) -> Int:
-    """`(F,)`: the number of the patch that each face belongs to; edges of exactly two faces hold a patch together."""
-    mates = twins(faces)
-    half = np.nonzero(mates > np.arange(len(mates)))[0]
-    graph = coo_matrix((np.ones(len(half), bool), (half // 3, mates[half] // 3)), shape=(len(faces), len(faces)))
-    _, label = connected_components(graph, directed=False)
-    return np.asarray(label, np.int64)
-
-
-def oriented(soup: Soup) -> tuple[Soup, int, Bool]:
-    """Neighbouring faces wound the same way round.
-
-    Faces are joined in a double cover: every face stands there once as it is and once turned, and each is linked to
-    the state of its neighbour that agrees with it. A component of the cover is one consistent choice. A one-sided part
-    (as a Möbius strip is) has none; there neighbours disagree along a line, where `cut_apart` opens it.
-
-    Returns:
-        The soup, the number of turned faces, and `(F,)` which faces belong to one-sided parts.
-    """
-    count = len(soup.faces)
-    mates = twins(soup.faces)
-    half = np.nonzero(mates > np.arange(len(mates)))[0]
-    other = mates[half]
-    start = soup.faces.reshape(-1)
-    agree = start[half] != start[other]  # neighbours wound alike run along their edge in opposite directions
-    f, g = half // 3, other // 3
-    i = np.concatenate([f, f + count])
-    j = np.concatenate([np.where(agree, g, g + count), np.where(agree, g + count, g)])
-    cover = coo_matrix((np.ones(len(i), bool), (i, j)), shape=(2 * count, 2 * count))
-    _, label = connected_components(cover, directed=False)
-    as_is, turned = label[:count], label[count:]
-    # Of the two consistent choices of a part, the one that leaves more faces as they were.
-    part = np.minimum(as_is, turned)
-    balance = np.bincount(part, np.where(as_is <= turned, 1, -1))[part]
-    flip = np.where(balance >= 0, as_is > turned, as_is < turned)
-    one_sided = as_is == turned
-    if one_sided.any():
-        flip[one_sided] = _turned_along_a_tree(cover, np.nonzero(one_sided)[0])
-    faces = np.where(flip[:, None], soup.faces[:, ::-1], soup.faces)
-    return soup.with_faces(faces), int(flip[~one_sided].sum()), one_sided
-
-
-def _turned_along_a_tree(cover: coo_matrix, faces: Int) -> Bool:
-    """One choice for each of some faces, consistent along a tree of neighbours that reaches a whole part."""
-    count = cover.shape[0] // 2
-    links = (cover + cover.T).tocsr()
-    turned = np.full(count, -1, np.int8)
-    for first in faces.tolist():
-        if turned[first] >= 0:
-            continue
-        turned[first] = 0
-        reached = [first]
-        for state in reached:  # grows while it is walked through
-            for other in links.indices[links.indptr[state] : links.indptr[state + 1]].tolist():
-                if turned[other % count] < 0:
-                    turned[other % count] = other // count
-                    reached.append(other)
-    return turned[faces] == 1
-
-
-def cut_apart(soup: Soup) -> Soup:
-    """One vertex per fan: where surfaces only touch, in a point or along an edge of many faces, they part.
-
-    Afterwards every edge has at most two faces and the faces around a vertex form one fan.
-    """
-    mates = twins(soup.faces)
-    start = soup.faces.reshape(-1)
-    half = np.nonzero((mates > np.arange(len(mates))) & (start != start[np.maximum(mates, 0)]))[0]
-    other = mates[half]
-    following = np.where(half % 3 == 2, half - 2, half + 1)
-    other_following = np.where(other % 3 == 2, other - 2, other + 1)
-    i = np.concatenate([half, following])
-    j = np.concatenate([other_following, other])
-    corners = coo_matrix((np.ones(len(i), bool), (i, j)), shape=(len(start), len(start)))
-    _, fan = connected_components(corners, directed=False)
-    fans, first = np.unique(fan, return_index=True)
-    number = np.empty(int(fan.max(initial=-1)) + 1, np.int64)
-    number[fans] = np.arange(len(fans))
-    origin = start[first]
-    return Soup(
-        vertices=soup.vertices[origin],
-        faces=number[fan].reshape(-1, 3),
-        source_vertex=soup.source_vertex[origin],
-        source_face=soup.source_face,
+    if max_faces is not None and max_faces < LEAST_FACES:
+        raise UserError(f"a budget of {max_faces} triangles holds no closed surface; allow at least 100")
+    solid, notes, rebuilt = (mesh, [], False) if not clean and is_solid(mesh) else _made_solid(mesh, clean)
+    if max_faces is not None and len(solid.faces) > max_faces:
+        solid, note = _within_budget(solid, max_faces)
+        notes = [*notes, note]
+    if solid is mesh:
+        report = RepairReport(volume_before=mesh.volume(), volume_after=mesh.volume())
+        return RepairedMesh(mesh=mesh, report=report, source_vertices=np.arange(len(mesh.vertices)))
+    used = mesh.vertices[mesh.faces].reshape(-1, 3)
+    diagonal = float(np.linalg.norm(np.ptp(used, axis=0)))
+    report = RepairReport(
+        notes=tuple(notes),
+        volume_before=mesh.volume(),
+        volume_after=solid.volume(),
+        hausdorff_to_input=_one_sided_hausdorff(solid, mesh) / diagonal,
+        hausdorff_from_input=_one_sided_hausdorff(mesh, solid) / diagonal,
+        rebuilt=rebuilt,
     )
+    return RepairedMesh(mesh=solid, report=report, source_vertices=nearest_vertices(mesh, solid))
 
 
-def parts(faces: Int, vertex_count: int) -> Int:
-    """`(F,)`: the number of the connected part that each face belongs to."""
-    i = np.concatenate([faces[:, 0], faces[:, 1]])
-    j = np.concatenate([faces[:, 1], faces[:, 2]])
-    graph = coo_matrix((np.ones(len(i), bool), (i, j)), shape=(vertex_count, vertex_count))
-    _, label = connected_components(graph, directed=False)
-    return np.unique(label[faces[:, 0]], return_inverse=True)[1].reshape(-1)
+def is_solid(mesh: Mesh) -> bool:
+    """Whether the mesh is manifold, its faces agree, and every connected component has positive volume."""
+    if not mesh.is_closed():
+        return False
+    soup = Soup.of(mesh)
+    one_fan_each = len(split_nonmanifold(soup).vertices) == len(np.unique(soup.faces))
+    return one_fan_each and bool((soup.volumes(soup.components()) > 0).all())
 
 
-def part_volumes(vertices: Float, faces: Int, part: Int) -> Float:
-    """Signed volume of every part, about the part's own middle so that far-away parts keep their digits."""
-    a, b, c = (vertices[faces[:, k]] for k in range(3))
-    size = np.bincount(part)
-    middle = np.stack([np.bincount(part, a[:, k]) / size for k in range(3)], axis=-1)[part]
-    six_fold: Float = np.sum((a - middle) * np.cross(b - middle, c - middle), axis=1)
-    return np.bincount(part, six_fold / 6).astype(np.float64)
+def _made_solid(mesh: Mesh, clean: bool) -> tuple[Mesh, list[str], bool]:
+    """The mesh as a solid with its attributes, what was done, and whether it had to be rebuilt from voxels."""
+    if not len(mesh.faces) or not np.ptp(mesh.vertices[mesh.faces].reshape(-1, 3), axis=0).any():
+        raise UserError("the mesh has no surface (no face with an extent); export the object again")
+    soup, notes = _applied(Soup.of(mesh), _TIDY)
+    if len(soup.faces):
+        soup, more = _wound(soup)
+        closed, steps = _applied(soup, _CLOSE)
+        notes += more + steps
+        if clean:
+            closed, floaters = _applied(closed, _DROP_FLOATERS)
+            notes += floaters
+        united, more = _applied(closed, _UNITE)
+        if clean:
+            united, pockets = _applied(united, _FILL_POCKETS)
+            more += pockets
+        for outcome, told in ((united, more), (closed, ["components that overlap were left as they are"])):
+            result = with_attributes_of(mesh, outcome)
+            if is_solid(result):
+                return result, notes + told, False
+    return _rebuilt(mesh), [*notes, "the surface was rebuilt, fine detail is lost"], True
+
+
+_Step = tuple[Callable[[Soup], tuple[Soup, int]], str, str]
+"""What a step does, and what a note says where it did so once, and several times."""
+
+
+def _applied(soup: Soup, steps: tuple[_Step, ...]) -> tuple[Soup, list[str]]:
+    notes = []
+    for step, one, many in steps:
+        soup, count = step(soup)
+        if count:
+            notes.append(one if count == 1 else many.format(count))
+    return soup, notes
+
+
+def _wound(soup: Soup) -> tuple[Soup, list[str]]:
+    """Faces wound alike, and surfaces that only touch separated."""
+    soup, turned, one_sided = orient(soup)
+    notes = []
+    if turned:
+        one, many = "1 face wound the wrong way was turned", "{} faces wound the wrong way were turned"
+        notes.append(one if turned == 1 else many.format(turned))
+    if not one_sided.any():
+        return split_nonmanifold(soup), notes
+    notes.append("a component is one-sided, like a Möbius strip: it was cut across")
+    strip = one_sided & strips(soup)
+    if not strip.any():
+        return split_nonmanifold(soup), notes
+    slabs = thickened(split_nonmanifold(soup.keep(strip)))  # cut open, they would be taken for bowls and filled
+    return concatenate([split_nonmanifold(soup.keep(~strip)), slabs]), notes
+
+
+def _turned_outward(soup: Soup) -> tuple[Soup, int]:
+    component = soup.components()
+    inside_out = soup.volumes(component) < 0
+    faces = np.where(inside_out[component][:, None], soup.faces[:, ::-1], soup.faces)
+    return replace(soup, faces=faces), int(inside_out.sum())
+
+
+def _filled_pockets(soup: Soup) -> tuple[Soup, int]:
+    """Without hollows that nobody can look into."""
+    emptied, pockets = drop_pockets(soup)
+    if not pockets:
+        return soup, 0
+    filled = _outer_components(fill_holes(split_nonmanifold(emptied))[0])
+    return unite(filled)[0], pockets
+
+
+def _outer_components(soup: Soup) -> Soup:
+    """Without components that enclose nothing, or a negative volume: cavities, and folds turned inside out."""
+    if not len(soup.faces):
+        return soup
+    component = soup.components()
+    return soup.keep((soup.volumes(component) > 0)[component])
+
+
+_TIDY: tuple[_Step, ...] = (
+    (soups.weld, "1 double vertex welded", "{} double vertices welded"),
+    (soups.drop_degenerate, "1 degenerate face dropped", "{} degenerate faces dropped"),
+    (soups.drop_duplicates, "1 double face dropped", "{} double faces dropped"),
+    (soups.drop_flaps, "1 loose flap dropped", "{} loose flaps dropped"),
+    (drop_inner_walls, "1 inner wall dropped", "{} inner walls dropped"),
+)
+_CLOSE: tuple[_Step, ...] = (
+    (thicken_sheets, "1 open sheet given a thickness", "{} open sheets given a thickness"),
+    (fill_holes, "1 hole filled", "{} holes filled"),
+    (_turned_outward, "1 component was inside out", "{} components were inside out"),
+)
+_DROP_FLOATERS: tuple[_Step, ...] = ((drop_floaters, "1 floating component dropped", "{} floating components dropped"),)
+_UNITE: tuple[_Step, ...] = ((unite, "", "{} components that overlap were united"),)
+_FILL_POCKETS: tuple[_Step, ...] = (
+    (_filled_pockets, "1 hollow that cannot be seen was filled", "{} hollows that cannot be seen were filled"),
+)
+
+
+def _rebuilt(mesh: Mesh) -> Mesh:
+    """A new surface around the old one."""
+    result = remesh(mesh.vertices, mesh.faces.astype(np.int64))
+    if not is_solid(result):
+        outer = _outer_components(Soup.of(result)).compact()
+        result = Mesh(vertices=outer.vertices, faces=outer.faces.astype(np.int32))
+    if not is_solid(result):
+        raise UserError("the mesh cannot be closed: nothing of it encloses a volume; export the object again")
+    return transfer_attributes(mesh, result)
+
+
+def _within_budget(solid: Mesh, max_faces: int) -> tuple[Mesh, str]:
+    """The solid with fewer faces and its attributes, and a note."""
+    light = decimate(solid, max_faces)
+    if not is_solid(light):
+        return solid, f"its {len(solid.faces):,} triangles could not be made fewer"
+    return transfer_attributes(solid, light), f"{len(solid.faces):,} triangles made {len(light.faces):,}"
+
+
+def _one_sided_hausdorff(source: Mesh, target: Mesh) -> float:
+    """The largest distance of a sampled point of `source` from `target`, in their unit."""
+    return float(Bvh.over(target.vertices, target.faces).nearest(_points_on(source)).distance.max())
+
+
+def _points_on(mesh: Mesh) -> Float:
+    """`(N, 3)` points of the surface: corners, middles, and others at random in proportion to the area."""
+    corners = mesh.vertices[mesh.faces]
+    middles, used = corners.mean(axis=1), mesh.vertices[np.unique(mesh.faces)]
+    rng = np.random.default_rng(0)
+    chosen = [points[:: max(1, len(points) // SAMPLES)] for points in (middles, used)]
+    area = np.linalg.norm(mesh.face_cross_products(), axis=1)
+    if area.sum() > 0:
+        face = rng.choice(len(area), SAMPLES, p=area / area.sum())
+        weights = rng.dirichlet(np.ones(3), SAMPLES)
+        chosen.append(np.einsum("nk,nkd->nd", weights, corners[face]))
+    return np.concatenate(chosen)

@@ -12,7 +12,7 @@ from real2sam2real.lift.outline import outlines_by_nearness
 from real2sam2real.lift.sheets import two_sheets
 from real2sam2real.lift.solid import fit_solid
 from real2sam2real.mesh import Mesh
-from real2sam2real.mesh.decimation import decimated
+from real2sam2real.mesh.decimation import decimate
 
 
 def sheet_mesh(field: np.ndarray, thickness: float = 1.0) -> Mesh:
@@ -128,9 +128,9 @@ def test_decimation_keeps_thin_things_closed() -> None:
     field = -np.ones((120, 120))
     field[10:110, 10:13] = field[10:13, 10:110] = field[40:80, 40:80] = field[13:110:6, 13:40] = 1
     mesh = sheet_mesh(field)
-    smaller = decimated(mesh, len(mesh.faces) // 4)
+    smaller = decimate(mesh, len(mesh.faces) // 4, shape_only=True)
     assert smaller.is_closed()
     assert len(smaller.faces) <= len(mesh.faces) // 4 * 1.01
     assert smaller.volume() == pytest.approx(mesh.volume(), rel=0.05)
     with pytest.raises(ValueError, match="closed"):
-        decimated(Mesh(vertices=mesh.vertices, faces=mesh.faces[1:]), 10)
+        decimate(Mesh(vertices=mesh.vertices, faces=mesh.faces[1:]), 10)

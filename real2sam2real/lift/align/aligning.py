@@ -16,7 +16,8 @@ from real2sam2real.lift.align.drawing import inverse_depth
 from real2sam2real.lift.align.fitting import Fit, Freedom, Shape, fit
 from real2sam2real.lift.align.pose import Pose
 from real2sam2real.lift.align.target import Sight, target_of
-from real2sam2real.mesh import Mesh, repair
+from real2sam2real.mesh import Mesh
+from real2sam2real.mesh.soup import Soup, weld
 
 SEARCH_TRIANGLES, FINE_TRIANGLES = 3000, 20_000
 COARSE, MIDDLE, FINE = 96, 192, 420  # pixels along the window's longer side
@@ -108,7 +109,7 @@ def _check(mesh: Mesh, sight: Sight, claim: Float | None) -> None:
 
 def _lightened(mesh: Mesh, triangles: int, shape: Shape) -> Shape:
     """Fewer faces for speed; it turns about the same centre."""
-    welded = repair.weld(mesh.vertices, mesh.faces.astype(np.int64))
+    welded, _ = weld(Soup.of(mesh))
     vertices, faces = welded.vertices, welded.faces.astype(np.int32)
     if len(faces) > triangles:
         vertices, faces = fast_simplification.simplify(vertices, faces, target_count=triangles)

@@ -5,10 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from real2sam2real.arrays import Bool, Float, Int
-from real2sam2real.mesh import repair
 from real2sam2real.mesh.bvh import Bvh
-from real2sam2real.mesh.holes import filled
-from real2sam2real.mesh.repair import Soup
+from real2sam2real.mesh.holes import fill_holes
+from real2sam2real.mesh.soup import Soup, edge_counts, patches, split_nonmanifold
 
 RAYS = 24  # per face: one that sees out through 8 % of its half of the sky is found with 87 %
 ASKED = 48  # faces of a patch whose rays count, at most
@@ -17,7 +16,7 @@ OPENING_SHARE = 0.08  # a pocket is what is open by less than this share of its 
 POCKET_SHARE = 1e-3  # of the surface's area: smaller pockets are left alone
 
 
-def without_inner_walls(soup: Soup) -> tuple[Soup, int]:
+def drop_inner_walls(soup: Soup) -> tuple[Soup, int]:
     """Without patches that hang on others along edges of three or more faces and that no ray reaches from outside.
 
     Args:
@@ -26,10 +25,10 @@ def without_inner_walls(soup: Soup) -> tuple[Soup, int]:
     Returns:
         The soup and the number of dropped patches.
     """
-    attached = repair.edge_counts(soup.faces) > 2
+    attached = edge_counts(soup.faces) > 2
     if not attached.any():
         return soup, 0
-    patch = repair.patches(soup.faces)
+    patch = patches(soup.faces)
     candidate = np.zeros(int(patch.max()) + 1, bool)
     candidate[patch[attached.any(axis=1)]] = True
     inner = candidate & (_escaping_share(soup, patch, candidate) < INNER_SHARE)
@@ -38,43 +37,43 @@ def without_inner_walls(soup: Soup) -> tuple[Soup, int]:
     return soup.keep(~inner[patch]), int(inner.sum())
 
 
-def without_pockets(soup: Soup) -> tuple[Soup, int]:
+def drop_pockets(soup: Soup) -> tuple[Soup, int]:
     """Without the walls of pockets: hidden surface around a hollow that is open by next to nothing.
 
     What is left has holes, and perhaps loose pieces of wall within, that the next steps close and unite.
 
     Args:
-        soup: closed, every part wound outward.
+        soup: closed, every component wound outward.
 
     Returns:
         The soup and the number of pockets.
     """
-    seen = visible_faces(soup)
-    if seen.all():
+    hidden = np.nonzero(~_visible_faces(soup))[0]
+    if not len(hidden):
         return soup, 0
-    area = _areas(soup)
-    hidden = np.nonzero(~seen)[0]
-    part = _connected(soup, hidden)
-    dropped, count = np.zeros(len(soup.faces), bool), 0
-    for k in np.nonzero(np.bincount(part, area[hidden]) > POCKET_SHARE * area.sum())[0]:
-        walls = hidden[part == k]
-        if _is_pocket(repair.compact(soup.keep(_mask(walls, len(seen))))):
-            dropped[walls] = True
-            count += 1
-    return (soup.keep(~dropped), count) if count else (soup, 0)
+    area = soup.areas()
+    component = soup.keep(hidden).components()
+    pockets = []
+    for k in np.nonzero(np.bincount(component, area[hidden]) > POCKET_SHARE * area.sum())[0]:
+        walls = hidden[component == k]
+        if _is_pocket(soup.keep(walls).compact()):
+            pockets.append(walls)
+    if not pockets:
+        return soup, 0
+    kept = np.ones(len(soup.faces), bool)
+    kept[np.concatenate(pockets)] = False
+    return soup.keep(kept), len(pockets)
 
 
-def visible_faces(soup: Soup) -> Bool:
+def _visible_faces(soup: Soup) -> Bool:
     """`(F,)`: which faces of a closed, outward-wound surface see the outside along one of their rays."""
     tree = Bvh.over(soup.vertices, soup.faces)
-    corners = soup.vertices[soup.faces]
-    normal = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    normal = soup.cross_products()
     length = np.linalg.norm(normal, axis=1)
     normal /= np.maximum(length, 1e-300)[:, None]
-    middle = corners.mean(axis=1)
+    middle = soup.vertices[soup.faces].mean(axis=1)
     seen = tree.escapes(middle, normal, np.arange(len(middle)))
-    offsets = _sphere_points(RAYS - 1)
-    for offset in offsets:
+    for offset in _sphere_points(RAYS - 1):
         left = np.nonzero(~seen & (length > 0))[0]
         # A unit normal plus a point of the unit sphere: directions by the cosine, as light falls.
         seen[left] = tree.escapes(middle[left], normal[left] + 0.999 * offset, left)
@@ -83,7 +82,7 @@ def visible_faces(soup: Soup) -> Bool:
 
 def _escaping_share(soup: Soup, patch: Int, candidate: Bool) -> Float:
     """Per patch: the share of rays from both sides of its faces that meet nothing; 1 where it is no candidate."""
-    area = _areas(soup)
+    area = soup.areas()
     order = np.lexsort((-area, patch))
     rank = np.arange(len(order)) - np.searchsorted(patch[order], patch[order])
     asked = order[(rank < ASKED) & candidate[patch[order]] & (area[order] > 0)]
@@ -100,30 +99,11 @@ def _escaping_share(soup: Soup, patch: Int, candidate: Bool) -> Float:
 
 def _is_pocket(walls: Soup) -> bool:
     """Whether pieces of surface, wound towards the hollow, enclose it but for small openings."""
-    walls = repair.cut_apart(walls)
-    capped, _ = filled(walls)
-    cap = _areas(capped)[len(walls.faces) :].sum()
-    if cap > OPENING_SHARE * _areas(walls).sum():
+    walls = split_nonmanifold(walls)
+    capped, _ = fill_holes(walls)
+    if capped.areas()[len(walls.faces) :].sum() > OPENING_SHARE * walls.areas().sum():
         return False
-    part = np.zeros(len(capped.faces), np.int64)
-    return bool(repair.part_volumes(capped.vertices, capped.faces, part)[0] < 0)
-
-
-def _connected(soup: Soup, chosen: Int) -> Int:
-    """The number of the connected part, among the chosen faces alone, that each of them belongs to."""
-    return repair.parts(soup.faces[chosen], len(soup.vertices))
-
-
-def _mask(indices: Int, count: int) -> Bool:
-    mask = np.zeros(count, bool)
-    mask[indices] = True
-    return mask
-
-
-def _areas(soup: Soup) -> Float:
-    a, b, c = (soup.vertices[soup.faces[:, k]] for k in range(3))
-    areas: Float = np.linalg.norm(np.cross(b - a, c - a), axis=1) / 2
-    return areas
+    return bool(capped.volumes(np.zeros(len(capped.faces), np.int64))[0] < 0)
 
 
 def _sphere_points(count: int) -> Float:

@@ -10,8 +10,8 @@ from real2sam2real.errors import UserError
 from real2sam2real.geometry import Intrinsics
 from real2sam2real.lift.closing import closed_scene
 from real2sam2real.mesh import Mesh, concatenate
-from real2sam2real.mesh.closing import ClosedMesh, close_mesh, is_solid
 from real2sam2real.mesh.holes import least_area
+from real2sam2real.mesh.repair import RepairedMesh, is_solid, repair
 from real2sam2real.scene import CameraPath, Entity, Motion, Scene
 
 RNG = np.random.default_rng(0)
@@ -63,7 +63,7 @@ BROKEN = {
 }  # fmt: skip
 
 
-def check(closed: ClosedMesh) -> None:
+def check(closed: RepairedMesh) -> None:
     assert is_solid(closed.mesh)
     assert trimesh.Trimesh(closed.mesh.vertices, closed.mesh.faces, process=False).is_watertight
     assert closed.source_vertices.shape == (len(closed.mesh.vertices),)
@@ -73,7 +73,7 @@ def check(closed: ClosedMesh) -> None:
 @pytest.mark.parametrize("name", BROKEN)
 def test_a_broken_sphere_is_a_sphere_again(name: str) -> None:
     mesh, told = BROKEN[name]
-    closed = close_mesh(mesh)
+    closed = repair(mesh)
     check(closed)
     assert closed.mesh.volume() == pytest.approx(VOLUME, rel=0.03)
     assert any(told in note for note in closed.report.notes), closed.report.notes
@@ -81,7 +81,7 @@ def test_a_broken_sphere_is_a_sphere_again(name: str) -> None:
 
 
 def test_a_closed_mesh_is_left_alone() -> None:
-    closed = close_mesh(SPHERE)
+    closed = repair(SPHERE)
     assert closed.mesh is SPHERE
     assert closed.report.notes == ()
 
@@ -93,7 +93,7 @@ def test_any_mixture_of_damage_is_closed(seed: int, drop: float, turn: float, do
     again = faces[np.random.default_rng(seed + 1).random(len(faces)) < double]
     faces = np.concatenate([faces, again])
     turned = np.random.default_rng(seed + 2).random(len(faces)) < turn
-    closed = close_mesh(with_faces(SPHERE, np.where(turned[:, None], faces[:, ::-1], faces)))
+    closed = repair(with_faces(SPHERE, np.where(turned[:, None], faces[:, ::-1], faces)))
     check(closed)
     assert closed.mesh.volume() == pytest.approx(VOLUME, rel=0.1)
 
@@ -101,7 +101,7 @@ def test_any_mixture_of_damage_is_closed(seed: int, drop: float, turn: float, do
 def test_parts_that_overlap_become_one() -> None:
     other = mesh_of(trimesh.creation.icosphere(subdivisions=3), (0.9, 0, 0))
     broken = concatenate([SPHERE, with_faces(other, other.faces[1:])])
-    closed = close_mesh(broken)
+    closed = repair(broken)
     check(closed)
     lens = np.pi * (4 + 0.9) * (2 - 0.9) ** 2 / 12  # of two unit spheres 0.9 apart
     assert closed.mesh.volume() == pytest.approx(2 * VOLUME - lens, rel=0.02)
@@ -111,7 +111,7 @@ def test_parts_that_overlap_become_one() -> None:
 def test_cubes_that_share_an_edge_or_a_corner_stay_two() -> None:
     for offset in ((1, 1, 0), (1, 1, 1)):
         other = Mesh(vertices=CUBE.vertices + offset, faces=CUBE.faces)
-        closed = close_mesh(concatenate([CUBE.flipped(), other]))
+        closed = repair(concatenate([CUBE.flipped(), other]))
         check(closed)
         assert closed.mesh.volume() == pytest.approx(2)
 
@@ -122,7 +122,7 @@ def test_a_sheet_gets_a_thickness(count: int) -> None:
     vertices = np.column_stack([columns, rows, 0.05 * np.sin(rows)]).astype(float)
     a = 2 * np.arange(count)[:, None]
     faces = np.concatenate([a + np.array([0, 1, 2]), a + np.array([1, 3, 2])])
-    closed = close_mesh(Mesh(vertices=vertices, faces=faces))
+    closed = repair(Mesh(vertices=vertices, faces=faces))
     check(closed)
     assert any("sheet" in note for note in closed.report.notes)
     assert closed.mesh.volume() < 0.05 * count * np.linalg.norm([1, count])
@@ -130,7 +130,7 @@ def test_a_sheet_gets_a_thickness(count: int) -> None:
 
 def test_a_bowl_is_capped_and_not_thickened() -> None:
     half = with_faces(SPHERE, SPHERE.faces[SPHERE.vertices[SPHERE.faces].mean(axis=1)[:, 2] > 0])
-    closed = close_mesh(half)
+    closed = repair(half)
     check(closed)
     assert closed.mesh.volume() == pytest.approx(VOLUME / 2, rel=0.1)  # its rim is ragged
 
@@ -150,7 +150,7 @@ def moebius() -> Mesh:
 
 
 def test_a_one_sided_strip_is_cut_and_thickened() -> None:
-    closed = close_mesh(moebius())
+    closed = repair(moebius())
     check(closed)
     assert any("one-sided" in note for note in closed.report.notes)
     assert np.abs(closed.mesh.bounds() - moebius().bounds()).max() < 0.1
@@ -159,7 +159,7 @@ def test_a_one_sided_strip_is_cut_and_thickened() -> None:
 @pytest.mark.parametrize("seed", range(4))
 def test_random_triangles_end_as_something_closed(seed: int) -> None:
     rng = np.random.default_rng(seed)
-    check(close_mesh(Mesh(vertices=rng.normal(size=(25, 3)), faces=rng.integers(0, 25, (40, 3)))))
+    check(repair(Mesh(vertices=rng.normal(size=(25, 3)), faces=rng.integers(0, 25, (40, 3)))))
 
 
 def test_nothing_cannot_be_closed() -> None:
@@ -168,12 +168,12 @@ def test_nothing_cannot_be_closed() -> None:
         Mesh(vertices=np.ones((5, 3)), faces=np.array([[0, 1, 2], [2, 3, 4]])),
     ):
         with pytest.raises(UserError, match="no surface"):
-            close_mesh(mesh)
+            repair(mesh)
 
 
 def test_triangles_without_area_have_no_volume_but_end_closed_or_refused() -> None:
     line = Mesh(vertices=np.arange(9.0)[:, None] * np.ones(3), faces=np.array([[0, 1, 2], [3, 5, 8]]))
-    check(close_mesh(line))
+    check(repair(line))
 
 
 def painted(mesh: Mesh) -> Mesh:
@@ -197,7 +197,7 @@ def test_colours_and_texture_stay_where_they_were(name: str) -> None:
     else:
         mesh = BROKEN[name][0]
     mesh = painted(mesh)
-    closed = close_mesh(mesh).mesh
+    closed = repair(mesh).mesh
     low, high = mesh.bounds()
     expected = (closed.vertices - low) / (high - low)
     assert closed.vertex_colors is not None
@@ -240,7 +240,7 @@ def test_a_scene_is_closed_with_its_deformation() -> None:
     entity = closed.entity("ball")
     assert is_solid(entity.mesh)
     assert any(note.startswith("'ball': ") for note in notes)
-    assert entity.provenance["mended"]
+    assert entity.provenance["repaired"]
     deformed = entity.motion.vertices_object
     assert deformed is not None
     assert np.allclose(deformed[2], entity.mesh.vertices * 1.2, atol=0.02)
@@ -264,7 +264,7 @@ def test_the_real_bench_is_closed(shared_data: Path) -> None:
     colors = np.asarray(loaded.visual.vertex_colors)[:, :3].astype(np.uint8)
     bench = Mesh(vertices=loaded.vertices, faces=loaded.faces, vertex_colors=colors)
     assert not is_solid(bench)
-    closed = close_mesh(bench)
+    closed = repair(bench)
     check(closed)
     assert not closed.report.rebuilt
     assert np.allclose(closed.mesh.bounds(), bench.bounds(), atol=0.01 * np.ptp(bench.bounds()))

@@ -1,26 +1,24 @@
-"""Carry colours and texture coordinates over to a mended surface, or to another one that lies close to it."""
+"""Carry colours and texture coordinates over to a repaired surface, or to another one that lies close to it."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
 import numpy as np
-from scipy.sparse import coo_matrix
-from scipy.sparse.csgraph import connected_components
 
 from real2sam2real.arrays import Float, Int, UInt8
-from real2sam2real.mesh import Mesh, repair
 from real2sam2real.mesh.bvh import Bvh, Nearest
-from real2sam2real.mesh.repair import Soup
+from real2sam2real.mesh.mesh import Mesh
+from real2sam2real.mesh.soup import Soup, connected, twins, weld
 
 SAME_UV = 1e-5  # of the texture's side
 TOWARDS_CORNER = (1.0, 0.97, 0.85, 0.65, 0.4, 0.2)  # of the way from a face's middle
 STRETCH = 4.0  # times the usual length in the texture per length on the surface: a new face beyond spans a seam
 
 
-def painted(mesh: Mesh, soup: Soup) -> Mesh:
-    """The mended faces with the input's looks: exact where a face is a piece of the input's own, else as nearby."""
-    soup = repair.compact(soup)
+def with_attributes_of(mesh: Mesh, soup: Soup) -> Mesh:
+    """The repaired faces with the input's attributes: exact where a face is a piece of the input's, else as nearby."""
+    soup = soup.compact()
     result = Mesh(vertices=soup.vertices, faces=soup.faces.astype(np.int32))
     if mesh.vertex_colors is None and mesh.corner_uvs is None:
         return result
@@ -32,8 +30,8 @@ def painted(mesh: Mesh, soup: Soup) -> Mesh:
     return result
 
 
-def transferred(source: Mesh, target: Mesh) -> Mesh:
-    """`target` with the looks of `source`: each corner takes those of the nearest point on its face's side of it."""
+def transfer_attributes(source: Mesh, target: Mesh) -> Mesh:
+    """`target` with the colours and texture of `source`: each corner's are those of the nearest point on its side."""
     if source.vertex_colors is None and source.corner_uvs is None:
         return target
     tree = Bvh.over(source.vertices, source.faces)
@@ -107,7 +105,7 @@ def _charts(mesh: Mesh) -> Int:
     """`(F,)`: the number of the chart of each face; neighbours whose coordinates agree along their edge share one."""
     assert mesh.corner_uvs is not None
     faces = mesh.faces.astype(np.int64)
-    mates = repair.twins(faces)
+    mates = twins(faces)
     half = np.nonzero(mates > np.arange(len(mates)))[0]
     other = mates[half]
     flat = mesh.corner_uvs.reshape(-1, 2)
@@ -119,10 +117,7 @@ def _charts(mesh: Mesh) -> Int:
         np.abs(flat[half] - flat[following(other)]).max(axis=1), np.abs(flat[following(half)] - flat[other]).max(axis=1)
     )
     whole = apart < SAME_UV
-    graph = coo_matrix(
-        (np.ones(int(whole.sum()), bool), (half[whole] // 3, other[whole] // 3)), shape=(len(faces), len(faces))
-    )
-    return np.asarray(connected_components(graph, directed=False)[1], np.int64)
+    return connected(half[whole] // 3, other[whole] // 3, len(faces))
 
 
 def barycentric(triangles: Float, points: Float) -> Float:
@@ -148,7 +143,7 @@ def _weights(mesh: Mesh, soup: Soup) -> Float:
     corners = soup.vertices[soup.faces[known]]
     weights[known] = barycentric(triangles, corners)
     # Sheets got a thickness and slivers have no inside, so a corner that is the input's is matched by its number.
-    welded = repair.weld(mesh.vertices, mesh.faces.astype(np.int64))
+    welded, _ = weld(Soup.of(mesh))
     number = np.full(len(mesh.vertices), -1, np.int64)
     number[mesh.faces.reshape(-1)] = welded.faces.reshape(-1)
     origin = soup.source_vertex[soup.faces[known]]

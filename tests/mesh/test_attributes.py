@@ -5,8 +5,8 @@ import pytest
 import trimesh
 
 from real2sam2real.mesh import Mesh
-from real2sam2real.mesh.appearance import nearest_vertices, transferred
-from real2sam2real.mesh.collapsing import collapsed
+from real2sam2real.mesh.attributes import nearest_vertices, transfer_attributes
+from real2sam2real.mesh.decimation import decimate
 
 
 def textured_ball() -> Mesh:
@@ -21,7 +21,7 @@ def textured_ball() -> Mesh:
 @pytest.mark.parametrize("triangles", [6000, 1500])
 def test_a_texture_stays_in_its_place_on_fewer_triangles(triangles: int) -> None:
     ball = textured_ball()
-    light = transferred(ball, collapsed(ball, triangles))
+    light = transfer_attributes(ball, decimate(ball, triangles))
     assert light.corner_uvs is not None
     assert light.texture is ball.texture
     corners = light.vertices[light.faces]
@@ -49,7 +49,7 @@ def test_a_texture_wound_about_a_post_does_not_tear_where_it_meets_itself() -> N
     uvs = np.stack([around, np.clip(wall[faces][:, :, 1] / 2, 0, 1)], axis=-1)
     post = Mesh(vertices=wall, faces=faces, corner_uvs=uvs, texture=np.zeros((4, 4, 3), np.uint8))
     turned = Mesh(vertices=wall, faces=np.roll(faces, 1, axis=1)[::-1])
-    moved = transferred(post, turned).corner_uvs
+    moved = transfer_attributes(post, turned).corner_uvs
     assert moved is not None
     assert np.ptp(moved[:, :, 0], axis=1).max() < 2 / columns
     assert np.abs(moved - np.roll(uvs, 1, axis=1)[::-1]).max() < 2 / columns
@@ -64,7 +64,7 @@ def test_the_two_sides_of_a_thin_wall_keep_their_own_colours_and_vertices() -> N
     source = Mesh(vertices=wall.vertices, faces=wall.faces, vertex_colors=colors)
     pushed = Mesh(vertices=wall.vertices * [1, 1, 0.2] + [0, 0, 0.0004], faces=wall.faces)  # both within the upper half
     flat = np.abs(source.vertices[:, :2]).max(axis=1) < 0.4
-    painted = transferred(source, pushed).vertex_colors
+    painted = transfer_attributes(source, pushed).vertex_colors
     assert painted is not None
     assert (painted[flat] == colors[flat]).all()
     assert (side[nearest_vertices(source, pushed)] == side)[flat].all()
