@@ -20,9 +20,9 @@ from pathlib import Path
 FRAMES, SIDE = 5, 32
 PRELOADED = [
     "real2sam2real.cli.main",
-    "real2sam2real.run.batch.ray_workers",
     "real2sam2real.run.batch.running",
     "real2sam2real.run.generating",
+    "real2sam2real.workfolder.ray_pool",
 ]
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}  # as Ray gives it to a worker of one core
 
@@ -186,7 +186,7 @@ def identity_of(path: Path) -> tuple[int, int]:
 
 
 def measure(shots: int) -> None:
-    from real2sam2real.run.config import GenerateOptions
+    from real2sam2real.diffusion.options import GenerateOptions
     from real2sam2real.run.generating import Generator
     from real2sam2real.run.progress import Progress
 

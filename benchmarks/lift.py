@@ -16,8 +16,10 @@ from real2sam2real.lift.embedded import lift_photo
 from real2sam2real.lift.ground import Ground
 from real2sam2real.mesh import Mesh
 from real2sam2real.mesh.repair import repair
-from real2sam2real.perceive import estimate_intrinsics, load_masks, load_photo
 from real2sam2real.perceive.grabcut import mask_from_box
+from real2sam2real.perceive.intrinsics import estimate_intrinsics
+from real2sam2real.perceive.masks import load_masks
+from real2sam2real.perceive.photo import load_photo
 
 T = TypeVar("T")
 

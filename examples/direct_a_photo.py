@@ -8,7 +8,9 @@ from pathlib import Path
 
 from real2sam2real.lift.embedded import lift_photo
 from real2sam2real.media import write_video
-from real2sam2real.perceive import estimate_intrinsics, load_masks, load_photo
+from real2sam2real.perceive.intrinsics import estimate_intrinsics
+from real2sam2real.perceive.masks import load_masks
+from real2sam2real.perceive.photo import load_photo
 from real2sam2real.render.preview import preview_frames
 from real2sam2real.run.demo import demo_folder
 from real2sam2real.scene.shot import parse_shot

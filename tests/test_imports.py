@@ -17,7 +17,7 @@ ROOMS = [
     "geometry", "mesh", "scene", "perceive", "lift", "render", "control", "diffusion", "run",
     "lab.synth", "lab.curate", "lab.train", "lab.evaluate", "cli",
 ]  # fmt: skip
-LEAVES = {"arrays", "errors", "files", "media"}
+LEAVES = {"arrays", "errors", "files", "media", "options"}
 # The procedural world makes training data and ground truth; what cleans real clips must not know it.
 FORBIDDEN = {("lab.curate", "lab.synth")}
 HEAVY = {

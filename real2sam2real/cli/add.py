@@ -8,7 +8,8 @@ from typing import Annotated
 
 from tyro.conf import Positional, arg
 
-from real2sam2real.run.config import LiftOptions, ObjectOptions
+from real2sam2real.lift.options import LiftOptions
+from real2sam2real.perceive.segment.options import SegmentOptions
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +25,7 @@ class Command:
     """The mesh."""
     name: Annotated[str | None, arg(metavar="NAME", help_behavior_hint="(default: the file's name)")] = None
     """What the object is called."""
-    objects: ObjectOptions = field(default_factory=ObjectOptions)
+    objects: SegmentOptions = field(default_factory=SegmentOptions)
     """Where the photo shows it; exactly one object."""
     lift: LiftOptions = field(default_factory=LiftOptions)
     """How it is laid onto the photo."""
@@ -36,5 +37,5 @@ class Command:
 
         progress = Progress.on_stderr()
         name = self.name or self.file.stem
-        progress.tell(add_to_folder(self.scene, self.file, name, self.objects, self.lift, progress))
+        progress.notes(add_to_folder(self.scene, self.file, name, self.objects, self.lift, progress))
         print(self.scene)

@@ -9,7 +9,7 @@ from typing import Annotated
 
 from tyro.conf import arg
 
-from real2sam2real.run.config import GenerateOptions
+from real2sam2real.diffusion.options import GenerateOptions
 
 
 @dataclass(frozen=True, kw_only=True)

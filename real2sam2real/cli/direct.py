@@ -8,7 +8,7 @@ from typing import Annotated
 
 from tyro.conf import Positional, arg
 
-from real2sam2real.run.config import ShotOptions
+from real2sam2real.run.options import ShotOptions
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,5 +30,5 @@ class Command:
 
         scene, notes = directed_scene(self.scene, self.shot)
         save_scene(scene, self.out)
-        Progress.on_stderr().tell(notes)
+        Progress.on_stderr().notes(notes)
         print(self.out)

@@ -8,8 +8,9 @@ from typing import Annotated
 
 from tyro.conf import Positional, arg
 
+from real2sam2real.diffusion.options import ModelOptions
 from real2sam2real.errors import UserError
-from real2sam2real.run.config import LifterOptions, ModelOptions
+from real2sam2real.lift.options import LifterOptions
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -142,7 +142,8 @@ class Ablation:
         from tqdm import tqdm
 
         from real2sam2real import media
-        from real2sam2real.diffusion.loading import ModelChoice, load_model, locate
+        from real2sam2real.diffusion.loading import load_model, locate
+        from real2sam2real.diffusion.options import ModelOptions
         from real2sam2real.diffusion.presets import choose_sampling
         from real2sam2real.errors import UserError
         from real2sam2real.files import replacing_file
@@ -157,7 +158,7 @@ class Ablation:
         judges = Judges(tracker=load_tracker("embedded"), lpips=load_lpips() if self.lpips else None)
         variants = {}
         for name, checkpoint in named.items():
-            located = locate(ModelChoice(checkpoint=checkpoint))
+            located = locate(ModelOptions(checkpoint=checkpoint))
             sampling = choose_sampling(located.settings, None)
             variants[name] = (load_model(located, plan="auto", sampling=sampling, say=print).pipeline, located.settings)
         strips: list[UInt8] = []

@@ -9,8 +9,9 @@ from typing import Annotated
 
 from tyro.conf import Positional, arg
 
+from real2sam2real.diffusion.options import GenerateOptions
 from real2sam2real.errors import UserError
-from real2sam2real.run.config import BatchOptions, GenerateOptions
+from real2sam2real.run.options import BatchOptions
 
 VIDEO_SUFFIX = ".mp4"
 
@@ -47,7 +48,7 @@ class Command:
         from real2sam2real.run.progress import Progress
 
         progress = Progress.on_stderr()
-        progress.tell(generate_to_file(self.shots[0], self.generate, self.out, progress))
+        progress.notes(generate_to_file(self.shots[0], self.generate, self.out, progress))
         print(self.out)
 
     def _many(self) -> None:

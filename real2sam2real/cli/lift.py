@@ -8,7 +8,9 @@ from typing import Annotated
 
 from tyro.conf import Positional, arg
 
-from real2sam2real.run.config import LiftOptions, ObjectOptions, ViewOptions
+from real2sam2real.lift.options import LiftOptions
+from real2sam2real.perceive.camera.options import ViewOptions
+from real2sam2real.perceive.segment.options import SegmentOptions
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,7 +24,7 @@ class Command:
     """The photo."""
     out: Annotated[Path, arg(aliases=["-o"], metavar="FOLDER")]
     """The scene folder to write."""
-    objects: ObjectOptions = field(default_factory=ObjectOptions)
+    objects: SegmentOptions = field(default_factory=SegmentOptions)
     """Which objects of the photo can move; at least one is needed."""
     view: ViewOptions = field(default_factory=ViewOptions)
     """What is known of the photo's camera."""
@@ -38,5 +40,5 @@ class Command:
 
         progress = Progress.on_stderr()
         notes = lift_to_folder(self.photo, self.objects, self.view, self.lift, self.out, progress, offline=self.offline)
-        progress.tell(notes)
+        progress.notes(notes)
         print(self.out)

@@ -19,6 +19,7 @@ from typing import Any, Protocol
 
 import tyro
 
+from real2sam2real.cli.renamed_options import with_new_names
 from real2sam2real.errors import UserError
 
 # In the order of the help page, which is the order of the pipeline.
@@ -117,7 +118,7 @@ def load(name: str) -> ModuleType:
 
 
 def command_classes() -> dict[str, Any]:
-    """Every command by its full name, such as `"camera export"`."""
+    """Every command by its full name, such as `"train base"`."""
     classes: dict[str, Any] = {}
     for name in MODULES:
         module = load(name)
@@ -129,7 +130,7 @@ def command_classes() -> dict[str, Any]:
 
 def parse(command: Any, prog: str, arguments: list[str]) -> Any:
     """Fill the command's fields from the arguments; exits with status 2 when they do not fit."""
-    return tyro.cli(command, prog=prog, args=arguments, config=TYRO_CONFIG)
+    return tyro.cli(command, prog=prog, args=with_new_names(arguments), config=TYRO_CONFIG)
 
 
 def _run(module: ModuleType, name: str, arguments: list[str]) -> int:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated
 
 from tyro.conf import Positional, arg
 
-from real2sam2real.run.config import ObjectOptions
+from real2sam2real.perceive.segment.options import SegmentOptions
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,21 +22,20 @@ class Command:
     """The photo."""
     out: Annotated[Path, arg(aliases=["-o"], metavar="FOLDER")]
     """The folder to write: masks.png, and one picture per object in masks/."""
-    objects: ObjectOptions = field(default_factory=ObjectOptions)
+    objects: SegmentOptions = field(default_factory=SegmentOptions)
     """Which objects; at least one is needed."""
     offline: bool = False
     """Never reach for the network."""
 
     def execute(self) -> None:
         """Write the folder and print its path."""
-        from real2sam2real.perceive.segment import write_masks
-        from real2sam2real.run.finding import find_masks, read_photo
+        from real2sam2real.perceive.segment.overlay import write_masks
+        from real2sam2real.run.photo import find_masks, read_photo
         from real2sam2real.run.progress import Progress
 
         self.objects.require_any()
         working = read_photo(self.photo)
-        notes = list(working.notes)
-        masks = find_masks(self.photo, working, self.objects, notes, offline=self.offline)
+        masks, notes = find_masks(self.photo, working, replace(self.objects, offline=self.offline))
         write_masks(self.out, masks, working.photo.pixels)
-        Progress.on_stderr().tell(notes)
+        Progress.on_stderr().notes([*working.notes, *notes])
         print(self.out)

@@ -8,7 +8,7 @@ from typing import Annotated
 
 from tyro.conf import Positional, arg
 
-from real2sam2real.run.config import ShotOptions
+from real2sam2real.run.options import ShotOptions
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,5 +30,5 @@ class Command:
 
         progress = Progress.on_stderr()
         scene, notes = directed_scene(self.scene, self.shot)
-        progress.tell([*notes, *preview_to_file(scene, self.out, progress)])
+        progress.notes([*notes, *preview_to_file(scene, self.out, progress)])
         print(self.out)

@@ -8,7 +8,7 @@ from typing import Annotated
 
 from tyro.conf import Positional, arg
 
-from real2sam2real.run.config import ShotOptions
+from real2sam2real.run.options import ShotOptions
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,5 +39,5 @@ class Command:
         scene, notes = directed_scene(self.scene, self.shot)
         width, height = control_size(scene, self.size, self.checkpoint)
         made = render_to_folder(scene, self.out, width=width, height=height, progress=progress)
-        progress.tell([*notes, *made])
+        progress.notes([*notes, *made])
         print(self.out)

@@ -9,7 +9,11 @@ from typing import Annotated
 
 from tyro.conf import Positional, arg
 
-from real2sam2real.run.config import GenerateOptions, LiftOptions, ObjectOptions, RunConfig, ShotOptions, ViewOptions
+from real2sam2real.diffusion.options import GenerateOptions
+from real2sam2real.lift.options import LiftOptions
+from real2sam2real.perceive.camera.options import ViewOptions
+from real2sam2real.perceive.segment.options import SegmentOptions
+from real2sam2real.run.options import RunConfig, ShotOptions
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,7 +26,7 @@ class Command:
 
     photo: Annotated[Positional[Path], arg(metavar="PHOTO|SCENE")]
     """The photo, or a scene folder as r2s2r lift and r2s2r add write it."""
-    objects: ObjectOptions = field(default_factory=ObjectOptions)
+    objects: SegmentOptions = field(default_factory=SegmentOptions)
     """Which objects of the photo can move; at least one is needed."""
     view: ViewOptions = field(default_factory=ViewOptions)
     """What is known of the photo's camera."""

@@ -33,5 +33,5 @@ class Command:
         from real2sam2real.run.progress import Progress
 
         control = transfer_control(self.control, self.photo, self.out, prompt=self.prompt, fit=self.fit)
-        Progress.on_stderr().tell(control.notes[-1:])
+        Progress.on_stderr().notes(control.notes[-1:])
         print(self.out)

@@ -33,6 +33,7 @@ from real2sam2real.diffusion.memory.choose import Choice, choose_plan, out_of_me
 from real2sam2real.diffusion.memory.cost import Clip
 from real2sam2real.diffusion.memory.machine import Machine, inspect_machine
 from real2sam2real.diffusion.memory.needs import autoencoder_dtype
+from real2sam2real.diffusion.options import ModelOptions
 from real2sam2real.diffusion.parallel import enable_context_parallel
 from real2sam2real.diffusion.pipeline import NEGATIVE_PROMPT, Real2Sam2RealPipeline, embed_text
 from real2sam2real.diffusion.presets import Sampling
@@ -41,7 +42,7 @@ from real2sam2real.diffusion.sampling import make_scheduler, scheduler_shift
 from real2sam2real.diffusion.transformer import Real2Sam2RealTransformer3DModel
 from real2sam2real.diffusion.weights.adapter_file import Adapter, read_adapter
 from real2sam2real.diffusion.weights.adapters import apply_adapters
-from real2sam2real.diffusion.weights.base import DEFAULT_BASE, BaseSource, find_adapter, find_base
+from real2sam2real.diffusion.weights.base import BaseSource, find_adapter, find_base
 from real2sam2real.diffusion.weights.load import (
     load_image_encoder,
     load_scheduler,
@@ -51,25 +52,6 @@ from real2sam2real.diffusion.weights.load import (
     transformer_config,
 )
 from real2sam2real.errors import UserError
-
-
-@dataclass(frozen=True, kw_only=True)
-class ModelChoice:
-    """What the user names.
-
-    Attributes:
-        checkpoint: `mini`, a pipeline's folder, or an adapter (folder, or name on the hub).
-        base: what an adapter is put on that does not know its pipeline; see `find_base`.
-        parts: where VAE and encoders are, for a base that is a transformer alone.
-        loras: `FILE` or `FILE=WEIGHT`, further adapters.
-        offline: never reach for the network.
-    """
-
-    checkpoint: str = "mini"
-    base: str = DEFAULT_BASE
-    parts: str | None = None
-    loras: Sequence[str] = ()
-    offline: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,22 +85,22 @@ class Located:
         return (self.folder, *(path for path, _ in self.loras), *published, *known)
 
 
-def locate(choice: ModelChoice) -> Located:
+def locate(options: ModelOptions) -> Located:
     """Find what was named.
 
     Raises:
         MissingPartError: something is not on this machine and cannot be fetched.
         UserError: a name leads nowhere, or to something else.
     """
-    folder = find_checkpoint(choice.checkpoint, offline=choice.offline)
+    folder = find_checkpoint(options.checkpoint, offline=options.offline)
     settings = load_settings(folder)
     on_published = is_adapter(folder) and settings.base is None
     return Located(
-        name=choice.checkpoint,
+        name=options.checkpoint,
         folder=folder,
         settings=settings,
-        base=find_base(choice.base, offline=choice.offline, parts=choice.parts) if on_published else None,
-        loras=tuple(_lora(text, offline=choice.offline) for text in choice.loras),
+        base=find_base(options.base, offline=options.offline, parts=options.components) if on_published else None,
+        loras=tuple(_lora(text, offline=options.offline) for text in options.lora),
     )
 
 

@@ -6,7 +6,10 @@ from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
 
-from real2sam2real.run.config import GenerateOptions, ObjectOptions, RunConfig, ShotOptions, ViewOptions
+from real2sam2real.diffusion.options import GenerateOptions
+from real2sam2real.perceive.camera.options import ViewOptions
+from real2sam2real.perceive.segment.options import SegmentOptions
+from real2sam2real.run.options import RunConfig, ShotOptions
 from real2sam2real.run.pipeline import run
 from real2sam2real.run.progress import Progress
 
@@ -31,7 +34,7 @@ def run_demo(
     assets = demo_folder()
     config = RunConfig(
         photo=assets / "photo.jpg",
-        objects=ObjectOptions(mask=(str(assets / "cup.png"),)),
+        objects=SegmentOptions(mask=(str(assets / "cup.png"),)),
         view=ViewOptions(pitch=PITCH_DEGREES),
         shot=ShotOptions(shot=assets / "shot.yaml"),
         generate=generate,

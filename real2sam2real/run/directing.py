@@ -6,12 +6,23 @@ from dataclasses import replace
 from pathlib import Path
 
 from real2sam2real.errors import UserError
-from real2sam2real.run.config import DEFAULT_FPS, DEFAULT_FRAMES, ShotOptions
-from real2sam2real.run.opening import open_scene
+from real2sam2real.lift.closing import closed_scene
+from real2sam2real.run.options import DEFAULT_FPS, DEFAULT_FRAMES, ShotOptions
 from real2sam2real.scene.camera_moves import ImportedPath
-from real2sam2real.scene.folder import save_scene
+from real2sam2real.scene.folder import read_scene, save_scene
 from real2sam2real.scene.scene import Scene
 from real2sam2real.scene.shot import Shot, load_shot
+
+
+def open_scene(folder: Path) -> tuple[Scene, list[str]]:
+    """The scene in `folder` with every mesh closed, and notes on what was changed, left out or repaired.
+
+    Raises:
+        UserError: the folder is no scene folder, a file in it is damaged, or a mesh has no surface at all.
+    """
+    loaded = read_scene(folder)
+    scene, repaired = closed_scene(loaded.scene)
+    return scene, [*loaded.notes, *repaired]
 
 
 def read_shot(options: ShotOptions) -> Shot:

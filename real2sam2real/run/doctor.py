@@ -14,13 +14,14 @@ from real2sam2real.diffusion.memory.attention import BACKENDS, choose_backend, r
 from real2sam2real.diffusion.memory.choose import MARGIN_IN_WORDS, Choice, choose_plan, gib
 from real2sam2real.diffusion.memory.cost import Clip
 from real2sam2real.diffusion.memory.machine import PACKAGES, Machine, inspect_machine
+from real2sam2real.diffusion.options import ModelOptions
 from real2sam2real.diffusion.presets import PRESETS
 from real2sam2real.diffusion.prompts import cache_folder
 from real2sam2real.diffusion.weights.base import find_base
 from real2sam2real.errors import UserError
+from real2sam2real.lift.options import LifterOptions
 from real2sam2real.lift.workers.lifter import lifter_names, probe
-from real2sam2real.run.config import LifterOptions, ModelOptions, parse_size
-from real2sam2real.run.meshing import place_of
+from real2sam2real.options import parse_size
 
 # What is worth telling of a package that is missing.
 _PURPOSES = {
@@ -89,7 +90,7 @@ def _weights(options: ModelOptions) -> Iterator[str]:
     finders: dict[str, Callable[[], Path]] = {
         "mini": lambda: find_checkpoint("mini"),
         "checkpoint": lambda: find_checkpoint(options.checkpoint, offline=True),
-        "base": lambda: find_base(options.base, offline=True, parts=options.parts).transformer[0].parent,
+        "base": lambda: find_base(options.base, offline=True, parts=options.components).transformer[0].parent,
     }
     for title, find in finders.items():
         try:
@@ -104,7 +105,7 @@ def _perception() -> Iterator[str]:
     yield "  GrabCut, for boxes and points, is always here"
     for package, what in (
         ("transformers", "SAM 2.1, SAM 3 and MM-Grounding-DINO (masks), Depth Pro"),
-        ("moge", "MoGe-2 (depth, lens, gravity)"),
+        ("moge", "MoGe-2 (depth, intrinsics, gravity)"),
     ):
         here = importlib.util.find_spec(package) is not None
         yield f"  {what}: {package} is {'here' if here else 'not installed'}"
@@ -118,7 +119,7 @@ def _lifters(options: LifterOptions, *, offline: bool) -> Iterator[str]:
         yield f"  {', '.join(lifter_names())}: name one to ask its environment (--lifter NAME --lifter-python PATH)"
     for name in sorted(named):
         try:
-            yield f"  {probe(name, place_of(name, options, offline=offline))}"
+            yield f"  {probe(name, options.environment_of(name, offline=offline))}"
         except UserError as error:
             yield f"  {name}: {_indented(str(error))}"
 
@@ -135,7 +136,7 @@ def _plans(machine: Machine, options: ModelOptions, clip: Clip) -> Iterator[str]
     architecture, layout = _architecture(options)
     yield f"\nmemory plans for the 14 B model at {clip}, with guidance; {MARGIN_IN_WORDS}"
     try:
-        chosen = choose_plan(machine, architecture, clip, wanted=options.plan, base_layout=layout)
+        chosen = choose_plan(machine, architecture, clip, wanted=options.memory, base_layout=layout)
     except UserError as error:
         yield f"  {_indented(str(error))}"
         return
@@ -155,7 +156,7 @@ def _verdict(chosen: Choice) -> str:
 def _architecture(options: ModelOptions) -> tuple[Architecture, str]:
     """Of the base where it is found, else of the published one."""
     try:
-        base = find_base(options.base, offline=True, parts=options.parts)
+        base = find_base(options.base, offline=True, parts=options.components)
     except UserError:
         return Architecture(text_encoder=UMT5_XXL, image_encoder=CLIP_VIT_H), "diffusers"
     return architecture_of(base), base.layout

@@ -91,9 +91,9 @@ class RunFolder:
         known = self.records.get(stage.name)
         self.done.append(stage.name)
         if known and known.fingerprint == key and all((self.path / name).exists() for name in stage.outputs):
-            self.progress.say(f"{stage.title}: unchanged, kept")
+            self.progress.info(f"{stage.title}: unchanged, kept")
             return
-        self.progress.say(f"{stage.title} …")
+        self.progress.info(f"{stage.title} …")
         kept = self._set_edited_aside(known)
         start = time.perf_counter()
         notes = stage.work()
@@ -103,7 +103,7 @@ class RunFolder:
             notes=[*notes, *kept],
             outputs={name: digest(self.path / name) for name in stage.outputs},
         )
-        self.progress.tell(self.records[stage.name].notes)
+        self.progress.notes(self.records[stage.name].notes)
         self.redone.append(stage.name)
         self.save()
 

@@ -18,7 +18,8 @@ from real2sam2real.diffusion.checkpoints import CheckpointSettings
 from real2sam2real.diffusion.conditioning import to_frames
 from real2sam2real.diffusion.generate import Finished, check_length, stream_segments
 from real2sam2real.diffusion.latent_preview import LatentPreview, write_live
-from real2sam2real.diffusion.loading import LoadedModel, Located, ModelChoice, load_model, locate
+from real2sam2real.diffusion.loading import LoadedModel, Located, load_model, locate
+from real2sam2real.diffusion.options import GenerateOptions, ModelOptions
 from real2sam2real.diffusion.pipeline import SegmentVideo, StepCallback
 from real2sam2real.diffusion.presets import Preset, Sampling, choose_sampling
 from real2sam2real.diffusion.ranks import (
@@ -30,7 +31,6 @@ from real2sam2real.diffusion.ranks import (
     stop_parallel,
 )
 from real2sam2real.errors import UserError
-from real2sam2real.run.config import GenerateOptions, ModelOptions
 from real2sam2real.run.progress import Advance, Progress
 from real2sam2real.run.rendering import CONTROL_PREVIEW
 from real2sam2real.run.segments import SegmentStore
@@ -55,9 +55,9 @@ class Generator:
             UserError: a part cannot be used, or does not fit into memory.
         """
         logging.disable_progress_bar()  # diffusers would draw its own beside ours
-        located = with_normal_convention(locate(model_choice(options)), options.coding)
+        located = with_normal_convention(locate(options), options.normal_convention)
         sampling = sampling_of(options, located)
-        model = load_model(located, plan=options.plan, sampling=sampling, say=progress.say)
+        model = load_model(located, plan=options.memory, sampling=sampling, say=progress.info)
         if sampling.guided and not model.reads_text:
             raise UserError(
                 f"the checkpoint '{options.checkpoint}' reads no text, so that guidance (scale "
@@ -94,8 +94,8 @@ class Generator:
                     media.write_video(path, to_frames(segment.video), control.fps)
             else:
                 self._long(shot, path, advance)
-        if self.options.live is not None and is_main_rank():
-            self.options.live.unlink(missing_ok=True)
+        if self.options.preview_image is not None and is_main_rank():
+            self.options.preview_image.unlink(missing_ok=True)
         return [*control.notes, *self.model.notes, self._made_how(shot)]
 
     def _long(self, shot: _Shot, path: Path, advance: Advance) -> None:
@@ -142,9 +142,9 @@ class Generator:
         def observe(pipeline: Any, step: int, timestep: Tensor, tensors: dict[str, Tensor]) -> None:
             steps = pipeline.num_timesteps
             advance(pipeline.segment * steps + step + 1, pipeline.num_segments * steps)
-            if self.options.live is not None and is_main_rank():
+            if self.options.preview_image is not None and is_main_rank():
                 self._live = self._live or LatentPreview.find(pipeline.vae)
-                write_live(self.options.live, self._live, tensors["estimate"])
+                write_live(self.options.preview_image, self._live, tensors["estimate"])
 
         return observe
 
@@ -184,17 +184,6 @@ class _Shot:
     preview: media.VideoFrames | None
     seed: int
     identity: str
-
-
-def model_choice(options: ModelOptions) -> ModelChoice:
-    """What the options name, for the loader."""
-    return ModelChoice(
-        checkpoint=options.checkpoint,
-        base=options.base,
-        parts=options.parts,
-        loras=options.lora,
-        offline=options.offline,
-    )
 
 
 def with_normal_convention(located: Located, convention: str | None) -> Located:
@@ -240,12 +229,12 @@ def _on_this_rank(control_folder: Path, options: GenerateOptions, path: Path, si
 
 def model_inputs(options: ModelOptions) -> tuple[Path, ...]:
     """Files and folders of the model, so that other weights mean another video."""
-    return locate(model_choice(options)).files
+    return locate(options).files
 
 
 def settings_of(options: ModelOptions) -> CheckpointSettings:
     """What the checkpoint was trained at; a missing part is known from here on, before any work."""
-    return locate(model_choice(options)).settings
+    return locate(options).settings
 
 
 def longest_clip(options: ModelOptions) -> int | None:

@@ -1,14 +1,14 @@
-"""Photo and named objects to a scene at rest, in a scene folder."""
+"""Photo and masks to a scene at rest, by the embedded lifter, lifters elsewhere, or meshes of the user's own."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
-from real2sam2real.arrays import Mask
+from real2sam2real.arrays import Float, Mask
 from real2sam2real.errors import UserError
 from real2sam2real.lift.assembling import (
     Surroundings,
@@ -22,22 +22,39 @@ from real2sam2real.lift.contact import ContactOptions, settle
 from real2sam2real.lift.embedded import lift_photo
 from real2sam2real.lift.ground import estimate_ground
 from real2sam2real.lift.lifted import LiftedMesh
+from real2sam2real.lift.mesh_files import read_mesh_file
+from real2sam2real.lift.options import LiftOptions
 from real2sam2real.lift.outline import Outline, outlines_by_nearness
-from real2sam2real.perceive import camera
+from real2sam2real.lift.workers.lifter import open_lifter
+from real2sam2real.lift.workers.requests import LiftRequest
+from real2sam2real.perceive.camera.look import look
+from real2sam2real.perceive.camera.options import ViewOptions
+from real2sam2real.perceive.photo import Photo
+from real2sam2real.perceive.segment.options import SegmentOptions
 from real2sam2real.perceive.view import PhotoView
-from real2sam2real.run.config import DEFAULT_FPS, LiftOptions, ObjectOptions, ViewOptions
-from real2sam2real.run.finding import WorkingPhoto, find_masks, read_photo, things_in_front
-from real2sam2real.run.meshing import lift_elsewhere, own_meshes
+from real2sam2real.run.options import DEFAULT_FPS
+from real2sam2real.run.photo import find_masks, occluder_mask, read_photo
 from real2sam2real.run.progress import Progress
 from real2sam2real.scene import CameraPath, Entity, Scene
 from real2sam2real.scene.folder import save_scene
 from real2sam2real.scene.retime import retimed
 
+REQUESTS = ".lifting"
+"""Beside the scene folder: what is asked of a lifter's process and what it has answered, so that it can go on."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class LiftResult:
+    """A scene with lifted objects, and notes for people."""
+
+    scene: Scene
+    notes: tuple[str, ...]
+
 
 def lift_to_folder(
     photo_path: Path,
-    objects: ObjectOptions,
-    view_options: ViewOptions,
+    objects: SegmentOptions,
+    view: ViewOptions,
     options: LiftOptions,
     folder: Path,
     progress: Progress,
@@ -50,133 +67,226 @@ def lift_to_folder(
         MissingPartError: a model or a lifter's environment is not there.
         UserError: the photo, a mask, a box, a point or a mesh cannot be used.
     """
-    objects.require_any()
     working = read_photo(photo_path)
-    notes = list(working.notes)
-    masks = find_masks(photo_path, working, objects, notes, offline=offline)
-    progress.say(
+    masks, notes = find_masks(photo_path, working, replace(objects, offline=offline))
+    progress.info(
         f"  {len(masks)} objects: {', '.join(masks)}" if len(masks) > 1 else f"  1 object: {next(iter(masks))}"
     )
-    view = camera.look(working.photo, masks, camera_options(view_options, working, offline=offline))
-    notes += view.notes
-    lifted = _lifted(masks, working, view, options, folder, progress, offline=offline)
-    scene = _scene(working, masks, view, lifted, objects, view_options, options, progress, notes)
-    if options.contact == "auto":
-        scene, report = settle(scene, ContactOptions())
-        notes += report.notes
-    notes += lift_notes(scene)
-    save_scene(scene, folder)
+    result = lift(
+        working.photo,
+        masks,
+        view=replace(view, offline=offline, focal=None if view.focal is None else view.focal * working.shrink),
+        options=options,
+        occluder=occluder_mask(working, objects),
+        requests=folder.parent / REQUESTS / folder.name,
+        progress=progress,
+        offline=offline,
+    )
+    save_scene(result.scene, folder)
+    return [*working.notes, *notes, *result.notes]
+
+
+def lift(
+    photo: Photo,
+    masks: Mapping[str, Mask],
+    *,
+    view: ViewOptions | None = None,
+    options: LiftOptions | None = None,
+    occluder: Mask | None = None,
+    requests: Path = Path(REQUESTS),
+    progress: Progress | None = None,
+    offline: bool = False,
+) -> LiftResult:
+    """Lift objects of a photo into a scene of one frame.
+
+    Args:
+        photo: the photo.
+        masks: `(H, W)` bool by object.
+        view: what is known of the camera, `focal` in pixels of this photo.
+        options: which lifter makes which mesh, and how meshes are laid onto the photo.
+        occluder: `(H, W)` bool, what hides a part of an object and is none itself.
+        requests: the folder for what lifters in environments of their own are asked and answer; not made without any.
+        progress: where to say what happens; None is silent.
+        offline: never reach for the network.
+
+    Raises:
+        MissingPartError: a model or a lifter's environment is not there.
+        UserError: a mesh cannot be used, or an object cannot be lifted.
+    """
+    view, options = view or ViewOptions(), options or LiftOptions()
+    seen = look(photo, masks, view)
+    lifting = _Lifting(
+        photo=photo,
+        masks=masks,
+        view=seen,
+        options=options,
+        pitch=_pitch_of(seen) if view.pitch is None else view.pitch,
+        occluder=np.zeros(photo.pixels.shape[:2], bool) if occluder is None else occluder,
+        progress=progress or Progress(),
+        notes=list(seen.notes),
+    )
+    scene = lifting.scene(lifting.meshes(requests, offline=offline))
+    scene, notes = settled(scene, options)
+    return LiftResult(scene=scene, notes=(*lifting.notes, *notes, *provenance_notes(scene)))
+
+
+def settled(scene: Scene, options: LiftOptions) -> tuple[Scene, tuple[str, ...]]:
+    """The scene with its contacts settled, unless the options say otherwise; and notes for people."""
+    if options.contact == "off":
+        return scene, ()
+    scene, report = settle(scene, ContactOptions())
+    return scene, tuple(report.notes)
+
+
+def provenance_notes(scene: Scene) -> list[str]:
+    """What a lifter, or the repair of its meshes, wants people to know, from the entities' provenance."""
+    notes = []
+    for entity in scene.entities:
+        told = entity.provenance.get("notes", [])
+        notes += [f"{entity.name}: {note}" for note in ([told] if isinstance(told, str) else told)]
     return notes
 
 
-def camera_options(options: ViewOptions, working: WorkingPhoto, *, offline: bool) -> camera.ViewOptions:
-    """What `perceive.camera` is told."""
-    fov = options.fov
-    if options.focal is not None:
-        fov = float(np.degrees(2 * np.arctan(working.photo.width / (2 * options.focal * working.shrink))))
-    return camera.ViewOptions(
-        estimator=options.depth, model=options.depth_model, offline=offline, fov=fov, pitch=options.pitch
+def read_own_mesh(file: Path, name: str, options: LiftOptions, view: PhotoView) -> LiftedMesh:
+    """A mesh file of the user's own, read as the options say.
+
+    Raises:
+        UserError: it cannot be read.
+    """
+    return read_mesh_file(
+        file,
+        name=name,
+        frame=options.mesh_frame,
+        up=options.mesh_up,
+        intrinsics=view.intrinsics,
+        up_camera=view.up_camera,
+        fps=DEFAULT_FPS,
+        clip=options.clip,
+        loop=options.loop,
     )
 
 
-def _lifted(
-    masks: Mapping[str, Mask],
-    working: WorkingPhoto,
-    view: PhotoView,
-    options: LiftOptions,
-    folder: Path,
-    progress: Progress,
-    *,
-    offline: bool,
-) -> dict[str, LiftedMesh]:
-    """The meshes that do not come from the embedded lifter, by name."""
-    own = own_meshes(options, view)
-    if strangers := own.keys() - masks.keys():
-        raise UserError(
-            f"--mesh names '{min(strangers)}', but no mask, box or point does; the objects are {', '.join(masks)}"
-        )
-    elsewhere: dict[str, list[str]] = {}
-    for name in masks:
-        lifter = options.lifter_of(name)
-        if name not in own and lifter != "embedded":
-            elsewhere.setdefault(lifter, []).append(name)
-    made: dict[str, LiftedMesh] = {}
-    for lifter, names in elsewhere.items():
-        chosen = {name: masks[name] for name in names}
-        made |= lift_elsewhere(lifter, chosen, working.photo, view, options, folder, progress, offline=offline)
-    return {**own, **made}
-
-
-def _scene(
-    working: WorkingPhoto,
-    masks: Mapping[str, Mask],
-    view: PhotoView,
-    lifted: Mapping[str, LiftedMesh],
-    objects: ObjectOptions,
-    view_options: ViewOptions,
-    options: LiftOptions,
-    progress: Progress,
-    notes: list[str],
-) -> Scene:
-    """The scene at rest: all by the embedded lifter, or with other meshes in their places."""
-    pixels = working.photo.pixels
-    pitch = view_options.pitch if view_options.pitch is not None else _pitch_of(view)
-    embedded = None
-    if len(lifted) < len(masks):
-        embedded = lift_photo(
-            pixels, masks, view.intrinsics, frames=1, fps=DEFAULT_FPS, pitch_degrees=pitch, notes=notes
-        )
-        if not lifted:
-            return embedded
-    outlines = {outline.name: outline for outline in outlines_by_nearness(masks)}
-    around = Surroundings(
+def surroundings(
+    pixels: np.ndarray, view: PhotoView, world_from_camera: Float, occluder: Mask, options: LiftOptions
+) -> Surroundings:
+    """What meshes of a photo are aligned with."""
+    return Surroundings(
         pixels=pixels,
         view=view,
-        world_from_camera=_world_from_camera(view, outlines, pitch, embedded, notes),
-        in_front=things_in_front(working, objects.in_front),
-        max_triangles=options.triangles,
-        align=not options.keep_pose,
-        free_focal=options.free_lens,
+        world_from_camera=world_from_camera,
+        in_front=occluder,
+        max_triangles=options.max_faces,
+        align=options.align,
+        free_focal=options.optimize_focal,
     )
-    found = {name: align_lifted(mesh, outlines[name], around, progress.say) for name, mesh in lifted.items()}
-    known = None if view.ground is None else -view.ground.offset
-    found, height = on_one_ground(found, around.world_from_camera, known)
-    frames = animation_frames(lifted.values(), DEFAULT_FPS)
-    entities = {name: entity_of(item, around, frames=frames, fps=DEFAULT_FPS) for name, item in found.items()}
-    if embedded is not None:
-        entities = _joined(retimed(embedded, frames), entities, around, height)
-    return Scene(
-        entities=tuple(entities[name] for name in masks),
-        camera=CameraPath.still(frames, view.intrinsics, around.world_from_camera),
-        photo=pixels,
-        photo_world_from_camera=around.world_from_camera,
-        fps=DEFAULT_FPS,
-        unit=view.unit,
-        ground_y=None if height is None else -height,
-    )
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Lifting:
+    """One photo on its way to a scene; `notes` grow meanwhile."""
+
+    photo: Photo
+    masks: Mapping[str, Mask]
+    view: PhotoView
+    options: LiftOptions
+    pitch: float | None
+    occluder: Mask
+    progress: Progress
+    notes: list[str] = field(default_factory=list)
+
+    def meshes(self, requests: Path, *, offline: bool) -> dict[str, LiftedMesh]:
+        """The meshes that do not come from the embedded lifter, by name."""
+        files = self.options.own_meshes
+        own = {name: read_own_mesh(file, name, self.options, self.view) for name, file in files.items()}
+        if strangers := own.keys() - self.masks.keys():
+            raise UserError(
+                f"--mesh names '{min(strangers)}', but no mask, box or point does; the objects are "
+                f"{', '.join(self.masks)}"
+            )
+        elsewhere: dict[str, list[str]] = {}
+        for name in self.masks:
+            lifter = self.options.lifter_of(name)
+            if name not in own and lifter != "embedded":
+                elsewhere.setdefault(lifter, []).append(name)
+        made = dict(own)
+        for lifter, names in elsewhere.items():
+            made |= self._lift_elsewhere(lifter, names, requests / lifter, offline=offline)
+        return made
+
+    def _lift_elsewhere(self, lifter: str, names: list[str], requests: Path, *, offline: bool) -> dict[str, LiftedMesh]:
+        """The meshes that a lifter in an environment of its own makes; what it has made is kept for the next try."""
+        chosen = self.options.environment_of(lifter, offline=offline)
+        request = LiftRequest(
+            pixels=self.photo.pixels,
+            masks={name: self.masks[name] for name in names},
+            view=self.view,
+            folder=requests,
+        )
+        outcome = open_lifter(lifter, chosen).lift(request, self.progress.info)
+        if outcome.failures:
+            reasons = "\n".join(f"  {failure.name}: {failure.reason}" for failure in outcome.failures)
+            other = f"--lifter {outcome.failures[0].name}=embedded"
+            raise UserError(
+                f"{lifter} could not lift {len(outcome.failures)} of {len(names)} objects:\n{reasons}\nThe others are "
+                f"kept: the same command goes on. Or lift one with another lifter: {other}"
+            )
+        return {mesh.name: mesh for mesh in outcome.meshes}
+
+    def scene(self, lifted: Mapping[str, LiftedMesh]) -> Scene:
+        """The scene at rest: all by the embedded lifter, or with other meshes in their places."""
+        pixels, view = self.photo.pixels, self.view
+        embedded = None
+        if len(lifted) < len(self.masks):
+            embedded = lift_photo(
+                pixels,
+                self.masks,
+                view.intrinsics,
+                frames=1,
+                fps=DEFAULT_FPS,
+                pitch_degrees=self.pitch,
+                notes=self.notes,
+            )
+            if not lifted:
+                return embedded
+        outlines = {outline.name: outline for outline in outlines_by_nearness(self.masks)}
+        world_from_camera = self._world_from_camera(outlines, embedded)
+        around = surroundings(pixels, view, world_from_camera, self.occluder, self.options)
+        found = {name: align_lifted(mesh, outlines[name], around, self.progress.info) for name, mesh in lifted.items()}
+        known = None if view.ground is None else -view.ground.offset
+        found, height = on_one_ground(found, world_from_camera, known)
+        frames = animation_frames(lifted.values(), DEFAULT_FPS)
+        entities = {name: entity_of(item, around, frames=frames, fps=DEFAULT_FPS) for name, item in found.items()}
+        if embedded is not None:
+            entities = _joined(retimed(embedded, frames), entities, around, height)
+        return Scene(
+            entities=tuple(entities[name] for name in self.masks),
+            camera=CameraPath.still(frames, view.intrinsics, world_from_camera),
+            photo=pixels,
+            photo_world_from_camera=world_from_camera,
+            fps=DEFAULT_FPS,
+            unit=view.unit,
+            ground_y=None if height is None else -height,
+        )
+
+    def _world_from_camera(self, outlines: Mapping[str, Outline], embedded: Scene | None) -> np.ndarray:
+        if self.view.up_camera is not None:
+            return upright(self.view.up_camera)
+        if embedded is not None:
+            return embedded.photo_world_from_camera
+        standing = [outline for outline in outlines.values() if outline.stands_in_view]
+        ground = estimate_ground(
+            self.view.intrinsics,
+            [outline.bottom for outline in standing],
+            [outline.height for outline in standing],
+            pitch_degrees=self.pitch,
+        )
+        self.notes.append(ground.note)
+        return ground.world_from_camera
 
 
 def _pitch_of(view: PhotoView) -> float | None:
     """Degrees that the camera looks down, as the view knows it."""
     return None if view.up_camera is None else float(np.degrees(np.arcsin(np.clip(view.up_camera[2], -1, 1))))
-
-
-def _world_from_camera(
-    view: PhotoView, outlines: Mapping[str, Outline], pitch: float | None, embedded: Scene | None, notes: list[str]
-) -> np.ndarray:
-    if view.up_camera is not None:
-        return upright(view.up_camera)
-    if embedded is not None:
-        return embedded.photo_world_from_camera
-    standing = [outline for outline in outlines.values() if outline.stands_in_view]
-    ground = estimate_ground(
-        view.intrinsics,
-        [outline.bottom for outline in standing],
-        [outline.height for outline in standing],
-        pitch_degrees=pitch,
-    )
-    notes.append(ground.note)
-    return ground.world_from_camera
 
 
 def _joined(
@@ -186,10 +296,7 @@ def _joined(
     factor = 1.0 if height is None or embedded.ground_y is None else height / -embedded.ground_y
     turn = around.world_from_camera @ np.linalg.inv(embedded.photo_world_from_camera)
     turn[:3, :3] *= factor
-    joined = {}
-    for entity in embedded.entities:
-        joined[entity.name] = entities.get(entity.name) or _moved(entity, turn, factor)
-    return joined
+    return {e.name: entities.get(e.name) or _moved(e, turn, factor) for e in embedded.entities}
 
 
 def _moved(entity: Entity, matrix: np.ndarray, factor: float) -> Entity:
@@ -199,12 +306,3 @@ def _moved(entity: Entity, matrix: np.ndarray, factor: float) -> Entity:
     mesh = replace(entity.mesh, vertices=entity.mesh.vertices * factor)
     motion = type(entity.motion).still(entity.motion.frames, rest)
     return replace(entity, mesh=mesh, rest_world_from_object=rest, motion=motion)
-
-
-def lift_notes(scene: Scene) -> list[str]:
-    """What a lifter, or the closing of its meshes, wants people to know, from the entities' provenance."""
-    notes = []
-    for entity in scene.entities:
-        told = entity.provenance.get("notes", [])
-        notes += [f"{entity.name}: {note}" for note in ([told] if isinstance(told, str) else told)]
-    return notes

@@ -10,13 +10,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from real2sam2real.errors import UserError
-from real2sam2real.run.config import RunConfig, as_json
-from real2sam2real.run.directing import direct_to_folder, read_shot, shot_inputs, with_defaults
-from real2sam2real.run.finding import named_files
+from real2sam2real.options import as_json
+from real2sam2real.run.directing import direct_to_folder, open_scene, read_shot, shot_inputs, with_defaults
 from real2sam2real.run.folder import RunFolder, Stage, open_run
-from real2sam2real.run.lifting import lift_notes, lift_to_folder
-from real2sam2real.run.opening import open_scene
-from real2sam2real.run.picturing import pictures_to_folder
+from real2sam2real.run.lifting import lift_to_folder, provenance_notes
+from real2sam2real.run.options import RunConfig
+from real2sam2real.run.pictures import pictures_to_folder
 from real2sam2real.run.progress import Progress
 from real2sam2real.run.rendering import control_size, normals_to_file, preview_to_file, render_to_folder
 from real2sam2real.run.report import PAGE, write_report
@@ -25,7 +24,7 @@ from real2sam2real.scene.shot import Shot
 
 # What every stage that touches a scene depends on.
 _SCENE = ("geometry", "mesh", "scene")
-_OPENED_SCENE = (*_SCENE, "lift", "run/opening.py")
+_OPENED_SCENE = (*_SCENE, "lift", "run/directing.py")
 
 
 def run(config: RunConfig, out: Path, *, command: Sequence[str], progress: Progress) -> Path:
@@ -45,7 +44,7 @@ def run(config: RunConfig, out: Path, *, command: Sequence[str], progress: Progr
         raise UserError(f"{config.photo} is a scene, which has its objects already; r2s2r add puts another one into it")
     if not is_scene:
         config.objects.require_any()
-    for path in (config.photo, *named_files(config.objects, config.lift)):
+    for path in (config.photo, *config.named_files):
         if not path.exists():
             raise UserError(f"there is no file '{path}'; check the path")
     shot = with_defaults(read_shot(config.shot), None if config.preview_only else _longest_clip(config))
@@ -65,7 +64,7 @@ def _stages(config: RunConfig, shot: Shot, folder: RunFolder) -> Iterator[Stage]
     yield Stage(
         name="pictures",
         title="picture masks and meshes",
-        code=(*_OPENED_SCENE, "render", "run/picturing.py"),
+        code=(*_OPENED_SCENE, "render", "run/pictures.py"),
         settings=None,
         inputs=(lifted,),
         outputs=("pictures",),
@@ -74,7 +73,7 @@ def _stages(config: RunConfig, shot: Shot, folder: RunFolder) -> Iterator[Stage]
     yield Stage(
         name="direct",
         title="direct the shot",
-        code=(*_OPENED_SCENE, "run/directing.py"),
+        code=_OPENED_SCENE,
         settings=shot.to_yaml(),
         inputs=(lifted, *shot_inputs(shot)),
         outputs=(directed.name,),
@@ -129,7 +128,7 @@ def _scene_stage(given: Path, lifted: Path) -> Stage:
     def take_over() -> list[str]:
         scene, notes = open_scene(given)
         save_scene(scene, lifted)
-        return [*notes, *lift_notes(scene)]
+        return [*notes, *provenance_notes(scene)]
 
     return Stage(
         name="lift",
@@ -146,9 +145,9 @@ def _lift_stage(config: RunConfig, lifted: Path, progress: Progress) -> Stage:
     return Stage(
         name="lift",
         title="lift the objects into 3D",
-        code=(*_SCENE, "perceive", "lift", "run/lifting.py", "run/finding.py", "run/config.py"),
+        code=(*_SCENE, "perceive", "lift", "run/lifting.py", "run/photo.py"),
         settings=as_json([config.objects, config.view, config.lift]),
-        inputs=(config.photo, *named_files(config.objects, config.lift)),
+        inputs=(config.photo, *config.named_files),
         outputs=(lifted.name,),
         work=lambda: lift_to_folder(
             config.photo, config.objects, config.view, config.lift, lifted, progress, offline=config.generate.offline

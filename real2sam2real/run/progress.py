@@ -36,15 +36,15 @@ class Progress:
         """Whether nothing is written."""
         return self._stream is None
 
-    def say(self, text: str) -> None:
+    def info(self, text: str) -> None:
         """Write one line."""
         if self._stream is not None:
             print(text, file=self._stream, flush=True)
 
-    def tell(self, notes: Iterable[str]) -> None:
+    def notes(self, notes: Iterable[str]) -> None:
         """Write what a person should know about a result."""
         for note in notes:
-            self.say(f"  note: {note}")
+            self.info(f"  note: {note}")
 
     @contextmanager
     def bar(self, label: str) -> Iterator[Advance]:
@@ -60,7 +60,7 @@ class Progress:
 
                 yield show
         else:
-            yield _Lines(label, self.say)
+            yield _Lines(label, self.info)
 
     def track(self, items: Iterable[T], label: str, total: int) -> Iterator[T]:
         """Yield the items and show how many of `total` are through."""

@@ -9,9 +9,9 @@ from real2sam2real import media
 from real2sam2real.control.folder import write_control
 from real2sam2real.control.normal_convention import OPENGL
 from real2sam2real.errors import UserError
+from real2sam2real.options import parse_size
 from real2sam2real.render import render_frames
 from real2sam2real.render.preview import preview_frames
-from real2sam2real.run.config import parse_size
 from real2sam2real.run.progress import Progress
 from real2sam2real.scene.scene import Scene
 

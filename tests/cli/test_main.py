@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import get_type_hints
 
 import pytest
+from tyro.conf import Suppress
 
 from real2sam2real.cli import main as cli_main
 from real2sam2real.errors import UserError
@@ -34,7 +35,10 @@ def option_lines(command: type) -> list[str]:
     """A command's fields as flags with their defaults, groups of options spread out."""
     lines = []
     types = get_type_hints(command)
+    marks = get_type_hints(command, include_extras=True)
     for field in dataclasses.fields(command):
+        if Suppress in getattr(marks[field.name], "__metadata__", ()):
+            continue  # for Python alone
         if dataclasses.is_dataclass(types[field.name]):
             lines += option_lines(types[field.name])
         else:

@@ -115,7 +115,7 @@ def test_own_and_embedded_meshes_share_a_scene(cli, inputs: Path) -> None:
 
 
 def test_adding_a_mesh_again_replaces_it(cli, lifted: Path, inputs: Path) -> None:
-    again = cli("add", lifted, inputs / "crate.ply", "--mask", inputs / "crate.png", "--keep-pose")
+    again = cli("add", lifted, inputs / "crate.ply", "--mask", inputs / "crate.png", "--no-align")
     assert again.status == 0, again.err
     assert load_scene(lifted).names == ["crate"]
 

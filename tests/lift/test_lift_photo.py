@@ -10,8 +10,10 @@ from real2sam2real.errors import UserError
 from real2sam2real.geometry import Intrinsics
 from real2sam2real.lift.embedded import MAX_TRIANGLES, lift_photo
 from real2sam2real.mesh.repair import is_solid
-from real2sam2real.perceive import estimate_intrinsics, load_masks, load_photo
 from real2sam2real.perceive.grabcut import mask_from_box
+from real2sam2real.perceive.intrinsics import estimate_intrinsics
+from real2sam2real.perceive.masks import load_masks
+from real2sam2real.perceive.photo import load_photo
 from real2sam2real.scene import Scene
 
 

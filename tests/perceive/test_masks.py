@@ -6,8 +6,7 @@ import pytest
 from PIL import Image
 
 from real2sam2real.errors import UserError
-from real2sam2real.perceive import load_masks
-from real2sam2real.perceive.masks import clean_masks
+from real2sam2real.perceive.masks import clean_masks, load_masks
 
 H, W = 120, 160
 

@@ -5,8 +5,8 @@ import pytest
 from PIL import Image
 
 from real2sam2real.errors import UserError
-from real2sam2real.perceive import load_photo
 from real2sam2real.perceive import photo as photo_module
+from real2sam2real.perceive.photo import load_photo
 
 RNG = np.random.default_rng(0)
 

@@ -14,10 +14,10 @@ from real2sam2real import media
 from real2sam2real.control.folder import Control, save_control
 from real2sam2real.diffusion.checkpoints import OFFICIAL_SETTINGS, SETTINGS_FILE
 from real2sam2real.diffusion.loading import locate
+from real2sam2real.diffusion.options import GenerateOptions
 from real2sam2real.diffusion.pipeline import Real2Sam2RealPipeline
 from real2sam2real.diffusion.ranks import run_on_ranks
 from real2sam2real.errors import UserError
-from real2sam2real.run.config import GenerateOptions
 from real2sam2real.run.generating import (
     Generator,
     _on_this_rank,
@@ -118,7 +118,7 @@ def test_a_base_with_an_adapter_makes_a_video(base, adapter, tmp_path):
 def test_the_text_encoder_is_loaded_for_new_prompts_only(base, adapter, tmp_path):
     said = []
     progress = Progress()
-    progress.say = said.append
+    progress.info = said.append
     control = write_control(tmp_path / "control", 5)
     for name in ("a", "b"):
         generate_to_file(control, options(base, adapter), tmp_path / f"{name}.mp4", progress)

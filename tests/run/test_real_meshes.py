@@ -4,8 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from real2sam2real.lift.options import LiftOptions
+from real2sam2real.perceive.camera.options import ViewOptions
+from real2sam2real.perceive.segment.options import SegmentOptions
 from real2sam2real.run.adding import add_to_folder
-from real2sam2real.run.config import LiftOptions, ObjectOptions, ViewOptions
 from real2sam2real.run.lifting import lift_to_folder
 from real2sam2real.run.progress import Progress
 from real2sam2real.scene import Scene
@@ -13,7 +15,7 @@ from real2sam2real.scene.folder import load_scene
 
 DANCER = Path(__file__).parents[3] / "shared" / "data" / "dancer"
 # The bag, the skateboard and the suitcase, which the bench's mask leaves out.
-IN_FRONT = ("655,570,835,672", "688,615,790,790", "278,590,392,800")
+OCCLUDERS = ("655,570,835,672", "688,615,790,790", "278,590,392,800")
 
 
 @pytest.fixture(scope="module")
@@ -23,13 +25,13 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Scene:
     folder = tmp_path_factory.mktemp("dancer") / "scene"
     lift_to_folder(
         DANCER / "photo.png",
-        ObjectOptions(mask=(f"person={DANCER / 'mask_person.png'}",)),
+        SegmentOptions(mask=(f"person={DANCER / 'mask_person.png'}",)),
         ViewOptions(focal=1623.09, pitch=2),
         LiftOptions(mesh=(f"person={DANCER / 'person.ply'}",)),
         folder,
         Progress(),
     )
-    bench = ObjectOptions(mask=(f"bench={DANCER / 'mask_bench.png'}",), in_front=IN_FRONT)
+    bench = SegmentOptions(mask=(f"bench={DANCER / 'mask_bench.png'}",), occluder=OCCLUDERS)
     add_to_folder(folder, DANCER / "bench.glb", "bench", bench, LiftOptions(), Progress())
     return load_scene(folder)
 

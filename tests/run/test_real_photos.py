@@ -8,8 +8,10 @@ import pytest
 from skimage import data
 
 from real2sam2real.lift.embedded import lift_photo
-from real2sam2real.perceive import estimate_intrinsics, load_masks, load_photo
 from real2sam2real.perceive.grabcut import mask_from_box
+from real2sam2real.perceive.intrinsics import estimate_intrinsics
+from real2sam2real.perceive.masks import load_masks
+from real2sam2real.perceive.photo import load_photo
 from real2sam2real.render import render_frames
 from real2sam2real.render.preview import preview_frames
 from real2sam2real.scene import Scene
@@ -63,7 +65,7 @@ def directed(case: Case) -> tuple[Scene, Scene]:
 
 
 def _photo(pixels: np.ndarray):
-    from real2sam2real.perceive import Photo
+    from real2sam2real.perceive.photo import Photo
 
     return Photo(pixels=pixels, focal_px=None, notes=[])
 

@@ -103,7 +103,7 @@ def out_of_memory_remedy(choice: Choice) -> str:
     below = choice.below()
     if below is None:
         return f"{text}. No plan that fits needs less; a smaller size or fewer frames do"
-    return f"{text}. The next plan down is '{below.name}' ({below.purpose}): add --plan {below.name}"
+    return f"{text}. The next plan down is '{below.name}' ({below.purpose}): add --memory {below.name}"
 
 
 def _row(plan: Plan, machine: Machine, architecture: Architecture, clip: Clip, guided: bool, base_layout: str) -> Row:
@@ -167,7 +167,7 @@ def _wanted(plan: Plan, rows: tuple[Row, ...], clip: Clip) -> Plan:
     if below is None:
         usable = [row.plan.name for row in rows if row.refusal is None]
         raise UserError(f"{text}. {'Plans that fit: ' + ', '.join(usable) if usable else 'No other plan fits either'}")
-    raise UserError(f"{text}. The next plan down is '{below.name}' ({below.purpose}): --plan {below.name}")
+    raise UserError(f"{text}. The next plan down is '{below.name}' ({below.purpose}): --memory {below.name}")
 
 
 def _below(plan: Plan, rows: tuple[Row, ...]) -> Plan | None:

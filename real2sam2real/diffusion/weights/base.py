@@ -11,12 +11,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from real2sam2real.diffusion.options import DEFAULT_BASE
 from real2sam2real.diffusion.weights import hub
 from real2sam2real.diffusion.weights.config import ARCHITECTURES
 from real2sam2real.diffusion.weights.files import list_some, sharded
 from real2sam2real.errors import MissingPartError, UserError
 
-DEFAULT_BASE = "Wan-AI/Wan2.2-Animate-14B-Diffusers"
 Layout = Literal["diffusers", "original", "single-file", "gguf"]
 
 # What each part may be called in a folder, diffusers' layout first; of a sub-folder, the stem of its weight files.

@@ -7,14 +7,14 @@ from pathlib import Path
 
 from real2sam2real.errors import MissingPartError, UserError
 from real2sam2real.lift.workers.catalogue import LifterFacts
-from real2sam2real.lift.workers.options import LifterOptions
+from real2sam2real.lift.workers.environment import LifterEnvironment
 
 SIGKILL = 9
 _OLD_PYTHON = "is too old"
 
 
 def explain_failure(
-    facts: LifterFacts, options: LifterOptions, failure: dict[str, str], log: Path | None, kept: str
+    facts: LifterFacts, options: LifterEnvironment, failure: dict[str, str], log: Path | None, kept: str
 ) -> UserError:
     """The message for a failure that the worker told.
 
@@ -46,7 +46,13 @@ def explain_failure(
 
 
 def explain_exit(
-    facts: LifterFacts, options: LifterOptions, status: int, last_line: str, entity: str, log: Path | None, kept: str
+    facts: LifterFacts,
+    options: LifterEnvironment,
+    status: int,
+    last_line: str,
+    entity: str,
+    log: Path | None,
+    kept: str,
 ) -> UserError:
     """The message for a worker that ended without telling why.
 
@@ -80,7 +86,9 @@ def explain_exit(
     return UserError(_joined(text, kept, log))
 
 
-def explain_hanging(facts: LifterFacts, options: LifterOptions, entity: str, log: Path | None, kept: str) -> UserError:
+def explain_hanging(
+    facts: LifterFacts, options: LifterEnvironment, entity: str, log: Path | None, kept: str
+) -> UserError:
     """The message for a worker that was stopped because nothing came of it."""
     at = f"lifting {entity}" if entity else "loading the model"
     text = (
@@ -91,7 +99,7 @@ def explain_hanging(facts: LifterFacts, options: LifterOptions, entity: str, log
     return UserError(_joined(text, kept, log))
 
 
-def _where(options: LifterOptions) -> str:
+def _where(options: LifterEnvironment) -> str:
     return f"{options.python} on {options.host}" if options.host else str(options.python)
 
 

@@ -11,9 +11,9 @@ from typing import Any, Protocol
 
 from real2sam2real.errors import UserError
 from real2sam2real.lift.workers.catalogue import LIFTERS, LifterFacts, facts_of
+from real2sam2real.lift.workers.environment import LifterEnvironment
 from real2sam2real.lift.workers.explaining import explain_exit, explain_failure, explain_hanging
 from real2sam2real.lift.workers.lifting_worker.protocol import EVENT, FAILED
-from real2sam2real.lift.workers.options import LifterOptions
 from real2sam2real.lift.workers.places import SSH_FAILED, Place, place_for, unreachable
 from real2sam2real.lift.workers.requests import LiftRequest, Task, tasks_of, write_probe, write_request
 from real2sam2real.lift.workers.results import LiftOutcome, read_outcome, write_failure
@@ -43,7 +43,7 @@ def lifter_names() -> tuple[str, ...]:
     return tuple(LIFTERS)
 
 
-def open_lifter(name: str, options: LifterOptions) -> Lifter:
+def open_lifter(name: str, options: LifterEnvironment) -> Lifter:
     """The lifter of that name.
 
     Raises:
@@ -55,7 +55,7 @@ def open_lifter(name: str, options: LifterOptions) -> Lifter:
 class WorkerLifter:
     """A lifter in an environment of its own."""
 
-    def __init__(self, facts: LifterFacts, options: LifterOptions) -> None:
+    def __init__(self, facts: LifterFacts, options: LifterEnvironment) -> None:
         self.name = facts.name
         self.facts = facts
         self.options = options
@@ -129,7 +129,7 @@ class _Ears:
 class _Run:
     """One run of the worker."""
 
-    def __init__(self, facts: LifterFacts, options: LifterOptions, log: Path, tasks: list[Task], say: Say) -> None:
+    def __init__(self, facts: LifterFacts, options: LifterEnvironment, log: Path, tasks: list[Task], say: Say) -> None:
         self.facts = facts
         self.options = options
         self.log = log
@@ -204,7 +204,7 @@ class _Run:
         return f"{len(done)} of {len(self.tasks)} objects are lifted and kept ({', '.join(done)})" if done else ""
 
 
-def probe(name: str, options: LifterOptions) -> str:
+def probe(name: str, options: LifterEnvironment) -> str:
     """Whether a lifter's environment works, in one line: versions and card. Nothing is loaded or downloaded.
 
     Raises:

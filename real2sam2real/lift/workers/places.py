@@ -15,8 +15,8 @@ from typing import IO, Protocol
 
 from real2sam2real.errors import MissingPartError, UserError
 from real2sam2real.files import replacing_folder
+from real2sam2real.lift.workers.environment import LifterEnvironment
 from real2sam2real.lift.workers.lifting_worker.protocol import ERROR, MESH, RESULT, RESULTS
-from real2sam2real.lift.workers.options import LifterOptions
 
 SSH = ("ssh", "-o", "BatchMode=yes", "-o", "ConnectTimeout=20", "-o", "ServerAliveInterval=15")
 SSH_FAILED = 255
@@ -42,7 +42,7 @@ class Place(Protocol):
         """Bring the results here and leave nothing there."""
 
 
-def place_for(folder: Path, options: LifterOptions, title: str) -> Place:
+def place_for(folder: Path, options: LifterEnvironment, title: str) -> Place:
     """The place that options speak of, for the request in `folder`.
 
     Raises:
@@ -76,7 +76,7 @@ def find_python(given: str, title: str) -> str:
     return os.path.abspath(found)  # noqa: PTH100
 
 
-def _variables(options: LifterOptions) -> dict[str, str]:
+def _variables(options: LifterEnvironment) -> dict[str, str]:
     wanted = {"PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8"}
     return {**wanted, "HF_HUB_OFFLINE": "1"} if options.offline else wanted
 
@@ -84,7 +84,7 @@ def _variables(options: LifterOptions) -> dict[str, str]:
 class Here:
     """This machine."""
 
-    def __init__(self, folder: Path, python: str, options: LifterOptions) -> None:
+    def __init__(self, folder: Path, python: str, options: LifterEnvironment) -> None:
         self.folder = folder
         self.python = python
         self.options = options
@@ -109,7 +109,7 @@ class Here:
 class Remote:
     """Another machine, reached by ssh with a key; it needs a shell, tar and gzip."""
 
-    def __init__(self, folder: Path, host: str, python: str, options: LifterOptions) -> None:
+    def __init__(self, folder: Path, host: str, python: str, options: LifterEnvironment) -> None:
         self.folder = folder
         self.host = host
         self.python = python

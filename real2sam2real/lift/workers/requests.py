@@ -17,9 +17,9 @@ from real2sam2real.errors import UserError
 from real2sam2real.files import replacing_folder
 from real2sam2real.lift.workers import lifting_worker
 from real2sam2real.lift.workers.catalogue import LifterFacts
+from real2sam2real.lift.workers.environment import LifterEnvironment
 from real2sam2real.lift.workers.frames import pytorch3d_pointmap
 from real2sam2real.lift.workers.lifting_worker.protocol import ERROR, MESH, PROTOCOL, REQUEST, RESULT, RESULTS
-from real2sam2real.lift.workers.options import LifterOptions
 from real2sam2real.perceive.view import PhotoView
 
 OLDEST_PYTHON = (3, 10)
@@ -95,7 +95,7 @@ class Task:
         return (self.folder / ERROR).is_file()
 
 
-def tasks_of(request: LiftRequest, facts: LifterFacts, options: LifterOptions) -> list[Task]:
+def tasks_of(request: LiftRequest, facts: LifterFacts, options: LifterEnvironment) -> list[Task]:
     """The entities with their digests: photo, mask, lens, depth, lifter, seed and settings count, the host does not."""
     shared = hashlib.sha256(json.dumps(_head(request, facts, options), sort_keys=True).encode())
     shared.update(np.ascontiguousarray(request.pixels).tobytes())
@@ -111,7 +111,7 @@ def tasks_of(request: LiftRequest, facts: LifterFacts, options: LifterOptions) -
     return tasks
 
 
-def write_request(request: LiftRequest, facts: LifterFacts, options: LifterOptions, tasks: Sequence[Task]) -> None:
+def write_request(request: LiftRequest, facts: LifterFacts, options: LifterEnvironment, tasks: Sequence[Task]) -> None:
     """Write request and worker into the request's folder, for these entities alone."""
     pointmap = _pointmap(request, facts)
     with replacing_folder(request.folder / "request") as folder:
@@ -142,7 +142,7 @@ def write_worker(folder: Path) -> None:
         (new / "__main__.py").write_text(_STARTER, encoding="utf-8")
 
 
-def write_probe(folder: Path, facts: LifterFacts, options: LifterOptions) -> None:
+def write_probe(folder: Path, facts: LifterFacts, options: LifterEnvironment) -> None:
     """Write a request without entities: it asks whether the environment works."""
     (folder / "request").mkdir(parents=True, exist_ok=True)
     data = {**_settings(facts, options), "intrinsics": {}, "entities": []}
@@ -156,11 +156,11 @@ def _pointmap(request: LiftRequest, facts: LifterFacts) -> Float32 | None:
     return pytorch3d_pointmap(request.view.points_camera)
 
 
-def _head(request: LiftRequest, facts: LifterFacts, options: LifterOptions) -> dict[str, object]:
+def _head(request: LiftRequest, facts: LifterFacts, options: LifterEnvironment) -> dict[str, object]:
     return {**_settings(facts, options), "intrinsics": asdict(request.view.intrinsics)}
 
 
-def _settings(facts: LifterFacts, options: LifterOptions) -> dict[str, object]:
+def _settings(facts: LifterFacts, options: LifterEnvironment) -> dict[str, object]:
     settings = {"code": options.code, "weights": options.weights, "device": options.device}
     return {"protocol": PROTOCOL, "lifter": facts.name, "seed": options.seed, "settings": settings}
 

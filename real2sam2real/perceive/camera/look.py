@@ -57,14 +57,14 @@ def load_estimator(options: ViewOptions) -> DepthEstimator | None:
         MissingPartError: its package or its weights are not on this machine.
         UserError: the weights are not the estimator's.
     """
-    if options.estimator == "depth-pro":
+    if options.depth == "depth-pro":
         from real2sam2real.perceive.camera.depth_pro import DepthPro
 
-        return DepthPro.load(options.model, offline=options.offline)
-    if options.estimator == "moge":
+        return DepthPro.load(options.depth_model, offline=options.offline)
+    if options.depth == "moge":
         from real2sam2real.perceive.camera.moge import MoGe
 
-        return MoGe.load(options.model, offline=options.offline)
+        return MoGe.load(options.depth_model, offline=options.offline)
     return None
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal, get_args
+
+from tyro.conf import arg
 
 from real2sam2real.errors import UserError
+from real2sam2real.options import Hidden
 
-Estimator = Literal["none", "depth-pro", "moge"]
-ESTIMATORS: tuple[Estimator, ...] = ("none", "depth-pro", "moge")
+DepthModel = Literal["none", "moge", "depth-pro"]
 
 FOV_RANGE_DEGREES = (1.0, 150.0)
 PITCH_RANGE_DEGREES = (-80.0, 85.0)
@@ -17,30 +19,36 @@ ROLL_RANGE_DEGREES = (-60.0, 60.0)
 
 @dataclass(frozen=True, kw_only=True)
 class ViewOptions:
-    """How to find lens, depth, gravity and ground of one photo. What is given wins over what is estimated.
-
-    Attributes:
-        estimator: "depth-pro" or "moge" give depth in metres; "none" uses the photo's EXIF data and the masks alone.
-        model: the estimator's weights, an id on the hub or a path here; its default where None.
-        offline: never download.
-        fov: horizontal field of view in degrees.
-        pitch: how far the camera looks down, in degrees.
-        roll: how far the camera is turned clockwise, seen from behind it, in degrees; the picture then leans left.
+    """What is known of the photo's camera; docs/camera.md says what happens otherwise.
 
     Raises:
         UserError: a value is out of range.
     """
 
-    estimator: Estimator = "none"
-    model: str | None = None
-    offline: bool = False
-    fov: float | None = None
-    pitch: float | None = None
-    roll: float | None = None
+    fov: Annotated[float | None, arg(metavar="DEGREES", help_behavior_hint="(default: from EXIF, else 55)")] = None
+    """Horizontal field of view."""
+    focal: Annotated[float | None, arg(metavar="PIXELS", help_behavior_hint="")] = None
+    """The same as a focal length in pixels of the photo's file."""
+    pitch: Annotated[float | None, arg(metavar="DEGREES", help_behavior_hint="(default: estimated)")] = None
+    """How far the camera looks down; tells the lifter how the ground lies."""
+    roll: Hidden[float | None] = None
+    """How far the camera is turned clockwise, seen from behind it, in degrees; the picture then leans left."""
+    depth: Annotated[DepthModel, arg(metavar="{none,moge,depth-pro}")] = "none"
+    """Estimate depth, intrinsics, gravity and ground: MoGe-2 (MIT), or Depth Pro (for research only)."""
+    depth_model: Annotated[str | None, arg(metavar="FOLDER|ID", help_behavior_hint="(default: the published one)")] = (
+        None
+    )
+    """Weights of the depth estimator."""
+    offline: Hidden[bool] = False
+    """Never download."""
 
     def __post_init__(self) -> None:
-        if self.estimator not in ESTIMATORS:
-            raise UserError(f"there is no estimator '{self.estimator}'; choose one of {', '.join(ESTIMATORS)}")
+        if self.depth not in get_args(DepthModel):
+            raise UserError(f"there is no estimator '{self.depth}'; choose one of {', '.join(get_args(DepthModel))}")
+        if self.fov is not None and self.focal is not None:
+            raise UserError("--fov and --focal say the same; give one of them")
+        if self.focal is not None and not 1 <= self.focal < 1e6:
+            raise UserError(f"--focal {self.focal:g} is not a focal length in pixels; a photo's is about its width")
         _require_inside("a horizontal field of view", self.fov, FOV_RANGE_DEGREES, "phones have 50…75°")
         _require_inside("a pitch", self.pitch, PITCH_RANGE_DEGREES, "positive looks down")
         _require_inside("a roll", self.roll, ROLL_RANGE_DEGREES, "turn the photo upright first")

@@ -1,7 +1,7 @@
 """One interface to everything that finds and cuts out objects of a photo.
 
 ```python
-segmenter = load_segmenter(SegmentOptions(model="sam2"))
+segmenter = load_segmenter(SegmentOptions(segmenter="sam2"))
 opened = segmenter.open(photo.pixels)
 car = opened.from_box((410, 300, 720, 520))
 dogs = opened.from_text(["dog"])
@@ -85,7 +85,7 @@ def load_segmenter(options: SegmentOptions) -> Segmenter:
     Args:
         options: which model, where from, and how.
     """
-    return GrabCutSegmenter() if options.model == "grabcut" else ModelSegmenter(options)
+    return GrabCutSegmenter() if options.segmenter == "grabcut" else ModelSegmenter(options)
 
 
 class GrabCutSegmenter:
@@ -213,7 +213,7 @@ class ModelPhoto:
     def _search(self, words: Sequence[str]) -> Search:
         """What the words name, by whichever model the options choose."""
         least, overlap = self.options.threshold, self.options.overlap
-        if self.options.model == "sam3":
+        if self.options.segmenter == "sam3":
             return self.models.sam3.find(self._seen_by_sam3, words, least, overlap)
         seen = self.models.detector.detect(self.pixels, words, _FLOOR, overlap)
         search = Search(nearest={each.word: each.score for each in reversed(seen)})  # the best comes first in `seen`

@@ -1,6 +1,5 @@
-"""Many shots: found in folders, made one after another or by Ray, each exactly once whatever dies in between.
+"""Many shots to their videos: every shot exactly once, whatever dies on the way.
 
-What is true stands on disk, beside each video: `records` says what a finished shot is, `making` makes one under a
-claim, `folder` knows the whole batch, `local` and `ray_workers` are the two ways to get through it, and `running` puts
-them together. See docs/batches.md.
+`finding` finds the shots, `records` keeps what is known of each, `making` makes one under its claim, `folder` knows the
+whole batch, and `running` puts them together; `workfolder` has the two ways through the jobs.
 """

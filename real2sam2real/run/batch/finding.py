@@ -16,7 +16,7 @@ _NAMED_AT_MOST = 5
 
 
 @dataclass(frozen=True, kw_only=True)
-class Shot:
+class BatchShot:
     """One video to be made.
 
     Attributes:
@@ -31,14 +31,14 @@ class Shot:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Found:
+class FoundShots:
     """What was found: the shots in the order of their names, and folders that hold none."""
 
-    shots: tuple[Shot, ...]
+    shots: tuple[BatchShot, ...]
     left_out: tuple[Path, ...]
 
 
-def find_shots(given: Sequence[Path], out: Path | None = None) -> Found:
+def find_shots(given: Sequence[Path], out: Path | None = None) -> FoundShots:
     """Find the shots in `given`, each once.
 
     Args:
@@ -51,7 +51,7 @@ def find_shots(given: Sequence[Path], out: Path | None = None) -> Found:
     if not given:
         raise UserError("no shot is given; name control folders, or folders that hold some")
     skipped = None if out is None else _absolute(out)
-    shots: dict[Path, Shot] = {}
+    shots: dict[Path, BatchShot] = {}
     left_out: list[Path] = []
     for path in map(_absolute, given):
         _require_folder(path)
@@ -65,7 +65,7 @@ def find_shots(given: Sequence[Path], out: Path | None = None) -> Found:
         for control in found:
             shots.setdefault(control.resolve(), _shot(control))
     _require_own_places(shots.values())
-    return Found(shots=tuple(sorted(shots.values(), key=lambda shot: shot.name)), left_out=tuple(left_out))
+    return FoundShots(shots=tuple(sorted(shots.values(), key=lambda shot: shot.name)), left_out=tuple(left_out))
 
 
 def shorten(items: Iterable[object]) -> str:
@@ -109,9 +109,9 @@ def _looks_like_a_shot(folder: Path) -> bool:
     return any((folder / name).is_file() for name in (PHOTO, CAPTION, DESCRIPTION, OFFICIAL_NORMALS))
 
 
-def _shot(control: Path) -> Shot:
+def _shot(control: Path) -> BatchShot:
     name = "/".join(part for part in control.parts[-2:] if part != control.anchor)
-    return Shot(name=name, control=control, missing=_missing(control))
+    return BatchShot(name=name, control=control, missing=_missing(control))
 
 
 def _missing(control: Path) -> tuple[str, ...]:
@@ -123,7 +123,7 @@ def _missing(control: Path) -> tuple[str, ...]:
     return tuple(name for name in needed if not (control / name).is_file())
 
 
-def _require_own_places(shots: Iterable[Shot]) -> None:
+def _require_own_places(shots: Iterable[BatchShot]) -> None:
     owners: dict[str, Path] = {}
     for shot in shots:
         other = owners.setdefault(shot.name, shot.control)

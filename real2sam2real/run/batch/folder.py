@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import real2sam2real
+from real2sam2real.diffusion.options import GenerateOptions
 from real2sam2real.errors import UserError
 from real2sam2real.files import sweep
-from real2sam2real.run.batch.finding import Shot
-from real2sam2real.run.batch.making import BATCH, Job, failure, give_up, latest_run, sweep_shots
+from real2sam2real.options import as_json
+from real2sam2real.run.batch.finding import BatchShot
+from real2sam2real.run.batch.making import BATCH, BatchRun, failure, give_up, latest_run, sweep_shots
 from real2sam2real.run.batch.records import RECORD, VIDEO, ShotRecord, is_finished, read_shot_record
-from real2sam2real.run.config import GenerateOptions, as_json
 from real2sam2real.run.generating import model_inputs
 from real2sam2real.workfolder.fingerprint import digest
 from real2sam2real.workfolder.lock import LOCK, claimed, locked
@@ -36,51 +37,51 @@ class BatchFolder:
     """An open batch folder; use `open_batch` to get one.
 
     Attributes:
-        job: what this run's workers need to know.
+        run: what its workers need to know.
         rows: all shots that the folder knows, by their output folder relative to it.
     """
 
-    def __init__(self, job: Job) -> None:
-        self.job = job
+    def __init__(self, run: BatchRun) -> None:
+        self.run = run
         self.rows: dict[str, ShotRecord] = {}
         self._saved = time.monotonic()
 
     @property
     def manifest(self) -> Path:
         """The list of all shots."""
-        return self.job.out / MANIFEST
+        return self.run.out / MANIFEST
 
-    def take_stock(self, shots: Sequence[Shot]) -> list[Shot]:
+    def take_stock(self, shots: Sequence[BatchShot]) -> list[BatchShot]:
         """Read from disk what is there, and return those of `shots` that are still to be made."""
         self.rows = dict(self._on_disk())
         waiting = [shot for shot in shots if not self._has(shot)]
         for shot in waiting:
             if shot.missing:
                 reason = f"{shot.control} has no {', '.join(shot.missing)}; render it again, or add what is missing"
-                self._set(shot.name, give_up(shot, self.job, reason, tries=0))
+                self._set(shot.name, give_up(shot, self.run, reason, tries=0))
             else:
-                self._set(shot.name, replace(failure(shot, self.job, "", tries=0), status="waiting", worker=""))
+                self._set(shot.name, replace(failure(shot, self.run, "", tries=0), status="waiting", worker=""))
         self.save()
         return [shot for shot in waiting if not shot.missing]
 
-    def _has(self, shot: Shot) -> bool:
+    def _has(self, shot: BatchShot) -> bool:
         """True if the shot is finished, and no worker of a killed run is about to make it otherwise."""
-        folder = self.job.place(shot)
-        if not is_finished(self.rows.get(self._row(shot.name)), shot, self.job.settings, folder):
+        folder = self.run.place(shot)
+        if not is_finished(self.rows.get(self._row(shot.name)), shot, self.run.settings, folder):
             return False
         with claimed(folder, patience=0) as held:
             return held
 
     def _on_disk(self) -> Iterator[tuple[str, ShotRecord]]:
-        for path in sorted(self.job.out.glob(f"{CHECKPOINT_PREFIX}*/**/{RECORD}")):
+        for path in sorted(self.run.out.glob(f"{CHECKPOINT_PREFIX}*/**/{RECORD}")):
             record = read_shot_record(path.parent)
             if record is not None:
                 there = record.status != "done" or (record.video is not None and (path.parent / VIDEO).is_file())
-                row = path.parent.relative_to(self.job.out).as_posix()
+                row = path.parent.relative_to(self.run.out).as_posix()
                 yield row, record if there else replace(record, status="waiting", video=None)
 
     def _row(self, name: str) -> str:
-        return (self.job.videos / name).relative_to(self.job.out).as_posix()
+        return (self.run.videos / name).relative_to(self.run.out).as_posix()
 
     def _set(self, name: str, record: ShotRecord) -> None:
         self.rows[self._row(name)] = record
@@ -91,7 +92,7 @@ class BatchFolder:
         if time.monotonic() - self._saved > _SAVE_EVERY_SECONDS:
             self.save()
 
-    def records(self, shots: Sequence[Shot]) -> list[ShotRecord]:
+    def records(self, shots: Sequence[BatchShot]) -> list[ShotRecord]:
         """What is known of these shots now."""
         return [self.rows[self._row(shot.name)] for shot in shots]
 
@@ -119,17 +120,17 @@ def open_batch(out: Path, *, options: GenerateOptions, command: Sequence[str]) -
     settings = settings_hash(options)
     out.mkdir(parents=True, exist_ok=True)
     with locked(out):
-        job = Job(
+        run = BatchRun(
             out=out,
-            run=secrets.token_hex(8),
+            id=secrets.token_hex(8),
             videos=out / videos_folder(options.checkpoint),
             settings=settings,
             options=options,
         )
         sweep(out)
-        _write_batch(job, command)
+        _write_batch(run, command)
         sweep_shots(out, patience=0)  # what a worker that still lives is writing waits for the end
-        folder = BatchFolder(job)
+        folder = BatchFolder(run)
         try:
             yield folder
         finally:
@@ -164,14 +165,14 @@ def _check_place(out: Path) -> None:
         raise UserError(f"{out} is neither empty nor an earlier batch; choose another folder with -o")
 
 
-def _write_batch(job: Job, command: Sequence[str]) -> None:
+def _write_batch(run: BatchRun, command: Sequence[str]) -> None:
     """Say what this run is; from now on a worker of an earlier run writes nothing more."""
     values = {
         "format": FORMAT,
-        "run": job.run,
+        "run": run.id,
         "command": list(command),
-        "options": as_json(job.options),
-        "settings": job.settings,
+        "options": as_json(run.options),
+        "settings": run.settings,
         "version": real2sam2real.__version__,
     }
-    write_json(job.out / BATCH, values)
+    write_json(run.out / BATCH, values)

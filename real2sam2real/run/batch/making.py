@@ -11,21 +11,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import real2sam2real
+from real2sam2real.diffusion.options import GenerateOptions
 from real2sam2real.errors import UserError
 from real2sam2real.files import half_written, sweep
-from real2sam2real.run.batch.finding import Shot
+from real2sam2real.run.batch.finding import BatchShot
 from real2sam2real.run.batch.records import (
     VIDEO,
-    Outcome,
     ShotRecord,
     is_finished,
     read_shot_record,
     stamp_inputs,
     write_shot_record,
 )
-from real2sam2real.run.config import GenerateOptions
 from real2sam2real.run.progress import Progress
 from real2sam2real.workfolder.fingerprint import Stamp
+from real2sam2real.workfolder.jobs import Tried
 from real2sam2real.workfolder.lock import claimed
 from real2sam2real.workfolder.records import read_record
 
@@ -41,24 +41,24 @@ _SEGMENTS = f".{VIDEO}.segments"  # where the generator keeps the finished part 
 
 
 @dataclass(frozen=True, kw_only=True)
-class Job:
+class BatchRun:
     """What all workers of a run need to know; it travels to other machines, so its paths are absolute.
 
     Attributes:
         out: the batch folder.
-        run: names this run; the batch folder names the latest one.
+        id: names this run; the batch folder names the latest one.
         videos: the folder in `out` that this checkpoint's videos go to.
         settings: see `folder.settings_hash`.
         options: how the video model is run.
     """
 
     out: Path
-    run: str
+    id: str
     videos: Path
     settings: str
     options: GenerateOptions
 
-    def place(self, shot: Shot) -> Path:
+    def place(self, shot: BatchShot) -> Path:
         """The shot's output folder."""
         return self.videos / shot.name
 
@@ -67,73 +67,108 @@ class SupersededError(Exception):
     """A later run has taken over the batch: this worker belongs to a run that was killed, and must not write."""
 
 
-def make_shot(generator: Generator, shot: Shot, job: Job, *, number: int, progress: Progress) -> Outcome:
+class ShotMaker:
+    """Makes shots with a checkpoint that is loaded once; a `Maker` for one process and for Ray's workers.
+
+    Args:
+        run: the run that the shots belong to.
+        progress: where the generator says what it does; a worker of Ray is silent.
+    """
+
+    def __init__(self, run: BatchRun, progress: Progress | None = None) -> None:
+        self._run, self._progress = run, progress or Progress()
+        self._generator: Generator | None = None
+
+    def load(self) -> None:
+        """Load the checkpoint.
+
+        Raises:
+            UserError: it cannot be used, or this machine sees another batch folder.
+        """
+        from real2sam2real.run.generating import Generator
+
+        if latest_run(self._run.out) != self._run.id:
+            raise UserError(
+                f"{socket.gethostname()} sees another {self._run.out / BATCH}; all machines need the same file system"
+            )
+        self._generator = Generator.load(self._run.options, self._progress)
+
+    def make(self, shot: BatchShot, number: int) -> Tried[ShotRecord]:
+        """Make one shot; see `make_shot`."""
+        if self._generator is None:
+            raise RuntimeError("load comes before make")
+        return make_shot(self._generator, shot, self._run, number=number, progress=self._progress)
+
+
+def make_shot(
+    generator: Generator, shot: BatchShot, run: BatchRun, *, number: int, progress: Progress
+) -> Tried[ShotRecord]:
     """Make one shot, or find that it is finished; failures come back as records.
 
     Args:
         generator: the loaded checkpoint.
         shot: what to make.
-        job: the run it belongs to.
+        run: the run it belongs to.
         number: counts the tries of this shot, from 1.
         progress: where the generator says what it does.
 
     Raises:
         SupersededError: a later run has taken over.
     """
-    folder = job.place(shot)
+    folder = run.place(shot)
 
     def say_waiting() -> None:
         minutes = _CLAIM_PATIENCE_SECONDS / 60
-        progress.say(f"  {shot.name}: a worker of another run still holds it; waiting for up to {minutes:.0f} min")
+        progress.info(f"  {shot.name}: a worker of another run still holds it; waiting for up to {minutes:.0f} min")
 
     with claimed(folder, patience=_CLAIM_PATIENCE_SECONDS, on_wait=say_waiting) as held:
         if not held:
-            return Outcome(record=failure(shot, job, "a worker of another run still holds it", tries=number))
-        require_latest(job)
+            return Tried(result=failure(shot, run, "a worker of another run still holds it", tries=number))
+        require_latest(run)
         known = read_shot_record(folder)
-        if known is not None and is_finished(known, shot, job.settings, folder):
-            return Outcome(record=known)  # by a worker that outlived its run
+        if known is not None and is_finished(known, shot, run.settings, folder):
+            return Tried(result=known)  # by a worker that outlived its run
         sweep(folder)  # what a killed worker left; nobody else has the claim
         start = time.perf_counter()
-        outcome = _try(generator, shot, job, number, progress)
-        record = replace(outcome.record, seconds=round(time.perf_counter() - start, 3))
+        tried = _try(generator, shot, run, number, progress)
+        record = replace(tried.result, seconds=round(time.perf_counter() - start, 3))
         _keep(folder, record)
-        return replace(outcome, record=record)
+        return replace(tried, result=record)
 
 
-def _try(generator: Generator, shot: Shot, job: Job, number: int, progress: Progress) -> Outcome:
-    video = job.place(shot) / VIDEO
+def _try(generator: Generator, shot: BatchShot, run: BatchRun, number: int, progress: Progress) -> Tried[ShotRecord]:
+    video = run.place(shot) / VIDEO
     try:
         inputs = stamp_inputs(shot.control)  # before they are read: what changes meanwhile is made again next time
         notes = generator.to_file(shot.control, video, progress)
     except UserError as error:
-        return Outcome(record=failure(shot, job, str(error), tries=number))
+        return Tried(result=failure(shot, run, str(error), tries=number))
     except Exception as error:  # one broken shot must not end the batch; it is listed with its reason
         reason = f"{type(error).__name__}: {error}"
-        return Outcome(record=failure(shot, job, reason, tries=number), may_try_again=True)
-    done = replace(failure(shot, job, "", tries=number), status="done", inputs=inputs, video=Stamp.of(video))
-    return Outcome(record=replace(done, notes=tuple(notes)))
+        return Tried(result=failure(shot, run, reason, tries=number), may_try_again=True)
+    done = replace(failure(shot, run, "", tries=number), status="done", inputs=inputs, video=Stamp.of(video))
+    return Tried(result=replace(done, notes=tuple(notes)))
 
 
-def failure(shot: Shot, job: Job, reason: str, *, tries: int) -> ShotRecord:
+def failure(shot: BatchShot, run: BatchRun, reason: str, *, tries: int) -> ShotRecord:
     """The record of a shot that could not be made by this process."""
     return ShotRecord(
         shot=shot.name,
         status="failed",
         control=str(shot.control),
-        settings=job.settings,
+        settings=run.settings,
         reason=reason,
         tries=tries,
         worker=f"{socket.gethostname()}:{os.getpid()}",
-        seed=job.options.seed,
+        seed=run.options.seed,
         version=real2sam2real.__version__,
     )
 
 
-def give_up(shot: Shot, job: Job, reason: str, *, tries: int) -> ShotRecord:
+def give_up(shot: BatchShot, run: BatchRun, reason: str, *, tries: int) -> ShotRecord:
     """Record on disk that a shot failed, for whoever could not do so itself."""
-    record = failure(shot, job, reason, tries=tries)
-    folder = job.place(shot)
+    record = failure(shot, run, reason, tries=tries)
+    folder = run.place(shot)
     with claimed(folder, patience=_GIVE_UP_PATIENCE_SECONDS) as held:
         if held:
             sweep(folder)
@@ -158,14 +193,14 @@ def latest_run(out: Path) -> str | None:
         return None
 
 
-def require_latest(job: Job) -> None:
+def require_latest(run: BatchRun) -> None:
     """Make sure that no later run has taken over.
 
     Raises:
         SupersededError: one has.
     """
-    if latest_run(job.out) != job.run:
-        raise SupersededError(f"a later run works in {job.out}; this worker writes nothing more")
+    if latest_run(run.out) != run.id:
+        raise SupersededError(f"a later run works in {run.out}; this worker writes nothing more")
 
 
 def sweep_shots(out: Path, *, patience: float) -> None:

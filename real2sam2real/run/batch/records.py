@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from real2sam2real.control.folder import CAPTION, DESCRIPTION, IDS, NORMALS, OFFICIAL_NORMALS, PHOTO
 from real2sam2real.errors import UserError
-from real2sam2real.run.batch.finding import Shot
+from real2sam2real.run.batch.finding import BatchShot
 from real2sam2real.run.rendering import CONTROL_PREVIEW
 from real2sam2real.workfolder.fingerprint import Stamp
 from real2sam2real.workfolder.records import read_record, write_json
@@ -69,14 +69,6 @@ class ShotRecord:
         )
 
 
-@dataclass(frozen=True, kw_only=True)
-class Outcome:
-    """How a try ended, and whether another one may end otherwise."""
-
-    record: ShotRecord
-    may_try_again: bool = False
-
-
 def read_shot_record(folder: Path) -> ShotRecord | None:
     """The record in a shot's output folder; None when none can be read, so that the shot is made again."""
     try:
@@ -90,7 +82,7 @@ def write_shot_record(folder: Path, record: ShotRecord) -> None:
     write_json(folder / RECORD, asdict(record))
 
 
-def is_finished(record: ShotRecord | None, shot: Shot, settings: str, folder: Path) -> bool:
+def is_finished(record: ShotRecord | None, shot: BatchShot, settings: str, folder: Path) -> bool:
     """True if the video in `folder` is what this shot with these settings gives."""
     return (
         record is not None

@@ -9,10 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from real2sam2real.diffusion.options import GenerateOptions
 from real2sam2real.errors import UserError
-from real2sam2real.run.batch.finding import Shot, find_shots, shorten
-from real2sam2real.run.config import BatchOptions, GenerateOptions
+from real2sam2real.run.batch.finding import BatchShot, find_shots, shorten
+from real2sam2real.run.options import BatchOptions
 from real2sam2real.run.progress import Progress
+from real2sam2real.workfolder.jobs import make_here
+from real2sam2real.workfolder.ray_pool import RayPool
 
 if TYPE_CHECKING:
     from real2sam2real.run.batch.folder import BatchFolder
@@ -89,36 +92,49 @@ def run_batch(
     batch, progress = batch or BatchOptions(), progress or Progress()
     found = find_shots(given, out)
     if found.left_out:
-        progress.say(f"without a shot, left out: {shorten(found.left_out)}")
+        progress.info(f"without a shot, left out: {shorten(found.left_out)}")
     from real2sam2real.run.batch.folder import open_batch
 
     with open_batch(out, options=options, command=command) as folder:
         waiting = folder.take_stock(found.shots)
         kept = sum(record.status == "done" for record in folder.records(found.shots))
-        progress.say(f"{len(found.shots)} shots: {kept} finished before, {len(waiting)} to make")
+        progress.info(f"{len(found.shots)} shots: {kept} finished before, {len(waiting)} to make")
         try:
             if waiting:
                 _make(waiting, folder, batch, progress)
         except KeyboardInterrupt:
             done = sum(record.status == "done" for record in folder.records(found.shots))
-            progress.say(f"stopped: {done} of {len(found.shots)} shots are done and will not be made again")
+            progress.info(f"stopped: {done} of {len(found.shots)} shots are done and will not be made again")
             raise
         return BatchReport(records=tuple(folder.records(found.shots)), kept=kept, manifest=folder.manifest)
 
 
-def _make(shots: Sequence[Shot], folder: BatchFolder, batch: BatchOptions, progress: Progress) -> None:
-    from real2sam2real.run.batch.local import make_here
-    from real2sam2real.run.batch.ray_workers import make_on_ray
+def _make(shots: Sequence[BatchShot], folder: BatchFolder, batch: BatchOptions, progress: Progress) -> None:
+    from real2sam2real.run.batch.making import BATCH, ShotMaker, give_up
 
-    engine = make_on_ray if batch.uses_ray else make_here
+    run = folder.run
+    if batch.uses_ray:
+        pool = RayPool(
+            maker=ShotMaker(run),
+            give_up=lambda shot, reason, tries: give_up(shot, run, reason, tries=tries),
+            describe=lambda shot: shot.name,
+            shared=(run.out / BATCH,),
+            workers=batch.workers,
+            address=batch.ray_address,
+            retries=batch.retries,
+            say=progress.info,
+        )
+        made = pool.make(shots)
+    else:
+        made = make_here(ShotMaker(run, progress), shots, retries=batch.retries)
     first = 0.0
-    with closing(engine(shots, folder.job, batch, progress)) as records:
+    with closing(made) as records:
         for number, record in enumerate(records, start=1):
             folder.keep(record)
             first = first or time.monotonic()
             what = f"{record.seconds:.1f} s" if record.status == "done" else f"failed: {one_line(record.reason)}"
             left = _time_left(time.monotonic() - first, number, len(shots))
-            progress.say(f"{number} of {len(shots)}  {record.shot}  {what}{left}")
+            progress.info(f"{number} of {len(shots)}  {record.shot}  {what}{left}")
 
 
 def _time_left(seconds: float, number: int, total: int) -> str:

@@ -119,7 +119,7 @@ def test_a_wanted_plan_that_does_not_fit_is_refused_with_figures_and_the_next_do
         choose_plan(make_gpu(32, 40), WAN_ANIMATE_14B, Clip(), wanted="compact")
     assert str(refusal.value) == (
         "the plan 'compact' cannot run at 81 frames of 1280×720: it needs 42.0 GiB on the GPU; 32.0 GiB are free. "
-        "The next plan down is 'int8' (8-bit integer weights on the GPU): --plan int8"
+        "The next plan down is 'int8' (8-bit integer weights on the GPU): --memory int8"
     )
 
 
@@ -133,9 +133,9 @@ def test_running_out_of_memory_names_the_next_plan_down(reckoned, make_gpu) -> N
     def remedy(wanted: str) -> str:
         return out_of_memory_remedy(choose_plan(make_gpu(80), WAN_ANIMATE_14B, Clip(), wanted=wanted))
 
-    assert remedy("resident").endswith("--plan compact")
-    assert remedy("compact").endswith("--plan stream")
-    assert remedy("stream").endswith("--plan stream-int8")
+    assert remedy("resident").endswith("--memory compact")
+    assert remedy("compact").endswith("--memory stream")
+    assert remedy("stream").endswith("--memory stream-int8")
     assert remedy("stream-int8").endswith("a smaller size or fewer frames do")
 
 

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from real2sam2real.geometry import Intrinsics
+from real2sam2real.lift.workers.environment import LifterEnvironment
 from real2sam2real.lift.workers.lifter import open_lifter
-from real2sam2real.lift.workers.options import LifterOptions
 from real2sam2real.lift.workers.requests import LiftRequest
 from real2sam2real.mesh import Mesh
 from real2sam2real.perceive.view import PhotoView
@@ -90,9 +90,9 @@ class Standin:
     def area(self, name: str) -> int:
         return int(self.request.masks[name].sum())
 
-    def options(self, **changes: object) -> LifterOptions:
+    def options(self, **changes: object) -> LifterEnvironment:
         chosen = {"python": sys.executable, "code": str(self.clone), "weights": str(self.folder / "weights"), **changes}
-        return LifterOptions(**chosen)
+        return LifterEnvironment(**chosen)
 
     def lift(self, **changes: object):
         return open_lifter(self.lifter, self.options(**changes)).lift(self.request, self.said.append)

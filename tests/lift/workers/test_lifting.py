@@ -11,8 +11,8 @@ from PIL import Image
 
 from real2sam2real.errors import UserError
 from real2sam2real.geometry import transforms
+from real2sam2real.lift.workers.environment import LifterEnvironment
 from real2sam2real.lift.workers.lifter import lifter_names, open_lifter
-from real2sam2real.lift.workers.options import LifterOptions
 
 STANDIN = Path(__file__).parent / "standin"
 
@@ -220,7 +220,7 @@ def test_what_does_not_fit_the_card_is_named_and_the_others_go_on(sam3d) -> None
 def test_names_and_requests_are_checked(sam3d, request_of_three) -> None:
     assert lifter_names() == ("sam3d", "sam3d-body", "triposg", "step1x3d")
     with pytest.raises(UserError, match="choose one of sam3d, sam3d-body"):
-        open_lifter("trellis", LifterOptions())
+        open_lifter("trellis", LifterEnvironment())
     empty = {"car": np.zeros_like(request_of_three.masks["car"])}
     with pytest.raises(UserError, match="empty"):
         type(request_of_three)(**{**vars(request_of_three), "masks": empty})
@@ -228,10 +228,10 @@ def test_names_and_requests_are_checked(sam3d, request_of_three) -> None:
         type(request_of_three)(**{**vars(request_of_three), "pixels": request_of_three.pixels[:-1]})
     for host in ("-oProxyCommand=evil", "a b", "x;y", ""):
         with pytest.raises(UserError, match="is no host"):
-            LifterOptions(host=host)
+            LifterEnvironment(host=host)
     for changes in ({"timeout": 0.0}, {"seed": -1}):
         with pytest.raises(UserError):
-            LifterOptions(**changes)
+            LifterEnvironment(**changes)
 
 
 def test_an_environment_may_be_named_by_its_folder(sam3d, tmp_path: Path) -> None:

@@ -11,10 +11,10 @@ import pytest
 
 from real2sam2real.lift.workers import lifting_worker
 from real2sam2real.lift.workers.catalogue import LIFTERS, facts_of
+from real2sam2real.lift.workers.environment import LifterEnvironment
 from real2sam2real.lift.workers.lifting_worker.adapters import adapter_for
 from real2sam2real.lift.workers.lifting_worker.inputs import Request
 from real2sam2real.lift.workers.lifting_worker.protocol import EVENT, FAILED, REQUEST, RESULTS
-from real2sam2real.lift.workers.options import LifterOptions
 from real2sam2real.lift.workers.requests import OLDEST_PYTHON, tasks_of, write_probe, write_request
 
 SOURCES = sorted(Path(lifting_worker.__file__).parent.glob("*.py"))
@@ -42,7 +42,7 @@ def test_the_worker_imports_nothing_of_ours(path: Path) -> None:
 
 
 def test_what_is_written_beside_a_request_is_all_it_needs(request_of_three) -> None:
-    facts, options = facts_of("sam3d"), LifterOptions(python=sys.executable)
+    facts, options = facts_of("sam3d"), LifterEnvironment(python=sys.executable)
     write_request(request_of_three, facts, options, tasks_of(request_of_three, facts, options))
     worker = request_of_three.folder / "worker"
     assert not list(worker.rglob("__pycache__"))
@@ -54,7 +54,7 @@ def test_what_is_written_beside_a_request_is_all_it_needs(request_of_three) -> N
 
 
 def test_a_request_of_another_protocol_is_refused(tmp_path: Path) -> None:
-    write_probe(tmp_path, facts_of("triposg"), LifterOptions())
+    write_probe(tmp_path, facts_of("triposg"), LifterEnvironment())
     path = tmp_path / REQUEST
     path.write_text(json.dumps({**json.loads(path.read_text()), "protocol": 99}))
     done = subprocess.run([sys.executable, tmp_path / "worker", tmp_path], capture_output=True, text=True)
@@ -64,16 +64,16 @@ def test_a_request_of_another_protocol_is_refused(tmp_path: Path) -> None:
 
 def test_digests_tell_what_a_result_depends_on(request_of_three) -> None:
     def digests(lifter: str = "sam3d", **changes: object) -> list[str]:
-        return [task.digest for task in tasks_of(request_of_three, facts_of(lifter), LifterOptions(**changes))]
+        return [task.digest for task in tasks_of(request_of_three, facts_of(lifter), LifterEnvironment(**changes))]
 
     base = digests()
     assert len(set(base)) == 3
     assert digests(python="elsewhere", host="me@gpu", timeout=5.0, offline=True) == base
     view = replace(request_of_three.view, points_camera=request_of_three.view.points_camera * 2)
     deeper = replace(request_of_three, view=view)
-    tasks = tasks_of(deeper, facts_of("sam3d"), LifterOptions())
+    tasks = tasks_of(deeper, facts_of("sam3d"), LifterEnvironment())
     assert not {task.digest for task in tasks} & set(base)
-    shallow = tasks_of(deeper, facts_of("triposg"), LifterOptions())  # which is not shown any depth
+    shallow = tasks_of(deeper, facts_of("triposg"), LifterEnvironment())  # which is not shown any depth
     assert [task.digest for task in shallow] == digests("triposg")
     for changed in (digests(seed=1), digests(weights="w"), digests(code="c"), digests("triposg")):
         assert not set(changed) & set(base)
@@ -82,7 +82,7 @@ def test_digests_tell_what_a_result_depends_on(request_of_three) -> None:
 def test_result_folders_are_safe_and_distinct(request_of_three) -> None:
     masks = dict.fromkeys(("a/../b", "a b", "a\nb", "日本"), request_of_three.masks["car"])
     request = type(request_of_three)(**{**vars(request_of_three), "masks": masks})
-    folders = [task.folder for task in tasks_of(request, facts_of("sam3d"), LifterOptions())]
+    folders = [task.folder for task in tasks_of(request, facts_of("sam3d"), LifterEnvironment())]
     assert len(set(folders)) == len(masks)
     assert all(folder.parent == request.folder / RESULTS for folder in folders)
     assert all(folder.name.isascii() and folder.name.isprintable() for folder in folders)

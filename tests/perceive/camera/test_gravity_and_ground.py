@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from real2sam2real.geometry import Intrinsics
-from real2sam2real.perceive.camera import ViewOptions, look
 from real2sam2real.perceive.camera.gravity import pitch_roll_of, up_of
+from real2sam2real.perceive.camera.look import look
+from real2sam2real.perceive.camera.options import ViewOptions
 from real2sam2real.perceive.photo import Photo
 from real2sam2real.perceive.view import PhotoView
 

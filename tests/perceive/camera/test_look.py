@@ -11,10 +11,12 @@ from numpy.typing import NDArray
 
 from real2sam2real.errors import UserError
 from real2sam2real.geometry import Intrinsics
-from real2sam2real.perceive.camera import ViewOptions, load_view, look, picture_view, save_view
+from real2sam2real.perceive.camera.cache import load_view, save_view
 from real2sam2real.perceive.camera.estimate import DepthEstimate, pixel_centres, pointmap, resized_depth
 from real2sam2real.perceive.camera.gravity import up_of
-from real2sam2real.perceive.camera.picture import GRID_COLOR, HORIZON_COLOR
+from real2sam2real.perceive.camera.look import look
+from real2sam2real.perceive.camera.options import ViewOptions
+from real2sam2real.perceive.camera.picture import GRID_COLOR, HORIZON_COLOR, picture_view
 from real2sam2real.perceive.photo import Photo
 from real2sam2real.perceive.view import PhotoView
 
@@ -131,7 +133,7 @@ def test_depth_is_smooth_on_surfaces_and_sharp_at_edges() -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"estimator": "eyes"}, {"fov": 0.5}, {"fov": float("nan")}, {"pitch": 90.0}, {"roll": -61.0}],
+    [{"depth": "eyes"}, {"fov": 0.5}, {"fov": float("nan")}, {"pitch": 90.0}, {"roll": -61.0}],
     ids=["estimator", "fov", "no number", "pitch", "roll"],
 )
 def test_options_are_checked(wrong: Any) -> None:

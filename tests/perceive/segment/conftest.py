@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from real2sam2real.perceive.segment import SegmentOptions
+from real2sam2real.perceive.segment.options import SegmentOptions
 
 HEIGHT, WIDTH = 90, 140
 
@@ -60,7 +60,7 @@ def tiny_options(
 ) -> SegmentOptions:
     """The tiny models, from their folders alone; random weights are sure of nothing, so the threshold is low."""
     return SegmentOptions(
-        model="sam2",
+        segmenter="sam2",
         sam2=str(sam2_checkpoint.folder),
         detector=str(grounding_checkpoint.folder),
         sam3=str(sam3_checkpoint.folder),

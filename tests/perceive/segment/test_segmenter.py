@@ -8,8 +8,10 @@ from numpy.typing import ArrayLike
 
 from real2sam2real.errors import MissingPartError, UserError
 from real2sam2real.perceive.grabcut import mask_from_box, mask_from_points
-from real2sam2real.perceive.segment import Found, MaskRequest, SegmentOptions, collect_masks, load_segmenter
-from real2sam2real.perceive.segment.segmenter import ModelPhoto, ModelSegmenter, OpenedPhoto
+from real2sam2real.perceive.segment.collecting import MaskRequest, collect_masks
+from real2sam2real.perceive.segment.found import Found
+from real2sam2real.perceive.segment.options import SegmentOptions
+from real2sam2real.perceive.segment.segmenter import ModelPhoto, ModelSegmenter, OpenedPhoto, load_segmenter
 
 Block = Callable[[int, int, int, int], np.ndarray]
 
@@ -108,7 +110,7 @@ def test_an_unsure_grid_proposes_nothing_and_says_so(tiny_options: SegmentOption
 
 
 def test_sam3_finds_words_without_the_other_models(tiny_options: SegmentOptions, wide_photo: np.ndarray) -> None:
-    alone = replace(tiny_options, model="sam3", sam2="./not-here", detector="./not-here")
+    alone = replace(tiny_options, segmenter="sam3", sam2="./not-here", detector="./not-here")
     opened = load_segmenter(alone).open(wide_photo)
     assert {each.word for each in opened.from_text(["car", "dog"])} == {"car", "dog"}
     assert opened.propose()
@@ -145,7 +147,7 @@ def test_unusable_prompts_say_why(tiny: ModelPhoto) -> None:
 
 def test_weights_that_are_not_there_are_a_missing_part(wide_photo: np.ndarray) -> None:
     pytest.importorskip("transformers")
-    opened = load_segmenter(SegmentOptions(model="sam2", offline=True, device="cpu")).open(wide_photo)
+    opened = load_segmenter(SegmentOptions(segmenter="sam2", offline=True, device="cpu")).open(wide_photo)
     with pytest.raises(MissingPartError, match=r"facebook/sam2\.1-hiera-large.*hf download"):
         opened.from_box((10, 10, 100, 80))
 

@@ -17,7 +17,7 @@ pytest.importorskip("transformers")
 
 
 def options_at(folder: Path) -> SegmentOptions:
-    return SegmentOptions(model="sam2", sam2=str(folder), sam3=str(folder), device="cpu", offline=True)
+    return SegmentOptions(segmenter="sam2", sam2=str(folder), sam3=str(folder), device="cpu", offline=True)
 
 
 def edited(checkpoint: Any, folder: Path, change: Any = None, **config: object) -> Path:
@@ -128,7 +128,7 @@ def test_a_refused_access_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) ->
 
     monkeypatch.setattr("huggingface_hub.snapshot_download", refuse)
     with pytest.raises(MissingPartError, match=r"refuses facebook/sam3.*ask for access.*hf auth login"):
-        Sam3.load(SegmentOptions(model="sam3", device="cpu"))
+        Sam3.load(SegmentOptions(segmenter="sam3", device="cpu"))
 
 
 def test_a_missing_or_old_transformers_is_named(

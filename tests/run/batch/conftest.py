@@ -7,8 +7,9 @@ from types import ModuleType
 
 import pytest
 
+from real2sam2real.diffusion.options import GenerateOptions
 from real2sam2real.run.batch.running import BatchReport, run_batch
-from real2sam2real.run.config import BatchOptions, GenerateOptions
+from real2sam2real.run.options import BatchOptions
 from real2sam2real.run.progress import Progress
 
 BENCHMARK = Path(__file__).parents[3] / "benchmarks" / "batch.py"

@@ -11,11 +11,12 @@ from pathlib import Path
 import psutil
 import pytest
 
+from real2sam2real.diffusion.options import GenerateOptions
 from real2sam2real.errors import MissingPartError, UserError
-from real2sam2real.run.batch.ray_workers import why_it_died
 from real2sam2real.run.batch.running import BatchReport, run_batch
-from real2sam2real.run.config import BatchOptions, GenerateOptions
+from real2sam2real.run.options import BatchOptions
 from real2sam2real.run.progress import Progress
+from real2sam2real.workfolder.ray_pool import why_it_died
 
 ray = pytest.importorskip("ray", reason="Ray has no package for every platform")
 

@@ -14,13 +14,13 @@ from pathlib import Path
 import pytest
 
 from real2sam2real import media
+from real2sam2real.diffusion.options import GenerateOptions
 from real2sam2real.errors import UserError
 from real2sam2real.run.batch import making
-from real2sam2real.run.batch.finding import Shot, find_shots
+from real2sam2real.run.batch.finding import BatchShot, find_shots
 from real2sam2real.run.batch.folder import open_batch
 from real2sam2real.run.batch.making import SupersededError, make_shot, sweep_shots
 from real2sam2real.run.batch.records import read_shot_record, write_shot_record
-from real2sam2real.run.config import GenerateOptions
 from real2sam2real.run.generating import Generator
 from real2sam2real.run.progress import Progress
 from real2sam2real.run.segments import SegmentStore
@@ -234,14 +234,14 @@ class Orphans:
     def __init__(self, checkpoint: Path, shots: Path, out: Path) -> None:
         self.options = GenerateOptions(checkpoint=str(checkpoint), init="noise")
         self.generator = Generator.load(self.options, Progress())
-        self.shot: Shot = find_shots([shots]).shots[0]
+        self.shot: BatchShot = find_shots([shots]).shots[0]
         self.out = out
 
-    def job(self) -> making.Job:
+    def job(self) -> making.BatchRun:
         with open_batch(self.out, options=self.options, command=[]) as folder:
-            return folder.job
+            return folder.run
 
-    def make(self, job: making.Job):
+    def make(self, job: making.BatchRun):
         return make_shot(self.generator, self.shot, job, number=1, progress=Progress())
 
 
@@ -256,7 +256,7 @@ def test_a_worker_of_a_killed_run_writes_nothing_more(orphans: Orphans, harness,
     with pytest.raises(SupersededError):
         orphans.make(job)
     assert harness.results(out) == {}
-    assert orphans.make(later).record.status == "done"
+    assert orphans.make(later).result.status == "done"
 
 
 def test_a_shot_that_an_orphan_is_finishing_is_awaited_and_not_made_again(orphans: Orphans, harness, out: Path) -> None:
@@ -276,7 +276,7 @@ def test_a_shot_that_an_orphan_is_finishing_is_awaited_and_not_made_again(orphan
         (place / "generated.mp4").write_bytes(finished)
         write_shot_record(place, replace(record, worker="the orphan"))
     waiting.join()
-    assert outcomes[0].record.worker == "the orphan"
+    assert outcomes[0].result.worker == "the orphan"
 
 
 def test_a_claim_dies_with_its_holder(orphans: Orphans, hold) -> None:
@@ -284,7 +284,7 @@ def test_a_claim_dies_with_its_holder(orphans: Orphans, hold) -> None:
     holder = hold(job.place(orphans.shot))
     timer = threading.Timer(0.5, lambda: os.kill(holder.pid, signal.SIGKILL))
     timer.start()
-    assert orphans.make(job).record.status == "done"
+    assert orphans.make(job).result.status == "done"
     assert holder.wait() == -signal.SIGKILL
 
 
@@ -292,7 +292,7 @@ def test_a_claim_that_is_never_given_up_fails_the_shot(orphans: Orphans, hold, m
     job = orphans.job()
     hold(job.place(orphans.shot))
     monkeypatch.setattr(making, "_CLAIM_PATIENCE_SECONDS", 0.1)
-    record = orphans.make(job).record
+    record = orphans.make(job).result
     assert (record.status, record.reason) == ("failed", "a worker of another run still holds it")
 
 

@@ -74,7 +74,7 @@ class GroundedSam2Tracker:
         """
         if not words:
             raise UserError("the tracker 'grounded-sam2' looks for words; give some, such as 'person'")
-        finder = load_segmenter(SegmentOptions(model="sam2", sam2=str(weights or SAM2)))
+        finder = load_segmenter(SegmentOptions(segmenter="sam2", sam2=str(weights or SAM2)))
         return cls(words, finder, Sam2Tracker.load(weights))
 
     def track(self, video: UInt8, marks: Sequence[Mark] = ()) -> Instances:

@@ -58,7 +58,7 @@ class Request:
         folder: of the request and its results.
         lifter: which one.
         seed: of the random numbers.
-        settings: code, weights, device: see the other side's LifterOptions.
+        settings: code, weights, device: see the other side's LifterEnvironment.
         intrinsics: of the photo.
         entities: in the order in which they are lifted.
     """

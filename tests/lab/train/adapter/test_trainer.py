@@ -11,7 +11,8 @@ import torch
 import yaml
 
 from real2sam2real import media
-from real2sam2real.diffusion.loading import ModelChoice, load_model, locate
+from real2sam2real.diffusion.loading import load_model, locate
+from real2sam2real.diffusion.options import ModelOptions
 from real2sam2real.diffusion.weights.adapter_file import read_adapter
 from real2sam2real.diffusion.weights.adapters import apply_adapters
 from real2sam2real.errors import MissingPartError, UserError
@@ -100,7 +101,7 @@ def test_an_adapter_of_a_pipeline_s_folder_knows_its_base_and_is_a_lora_too(make
     photo = np.full((32, 48, 3), 90, np.uint8)
     videos = []
     for checkpoint, loras in ((adapter, []), (str(tiny_base), [adapter]), (str(tiny_base), [])):
-        located = locate(ModelChoice(checkpoint=checkpoint, loras=loras))
+        located = locate(ModelOptions(checkpoint=checkpoint, lora=loras))
         assert tiny_base.resolve() in located.files
         pipeline = load_model(located, plan="auto", sampling=None, say=quiet).pipeline
         generator = torch.Generator().manual_seed(0)

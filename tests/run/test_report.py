@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from real2sam2real.media import write_png, write_video
-from real2sam2real.run.page import Figure, PageContent, write_page
+from real2sam2real.run.report import Figure, PageContent, write_page
 
 
 @pytest.fixture

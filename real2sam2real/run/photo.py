@@ -9,9 +9,12 @@ import numpy as np
 
 from real2sam2real.arrays import Mask
 from real2sam2real.errors import UserError
-from real2sam2real.perceive import Photo, load_masks, load_photo
-from real2sam2real.perceive.segment import MaskRequest, SegmentOptions, collect_masks, load_segmenter
-from real2sam2real.run.config import LiftOptions, ObjectOptions, parse_box, parse_points, split_named
+from real2sam2real.options import split_named
+from real2sam2real.perceive.masks import load_masks
+from real2sam2real.perceive.photo import Photo, load_photo
+from real2sam2real.perceive.segment.collecting import MaskRequest, collect_masks
+from real2sam2real.perceive.segment.options import SegmentOptions, parse_box, parse_points
+from real2sam2real.perceive.segment.segmenter import load_segmenter
 
 # The control is at most full-scale video size; a larger photo costs memory and shows nothing more.
 LONGEST_SIDE = 1920
@@ -27,8 +30,8 @@ class WorkingPhoto(NamedTuple):
     """
 
     photo: Photo
-    shrink: float
-    notes: list[str]
+    shrink: float = 1.0
+    notes: tuple[str, ...] = ()
 
 
 def read_photo(path: Path) -> WorkingPhoto:
@@ -44,47 +47,38 @@ def read_photo(path: Path) -> WorkingPhoto:
         width, height = max(1, round(photo.width * shrink)), max(1, round(photo.height * shrink))
         notes.append(f"worked on at {width}×{height}; the file has {photo.width}×{photo.height} pixels")
         photo = photo.resized(width, height)
-    return WorkingPhoto(photo, shrink, notes)
+    return WorkingPhoto(photo, shrink, tuple(notes))
 
 
 def find_masks(
-    photo_path: Path, working: WorkingPhoto, objects: ObjectOptions, notes: list[str], *, offline: bool = False
-) -> dict[str, Mask]:
+    photo_path: Path, working: WorkingPhoto, options: SegmentOptions
+) -> tuple[dict[str, Mask], tuple[str, ...]]:
     """Masks `(H, W)` bool by name, disjoint: from files first, then boxes and points, then words, then proposals.
+
+    Returns:
+        The masks, and notes for people.
 
     Raises:
         MissingPartError: a model is needed that is not there.
-        UserError: one cannot be read or found, or a name comes twice.
+        UserError: nothing is named, one cannot be read or found, or a name comes twice.
     """
-    opened = load_segmenter(SegmentOptions(model=objects.segmenter, offline=offline)).open(working.photo.pixels)
-    told: list[str] = []
-    masks = collect_masks(opened, _request(photo_path, working, objects, told), told)
-    notes += dict.fromkeys(told)  # files are cleaned when they are read, and again among the others
-    return masks
-
-
-def _request(photo_path: Path, working: WorkingPhoto, objects: ObjectOptions, notes: list[str]) -> MaskRequest:
+    options.require_any()
     photo, shrink = working.photo, working.shrink
-    boxes = _only_once("--box", split_named("--box", objects.box))
-    points = _only_once("--points", split_named("--points", objects.points))
+    boxes, points = split_named("--box", options.box), split_named("--points", options.points)
     inside_and_outside = {name: parse_points(name, text) for name, text in points.items()}
-    return MaskRequest(
-        masks=_from_files(photo_path, objects.mask, photo, notes),
+    notes: list[str] = []
+    request = MaskRequest(
+        masks=_from_files(photo_path, options.mask, photo, notes),
         boxes={name: [value * shrink for value in parse_box(f"--box {name}", text)] for name, text in boxes.items()},
         points={
             name: (np.reshape(inside, (-1, 2)) * shrink, np.reshape(outside, (-1, 2)) * shrink)
             for name, (inside, outside) in inside_and_outside.items()
         },
-        words=dict(_words(text) for text in objects.text),
-        propose=objects.propose,
+        words=dict(_words(text) for text in options.text),
+        propose=options.propose,
     )
-
-
-def _only_once(option: str, pairs: list[tuple[str, str]]) -> dict[str, str]:
-    names = [name for name, _ in pairs]
-    if double := sorted({name for name in names if names.count(name) > 1}):
-        raise UserError(f"{option} names '{double[0]}' twice; give each object its own name")
-    return dict(pairs)
+    masks = collect_masks(load_segmenter(options).open(photo.pixels), request, notes)
+    return masks, tuple(dict.fromkeys(notes))  # files are cleaned when they are read, and again among the others
 
 
 def _words(text: str) -> tuple[str, str]:
@@ -107,8 +101,8 @@ def _from_files(photo_path: Path, given: tuple[str, ...], photo: Photo, notes: l
     return masks
 
 
-def things_in_front(working: WorkingPhoto, given: tuple[str, ...]) -> Mask:
-    """`(H, W)` bool: everything that --in-front names by a mask file or a box.
+def occluder_mask(working: WorkingPhoto, options: SegmentOptions) -> Mask:
+    """`(H, W)` bool: everything that --occluder names by a mask file or a box.
 
     A box stands for all of its pixels: what of them is no object's own may hide one, and need not be cut out exactly.
 
@@ -117,22 +111,11 @@ def things_in_front(working: WorkingPhoto, given: tuple[str, ...]) -> Mask:
     """
     photo = working.photo
     result = np.zeros(photo.pixels.shape[:2], bool)
-    for item in given:
+    for item in options.occluder:
         if Path(item).is_file():
             for mask in load_masks(item, photo.width, photo.height).values():
                 result |= mask
         else:
-            left, top, right, bottom = (round(v * working.shrink) for v in parse_box("--in-front", item))
+            left, top, right, bottom = (round(v * working.shrink) for v in parse_box("--occluder", item))
             result[max(0, top) : max(0, bottom), max(0, left) : max(0, right)] = True
     return result
-
-
-def named_files(objects: ObjectOptions, lift: LiftOptions) -> tuple[Path, ...]:
-    """Files and folders that options name, without the names before them."""
-    files = [_file_of(item) for item in (*objects.mask, *lift.mesh)]
-    return (*files, *(Path(item) for item in objects.in_front if Path(item).exists()))
-
-
-def _file_of(item: str) -> Path:
-    name, equals, path = item.partition("=")
-    return Path(path) if equals and name and not Path(item).exists() else Path(item)

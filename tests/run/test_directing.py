@@ -5,7 +5,7 @@ import numpy as np
 
 from real2sam2real.geometry import Intrinsics
 from real2sam2real.mesh import Mesh
-from real2sam2real.run.opening import open_scene
+from real2sam2real.run.directing import open_scene
 from real2sam2real.scene import CameraPath, Entity, Motion, Scene
 from real2sam2real.scene.folder import save_scene
 from real2sam2real.scene.gltf import save_glb

@@ -1,4 +1,4 @@
-"""What a user may say about a lifter and its environment. Light: no array is touched here."""
+"""Where one lifter runs, and with what. Light: no array is touched here."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _HOST = re.compile(r"(?!-)[\w.%+@:\[\]-]+")
 
 
 @dataclass(frozen=True, kw_only=True)
-class LifterOptions:
+class LifterEnvironment:
     """Where a lifter runs, and with what.
 
     Paths are text: with `host` they are paths over there, and `~` is expanded where they are used.
