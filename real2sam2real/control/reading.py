@@ -240,4 +240,4 @@ def _read_json(path: Path) -> Any:
     try:
         return json.loads(path.read_text("utf-8"))
     except (OSError, ValueError) as error:
-        raise UserError(f"{path} is not readable JSON ({error}); mend it or render again.") from error
+        raise UserError(f"{path} is not readable JSON ({error}); repair it or render again.") from error

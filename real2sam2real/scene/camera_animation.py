@@ -19,8 +19,8 @@ from real2sam2real.arrays import Float
 from real2sam2real.errors import UserError
 from real2sam2real.geometry import quaternions
 from real2sam2real.geometry.rotations import about_x, about_y, about_z
-from real2sam2real.scene import camera_moves as m
-from real2sam2real.scene.base_path import base_of
+from real2sam2real.scene import camera_moves as cm
+from real2sam2real.scene.base_path import base_path
 from real2sam2real.scene.camera_path import CameraPath
 from real2sam2real.scene.camera_shake import CameraShake
 from real2sam2real.scene.scene import Scene
@@ -32,10 +32,10 @@ STEPS = 8  # time steps per frame; single moves are exact at any number, overlap
 MAX_ZOOM = 1e4
 _POLE = math.radians(89.5)
 
-MoveT = TypeVar("MoveT", bound=m.TimedCameraMove)
+MoveT = TypeVar("MoveT", bound=cm.TimedCameraMove)
 
 
-def animate_camera(moves: Sequence[m.CameraMove], scene: Scene, *, seed: int = 0) -> CameraPath:
+def animate_camera(moves: Sequence[cm.CameraMove], scene: Scene, *, seed: int = 0) -> CameraPath:
     """Perform `moves` in `scene`; without moves the camera rests where the photo was taken.
 
     Args:
@@ -51,19 +51,18 @@ def animate_camera(moves: Sequence[m.CameraMove], scene: Scene, *, seed: int = 0
         UserError: an unknown target, a span outside the shot, metres in a scene of unknown scale, or a move that
             cannot be performed (through its target, over the pole).
     """
-    return CameraRig(moves, MoveTargets(scene, seed)).run()
+    return _CameraRig(moves, MoveTargets(scene, seed)).run()
 
 
-class CameraRig:
-    """The camera at one moment: a carriage (position and rotation), a head, a lens."""
+class _CameraRig:
+    """The camera at one moment: a carriage (position and rotation), a head, a zoom."""
 
-    def __init__(self, moves: Sequence[m.CameraMove], targets: MoveTargets) -> None:
+    def __init__(self, moves: Sequence[cm.CameraMove], targets: MoveTargets) -> None:
         self.targets = targets
         self.animators = [_ANIMATORS[type(move)](move, targets) for move in moves if type(move) in _ANIMATORS]
-        self.aims = [AimAnimator(move, targets) for move in moves if isinstance(move, (m.LookAt, m.TrackTarget))]
-        self.shakes = [CameraShake(move, targets) for move in moves if isinstance(move, m.Handheld)]
-        base = base_of(moves, targets)
-        self.base, self.base_zoom = base.poses(STEPS), base.zooms(STEPS)
+        self.aims = [_AimAnimator(move, targets) for move in moves if isinstance(move, (cm.LookAt, cm.TrackTarget))]
+        self.shakes = [CameraShake(move, targets) for move in moves if isinstance(move, cm.Handheld)]
+        self.base, self.base_zoom = base_path(moves, targets, STEPS)
         self.position = self.base[0, :3, 3].copy()
         self.carriage = np.eye(3)
         self.pan = self.tilt = self.roll = 0.0
@@ -72,14 +71,13 @@ class CameraRig:
 
     @property
     def time(self) -> float:
-        """The moment as a frame number."""
         return self.step_index / STEPS
 
     def level(self) -> Float:
         """World rotation of carriage and panned head, before tilt and roll; `(3, 3)`."""
         return self.carriage @ about_y(-self.pan) @ self.base[self.step_index, :3, :3]
 
-    def upright(self, aims: Sequence[AimAnimator] | None = None) -> Float:
+    def upright(self, aims: Sequence[_AimAnimator] | None = None) -> Float:
         """World rotation of the camera without its roll, corrected by `aims` (all of them unless given); `(3, 3)`."""
         level, turn, lift = self.level(), 0.0, 0.0
         for aim in self.aims if aims is None else aims:
@@ -88,7 +86,6 @@ class CameraRig:
         return about_y(turn) @ level @ about_x(self.tilt + lift)
 
     def run(self) -> CameraPath:
-        """Advance through the whole shot."""
         scene = self.targets.scene
         poses, zooms = [], []
         for index in range(scene.frames):
@@ -120,7 +117,7 @@ class CameraRig:
             self.step_index += 1
 
 
-class CameraAnimator(Generic[MoveT]):
+class _CameraAnimator(Generic[MoveT]):
     """One move at work: `begin` when its span starts, `advance` at every step of progress."""
 
     def __init__(self, move: MoveT, targets: MoveTargets) -> None:
@@ -129,7 +126,7 @@ class CameraAnimator(Generic[MoveT]):
             self.timing = Timing.of(move.span, move.easing, targets.scene)
         self.begun = False
 
-    def step(self, rig: CameraRig, before: float, after: float) -> None:
+    def step(self, rig: _CameraRig, before: float, after: float) -> None:
         """Do the share of the move that lies between two moments, given as frame numbers."""
         if after <= self.timing.start:
             return
@@ -141,32 +138,30 @@ class CameraAnimator(Generic[MoveT]):
             if a != b:
                 self.advance(rig, a, b)
 
-    def begin(self, rig: CameraRig) -> None:
+    def begin(self, rig: _CameraRig) -> None:
         """Note what depends on where the camera is when the move starts."""
 
-    def advance(self, rig: CameraRig, a: float, b: float) -> None:
+    def advance(self, rig: _CameraRig, a: float, b: float) -> None:
         """Change the rig by the share from progress `a` to progress `b`."""
 
 
-class HeadAnimator(CameraAnimator[m.Pan | m.Tilt | m.CameraRoll]):
+class _HeadAnimator(_CameraAnimator[cm.Pan | cm.Tilt | cm.CameraRoll]):
     """Pan, tilt, roll: angles that add up."""
 
-    def advance(self, rig: CameraRig, a: float, b: float) -> None:
-        """Turn the head."""
+    def advance(self, rig: _CameraRig, a: float, b: float) -> None:
         name = self.move.kind
         setattr(rig, name, getattr(rig, name) + math.radians(self.move.angle) * (b - a))
 
 
-class TravelAnimator(CameraAnimator[m.Dolly | m.Truck | m.Pedestal]):
+class _TravelAnimator(_CameraAnimator[cm.Dolly | cm.Truck | cm.Pedestal]):
     """A straight track, fixed to the carriage when the move starts."""
 
-    def begin(self, rig: CameraRig) -> None:
-        """Lay the track."""
+    def begin(self, rig: _CameraRig) -> None:
         move = self.move
         self.amount = self.targets.length(move.distance, rig.position, move.target)
-        if isinstance(move, m.Pedestal):
+        if isinstance(move, cm.Pedestal):
             direction = UP
-        elif isinstance(move, m.Truck):
+        elif isinstance(move, cm.Truck):
             direction = rig.upright()[:, 0]
         elif move.target is None:
             direction = -rig.upright()[:, 2]
@@ -174,17 +169,16 @@ class TravelAnimator(CameraAnimator[m.Dolly | m.Truck | m.Pedestal]):
             direction = unit(self.targets.place(move.target) - rig.position, "the camera stands on its target already")
         self.on_carriage = rig.carriage.T @ direction
 
-    def advance(self, rig: CameraRig, a: float, b: float) -> None:
+    def advance(self, rig: _CameraRig, a: float, b: float) -> None:
         """Travel along it; up and down stay the world's."""
-        direction = UP if isinstance(self.move, m.Pedestal) else rig.carriage @ self.on_carriage
+        direction = UP if isinstance(self.move, cm.Pedestal) else rig.carriage @ self.on_carriage
         rig.position = rig.position + direction * (self.amount * (b - a))
 
 
-class DollyZoomAnimator(CameraAnimator[m.DollyZoom]):
+class _DollyZoomAnimator(_CameraAnimator[cm.DollyZoom]):
     """A dolly along the view whose zoom undoes the change of the target's depth."""
 
-    def begin(self, rig: CameraRig) -> None:
-        """Lay the track and note the target."""
+    def begin(self, rig: _CameraRig) -> None:
         self.goal = self.targets.place(self.move.target)
         forward = -rig.upright()[:, 2]
         depth = float((self.goal - rig.position) @ forward)
@@ -198,8 +192,7 @@ class DollyZoomAnimator(CameraAnimator[m.DollyZoom]):
             )
         self.on_carriage = rig.carriage.T @ forward
 
-    def advance(self, rig: CameraRig, a: float, b: float) -> None:
-        """TravelAnimator, and zoom by the change of depth."""
+    def advance(self, rig: _CameraRig, a: float, b: float) -> None:
         forward = -rig.upright()[:, 2]
         before = float((self.goal - rig.position) @ forward)
         rig.position = rig.position + rig.carriage @ self.on_carriage * (self.amount * (b - a))
@@ -209,11 +202,10 @@ class DollyZoomAnimator(CameraAnimator[m.DollyZoom]):
         rig.zoom *= after / before
 
 
-class ZoomAnimator(CameraAnimator[m.Zoom]):
+class _ZoomAnimator(_CameraAnimator[cm.Zoom]):
     """Geometric change of the focal length, so that equal times multiply it by equal factors."""
 
-    def begin(self, rig: CameraRig) -> None:
-        """Note the factor that leads to the wanted focal length."""
+    def begin(self, rig: _CameraRig) -> None:
         end, intrinsics = self.move.end, self.targets.scene.camera.intrinsics
         current = intrinsics.fx * rig.zoom * rig.base_zoom[rig.step_index]
         if end.unit == "x":
@@ -223,28 +215,25 @@ class ZoomAnimator(CameraAnimator[m.Zoom]):
         else:
             self.factor = intrinsics.width / (2 * math.tan(math.radians(end.value) / 2)) / current
 
-    def advance(self, rig: CameraRig, a: float, b: float) -> None:
-        """Multiply the focal length."""
+    def advance(self, rig: _CameraRig, a: float, b: float) -> None:
         rig.zoom *= self.factor ** (b - a)
 
 
-class OrbitAnimator(CameraAnimator[m.Orbit | m.Spiral | m.Crane]):
+class _OrbitAnimator(_CameraAnimator[cm.Orbit | cm.Spiral | cm.Crane]):
     """Turn the whole carriage about a target, so that the target stays where it is in the picture."""
 
-    def begin(self, rig: CameraRig) -> None:
-        """Note the pivot and what is to be done around it."""
+    def begin(self, rig: _CameraRig) -> None:
         move = self.move
         self.pivot = self.targets.place(move.target)
         unit(self.pivot - rig.position, "the camera stands on the point it should circle around")
-        self.azimuth = math.radians(0.0 if isinstance(move, m.Crane) else move.angle)
-        self.elevation = math.radians(move.elevation) if isinstance(move, m.Orbit) else 0.0
-        self.radius = move.radius if isinstance(move, m.Spiral) else 1.0
+        self.azimuth = math.radians(0.0 if isinstance(move, cm.Crane) else move.angle)
+        self.elevation = math.radians(move.elevation) if isinstance(move, cm.Orbit) else 0.0
+        self.radius = move.radius if isinstance(move, cm.Spiral) else 1.0
         self.height = 0.0
-        if not isinstance(move, m.Orbit):
+        if not isinstance(move, cm.Orbit):
             self.height = self.targets.length(move.height, rig.position, move.target)
 
-    def advance(self, rig: CameraRig, a: float, b: float) -> None:
-        """Move the carriage to its next place around the pivot and turn it along."""
+    def advance(self, rig: _CameraRig, a: float, b: float) -> None:
         part = b - a
         turn = about_y(self.azimuth * part)
         offset = turn @ (rig.position - self.pivot)
@@ -273,29 +262,28 @@ class OrbitAnimator(CameraAnimator[m.Orbit | m.Spiral | m.Crane]):
         rig.position = self.pivot + outward * flat + UP * height
 
 
-class AimAnimator(CameraAnimator[m.LookAt | m.TrackTarget]):
+class _AimAnimator(_CameraAnimator[cm.LookAt | cm.TrackTarget]):
     """Correct pan and tilt so that a target appears in a wanted direction of the picture."""
 
-    def begin(self, rig: CameraRig) -> None:
-        """Note where the target goes and where in the picture it shall be."""
+    def begin(self, rig: _CameraRig) -> None:
         self.goals = self.targets.followed(self.move.target)
         self.last_turn = 0.0
         self.wanted = np.array([0.0, 0.0, -1.0])
-        if isinstance(self.move, m.TrackTarget):
+        if isinstance(self.move, cm.TrackTarget):
             earlier = rig.aims[: rig.aims.index(self)]
             direction = unit(self.goal(rig.time) - rig.position, "the camera stands on the target it should track")
             self.wanted = rig.upright(earlier).T @ direction
 
     def goal(self, time: float) -> Float:
         """`(3,)` where the target is at frame number `time`; a track that has ended looks on at the same place."""
-        time = min(time, self.timing.end) if isinstance(self.move, m.TrackTarget) else time
+        time = min(time, self.timing.end) if isinstance(self.move, cm.TrackTarget) else time
         low = int(time)
         high = min(low + 1, len(self.goals) - 1)
         return self.goals[low] + (self.goals[high] - self.goals[low]) * (time - low)
 
-    def correct(self, rig: CameraRig, level: Float, turn: float, lift: float) -> tuple[float, float]:
+    def correct(self, rig: _CameraRig, level: Float, turn: float, lift: float) -> tuple[float, float]:
         """Turn about the world's vertical and lift about the camera's right axis, with this aim's share added."""
-        share = 1.0 if isinstance(self.move, m.TrackTarget) else self.timing.progress(rig.time)
+        share = 1.0 if isinstance(self.move, cm.TrackTarget) else self.timing.progress(rig.time)
         with located(self.move.where):
             toward = unit(self.goal(rig.time) - rig.position, "the camera passes through the target it looks at")
         tilt = rig.tilt + lift
@@ -317,10 +305,9 @@ def _wrap(angle: float) -> float:
     return (angle + math.pi) % (2 * math.pi) - math.pi
 
 
-_ANIMATORS: dict[type[m.CameraMove], type[CameraAnimator]] = {  # type: ignore[type-arg]
-    m.Pan: HeadAnimator, m.Tilt: HeadAnimator, m.CameraRoll: HeadAnimator,
-    m.Zoom: ZoomAnimator, m.DollyZoom: DollyZoomAnimator,
-    m.Dolly: TravelAnimator, m.Truck: TravelAnimator, m.Pedestal: TravelAnimator,
-    m.Orbit: OrbitAnimator, m.Spiral: OrbitAnimator, m.Crane: OrbitAnimator,
+_ANIMATORS: dict[type[cm.CameraMove], type[_CameraAnimator]] = {  # type: ignore[type-arg]
+    cm.Pan: _HeadAnimator, cm.Tilt: _HeadAnimator, cm.CameraRoll: _HeadAnimator,
+    cm.Zoom: _ZoomAnimator, cm.DollyZoom: _DollyZoomAnimator,
+    cm.Dolly: _TravelAnimator, cm.Truck: _TravelAnimator, cm.Pedestal: _TravelAnimator,
+    cm.Orbit: _OrbitAnimator, cm.Spiral: _OrbitAnimator, cm.Crane: _OrbitAnimator,
 }  # fmt: skip
-"""How each move that changes the rig step by step is performed."""

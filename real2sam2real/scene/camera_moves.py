@@ -10,14 +10,12 @@ from typing import Literal
 
 from real2sam2real.scene import move_syntax as s
 from real2sam2real.scene.easing import Easing
-from real2sam2real.scene.move_syntax import Target, TimedMove, Vocabulary, WrittenMove, setting
+from real2sam2real.scene.move_syntax import Target, TimedMove, Vocabulary, WrittenKeyframe, WrittenMove, setting
 from real2sam2real.scene.paths import FORMATS
 from real2sam2real.scene.units import (
     BadValueError,
     Length,
-    Point,
     Span,
-    Time,
     number_text,
     parse_angle,
     parse_factor,
@@ -200,7 +198,7 @@ class Handheld(CameraMove, name="handheld", synonyms=("shake",)):
     span: Span = setting(s.SPAN, words=s.SPAN_WORDS, default=Span())
 
 
-class CameraKeyframe(WrittenMove, name="keyframe"):
+class CameraKeyframe(WrittenKeyframe, name="keyframe"):
     """Where the camera is at one time, as offsets from the photo's camera or as places in the world.
 
     Attributes:
@@ -213,9 +211,6 @@ class CameraKeyframe(WrittenMove, name="keyframe"):
         easing: shape of the way to the next keyframe.
     """
 
-    time: Time = setting(s.TIME, words={"frame": "frame ", "at": ""})
-    position: Point | None = setting(s.POINT, default=None)
-    by: Point | None = setting(s.POINT, default=None)
     pan: float = setting(s.ANGLE, signs=RIGHT, default=0.0)
     tilt: float = setting(s.ANGLE, signs=UP, default=0.0)
     roll: float = setting(s.ANGLE, signs=CLOCKWISE, default=0.0)
@@ -224,8 +219,7 @@ class CameraKeyframe(WrittenMove, name="keyframe"):
     easing: Easing = setting(s.EASING, default="ease")
 
     def __post_init__(self) -> None:
-        if self.position is not None and self.by is not None:
-            raise BadValueError("a keyframe has a 'position' in the world or an offset 'by', not both")
+        super().__post_init__()
         if self.look_at is not None and (self.pan or self.tilt):
             raise BadValueError("a keyframe looks at a target or has 'pan' and 'tilt', not both")
 

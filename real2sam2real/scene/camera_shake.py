@@ -8,7 +8,7 @@ import numpy as np
 
 from real2sam2real.arrays import Float
 from real2sam2real.geometry.rotations import about_x, about_y, about_z
-from real2sam2real.scene import camera_moves as m
+from real2sam2real.scene import camera_moves as cm
 from real2sam2real.scene.easing import ease
 from real2sam2real.scene.targets import MoveTargets
 from real2sam2real.scene.units import BadValueError, located
@@ -20,7 +20,7 @@ class CameraShake:
     WAVES = 6
     SETTLE_SECONDS = 0.5
 
-    def __init__(self, move: m.Handheld, targets: MoveTargets) -> None:
+    def __init__(self, move: cm.Handheld, targets: MoveTargets) -> None:
         self.move, self.targets = move, targets
         with located(move.where):
             self.start, self.end = move.span.in_frames(targets.scene.frames, targets.scene.fps)

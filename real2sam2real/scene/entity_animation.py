@@ -18,7 +18,7 @@ from real2sam2real.arrays import Float
 from real2sam2real.errors import UserError
 from real2sam2real.geometry import quaternions, transforms
 from real2sam2real.geometry.rotations import about_y
-from real2sam2real.scene import entity_moves as o
+from real2sam2real.scene import entity_moves as em
 from real2sam2real.scene.motion import Keyframe, Motion
 from real2sam2real.scene.scene import Entity, Scene
 from real2sam2real.scene.targets import UP
@@ -28,12 +28,12 @@ from real2sam2real.scene.units import BadValueError, Point, Span, located
 STEPS = 8  # time steps per frame; single moves are exact at any number, driven curves converge with its square
 MAX_SCALE = 1e6
 
-MoveT = TypeVar("MoveT", bound=o.EntityMove)
+MoveT = TypeVar("MoveT", bound=em.EntityMove)
 Axes = Literal["entity", "camera", "world"] | None
 
 
-def animate_entity(moves: Sequence[o.EntityMove], entity: Entity, scene: Scene) -> Motion:
-    """Perform `moves` of `entity`, starting from its pose in the photo; remove and duplicate are not performed here.
+def animate_entity(moves: Sequence[em.EntityMove], entity: Entity, scene: Scene) -> Motion:
+    """Perform `moves` of `entity`, starting from its pose in the photo, except those that remove or copy it.
 
     Args:
         moves: in any order.
@@ -46,32 +46,33 @@ def animate_entity(moves: Sequence[o.EntityMove], entity: Entity, scene: Scene) 
     Raises:
         UserError: a span outside the shot, metres in a scene of unknown scale, doubled keyframes or facings.
     """
-    motion = _EntityPose(moves, entity, scene).run()
-    grown = np.abs(motion.scale)
-    if grown.max() > MAX_SCALE or grown.min() < 1 / MAX_SCALE:
-        raise UserError(
-            f"the moves of '{entity.name}' scale it by {grown.min():.3g} to {grown.max():.3g} in all; too much"
-        )
+    motion = entity.motion
+    if any(isinstance(move, (em.TimedEntityMove, em.EntityKeyframes)) for move in moves):
+        motion = _EntityPose(moves, entity, scene).run()
+        grown = np.abs(motion.scale)
+        if grown.max() > MAX_SCALE or grown.min() < 1 / MAX_SCALE:
+            raise UserError(
+                f"the moves of '{entity.name}' scale it by {grown.min():.3g} to {grown.max():.3g} in all; too much"
+            )
     for move in moves:
-        if isinstance(move, o.Hide):
+        if isinstance(move, em.Hide):
             with located(move.where):
-                motion = hidden(motion, move, scene)
+                motion = motion.hidden(*_hidden_frames(move, scene))
     return replace(
         motion, visible=motion.visible & entity.motion.visible, vertices_object=entity.motion.vertices_object
     )
 
 
-def hidden(motion: Motion, move: o.Hide, scene: Scene) -> Motion:
-    """`motion` without the frames of a hide move."""
-    last = scene.frames - 1
+def _hidden_frames(move: em.Hide, scene: Scene) -> tuple[int, int]:
+    """The first and the last frame of a hide move, both hidden."""
     start = move.span.start.frame(scene.frames, scene.fps) if move.span.start else 0.0
-    end = move.span.end.frame(scene.frames, scene.fps) if move.span.end else float(last)
+    end = move.span.end.frame(scene.frames, scene.fps) if move.span.end else float(scene.frames - 1)
     if end < start:
         raise BadValueError(f"the span '{move.span}' ends before it starts (frames {start:g} to {end:g})")
-    return motion.hidden(math.ceil(start - 1e-9), math.floor(end + 1e-9))
+    return math.ceil(start - 1e-9), math.floor(end + 1e-9)
 
 
-def displacement(by: o.Steps | Point, axes: Axes, entity: Entity, scene: Scene, forward_world: Float) -> Float:
+def displacement(by: em.Steps | Point, axes: Axes, entity: Entity, scene: Scene, forward_world: Float) -> Float:
     """`(3,)` world displacement of a duplicate's offset or of a move that does not follow the entity's heading.
 
     Args:
@@ -82,7 +83,7 @@ def displacement(by: o.Steps | Point, axes: Axes, entity: Entity, scene: Scene, 
         forward_world: `(3,)` where the entity's front points.
     """
     size = longest_side(entity)
-    if not isinstance(by, o.Steps):
+    if not isinstance(by, em.Steps):
         vector = np.array([length.in_scene(scene.unit, size) for length in by])
         if axes == "camera":
             return np.asarray(scene.photo_world_from_camera)[:3, :3] @ vector
@@ -134,7 +135,7 @@ def longest_side(entity: Entity) -> float:
 class _EntityPose:
     """The entity's pose at one moment, in parts."""
 
-    def __init__(self, moves: Sequence[o.EntityMove], entity: Entity, scene: Scene) -> None:
+    def __init__(self, moves: Sequence[em.EntityMove], entity: Entity, scene: Scene) -> None:
         self.entity, self.scene = entity, scene
         translation, rotation, scale = transforms.decompose(entity.rest_world_from_object)
         self.position, self.rotation, self.scale = translation.copy(), quaternions.to_matrix(rotation), scale.copy()
@@ -190,9 +191,9 @@ class _EntityPose:
                 animator.step(frame + step / STEPS, frame + (step + 1) / STEPS)
 
 
-def front_object(moves: Sequence[o.EntityMove], entity: Entity, scene: Scene) -> Float:
+def front_object(moves: Sequence[em.EntityMove], entity: Entity, scene: Scene) -> Float:
     """`(3,)` where the entity's front points, in its object frame: as a facing move says, else +Z (glTF's front)."""
-    facings = [move for move in moves if isinstance(move, o.Facing)]
+    facings = [move for move in moves if isinstance(move, em.Facing)]
     if len(facings) > 1:
         raise UserError(f"{facings[1].where}: '{entity.name}' is told twice where it faces; keep one")
     if not facings:
@@ -207,7 +208,7 @@ class _EntityAnimator(Generic[MoveT]):
 
     def __init__(self, move: MoveT, pose: _EntityPose) -> None:
         self.move, self.pose = move, pose
-        span, easing = (move.span, move.easing) if isinstance(move, o.TimedEntityMove) else (Span(), "linear")
+        span, easing = (move.span, move.easing) if isinstance(move, em.TimedEntityMove) else (Span(), "linear")
         with located(move.where):
             self.timing = Timing.of(span, easing, pose.scene)
             self.prepare()
@@ -227,7 +228,7 @@ class _EntityAnimator(Generic[MoveT]):
         raise NotImplementedError
 
 
-class _MoveAnimator(_EntityAnimator[o.Move]):
+class _MoveAnimator(_EntityAnimator[em.Move]):
     """Along fixed directions, except that forward, back and the entity's own sides follow its heading."""
 
     def prepare(self) -> None:
@@ -235,7 +236,7 @@ class _MoveAnimator(_EntityAnimator[o.Move]):
         size = longest_side(pose.entity)
         self.along: list[tuple[str, float]] = []
         self.fixed = np.zeros(3)
-        if not isinstance(by, o.Steps):
+        if not isinstance(by, em.Steps):
             self.fixed = displacement(by, axes, pose.entity, pose.scene, pose.forward)
             return
         for direction, length in by.parts:
@@ -256,12 +257,12 @@ class _MoveAnimator(_EntityAnimator[o.Move]):
         pose.position = pose.position + total
 
 
-class _RotateAnimator(_EntityAnimator[o.Turn | o.Pitch | o.Tumble | o.EntityRoll]):
+class _RotateAnimator(_EntityAnimator[em.Turn | em.Pitch | em.Tumble | em.EntityRoll]):
     """About the entity's own axes."""
 
     def prepare(self) -> None:
         pose, move = self.pose, self.move
-        self.pivot = "footprint" if isinstance(move, o.Turn) else move.pivot
+        self.pivot = "footprint" if isinstance(move, em.Turn) else move.pivot
         self.axis = {"turn": -UP, "pitch": pose.right_object, "tumble": -pose.right_object, "roll": pose.front_object}[
             move.kind
         ]
@@ -271,7 +272,7 @@ class _RotateAnimator(_EntityAnimator[o.Turn | o.Pitch | o.Tumble | o.EntityRoll
         self.pose.turn(quaternions.to_matrix(quaternions.from_axis_angle(self.axis, angle)), self.pivot)
 
 
-class _ScaleAnimator(_EntityAnimator[o.Scale]):
+class _ScaleAnimator(_EntityAnimator[em.Scale]):
     """Geometric growth."""
 
     def advance(self, before: float, after: float) -> None:
@@ -280,7 +281,7 @@ class _ScaleAnimator(_EntityAnimator[o.Scale]):
         self.pose.grow(np.array([factors.x, factors.y, factors.z]) ** part, self.move.pivot)
 
 
-class _FollowAnimator(_EntityAnimator[o.Follow]):
+class _FollowAnimator(_EntityAnimator[em.Follow]):
     """Along a Catmull-Rom curve through the points, at constant speed before easing."""
 
     SAMPLES = 64
@@ -330,7 +331,7 @@ def catmull_rom(points: Float, samples: int) -> Float:
     return np.concatenate([*pieces, points[-1:]])
 
 
-class _KeyframeAnimator(_EntityAnimator[o.EntityKeyframes]):
+class _KeyframeAnimator(_EntityAnimator[em.EntityKeyframes]):
     """Poses relative to the one in the photo, interpolated at every step."""
 
     def prepare(self) -> None:
@@ -345,7 +346,7 @@ class _KeyframeAnimator(_EntityAnimator[o.EntityKeyframes]):
         self.rotations = quaternions.to_matrix(motion.rotation_wxyz)
         self._apply(np.zeros(3), np.eye(3), np.ones(3), 0)
 
-    def _key(self, key: o.EntityKeyframe) -> Keyframe:
+    def _key(self, key: em.EntityKeyframe) -> Keyframe:
         pose = self.pose
         size, scene = longest_side(pose.entity), pose.scene
         with located(key.where or self.move.where):
@@ -376,7 +377,7 @@ class _KeyframeAnimator(_EntityAnimator[o.EntityKeyframes]):
         self._apply(self.offsets[i], self.rotations[i], self.scales[i], j)
 
 
-_ANIMATORS: dict[type[o.EntityMove], type[_EntityAnimator]] = {  # type: ignore[type-arg]
-    o.Move: _MoveAnimator, o.Scale: _ScaleAnimator, o.Follow: _FollowAnimator, o.EntityKeyframes: _KeyframeAnimator,
-    o.Turn: _RotateAnimator, o.Pitch: _RotateAnimator, o.Tumble: _RotateAnimator, o.EntityRoll: _RotateAnimator,
+_ANIMATORS: dict[type[em.EntityMove], type[_EntityAnimator]] = {  # type: ignore[type-arg]
+    em.Move: _MoveAnimator, em.Scale: _ScaleAnimator, em.Follow: _FollowAnimator, em.EntityKeyframes: _KeyframeAnimator,
+    em.Turn: _RotateAnimator, em.Pitch: _RotateAnimator, em.Tumble: _RotateAnimator, em.EntityRoll: _RotateAnimator,
 }  # fmt: skip

@@ -11,13 +11,12 @@ from typing import Literal
 from real2sam2real.scene import move_syntax as s
 from real2sam2real.scene.camera_moves import CLOCKWISE, RIGHT, UP
 from real2sam2real.scene.easing import Easing
-from real2sam2real.scene.move_syntax import TimedMove, Vocabulary, WrittenMove, setting
+from real2sam2real.scene.move_syntax import TimedMove, Vocabulary, WrittenKeyframe, WrittenMove, setting
 from real2sam2real.scene.units import (
     BadValueError,
     Length,
     Point,
     Span,
-    Time,
     located,
     nearest,
     number_text,
@@ -187,7 +186,7 @@ class Follow(TimedEntityMove, name="follow", synonyms=("path",)):
     face: bool = setting(s.YES_NO, default=True)
 
 
-class EntityKeyframe(WrittenMove, name="keyframe"):
+class EntityKeyframe(WrittenKeyframe, name="keyframe"):
     """Pose at one time.
 
     Attributes:
@@ -199,18 +198,11 @@ class EntityKeyframe(WrittenMove, name="keyframe"):
         easing: shape of the way to the next keyframe.
     """
 
-    time: Time = setting(s.TIME, words={"frame": "frame ", "at": ""})
-    position: Point | None = setting(s.POINT, default=None)
-    by: Point | None = setting(s.POINT, default=None)
     turn: float = setting(s.ANGLE, signs=CLOCKWISE, default=0.0)
     pitch: float = setting(s.ANGLE, signs=UP, default=0.0)
     roll: float = setting(s.ANGLE, signs=CLOCKWISE, default=0.0)
     scale: Factors = setting(FACTORS, default=Factors(1.0, 1.0, 1.0))
     easing: Easing = setting(s.EASING, default="ease")
-
-    def __post_init__(self) -> None:
-        if self.position is not None and self.by is not None:
-            raise BadValueError("a keyframe has a 'position' in the world or an offset 'by', not both")
 
 
 class EntityKeyframes(EntityMove, name="keyframes"):

@@ -312,8 +312,8 @@ class _Loader:
         poses = [_matrix(entry, "world_from_camera", rows) for rows in entry.array("world_from_camera")]
         numbers = {key: entry.number(key) for key in ("fx", "fy", "cx", "cy")}
         try:
-            lens = Intrinsics(width=entry.integer("width"), height=entry.integer("height"), **numbers)
-            return CameraPath(world_from_camera=np.array(poses), intrinsics=lens, zoom=zoom)
+            intrinsics = Intrinsics(width=entry.integer("width"), height=entry.integer("height"), **numbers)
+            return CameraPath(world_from_camera=np.array(poses), intrinsics=intrinsics, zoom=zoom)
         except ValueError as error:
             entry.fail(str(error), _REMEDY)
 
@@ -323,8 +323,8 @@ def _edited_zoom(read: GltfCamera, saved: CameraPath) -> Float:
 
     Blender drops an animated field of view unless told otherwise, and exports the value of the current frame.
     """
-    lens = saved.intrinsics
-    zoom = read.path(lens.width, lens.height, lens).zoom
+    intrinsics = saved.intrinsics
+    zoom = read.path(intrinsics.width, intrinsics.height, intrinsics).zoom
     unchanged = np.ptp(zoom) < 1e-5 * zoom[0] and np.abs(saved.zoom - zoom[0]).min() < 1e-4 * zoom[0]
     return saved.zoom if unchanged else zoom
 

@@ -256,6 +256,18 @@ class TimedMove(WrittenMove):
     easing: Easing = setting(EASING, default="ease")
 
 
+class WrittenKeyframe(WrittenMove):
+    """What keyframes of cameras and of entities share; see there."""
+
+    time: Time = setting(TIME, words={"frame": "frame ", "at": ""})
+    position: Point | None = setting(POINT, default=None)
+    by: Point | None = setting(POINT, default=None)
+
+    def __post_init__(self) -> None:
+        if self.position is not None and self.by is not None:
+            raise BadValueError("a keyframe has a 'position' in the world or an offset 'by', not both")
+
+
 def settings_of(cls: type[WrittenMove]) -> dict[str, Setting]:
     """The settings of a move by field name."""
     return {field.name: field.metadata[_KEY] for field in dataclasses.fields(cls) if _KEY in field.metadata}

@@ -27,7 +27,7 @@ class Entity:
         motion: pose at every frame.
         mask: `(H, W)` bool, the photo's pixels that show it, or None.
         in_photo: False for an entity that was added (a duplicate, an import) and never covered photo pixels.
-        provenance: where it came from and what was mended, as JSON values (kept in scene.json).
+        provenance: where it came from and what was repaired, as JSON values (kept in scene.json).
     """
 
     name: str
@@ -70,7 +70,7 @@ class Scene:
         prompt: what the video should show, for text-conditioned checkpoints.
         unit: "metre" when the scale is known, else "unit" (one unit is what the lifter chose).
         ground_y: height of the ground plane in world units, or None when none is known.
-        removed: names of entities of the photo that were taken out; the preview paints their places over.
+        removed: entities of the photo that were taken out; the preview paints their places over.
     """
 
     entities: tuple[Entity, ...]

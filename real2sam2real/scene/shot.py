@@ -12,11 +12,11 @@ import numpy as np
 import yaml
 
 from real2sam2real.errors import UserError
-from real2sam2real.scene import camera_moves as m
-from real2sam2real.scene import entity_moves as o
+from real2sam2real.scene import camera_moves as cm
+from real2sam2real.scene import entity_moves as em
 from real2sam2real.scene import shot_yaml
 from real2sam2real.scene.camera_animation import animate_camera
-from real2sam2real.scene.entity_animation import animate_entity, displacement, front_object, hidden
+from real2sam2real.scene.entity_animation import animate_entity, displacement, front_object
 from real2sam2real.scene.inside import camera_inside
 from real2sam2real.scene.motion import Motion
 from real2sam2real.scene.move_syntax import WrittenMove, written
@@ -48,8 +48,8 @@ class Shot:
     fps: float | None = None
     prompt: str | None = None
     seed: int = 0
-    camera: tuple[m.CameraMove, ...] | None = None
-    entities: Mapping[str, tuple[o.EntityMove, ...]] = field(default_factory=dict)
+    camera: tuple[cm.CameraMove, ...] | None = None
+    entities: Mapping[str, tuple[em.EntityMove, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.frames is not None:
@@ -85,13 +85,13 @@ class Shot:
         Raises:
             UserError: a text cannot be read; the message quotes the flag and names the nearest valid word.
         """
-        moves = [part for text in camera for part in m.parse_camera_flag(text)]
-        entities: dict[str, tuple[o.EntityMove, ...]] = {}
+        moves = [part for text in camera for part in cm.parse_camera_flag(text)]
+        entities: dict[str, tuple[em.EntityMove, ...]] = {}
         for text in move:
-            name, found = o.parse_entity_flag(text)
+            name, found = em.parse_entity_flag(text)
             entities[name] = (*entities.get(name, ()), *found)
         for name in remove:
-            entities[name] = (*entities.get(name, ()), o.Remove(where=f"--remove '{name}'"))
+            entities[name] = (*entities.get(name, ()), em.Remove(where=f"--remove '{name}'"))
         return cls(
             frames=frames, fps=fps, prompt=prompt, seed=seed, camera=tuple(moves) if camera else None, entities=entities
         )
@@ -195,7 +195,7 @@ def _shot(root: shot_yaml.YamlNode | None, folder: Path) -> Shot:
     values: dict[str, Any] = {}
     for key, (key_source, source) in entries.items():
         if key == "camera":
-            values[key] = tuple(_in_folder(move, folder) for move in shot_yaml.moves(source, m.CAMERA_MOVES))
+            values[key] = tuple(_in_folder(move, folder) for move in shot_yaml.moves(source, cm.CAMERA_MOVES))
         elif key == "entities":
             values[key] = {} if source.empty else _entities(source)
         elif source.empty:
@@ -206,9 +206,9 @@ def _shot(root: shot_yaml.YamlNode | None, folder: Path) -> Shot:
     return Shot(**values)
 
 
-def _entities(source: shot_yaml.YamlNode) -> dict[str, tuple[o.EntityMove, ...]]:
+def _entities(source: shot_yaml.YamlNode) -> dict[str, tuple[em.EntityMove, ...]]:
     entries = source.entries("moves by entity name")
-    return {name: shot_yaml.moves(value, o.ENTITY_MOVES) for name, (_, value) in entries.items()}
+    return {name: shot_yaml.moves(value, em.ENTITY_MOVES) for name, (_, value) in entries.items()}
 
 
 def _scalar(key: str, text: str) -> Any:
@@ -226,9 +226,9 @@ def _scalar(key: str, text: str) -> Any:
     return int(value)
 
 
-def _in_folder(move: m.CameraMove, folder: Path) -> m.CameraMove:
+def _in_folder(move: cm.CameraMove, folder: Path) -> cm.CameraMove:
     """Paths in a shot file are relative to the file."""
-    return replace(move, file=str(folder / move.file)) if isinstance(move, m.ImportedPath) else move
+    return replace(move, file=str(folder / move.file)) if isinstance(move, cm.ImportedPath) else move
 
 
 def _as_data(move: WrittenMove) -> Any:
@@ -247,8 +247,8 @@ def _check_camera_is_outside(scene: Scene) -> None:
         )
 
 
-def _removes(moves: Sequence[o.EntityMove]) -> bool:
-    return any(isinstance(move, o.Remove) for move in moves)
+def _removes(moves: Sequence[em.EntityMove]) -> bool:
+    return any(isinstance(move, em.Remove) for move in moves)
 
 
 def _known(scene: Scene, name: str, where: str) -> Entity:
@@ -259,9 +259,9 @@ def _known(scene: Scene, name: str, where: str) -> Entity:
     raise UserError(f"{where}: no entity called '{name}'{hint}{names}".removeprefix(": "))
 
 
-def _with_copies(scene: Scene, name: str, moves: Sequence[o.EntityMove]) -> Scene:
+def _with_copies(scene: Scene, name: str, moves: Sequence[em.EntityMove]) -> Scene:
     for move in moves:
-        if not isinstance(move, o.Duplicate):
+        if not isinstance(move, em.Duplicate):
             continue
         source = _known(scene, name, move.where)
         with located(move.where):
@@ -287,14 +287,6 @@ def _rest_rotation(entity: Entity) -> Any:
     return linear / np.linalg.norm(linear, axis=0)
 
 
-def _with_moves(scene: Scene, name: str, moves: Sequence[o.EntityMove]) -> Scene:
-    where = moves[0].where if moves else ""
-    entity = _known(scene, name, where)
-    if any(isinstance(move, (o.TimedEntityMove, o.EntityKeyframes)) for move in moves):
-        return scene.with_motion(name, animate_entity(moves, entity, scene))
-    motion = entity.motion
-    for move in moves:
-        if isinstance(move, o.Hide):
-            with located(move.where):
-                motion = hidden(motion, move, scene)
-    return scene.with_motion(name, motion)
+def _with_moves(scene: Scene, name: str, moves: Sequence[em.EntityMove]) -> Scene:
+    entity = _known(scene, name, moves[0].where if moves else "")
+    return scene.with_motion(name, animate_entity(moves, entity, scene))

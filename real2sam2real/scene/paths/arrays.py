@@ -38,11 +38,11 @@ def read(path: Path) -> CameraTrack:
     if poses.shape[1] == 3:
         poses = np.concatenate([poses, np.broadcast_to([[0.0, 0.0, 0.0, 1.0]], (len(poses), 1, 4))], axis=1)
     checked = np.array([rigid(pose, f"{path}: pose {index}") for index, pose in enumerate(poses)])
-    lenses, size = _lenses(arrays, len(poses), path), _size(arrays, path)
-    if lenses is not None and size is None:
+    intrinsics, size = _intrinsics(arrays, len(poses), path), _size(arrays, path)
+    if intrinsics is not None and size is None:
         raise UserError(f"{path}: 'intrinsics' are in pixels, but 'image_size' (width, height) is missing")
     width, height = size or (None, None)
-    return CameraTrack(world_from_camera=checked, lenses=lenses, width=width, height=height)
+    return CameraTrack(world_from_camera=checked, intrinsics=intrinsics, width=width, height=height)
 
 
 def _load(path: Path) -> dict[str, Any]:
@@ -73,7 +73,7 @@ def _numbers(array: Any, path: Path, key: str) -> Any:
     return array.astype(np.float64)
 
 
-def _lenses(arrays: dict[str, Any], count: int, path: Path) -> Any:
+def _intrinsics(arrays: dict[str, Any], count: int, path: Path) -> Any:
     if "intrinsics" not in arrays:
         return None
     k = arrays["intrinsics"]
@@ -99,11 +99,11 @@ def _size(arrays: dict[str, Any], path: Path) -> tuple[int, int] | None:
 def write(file: Path, path: CameraPath, fps: float) -> None:
     """Write an .npz with poses, intrinsics per frame, image size and fps."""
     k = np.zeros((path.frames, 3, 3))
-    lens = path.intrinsics
-    k[:, 0, 0], k[:, 1, 1] = lens.fx * path.zoom, lens.fy * path.zoom
-    k[:, 0, 2], k[:, 1, 2], k[:, 2, 2] = lens.cx, lens.cy, 1.0
+    first = path.intrinsics
+    k[:, 0, 0], k[:, 1, 1] = first.fx * path.zoom, first.fy * path.zoom
+    k[:, 0, 2], k[:, 1, 2], k[:, 2, 2] = first.cx, first.cy, 1.0
     with file.open("wb") as handle:
         np.savez(
             handle, world_from_camera=path.world_from_camera, intrinsics=k,
-            image_size=np.array([lens.width, lens.height]), fps=np.array(fps),
+            image_size=np.array([first.width, first.height]), fps=np.array(fps),
         )  # fmt: skip

@@ -43,7 +43,7 @@ _PINHOLES = ("SIMPLE_PINHOLE", "PINHOLE")
 class _Camera:
     width: int
     height: int
-    lens: tuple[float, float, float, float]
+    intrinsics: tuple[float, float, float, float]
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ def _track(folder: Path, cameras: dict[int, _Camera], images: list[_Image]) -> C
         poses.append(transforms.invert_rigid(camera_from_world))
     return CameraTrack(
         world_from_camera=from_opencv(np.array(poses)),
-        lenses=np.array([camera.lens for camera in used]),
+        intrinsics=np.array([camera.intrinsics for camera in used]),
         width=used[0].width,
         height=used[0].height,
     )
@@ -175,7 +175,7 @@ def _read_images_txt(path: Path) -> list[_Image]:
     return images
 
 
-class _Binary:
+class _BinaryRecords:
     """Reads little-endian records and says where a file ends too early."""
 
     def __init__(self, path: Path, file: BufferedReader) -> None:
@@ -214,7 +214,7 @@ class _Binary:
 def _read_cameras_bin(path: Path) -> dict[int, _Camera]:
     cameras = {}
     with path.open("rb") as file:
-        data = _Binary(path, file)
+        data = _BinaryRecords(path, file)
         for _ in range(data.take("Q")[0]):
             where = data.where
             identifier, model, width, height = data.take("iiQQ")
@@ -226,13 +226,9 @@ def _read_cameras_bin(path: Path) -> dict[int, _Camera]:
     return cameras
 
 
-def _read_images_bin(path: Path) -> list[_Image]:
-    return list(_images_bin(path))
-
-
-def _images_bin(path: Path) -> Iterator[_Image]:
+def _read_images_bin(path: Path) -> Iterator[_Image]:
     with path.open("rb") as file:
-        data = _Binary(path, file)
+        data = _BinaryRecords(path, file)
         for _ in range(data.take("Q")[0]):
             where = data.where
             _, *pose, camera = data.take("i7di")
@@ -250,32 +246,33 @@ def write(folder: Path, path: CameraPath, *, binary: bool) -> None:
     camera_from_world = transforms.invert_rigid(from_opencv(path.world_from_camera))
     rotations = quaternions.from_matrix(camera_from_world[:, :3, :3])
     zooms, camera_of = np.unique(path.zoom, return_inverse=True)
-    lenses = [path.intrinsics.zoomed(float(zoom)) for zoom in zooms]
-    (_write_bin if binary else _write_txt)(folder, path, lenses, rotations, camera_from_world[:, :3, 3], camera_of)
+    cameras = [path.intrinsics.zoomed(float(zoom)) for zoom in zooms]
+    (_write_bin if binary else _write_txt)(folder, path, cameras, rotations, camera_from_world[:, :3, 3], camera_of)
 
 
-def _write_txt(folder: Path, path: CameraPath, lenses: Any, rotations: Any, translations: Any, camera_of: Any) -> None:
+def _write_txt(folder: Path, path: CameraPath, cameras: Any, rotations: Any, translations: Any, camera_of: Any) -> None:
     size = f"{path.intrinsics.width} {path.intrinsics.height}"
-    cameras = [
-        f"{k + 1} PINHOLE {size} {number_words([lens.fx, lens.fy, lens.cx, lens.cy])}" for k, lens in enumerate(lenses)
+    rows = [
+        f"{k + 1} PINHOLE {size} {number_words([camera.fx, camera.fy, camera.cx, camera.cy])}"
+        for k, camera in enumerate(cameras)
     ]
     images = []
     for frame in range(path.frames):
         pose = number_words([*rotations[frame], *translations[frame]])
         images += [f"{frame + 1} {pose} {camera_of[frame] + 1} frame_{frame:05d}.png", ""]
     head = "# id model width height fx fy cx cy\n"
-    (folder / "cameras.txt").write_text(head + "\n".join(cameras) + "\n")
+    (folder / "cameras.txt").write_text(head + "\n".join(rows) + "\n")
     head = "# camera_from_world in OpenCV axes: id qw qx qy qz tx ty tz camera name; then an empty line of points\n"
     (folder / "images.txt").write_text(head + "\n".join(images) + "\n")
     (folder / "points3D.txt").write_text("# no points: this is a camera path\n")
 
 
-def _write_bin(folder: Path, path: CameraPath, lenses: Any, rotations: Any, translations: Any, camera_of: Any) -> None:
+def _write_bin(folder: Path, path: CameraPath, cameras: Any, rotations: Any, translations: Any, camera_of: Any) -> None:
     width, height = path.intrinsics.width, path.intrinsics.height
-    data = [struct.pack("<Q", len(lenses))]
+    data = [struct.pack("<Q", len(cameras))]
     data += [
-        struct.pack("<iiQQ4d", k + 1, 1, width, height, lens.fx, lens.fy, lens.cx, lens.cy)
-        for k, lens in enumerate(lenses)
+        struct.pack("<iiQQ4d", k + 1, 1, width, height, camera.fx, camera.fy, camera.cx, camera.cy)
+        for k, camera in enumerate(cameras)
     ]
     (folder / "cameras.bin").write_bytes(b"".join(data))
     data = [struct.pack("<Q", path.frames)]

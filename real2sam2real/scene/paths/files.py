@@ -10,17 +10,26 @@ from real2sam2real.errors import UserError
 from real2sam2real.files import replacing_file, replacing_folder
 from real2sam2real.geometry import Intrinsics, transforms
 from real2sam2real.scene.camera_path import CameraPath
-from real2sam2real.scene.paths import arrays, colmap, nerf, realestate, tum
+from real2sam2real.scene.paths import arrays, colmap, nerf
 from real2sam2real.scene.paths.track import CameraTrack, read_lines
+from real2sam2real.scene.paths.trajectories import (
+    REALESTATE_COLUMNS,
+    TUM_COLUMNS,
+    read_realestate,
+    read_tum,
+    write_realestate,
+    write_tum,
+)
 from real2sam2real.scene.retime import sampled_camera
 from real2sam2real.scene.units import nearest
 
 FORMATS = ("colmap", "colmap-binary", "tum", "realestate10k", "nerf", "numpy", "gltf")
 _BY_SUFFIX = {".json": "nerf", ".npz": "numpy", ".npy": "numpy", ".glb": "gltf", ".gltf": "gltf", ".tum": "tum"}
 _READERS = {
-    "colmap": colmap.read, "colmap-binary": colmap.read, "tum": tum.read, "realestate10k": realestate.read,
+    "colmap": colmap.read, "colmap-binary": colmap.read, "tum": read_tum, "realestate10k": read_realestate,
     "nerf": nerf.read, "numpy": arrays.read,
 }  # fmt: skip
+_WRITERS = {"tum": write_tum, "realestate10k": write_realestate, "nerf": nerf.write, "numpy": arrays.write}
 
 
 def load_camera_path(
@@ -35,8 +44,8 @@ def load_camera_path(
 
     Args:
         path: a file, or a COLMAP folder.
-        intrinsics: image size for formats that have none (RealEstate10K), and the whole lens for those that know no
-            lens (TUM). A lens that the file states in full wins.
+        intrinsics: image size for formats that have none (RealEstate10K), and all of it for those that know none
+            (TUM). Intrinsics that the file states in full win.
         format: one of `FORMATS`; by default told by the name and the first line.
         frames: number of frames to sample, evenly in the file's time from its first to its last pose: positions
             linearly, rotations along the shorter arc, focal lengths geometrically. By default one frame per pose.
@@ -47,7 +56,7 @@ def load_camera_path(
         Poses with this project's camera axes, in the file's unit. The intrinsics are those of the first frame.
 
     Raises:
-        UserError: the file cannot be read (file and line are named), or a lens is needed and not known.
+        UserError: the file cannot be read (file and line are named), or intrinsics are needed and not known.
     """
     path = Path(path)
     name = _format_of(path) if format is None else _known_format(format)
@@ -77,7 +86,7 @@ def save_camera_path(
 
     Args:
         path: a file; a folder for COLMAP.
-        camera_path: poses and focal lengths. TUM keeps the poses alone; RealEstate10K the lens but not the image size.
+        camera_path: poses and focal lengths. TUM keeps the poses alone; RealEstate10K all but the image size.
         format: one of `FORMATS`; by default told by the suffix (none: a COLMAP folder in text; .txt: TUM).
         fps: gives formats with time stamps their times.
 
@@ -94,9 +103,8 @@ def save_camera_path(
         elif name == "gltf":
             _save_gltf(path, camera_path, fps)
         else:
-            writer = {"tum": tum.write, "realestate10k": realestate.write, "nerf": nerf.write, "numpy": arrays.write}
             with replacing_file(path) as temporary:
-                writer[name](temporary, camera_path, fps)
+                _WRITERS[name](temporary, camera_path, fps)
     except OSError as error:
         raise UserError(f"{path}: cannot write the camera path ({error.strerror})") from error
 
@@ -125,41 +133,41 @@ def _format_of(path: Path) -> str:
     if path.suffix.lower() in _BY_SUFFIX:
         return _BY_SUFFIX[path.suffix.lower()]
     columns = [len(line.replace(",", " ").split()) for _, line in read_lines(path) if line][:2]
-    if columns[-1:] == [realestate.COLUMNS]:
+    if columns[-1:] == [REALESTATE_COLUMNS]:
         return "realestate10k"
-    if columns[:1] == [8]:
+    if columns[:1] == [TUM_COLUMNS]:
         return "tum"
     raise UserError(
         f"{path}: cannot tell which camera-path format this is: TUM has 8 columns, RealEstate10K an address and then "
-        f"{realestate.COLUMNS}; name it (formats: {', '.join(FORMATS)})"
+        f"{REALESTATE_COLUMNS}; name it (formats: {', '.join(FORMATS)})"
     )
 
 
 def _camera_path(track: CameraTrack, given: Intrinsics | None, path: Path) -> CameraPath:
-    """Attach a lens: the file's own, else the given one."""
-    if track.lenses is None:
+    """Attach intrinsics: the file's own, else the given ones."""
+    if track.intrinsics is None:
         if given is None:
             raise UserError(f"{path}: the file knows no focal length; give the photo's intrinsics with it")
         return CameraPath(
             world_from_camera=track.world_from_camera, intrinsics=given, zoom=np.ones(len(track.world_from_camera))
         )
-    lenses, width, height = track.lenses, track.width, track.height
+    own, width, height = track.intrinsics, track.width, track.height
     if width is None or height is None:
         if given is None:
             raise UserError(f"{path}: the lens is in fractions of the image, whose size is not in the file; give it")
         width, height = given.width, given.height
-        lenses = lenses * np.array([width, height, width, height], np.float64)
-        lenses[:, 1] = np.where(np.isnan(lenses[:, 1]), lenses[:, 0], lenses[:, 1])  # square pixels
-    first = lenses[0]
-    zoom = lenses[:, 0] / first[0]
-    drift = np.abs(lenses[:, 2:] - first[2:]).max(initial=0.0)
+        own = own * np.array([width, height, width, height], np.float64)
+        own[:, 1] = np.where(np.isnan(own[:, 1]), own[:, 0], own[:, 1])  # square pixels
+    first = own[0]
+    zoom = own[:, 0] / first[0]
+    drift = np.abs(own[:, 2:] - first[2:]).max(initial=0.0)
     if drift > 0.01 * max(width, height):
         raise UserError(f"{path}: the principal point moves by {drift:.3g} pixels; a camera path holds it still")
-    if np.abs(lenses[:, 1] / first[1] / zoom - 1).max() > 0.01:
+    if np.abs(own[:, 1] / first[1] / zoom - 1).max() > 0.01:
         raise UserError(f"{path}: the ratio of fx and fy changes along the path; a camera path keeps it")
     fx, fy, cx, cy = (float(value) for value in first)
-    lens = Intrinsics(width=width, height=height, fx=fx, fy=fy, cx=cx, cy=cy)
-    return CameraPath(world_from_camera=track.world_from_camera, intrinsics=lens, zoom=zoom)
+    intrinsics = Intrinsics(width=width, height=height, fx=fx, fy=fy, cx=cx, cy=cy)
+    return CameraPath(world_from_camera=track.world_from_camera, intrinsics=intrinsics, zoom=zoom)
 
 
 def _places(track: CameraTrack, frames: int) -> np.ndarray:

@@ -1,8 +1,8 @@
 """NeRF `transforms.json` (original NeRF, instant-ngp, nerfstudio).
 
 Convention: `transform_matrix` is `world_from_camera`, 4×4, OpenGL camera axes (+X right, +Y up, looking along −Z), as
-ours. The lens is fl_x, fl_y, cx, cy in pixels of w × h, or camera_angle_x, the horizontal field of view in radians; a
-frame's own values win over the file's. Frames keep the order of the file.
+ours. The intrinsics are fl_x, fl_y, cx, cy in pixels of w × h, or camera_angle_x, the horizontal field of view in
+radians; a frame's own values win over the file's. Frames keep the order of the file.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 
 from real2sam2real.errors import UserError
 from real2sam2real.scene.camera_path import CameraPath
-from real2sam2real.scene.paths.track import MAX_TEXT_BYTES, CameraTrack, rigid
+from real2sam2real.scene.paths.track import CameraTrack, read_text, rigid
 
 _DISTORTION = ("k1", "k2", "k3", "k4", "p1", "p2")
 
@@ -31,33 +31,27 @@ def read(path: Path) -> CameraTrack:
     frames = data.get("frames")
     if not isinstance(frames, list) or not frames:
         raise UserError(f"{path}: there is no list of 'frames'; is this a transforms.json?")
-    poses, lenses, sizes = [], [], set()
+    poses, intrinsics, sizes = [], [], set()
     for index, frame in enumerate(frames):
         where = f"{path}: frame {index}"
         if not isinstance(frame, dict):
             raise UserError(f"{where}: expected an object with 'transform_matrix'")
         poses.append(rigid(_matrix(frame.get("transform_matrix"), where), where))
-        width, height, lens = _lens({**data, **frame}, where)
+        width, height, row = _intrinsics({**data, **frame}, where)
         sizes.add((width, height))
-        lenses.append(lens)
-    if len(sizes) > 1 or len({lens is None for lens in lenses}) > 1:
+        intrinsics.append(row)
+    if len(sizes) > 1 or len({row is None for row in intrinsics}) > 1:
         raise UserError(
             f"{path}: the frames have different image sizes, or only some have a lens; a camera path has one"
         )
     width, height = sizes.pop()
-    known = None if lenses[0] is None else np.array(lenses, np.float64)
-    return CameraTrack(world_from_camera=np.array(poses), lenses=known, width=width, height=height)
+    known = None if intrinsics[0] is None else np.array(intrinsics, np.float64)
+    return CameraTrack(world_from_camera=np.array(poses), intrinsics=known, width=width, height=height)
 
 
 def _load(path: Path) -> dict[str, Any]:
     try:
-        if path.stat().st_size > MAX_TEXT_BYTES:
-            raise UserError(f"{path}: {path.stat().st_size / 1e6:.0f} MB is too large for a camera path (up to 200 MB)")
-        data = json.loads(path.read_text(encoding="utf-8-sig"))
-    except OSError as error:
-        raise UserError(f"{path}: cannot read the camera path ({error.strerror})") from error
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path}: this is not a text file in UTF-8") from error
+        data = json.loads(read_text(path))
     except json.JSONDecodeError as error:
         raise UserError(f"{path}:{error.lineno}: this is not valid JSON ({error.msg})") from error
     except RecursionError as error:
@@ -77,7 +71,7 @@ def _matrix(value: Any, where: str) -> Any:
     return matrix
 
 
-def _lens(
+def _intrinsics(
     values: dict[str, Any], where: str
 ) -> tuple[int | None, int | None, tuple[float, float, float, float] | None]:
     """Width, height and fx, fy, cx, cy; in a 1×1 image (fractions) when no size is known."""
@@ -100,10 +94,10 @@ def _lens(
         fx = size[0] / 2 / math.tan(angle / 2)
     fy = _number(values, "fl_y", where)
     cx, cy = _number(values, "cx", where), _number(values, "cy", where)
-    lens = (fx, fx if fy is None else fy, size[0] / 2 if cx is None else cx, size[1] / 2 if cy is None else cy)
-    if lens[0] is None or lens[0] <= 0 or lens[1] is None or lens[1] <= 0:
-        raise UserError(f"{where}: the focal lengths are {lens[0]} and {lens[1]}; they must be positive")
-    return (*size, (lens[0], lens[1], lens[2], lens[3]))
+    row = (fx, fx if fy is None else fy, size[0] / 2 if cx is None else cx, size[1] / 2 if cy is None else cy)
+    if row[0] is None or row[0] <= 0 or row[1] is None or row[1] <= 0:
+        raise UserError(f"{where}: the focal lengths are {row[0]} and {row[1]}; they must be positive")
+    return (*size, (row[0], row[1], row[2], row[3]))
 
 
 def _number(values: dict[str, Any], key: str, where: str) -> float | None:
@@ -116,15 +110,15 @@ def _number(values: dict[str, Any], key: str, where: str) -> float | None:
 
 
 def write(file: Path, path: CameraPath, fps: float) -> None:
-    """Write a transforms.json with a lens per frame; files are called images/frame_00000.png and so on."""
+    """Write a transforms.json with intrinsics per frame; files are called images/frame_00000.png and so on."""
     frames = []
     for frame in range(path.frames):
-        lens = path.intrinsics_at(frame)
+        intrinsics = path.intrinsics_at(frame)
         frames.append(
             {
                 "file_path": f"images/frame_{frame:05d}.png",
-                "fl_x": lens.fx,
-                "fl_y": lens.fy,
+                "fl_x": intrinsics.fx,
+                "fl_y": intrinsics.fy,
                 "transform_matrix": path.world_from_camera[frame].tolist(),
             }
         )

@@ -24,15 +24,15 @@ class CameraTrack:
 
     Attributes:
         world_from_camera: `(N, 4, 4)` float64 rigid poses; the camera looks along its −Z with +Y up.
-        lenses: `(N, 4)` float64 fx, fy, cx, cy in pixels of `width × height`, or of a 1×1 image when those are None;
-            None when the file knows no lens.
+        intrinsics: `(N, 4)` float64 fx, fy, cx, cy in pixels of `width × height`, or of a 1×1 image when those are
+            None; None when the file knows none.
         width: pixels, or None.
         height: pixels, or None.
         seconds: `(N,)` float64 strictly increasing, or None when the poses are evenly spaced.
     """
 
     world_from_camera: Float
-    lenses: Float | None = None
+    intrinsics: Float | None = None
     width: int | None = None
     height: int | None = None
     seconds: Float | None = None
@@ -114,21 +114,29 @@ def integer(word: str, where: str, what: str) -> int:
         raise UserError(f"{where}: {what} is '{word}'; it must be a whole number") from error
 
 
-def read_lines(path: Path) -> list[tuple[int, str]]:
-    """Lines of a text file with their numbers, counted from 1, without comments (lines that start with #).
+def read_text(path: Path) -> str:
+    """The text of a file in UTF-8, with or without a byte order mark.
 
     Raises:
-        UserError: the file cannot be read as text.
+        UserError: the file is too large, or cannot be read as text.
     """
     try:
         if path.stat().st_size > MAX_TEXT_BYTES:
             raise UserError(f"{path}: {path.stat().st_size / 1e6:.0f} MB is too large for a camera path (up to 200 MB)")
-        text = path.read_text(encoding="utf-8-sig")
+        return path.read_text(encoding="utf-8-sig")
     except OSError as error:
         raise UserError(f"{path}: cannot read the camera path ({error.strerror})") from error
     except UnicodeDecodeError as error:
         raise UserError(f"{path}: this is not a text file in UTF-8") from error
-    lines = enumerate(text.splitlines(), start=1)
+
+
+def read_lines(path: Path) -> list[tuple[int, str]]:
+    """Lines of a text file with their numbers, counted from 1, without comments (lines that start with #).
+
+    Raises:
+        UserError: as `read_text`.
+    """
+    lines = enumerate(read_text(path).splitlines(), start=1)
     return [(number, line.strip()) for number, line in lines if not line.lstrip().startswith("#")]
 
 

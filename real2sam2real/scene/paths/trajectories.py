@@ -1,0 +1,117 @@
+"""Camera paths as lines of numbers, one line a pose: TUM trajectories and RealEstate10K camera files.
+
+Both have OpenCV camera axes (+X right, +Y down, +Z forward).
+
+TUM, as in the TUM RGB-D benchmark and evo: "timestamp tx ty tz qx qy qz qw", `world_from_camera`, time in seconds,
+quaternion xyzw. The format knows no intrinsics.
+
+RealEstate10K: a line with the video's address, then 19 columns per frame: time stamp in microseconds; fx fy cx cy as
+fractions of width and height; two zeros; `camera_from_world` as 3×4 in rows. Format:
+https://google.github.io/realestate10k/
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+
+from real2sam2real.errors import UserError
+from real2sam2real.geometry import quaternions, transforms
+from real2sam2real.scene.camera_path import CameraPath
+from real2sam2real.scene.paths.track import (
+    CameraTrack,
+    check_increasing,
+    from_opencv,
+    number_words,
+    numbers,
+    read_lines,
+    rigid,
+    rotation_of,
+)
+
+TUM_COLUMNS, REALESTATE_COLUMNS = 8, 19
+
+
+def read_tum(path: Path) -> CameraTrack:
+    """Read a TUM trajectory.
+
+    Raises:
+        UserError: a line does not have eight finite numbers, a quaternion is no rotation, or time runs backwards.
+    """
+    lines = [(number, line.replace(",", " ")) for number, line in read_lines(path)]
+    seconds, places, poses = [], [], []
+    for where, values in _rows(path, lines, TUM_COLUMNS, "'timestamp tx ty tz qx qy qz qw'"):
+        qx, qy, qz, qw = values[4:]
+        pose = np.eye(4)
+        pose[:3, :3] = rotation_of((qw, qx, qy, qz), where)
+        pose[:3, 3] = values[1:4]
+        seconds.append(values[0])
+        places.append(where)
+        poses.append(pose)
+    return CameraTrack(world_from_camera=from_opencv(poses), seconds=check_increasing(seconds, places))
+
+
+def read_realestate(path: Path) -> CameraTrack:
+    """Read a RealEstate10K file; intrinsics come back as fractions of the image (of a 1×1 image).
+
+    Raises:
+        UserError: a line does not have 19 finite numbers, a pose is not rigid, a focal length is not positive, or time
+            runs backwards.
+    """
+    lines = [(number, line) for number, line in read_lines(path) if line]
+    if lines and len(lines[0][1].split()) == 1:
+        lines = lines[1:]
+    seconds, places, poses, intrinsics = [], [], [], []
+    what = "'timestamp fx fy cx cy 0 0' and the 12 numbers of a 3×4 pose"
+    for where, values in _rows(path, lines, REALESTATE_COLUMNS, what):
+        if values[1] <= 0 or values[2] <= 0:
+            raise UserError(f"{where}: the focal lengths are {values[1]:g} and {values[2]:g}; they must be positive")
+        camera_from_world = rigid(np.array([*values[7:], 0, 0, 0, 1]).reshape(4, 4), where)
+        poses.append(transforms.invert_rigid(camera_from_world))
+        intrinsics.append(values[1:5])
+        seconds.append(values[0] / 1e6)
+        places.append(where)
+    return CameraTrack(
+        world_from_camera=from_opencv(poses),
+        intrinsics=np.array(intrinsics),
+        seconds=check_increasing(seconds, places),
+    )
+
+
+def _rows(path: Path, lines: Iterable[tuple[int, str]], columns: int, what: str) -> Iterator[tuple[str, list[float]]]:
+    """Place and numbers of every line that is not empty; at least one."""
+    empty = True
+    for number, line in lines:
+        if not line.strip():
+            continue
+        empty = False
+        where, words = f"{path}:{number}", line.split()
+        if len(words) != columns:
+            raise UserError(f"{where}: expected {what}, found {len(words)} columns")
+        yield where, numbers(words, where)
+    if empty:
+        raise UserError(f"{path}: the file holds no poses")
+
+
+def write_tum(file: Path, path: CameraPath, fps: float) -> None:
+    """Write a TUM trajectory; the intrinsics are lost."""
+    poses = from_opencv(path.world_from_camera)
+    rotations = quaternions.from_matrix(poses[:, :3, :3])
+    lines = ["# world_from_camera in OpenCV axes: timestamp tx ty tz qx qy qz qw"]
+    for frame in range(path.frames):
+        values = (frame / fps, *poses[frame, :3, 3], *rotations[frame, 1:], rotations[frame, 0])
+        lines.append(number_words(values))
+    file.write_text("\n".join(lines) + "\n")
+
+
+def write_realestate(file: Path, path: CameraPath, fps: float) -> None:
+    """Write a RealEstate10K file; the image size is lost, as the format has none."""
+    camera_from_world = transforms.invert_rigid(from_opencv(path.world_from_camera))
+    lines = ["https://localhost/real2sam2real"]
+    for frame in range(path.frames):
+        at = path.intrinsics_at(frame)
+        shares = number_words((at.fx / at.width, at.fy / at.height, at.cx / at.width, at.cy / at.height))
+        lines.append(f"{round(frame / fps * 1e6)} {shares} 0 0 {number_words(camera_from_world[frame, :3])}")
+    file.write_text("\n".join(lines) + "\n")
