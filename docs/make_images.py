@@ -9,9 +9,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from real2sam2real.run.pictures import write_jpeg
 
 from real2sam2real.media import read_video
+from real2sam2real.run.pictures import write_jpeg
 from real2sam2real.scene.folder import load_scene
 
 UInt8 = NDArray[np.uint8]
