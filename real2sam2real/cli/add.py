@@ -13,7 +13,7 @@ from real2sam2real.perceive.segment.options import SegmentOptions
 
 
 @dataclass(frozen=True, kw_only=True)
-class Command:
+class AddCommand:
     """Put a mesh into a scene: closed, and aligned with the object of the photo that a mask, a box or points name.
 
     GLB, OBJ and PLY are read; an animated GLB keeps its animation.

@@ -10,7 +10,7 @@ from tyro.conf import Positional, arg
 
 
 @dataclass(frozen=True, kw_only=True)
-class Command:
+class CameraCommand:
     """Write a scene's camera path for COLMAP, TUM tools, NeRF code, NumPy or glTF.
 
     The other way round, a shot follows such a file with the camera move "path FILE"; docs/camera-paths.md states every

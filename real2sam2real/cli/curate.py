@@ -8,11 +8,11 @@ from typing import Annotated, Any, Literal
 
 from tyro.conf import Positional, arg
 
-from real2sam2real.errors import UserError
+from real2sam2real.options import parse_size
 
 
 @dataclass(frozen=True, kw_only=True)
-class Command:
+class CurateCommand:
     """Make a masked-normal data set of videos: cut, follow instances, estimate normals, caption, drop the useless.
 
     The same command goes on where it was stopped. Instances are marked by --box or --mask, by a file
@@ -66,14 +66,12 @@ class Command:
         from real2sam2real.lab.curate.pipeline.run import curate
         from real2sam2real.lab.curate.pipeline.settings import CurationSettings, find_sources
 
-        width, _, height = self.size.partition("x")
-        if not (width.isdigit() and height.isdigit()):
-            raise UserError(f"--size {self.size} is no size; write it like 1280x720")
+        width, height = parse_size(self.size)
         marks = [parse_mark(text, is_mask=False) for text in self.box]
         marks += [parse_mark(text, is_mask=True) for text in self.mask]
         sources = find_sources(self.clips, marks)
         settings = CurationSettings(
-            fit=Fit(width=int(width), height=int(height), frames=self.frames, fps=self.fps),
+            fit=Fit(width=width, height=height, frames=self.frames, fps=self.fps),
             gate=Gate(min_change=self.min_change, min_light=self.min_light, min_sharpness=self.min_sharpness),
             shots=self.shots,
             masks=self.masks,

@@ -13,7 +13,7 @@ from real2sam2real.diffusion.options import GenerateOptions
 
 
 @dataclass(frozen=True, kw_only=True)
-class Command:
+class DemoCommand:
     """Make a directed video from the public-domain photo that comes with the package.
 
     It needs no network, no GPU and no flag. The photo, its mask and the shot file lie in the package's assets and are

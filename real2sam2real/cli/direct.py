@@ -12,7 +12,7 @@ from real2sam2real.run.options import ShotOptions
 
 
 @dataclass(frozen=True, kw_only=True)
-class Command:
+class DirectCommand:
     """Apply a shot to a scene and write the result as a scene folder, with every motion in its scene.glb."""
 
     scene: Annotated[Positional[Path], arg(metavar="SCENE")]

@@ -14,7 +14,7 @@ from real2sam2real.lift.options import LifterOptions
 
 
 @dataclass(frozen=True, kw_only=True)
-class Command:
+class DoctorCommand:
     """Show what this machine can run: devices, packages, weights found, attention kernel, memory plans.
 
     `r2s2r doctor normals` checks instead which way the axes of an estimator of normals point.
@@ -40,7 +40,7 @@ class Command:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Normals:
+class CheckNormals:
     """Show which way the axes of an estimator of normals really point, on a rendered sphere.
 
     The sphere's normals are known, so whichever of the 48 ways to name the axes fits best is the estimator's own.
@@ -65,4 +65,4 @@ class Normals:
             raise UserError(f"the axes of '{self.estimator}' are not as they are taken to be; see above")
 
 
-COMMANDS = {"normals": Normals}
+COMMANDS = {"normals": CheckNormals}

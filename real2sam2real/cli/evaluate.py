@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class HeldOut:
+class EvaluateHeldOut:
     """Compare a checkpoint's videos with the truth on procedural scenes that training never sees.
 
     Writes scores.md (PSNR where the video truly changes, and where it stays) and sheet.png (the first scenes).
@@ -37,9 +37,7 @@ class HeldOut:
         """Evaluate and print the table."""
         from tqdm import tqdm
 
-        from real2sam2real import media
         from real2sam2real.diffusion.checkpoints import find_checkpoint, load_pipeline, load_settings
-        from real2sam2real.files import replacing_file
         from real2sam2real.lab.evaluate.held_out import SceneResult, contact_sheet, evaluate, table
 
         folder = find_checkpoint(self.checkpoint)
@@ -59,15 +57,12 @@ class HeldOut:
                 strengths=self.strengths,
                 on_scene=on_scene,
             )
-        with replacing_file(self.out / "scores.md") as path:
-            path.write_text(table(scores))
         ways = [way for way in kept[0].videos if way != "photo repeated"]
-        media.write_png(self.out / "sheet.png", contact_sheet(kept, ways))
-        print(table(scores))
+        _report(self.out, table(scores), contact_sheet(kept, ways))
 
 
 @dataclass(frozen=True, kw_only=True)
-class Normals:
+class EvaluateNormals:
     """Measure an estimator of normals on procedural scenes that training never sees.
 
     Prints angles to the truth and flicker, both in degrees, and writes them with a picture of the first scenes.
@@ -88,9 +83,7 @@ class Normals:
         """Evaluate and print the table."""
         import numpy as np
 
-        from real2sam2real import media
         from real2sam2real.control.normal_convention import NormalConvention
-        from real2sam2real.files import replacing_file
         from real2sam2real.lab.curate.normals import NormalEstimator, load_estimator
         from real2sam2real.lab.curate.normals.mini import MiniEstimator
         from real2sam2real.lab.evaluate.normals import evaluate_normals
@@ -107,14 +100,11 @@ class Normals:
                 rows.append(np.concatenate([clip.video[at], *encoded], axis=1))
 
         score = evaluate_normals(estimator, scenes=self.scenes, frames=self.frames, on_scene=on_scene)
-        with replacing_file(self.out / "scores.md") as path:
-            path.write_text(score.table())
-        media.write_png(self.out / "sheet.png", np.concatenate(rows))
-        print(score.table())
+        _report(self.out, score.table(), np.concatenate(rows))
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ablation:
+class EvaluateAblation:
     """Compare checkpoints on held-out procedural scenes whose control is rendered from lifted meshes.
 
     Writes cases.jsonl (every case and variant; a later call goes on behind it), scores.md (means with 95 % intervals,
@@ -141,12 +131,10 @@ class Ablation:
         import numpy as np
         from tqdm import tqdm
 
-        from real2sam2real import media
         from real2sam2real.diffusion.loading import load_model, locate
         from real2sam2real.diffusion.options import ModelOptions
         from real2sam2real.diffusion.presets import choose_sampling
         from real2sam2real.errors import UserError
-        from real2sam2real.files import replacing_file
         from real2sam2real.lab.curate.instances import load_tracker
         from real2sam2real.lab.evaluate.ablation import Judges, differences, evaluate_variants, table
         from real2sam2real.lab.evaluate.lifted import LiftedCase
@@ -182,11 +170,19 @@ class Ablation:
                 on_case=on_case,
             )
         text = table(scores) + "\n" + differences(scores, next(iter(named)))
-        with replacing_file(self.out / "scores.md") as path:
-            path.write_text(text, encoding="utf-8")
-        if strips:
-            media.write_png(self.out / "sheet.png", np.concatenate(strips, axis=1))
-        print(text)
+        _report(self.out, text, np.concatenate(strips, axis=1) if strips else None)
 
 
-COMMANDS = {"held-out": HeldOut, "normals": Normals, "ablation": Ablation}
+def _report(out: Path, text: str, sheet: UInt8 | None) -> None:
+    """Write scores.md and sheet.png, and print the scores."""
+    from real2sam2real import media
+    from real2sam2real.files import replacing_file
+
+    with replacing_file(out / "scores.md") as path:
+        path.write_text(text, encoding="utf-8")
+    if sheet is not None:
+        media.write_png(out / "sheet.png", sheet)
+    print(text)
+
+
+COMMANDS = {"held-out": EvaluateHeldOut, "normals": EvaluateNormals, "ablation": EvaluateAblation}

@@ -17,7 +17,7 @@ VIDEO_SUFFIX = ".mp4"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Command:
+class GenerateCommand:
     """Generate the video that a control folder describes, or those of thousands.
 
     Shots are control folders, folders of control folders, or folders of the official form (scene/camera/…). A batch

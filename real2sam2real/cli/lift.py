@@ -14,7 +14,7 @@ from real2sam2real.perceive.segment.options import SegmentOptions
 
 
 @dataclass(frozen=True, kw_only=True)
-class Command:
+class LiftCommand:
     """Lift objects of a photo into closed meshes and write a scene folder.
 
     Its scene.glb opens in Blender and any other glTF tool, and may be edited there.

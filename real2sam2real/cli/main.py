@@ -1,6 +1,7 @@
 """The `r2s2r` command: finds the command's module, reads its flags, and turns errors into messages.
 
-Each command is a frozen dataclass in a module of its own; `tyro` makes flags and help from its fields and docstrings.
+Each command is a frozen dataclass in a module of its own, such as `RunCommand` in `run`; `tyro` makes flags and help
+from its fields and docstrings.
 The top-level help is written here instead, so that it neither builds every command's parser nor imports a stage.
 """
 
@@ -117,17 +118,6 @@ def load(name: str) -> ModuleType:
     return importlib.import_module(f"real2sam2real.cli.{name}")
 
 
-def command_classes() -> dict[str, Any]:
-    """Every command by its full name, such as `"train base"`."""
-    classes: dict[str, Any] = {}
-    for name in MODULES:
-        module = load(name)
-        if hasattr(module, "Command"):
-            classes[name] = module.Command
-        classes.update({f"{name} {sub}": command for sub, command in getattr(module, "COMMANDS", {}).items()})
-    return classes
-
-
 def parse(command: Any, prog: str, arguments: list[str]) -> Any:
     """Fill the command's fields from the arguments; exits with status 2 when they do not fit."""
     return tyro.cli(command, prog=prog, args=with_new_names(arguments), config=TYRO_CONFIG)
@@ -135,8 +125,9 @@ def parse(command: Any, prog: str, arguments: list[str]) -> Any:
 
 def _run(module: ModuleType, name: str, arguments: list[str]) -> int:
     commands = getattr(module, "COMMANDS", {})
-    if hasattr(module, "Command") and not (arguments and arguments[0] in commands):
-        parse(module.Command, f"r2s2r {name}", arguments).execute()
+    command = command_of(module, name)
+    if command and not (arguments and arguments[0] in commands):
+        parse(command, f"r2s2r {name}", arguments).execute()
         return 0
     if not arguments or arguments[0] in ("-h", "--help"):
         rows = {sub: _first_line(inspect.getdoc(command)) for sub, command in commands.items()}
@@ -147,6 +138,11 @@ def _run(module: ModuleType, name: str, arguments: list[str]) -> int:
         raise UserError(f"there is no command '{name} {sub}'{_nearest(sub, list(commands))}; r2s2r {name} --help")
     parse(commands[sub], f"r2s2r {name} {sub}", rest).execute()
     return 0
+
+
+def command_of(module: ModuleType, name: str) -> Any:
+    """The class of a command, such as `RunCommand`; None for one that has sub-commands alone."""
+    return getattr(module, f"{name.capitalize()}Command", None)
 
 
 def _summary(module: ModuleType) -> str:

@@ -12,7 +12,7 @@ from real2sam2real.perceive.segment.options import SegmentOptions
 
 
 @dataclass(frozen=True, kw_only=True)
-class Command:
+class MasksCommand:
     """Find objects of a photo and write their masks, with a picture of them all.
 
     The folder can be given to the other commands: --mask FOLDER/masks.

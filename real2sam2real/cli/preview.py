@@ -12,7 +12,7 @@ from real2sam2real.run.options import ShotOptions
 
 
 @dataclass(frozen=True, kw_only=True)
-class Command:
+class PreviewCommand:
     """Write the preview of a shot: the textured meshes, moved, over the repainted photo."""
 
     scene: Annotated[Positional[Path], arg(metavar="SCENE")]

@@ -12,7 +12,7 @@ from real2sam2real.run.options import ShotOptions
 
 
 @dataclass(frozen=True, kw_only=True)
-class Command:
+class RenderCommand:
     """Render what steers the video model: normals, instance ids and the preview, in a control folder.
 
     The folder also holds the three files that the official inference reads; use --size full for those.

@@ -17,7 +17,7 @@ from real2sam2real.run.options import RunConfig, ShotOptions
 
 
 @dataclass(frozen=True, kw_only=True)
-class Command:
+class RunCommand:
     """Turn a photo into a directed video.
 
     Name the objects that can move, say what happens, and look at the page it writes. An interrupted run goes on with

@@ -9,10 +9,11 @@ from typing import Annotated
 from tyro.conf import arg
 
 from real2sam2real.errors import UserError
+from real2sam2real.options import parse_size
 
 
 @dataclass(frozen=True, kw_only=True)
-class Command:
+class SynthCommand:
     """Write clips of the procedural world with the masks of their instances in the first frame.
 
     r2s2r curate reads such a folder as it is. The same command goes on where it was stopped.
@@ -35,15 +36,13 @@ class Command:
 
         from real2sam2real.lab.synth.export import write_clips
 
-        width, _, height = self.size.partition("x")
-        if not (width.isdigit() and height.isdigit() and min(int(width), int(height)) >= 16):
-            raise UserError(f"--size {self.size} is no size; write it like 256x144, with at least 16 pixels a side")
+        width, height = parse_size(self.size)
         if self.clips < 1 or self.frames < 5 or self.frames % 4 != 1:
             raise UserError(
                 f"{self.clips} clips of {self.frames} frames cannot be; at least 1, and 4k + 1 frames from 5"
             )
         seeds = range(self.first_seed, self.first_seed + self.clips)
-        written = write_clips(self.out, seeds, width=int(width), height=int(height), frames=self.frames)
+        written = write_clips(self.out, seeds, width=width, height=height, frames=self.frames)
         for _ in tqdm(written, total=self.clips, desc="clips", unit="clip"):
             pass
         print(self.out)

@@ -10,7 +10,7 @@ from tyro.conf import Positional, arg
 
 
 @dataclass(frozen=True, kw_only=True)
-class Command:
+class TransferCommand:
     """Write a control folder with the same normals over another photo.
 
     Generate from it with --init noise: a preview of the other photo would need its own scene.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -81,62 +81,78 @@ class Generator:
         """
         control = open_control(control_folder)
         check_length(control.frames, self.model.settings, self.options.checkpoint)
-        shot = _Shot(
-            control=control,
-            preview=self._preview(control_folder),
-            seed=self.options.seed if seed is None else seed,
-            identity=self._identity(control_folder, seed),
-        )
+        preview = self._preview(control_folder)
         with progress.bar("denoising") as advance:
             if len(self.sampling.plan(control.frames)) == 1:
-                (segment,) = self._segments(shot, Finished(), advance)
+                (segment,) = self.segments(control, preview=preview, seed=seed, advance=advance)
                 if is_main_rank():
                     media.write_video(path, to_frames(segment.video), control.fps)
             else:
-                self._long(shot, path, advance)
+                identity = self._identity(control_folder, seed)
+                store = SegmentStore(path, identity=identity, fps=control.fps) if is_main_rank() else None
+                finished = self._agreed(Finished() if store is None else store.finished(), control)
+                for segment in self.segments(control, preview=preview, seed=seed, finished=finished, advance=advance):
+                    if store is not None:
+                        store.add(segment)
+                if store is not None:
+                    media.write_video(path, store.frames(len(self.sampling.plan(control.frames))), control.fps)
+                    store.remove()
         if self.options.preview_image is not None and is_main_rank():
             self.options.preview_image.unlink(missing_ok=True)
-        return [*control.notes, *self.model.notes, self._made_how(shot)]
+        return [*control.notes, *self.model.notes, self._made_how(control, preview, seed)]
 
-    def _long(self, shot: _Shot, path: Path, advance: Advance) -> None:
-        """Make a shot of several segments."""
-        if not is_main_rank():
-            for _ in self._segments(shot, self._agreed(Finished(), shot), advance):
-                pass
-            return
-        store = SegmentStore(path, identity=shot.identity, fps=shot.control.fps)
-        for segment in self._segments(shot, self._agreed(store.finished(), shot), advance):
-            store.add(segment)
-        media.write_video(path, store.frames(len(self.sampling.plan(shot.control.frames))), shot.control.fps)
-        store.remove()
+    def segments(
+        self,
+        control: ControlStream,
+        *,
+        preview: media.VideoFrames | None = None,
+        seed: int | None = None,
+        finished: Finished | None = None,
+        advance: Advance = lambda done, total: None,
+    ) -> Iterator[SegmentVideo]:
+        """Generate a video and write nothing; its segments in order, whose frames follow on one another.
 
-    def _agreed(self, finished: Finished, shot: _Shot) -> Finished:
-        """What rank 0 found finished, on every rank."""
-        count = int(from_main_rank(torch.tensor(finished.segments)))
-        if not count:
-            return Finished()
-        width, height = self._size(shot)
-        nothing = torch.zeros(1, 3, self.sampling.overlap, height, width)
-        return Finished(segments=count, tail=from_main_rank(nothing if finished.tail is None else finished.tail))
+        Args:
+            control: what the video shows.
+            preview: what it starts from; None starts from noise.
+            seed: of the noise; None takes the options' own.
+            finished: the segments that were made before.
+            advance: called with steps done and steps in all.
 
-    def _size(self, shot: _Shot) -> tuple[int, int]:
-        return self.model.settings.fit(shot.control.photo.shape[1], shot.control.photo.shape[0])
-
-    def _segments(self, shot: _Shot, finished: Finished, advance: Advance) -> Iterator[SegmentVideo]:
-        settings, strength = self.model.settings, self.options.strength
+        Raises:
+            UserError: the checkpoint cannot make so many frames, or it does not fit into memory.
+        """
+        settings = self.model.settings
+        check_length(control.frames, settings, self.options.checkpoint)
         with self.model.memory_advice():
             yield from stream_segments(
                 self.model.pipeline,
                 settings,
                 self.sampling,
-                shot.control,
-                preview=shot.preview,
-                strength=settings.strength if strength is None else strength,
-                seed=shot.seed,
-                prompts=self.model.prompts(shot.control.prompt, guided=self.sampling.guided),
+                control,
+                preview=preview,
+                strength=self._strength,
+                seed=self.options.seed if seed is None else seed,
+                prompts=self.model.prompts(control.prompt, guided=self.sampling.guided),
                 callback=self._observer(advance),
-                finished=finished,
+                finished=finished or Finished(),
             )
+
+    @property
+    def _strength(self) -> float:
+        return self.model.settings.strength if self.options.strength is None else self.options.strength
+
+    def _agreed(self, finished: Finished, control: ControlStream) -> Finished:
+        """What rank 0 found finished, on every rank."""
+        count = int(from_main_rank(torch.tensor(finished.segments)))
+        if not count:
+            return Finished()
+        width, height = self._size(control)
+        nothing = torch.zeros(1, 3, self.sampling.overlap, height, width)
+        return Finished(segments=count, tail=from_main_rank(nothing if finished.tail is None else finished.tail))
+
+    def _size(self, control: ControlStream) -> tuple[int, int]:
+        return self.model.settings.fit(control.photo.shape[1], control.photo.shape[0])
 
     def _observer(self, advance: Advance) -> StepCallback:
         def observe(pipeline: Any, step: int, timestep: Tensor, tensors: dict[str, Tensor]) -> None:
@@ -164,26 +180,17 @@ class Generator:
         settings = {"options": self.options.decisive(), "seed": seed}
         return fingerprint(code=_CODE, settings=settings, inputs=(control_folder, *self.model.located.files))
 
-    def _made_how(self, shot: _Shot) -> str:
-        width, height = self._size(shot)
-        strength = self.model.settings.strength if self.options.strength is None else self.options.strength
-        start = "from noise" if shot.preview is None else f"from the preview's latents at strength {strength:g}"
-        segments = len(self.sampling.plan(shot.control.frames))
+    def _made_how(self, control: ControlStream, preview: media.VideoFrames | None, seed: int | None) -> str:
+        width, height = self._size(control)
+        start = "from noise" if preview is None else f"from the preview's latents at strength {self._strength:g}"
+        segments = len(self.sampling.plan(control.frames))
         preset = f"preset {self.sampling.name}, " if isinstance(self.sampling, Preset) else ""
         pieces = f"in {segments} segments, " if segments > 1 else ""
-        passes = self.sampling.passes(shot.control.frames)
+        passes = self.sampling.passes(control.frames)
         return (
             f"checkpoint '{self.options.checkpoint}', {width}×{height}, started {start}, {preset}{pieces}"
-            f"{passes} passes, seed {shot.seed}"
+            f"{passes} passes, seed {self.options.seed if seed is None else seed}"
         )
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class _Shot:
-    control: ControlStream
-    preview: media.VideoFrames | None
-    seed: int
-    identity: str
 
 
 def with_normal_convention(located: Located, convention: str | None) -> Located:

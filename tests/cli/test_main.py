@@ -25,10 +25,21 @@ def test_help_names_every_command(cli) -> None:
 
 
 def test_every_command_explains_itself(cli) -> None:
-    for name in cli_main.command_classes():
+    for name in command_classes():
         ended = cli(*name.split(), "--help")
         assert ended.status == 0
         assert f"r2s2r {name}" in ended.out
+
+
+def command_classes() -> dict[str, type]:
+    """Every command by its full name, such as `"train base"`."""
+    classes = {}
+    for name in cli_main.MODULES:
+        module = cli_main.load(name)
+        if command := cli_main.command_of(module, name):
+            classes[name] = command
+        classes.update({f"{name} {sub}": command for sub, command in getattr(module, "COMMANDS", {}).items()})
+    return classes
 
 
 def option_lines(command: type) -> list[str]:
@@ -49,7 +60,7 @@ def option_lines(command: type) -> list[str]:
 
 def all_options() -> str:
     """Every command with its options, one per line."""
-    commands = cli_main.command_classes().items()
+    commands = command_classes().items()
     return "".join("\n".join([name, *option_lines(command)]) + "\n" for name, command in commands)
 
 
