@@ -1,4 +1,6 @@
-"""Processor time of settling ten entities of 20,000 triangles, and what comes of it. Run: python benchmarks/contact.py
+"""Processor time of resolving the contacts of ten entities of 20,000 triangles, and what comes of it.
+
+Run: python benchmarks/contact.py
 
 Bumpy balls stand on the ground in two rows, so that those behind are partly hidden; two have a small one on their
 heads. They are put out of their places along the lines of sight. Seconds are processor time on one thread, the median
@@ -19,8 +21,8 @@ import numpy as np
 
 from real2sam2real.geometry import Intrinsics, transforms
 from real2sam2real.geometry.rotations import about_x
-from real2sam2real.lift.contact import ContactOptions, ContactReport, settle
-from real2sam2real.lift.contact.body import Body
+from real2sam2real.lift.contact import ContactOptions, ContactReport, resolve_contacts
+from real2sam2real.lift.contact.body import ContactBody
 from real2sam2real.mesh import Mesh
 from real2sam2real.render import render_frames
 from real2sam2real.scene import CameraPath, Entity, Motion, Scene
@@ -68,7 +70,7 @@ def strewn(scene: Scene, amount: float, seed: int) -> Scene:
     """Every entity nearer or farther by up to that share."""
     rng = np.random.default_rng(seed)
     moved = [
-        Body.of(e, scene.photo_world_from_camera).farther(float(rng.uniform(-amount, amount))).settled()
+        ContactBody.of(e, scene.photo_world_from_camera).farther(float(rng.uniform(-amount, amount))).as_entity()
         for e in scene.entities
     ]
     return replace(scene, entities=tuple(moved))
@@ -80,12 +82,12 @@ def row(what: str, scene: Scene, options: ContactOptions) -> str:
     report: ContactReport | None = None
     for _ in range(3):
         start = time.process_time()
-        _, report = settle(scene, options)
+        _, report = resolve_contacts(scene, options)
         seconds.append(time.process_time() - start)
     assert report is not None
     lines = report.entities
     pierced = [max(getattr(line, f"penetration_{when}") for line in lines) for when in ("before", "after")]
-    standing = [line for line in lines if line.stands_on == "ground"]
+    standing = [line for line in lines if line.supported_by == "ground"]
     gaps = [
         max((abs(getattr(line, f"ground_gap_{when}")) for line in standing), default=0.0)
         for when in ("before", "after")

@@ -1,4 +1,4 @@
-"""An entity while it is being settled.
+"""An entity while the contacts of its scene are resolved.
 
 The eye frame has the world's axes and its origin at the centre of the photo's camera: there, scaling about the camera
 is one number.
@@ -21,7 +21,7 @@ EMPTY = 1e-12  # of the smaller volume: what a boolean leaves of two solids that
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Body:
+class ContactBody:
     """An entity and the similarity by which it has moved.
 
     Attributes:
@@ -41,7 +41,7 @@ class Body:
     moved_by: Float = field(default_factory=lambda: np.eye(4))
 
     @classmethod
-    def of(cls, entity: Entity, world_from_camera: Float) -> Body:
+    def of(cls, entity: Entity, world_from_camera: Float) -> ContactBody:
         """The entity where it rests; a deforming one in the shape of its first frame."""
         deformed = entity.motion.vertices_object
         vertices = entity.mesh.vertices if deformed is None else deformed[0].astype(np.float64)
@@ -116,18 +116,22 @@ class Body:
         """In cubic world units; 0 where there is no solid."""
         return float(self.solid.volume()) if self.solid.status() == manifold3d.Error.NoError else 0.0
 
-    def moved(self, similarity: Float) -> Body:
+    def moved(self, similarity: Float) -> ContactBody:
         """Moved further by a `(4, 4)` similarity of the eye frame."""
         return replace(self, moved_by=similarity @ self.moved_by)
 
-    def farther(self, log_factor: float) -> Body:
+    def farther(self, log_factor: float) -> ContactBody:
         """Scaled about the camera by e to the `log_factor`."""
         if log_factor == 0:
             return self
         factor = float(np.exp(log_factor))
         return self.moved(np.diag([factor, factor, factor, 1.0]))
 
-    def settled(self) -> Entity:
+    def translated(self, offset: Float) -> ContactBody:
+        """Moved by `offset` `(3,)` in the eye frame."""
+        return self.moved(transforms.compose(offset, (1.0, 0.0, 0.0, 0.0)))
+
+    def as_entity(self) -> Entity:
         """The entity where it is now; itself if it never moved. Its growth goes into its mesh, not into its pose."""
         if self.is_still:
             return self.entity
@@ -164,7 +168,7 @@ def _solid(points: Float, entity: Entity) -> manifold3d.Manifold:
     )
 
 
-def common_volume(a: Body, b: Body) -> float:
+def common_volume(a: ContactBody, b: ContactBody) -> float:
     """What two bodies have in common, as a share of the smaller one's volume; 0 where one of them is no solid."""
     smaller = min(a.volume, b.volume)
     if smaller <= 0 or not _boxes_meet(a.points, b.points):

@@ -1,4 +1,4 @@
-"""Two entities along the lines of sight: at which distances from each other they are free, touch, or interpenetrate.
+"""Two entities along the lines of sight: at which distances they are free, touch, or interpenetrate.
 
 Scaled about the camera, an entity moves along the logarithm of depth without changing there. So whether two of them
 interpenetrate depends on one number, the shift of the one behind relative to the other, and the forbidden shifts are a
@@ -14,8 +14,8 @@ import numpy as np
 
 from real2sam2real.arrays import Float, Int, Mask
 from real2sam2real.geometry import Intrinsics
-from real2sam2real.lift.contact.body import Body, common_volume
-from real2sam2real.lift.contact.raster import Lattice, Spans, cast, image_plane, spans
+from real2sam2real.lift.contact.body import ContactBody, common_volume
+from real2sam2real.lift.contact.raster import Lattice, Spans, cast, expanded_ranges, image_plane, spans
 
 SIDE = 128  # nodes along the longer side of the window in which both are seen
 FREE = 1e-7  # of the smaller volume: less in common counts as touching
@@ -28,7 +28,7 @@ NARROW = 1e-5  # gaps narrower than that are none
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Sightings:
+class PairObservation:
     """What the rays through both of two bodies, a and b, tell.
 
     Attributes:
@@ -52,15 +52,34 @@ class Sightings:
         right += len(self.b_shows) - np.searchsorted(self.b_shows, shift, side="left")
         return float(right) / count
 
-    def rooms(self) -> Float:
+    def intervals(self) -> Float:
         """`(K + 1, 2)` the closed intervals between the forbidden ones."""
         edges = np.concatenate([[-np.inf], self.forbidden.reshape(-1), [np.inf]])
         return edges.reshape(-1, 2)
 
-    def without_room(self, room: tuple[float, float]) -> Sightings:
-        """The same with one of the rooms forbidden too, an outer one up to a far end."""
+    def choose_interval(self, shift: float, reach: float, *, touching: bool) -> tuple[float, float] | None:
+        """The interval to stay in: in the masks' order, and then the nearest to the present shift.
+
+        Args:
+            shift: of b relative to a now.
+            reach: how far from there it may be.
+            touching: whether they shall touch: then distance counts to the interval's nearest edge.
+        """
+        intervals = [interval for interval in self.intervals() if interval[1] - interval[0] > NARROW]
+        nearest = [_nearest_shift(interval, shift, touching=touching) for interval in intervals]
+        near = [k for k, place in enumerate(nearest) if abs(place - shift) <= reach]
+        if not near:
+            return None
+        agreement = {k: self.agreement(nearest[k]) for k in near}
+        best = max(agreement.values())
+        right = [k for k in near if agreement[k] >= best - AS_GOOD]
+        low, high = intervals[min(right, key=lambda k: (abs(nearest[k] - shift), k))]
+        return float(low), float(high)
+
+    def without_interval(self, interval: tuple[float, float]) -> PairObservation:
+        """The same with one of the intervals forbidden too, an outer one up to a far end."""
         far = 100.0
-        low, high = max(room[0], -far), min(room[1], far)
+        low, high = max(interval[0], -far), min(interval[1], far)
         kept = [f for f in self.forbidden if f[1] < low or f[0] > high]
         merged = [f for f in self.forbidden if not (f[1] < low or f[0] > high)]
         one = np.array([min([low, *(f[0] for f in merged)]), max([high, *(f[1] for f in merged)])])
@@ -68,7 +87,7 @@ class Sightings:
         return replace(self, forbidden=forbidden)
 
 
-def sightings(a: Body, b: Body, lens: Intrinsics) -> Sightings | None:
+def observe_pair(a: ContactBody, b: ContactBody, intrinsics: Intrinsics) -> PairObservation | None:
     """Of two bodies in front of the camera; None where no ray meets both."""
     seen = [image_plane(body.points_camera)[0] for body in (a, b)]
     low = np.maximum(seen[0].min(axis=0), seen[1].min(axis=0))
@@ -83,23 +102,22 @@ def sightings(a: Body, b: Body, lens: Intrinsics) -> Sightings | None:
             return None
         forbidden = np.array([[-NARROW, NARROW]])  # between the rays; the meshes know how far it goes
     nodes, equal = _equally_near(of_a, of_b)
-    a_shows, b_shows = _shown(a.entity.mask, b.entity.mask, nodes, equal, lattice, lens)
+    a_shows, b_shows = _shown(a.entity.mask, b.entity.mask, nodes, equal, lattice, intrinsics)
     balance = float(np.median(equal)) if len(equal) else 0.0
-    return Sightings(forbidden=forbidden, a_shows=a_shows, b_shows=b_shows, balance=balance)
+    return PairObservation(forbidden=forbidden, a_shows=a_shows, b_shows=b_shows, balance=balance)
 
 
 def _forbidden(a: Spans, b: Spans) -> Float:
     """The union over all rays of (a begins − b ends, a ends − b begins)."""
-    first = np.searchsorted(b.nodes, a.nodes, side="left")
-    count = np.searchsorted(b.nodes, a.nodes, side="right") - first
-    of_a = np.repeat(np.arange(len(a.nodes)), count)
-    of_b = np.arange(len(of_a)) - np.repeat(np.cumsum(count) - count, count) + first[of_a]
+    first, past = (np.searchsorted(b.nodes, a.nodes, side=side) for side in ("left", "right"))
+    of_a, of_b = expanded_ranges(first, past)
+    if not len(of_a):
+        return np.zeros((0, 2))
     low, high = a.near[of_a] - b.far[of_b], a.far[of_a] - b.near[of_b]
     order = np.argsort(low, kind="stable")
-    low, high = low[order], np.maximum.accumulate(high[order]) if len(high) else high
-    new = np.concatenate([[True], low[1:] > high[:-1] + NARROW]) if len(low) else np.zeros(0, bool)
-    last = np.concatenate([new[1:], [True]]) if len(low) else new
-    return np.stack([low[new], high[last]], axis=-1)
+    low, high = low[order], np.maximum.accumulate(high[order])
+    apart = low[1:] > high[:-1] + NARROW
+    return np.stack([low[np.append(True, apart)], high[np.append(apart, True)]], axis=-1)
 
 
 def _equally_near(a: Spans, b: Spans) -> tuple[Int, Float]:
@@ -111,7 +129,7 @@ def _equally_near(a: Spans, b: Spans) -> tuple[Int, Float]:
 
 
 def _shown(
-    mask_a: Mask | None, mask_b: Mask | None, nodes: Int, equal: Float, lattice: Lattice, lens: Intrinsics
+    mask_a: Mask | None, mask_b: Mask | None, nodes: Int, equal: Float, lattice: Lattice, intrinsics: Intrinsics
 ) -> tuple[Float, Float]:
     """The shifts of equal nearness, sorted, at the pixels that show a, and at those that show b."""
     nothing = np.zeros(0)
@@ -119,52 +137,34 @@ def _shown(
         return nothing, nothing
     rim = np.ones((RIM, RIM), np.uint8)
     wide_a, wide_b = (cv2.dilate(mask.astype(np.uint8), rim).astype(bool) for mask in (mask_a, mask_b))
-    lens = lens.resized(mask_a.shape[1], mask_a.shape[0])
-    only_a, only_b = _lookup(mask_a & ~wide_b, nodes, lattice, lens), _lookup(mask_b & ~wide_a, nodes, lattice, lens)
-    pixels = float(np.prod(lattice.step)) * lens.fx * lens.fy
+    intrinsics = intrinsics.resized(mask_a.shape[1], mask_a.shape[0])
+    only_a, only_b = (
+        _lookup(mask_a & ~wide_b, nodes, lattice, intrinsics),
+        _lookup(mask_b & ~wide_a, nodes, lattice, intrinsics),
+    )
+    pixels = float(np.prod(lattice.step)) * intrinsics.fx * intrinsics.fy
     if (only_a.sum() + only_b.sum()) * pixels < CLEAR_SHARE * min(mask_a.sum(), mask_b.sum()):
         return nothing, nothing
     return np.sort(equal[only_a]), np.sort(equal[only_b])
 
 
-def _lookup(mask: Mask, nodes: Int, lattice: Lattice, lens: Intrinsics) -> np.ndarray:
+def _lookup(mask: Mask, nodes: Int, lattice: Lattice, k: Intrinsics) -> np.ndarray:
     """`(N,)` bool, whether the photo's mask covers nodes; not outside the photo."""
     u, v = lattice.at(nodes).T
-    x, y = np.floor(lens.cx + lens.fx * u).astype(int), np.floor(lens.cy - lens.fy * v).astype(int)
+    x, y = np.floor(k.cx + k.fx * u).astype(int), np.floor(k.cy - k.fy * v).astype(int)
     inside = (x >= 0) & (y >= 0) & (x < mask.shape[1]) & (y < mask.shape[0])
     return inside & mask[np.clip(y, 0, mask.shape[0] - 1), np.clip(x, 0, mask.shape[1] - 1)]
 
 
-def chosen_room(sight: Sightings, shift: float, reach: float, *, touching: bool) -> tuple[float, float] | None:
-    """The interval of shifts to stay in: in the masks' order, and then the nearest to the present shift.
-
-    Args:
-        sight: of the pair.
-        shift: of b relative to a now.
-        reach: how far from there it may be.
-        touching: whether they shall touch: then distance counts to the room's nearest edge.
-    """
-    rooms = [room for room in sight.rooms() if room[1] - room[0] > NARROW]
-    places = [_place(room, shift, touching=touching) for room in rooms]
-    near = [k for k, place in enumerate(places) if abs(place - shift) <= reach]
-    if not near:
-        return None
-    agreement = {k: sight.agreement(places[k]) for k in near}
-    best = max(agreement.values())
-    right = [k for k in near if agreement[k] >= best - AS_GOOD]
-    room = rooms[min(right, key=lambda k: (abs(places[k] - shift), k))]
-    return float(room[0]), float(room[1])
-
-
-def _place(room: Float, shift: float, *, touching: bool) -> float:
-    """The shift in a room that is nearest to the present one, or the nearest edge."""
+def _nearest_shift(interval: Float, shift: float, *, touching: bool) -> float:
+    """The shift in an interval that is nearest to the present one, or the nearest edge."""
     if touching:
-        return float(min((edge for edge in room if np.isfinite(edge)), key=lambda edge: abs(edge - shift)))
-    return float(np.clip(shift, room[0], room[1]))
+        return float(min((edge for edge in interval if np.isfinite(edge)), key=lambda edge: abs(edge - shift)))
+    return float(np.clip(shift, interval[0], interval[1]))
 
 
-def exact_edge(a: Body, b: Body, edge: float, outward: float, most: float) -> float | None:
-    """An edge of a room as the meshes have it, at or a little beyond where the rays saw it.
+def exact_edge(a: ContactBody, b: ContactBody, edge: float, outward: float, most: float) -> float | None:
+    """An edge of a interval as the meshes have it, at or a little beyond where the rays saw it.
 
     Args:
         a: the one that stays, where shifts count from.

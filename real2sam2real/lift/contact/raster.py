@@ -93,15 +93,11 @@ def cast(points_camera: Float, faces: Int32, lattice: Lattice) -> Hits:
     uv, depth = image_plane(points_camera)
     at = (uv - lattice.origin) / lattice.step
     corners = _within(at, faces, lattice)
-    rows, triangle = _rows(at[:, 1], corners, lattice.rows)
+    # A row belongs to the triangle that begins at it, not to the one that ends there.
+    triangle, rows = _nodes_between(at[corners, 1].min(axis=1), at[corners, 1].max(axis=1), lattice.rows)
     x, inverse = _ends(at, 1 / depth, corners[triangle], rows)
     left, right = np.argmin(x, axis=1), np.argmax(x, axis=1)
-    each = np.arange(len(x))
-    first = np.clip(np.ceil(x[each, left]), 0, lattice.columns).astype(np.int64)
-    past = np.clip(np.ceil(x[each, right]), 0, lattice.columns).astype(np.int64)
-    count = np.maximum(past - first, 0)
-    segment = np.repeat(each, count)
-    column = np.arange(len(segment)) - np.repeat(np.cumsum(count) - count, count) + first[segment]
+    segment, column = _nodes_between(x.min(axis=1), x.max(axis=1), lattice.columns)
     x_left, x_right = x[segment, left[segment]], x[segment, right[segment]]
     share = (column - x_left) / np.maximum(x_right - x_left, 1e-300)
     depth_inverse = inverse[segment, left[segment]] * (1 - share) + inverse[segment, right[segment]] * share
@@ -122,14 +118,17 @@ def _within(at: Float, faces: Int32, lattice: Lattice) -> Int:
     return faces[np.all((high >= 0) & (low <= last), axis=1)].astype(np.int64)
 
 
-def _rows(v: Float, corners: Int, rows: int) -> tuple[Int, Int]:
-    """All pairs of a row and a triangle that it cuts; a row belongs to what begins at it, not to what ends there."""
-    of_corners = v[corners]
-    first = np.clip(np.ceil(of_corners.min(axis=1)), 0, rows).astype(np.int64)
-    past = np.clip(np.ceil(of_corners.max(axis=1)), 0, rows).astype(np.int64)
+def _nodes_between(low: Float, high: Float, count: int) -> tuple[Int, Int]:
+    """The nodes 0…`count` − 1 within each range, its upper end left out: the range of each, and its number."""
+    first, past = (np.clip(np.ceil(bound), 0, count).astype(np.int64) for bound in (low, high))
+    return expanded_ranges(first, past)
+
+
+def expanded_ranges(first: Int, past: Int) -> tuple[Int, Int]:
+    """All integers of the ranges from `first` `(R,)` to before `past` `(R,)`: the range of each, and the integers."""
     count = np.maximum(past - first, 0)
-    triangle = np.repeat(np.arange(len(corners)), count)
-    return np.arange(len(triangle)) - np.repeat(np.cumsum(count) - count, count) + first[triangle], triangle
+    of_range = np.repeat(np.arange(len(count)), count)
+    return of_range, np.arange(len(of_range)) - np.repeat(np.cumsum(count) - count, count) + first[of_range]
 
 
 def _ends(at: Float, inverse_depth: Float, corners: Int, rows: Int) -> tuple[Float, Float]:
@@ -151,17 +150,18 @@ def _ends(at: Float, inverse_depth: Float, corners: Int, rows: Int) -> tuple[Flo
 
 def spans(hits: Hits) -> Spans:
     """From crossings to the parts of the rays that lie inside; rays that rounding left odd are dropped."""
+    if not len(hits.nodes):
+        return Spans(nodes=hits.nodes, near=hits.log_depth, far=hits.log_depth)
     order = np.lexsort((~hits.entering, hits.log_depth, hits.nodes))
     nodes, depth = hits.nodes[order], hits.log_depth[order]
     step = np.where(hits.entering[order], 1, -1)
     level = np.cumsum(step)  # a consistent ray comes back to the level at which it began
-    starts = np.concatenate([[True], nodes[1:] != nodes[:-1]]) if len(nodes) else np.zeros(0, bool)
+    starts = np.append(True, nodes[1:] != nodes[:-1])
     ray = np.cumsum(starts) - 1
-    level = level - (level - step)[starts][ray] if len(nodes) else level
+    level = level - (level - step)[starts][ray]
     lowest = np.full(int(starts.sum()), np.iinfo(np.int64).max)
     np.minimum.at(lowest, ray, level)
-    ends = np.concatenate([starts[1:], [True]]) if len(nodes) else starts
-    sound = ((lowest >= 0) & (level[ends] == 0))[ray] if len(nodes) else starts
+    sound = ((lowest >= 0) & (level[np.append(starts[1:], True)] == 0))[ray]
     opens = sound & (step == 1) & (level == 1)
     closes = sound & (step == -1) & (level == 0)
     return Spans(nodes=nodes[opens], near=depth[opens], far=depth[closes])

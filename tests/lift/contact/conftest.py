@@ -9,7 +9,7 @@ import trimesh
 
 from real2sam2real.geometry import Intrinsics, transforms
 from real2sam2real.geometry.rotations import about_x
-from real2sam2real.lift.contact.body import Body, common_volume
+from real2sam2real.lift.contact.body import ContactBody, common_volume
 from real2sam2real.mesh import Mesh
 from real2sam2real.render import render_frames
 from real2sam2real.scene import CameraPath, Entity, Motion, Scene
@@ -91,8 +91,8 @@ class Worlds:
     def farther(scene: Scene, **factors: float) -> Scene:
         """Entities scaled about the camera, which the photo does not show."""
         for name, factor in factors.items():
-            body = Body.of(scene.entity(name), scene.photo_world_from_camera).farther(float(np.log(factor)))
-            scene = scene.with_entity(body.settled())
+            body = ContactBody.of(scene.entity(name), scene.photo_world_from_camera).farther(float(np.log(factor)))
+            scene = scene.with_entity(body.as_entity())
         return scene
 
     @staticmethod
@@ -113,12 +113,12 @@ class Worlds:
     @staticmethod
     def common(scene: Scene, a: str, b: str) -> float:
         """What two entities have in common, as a share of the smaller one."""
-        return common_volume(*(Body.of(scene.entity(name), scene.photo_world_from_camera) for name in (a, b)))
+        return common_volume(*(ContactBody.of(scene.entity(name), scene.photo_world_from_camera) for name in (a, b)))
 
     @staticmethod
     def gap(scene: Scene, a: str, b: str) -> float:
         """Least distance between two entities, 0 if it is more than 0.2."""
-        bodies = [Body.of(scene.entity(name), scene.photo_world_from_camera) for name in (a, b)]
+        bodies = [ContactBody.of(scene.entity(name), scene.photo_world_from_camera) for name in (a, b)]
         return float(bodies[0].solid.min_gap(bodies[1].solid, 0.2))
 
     @staticmethod

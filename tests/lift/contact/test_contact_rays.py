@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from real2sam2real.lift.contact.body import Body
-from real2sam2real.lift.contact.pairs import sightings
+from real2sam2real.lift.contact.body import ContactBody
+from real2sam2real.lift.contact.limits import Limit, least_change, least_change_of_most
+from real2sam2real.lift.contact.pairs import observe_pair
 from real2sam2real.lift.contact.raster import Lattice, cast, silhouette_iou, spans
-from real2sam2real.lift.contact.spacing import Limit, most_that_hold, nearest
 
 
 def lattice(side=60, reach=0.5):
@@ -66,11 +66,11 @@ def test_forbidden_shifts_of_two_boxes(worlds):
         },
         0,
     )
-    near, far = (Body.of(entity, scene.photo_world_from_camera) for entity in scene.entities)
-    sight = sightings(near, far, scene.camera.intrinsics)
-    assert sight.forbidden == pytest.approx(np.log([[1.8 / 3.2, 2.2 / 2.8]]), abs=1e-6)
-    assert sight.agreement(0.0) == 1.0
-    assert sight.agreement(-2.0) == 0.0
+    near, far = (ContactBody.of(entity, scene.photo_world_from_camera) for entity in scene.entities)
+    observation = observe_pair(near, far, scene.camera.intrinsics)
+    assert observation.forbidden == pytest.approx(np.log([[1.8 / 3.2, 2.2 / 2.8]]), abs=1e-6)
+    assert observation.agreement(0.0) == 1.0
+    assert observation.agreement(-2.0) == 0.0
 
 
 @settings(max_examples=60, deadline=None)
@@ -87,7 +87,7 @@ def test_the_nearest_numbers_are_nearest(seed):
     wanted = rng.normal(size=5)
     fixed = rng.random(5) < 0.2
     wanted[fixed] = inside[fixed]
-    found = nearest(wanted, fixed, limits)
+    found = least_change(wanted, fixed, limits)
     assert found is not None
     assert np.array_equal(found[fixed], wanted[fixed])
     assert all(limit.holds(found) for limit in limits)
@@ -96,9 +96,12 @@ def test_the_nearest_numbers_are_nearest(seed):
 
 
 def test_contradictions_are_left_out_in_order():
-    limits = [Limit(first=0, second=1, low=1.0, high=2.0), Limit(first=0, second=1, low=3.0, high=4.0)]
-    assert nearest(np.zeros(2), [False, False], limits) is None
-    found, left_out = most_that_hold(np.zeros(2), [False, False], limits)
+    limits = [
+        Limit(first=0, second=1, low=1.0, high=2.0),
+        Limit(first=0, second=1, low=3.0, high=4.0),
+    ]
+    assert least_change(np.zeros(2), [False, False], limits) is None
+    found, left_out = least_change_of_most(np.zeros(2), [False, False], limits)
     assert found == pytest.approx([-0.5, 0.5])
     assert left_out == [1]
-    assert nearest(np.zeros(2), [True, True], limits[:1]) is None
+    assert least_change(np.zeros(2), [True, True], limits[:1]) is None

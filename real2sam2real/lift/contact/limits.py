@@ -29,7 +29,7 @@ class Limit:
         return self.low - ROUNDING <= difference <= self.high + ROUNDING
 
 
-def nearest(wanted: Float, fixed: Sequence[bool], limits: Sequence[Limit]) -> Float | None:
+def least_change(wanted: Float, fixed: Sequence[bool], limits: Sequence[Limit]) -> Float | None:
     """The `(N,)` numbers next to the wanted ones, in least squares, that keep all limits; None where there are none.
 
     A least distance problem, solved by non-negative least squares (Lawson and Hanson, 1974, chapter 23).
@@ -68,16 +68,16 @@ def nearest(wanted: Float, fixed: Sequence[bool], limits: Sequence[Limit]) -> Fl
     return result if all(limit.holds(result) for limit in limits) else None
 
 
-def most_that_hold(wanted: Float, fixed: Sequence[bool], limits: Sequence[Limit]) -> tuple[Float, list[int]]:
-    """As `nearest`, leaving out limits that contradict those before them; also the numbers of the ones left out."""
-    found = nearest(wanted, fixed, limits)
+def least_change_of_most(wanted: Float, fixed: Sequence[bool], limits: Sequence[Limit]) -> tuple[Float, list[int]]:
+    """As `least_change`, but limits that contradict those before them are left out; also their numbers."""
+    found = least_change(wanted, fixed, limits)
     if found is not None:
         return found, []
     kept: list[Limit] = []
     left_out = []
     found = wanted.copy()
     for k, limit in enumerate(limits):
-        tried = nearest(wanted, fixed, [*kept, limit])
+        tried = least_change(wanted, fixed, [*kept, limit])
         if tried is None:
             left_out.append(k)
         else:

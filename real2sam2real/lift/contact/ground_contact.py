@@ -1,4 +1,4 @@
-"""Onto the ground: what stands in view is brought there along its lines of sight, and levelled."""
+"""Ground contact: what stands in view is brought to the ground along its lines of sight, and levelled."""
 
 from __future__ import annotations
 
@@ -8,11 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from real2sam2real.arrays import Float
-from real2sam2real.geometry import transforms
-from real2sam2real.lift.contact.body import Body
-from real2sam2real.lift.contact.footing import Footing
+from real2sam2real.lift.contact.body import ContactBody
 from real2sam2real.lift.contact.options import ContactOptions
 from real2sam2real.lift.contact.raster import silhouette_iou
+from real2sam2real.lift.contact.support import Support
 
 STANDS = 5e-4  # of its height: nearer to the ground than that, it stands on it
 SUNK = 5e-3  # of its height: what does not show where it stands may be guessed that much too low
@@ -24,7 +23,7 @@ SAME_FACE = np.cos(np.radians(0.2))
 
 
 @dataclass(frozen=True, kw_only=True)
-class Standing:
+class GroundContact:
     """How one entity is drawn to the ground.
 
     Attributes:
@@ -37,7 +36,7 @@ class Standing:
 
 
 def known_ground(
-    bodies: Sequence[Body], footing: Mapping[str, Footing], ground: float | None, floating: Sequence[str]
+    bodies: Sequence[ContactBody], support: Mapping[str, Support], ground: float | None, floating: Sequence[str]
 ) -> tuple[float | None, bool]:
     """Height of the ground in the eye frame (negative), and whether it was derived here from what stands.
 
@@ -45,7 +44,7 @@ def known_ground(
     """
     if ground is not None:
         return (ground, False) if ground < 0 else (None, False)
-    bottoms = [b.bottom for b in bodies if _shows_its_foot(b, footing[b.name]) and b.name not in floating]
+    bottoms = [b.bottom for b in bodies if _shows_lower_edge(b, support[b.name]) and b.name not in floating]
     if not bottoms:
         return None, False
     middle = float(np.median(bottoms))
@@ -53,17 +52,19 @@ def known_ground(
     return (middle, True) if spread < AGREE else (None, False)
 
 
-def _shows_its_foot(body: Body, footing: Footing) -> bool:
+def _shows_lower_edge(body: ContactBody, support: Support) -> bool:
     """Whether its lowest point is seen, on nothing else, and clearly below the horizon."""
     lowest = body.points[np.argmin(body.points[:, 1])]
-    return footing.foot == "in view" and footing.on is None and -lowest[1] > FLATTEST * float(np.linalg.norm(lowest))
+    return support.edge == "in view" and support.on is None and -lowest[1] > FLATTEST * float(np.linalg.norm(lowest))
 
 
-def standing_of(body: Body, footing: Footing, ground: float, options: ContactOptions) -> Standing | None:
+def ground_contact_of(
+    body: ContactBody, support: Support, ground: float, options: ContactOptions
+) -> GroundContact | None:
     """How the ground draws an entity; None where it does not, or where that is out of reach.
 
-    What shows its foot stands there. What hides it would rather stand there than float, but others come first; what
-    the photo's border cuts goes on below, so it may well end above the ground, yet not below it.
+    What shows its lower edge stands there. What hides it would rather stand there than float, but others come first;
+    what the photo's border cuts goes on below, so it may well end above the ground, yet not below it.
     """
     if body.name in options.floating or body.bottom >= 0:
         return None
@@ -72,23 +73,23 @@ def standing_of(body: Body, footing: Footing, ground: float, options: ContactOpt
     if abs(log_factor) > np.log(options.reach):
         return None
     on_ground = abs(gap) <= STANDS * body.height
-    if _shows_its_foot(body, footing):
-        return Standing(log_factor=0.0 if on_ground else log_factor, fixed=True)
-    if abs(gap) <= SUNK * body.height or footing.on is not None:
+    if _shows_lower_edge(body, support):
+        return GroundContact(log_factor=0.0 if on_ground else log_factor, fixed=True)
+    if abs(gap) <= SUNK * body.height or support.on is not None:
         return None
-    if gap < 0 or footing.foot == "hidden":
-        return Standing(log_factor=log_factor, fixed=False)
+    if gap < 0 or support.edge == "hidden":
+        return GroundContact(log_factor=log_factor, fixed=False)
     return None
 
 
-def is_out_of_reach(body: Body, footing: Footing, ground: float, options: ContactOptions) -> bool:
+def is_out_of_reach(body: ContactBody, support: Support, ground: float, options: ContactOptions) -> bool:
     """Whether the ground would draw an entity if it were nearer to it."""
-    if body.name in options.floating or not _shows_its_foot(body, footing):
+    if body.name in options.floating or not _shows_lower_edge(body, support):
         return False
     return abs(float(np.log(ground / body.bottom))) > np.log(options.reach)
 
 
-def levelled(body: Body, options: ContactOptions) -> tuple[Body, float]:
+def levelled(body: ContactBody, options: ContactOptions) -> tuple[ContactBody, float]:
     """Turned until its base lies level, and by how many degrees; as it was where that would show too much.
 
     The base is the largest face of the convex hull that nearly faces down, if it takes a good part of the footprint:
@@ -110,7 +111,7 @@ def levelled(body: Body, options: ContactOptions) -> tuple[Body, float]:
     return turned, degrees
 
 
-def _base_normal(body: Body, max_degrees: float) -> Float | None:
+def _base_normal(body: ContactBody, max_degrees: float) -> Float | None:
     """`(3,)` outward normal of the base in the eye frame; None where there is none, or where it is level."""
     if body.volume <= 0:
         return None
@@ -137,8 +138,3 @@ def _least_rotation(source: Float, target: Float) -> Float:
     v, c = np.cross(source, target), float(source @ target)
     skew = np.array([[0, -v[2], v[1]], [v[2], 0, -v[0]], [-v[1], v[0], 0]])
     return np.eye(3) + skew + skew @ skew / (1 + c)
-
-
-def slid(body: Body, offset: Float) -> Body:
-    """Moved by `offset` `(3,)` in the eye frame, which is horizontal where the entity shall stay on the ground."""
-    return body.moved(transforms.compose(offset, (1.0, 0.0, 0.0, 0.0)))

@@ -13,7 +13,7 @@ from real2sam2real.arrays import Mask
 from real2sam2real.lift.outline import Outline, outlines_by_nearness
 from real2sam2real.scene import Entity
 
-Foot = Literal["in view", "hidden", "cut", "unknown"]
+LowerEdge = Literal["in view", "hidden", "cut", "unknown"]
 
 BELOW = 4  # pixels under a lower edge in which the thing that it stands on is looked for
 BASE_SHARE = 0.6  # of the columns of a lower edge that must lie over that thing
@@ -23,38 +23,38 @@ INSIDE_LEAST = 2.0  # pixels
 
 
 @dataclass(frozen=True, kw_only=True)
-class Footing:
+class Support:
     """Of one entity.
 
     Attributes:
-        foot: whether its lower edge shows where it stands ("in view"), is "hidden" by a nearer entity or "cut" by the
+        edge: whether its lower edge shows where it stands ("in view"), is "hidden" by a nearer entity or "cut" by the
             photo's border; "unknown" without a mask.
         on: the entity that its lower edge is seen against, and within whose outline it lies; or None.
     """
 
-    foot: Foot
+    edge: LowerEdge
     on: str | None = None
 
 
-def footings(entities: Sequence[Entity]) -> dict[str, Footing]:
+def supports(entities: Sequence[Entity]) -> dict[str, Support]:
     """Of every entity; one without a mask does not show where it stands."""
     masks = {e.name: e.mask for e in entities if e.mask is not None and e.mask.any()}
-    found = {entity.name: Footing(foot="unknown") for entity in entities}
+    found = {entity.name: Support(edge="unknown") for entity in entities}
     if not masks:
         return found
     for outline in outlines_by_nearness(masks):
-        carrier = None if outline.cut_below else _carrier(outline.name, masks)
-        found[outline.name] = Footing(foot="in view" if carrier is not None else _foot(outline), on=carrier)
+        supporter = None if outline.cut_below else _supporter(outline.name, masks)
+        found[outline.name] = Support(edge="in view" if supporter is not None else _edge_seen(outline), on=supporter)
     return _without_circles(found)
 
 
-def _foot(outline: Outline) -> Foot:
+def _edge_seen(outline: Outline) -> LowerEdge:
     if outline.cut_below:
         return "cut"
     return "hidden" if outline.bottom_hidden else "in view"
 
 
-def _carrier(name: str, masks: dict[str, Mask]) -> str | None:
+def _supporter(name: str, masks: dict[str, Mask]) -> str | None:
     """The entity on which another one is seen to stand.
 
     What stands behind another thing also ends at that thing's mask, but there the edge is that thing's outline; what
@@ -89,7 +89,7 @@ def _depth_inside(mask: Mask, columns: np.ndarray, rows: np.ndarray) -> float:
     return float(np.median(depths)) - max(INSIDE_LEAST, INSIDE_SHARE * float(np.sqrt(cv2.contourArea(hull))))
 
 
-def _without_circles(found: dict[str, Footing]) -> dict[str, Footing]:
+def _without_circles(found: dict[str, Support]) -> dict[str, Support]:
     """Nothing stands on what stands on it: such entities are said to stand on nothing known."""
     result = dict(found)
     for name in found:
@@ -98,5 +98,5 @@ def _without_circles(found: dict[str, Footing]) -> dict[str, Footing]:
             seen.add(at)
             at = found[at].on
         if at == name:
-            result[name] = Footing(foot="unknown")
+            result[name] = Support(edge="unknown")
     return result
