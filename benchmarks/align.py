@@ -3,7 +3,7 @@
 Run: python benchmarks/align.py [--cases N] [--seed S] [--each] [--unknown] [--ragged]
 
 Every case is a random closed mesh (three to five boxes, balls and cylinders, united) at a random pose before a random
-lens. A blot hides a part of it. The claimed pose is off by up to 30° of rotation, a factor of 1.5 in size, and 15 % of
+lens. A blot hides a part of it. The initial pose is off by up to 30° of rotation, a factor of 1.5 in size, and 15 % of
 its distance in position. --unknown: the blot is just missing in the mask, and nobody says that something may hide the
 mesh there. --ragged: the mask's edge is off by some pixels, to and fro.
 """
@@ -17,7 +17,7 @@ import manifold3d
 import numpy as np
 
 from real2sam2real.geometry import Intrinsics, quaternions, transforms
-from real2sam2real.lift.align import Alignment, Sight, align
+from real2sam2real.lift.align import Alignment, ObjectObservation, align
 from real2sam2real.mesh import Mesh
 from real2sam2real.render import render_frames
 from real2sam2real.scene import CameraPath, Entity, Motion, Scene
@@ -30,9 +30,9 @@ class Case:
     """A mesh, what the photo shows of it, where it really is, and where it is said to be."""
 
     mesh: Mesh
-    sight: Sight
+    observation: ObjectObservation
     truth: np.ndarray
-    claim: np.ndarray
+    initial_pose: np.ndarray
     whole: np.ndarray  # the silhouette, hidden or not
 
 
@@ -93,16 +93,18 @@ def random_case(seed: int, *, unknown: bool = False, ragged: bool = False) -> Ca
     whole = silhouette(mesh, truth, lens)
     hidden = blot(rng, whole)
     off = random_rotation(rng, 30)
-    claim = transforms.compose(np.zeros(3), quaternions.multiply(off, rotation), size * 1.5 ** rng.uniform(-1, 1))
+    initial_pose = transforms.compose(
+        np.zeros(3), quaternions.multiply(off, rotation), size * 1.5 ** rng.uniform(-1, 1)
+    )
     direction = rng.normal(size=3)
     wrong = centre + direction / np.linalg.norm(direction) * rng.uniform(0, 0.15) * np.linalg.norm(centre)
-    claim[:3, 3] = wrong - claim[:3, :3] @ mesh.bounds().mean(axis=0)
+    initial_pose[:3, 3] = wrong - initial_pose[:3, :3] @ mesh.bounds().mean(axis=0)
     mask = whole & ~hidden
     if ragged:
         waves = cv2.GaussianBlur(rng.normal(size=mask.shape), (0, 0), 4)
         mask = cv2.GaussianBlur(mask.astype(float), (0, 0), 3) + 0.25 * waves / waves.std() > 0.5
-    sight = Sight(mask=mask, intrinsics=lens, hidden=np.zeros_like(hidden) if unknown else hidden)
-    return Case(mesh=mesh, sight=sight, truth=truth, claim=claim, whole=whole)
+    observation = ObjectObservation(mask=mask, intrinsics=lens, hidden=np.zeros_like(hidden) if unknown else hidden)
+    return Case(mesh=mesh, observation=observation, truth=truth, initial_pose=initial_pose, whole=whole)
 
 
 def blot(rng: np.random.Generator, whole: np.ndarray) -> np.ndarray:
@@ -120,13 +122,13 @@ def blot(rng: np.random.Generator, whole: np.ndarray) -> np.ndarray:
 def scored(case: Case) -> Score:
     """Align a case."""
     start = time.perf_counter()
-    found = align(case.mesh, case.sight, claim=case.claim)
+    found = align(case.mesh, case.observation, initial_pose=case.initial_pose)
     seconds = time.perf_counter() - start
-    rotations = [transforms.decompose(m)[1] for m in (case.truth, case.claim, found.camera_from_object)]
+    rotations = [transforms.decompose(m)[1] for m in (case.truth, case.initial_pose, found.camera_from_object)]
     off = [float(np.degrees(quaternions.angle_between(rotations[0], rotations[k]))) for k in (1, 2)]
     return Score(
-        before=iou(silhouette(case.mesh, case.claim, case.sight.intrinsics), case.whole),
-        after=iou(silhouette(case.mesh, found.camera_from_object, case.sight.intrinsics), case.whole),
+        before=iou(silhouette(case.mesh, case.initial_pose, case.observation.intrinsics), case.whole),
+        after=iou(silhouette(case.mesh, found.camera_from_object, case.observation.intrinsics), case.whole),
         degrees_before=off[0],
         degrees=off[1],
         seconds=seconds,

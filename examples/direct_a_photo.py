@@ -34,7 +34,7 @@ def main(out: Path) -> None:
     intrinsics, how = estimate_intrinsics(photo)
     print(how)
 
-    scene = lift_photo(photo.pixels, masks, intrinsics, frames=1)
+    scene, _ = lift_photo(photo.pixels, masks, intrinsics, frames=1)
     scene = parse_shot(SHOT).apply(scene)
     write_video(out, preview_frames(scene, width=photo.width, height=photo.height), scene.fps)
     print(f"{scene.frames} frames in {out}")

@@ -22,7 +22,7 @@ def main(folder: Path) -> None:
     photo = load_photo(demo_folder() / "photo.jpg")
     masks = load_masks(demo_folder() / "cup.png", photo.width, photo.height)
     intrinsics, _ = estimate_intrinsics(photo)
-    scene = lift_photo(photo.pixels, masks, intrinsics, frames=9)
+    scene, _ = lift_photo(photo.pixels, masks, intrinsics, frames=9)
 
     cup = scene.entity("cup")
     poses = np.repeat(cup.rest_world_from_object[None], scene.frames, axis=0)

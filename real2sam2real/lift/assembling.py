@@ -1,8 +1,8 @@
 """Lifted meshes become entities: aligned with the photo, closed and light, coloured, standing in one upright world.
 
-A silhouette leaves open how far away a thing is. That is settled here in this order: by the depths of the photo where a
-view has them; else by the lifter's claim, where it was made under the photo's own lens; else by the ground, which all
-that stand on it share. The photo's camera is the world's origin.
+A silhouette leaves open how far away a thing is. That is decided here in this order: by the depths of the photo where a
+view has them; else by the lifter's pose, where it was found under the photo's own focal length; else by the ground,
+which all that stand on it share. The photo's camera is the world's origin.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 
 from real2sam2real.arrays import Float, Mask, UInt8
 from real2sam2real.geometry import Intrinsics, transforms
-from real2sam2real.lift.align import Alignment, Sight, align
+from real2sam2real.lift.align import Alignment, ObjectObservation, align
 from real2sam2real.lift.lifted import LiftedMesh
 from real2sam2real.lift.mesh_files import entity_motion
 from real2sam2real.lift.outline import Outline
@@ -25,8 +25,8 @@ from real2sam2real.mesh.repair import repair
 from real2sam2real.perceive.view import PhotoView
 from real2sam2real.scene import Entity, Motion
 
-SAME_LENS = 0.01  # relative difference of focal lengths
-TRUSTED_IOU = 0.5  # a claim that fits the mask so well was made under the photo's lens, whatever it says
+SAME_FOCAL = 0.01  # relative difference of focal lengths
+TRUSTED_IOU = 0.5  # a pose that fits the mask so well was found under the photo's focal length, whatever it says
 MOST_FRAMES = 481  # of an animation: half a minute
 NEARER_MARGIN = 0.03  # of the depth: pixels that much nearer than all of the object are in front of it
 
@@ -41,8 +41,8 @@ class Surroundings:
         world_from_camera: `(4, 4)` upright, the camera at the origin.
         in_front: `(H, W)` bool, pixels of things in front that are no entities.
         max_triangles: of a mesh.
-        align: whether meshes may leave the pose that they claim.
-        free_focal: whether the lens may be another than the view's.
+        align: whether meshes may leave the pose that they come with.
+        free_focal: whether the focal length may be another than the view's.
     """
 
     pixels: UInt8
@@ -53,7 +53,7 @@ class Surroundings:
     align: bool = True
     free_focal: bool = False
 
-    def sight(self, outline: Outline) -> Sight:
+    def observation(self, outline: Outline) -> ObjectObservation:
         """What the photo says about one entity."""
         depth = None if self.view.points_camera is None else -self.view.points_camera[..., 2].astype(np.float64)
         hidden = outline.hidden | self.in_front
@@ -62,7 +62,9 @@ class Surroundings:
             if len(known):
                 nearest = np.quantile(known, 0.05)
                 hidden = hidden | (np.nan_to_num(depth, nan=np.inf) < (1 - NEARER_MARGIN) * nearest)
-        return Sight(mask=outline.mask, intrinsics=self.view.intrinsics, hidden=hidden & ~outline.mask, depth=depth)
+        return ObjectObservation(
+            mask=outline.mask, intrinsics=self.view.intrinsics, hidden=hidden & ~outline.mask, depth=depth
+        )
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -73,7 +75,7 @@ class Aligned:
         lifted: with its mesh cleaned.
         outline: its mask among the others.
         alignment: where it came to be.
-        trusted: whether its distance is known, from depths or a claim under the photo's lens.
+        trusted: whether its distance is known, from depths or a pose found under the photo's focal length.
     """
 
     lifted: LiftedMesh
@@ -101,23 +103,23 @@ def align_lifted(lifted: LiftedMesh, outline: Outline, around: Surroundings, say
     """
     say(f"  {lifted.name}: closing and aligning {len(lifted.mesh.faces):,} triangles")
     lifted = _cleaned(lifted, around.max_triangles)
-    sight = around.sight(outline)
+    observation = around.observation(outline)
     found = align(
         lifted.mesh,
-        sight,
-        claim=lifted.camera_from_object,
+        observation,
+        initial_pose=lifted.camera_from_object,
         up_camera=around.view.up_camera,
         free_focal=around.free_focal,
-        keep_claim=not around.align,
+        keep_pose=not around.align,
     )
-    same_lens = lifted.intrinsics is not None and _same_lens(lifted.intrinsics, around.view.intrinsics)
+    same_focal = lifted.intrinsics is not None and _same_focal(lifted.intrinsics, around.view.intrinsics)
     fits = found.iou_before is not None and found.iou_before >= TRUSTED_IOU
-    has_depth = sight.depth is not None and bool(np.isfinite(sight.depth[outline.mask]).any())
-    return Aligned(lifted=lifted, outline=outline, alignment=found, trusted=same_lens or fits or has_depth)
+    has_depth = observation.depth is not None and bool(np.isfinite(observation.depth[outline.mask]).any())
+    return Aligned(lifted=lifted, outline=outline, alignment=found, trusted=same_focal or fits or has_depth)
 
 
-def _same_lens(a: Intrinsics, b: Intrinsics) -> bool:
-    return abs(np.log(a.fx / a.width * b.width / b.fx)) < SAME_LENS
+def _same_focal(a: Intrinsics, b: Intrinsics) -> bool:
+    return abs(np.log(a.fx / a.width * b.width / b.fx)) < SAME_FOCAL
 
 
 def _cleaned(lifted: LiftedMesh, max_triangles: int) -> LiftedMesh:
@@ -160,10 +162,10 @@ def on_one_ground(
 
 def entity_of(item: Aligned, around: Surroundings, *, frames: int, fps: float) -> Entity:
     """The entity, at rest or with its file's own animation."""
-    matrix, lens = item.alignment.camera_from_object, item.alignment.intrinsics
+    matrix, intrinsics = item.alignment.camera_from_object, item.alignment.intrinsics
     hidden = (item.outline.hidden | around.in_front) & ~item.outline.mask
-    mesh = item.lifted.mesh if item.lifted.motion is not None else refined(item.lifted.mesh, matrix, lens)
-    mesh = with_photo(mesh, matrix, around.pixels, item.outline.mask, hidden, lens)
+    mesh = item.lifted.mesh if item.lifted.motion is not None else refined(item.lifted.mesh, matrix, intrinsics)
+    mesh = with_photo(mesh, matrix, around.pixels, item.outline.mask, hidden, intrinsics)
     world_from_object = around.world_from_camera @ matrix
     lifted = replace(item.lifted, mesh=mesh)
     if lifted.motion is None:

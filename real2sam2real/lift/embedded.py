@@ -10,8 +10,8 @@ import numpy as np
 
 from real2sam2real.arrays import Float, Float32, Mask, UInt8
 from real2sam2real.geometry import Intrinsics, transforms
-from real2sam2real.lift.bodies import Body, inflated_body, solid_body, solid_silhouette
-from real2sam2real.lift.ground import Ground, estimate_ground
+from real2sam2real.lift.depth_fields import DepthField, inflated_field, solid_field, solid_silhouette
+from real2sam2real.lift.ground import Ground, ground_under
 from real2sam2real.lift.outline import (
     BELOW_BORDER,
     Grid,
@@ -52,8 +52,7 @@ def lift_photo(
     fps: float = 16.0,
     prompt: str = "",
     pitch_degrees: float | None = None,
-    notes: list[str] | None = None,
-) -> Scene:
+) -> tuple[Scene, list[str]]:
     """Lift every masked object to a closed, textured mesh that stands where the photo shows it.
 
     Args:
@@ -64,42 +63,28 @@ def lift_photo(
         fps: frames per second.
         prompt: kept in the scene.
         pitch_degrees: how far the camera looks down, if known.
-        notes: receives what was assumed or mended, in words.
 
     Returns:
-        A scene whose world is upright, with the photo's camera at its origin. Its unit is chosen so that the median
-        entity is 1.6 units tall. An entity's +Z points out of the side that the photo shows.
+        A scene whose world is upright, with the photo's camera at its origin, and notes on what was assumed or left
+        out. Its unit is chosen so that the median entity is 1.6 units tall. An entity's +Z points out of the side that
+        the photo shows.
 
     Raises:
         UserError: a mask is empty, full, tiny or wholly covered, or the pitch is out of range.
         ValueError: sizes of photo, masks and intrinsics disagree.
     """
-    height, width = photo_pixels.shape[:2]
-    if (intrinsics.width, intrinsics.height) != (width, height):
-        raise ValueError(f"intrinsics of {intrinsics.width}×{intrinsics.height} do not fit a photo of {width}×{height}")
-    for name, mask in masks.items():
-        if mask.shape != (height, width):
-            raise ValueError(f"the mask '{name}' has shape {mask.shape}; the photo's is {(height, width)}")
-    notes = notes if notes is not None else []
-    told: list[str] = []
-    masks = clean_masks(masks, notes=told)
-    notes += [note for note in told if note not in notes]  # whoever read the masks may have said it already
+    _check_sizes(photo_pixels, masks, intrinsics)
+    notes: list[str] = []
+    masks = clean_masks(masks, notes=notes)
     outlines = outlines_by_nearness(masks)
-    standing = [outline for outline in outlines if outline.stands_in_view]
-    ground = estimate_ground(
-        intrinsics,
-        [outline.bottom for outline in standing],
-        [outline.height for outline in standing],
-        pitch_degrees=pitch_degrees,
-    )
-    notes.append(ground.note)
-    nearer = np.zeros((height, width), np.float32)
+    ground = ground_under(outlines, intrinsics, pitch_degrees)
+    nearer = np.zeros(photo_pixels.shape[:2], np.float32)
     solids = _fitted_solids(outlines, ground)
     lifted = {o.name: _lift(photo_pixels, o, ground, solids.get(o.name), nearer) for o in outlines}
     entities = [lifted[name] for name in masks]
     scale = TYPICAL_HEIGHT / float(np.median([entity.mesh.bounds()[1, 1] for entity in entities]))
     pose = ground.world_from_camera
-    return Scene(
+    scene = Scene(
         entities=tuple(_scaled(entity, scale, frames) for entity in entities),
         camera=CameraPath.still(frames, intrinsics, pose),
         photo=photo_pixels,
@@ -108,11 +93,21 @@ def lift_photo(
         prompt=prompt,
         ground_y=-scale,
     )
+    return scene, [*notes, ground.note]
 
 
-def _notes(outline: Outline, body: Body, grounded: bool) -> list[str]:
+def _check_sizes(photo_pixels: UInt8, masks: Mapping[str, Mask], intrinsics: Intrinsics) -> None:
+    height, width = photo_pixels.shape[:2]
+    if (intrinsics.width, intrinsics.height) != (width, height):
+        raise ValueError(f"intrinsics of {intrinsics.width}×{intrinsics.height} do not fit a photo of {width}×{height}")
+    for name, mask in masks.items():
+        if mask.shape != (height, width):
+            raise ValueError(f"the mask '{name}' has shape {mask.shape}; the photo's is {(height, width)}")
+
+
+def _notes(outline: Outline, field: DepthField, grounded: bool) -> list[str]:
     """What a person should know about how one entity was lifted."""
-    taken_for = "its inflated silhouette" if body.solid is None else f"a rounded {body.shape}"
+    taken_for = "its inflated silhouette" if field.solid is None else f"a rounded {field.shape}"
     notes = [f"taken for {taken_for}"]
     if not grounded:
         notes.append("it ends above the horizon, so it stands on nothing: how far away it is, is guessed")
@@ -139,19 +134,19 @@ def _fitted_solids(outlines: list[Outline], ground: Ground) -> dict[str, Solid]:
 def _lift(pixels: UInt8, outline: Outline, ground: Ground, solid: Solid | None, nearer: Float32) -> Entity:
     """One entity in camera heights; `nearer` `(H, W)` collects the depths of what was lifted before it."""
     grid = silhouette_grid(outline)
-    body, field = _body(outline, ground, grid, solid)
+    field, silhouette = _depth_field(outline, ground, grid, solid)
     occluders = _sampled_depth(nearer, grid)
-    front, middle, back = _layers(body, ground, grid, occluders)
-    mesh = decimate(_mesh(field, grid, ground, front, middle, back), MAX_TRIANGLES, shape_only=True)
+    front, middle, back = _layers(field, ground, grid, occluders)
+    mesh = decimate(_mesh(silhouette, grid, ground, front, middle, back), MAX_TRIANGLES, shape_only=True)
     grounded = ground.is_below_horizon(_contact_row(outline))
     if grounded and not outline.bottom_hidden:
         stretch = 1 / -float(mesh.bounds()[0, 1])  # along the rays, so that nothing moves in the photo
         mesh = replace(mesh, vertices=mesh.vertices * stretch)
         front = front * stretch
     _remember(nearer, outline, grid, front)
-    mesh = textured(mesh, pixels, outline, ground, body)
-    world_from_object = _standing_frame(body.world_from_object, mesh)
-    provenance: dict[str, Any] = {"lifter": "embedded", "shape": body.shape, "notes": _notes(outline, body, grounded)}
+    mesh = textured(mesh, pixels, outline, ground, field)
+    world_from_object = _standing_frame(field.world_from_object, mesh)
+    provenance: dict[str, Any] = {"lifter": "embedded", "shape": field.shape, "notes": _notes(outline, field, grounded)}
     return Entity(
         name=outline.name,
         mesh=mesh.transformed(transforms.invert_rigid(world_from_object)),
@@ -162,14 +157,14 @@ def _lift(pixels: UInt8, outline: Outline, ground: Ground, solid: Solid | None, 
     )
 
 
-def _body(outline: Outline, ground: Ground, grid: Grid, solid: Solid | None) -> tuple[Body, Float]:
+def _depth_field(outline: Outline, ground: Ground, grid: Grid, solid: Solid | None) -> tuple[DepthField, Float]:
     """What the outline is taken for, and its completed silhouette."""
-    if solid is not None:
-        _, _, hits = solid_silhouette(solid, ground, grid)
-        field = silhouette_field(outline, grid, hits, softness=SOLID_SOFTNESS)
-        return solid_body(solid, ground, grid, field), field
-    field = silhouette_field(outline, grid, convex_body(outline, grid), softness=SOFTNESS)
-    return inflated_body(outline, ground, grid, field, _contact_row(outline)), field
+    if solid is None:
+        silhouette = silhouette_field(outline, grid, convex_body(outline, grid), softness=SOFTNESS)
+        return inflated_field(outline, ground, grid, silhouette, _contact_row(outline)), silhouette
+    middle, half, hits = solid_silhouette(solid, ground, grid)
+    silhouette = silhouette_field(outline, grid, hits, softness=SOLID_SOFTNESS)
+    return solid_field(solid, ground, grid, middle, half, hits, silhouette), silhouette
 
 
 def _is_compact(outline: Outline, solid: Solid) -> bool:
@@ -192,22 +187,22 @@ def _contact_row(outline: Outline) -> float:
     return outline.bottom + BELOW_BORDER * outline.height
 
 
-def _layers(body: Body, ground: Ground, grid: Grid, occluders: Float) -> tuple[Float, Float, Float]:
+def _layers(field: DepthField, ground: Ground, grid: Grid, occluders: Float) -> tuple[Float, Float, Float]:
     """Depths `(rows, columns)` of front, middle and back: above the ground, and behind what stands in front."""
     rays = ground.rays_world(grid.pixels())
     floor = np.where(rays[..., 1] < -1e-3, -1 / np.minimum(rays[..., 1], -1e-3), np.inf)
-    front, back = body.middle - body.half, body.middle + body.half
-    front = np.maximum(front, 0.05 * body.middle)
+    front, back = field.middle - field.half, field.middle + field.half
+    front = np.maximum(front, 0.05 * field.middle)
     front = np.maximum(np.minimum(front, floor), BEHIND * occluders)
     back = np.minimum(back, np.maximum(floor, BEHIND * occluders))
     back = np.maximum(back, front * (1 + 2 * THINNEST))
-    middle = np.clip(body.middle, front * (1 + THINNEST), back)
+    middle = np.clip(field.middle, front * (1 + THINNEST), back)
     return front, middle, back
 
 
-def _mesh(field: Float, grid: Grid, ground: Ground, front: Float, middle: Float, back: Float) -> Mesh:
+def _mesh(silhouette: Float, grid: Grid, ground: Ground, front: Float, middle: Float, back: Float) -> Mesh:
     """The closed surface in the world."""
-    sheets = two_sheets(field)
+    sheets = two_sheets(silhouette)
     node = tuple(sheets.inside.T)
     rays = ground.rays_world(grid.at(sheets.inside.astype(np.float64)))
     contour_rays = ground.rays_world(grid.at(sheets.contour))

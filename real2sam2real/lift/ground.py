@@ -5,6 +5,7 @@ Heights are measured in camera heights here; `embedded` scales the finished scen
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -14,6 +15,7 @@ from numpy.typing import ArrayLike
 from real2sam2real.arrays import Float
 from real2sam2real.errors import UserError
 from real2sam2real.geometry import Intrinsics, quaternions, transforms
+from real2sam2real.lift.outline import Outline
 from real2sam2real.perceive.horizon import horizon_row
 
 DEFAULT_PITCH_DEGREES = 6.0
@@ -56,6 +58,13 @@ class Ground:
         rays = self.rays_world(pixels)
         flattest = np.sin(np.radians(MIN_CONTACT_DEGREES) / 2)
         return rays / np.maximum(-rays[..., 1:2], flattest)
+
+
+def ground_under(outlines: Iterable[Outline], intrinsics: Intrinsics, pitch_degrees: float | None) -> Ground:
+    """`estimate_ground` from the objects that stand in full view."""
+    standing = [outline for outline in outlines if outline.stands_in_view]
+    bottoms, heights = [outline.bottom for outline in standing], [outline.height for outline in standing]
+    return estimate_ground(intrinsics, bottoms, heights, pitch_degrees=pitch_degrees)
 
 
 def estimate_ground(

@@ -1,4 +1,4 @@
-"""What a lifter gives back: a mesh, and what it claims about where the mesh stands in the photo."""
+"""What a lifter gives back: a mesh, and where it says that the mesh stands in the photo."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ class LiftedMesh:
         name: of the entity.
         mesh: in the lifter's own object frame, brought to +Y up; not necessarily closed.
         camera_from_object: `(4, 4)` float64 similarity (one scale for all axes) into the photo's camera frame (+X
-            right, +Y up, looking along −Z), as claimed; None where nothing is claimed (TripoSG, Step1X-3D, most files).
-        intrinsics: of the photo at its working size, under which that claim was made; None where it does not say.
+            right, +Y up, looking along −Z), as it says; None where it says nothing (TripoSG, Step1X-3D, most files).
+        intrinsics: of the photo at its working size, under which that pose was found; None where it does not say.
         motion: the file's own animation in the object frame, or None. Its translation, rotation and scale are relative
             to the object frame; its `vertices_object` deform the mesh.
         motion_fps: at how many frames per second `motion` was sampled; None: at the shot's.

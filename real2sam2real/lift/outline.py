@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from real2sam2real.arrays import Bool, Float, Mask
 
@@ -16,6 +18,8 @@ BELOW_BORDER = 0.12  # of its height: how far an object cut by the lower border 
 PINHOLE_SHARE = 0.01
 ON_TOP_SHARE = 0.5
 HIDDEN_REACH = 0.35  # of its size: how far an object may go on behind another
+
+T = TypeVar("T", bound=np.generic)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -92,7 +96,7 @@ def outlines_by_nearness(masks: Mapping[str, Mask]) -> list[Outline]:
 
 def _on_top_first(order: list[str], masks: Mapping[str, Mask]) -> list[str]:
     """The same order, but what lies mostly within the convex hull of another comes just before it."""
-    hulls = {name: _hull(mask) for name, mask in masks.items()}
+    hulls = {name: hull_mask(mask) for name, mask in masks.items()}
     result = list(order)
     for lower in order:
         for upper in order:
@@ -109,9 +113,21 @@ def _on_top_first(order: list[str], masks: Mapping[str, Mask]) -> list[str]:
     return result
 
 
-def _hull(mask: Mask) -> Mask:
+def hull_mask(mask: Mask) -> Mask:
+    """The convex hull of a mask, as a mask; empty where that is."""
+    hull = np.zeros(mask.shape, np.uint8)
     points = cv2.findNonZero(mask.astype(np.uint8))
-    return cv2.fillConvexPoly(np.zeros(mask.shape, np.uint8), cv2.convexHull(points), 1).astype(bool)
+    return (hull if points is None else cv2.fillConvexPoly(hull, cv2.convexHull(points), 1)).astype(bool)
+
+
+def cut_out(image: NDArray[T], window: tuple[int, int, int, int], beyond: float) -> NDArray[T]:
+    """A window (left, top, width, height) of an image `(H, W, …)`; `beyond` where it exceeds the image."""
+    left, top, width, height = window
+    out = np.full((height, width, *image.shape[2:]), beyond, image.dtype)
+    x0, y0 = max(left, 0), max(top, 0)
+    x1, y1 = min(left + width, image.shape[1]), min(top + height, image.shape[0])
+    out[y0 - top : y1 - top, x0 - left : x1 - left] = image[y0:y1, x0:x1]
+    return out
 
 
 def _extent(mask: Mask) -> tuple[int, int, int, int]:
@@ -222,30 +238,27 @@ def silhouette_field(outline: Outline, grid: Grid, body: Bool, *, softness: floa
 
 def _without_pinholes(mask: Mask) -> Mask:
     """Holes smaller than a share of the mask filled; larger ones may be real, as in a handle."""
-    count, parts, stats, _ = cv2.connectedComponentsWithStats((~mask).astype(np.uint8), connectivity=4)
+    count, components, stats, _ = cv2.connectedComponentsWithStats((~mask).astype(np.uint8), connectivity=4)
     small = stats[:, cv2.CC_STAT_AREA] < PINHOLE_SHARE * mask.sum()
     small[0] = False
-    return mask | small[parts] if count > 1 else mask
+    return mask | small[components] if count > 1 else mask
 
 
 def _linked(candidate: Float, visible: Float) -> Float:
-    """`candidate` without islands that no visible part touches, and without fringes thinner than two cells."""
+    """`candidate` without components that nothing visible touches, and without fringes thinner than two cells."""
     thick = cv2.morphologyEx((candidate > 0).astype(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
     thick |= (visible > 0).astype(np.uint8)
-    _, parts = cv2.connectedComponents(thick, connectivity=4)
-    seen = np.unique(parts[visible > 0])
-    keep = np.isin(parts, seen[seen > 0]) | (visible > 0)
+    _, components = cv2.connectedComponents(thick, connectivity=4)
+    seen = np.unique(components[visible > 0])
+    keep = np.isin(components, seen[seen > 0]) | (visible > 0)
     near = cv2.dilate(keep.astype(np.uint8), np.ones((3, 3), np.uint8)).astype(bool)
     return np.where(keep, np.maximum(candidate, 1e-3), np.where(near, np.minimum(candidate, -1e-3), -0.5))
 
 
 def convex_body(outline: Outline, grid: Grid) -> Bool:
     """`(rows, columns)` bool: the convex hull of the visible part, what a body without a better model would cover."""
-    inside = (sample(outline.mask, grid) > 0.5).astype(np.uint8)
-    points = cv2.findNonZero(inside)
-    if points is not None:
-        cv2.fillConvexPoly(inside, cv2.convexHull(points), 1)
-    return inside.astype(bool)
+    inside = sample(outline.mask, grid) > 0.5
+    return inside | hull_mask(inside)
 
 
 def interpolated(values: Float, rows_columns: Float) -> Float:

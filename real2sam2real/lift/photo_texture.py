@@ -14,7 +14,7 @@ from scipy.spatial import cKDTree
 from real2sam2real.arrays import Bool, Float, Mask, UInt8
 from real2sam2real.geometry import Intrinsics
 from real2sam2real.lift.align.drawing import inverse_depth
-from real2sam2real.lift.texture import Atlas, make_atlas
+from real2sam2real.lift.texture import PhotoPage, photo_page
 from real2sam2real.mesh import Mesh
 
 SEEN_COSINE = 0.2  # faces seen flatter than this show streaks
@@ -52,12 +52,11 @@ def with_photo(
     seen = _seen_faces(placed, corners, mask, intrinsics)
     if not seen.any():
         return mesh
-    low, high = np.floor(corners[seen].min(axis=(0, 1))), np.ceil(corners[seen].max(axis=(0, 1)))
-    atlas = make_atlas(pixels, mask, hidden, (int(low[0]), int(low[1]), int(high[0]), int(high[1])))
+    page = photo_page(pixels, mask, hidden, corners[seen])
     own = _own_colors(mesh)
     if own is None:
-        own = _nearest_seen(placed, corners, seen, atlas)
-    return _with_palette(mesh, corners, seen, atlas, own)
+        own = _nearest_seen(placed, corners, seen, page)
+    return _with_palette(mesh, corners, seen, page, own)
 
 
 def refined(mesh: Mesh, camera_from_object: Float, intrinsics: Intrinsics) -> Mesh:
@@ -124,18 +123,7 @@ def _own_colors(mesh: Mesh) -> UInt8 | None:
     return colors
 
 
-def _front(atlas: Atlas) -> UInt8:
-    return atlas.image[: atlas.image.shape[0] // 2]
-
-
-def _front_pixels(atlas: Atlas, corners: Float) -> Float:
-    """`(..., 2)` pixels of the front page for pixels of the photo."""
-    height, width = _front(atlas).shape[:2]
-    at = (corners - [atlas.left, atlas.top]) * atlas.scale
-    return np.clip(np.nan_to_num(at), 0.5, [width - 0.5, height - 0.5])
-
-
-def _nearest_seen(placed: Mesh, corners: Float, seen: Bool, atlas: Atlas) -> UInt8:
+def _nearest_seen(placed: Mesh, corners: Float, seen: Bool, page: PhotoPage) -> UInt8:
     """`(F, 3)` what unseen faces take over: the colours of the seen faces around, those in front of them above all.
 
     A jacket's back is as its front; that the mean of many is taken, keeps faces off the backs of heads.
@@ -145,8 +133,8 @@ def _nearest_seen(placed: Mesh, corners: Float, seen: Bool, atlas: Atlas) -> UIn
     normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-300)
     diagonal = float(np.linalg.norm(np.ptp(placed.bounds(), axis=0)))
     place = np.concatenate([middle * [1, 1, DEPTH_REACH], NORMAL_REACH * diagonal * normals], axis=1)
-    at = _front_pixels(atlas, corners[seen]).mean(axis=1).astype(np.int64)
-    shown = _front(atlas)[at[:, 1], at[:, 0]].astype(np.float64)
+    at = page.at(corners[seen]).mean(axis=1).astype(np.int64)
+    shown = page.image[at[:, 1], at[:, 0]].astype(np.float64)
     count = min(NEIGHBOURS, len(shown))
     distance, nearest = cKDTree(place[seen]).query(place, k=[*range(1, count + 1)])
     weight = 1 / (distance + 0.01 * diagonal)
@@ -154,22 +142,22 @@ def _nearest_seen(placed: Mesh, corners: Float, seen: Bool, atlas: Atlas) -> UIn
     return np.round(colors).astype(np.uint8)
 
 
-def _with_palette(mesh: Mesh, corners: Float, seen: Bool, atlas: Atlas, own: UInt8) -> Mesh:
+def _with_palette(mesh: Mesh, corners: Float, seen: Bool, page: PhotoPage, own: UInt8) -> Mesh:
     """Unseen faces take their own colour from a palette below the photo."""
-    front = _front(atlas)
+    front = page.image
     step = 256 // LEVELS
     numbers, swatch = np.unique((own[~seen] // step) @ np.array([LEVELS**2, LEVELS, 1]), return_inverse=True)
     palette = np.stack([numbers // LEVELS**2, numbers // LEVELS % LEVELS, numbers % LEVELS], axis=-1) * step + step // 2
     width = max(front.shape[1], SWATCH)
     across = width // SWATCH
     down = -(-max(1, len(palette)) // across)
-    page = np.zeros((down * across, 3), np.uint8)
-    page[: len(palette)] = palette
-    page = page.reshape(down, across, 3).repeat(SWATCH, axis=0).repeat(SWATCH, axis=1)
-    image = np.zeros((front.shape[0] + page.shape[0], width, 3), np.uint8)
+    swatches = np.zeros((down * across, 3), np.uint8)
+    swatches[: len(palette)] = palette
+    swatches = swatches.reshape(down, across, 3).repeat(SWATCH, axis=0).repeat(SWATCH, axis=1)
+    image = np.zeros((front.shape[0] + swatches.shape[0], width, 3), np.uint8)
     image[: front.shape[0], : front.shape[1]] = front
-    image[front.shape[0] :, : page.shape[1]] = page
-    at = _front_pixels(atlas, corners)
+    image[front.shape[0] :, : swatches.shape[1]] = swatches
+    at = page.at(corners)
     middle = np.stack([swatch % across, swatch // across], axis=-1) * SWATCH + SWATCH / 2 + [0, front.shape[0]]
     at[~seen] = middle[:, None]
     return replace(mesh, vertex_colors=None, corner_uvs=at / [image.shape[1], image.shape[0]], texture=image)

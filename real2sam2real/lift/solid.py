@@ -16,6 +16,7 @@ from scipy.optimize import least_squares
 
 from real2sam2real.arrays import Float, Mask
 from real2sam2real.lift.ground import Ground
+from real2sam2real.lift.outline import hull_mask
 
 DIRECTIONS = 36
 RINGS, RING_POINTS = 7, 20
@@ -160,9 +161,7 @@ def _outline(mask: Mask, hidden: Mask) -> Float | None:
     size = min(np.ptp(rows), np.ptp(columns)) + 1
     radius = max(1, int(THIN * size))
     window = np.s_[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1]
-    crop = mask[window].astype(np.uint8)
-    hull = cv2.fillConvexPoly(np.zeros_like(crop), cv2.convexHull(cv2.findNonZero(crop)), 1)
-    crop |= hull & hidden[window].astype(np.uint8)
+    crop = (mask[window] | (hull_mask(mask[window]) & hidden[window])).astype(np.uint8)
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
     opened = cv2.morphologyEx(np.pad(crop, radius), cv2.MORPH_OPEN, kernel)[radius:-radius, radius:-radius]
     points = cv2.findNonZero(opened if opened.any() else crop)

@@ -11,9 +11,9 @@ import cv2
 import numpy as np
 
 from real2sam2real.arrays import Bool, Float, Float32, UInt8
-from real2sam2real.lift.bodies import Body
+from real2sam2real.lift.depth_fields import DepthField, nearest_known
 from real2sam2real.lift.ground import Ground
-from real2sam2real.lift.outline import Outline
+from real2sam2real.lift.outline import Outline, cut_out
 from real2sam2real.mesh import Mesh
 
 MAX_PAGE_SIDE = 1024
@@ -23,11 +23,11 @@ MIN_MIRROR_FACING = 0.12  # cosine: flatter than this the photo shows streaks
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Atlas:
-    """Two pages, one above the other, over a window of the photo.
+class PhotoPage:
+    """A window of the photo that shows an entity and continues its colours beyond it.
 
     Attributes:
-        image: `(2h, w, 3)` uint8 sRGB: the front page on top.
+        image: `(h, w, 3)` uint8 sRGB.
         left: x of the window in photo pixels.
         top: y of the window in photo pixels.
         scale: texture pixels per photo pixel.
@@ -38,48 +38,36 @@ class Atlas:
     top: int
     scale: float
 
-    def uvs(self, pixels: Float, back: Bool) -> Float:
-        """`(F, 3, 2)` texture coordinates of face corners at `pixels` `(F, 3, 2)`; `back` `(F,)` picks the page."""
-        height, width = self.image.shape[0] // 2, self.image.shape[1]
-        x = np.clip((pixels[..., 0] - self.left) * self.scale, 0.5, width - 0.5)
-        y = np.clip((pixels[..., 1] - self.top) * self.scale, 0.5, height - 0.5)
-        return np.stack([x / width, (y + np.where(back, height, 0)[:, None]) / (2 * height)], axis=-1)
+    def at(self, pixels: Float) -> Float:
+        """`(..., 2)` pixels of the page for pixels `(..., 2)` of the photo, at its border where they lie beyond it."""
+        height, width = self.image.shape[:2]
+        on_page = (pixels - [self.left, self.top]) * self.scale
+        return np.clip(np.nan_to_num(on_page), 0.5, [width - 0.5, height - 0.5])
 
 
-def make_atlas(pixels: UInt8, visible: Bool, hidden: Bool, whole: tuple[int, int, int, int]) -> Atlas:
+def photo_page(pixels: UInt8, visible: Bool, hidden: Bool, corners: Float) -> PhotoPage:
     """Cut an entity's texture from the photo.
 
     Args:
         pixels: `(H, W, 3)` uint8 sRGB photo.
         visible: `(H, W)` bool, the pixels that show the entity.
         hidden: `(H, W)` bool, the pixels of nearer objects; their edges are kept out.
-        whole: left, top, right, bottom of the completed silhouette in pixels; it may exceed the photo.
+        corners: `(..., 2)` photo pixels that the page must hold; they may lie beyond the photo.
     """
-    left, top = whole[0] - MARGIN, whole[1] - MARGIN
-    width, height = whole[2] + MARGIN - left, whole[3] + MARGIN - top
+    corners = corners.reshape(-1, 2)
+    left, top = (int(x) - MARGIN for x in np.floor(corners.min(axis=0)))
+    width, height = (int(x) + MARGIN - low for x, low in zip(np.ceil(corners.max(axis=0)), (left, top), strict=True))
     near_occluder = cv2.dilate(hidden.astype(np.uint8), np.ones((2 * OCCLUDER_RIM + 1,) * 2, np.uint8)).astype(bool)
     apart = visible & ~near_occluder
     visible = apart if apart.sum() > 0.2 * visible.sum() else visible
-    color, known = _window(pixels, visible, left, top, width, height)
+    color, known = (cut_out(image, (left, top, width, height), 0) for image in (pixels, visible))
     scale = min(1.0, MAX_PAGE_SIDE / max(width, height))
     if scale < 1:
         size = (max(8, round(width * scale)), max(8, round(height * scale)))
         color = cv2.resize(color, size, interpolation=cv2.INTER_AREA)
         known = cv2.resize(known.astype(np.uint8), size, interpolation=cv2.INTER_AREA) > 0
         scale = size[0] / width
-    front = _extended(color, _eroded(known))
-    back = cv2.GaussianBlur(front, (0, 0), 1.0 + 0.004 * max(front.shape[:2]))
-    return Atlas(image=np.concatenate([front, back]), left=left, top=top, scale=scale)
-
-
-def _window(pixels: UInt8, visible: Bool, left: int, top: int, width: int, height: int) -> tuple[UInt8, Bool]:
-    color = np.zeros((height, width, 3), np.uint8)
-    known = np.zeros((height, width), bool)
-    y0, y1 = max(0, top), min(pixels.shape[0], top + height)
-    x0, x1 = max(0, left), min(pixels.shape[1], left + width)
-    color[y0 - top : y1 - top, x0 - left : x1 - left] = pixels[y0:y1, x0:x1]
-    known[y0 - top : y1 - top, x0 - left : x1 - left] = visible[y0:y1, x0:x1]
-    return color, known
+    return PhotoPage(image=_extended(color, _eroded(known)), left=left, top=top, scale=scale)
 
 
 def _eroded(known: Bool) -> Bool:
@@ -94,15 +82,10 @@ def _extended(color: UInt8, known: Bool) -> UInt8:
     """Known colours continued into the unknown: the nearest one close by, a smooth blend of all around farther off."""
     if known.all() or not known.any():
         return color
-    distance, labels = cv2.distanceTransformWithLabels(
-        (~known).astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
-    )
-    table = np.zeros((labels.max() + 1, 3), np.uint8)
-    table[labels[known]] = color[known]
-    nearest = table[labels].astype(np.float32)
+    nearest, distance = nearest_known(color, known)
     blend = _push_pull(color.astype(np.float32) * known[..., None], known.astype(np.float32))
     far = np.clip((distance - 3) / 6, 0, 1)[..., None]
-    filled = nearest * (1 - far) + blend * far
+    filled = nearest.astype(np.float32) * (1 - far) + blend * far
     filled[known] = color[known]
     return np.clip(np.round(filled), 0, 255).astype(np.uint8)
 
@@ -127,7 +110,7 @@ def _push_pull(color: Float32, weight: Float32) -> Float32:
     return own * weight[..., None] + upper * (1 - weight[..., None])
 
 
-def textured(mesh: Mesh, pixels: UInt8, outline: Outline, ground: Ground, body: Body) -> Mesh:
+def textured(mesh: Mesh, pixels: UInt8, outline: Outline, ground: Ground, field: DepthField) -> Mesh:
     """Paint a mesh in world coordinates with the photo.
 
     What faces the camera takes the photo's own pixels. The far side of a fitted solid mirrors its near side, as most
@@ -138,19 +121,21 @@ def textured(mesh: Mesh, pixels: UInt8, outline: Outline, ground: Ground, body: 
         pixels: `(H, W, 3)` uint8 sRGB photo.
         outline: the entity's mask and what stands in front of it.
         ground: the camera.
-        body: what the entity was taken for.
+        field: what the entity was taken for.
     """
     projected = _project(mesh.vertices, ground)
-    low, high = np.floor(projected.min(axis=0)).astype(int), np.ceil(projected.max(axis=0)).astype(int)
-    visible = outline.mask
-    atlas = make_atlas(pixels, visible, outline.hidden, (int(low[0]), int(low[1]), int(high[0]), int(high[1])))
+    page = photo_page(pixels, outline.mask, outline.hidden, projected)
     corners = projected[mesh.faces]
     back = _turned_away(corners)
-    uvs = atlas.uvs(corners, back)
-    if body.solid is not None:
-        mirrored, found = _mirrored(mesh, back, ground, body.world_from_object, visible)
-        uvs[found] = atlas.uvs(mirrored[found], np.zeros(int(found.sum()), bool))
-    return replace(mesh, corner_uvs=uvs, texture=atlas.image)
+    if field.solid is not None:
+        mirrored, found = _mirrored(mesh, back, ground, field.world_from_object, outline.mask)
+        corners[found] = mirrored[found]
+        back &= ~found
+    height, width = page.image.shape[:2]
+    at = page.at(corners)
+    at[..., 1] += np.where(back, height, 0)[:, None]
+    far_side = cv2.GaussianBlur(page.image, (0, 0), 1.0 + 0.004 * max(height, width))
+    return replace(mesh, corner_uvs=at / [width, 2 * height], texture=np.concatenate([page.image, far_side]))
 
 
 def _project(points_world: Float, ground: Ground) -> Float:

@@ -20,7 +20,8 @@ from real2sam2real.diffusion.prompts import cache_folder
 from real2sam2real.diffusion.weights.base import find_base
 from real2sam2real.errors import UserError
 from real2sam2real.lift.options import LifterOptions
-from real2sam2real.lift.workers.lifter import lifter_names, probe
+from real2sam2real.lift.workers.catalogue import LIFTERS
+from real2sam2real.lift.workers.lifter import probe
 from real2sam2real.options import parse_size
 
 # What is worth telling of a package that is missing.
@@ -116,7 +117,7 @@ def _lifters(options: LifterOptions, *, offline: bool) -> Iterator[str]:
     yield "  embedded and meshes of your own are always here"
     named = {value.rpartition("=")[2] for value in options.lifter} - {"embedded"}
     if not named:
-        yield f"  {', '.join(lifter_names())}: name one to ask its environment (--lifter NAME --lifter-python PATH)"
+        yield f"  {', '.join(LIFTERS)}: name one to ask its environment (--lifter NAME --lifter-python PATH)"
     for name in sorted(named):
         try:
             yield f"  {probe(name, options.environment_of(name, offline=offline))}"

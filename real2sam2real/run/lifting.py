@@ -18,14 +18,14 @@ from real2sam2real.lift.assembling import (
     on_one_ground,
     upright,
 )
-from real2sam2real.lift.contact import ContactOptions, settle
+from real2sam2real.lift.contact import ContactOptions, resolve_contacts
 from real2sam2real.lift.embedded import lift_photo
-from real2sam2real.lift.ground import estimate_ground
+from real2sam2real.lift.ground import ground_under
 from real2sam2real.lift.lifted import LiftedMesh
 from real2sam2real.lift.mesh_files import read_mesh_file
 from real2sam2real.lift.options import LiftOptions
 from real2sam2real.lift.outline import Outline, outlines_by_nearness
-from real2sam2real.lift.workers.lifter import open_lifter
+from real2sam2real.lift.workers.lifter import lift_objects
 from real2sam2real.lift.workers.requests import LiftRequest
 from real2sam2real.perceive.camera.look import look
 from real2sam2real.perceive.camera.options import ViewOptions
@@ -131,10 +131,10 @@ def lift(
 
 
 def settled(scene: Scene, options: LiftOptions) -> tuple[Scene, tuple[str, ...]]:
-    """The scene with its contacts settled, unless the options say otherwise; and notes for people."""
+    """The scene with its contacts resolved, unless the options say otherwise; and notes for people."""
     if options.contact == "off":
         return scene, ()
-    scene, report = settle(scene, ContactOptions())
+    scene, report = resolve_contacts(scene, ContactOptions())
     return scene, tuple(report.notes)
 
 
@@ -222,7 +222,7 @@ class _Lifting:
             view=self.view,
             folder=requests,
         )
-        outcome = open_lifter(lifter, chosen).lift(request, self.progress.info)
+        outcome = lift_objects(lifter, chosen, request, self.progress.info)
         if outcome.failures:
             reasons = "\n".join(f"  {failure.name}: {failure.reason}" for failure in outcome.failures)
             other = f"--lifter {outcome.failures[0].name}=embedded"
@@ -237,15 +237,10 @@ class _Lifting:
         pixels, view = self.photo.pixels, self.view
         embedded = None
         if len(lifted) < len(self.masks):
-            embedded = lift_photo(
-                pixels,
-                self.masks,
-                view.intrinsics,
-                frames=1,
-                fps=DEFAULT_FPS,
-                pitch_degrees=self.pitch,
-                notes=self.notes,
+            embedded, said = lift_photo(
+                pixels, self.masks, view.intrinsics, frames=1, fps=DEFAULT_FPS, pitch_degrees=self.pitch
             )
+            self.notes += [note for note in said if note not in self.notes]  # reading the masks may have said it
             if not lifted:
                 return embedded
         outlines = {outline.name: outline for outline in outlines_by_nearness(self.masks)}
@@ -273,13 +268,7 @@ class _Lifting:
             return upright(self.view.up_camera)
         if embedded is not None:
             return embedded.photo_world_from_camera
-        standing = [outline for outline in outlines.values() if outline.stands_in_view]
-        ground = estimate_ground(
-            self.view.intrinsics,
-            [outline.bottom for outline in standing],
-            [outline.height for outline in standing],
-            pitch_degrees=self.pitch,
-        )
+        ground = ground_under(outlines.values(), self.view.intrinsics, self.pitch)
         self.notes.append(ground.note)
         return ground.world_from_camera
 

@@ -69,8 +69,8 @@ def around() -> Surroundings:
     return Surroundings(pixels=pixels, view=view, world_from_camera=WORLD, in_front=nothing, max_triangles=5000)
 
 
-def claim_of(name: str, factor: float = 1.0) -> np.ndarray:
-    """The true pose as a lifter would claim it, so many times as near."""
+def pose_of(name: str, factor: float = 1.0) -> np.ndarray:
+    """The true pose as a lifter would give it, so many times as near."""
     matrix = np.linalg.inv(WORLD) @ PLACES[name]
     matrix[:3] *= factor
     return matrix
@@ -81,10 +81,10 @@ def aligned(around: Surroundings, masks, name: str, **lifted) -> Aligned:
     return align_lifted(LiftedMesh(name=name, mesh=chair(), **lifted), outline, around, lambda text: None)
 
 
-def test_claims_under_another_lens_are_put_on_the_ground_of_the_trusted_one(around, masks) -> None:
+def test_poses_under_another_focal_length_are_put_on_the_ground_of_the_trusted_one(around, masks) -> None:
     found = {
-        "near": aligned(around, masks, "near", camera_from_object=claim_of("near"), intrinsics=LENS),
-        "far": aligned(around, masks, "far", camera_from_object=claim_of("far", 0.4) @ np.diag([0.4, 0.4, 0.4, 1])),
+        "near": aligned(around, masks, "near", camera_from_object=pose_of("near"), intrinsics=LENS),
+        "far": aligned(around, masks, "far", camera_from_object=pose_of("far", 0.4) @ np.diag([0.4, 0.4, 0.4, 1])),
     }
     assert found["near"].trusted
     assert not found["far"].trusted
@@ -99,7 +99,7 @@ def test_claims_under_another_lens_are_put_on_the_ground_of_the_trusted_one(arou
 
 
 def test_a_height_that_is_known_otherwise_decides(around, masks) -> None:
-    item = aligned(around, masks, "near", camera_from_object=claim_of("near", 0.5))
+    item = aligned(around, masks, "near", camera_from_object=pose_of("near", 0.5))
     item = replace(item, trusted=False)
     found, height = on_one_ground({"near": item}, WORLD, 2.8)
     assert height == 2.8
@@ -107,7 +107,7 @@ def test_a_height_that_is_known_otherwise_decides(around, masks) -> None:
 
 
 def test_without_anything_that_stands_the_ground_is_unknown(around, masks) -> None:
-    item = aligned(around, masks, "near", camera_from_object=claim_of("near"))
+    item = aligned(around, masks, "near", camera_from_object=pose_of("near"))
     item = replace(item, outline=replace(item.outline, cut_below=True))
     found, height = on_one_ground({"near": item}, WORLD, None)
     assert height is None
@@ -115,7 +115,7 @@ def test_without_anything_that_stands_the_ground_is_unknown(around, masks) -> No
 
 
 def test_entities_stand_upright_and_face_the_camera(around, masks) -> None:
-    entity = entity_of(aligned(around, masks, "near", camera_from_object=claim_of("near")), around, frames=3, fps=16.0)
+    entity = entity_of(aligned(around, masks, "near", camera_from_object=pose_of("near")), around, frames=3, fps=16.0)
     low, high = entity.mesh.bounds()
     assert low[1] == pytest.approx(0, abs=1e-6)
     np.testing.assert_allclose((low + high)[[0, 2]], 0, atol=0.1)
@@ -128,9 +128,9 @@ def test_entities_stand_upright_and_face_the_camera(around, masks) -> None:
 
 
 def test_a_kept_pose_is_not_touched(around, masks) -> None:
-    claim = claim_of("near") @ transforms.compose([0.1, 0, 0], quaternions.from_axis_angle([0.0, 1, 0], 0.2), 1.0)
-    item = aligned(replace(around, align=False), masks, "near", camera_from_object=claim)
-    np.testing.assert_array_equal(item.alignment.camera_from_object, claim)
+    initial_pose = pose_of("near") @ transforms.compose([0.1, 0, 0], quaternions.from_axis_angle([0.0, 1, 0], 0.2), 1.0)
+    item = aligned(replace(around, align=False), masks, "near", camera_from_object=initial_pose)
+    np.testing.assert_array_equal(item.alignment.camera_from_object, initial_pose)
     assert item.alignment.iou_before == item.alignment.iou_after < 0.9
 
 
@@ -140,10 +140,10 @@ def test_what_the_depths_put_in_front_may_hide_it(around, masks) -> None:
     points[:, :100, 2] = -1.0  # something near on the left
     sighted = replace(around, view=replace(around.view, points_camera=points))
     outline = next(o for o in outlines_by_nearness(masks) if o.name == "far")
-    sight = sighted.sight(outline)
-    assert sight.hidden[:, :100][~masks["far"][:, :100]].all()
-    assert not sight.hidden[~masks["near"]][:,].reshape(-1).all()
-    assert around.sight(outline).depth is None
+    observation = sighted.observation(outline)
+    assert observation.hidden[:, :100][~masks["far"][:, :100]].all()
+    assert not observation.hidden[~masks["near"]][:,].reshape(-1).all()
+    assert around.observation(outline).depth is None
 
 
 @given(st.floats(-80, 80), st.floats(-40, 40))
@@ -170,12 +170,12 @@ def textured(own: np.ndarray | None, masks, around) -> tuple[Mesh, np.ndarray]:
     if own is not None:
         colors[0] = 255 - own  # a single colour would count as none
     mesh = replace(mesh, vertex_colors=colors)
-    claim = claim_of("near")
+    initial_pose = pose_of("near")
     nothing = np.zeros_like(masks["near"])
-    mesh = refined(mesh, claim, LENS)
+    mesh = refined(mesh, initial_pose, LENS)
     assert mesh.is_closed()
     assert mesh.volume() == pytest.approx(chair().volume())
-    return with_photo(mesh, claim, around.pixels, masks["near"], nothing, LENS), claim
+    return with_photo(mesh, initial_pose, around.pixels, masks["near"], nothing, LENS), initial_pose
 
 
 def shown(mesh: Mesh, camera_from_object: np.ndarray, world_from_camera: np.ndarray):
@@ -187,8 +187,8 @@ def shown(mesh: Mesh, camera_from_object: np.ndarray, world_from_camera: np.ndar
 
 @pytest.mark.parametrize("own", [None, np.array([200, 40, 60], np.uint8)], ids=["no colours", "own colours"])
 def test_from_the_photos_camera_it_looks_like_the_photo(masks, around, own) -> None:
-    mesh, claim = textured(own, masks, around)
-    frame = shown(mesh, claim, WORLD)
+    mesh, initial_pose = textured(own, masks, around)
+    frame = shown(mesh, initial_pose, WORLD)
     inside = cv2.erode(masks["near"].astype(np.uint8), np.ones((7, 7))).astype(bool) & (frame.ids > 0)
     off = np.abs(frame.color[inside].astype(int) - around.pixels[inside]).max(axis=1)
     assert np.median(off) <= 3
@@ -196,17 +196,17 @@ def test_from_the_photos_camera_it_looks_like_the_photo(masks, around, own) -> N
 
 
 def test_what_the_photo_does_not_show_keeps_its_own_colour(masks, around) -> None:
-    mesh, claim = textured(np.array([200, 40, 60], np.uint8), masks, around)
+    mesh, initial_pose = textured(np.array([200, 40, 60], np.uint8), masks, around)
     behind = transforms.look_at([-0.5, -0.8, -5.8], [-0.5, -1.1, -3.2])
-    frame = shown(mesh, claim, behind)
+    frame = shown(mesh, initial_pose, behind)
     off = np.abs(frame.color[frame.ids > 0].astype(int) - [200, 40, 60]).max(axis=1)
     assert np.mean(off <= 6) > 0.6
 
 
 def test_without_own_colours_the_back_takes_the_fronts(masks, around) -> None:
     red = replace(around, pixels=np.broadcast_to(np.array([180, 30, 20], np.uint8), (240, 320, 3)).copy())
-    mesh, claim = textured(None, masks, red)
-    frame = shown(mesh, claim, transforms.look_at([-0.5, -0.8, -5.8], [-0.5, -1.1, -3.2]))
+    mesh, initial_pose = textured(None, masks, red)
+    frame = shown(mesh, initial_pose, transforms.look_at([-0.5, -0.8, -5.8], [-0.5, -1.1, -3.2]))
     np.testing.assert_allclose(frame.color[frame.ids > 0], [[180, 30, 20]] * int((frame.ids > 0).sum()), atol=6)
 
 

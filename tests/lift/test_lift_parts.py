@@ -6,8 +6,8 @@ from scipy import ndimage
 
 from real2sam2real.errors import UserError
 from real2sam2real.geometry import Intrinsics
+from real2sam2real.lift.depth_fields import half_thickness
 from real2sam2real.lift.ground import Ground, estimate_ground
-from real2sam2real.lift.inflate import half_thickness
 from real2sam2real.lift.outline import outlines_by_nearness
 from real2sam2real.lift.sheets import two_sheets
 from real2sam2real.lift.solid import fit_solid

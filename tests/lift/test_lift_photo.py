@@ -28,7 +28,7 @@ def street_masks(drawing) -> dict[str, np.ndarray]:
 
 @pytest.fixture(scope="session")
 def lifted(photo: np.ndarray, intrinsics: Intrinsics, street_masks: dict[str, np.ndarray]) -> Scene:
-    return lift_photo(photo, street_masks, intrinsics, frames=5, fps=12.0, prompt="a row", pitch_degrees=20.0)
+    return lift_photo(photo, street_masks, intrinsics, frames=5, fps=12.0, prompt="a row", pitch_degrees=20.0)[0]
 
 
 def check(scene: Scene, covers: Callable[[Scene], dict[str, float]], least: float = 0.95) -> None:
@@ -86,7 +86,7 @@ def test_the_texture_shows_the_photo(photo: np.ndarray, intrinsics: Intrinsics, 
     smooth = cv2.GaussianBlur(photo, (0, 0), 4)
     mask = drawing.box(0.0, -2.2, (0.5, 0.4, 0.5), 0.3)
     painted = np.where(mask[..., None], smooth, np.array([255, 0, 255], np.uint8))
-    scene = lift_photo(painted, {"box": mask}, intrinsics, frames=1, pitch_degrees=20.0)
+    scene, _ = lift_photo(painted, {"box": mask}, intrinsics, frames=1, pitch_degrees=20.0)
     (frame,) = render_frames(scene, width=320, height=200, color=True)
     inner = cv2.erode(mask.astype(np.uint8), np.ones((9, 9), np.uint8)).astype(bool)
     assert frame.color is not None
@@ -98,7 +98,7 @@ def test_the_texture_shows_the_photo(photo: np.ndarray, intrinsics: Intrinsics, 
 
 
 def test_the_same_input_gives_the_same_scene(photo, intrinsics, street_masks, lifted: Scene) -> None:
-    again = lift_photo(photo, street_masks, intrinsics, frames=5, pitch_degrees=20.0)
+    again, _ = lift_photo(photo, street_masks, intrinsics, frames=5, pitch_degrees=20.0)
     for a, b in zip(lifted.entities, again.entities, strict=True):
         assert np.array_equal(a.mesh.vertices, b.mesh.vertices)
         assert np.array_equal(a.mesh.texture, b.mesh.texture)
@@ -132,7 +132,7 @@ def wire_or(wire: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize("name", shapes())
 def test_hard_silhouettes(name: str, photo: np.ndarray, intrinsics: Intrinsics, covers) -> None:
-    scene = lift_photo(photo, {name: shapes()[name]}, intrinsics, frames=1)
+    scene, _ = lift_photo(photo, {name: shapes()[name]}, intrinsics, frames=1)
     check(scene, covers, 0.9 if name in ("wire", "speck") else 0.95)
     if name in ("cut", "corner"):
         assert any("border" in note for note in scene.entities[0].provenance["notes"])
@@ -141,7 +141,7 @@ def test_hard_silhouettes(name: str, photo: np.ndarray, intrinsics: Intrinsics, 
 @pytest.mark.parametrize("pitch", [-15.0, 0.0, 45.0, 75.0])
 def test_any_allowed_pitch(pitch: float, photo, intrinsics, drawing, covers) -> None:
     mask = drawing.box(0.0, -2.2, (0.5, 0.4, 0.5), 0.3)
-    check(lift_photo(photo, {"box": mask}, intrinsics, frames=1, pitch_degrees=pitch), covers)
+    check(lift_photo(photo, {"box": mask}, intrinsics, frames=1, pitch_degrees=pitch)[0], covers)
 
 
 def test_misuse_is_said(photo, intrinsics: Intrinsics) -> None:
@@ -160,7 +160,7 @@ def test_the_street(shared_data: Path, covers) -> None:
     paths = [shared_data / "street" / f"mask_{k}.png" for k in (1, 4, 6, 8, 11, 18)]
     masks = load_masks(paths, photo.width, photo.height)
     intrinsics, _ = estimate_intrinsics(photo, masks=masks)
-    scene = lift_photo(photo.pixels, masks, intrinsics, frames=1)
+    scene, _ = lift_photo(photo.pixels, masks, intrinsics, frames=1)
     check(scene, covers)
     depth = {e.name: -e.rest_world_from_object[2, 3] for e in scene.entities}
     order = ["mask_18", "mask_6", "mask_11", "mask_1", "mask_4", "mask_8"]
@@ -172,7 +172,7 @@ def test_the_street(shared_data: Path, covers) -> None:
 def test_the_dancer(shared_data: Path, covers) -> None:
     photo = load_photo(shared_data / "dancer" / "photo.png")
     masks = load_masks(sorted((shared_data / "dancer").glob("mask_*.png")), photo.width, photo.height)
-    check(lift_photo(photo.pixels, masks, estimate_intrinsics(photo)[0], frames=1), covers)
+    check(lift_photo(photo.pixels, masks, estimate_intrinsics(photo)[0], frames=1)[0], covers)
 
 
 @pytest.mark.parametrize(
@@ -182,5 +182,7 @@ def test_other_photos(photo_name: str, box: tuple[int, int, int, int], covers) -
     pixels = getattr(data, photo_name)()
     height, width = pixels.shape[:2]
     mask = mask_from_box(pixels, box)
-    scene = lift_photo(pixels, {photo_name: mask}, Intrinsics.from_fov(width, height, horizontal_degrees=55), frames=1)
+    scene, _ = lift_photo(
+        pixels, {photo_name: mask}, Intrinsics.from_fov(width, height, horizontal_degrees=55), frames=1
+    )
     check(scene, covers)

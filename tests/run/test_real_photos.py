@@ -54,7 +54,7 @@ def directed(case: Case) -> tuple[Scene, Scene]:
     height, width = case.pixels.shape[:2]
     photo_lens, _ = estimate_intrinsics(_photo(case.pixels), masks=case.masks)
     assert (photo_lens.width, photo_lens.height) == (width, height)
-    rest = lift_photo(case.pixels, case.masks, photo_lens, frames=1)
+    rest, _ = lift_photo(case.pixels, case.masks, photo_lens, frames=1)
     shot = Shot.from_flags(
         camera=[f"orbit 30deg around {case.driven}"],
         move=[f"{case.driven}: forward 0.6, turn right 25deg"],

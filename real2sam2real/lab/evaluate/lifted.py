@@ -72,7 +72,7 @@ def lifted_case(clip: SynthClip) -> LiftedCase | None:
         return None
     looks_down = float(np.degrees(np.arcsin(np.clip(pose[1, 2], -1, 1))))  # the camera looks along its −Z
     try:
-        lifted = lift_photo(photo, masks, clip.scene.camera.intrinsics, frames=1, pitch_degrees=looks_down)
+        lifted, _ = lift_photo(photo, masks, clip.scene.camera.intrinsics, frames=1, pitch_degrees=looks_down)
     except UserError:  # too far to the side or too covered for the embedded lifter, or the pitch is beyond its range
         return None
     camera_from_lifted = transforms.invert_rigid(lifted.photo_world_from_camera)

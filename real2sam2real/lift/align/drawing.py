@@ -28,8 +28,8 @@ def inverse_depth(points_camera: Float, faces: Int32, intrinsics: Intrinsics) ->
     """
     drawn = np.zeros((intrinsics.height, intrinsics.width))
     near = NEAR * max(0.0, -float(points_camera[:, 2].min()))
-    lens = (intrinsics.fx, intrinsics.fy, intrinsics.cx, intrinsics.cy)
-    _draw(np.ascontiguousarray(points_camera), faces, *lens, near, drawn)
+    k = intrinsics
+    _draw(np.ascontiguousarray(points_camera), faces, k.fx, k.fy, k.cx, k.cy, near, drawn)
     return drawn
 
 

@@ -17,16 +17,15 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from real2sam2real.arrays import Bool, Float, Int, Int32
-from real2sam2real.lift.align.comparing import LEAST_DEPTHS, depths_met, edges_met, known_depths, matched_depths
 from real2sam2real.lift.align.drawing import inverse_depth
-from real2sam2real.lift.align.pose import Pose
-from real2sam2real.lift.align.target import Target, edge_pixels, signed_distance, slope_of
+from real2sam2real.lift.align.pose import MeshPose
+from real2sam2real.lift.align.target import LEAST_DEPTHS, Target, edge_pixels, signed_distance, slope_of
 
 MOST_TURN = np.radians(12.0)  # per step
 MOST_GROWTH = 0.25
 MOST_SHIFT = 0.5  # of the object's radius
 DAMPING = 1e-3
-NEAR_TURN, NEAR_GROWTH = 8.0, 0.06  # degrees, and the logarithm of a size: what counts as near the claim
+NEAR_TURN, NEAR_GROWTH = 8.0, 0.06  # degrees, and the logarithm of a size: what counts as near the initial pose
 LEAVING_COST, DOUBTFUL = 0.05, 0.2  # of agreement; what is missing of full agreement where doubt is full
 MOST_EDGE_PIXELS = 600
 MOST_DEPTH_PIXELS = 400
@@ -34,7 +33,7 @@ DEPTH_WEIGHT = 0.5  # a depth error of a tenth of the object's size counts like 
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Shape:
+class FittedMesh:
     """The mesh that is fitted.
 
     Attributes:
@@ -50,7 +49,7 @@ class Shape:
     radius: float
 
     @classmethod
-    def of(cls, vertices: Float, faces: Int32) -> Shape:
+    def of(cls, vertices: Float, faces: Int32) -> FittedMesh:
         """With the middle of the bounding box as its centre."""
         used = vertices[np.unique(faces)]
         centre = (used.min(axis=0) + used.max(axis=0)) / 2
@@ -59,16 +58,16 @@ class Shape:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Fit:
+class PoseFit:
     """A pose and how well it fits its target.
 
     Attributes:
         pose: where the mesh is.
         agreement: as `Target.agreement`.
-        worth: the agreement less what leaving the claim costs; the best pose has most of it.
+        worth: the agreement less what leaving the initial pose costs; the best pose has most of it.
     """
 
-    pose: Pose
+    pose: MeshPose
     agreement: float
     worth: float
 
@@ -79,29 +78,29 @@ class Freedom:
 
     Attributes:
         focal: whether the focal length may change.
-        claim: the lifter's own pose, or None. A lifter may know a body under clothes, or a thing behind others, better
-            than a silhouette does; so to leave its claim costs up to `LEAVING_COST` of agreement.
+        initial: the lifter's own pose, or None. A lifter may know a body under clothes, or a thing behind others,
+            better than a silhouette does; so to leave it costs up to `LEAVING_COST` of agreement.
     """
 
     focal: bool = False
-    claim: Pose | None = None
+    initial: MeshPose | None = None
 
-    def worth(self, pose: Pose, agreement: float) -> float:
-        """A pose's agreement less what leaving the claim costs: little near it, the same for everything far from it."""
-        if self.claim is None:
+    def worth(self, pose: MeshPose, agreement: float) -> float:
+        """The agreement less what leaving the initial pose costs: little near it, and no more beyond some distance."""
+        if self.initial is None:
             return agreement
-        turn = pose.angle_to(self.claim) / NEAR_TURN
-        growth = float(np.log(pose.size() / self.claim.size())) / NEAR_GROWTH
+        turn = pose.angle_to(self.initial) / NEAR_TURN
+        growth = float(np.log(pose.size() / self.initial.size())) / NEAR_GROWTH
         doubt = min(1.0, (1 - agreement) / DOUBTFUL)
         return agreement - LEAVING_COST * doubt * (1 - float(np.exp(-(turn**2) - growth**2)))
 
 
-def draw(shape: Shape, pose: Pose, target: Target) -> Float:
+def draw(shape: FittedMesh, pose: MeshPose, target: Target) -> Float:
     """`(h, w)` inverse depth in the target's window."""
     return inverse_depth(pose.points_camera(shape.vertices), shape.faces, pose.intrinsics(target.intrinsics))
 
 
-def fit(shape: Shape, start: Pose, target: Target, *, steps: int, reach: float, freedom: Freedom) -> Fit:
+def fit(shape: FittedMesh, start: MeshPose, target: Target, *, steps: int, reach: float, freedom: Freedom) -> PoseFit:
     """The best pose among `steps` Gauss-Newton steps from `start`, the start included.
 
     Args:
@@ -112,14 +111,18 @@ def fit(shape: Shape, start: Pose, target: Target, *, steps: int, reach: float, 
         reach: distance in the target's pixels up to which edges pull in full.
         freedom: what may change.
     """
-    best = Fit(pose=start, agreement=-1.0, worth=-1.0)
+    best = PoseFit(pose=start, agreement=-1.0, worth=-1.0)
     pose = start
     stale = 0
     for number in range(steps + 1):
         drawn = draw(shape, pose, target)
         agreement = target.agreement(drawn > 0)
-        signs = [agreement, edges_met(drawn > 0, target), *depths_met(drawn, target, shape.radius * pose.size())]
-        here = Fit(pose=pose, agreement=agreement, worth=freedom.worth(pose, sum(signs) / len(signs)))
+        signs = [
+            agreement,
+            target.edge_agreement(drawn > 0),
+            *target.depth_agreement(drawn, shape.radius * pose.size()),
+        ]
+        here = PoseFit(pose=pose, agreement=agreement, worth=freedom.worth(pose, sum(signs) / len(signs)))
         stale = 0 if here.worth > best.worth + 1e-4 else stale + 1
         if here.worth > best.worth:
             best = here
@@ -133,7 +136,9 @@ def fit(shape: Shape, start: Pose, target: Target, *, steps: int, reach: float, 
     return best
 
 
-def _step(shape: Shape, pose: Pose, target: Target, drawn: Float, reach: float, freedom: Freedom) -> Pose | None:
+def _step(
+    shape: FittedMesh, pose: MeshPose, target: Target, drawn: Float, reach: float, freedom: Freedom
+) -> MeshPose | None:
     """One Gauss-Newton step, or None where nothing is drawn, or nothing pulls."""
     covered = drawn > 0
     if not covered.any() or not len(target.edge):
@@ -169,11 +174,11 @@ class _Basis:
     radius: float
     across: Float
     target: Target
-    pose: Pose
+    pose: MeshPose
     size: int
 
     @classmethod
-    def at(cls, shape: Shape, pose: Pose, target: Target, freedom: Freedom) -> _Basis:
+    def at(cls, shape: FittedMesh, pose: MeshPose, target: Target, freedom: Freedom) -> _Basis:
         centre = pose.points_camera(shape.centre[None])[0]
         radius = shape.radius * float(np.cbrt(abs(np.linalg.det(pose.camera_from_object[:3, :3]))))
         sight = centre / np.linalg.norm(centre)
@@ -186,8 +191,8 @@ class _Basis:
 
     def points(self, pixels: Int, inverse: Float) -> Float:
         """`(N, 3)` camera-space points at pixels of the window."""
-        lens = self.pose.intrinsics(self.target.intrinsics)
-        return lens.unproject(pixels + 0.5, 1 / inverse)
+        k = self.pose.intrinsics(self.target.intrinsics)
+        return k.unproject(pixels + 0.5, 1 / inverse)
 
     def velocities(self, points: Float) -> Float:
         """`(N, P, 3)` how camera-space points move with each parameter."""
@@ -201,17 +206,17 @@ class _Basis:
 
     def pixel_velocities(self, points: Float) -> Float:
         """`(N, P, 2)` the same for their columns and rows in the window."""
-        lens = self.pose.intrinsics(self.target.intrinsics)
+        k = self.pose.intrinsics(self.target.intrinsics)
         motion, depth = self.velocities(points), -points[:, 2]
         out = np.empty((len(points), self.size, 2))
         x, y = (points[:, 0] / depth)[:, None], (points[:, 1] / depth)[:, None]
-        out[..., 0] = lens.fx * (motion[..., 0] + x * motion[..., 2]) / depth[:, None]
-        out[..., 1] = -lens.fy * (motion[..., 1] + y * motion[..., 2]) / depth[:, None]
+        out[..., 0] = k.fx * (motion[..., 0] + x * motion[..., 2]) / depth[:, None]
+        out[..., 1] = -k.fy * (motion[..., 1] + y * motion[..., 2]) / depth[:, None]
         if self.size == 7:
-            out[:, 6, 0], out[:, 6, 1] = lens.fx * x[:, 0], -lens.fy * y[:, 0]
+            out[:, 6, 0], out[:, 6, 1] = k.fx * x[:, 0], -k.fy * y[:, 0]
         return out
 
-    def moved(self, pose: Pose, change: Float) -> Pose:
+    def moved(self, pose: MeshPose, change: Float) -> MeshPose:
         """The pose after a step, shortened where it is too long to be trusted."""
         most = np.array([MOST_TURN] * 3 + [MOST_SHIFT] * 2 + [MOST_GROWTH] * (self.size - 5))
         change = change / max(1.0, float((np.abs(change) / most).max()))
@@ -259,10 +264,10 @@ def _depth_equations(drawn: Float, target: Target, basis: _Basis) -> Equations:
 
     They are weighed against pixels by the object's size in the picture.
     """
-    pixels = _thinned(known_depths(drawn, target), MOST_DEPTH_PIXELS)
+    pixels = _thinned(target.known_depths(drawn), MOST_DEPTH_PIXELS)
     if len(pixels) < LEAST_DEPTHS:
         return np.zeros((0, basis.size)), np.zeros(0), np.zeros(0)
-    depth, seen = matched_depths(drawn, target, pixels)
+    depth, seen = target.matched_depths(drawn, pixels)
     points = basis.points(pixels, 1 / depth)
     pixels_per_unit = DEPTH_WEIGHT * target.size / (2 * basis.radius)
     residual = pixels_per_unit * (depth - seen)

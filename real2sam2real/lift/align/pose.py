@@ -11,8 +11,8 @@ from real2sam2real.geometry import Intrinsics, quaternions, transforms
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Pose:
-    """Where a mesh is, and through which lens it is seen.
+class MeshPose:
+    """Where a mesh is, and through which focal length it is seen.
 
     Attributes:
         camera_from_object: `(4, 4)` similarity.
@@ -30,7 +30,7 @@ class Pose:
         """Of a window, with this pose's focal length."""
         return base if self.focal == 1 else base.zoomed(self.focal)
 
-    def changed(self, centre: Float, turn: Float, shift: Float, growth: float, focal: float = 0.0) -> Pose:
+    def changed(self, centre: Float, turn: Float, shift: Float, growth: float, focal: float = 0.0) -> MeshPose:
         """The pose after a turn and a growth about a point and a shift.
 
         Args:
@@ -47,7 +47,7 @@ class Pose:
             self, camera_from_object=matrix @ self.camera_from_object, focal=self.focal * float(np.exp(focal))
         )
 
-    def nearer(self, factor: float) -> Pose:
+    def nearer(self, factor: float) -> MeshPose:
         """Place and size times `factor` about the camera: the same in the photo, at another distance."""
         matrix = self.camera_from_object.copy()
         matrix[:3] *= factor
@@ -57,7 +57,7 @@ class Pose:
         """The factor on lengths."""
         return float(np.cbrt(np.linalg.det(self.camera_from_object[:3, :3])))
 
-    def angle_to(self, other: Pose) -> float:
+    def angle_to(self, other: MeshPose) -> float:
         """Degrees between the rotations of two poses."""
         a, b = (rotation_of(pose.camera_from_object) for pose in (self, other))
         return float(np.degrees(np.arccos(np.clip((np.trace(a.T @ b) - 1) / 2, -1, 1))))

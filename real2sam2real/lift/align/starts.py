@@ -1,4 +1,4 @@
-"""Where a search begins: the claimed pose, the same moved onto the mask, turned versions of it, or none claimed."""
+"""Where a search begins: the initial pose, the same moved onto the mask, turned versions of it, or poses all round."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from real2sam2real.arrays import Bool, Float
-from real2sam2real.geometry import transforms
-from real2sam2real.lift.align.fitting import Shape, draw
-from real2sam2real.lift.align.pose import Pose, rotation_matrix
+from real2sam2real.lift.align.fitting import FittedMesh, draw
+from real2sam2real.lift.align.pose import MeshPose, rotation_matrix
 from real2sam2real.lift.align.target import Target
 
 TURNS = (15.0, 30.0)  # degrees, about axes all round
@@ -18,17 +17,19 @@ TILTS = (0.0, -20.0, 20.0)  # degrees
 FIRST_DISTANCE = 3.0  # of a mesh without a pose, in its own diagonals: a usual distance to take a picture from
 
 
-def from_claim(shape: Shape, claim: Pose, target: Target) -> Iterator[Pose]:
-    """The claim as it is, moved onto the mask, and turned about its middle by up to 30° in all directions."""
-    yield claim
-    placed = onto_mask(shape, claim, target)
+def around_pose(shape: FittedMesh, pose: MeshPose, target: Target) -> Iterator[MeshPose]:
+    """The pose as it is, moved onto the mask, and turned about its middle by up to 30° in all directions."""
+    yield pose
+    placed = onto_mask(shape, pose, target)
     yield placed
+    centre = placed.points_camera(shape.centre[None])[0]
     for degrees in TURNS:
         for axis in _directions():
-            yield onto_mask(shape, turned(shape, placed, np.radians(degrees) * axis), target)
+            turned = placed.changed(centre, np.radians(degrees) * axis, np.zeros(3), 0.0)
+            yield onto_mask(shape, turned, target)
 
 
-def from_nothing(shape: Shape, target: Target, up_camera: Float) -> Iterator[Pose]:
+def all_round(shape: FittedMesh, target: Target, up_camera: Float) -> Iterator[MeshPose]:
     """Upright poses with every side to the camera, and some that lean; on the mask.
 
     Args:
@@ -47,27 +48,21 @@ def from_nothing(shape: Shape, target: Target, up_camera: Float) -> Iterator[Pos
             matrix[:3, :3] = rotation
             middle = target.intrinsics.unproject(centre_pixel, distance)
             matrix[:3, 3] = middle - rotation @ shape.centre
-            yield onto_mask(shape, Pose(camera_from_object=matrix), target)
+            yield onto_mask(shape, MeshPose(camera_from_object=matrix), target)
 
 
-def turned(shape: Shape, pose: Pose, vector: Float) -> Pose:
-    """Turned about the object's middle by a rotation vector in the camera frame."""
-    centre = transforms.apply(pose.camera_from_object, shape.centre[None])[0]
-    return pose.changed(centre, vector, np.zeros(3), 0.0)
-
-
-def onto_mask(shape: Shape, pose: Pose, target: Target) -> Pose:
+def onto_mask(shape: FittedMesh, pose: MeshPose, target: Target) -> MeshPose:
     """Moved across the line of sight, and grown, until centroid and extent of the silhouette are the mask's.
 
-    The claim may lie outside the window, so where it is comes from its vertices and not from a drawing.
+    The pose may lie outside the window, so where it is comes from its vertices and not from a drawing.
     """
     for _ in range(3):
         points = pose.points_camera(shape.vertices)
         if points[:, 2].max() >= 0:
             pose = _in_front(shape, pose)
             points = pose.points_camera(shape.vertices)
-        lens = pose.intrinsics(target.intrinsics)
-        pixels, _ = lens.project(points)
+        k = pose.intrinsics(target.intrinsics)
+        pixels, _ = k.project(points)
         low, high = np.quantile(pixels, 0.01, axis=0), np.quantile(pixels, 0.99, axis=0)
         rows, columns = np.nonzero(target.mask)
         mask_low, mask_high = (np.quantile(np.stack([columns, rows], axis=-1), q, axis=0) + 0.5 for q in (0.01, 0.99))
@@ -75,7 +70,7 @@ def onto_mask(shape: Shape, pose: Pose, target: Target) -> Pose:
         offset = (mask_low + mask_high - low - high) / 2
         centre = pose.points_camera(shape.centre[None])[0]
         depth = -centre[2]
-        shift = np.array([offset[0] * depth / lens.fx, -offset[1] * depth / lens.fy, 0.0])
+        shift = np.array([offset[0] * depth / k.fx, -offset[1] * depth / k.fy, 0.0])
         pose = pose.changed(centre, np.zeros(3), shift, growth)
     drawn = draw(shape, pose, target) > 0
     if not drawn.any():
@@ -88,7 +83,7 @@ def onto_mask(shape: Shape, pose: Pose, target: Target) -> Pose:
     return moved if better else pose
 
 
-def _in_front(shape: Shape, pose: Pose) -> Pose:
+def _in_front(shape: FittedMesh, pose: MeshPose) -> MeshPose:
     """A pose that reaches behind the camera, at a distance where it is seen whole."""
     scale = float(np.cbrt(abs(np.linalg.det(pose.camera_from_object[:3, :3]))))
     centre = pose.points_camera(shape.centre[None])[0]

@@ -9,13 +9,17 @@ import numpy as np
 
 from real2sam2real.arrays import Bool, Float, Float32, Int
 from real2sam2real.geometry import Intrinsics
+from real2sam2real.lift.outline import cut_out
 
 MARGIN = 0.45  # of the mask's longer side, on each side of it
 NEAR_HIDDEN = 2  # pixels: the mask's edge beside what may hide the object is no edge of the object
+EDGE_TOLERANCE = 0.012  # of the mask's size
+DEPTH_TOLERANCE = 0.08  # of the object's radius
+LEAST_DEPTHS = 50  # pixels
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Sight:
+class ObjectObservation:
     """All that the photo says about one object. H × W are the photo's pixels.
 
     Attributes:
@@ -33,7 +37,7 @@ class Sight:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Target:
-    """A `Sight` in a window of h × w pixels.
+    """A `ObjectObservation` in a window of h × w pixels.
 
     Attributes:
         mask: `(h, w)` bool.
@@ -60,6 +64,47 @@ class Target:
         union = int(((drawn | self.mask) & self.counted).sum())
         return int((drawn & self.mask).sum()) / union if union else 0.0
 
+    def edge_agreement(self, drawn: Bool) -> float:
+        """How much of the two edges lies on one another: the mean of 1 / (1 + (distance / tolerance)²), both ways.
+
+        A part that the mask misses spoils a part of the edges, but much of the area.
+        """
+        if not drawn.any() or not len(self.edge):
+            return 0.0
+        pixels = edge_pixels(drawn)
+        pixels = pixels[self.counted[pixels[:, 1], pixels[:, 0]]]
+        tolerance = max(1.0, EDGE_TOLERANCE * self.size)
+        distance = signed_distance(drawn)
+        ours, theirs = (
+            1 / (1 + ((self.distance[y, x] - distance[y, x]) / tolerance) ** 2) for x, y in (pixels.T, self.edge.T)
+        )
+        return float((ours.mean() if len(ours) else 0.0) + theirs.mean()) / 2
+
+    def depth_agreement(self, drawn: Float, radius: float) -> list[float]:
+        """How well inverse depths `(h, w)` agree, once they agree in the median; nothing where too few are known.
+
+        `radius` is the object's, in the scene's unit.
+        """
+        pixels = self.known_depths(drawn)
+        if len(pixels) < LEAST_DEPTHS:
+            return []
+        depth, seen = self.matched_depths(drawn, pixels)
+        return [float(np.mean(1 / (1 + ((depth - seen) / (DEPTH_TOLERANCE * radius)) ** 2)))]
+
+    def known_depths(self, drawn: Float) -> Int:
+        """`(N, 2)` columns and rows where the depth is drawn, as inverse depth `(h, w)`, and known."""
+        if self.depth is None:
+            return np.zeros((0, 2), np.int64)
+        return np.argwhere((drawn > 0) & self.mask & np.isfinite(self.depth))[:, ::-1]
+
+    def matched_depths(self, drawn: Float, pixels: Int) -> tuple[Float, Float]:
+        """`(N,)` drawn depths at `pixels`, and the photo's times the factor that makes both agree in the median."""
+        if self.depth is None:
+            return np.zeros(0), np.zeros(0)
+        x, y = pixels.T
+        depth, seen = 1 / drawn[y, x], self.depth[y, x]
+        return depth, seen * np.median(depth / seen)
+
 
 def signed_distance(mask: Bool) -> Float:
     """`(h, w)` pixels to the edge that runs between the pixels of `mask`, positive outside."""
@@ -82,16 +127,16 @@ def edge_pixels(mask: Bool) -> Int:
     return np.argwhere(mask & ~inner)[:, ::-1]
 
 
-def target_of(sight: Sight, side: int) -> Target:
+def target_of(observation: ObjectObservation, side: int) -> Target:
     """The window around the mask, its longer side brought to at most `side` pixels."""
-    window = _window(sight.mask)
+    window = _window(observation.mask)
     left, top, width, height = window
     scale = min(1.0, side / max(width, height))
     w, h = max(8, round(width * scale)), max(8, round(height * scale))
-    intrinsics = sight.intrinsics.cropped(left, top, width, height).resized(w, h)
-    mask = _resampled(sight.mask, window, (w, h), 0.0) > 0.5
-    hidden = _resampled(sight.hidden & ~sight.mask, window, (w, h), 0.0) > 0.25
-    in_photo = _resampled(np.ones_like(sight.mask), window, (w, h), 0.0) > 0.99
+    intrinsics = observation.intrinsics.cropped(left, top, width, height).resized(w, h)
+    mask = _resampled(observation.mask, window, (w, h), 0.0) > 0.5
+    hidden = _resampled(observation.hidden & ~observation.mask, window, (w, h), 0.0) > 0.25
+    in_photo = _resampled(np.ones_like(observation.mask), window, (w, h), 0.0) > 0.99
     distance = signed_distance(mask)
     return Target(
         mask=mask,
@@ -100,7 +145,7 @@ def target_of(sight: Sight, side: int) -> Target:
         distance=distance,
         slope=slope_of(distance),
         edge=_own_edge(mask, hidden | ~in_photo),
-        depth=None if sight.depth is None else _nearest(sight.depth, window, (w, h)),
+        depth=None if observation.depth is None else _nearest(observation.depth, window, (w, h)),
         size=max(1.0, max(_extent(mask))),
     )
 
@@ -119,22 +164,13 @@ def _window(mask: Bool) -> tuple[int, int, int, int]:
     return left, top, int(columns.max()) + margin + 1 - left, int(rows.max()) + margin + 1 - top
 
 
-def _cut_out(image: Float32, window: tuple[int, int, int, int], beyond: float) -> Float32:
-    left, top, width, height = window
-    out = np.full((height, width), beyond, np.float32)
-    x0, y0 = max(left, 0), max(top, 0)
-    x1, y1 = min(left + width, image.shape[1]), min(top + height, image.shape[0])
-    out[y0 - top : y1 - top, x0 - left : x1 - left] = image[y0:y1, x0:x1]
-    return out
-
-
 def _resampled(mask: Bool, window: tuple[int, int, int, int], size: tuple[int, int], beyond: float) -> Float32:
     """The share of each pixel of the window that the mask covers."""
-    return cv2.resize(_cut_out(mask.astype(np.float32), window, beyond), size, interpolation=cv2.INTER_AREA)
+    return cv2.resize(cut_out(mask.astype(np.float32), window, beyond), size, interpolation=cv2.INTER_AREA)
 
 
 def _nearest(depth: Float, window: tuple[int, int, int, int], size: tuple[int, int]) -> Float:
-    cut = _cut_out(depth.astype(np.float32), window, np.nan)
+    cut = cut_out(depth.astype(np.float32), window, np.nan)
     return cv2.resize(cut, size, interpolation=cv2.INTER_NEAREST).astype(np.float64)
 
 

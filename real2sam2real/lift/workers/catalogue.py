@@ -7,7 +7,7 @@ from typing import Literal
 
 from real2sam2real.errors import UserError
 
-Frame = Literal["pytorch3d", "opencv", "none"]
+PoseConvention = Literal["pytorch3d", "opencv", "none"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,7 +21,7 @@ class LifterFacts:
         page: how to install it.
         weights: where they are, and the command that fetches them.
         gated: page on which access is asked for; empty where anybody may download.
-        frame: of the pose that it gives; "none" where it gives none.
+        pose: the convention of the pose that it gives; "none" where it gives none.
         takes_pointmap: whether our depth is passed in.
         remedy: what to do when the card is too small.
     """
@@ -32,7 +32,7 @@ class LifterFacts:
     page: str
     weights: str
     gated: str
-    frame: Frame
+    pose: PoseConvention
     takes_pointmap: bool
     remedy: str
 
@@ -47,7 +47,7 @@ LIFTERS = {
             page="https://github.com/facebookresearch/sam-3d-objects/blob/main/doc/setup.md",
             weights="hf download facebook/sam-3d-objects, into checkpoints/hf of its clone",
             gated="https://huggingface.co/facebook/sam-3d-objects",
-            frame="pytorch3d",
+            pose="pytorch3d",
             takes_pointmap=True,
             remedy="it asks for a card of 32 GB; close what else uses the card, or choose --lifter triposg (8 GB)",
         ),
@@ -58,7 +58,7 @@ LIFTERS = {
             page="https://github.com/facebookresearch/sam-3d-body/blob/main/INSTALL.md",
             weights="hf download facebook/sam-3d-body-dinov3 --local-dir checkpoints/sam-3d-body-dinov3",
             gated="https://huggingface.co/facebook/sam-3d-body-dinov3",
-            frame="opencv",
+            pose="opencv",
             takes_pointmap=False,
             remedy="close what else uses the card",
         ),
@@ -69,7 +69,7 @@ LIFTERS = {
             page="https://github.com/VAST-AI-Research/TripoSG#-installation",
             weights="hf download VAST-AI/TripoSG --local-dir pretrained_weights/TripoSG",
             gated="",
-            frame="none",
+            pose="none",
             takes_pointmap=False,
             remedy="it asks for a card of 8 GB; close what else uses the card",
         ),
@@ -80,7 +80,7 @@ LIFTERS = {
             page="https://github.com/stepfun-ai/Step1X-3D#4-dependencies-and-installation",
             weights="hf download stepfun-ai/Step1X-3D --include 'Step1X-3D-Geometry-1300m/*'",
             gated="",
-            frame="none",
+            pose="none",
             takes_pointmap=False,
             remedy="close what else uses the card, or choose --lifter triposg (8 GB)",
         ),

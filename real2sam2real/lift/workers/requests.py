@@ -17,8 +17,8 @@ from real2sam2real.errors import UserError
 from real2sam2real.files import replacing_folder
 from real2sam2real.lift.workers import lifting_worker
 from real2sam2real.lift.workers.catalogue import LifterFacts
+from real2sam2real.lift.workers.conventions import pytorch3d_pointmap
 from real2sam2real.lift.workers.environment import LifterEnvironment
-from real2sam2real.lift.workers.frames import pytorch3d_pointmap
 from real2sam2real.lift.workers.lifting_worker.protocol import ERROR, MESH, PROTOCOL, REQUEST, RESULT, RESULTS
 from real2sam2real.perceive.view import PhotoView
 
@@ -42,7 +42,7 @@ class LiftRequest:
     Attributes:
         pixels: `(H, W, 3)` uint8 sRGB, at the working size.
         masks: `(H, W)` bool per entity, what is seen of it.
-        view: the photo's camera at the same size; its depth, where there is one, fixes scale and lens.
+        view: the photo's camera at the same size; its depth, where there is one, fixes scale and focal length.
         folder: keeps request, results and log; the same folder again goes on where it stopped.
 
     Raises:
@@ -96,7 +96,7 @@ class Task:
 
 
 def tasks_of(request: LiftRequest, facts: LifterFacts, options: LifterEnvironment) -> list[Task]:
-    """The entities with their digests: photo, mask, lens, depth, lifter, seed and settings count, the host does not."""
+    """The entities with their digests, of photo, mask, intrinsics, depth, lifter, seed, settings, but not the host."""
     shared = hashlib.sha256(json.dumps(_head(request, facts, options), sort_keys=True).encode())
     shared.update(np.ascontiguousarray(request.pixels).tobytes())
     pointmap = _pointmap(request, facts)

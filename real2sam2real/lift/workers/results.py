@@ -16,7 +16,11 @@ from real2sam2real.files import replacing_file
 from real2sam2real.geometry import Intrinsics
 from real2sam2real.lift.lifted import LiftedMesh
 from real2sam2real.lift.workers.catalogue import LifterFacts
-from real2sam2real.lift.workers.frames import body_camera_from_object, body_object_vertices, sam3d_camera_from_object
+from real2sam2real.lift.workers.conventions import (
+    body_camera_from_object,
+    body_object_vertices,
+    sam3d_camera_from_object,
+)
 from real2sam2real.lift.workers.lifting_worker.protocol import ERROR, MESH, RESULT
 from real2sam2real.lift.workers.requests import LiftRequest, Task
 from real2sam2real.mesh import Mesh
@@ -91,9 +95,9 @@ def _read_mesh(request: LiftRequest, facts: LifterFacts, task: Task) -> LiftedMe
         "seconds": round(result["seconds"], 2),
     }
     lifted = LiftedMesh(name=task.name, mesh=mesh, provenance=provenance)
-    if facts.frame == "pytorch3d":
+    if facts.pose == "pytorch3d":
         return _posed_by_sam3d(request, lifted, result["pose"])
-    if facts.frame == "opencv":
+    if facts.pose == "opencv":
         return _posed_by_body(request, lifted, result["pose"])
     return replace(lifted, mesh=_outward(mesh), notes=(f"{facts.title} says nothing about where it stands",))
 
@@ -111,7 +115,7 @@ def _posed_by_sam3d(request: LiftRequest, lifted: LiftedMesh, pose: dict[str, An
     ours = request.view.points_camera is not None
     if not ours:
         notes.append(
-            "no depth was passed in: the lifter estimated scale and lens for itself and does not tell the lens"
+            "no depth was passed in: the lifter estimated scale and focal length for itself and does not say which"
         )
     return replace(
         lifted,

@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 
 from real2sam2real.geometry import Intrinsics
 from real2sam2real.lift.align.drawing import inverse_depth
-from real2sam2real.lift.align.fitting import Freedom, Shape, _Basis
-from real2sam2real.lift.align.pose import Pose, rotation_matrix
-from real2sam2real.lift.align.target import Sight, edge_pixels, signed_distance, target_of
+from real2sam2real.lift.align.fitting import FittedMesh, Freedom, _Basis
+from real2sam2real.lift.align.pose import MeshPose, rotation_matrix
+from real2sam2real.lift.align.target import ObjectObservation, edge_pixels, signed_distance, target_of
 
 LENS = Intrinsics(width=24, height=18, fx=22.0, fy=20.0, cx=11.3, cy=9.4)
 
@@ -47,24 +47,24 @@ def test_faces_at_the_camera_are_left_out() -> None:
     np.testing.assert_array_equal(inverse_depth(points, faces, LENS), inverse_depth(points, faces[:1], LENS))
 
 
-def window() -> tuple[Sight, np.ndarray]:
+def window() -> tuple[ObjectObservation, np.ndarray]:
     mask = np.zeros((60, 80), bool)
     mask[20:40, 30:55] = True
     hidden = np.zeros_like(mask)
     hidden[20:40, 50:62] = True
     lens = Intrinsics(width=80, height=60, fx=90.0, fy=90.0, cx=40, cy=30)
-    return Sight(mask=mask, intrinsics=lens, hidden=hidden), mask
+    return ObjectObservation(mask=mask, intrinsics=lens, hidden=hidden), mask
 
 
 def test_derivatives_are_those_of_the_projection() -> None:
-    sight, _ = window()
-    target = target_of(sight, 96)
+    observation, _ = window()
+    target = target_of(observation, 96)
     rng = np.random.default_rng(0)
-    shape = Shape.of(rng.normal(size=(20, 3)), np.arange(18, dtype=np.int32).reshape(-1, 3))
+    shape = FittedMesh.of(rng.normal(size=(20, 3)), np.arange(18, dtype=np.int32).reshape(-1, 3))
     matrix = np.eye(4)
     matrix[:3, :3] = 1.3 * rotation_matrix(np.array([0.3, -0.2, 0.5]))
     matrix[:3, 3] = [0.2, 0.1, -9.0]
-    pose = Pose(camera_from_object=matrix, focal=1.2)
+    pose = MeshPose(camera_from_object=matrix, focal=1.2)
     basis = _Basis.at(shape, pose, target, Freedom(focal=True))
     points = pose.points_camera(shape.vertices)
     analytic = basis.pixel_velocities(points)
@@ -84,20 +84,20 @@ def test_nearer_looks_the_same() -> None:
     matrix = np.eye(4)
     matrix[:3, :3] = 0.7 * rotation_matrix(rng.normal(size=3))
     matrix[:3, 3] = [0.3, -0.4, -6]
-    pose = Pose(camera_from_object=matrix)
+    pose = MeshPose(camera_from_object=matrix)
     before, after = (LENS.project(p.points_camera(vertices))[0] for p in (pose, pose.nearer(2.7)))
     np.testing.assert_allclose(before, after, atol=1e-9)
     assert pose.nearer(2.7).size() == pytest.approx(0.7 * 2.7)
 
 
 def test_agreement_counts_what_is_not_hidden() -> None:
-    sight, mask = window()
-    target = target_of(sight, 1000)
+    observation, mask = window()
+    target = target_of(observation, 1000)
     assert target.agreement(target.mask) == 1
     longer = np.zeros_like(mask)
     longer[20:40, 30:62] = True  # sticks out where something may be in front
     lens = target.intrinsics
-    left, top = round(sight.intrinsics.cx - lens.cx), round(sight.intrinsics.cy - lens.cy)
+    left, top = round(observation.intrinsics.cx - lens.cx), round(observation.intrinsics.cy - lens.cy)
     cut = np.zeros_like(target.mask)
     cut[20 - top : 40 - top, 30 - left : 62 - left] = True
     assert target.agreement(cut) == 1
@@ -106,9 +106,9 @@ def test_agreement_counts_what_is_not_hidden() -> None:
 
 
 def test_the_masks_edge_beside_what_hides_it_is_not_the_objects() -> None:
-    sight, _ = window()
-    target = target_of(sight, 1000)
-    left = round(sight.intrinsics.cx - target.intrinsics.cx)
+    observation, _ = window()
+    target = target_of(observation, 1000)
+    left = round(observation.intrinsics.cx - target.intrinsics.cx)
     assert target.edge[:, 0].max() + left < 54
     assert target.edge[:, 0].min() + left == 30
 
@@ -120,11 +120,11 @@ def test_distances_are_measured_from_between_the_pixels() -> None:
     assert set(edge_pixels(mask)[:, 0]) == {4}
 
 
-def test_leaving_a_claim_costs_less_the_better_the_fit() -> None:
-    claim = Pose(camera_from_object=np.eye(4))
-    far = claim.changed(np.zeros(3), np.array([0, 0.5, 0]), np.zeros(3), 0.0)
-    freedom = Freedom(claim=claim)
-    assert freedom.worth(claim, 0.7) == 0.7
+def test_leaving_the_initial_pose_costs_less_the_better_the_fit() -> None:
+    initial = MeshPose(camera_from_object=np.eye(4))
+    far = initial.changed(np.zeros(3), np.array([0, 0.5, 0]), np.zeros(3), 0.0)
+    freedom = Freedom(initial=initial)
+    assert freedom.worth(initial, 0.7) == 0.7
     assert freedom.worth(far, 0.7) == pytest.approx(0.65, abs=1e-3)
     assert freedom.worth(far, 0.999) > 0.998
     assert Freedom().worth(far, 0.7) == 0.7

@@ -59,7 +59,9 @@ def test_minimal_change_ends_in_contact(worlds):
     wrong = worlds.farther(behind_a_wall(worlds), rear=0.8)
     resolved, _ = resolve_contacts(wrong, ContactOptions(ground="off"))
     assert worlds.gap(resolved, "front", "rear") < 2e-3
-    shift = np.log(np.array([resolved.entity(n).mesh.volume() / wrong.entity(n).mesh.volume() for n in wrong.names])) / 3
+    shift = (
+        np.log(np.array([resolved.entity(n).mesh.volume() / wrong.entity(n).mesh.volume() for n in wrong.names])) / 3
+    )
     assert shift[1] == pytest.approx(-shift[0], rel=1e-6)  # nothing tells which one is wrong, so both share it
 
 

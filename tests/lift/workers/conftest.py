@@ -13,7 +13,7 @@ import pytest
 
 from real2sam2real.geometry import Intrinsics
 from real2sam2real.lift.workers.environment import LifterEnvironment
-from real2sam2real.lift.workers.lifter import open_lifter
+from real2sam2real.lift.workers.lifter import lift_objects
 from real2sam2real.lift.workers.requests import LiftRequest
 from real2sam2real.mesh import Mesh
 from real2sam2real.perceive.view import PhotoView
@@ -95,7 +95,7 @@ class Standin:
         return LifterEnvironment(**chosen)
 
     def lift(self, **changes: object):
-        return open_lifter(self.lifter, self.options(**changes)).lift(self.request, self.said.append)
+        return lift_objects(self.lifter, self.options(**changes), self.request, self.said.append)
 
     def calls(self) -> list[dict]:
         path = self.folder / "calls.jsonl"

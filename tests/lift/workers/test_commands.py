@@ -11,7 +11,7 @@ import pytest
 from real2sam2real.cli.main import main
 from real2sam2real.geometry import Intrinsics, transforms
 from real2sam2real.lift.align.drawing import inverse_depth
-from real2sam2real.lift.workers.frames import ZUP_FROM_YUP, sam3d_pose
+from real2sam2real.lift.workers.conventions import ZUP_FROM_YUP, sam3d_pose
 from real2sam2real.lift.workers.requests import LiftRequest
 from real2sam2real.media import write_png
 from real2sam2real.perceive.view import PhotoView

@@ -209,7 +209,7 @@ import json, sys
 from pathlib import Path
 import numpy as np
 from real2sam2real.geometry import Intrinsics
-from real2sam2real.lift.workers.lifter import open_lifter
+from real2sam2real.lift.workers.lifter import lift_objects
 from real2sam2real.lift.workers.environment import LifterEnvironment
 from real2sam2real.lift.workers.requests import LiftRequest
 from real2sam2real.perceive.view import PhotoView
@@ -218,7 +218,7 @@ arrays = np.load(given["arrays"])
 view = PhotoView(intrinsics=Intrinsics(**given["intrinsics"]), points_camera=arrays["points"])
 masks = {name: arrays[name] for name in given["names"]}
 request = LiftRequest(pixels=arrays["pixels"], masks=masks, view=view, folder=Path(given["folder"]))
-open_lifter("sam3d", LifterEnvironment(**given["options"])).lift(request, print)
+lift_objects("sam3d", LifterEnvironment(**given["options"]), request, print)
 """
 
 

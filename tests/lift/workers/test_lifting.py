@@ -11,8 +11,9 @@ from PIL import Image
 
 from real2sam2real.errors import UserError
 from real2sam2real.geometry import transforms
+from real2sam2real.lift.workers.catalogue import LIFTERS
 from real2sam2real.lift.workers.environment import LifterEnvironment
-from real2sam2real.lift.workers.lifter import lifter_names, open_lifter
+from real2sam2real.lift.workers.lifter import lift_objects
 
 STANDIN = Path(__file__).parent / "standin"
 
@@ -60,13 +61,13 @@ def test_the_pointmap_arrives_in_sam3ds_frame(sam3d) -> None:
     assert np.array_equal(received[known], view.points_camera[known] * np.float32([-1, 1, -1]))
 
 
-def test_sam3d_without_our_depth_claims_no_lens(sam3d) -> None:
+def test_sam3d_without_our_depth_says_no_focal_length(sam3d) -> None:
     view = type(sam3d.request.view)(intrinsics=sam3d.request.view.intrinsics)
     sam3d.request = type(sam3d.request)(**{**vars(sam3d.request), "view": view})
     lifted = sam3d.lift().meshes[0]
     assert lifted.camera_from_object is not None
     assert lifted.intrinsics is None
-    assert "lens" in " ".join(lifted.notes)
+    assert "focal length" in " ".join(lifted.notes)
     assert all(call["pointmap"] is None for call in sam3d.calls() if "area" in call)
 
 
@@ -218,9 +219,9 @@ def test_what_does_not_fit_the_card_is_named_and_the_others_go_on(sam3d) -> None
 
 
 def test_names_and_requests_are_checked(sam3d, request_of_three) -> None:
-    assert lifter_names() == ("sam3d", "sam3d-body", "triposg", "step1x3d")
+    assert tuple(LIFTERS) == ("sam3d", "sam3d-body", "triposg", "step1x3d")
     with pytest.raises(UserError, match="choose one of sam3d, sam3d-body"):
-        open_lifter("trellis", LifterEnvironment())
+        lift_objects("trellis", LifterEnvironment(), request_of_three, print)
     empty = {"car": np.zeros_like(request_of_three.masks["car"])}
     with pytest.raises(UserError, match="empty"):
         type(request_of_three)(**{**vars(request_of_three), "masks": empty})

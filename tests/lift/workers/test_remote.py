@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from real2sam2real.errors import MissingPartError, UserError
+from real2sam2real.lift.workers.hosts import shell_path
 from real2sam2real.lift.workers.lifter import probe
-from real2sam2real.lift.workers.places import shell_path
 
 
 def test_everything_goes_there_and_comes_back(sam3d, far_home: Path) -> None:

@@ -18,7 +18,7 @@ from real2sam2real.lift.workers.lifting_worker.protocol import EVENT, FAILED, RE
 from real2sam2real.lift.workers.requests import OLDEST_PYTHON, tasks_of, write_probe, write_request
 
 SOURCES = sorted(Path(lifting_worker.__file__).parent.glob("*.py"))
-OF_THE_LIFTERS = {"PIL", "huggingface_hub", "sam_3d_body", "step1x3d_geometry", "torch", "triposg"}
+OF_THE_LIFTERS = {"PIL", "huggingface_hub", "sam_3d_body", "torch"}
 APART = """
 import runpy, sys
 sys.modules["real2sam2real"] = None  # importing it fails

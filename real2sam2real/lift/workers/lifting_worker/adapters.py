@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
-from .body import Body
 from .failures import LiftingError
+from .image_to_shape import Step1x3d, TripoSG
 from .inputs import Inputs, Request
 from .outputs import Lifted
 from .sam3d import Sam3d
-from .step1x3d import Step1x3d
-from .triposg import TripoSG
+from .sam3d_body import Sam3dBody
 
 
-class Adapter(Protocol):
+class LifterAdapter(Protocol):
     """One lifter. `prepare` comes first and loads no weights; `load` once; `lift` for every entity."""
 
     def prepare(self) -> dict[str, str]:
@@ -26,18 +26,20 @@ class Adapter(Protocol):
         """Lift one entity."""
 
 
-def adapter_for(request: Request) -> Adapter:
+ADAPTERS: dict[str, Callable[[Request], LifterAdapter]] = {
+    "sam3d": Sam3d,
+    "sam3d-body": Sam3dBody,
+    "triposg": TripoSG,
+    "step1x3d": Step1x3d,
+}
+
+
+def adapter_for(request: Request) -> LifterAdapter:
     """The adapter that a request asks for.
 
     Raises:
         LiftingError: there is none of that name.
     """
-    if request.lifter == "sam3d":
-        return Sam3d(request)
-    if request.lifter == "sam3d-body":
-        return Body(request)
-    if request.lifter == "triposg":
-        return TripoSG(request)
-    if request.lifter == "step1x3d":
-        return Step1x3d(request)
-    raise LiftingError("request", f"this worker knows no lifter '{request.lifter}'")
+    if request.lifter not in ADAPTERS:
+        raise LiftingError("request", f"this worker knows no lifter '{request.lifter}'")
+    return ADAPTERS[request.lifter](request)

@@ -14,6 +14,7 @@ from types import ModuleType
 from typing import Any
 
 from .failures import LiftingError
+from .inputs import Request
 
 
 def require_parameters(function: Callable[..., Any], names: Iterable[str], what: str) -> None:
@@ -53,6 +54,24 @@ def require_attribute(module: ModuleType, name: str) -> Any:
     if not hasattr(module, name):
         raise LiftingError("version", f"{module.__name__} ({module.__file__}) has no {name}")
     return getattr(module, name)
+
+
+def find_weights(request: Request, on_hub: str, marker: str, beside: str = "") -> Path | str:
+    """A folder that holds the file `marker`, or a name on the hub: as asked for, else in the clone, else `on_hub`.
+
+    Raises:
+        LiftingError: what is asked for is neither.
+    """
+    given = request.path("weights")
+    if given is None:
+        folder = request.code / beside if request.code and beside else None
+        return folder if folder is not None and folder.is_dir() else on_hub
+    if given.is_dir():
+        require_files([given / marker])
+        return given
+    if given.is_absolute() or len(given.parts) != 2:
+        raise LiftingError("weights", f"{given} is missing", missing=str(given))
+    return str(request.settings["weights"])
 
 
 def require_files(paths: Iterable[Path]) -> None:

@@ -15,7 +15,7 @@ from .protocol import PROTOCOL, REQUEST, RESULTS
 
 
 @dataclass(frozen=True)
-class Entity:
+class RequestedEntity:
     """One object to lift.
 
     Attributes:
@@ -68,7 +68,7 @@ class Request:
     seed: int
     settings: dict[str, Any]
     intrinsics: dict[str, float]
-    entities: tuple[Entity, ...]
+    entities: tuple[RequestedEntity, ...]
 
     @property
     def code(self) -> Path | None:
@@ -80,7 +80,7 @@ class Request:
         value = self.settings.get(name)
         return Path(value).expanduser() if value else None
 
-    def inputs(self, entity: Entity) -> Inputs:
+    def inputs(self, entity: RequestedEntity) -> Inputs:
         """Read what the lifter sees of an entity."""
         pointmap = self.folder / "request" / "pointmap.npy"
         return Inputs(
@@ -102,7 +102,7 @@ def read_request(folder: Path) -> Request:
     if data["protocol"] != PROTOCOL:
         raise LiftingError("request", f"the request speaks protocol {data['protocol']}, this worker {PROTOCOL}")
     entities = tuple(
-        Entity(
+        RequestedEntity(
             name=entity["name"],
             folder=folder / RESULTS / entity["folder"],
             mask=folder / "request" / entity["mask"],

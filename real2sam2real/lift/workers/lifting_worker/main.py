@@ -15,10 +15,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from .adapters import Adapter, adapter_for
+from .adapters import LifterAdapter, adapter_for
 from .checks import show_one_card
 from .failures import HOPELESS, failure_of
-from .inputs import Entity, Request, read_request
+from .inputs import Request, RequestedEntity, read_request
 from .outputs import is_finished, write_error, write_result, write_status
 from .protocol import EVENT, FAILED, STATUS
 
@@ -41,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         versions = adapter.prepare()
         tell({"event": "ready", "versions": versions, "device": _card()})
         if not chosen.probe:
-            _Run(request, adapter, versions).lift_all()
+            WorkerRun(request, adapter, versions).lift_all()
     except Exception as error:
         traceback.print_exc()
         tell({"event": "failed", **failure_of(error, while_loading=True).as_json()})
@@ -56,8 +56,10 @@ def tell(event: dict[str, Any]) -> None:
     sys.stdout.flush()
 
 
-class _Run:
-    def __init__(self, request: Request, adapter: Adapter, versions: dict[str, str]) -> None:
+class WorkerRun:
+    """Loads the model once and lifts every entity with it."""
+
+    def __init__(self, request: Request, adapter: LifterAdapter, versions: dict[str, str]) -> None:
         self.request = request
         self.adapter = adapter
         self.versions = versions
@@ -78,7 +80,7 @@ class _Run:
             self._lift(entity)
         self._status("done")
 
-    def _lift(self, entity: Entity) -> None:
+    def _lift(self, entity: RequestedEntity) -> None:
         """One entity; what it cannot be lifted for is written down, and the others go on."""
         started = time.perf_counter()
         try:

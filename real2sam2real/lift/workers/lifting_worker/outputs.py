@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .failures import LiftingError
-from .inputs import Entity
+from .inputs import RequestedEntity
 from .protocol import ERROR, MESH, PROTOCOL, RESULT
 
 
@@ -54,13 +54,13 @@ class Lifted:
                 )
 
 
-def is_finished(entity: Entity) -> bool:
+def is_finished(entity: RequestedEntity) -> bool:
     """Whether the result that is there is the one that is asked for."""
     path = entity.folder / RESULT
     return path.is_file() and json.loads(path.read_text(encoding="utf-8")).get("digest") == entity.digest
 
 
-def write_result(entity: Entity, lifted: Lifted, about: dict[str, Any]) -> None:
+def write_result(entity: RequestedEntity, lifted: Lifted, about: dict[str, Any]) -> None:
     """Write mesh and result; `about` are further JSON values."""
     arrays = {"vertices": lifted.vertices, "faces": np.asarray(lifted.faces, np.int32)}
     if lifted.colors is not None:
@@ -71,7 +71,7 @@ def write_result(entity: Entity, lifted: Lifted, about: dict[str, Any]) -> None:
         _write_json(folder / RESULT, {**_head(entity), "pose": lifted.pose, "keys": list(lifted.keys), **about})
 
 
-def write_error(entity: Entity, failure: LiftingError) -> None:
+def write_error(entity: RequestedEntity, failure: LiftingError) -> None:
     """Write why there is no result."""
     with _replacing(entity.folder) as folder:
         _write_json(folder / ERROR, {**_head(entity), **failure.as_json()})
@@ -84,7 +84,7 @@ def write_status(path: Path, status: dict[str, Any]) -> None:
     temporary.replace(path)
 
 
-def _head(entity: Entity) -> dict[str, Any]:
+def _head(entity: RequestedEntity) -> dict[str, Any]:
     return {"protocol": PROTOCOL, "entity": entity.name, "digest": entity.digest}
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-from pathlib import Path
 
 from real2sam2real.errors import MissingPartError, UserError
 from real2sam2real.lift.workers.catalogue import LifterFacts
@@ -13,21 +12,12 @@ SIGKILL = 9
 _OLD_PYTHON = "is too old"
 
 
-def explain_failure(
-    facts: LifterFacts, options: LifterEnvironment, failure: dict[str, str], log: Path | None, kept: str
-) -> UserError:
-    """The message for a failure that the worker told.
-
-    Args:
-        facts: of the lifter.
-        options: it was run with.
-        failure: kind, message and missing, as the worker gives them.
-        log: where everything is written down, if that is kept.
-        kept: what is finished and stays, as a sentence; may be empty.
-    """
+def explain_failure(facts: LifterFacts, options: LifterEnvironment, failure: dict[str, str]) -> UserError:
+    """The message for a failure that the worker named: its kind, its message and what is missing."""
     message, missing, where = failure["message"], failure["missing"], _where(options)
+    lacking = f"the package '{missing}' is not installed there; " if missing else ""
     text = {
-        "import": f"{facts.title} cannot be imported by {where}: {_lacking(missing)}{message}. {_set_up(facts)}",
+        "import": f"{facts.title} cannot be imported by {where}: {lacking}{message}. {_set_up(facts)}",
         "code": f"{message}. Give the clone of {facts.title}'s repository with --lifter-code FOLDER",
         "version": f"{facts.title} in {where} is another version than the one this was written for: {message}. "
         f"Update its clone (git pull) and its environment: {facts.page}",
@@ -41,20 +31,11 @@ def explain_failure(
         "disk": f"the disk is full on {options.host or 'this machine'}: {message}. Make room; the same command goes on",
         "request": f"{message}; delete the request's folder and run again",
     }.get(failure["kind"], f"{facts.title} could not be loaded: {message}")
-    kind = MissingPartError if failure["kind"] in ("import", "code", "weights", "gated") else UserError
-    return kind(_joined(text, kept, log))
+    return MissingPartError(text) if failure["kind"] in ("import", "code", "weights", "gated") else UserError(text)
 
 
-def explain_exit(
-    facts: LifterFacts,
-    options: LifterEnvironment,
-    status: int,
-    last_line: str,
-    entity: str,
-    log: Path | None,
-    kept: str,
-) -> UserError:
-    """The message for a worker that ended without telling why.
+def explain_exit(facts: LifterFacts, options: LifterEnvironment, status: int, last_line: str, entity: str) -> UserError:
+    """The message for a worker that ended without saying why.
 
     Args:
         facts: of the lifter.
@@ -62,49 +43,39 @@ def explain_exit(
         status: of its exit; negative, or above 128 from a shell, for a signal.
         last_line: of its output.
         entity: at which it was, or "".
-        log: where everything is written down, if that is kept.
-        kept: what is finished and stays, as a sentence; may be empty.
     """
     at = f" at {entity}" if entity else ""
     number = -status if status < 0 else status - 128 if 128 < status < 160 else 0
     where = _where(options)
     if _OLD_PYTHON in last_line:
-        text = f"{where}: {last_line}; {facts.title}'s environment needs Python 3.10 or newer. {_set_up(facts)}"
-    elif status in (126, 127):
-        text = f"there is no Python at {where}: {last_line}"
-    elif "No module named 'numpy'" in last_line:
-        text = f"{where} has no NumPy, so it is not {facts.title}'s environment. {_set_up(facts)}"
-    elif number:
-        text = (
+        return UserError(
+            f"{where}: {last_line}; {facts.title}'s environment needs Python 3.10 or newer. {_set_up(facts)}"
+        )
+    if status in (126, 127):
+        return UserError(f"there is no Python at {where}: {last_line}")
+    if "No module named 'numpy'" in last_line:
+        return UserError(f"{where} has no NumPy, so it is not {facts.title}'s environment. {_set_up(facts)}")
+    if number:
+        return UserError(
             f"{facts.title} was killed by {_signal(number)}{at}{_guess(number)}. "
             "The same command goes on and leaves that object for the end"
         )
-    else:
-        text = (
-            f"{facts.title} ended with status {status}{at}: {last_line or 'it said nothing'}. The same command goes on"
-        )
-    return UserError(_joined(text, kept, log))
+    said = last_line or "it said nothing"
+    return UserError(f"{facts.title} ended with status {status}{at}: {said}. The same command goes on")
 
 
-def explain_hanging(
-    facts: LifterFacts, options: LifterEnvironment, entity: str, log: Path | None, kept: str
-) -> UserError:
+def explain_hanging(facts: LifterFacts, options: LifterEnvironment, entity: str) -> UserError:
     """The message for a worker that was stopped because nothing came of it."""
     at = f"lifting {entity}" if entity else "loading the model"
-    text = (
+    return UserError(
         f"{facts.title} was stopped: {at} took more than {options.timeout:g} seconds. At the first use weights are "
         "downloaded and kernels compiled, which is kept: the same command goes on from there. If it hangs again, the "
         "log says at what; --lifter-timeout SECONDS allows more time"
     )
-    return UserError(_joined(text, kept, log))
 
 
 def _where(options: LifterEnvironment) -> str:
     return f"{options.python} on {options.host}" if options.host else str(options.python)
-
-
-def _lacking(missing: str) -> str:
-    return f"the package '{missing}' is not installed there; " if missing else ""
 
 
 def _set_up(facts: LifterFacts) -> str:
@@ -130,7 +101,3 @@ def _guess(number: int) -> str:
     if number == SIGKILL:
         return " (the system does that when the machine's memory runs out)"
     return " (a crash in one of its compiled parts)" if number in (signal.SIGSEGV, signal.SIGABRT) else ""
-
-
-def _joined(text: str, kept: str, log: Path | None) -> str:
-    return ". ".join(part.rstrip(".") for part in (text, kept, log and f"Log: {log}") if part)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from real2sam2real.geometry import quaternions, transforms
-from real2sam2real.lift.workers.frames import (
+from real2sam2real.lift.workers.conventions import (
     body_camera_from_object,
     body_object_vertices,
     pytorch3d_pointmap,

@@ -26,7 +26,7 @@ _START = b"@results\n"
 _LONGEST_GREETING = 2**20
 
 
-class Place(Protocol):
+class WorkerHost(Protocol):
     """A machine and the Python there."""
 
     def send(self) -> None:
@@ -42,8 +42,8 @@ class Place(Protocol):
         """Bring the results here and leave nothing there."""
 
 
-def place_for(folder: Path, options: LifterEnvironment, title: str) -> Place:
-    """The place that options speak of, for the request in `folder`.
+def host_for(folder: Path, options: LifterEnvironment, title: str) -> WorkerHost:
+    """The machine that options speak of, for the request in `folder`.
 
     Raises:
         MissingPartError: no Python is named, or there is none.
@@ -54,8 +54,8 @@ def place_for(folder: Path, options: LifterEnvironment, title: str) -> Place:
             "docs/lifters.md tells how to set it up"
         )
     if options.host is None:
-        return Here(folder, find_python(options.python, title), options)
-    return Remote(folder, options.host, options.python, options)
+        return LocalHost(folder, find_python(options.python, title), options)
+    return SshHost(folder, options.host, options.python, options)
 
 
 def find_python(given: str, title: str) -> str:
@@ -81,7 +81,7 @@ def _variables(options: LifterEnvironment) -> dict[str, str]:
     return {**wanted, "HF_HUB_OFFLINE": "1"} if options.offline else wanted
 
 
-class Here:
+class LocalHost:
     """This machine."""
 
     def __init__(self, folder: Path, python: str, options: LifterEnvironment) -> None:
@@ -106,7 +106,7 @@ class Here:
         """Nothing to do."""
 
 
-class Remote:
+class SshHost:
     """Another machine, reached by ssh with a key; it needs a shell, tar and gzip."""
 
     def __init__(self, folder: Path, host: str, python: str, options: LifterEnvironment) -> None:

@@ -7,7 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from .checks import choose_device, require_attribute, require_files, require_keys, require_parameters, versions
+from .checks import (
+    choose_device,
+    find_weights,
+    require_attribute,
+    require_files,
+    require_keys,
+    require_parameters,
+    versions,
+)
 from .failures import LiftingError, importing
 from .inputs import Inputs, Request
 from .outputs import Lifted
@@ -15,8 +23,8 @@ from .outputs import Lifted
 WEIGHTS = "facebook/sam-3d-body-dinov3"
 
 
-class Body:
-    """Adapter of SAM 3D Body. Vertices, translation and focal length stay as they are given."""
+class Sam3dBody:
+    """Vertices, translation and focal length stay as they are given."""
 
     def __init__(self, request: Request) -> None:
         self.request = request
@@ -29,22 +37,23 @@ class Body:
         self.estimator_class = require_attribute(sam_3d_body, "SAM3DBodyEstimator")
         wanted = ("img", "bboxes", "masks", "cam_int", "use_mask")
         require_parameters(self.estimator_class.process_one_image, wanted, "SAM3DBodyEstimator.process_one_image")
-        self.local = _local_weights(self.request.path("weights"), self.request.code)
-        self.loader = require_attribute(sam_3d_body, "load_sam_3d_body" if self.local else "load_sam_3d_body_hf")
-        if self.local:
+        self.weights = _weights(self.request)
+        is_local = isinstance(self.weights, tuple)
+        self.loader = require_attribute(sam_3d_body, "load_sam_3d_body" if is_local else "load_sam_3d_body_hf")
+        if isinstance(self.weights, tuple):
             require_parameters(self.loader, ("checkpoint_path", "device", "mhr_path"), "load_sam_3d_body")
-            require_files(self.local)
+            require_files(self.weights)
         self.device = choose_device(self.request.settings["device"], cpu_will_do=True)
         code = self.request.code or Path(sam_3d_body.__file__).resolve().parents[1]
         return versions(code, ("sam_3d_body", "torch"))
 
     def load(self) -> None:
-        """Load the model once, without detector, segmentor and lens estimator: box, mask and lens are ours."""
-        if self.local:
-            checkpoint, mhr = self.local
-            model, config = self.loader(checkpoint_path=str(checkpoint), device=self.device, mhr_path=str(mhr))
+        """Load the model once, without its detector, segmentor and focal length estimator: those are given."""
+        if isinstance(self.weights, str):
+            model, config = self.loader(self.weights, device=self.device)
         else:
-            model, config = self.loader(self.request.settings.get("weights") or WEIGHTS, device=self.device)
+            checkpoint, mhr = self.weights
+            model, config = self.loader(checkpoint_path=str(checkpoint), device=self.device, mhr_path=str(mhr))
         self.estimator = self.estimator_class(sam_3d_body_model=model, model_cfg=config)
 
     def lift(self, inputs: Inputs) -> Lifted:
@@ -75,16 +84,13 @@ class Body:
         )
 
 
-def _local_weights(weights: Path | None, code: Path | None) -> tuple[Path, Path] | None:
-    """Checkpoint and body model on disk; None where they come from the hub."""
-    if weights is not None and weights.suffix == ".ckpt":
-        return weights, weights.parent / "assets" / "mhr_model.pt"
-    folder = weights or (code / "checkpoints" / "sam-3d-body-dinov3" if code else None)
-    if folder is None or not folder.is_dir():
-        if weights is not None and (weights.is_absolute() or len(weights.parts) != 2):
-            raise LiftingError("weights", f"{weights} is missing", missing=str(weights))
-        return None
-    return folder / "model.ckpt", folder / "assets" / "mhr_model.pt"
+def _weights(request: Request) -> tuple[Path, Path] | str:
+    """Checkpoint and body model on disk, or a name on the hub."""
+    given = request.path("weights")
+    if given is not None and given.suffix == ".ckpt":
+        return given, given.parent / "assets" / "mhr_model.pt"
+    found = find_weights(request, WEIGHTS, "model.ckpt", "checkpoints/sam-3d-body-dinov3")
+    return found if isinstance(found, str) else (found / "model.ckpt", found / "assets" / "mhr_model.pt")
 
 
 def _box(mask: np.ndarray[Any, np.dtype[np.bool_]]) -> np.ndarray[Any, np.dtype[np.float32]]:

@@ -1,31 +1,39 @@
 """Depth fields: how far the middle of an object lies along each ray, and how thick it is there.
 
-Two kinds of bodies share one form. A compact thing is a fitted solid; anything else is its silhouette, inflated about
+Two kinds of objects share one form. A compact thing is a fitted solid; anything else is its silhouette, inflated about
 an upright plane through the points where it touches the ground.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+from scipy.sparse.linalg import spsolve
 
-from real2sam2real.arrays import Bool, Float
+from real2sam2real.arrays import Bool, Float, Float32
 from real2sam2real.lift.ground import Ground
-from real2sam2real.lift.inflate import half_thickness
 from real2sam2real.lift.outline import Grid, Outline
 from real2sam2real.lift.solid import Solid
 
-COARSE_SIDE = 100
+COARSE_SIDE = 100  # nodes, where rays are sent through a solid
+POISSON_SIDE = 110  # nodes, where a silhouette is inflated
+FLATNESS = 0.85  # bodies are a little flatter than they are wide
+WIDEST = 0.36  # of the silhouette's shorter side: half the depth of the thickest part
 RAY_SAMPLES = 40
 BISECTIONS = 8
 ROUNDING = 0.05  # of a solid's size in the picture: the radius of its rim
 MAX_TURN_DEGREES = 40.0
 
+T = TypeVar("T", bound=np.generic)
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Body:
+class DepthField:
     """An object before it becomes a mesh, in camera heights.
 
     Attributes:
@@ -69,7 +77,7 @@ def solid_silhouette(solid: Solid, ground: Ground, grid: Grid) -> tuple[Float, F
     shape = coarse.shape
     middle, half = ((enter + leave) / 2).reshape(shape), ((leave - enter) / 2).reshape(shape)
     hits: Bool = hit.reshape(shape)
-    middle, half = _continued(middle, hits), _continued(half, hits)
+    middle, half = nearest_known(middle, hits)[0], nearest_known(half, hits)[0]
     size = (grid.shape[1], grid.shape[0])
     soft = cv2.resize(hits.astype(np.float32), size, interpolation=cv2.INTER_LINEAR)
     return (
@@ -79,19 +87,18 @@ def solid_silhouette(solid: Solid, ground: Ground, grid: Grid) -> tuple[Float, F
     )
 
 
-def solid_body(solid: Solid, ground: Ground, grid: Grid, field: Float) -> Body:
-    """The solid, cut to the silhouette and rounded at its rim; parts that stick out of it are inflated."""
-    middle, half, hits = solid_silhouette(solid, ground, grid)
-    inside = field > 0
+def solid_field(
+    solid: Solid, ground: Ground, grid: Grid, middle: Float, half: Float, hits: Bool, silhouette: Float
+) -> DepthField:
+    """The solid, as `solid_silhouette` gives it, cut to the silhouette and rounded at its rim; the rest is inflated."""
+    inside = silhouette > 0
     distance = _distance(inside)
-    scale = grid.cell * middle / ground.intrinsics.fx
-    outside_hits = _distance(~hits)
-    thin = half_thickness(inside) * scale
-    fade = np.clip(outside_hits / max(2.0, 0.02 * max(grid.shape)), 0, 1)
+    thin = half_thickness(inside) * (grid.cell * middle / ground.intrinsics.fx)
+    fade = np.clip(_distance(~hits) / max(2.0, 0.02 * max(grid.shape)), 0, 1)
     half = np.minimum(half, (1 - fade) * half + fade * thin)
     radius = ROUNDING * np.sqrt(inside.sum())
     rim = np.sqrt(1 - np.clip(1 - np.maximum(distance - 0.5, 0.25) / radius, 0, 1) ** 2)
-    return Body(
+    return DepthField(
         middle=middle,
         half=half * rim,
         world_from_object=solid.world_from_object(),
@@ -100,9 +107,9 @@ def solid_body(solid: Solid, ground: Ground, grid: Grid, field: Float) -> Body:
     )
 
 
-def inflated_body(outline: Outline, ground: Ground, grid: Grid, field: Float, contact_row: float) -> Body:
+def inflated_field(outline: Outline, ground: Ground, grid: Grid, silhouette: Float, contact_row: float) -> DepthField:
     """The silhouette, inflated about an upright plane."""
-    inside = field > 0
+    inside = silhouette > 0
     center, normal = _upright_plane(outline, ground, contact_row)
     rays = ground.rays_world(grid.pixels())
     facing = rays @ normal
@@ -113,7 +120,7 @@ def inflated_body(outline: Outline, ground: Ground, grid: Grid, field: Float, co
     world_from_object = np.eye(4)
     world_from_object[:3, :3] = [[c, 0, s], [0, 1, 0], [-s, 0, c]]
     world_from_object[:3, 3] = center
-    return Body(middle=middle, half=half, world_from_object=world_from_object, shape="inflated")
+    return DepthField(middle=middle, half=half, world_from_object=world_from_object, shape="inflated")
 
 
 def _span(solid: Solid, ground: Ground) -> tuple[float, float]:
@@ -134,16 +141,14 @@ def _refined(solid: Solid, origin: Float, rays: Float, outside: Float, inside: F
     return (outside + inside) / 2
 
 
-def _continued(values: Float, known: Bool) -> Float:
-    """Every node's value, or that of the nearest node where it is known."""
-    if known.all():
-        return values
-    _, labels = cv2.distanceTransformWithLabels(
+def nearest_known(values: NDArray[T], known: Bool) -> tuple[NDArray[T], Float32]:
+    """`(H, W, …)`: every pixel's value, or the nearest one that is `known`; and `(H, W)`, the pixels to that."""
+    distance, labels = cv2.distanceTransformWithLabels(
         (~known).astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
     )
-    table = np.zeros(labels.max() + 1)
+    table = np.zeros((labels.max() + 1, *values.shape[2:]), values.dtype)
     table[labels[known]] = values[known]
-    return table[labels]
+    return table[labels], distance
 
 
 def _distance(inside: Bool) -> Float:
@@ -180,3 +185,51 @@ def _foot(feet: Float, *, left: bool) -> Float:
     edge = feet[0, 0] if left else feet[-1, 0]
     side = feet[np.abs(feet[:, 0] - edge) <= 0.25 * np.ptp(feet[:, 0]) + 1]
     return side[np.argmax(side[:, 1])]
+
+
+def half_thickness(inside: Bool) -> Float:
+    """Half the depth behind each cell of a silhouette `(H, W)` bool, in cells; 0 outside.
+
+    The square root of the Poisson solution ∇²φ = −2 is a half circle across a strip, so limbs become round and wide
+    parts bulge smoothly without a ridge; what would swell beyond a share of the silhouette's size is flattened.
+    """
+    h, w = inside.shape
+    scale = min(1.0, POISSON_SIDE / max(h, w))
+    size = (max(3, round(w * scale)), max(3, round(h * scale)))
+    coarse = cv2.resize(inside.astype(np.float32), size, interpolation=cv2.INTER_AREA) > 0.4
+    coarse = np.pad(coarse, 1)
+    phi = _poisson(coarse)[1:-1, 1:-1] / scale**2
+    smooth = np.sqrt(np.maximum(cv2.resize(phi, (w, h), interpolation=cv2.INTER_CUBIC), 0))
+    distance = cv2.distanceTransform(np.pad(inside, 1).astype(np.uint8), cv2.DIST_L2, 5)[1:-1, 1:-1].astype(np.float64)
+    rows, columns = np.nonzero(inside)
+    limit = WIDEST * min(np.ptp(rows) + 1, np.ptp(columns) + 1)
+    thick = FLATNESS * np.maximum(smooth, 0.9 * np.sqrt(distance))
+    thick = limit * np.tanh(thick / limit)
+    # Near the contour the coarse solution is a blur; there the exact distance gives the half circle.
+    return np.where(inside, np.minimum(thick, _round_edge(distance, thick)), 0.0)
+
+
+def _round_edge(distance: Float, thick: Float) -> Float:
+    """A quarter circle that rises from 0 at the contour to `thick` at that distance from it."""
+    reach = np.maximum(thick, 1e-9)
+    inner = np.clip(1 - np.maximum(distance - 0.5, 0.25) / reach, 0, 1)
+    return thick * np.sqrt(1 - inner**2)
+
+
+def _poisson(inside: Bool) -> Float:
+    """Solve ∇²φ = −2 inside, φ = 0 outside, on the grid's own spacing."""
+    ids = np.full(inside.shape, -1)
+    ids[inside] = np.arange(inside.sum())
+    rows, columns = np.nonzero(inside)
+    own = ids[inside]
+    entries = [(own, own, np.full(len(own), 4.0))]
+    for dr, dc in ((0, 1), (1, 0), (0, -1), (-1, 0)):
+        other = ids[rows + dr, columns + dc]
+        linked = other >= 0
+        entries.append((own[linked], other[linked], np.full(int(linked.sum()), -1.0)))
+    i, j, value = (np.concatenate(parts) for parts in zip(*entries, strict=True))
+    matrix = sparse.csc_matrix((value, (i, j)), shape=(len(own), len(own)))
+    phi = np.zeros(inside.shape)
+    if len(own):
+        phi[inside] = spsolve(matrix, np.full(len(own), 2.0), permc_spec="MMD_AT_PLUS_A")
+    return phi
