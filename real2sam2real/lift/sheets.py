@@ -27,13 +27,11 @@ class Sheets:
         inside: `(N, 2)` int rows and columns of the grid nodes inside; front vertex i and back vertex N + i.
         contour: `(C, 2)` float rows and columns of the contour's vertices, 2N + i.
         faces: `(F, 3)` int32, front triangles first; counter-clockwise seen from the camera, then from behind.
-        front_faces: number of front triangles.
     """
 
     inside: Int
     contour: Float
     faces: Int32
-    front_faces: int
 
 
 def two_sheets(field: Float) -> Sheets:
@@ -56,7 +54,7 @@ def two_sheets(field: Float) -> Sheets:
     to_back = np.arange(2 * len(nodes) + len(right) + len(down))
     to_back[: len(nodes)] += len(nodes)
     faces = np.concatenate([triangles[:, ::-1], to_back[triangles]]).astype(np.int32)
-    return Sheets(inside=nodes, contour=np.concatenate([right, down]), faces=faces, front_faces=len(triangles))
+    return Sheets(inside=nodes, contour=np.concatenate([right, down]), faces=faces)
 
 
 def _crossings(field: Float, inside: Bool, step: tuple[int, int], first: int) -> tuple[Float, Int]:

@@ -35,19 +35,6 @@ def sam3d_camera_from_object(rotation_wxyz: ArrayLike, translation: ArrayLike, s
     return matrix
 
 
-def sam3d_pose(camera_from_object: ArrayLike) -> tuple[Float, Float, Float]:
-    """Rotation `wxyz (4,)`, translation `(3,)` and scale `(3,)` as SAM 3D Objects gives them; the inverse of the above.
-
-    Args:
-        camera_from_object: `(4, 4)` similarity of a mesh with +Y up.
-    """
-    matrix = np.asarray(camera_from_object, np.float64)
-    linear = CAMERA_FROM_PYTORCH3D.T @ matrix[:3, :3] @ ZUP_FROM_YUP.T
-    scale = float(np.cbrt(np.linalg.det(linear)))
-    rotation = quaternions.from_matrix((linear / scale).T)
-    return rotation, CAMERA_FROM_PYTORCH3D.T @ matrix[:3, 3], np.full(3, scale)
-
-
 def body_camera_from_object(translation_opencv: ArrayLike) -> Float:
     """`camera_from_object` `(4, 4)` of a person of SAM 3D Body; its vertices must be in `body_object_vertices`'s frame.
 

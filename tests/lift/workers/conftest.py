@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from real2sam2real.geometry import Intrinsics
-from real2sam2real.lift.workers.environment import LifterEnvironment
+from real2sam2real.geometry import Intrinsics, quaternions
+from real2sam2real.lift.workers.conventions import CAMERA_FROM_PYTORCH3D, ZUP_FROM_YUP
 from real2sam2real.lift.workers.lifter import lift_objects
 from real2sam2real.lift.workers.requests import LiftRequest
 from real2sam2real.mesh import Mesh
@@ -108,6 +108,19 @@ class Standin:
         """Names of the entities that the lifter has been called for."""
         names = {self.area(name): name for name in self.request.masks}
         return [names[call["area"]] for call in self.calls() if "area" in call]
+
+
+def sam3d_pose_of(camera_from_object: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Rotation `wxyz (4,)`, translation `(3,)` and scale `(3,)` as SAM 3D Objects gives them for a mesh with +Y up."""
+    linear = CAMERA_FROM_PYTORCH3D.T @ camera_from_object[:3, :3] @ ZUP_FROM_YUP.T
+    scale = float(np.cbrt(np.linalg.det(linear)))
+    rotation = quaternions.from_matrix((linear / scale).T)
+    return rotation, CAMERA_FROM_PYTORCH3D.T @ camera_from_object[:3, 3], np.full(3, scale)
+
+
+@pytest.fixture(scope="session")
+def sam3d_pose():
+    return sam3d_pose_of
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import pytest
 from real2sam2real.cli.main import main
 from real2sam2real.geometry import Intrinsics, transforms
 from real2sam2real.lift.align.drawing import inverse_depth
-from real2sam2real.lift.workers.conventions import ZUP_FROM_YUP, sam3d_pose
+from real2sam2real.lift.workers.conventions import ZUP_FROM_YUP
 from real2sam2real.lift.workers.requests import LiftRequest
 from real2sam2real.media import write_png
 from real2sam2real.perceive.view import PhotoView
@@ -27,7 +27,7 @@ POSES = {"crate": ([-0.7, -1.0, -3.2], 0.9), "trunk": ([0.9, -1.0, -4.0], 0.7)} 
 
 
 @pytest.fixture
-def boxes(sam3d, tmp_path: Path):
+def boxes(sam3d, sam3d_pose, tmp_path: Path):
     """The stand-in of SAM 3D Objects with two boxes in a photo; the photo and the masks lie in its folder."""
     rng = np.random.default_rng(1)
     pixels = cv2.resize(rng.integers(60, 200, (15, 20, 3), dtype=np.uint8), (WIDTH, HEIGHT))

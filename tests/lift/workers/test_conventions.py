@@ -1,4 +1,4 @@
-"""Frames of the lifters, against what their sources define."""
+"""Camera frames and poses of the lifters, against what their sources define."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,6 @@ from real2sam2real.lift.workers.conventions import (
     body_object_vertices,
     pytorch3d_pointmap,
     sam3d_camera_from_object,
-    sam3d_pose,
 )
 
 
@@ -24,7 +23,7 @@ def test_an_upright_object_before_sam3ds_camera_is_upright_and_before_ours() -> 
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_sam3ds_pose_there_and_back(seed: int) -> None:
+def test_sam3ds_pose_there_and_back(sam3d_pose, seed: int) -> None:
     rng = np.random.default_rng(seed)
     matrix = transforms.compose(rng.normal(size=3), quaternions.normalize(rng.normal(size=4)), rng.uniform(0.1, 3))
     assert sam3d_camera_from_object(*sam3d_pose(matrix)) == pytest.approx(matrix)
