@@ -240,7 +240,7 @@ class _Lifting:
             embedded, said = lift_photo(
                 pixels, self.masks, view.intrinsics, frames=1, fps=DEFAULT_FPS, pitch_degrees=self.pitch
             )
-            self.notes += [note for note in said if note not in self.notes]  # reading the masks may have said it
+            self.notes.extend(note for note in said if note not in self.notes)  # reading the masks may have said it
             if not lifted:
                 return embedded
         outlines = {outline.name: outline for outline in outlines_by_nearness(self.masks)}

@@ -13,6 +13,7 @@ import pytest
 
 from real2sam2real.geometry import Intrinsics, quaternions
 from real2sam2real.lift.workers.conventions import CAMERA_FROM_PYTORCH3D, ZUP_FROM_YUP
+from real2sam2real.lift.workers.environment import LifterEnvironment
 from real2sam2real.lift.workers.lifter import lift_objects
 from real2sam2real.lift.workers.requests import LiftRequest
 from real2sam2real.mesh import Mesh
