@@ -21,7 +21,7 @@ from real2sam2real.geometry.rotations import about_y
 from real2sam2real.scene import entity_moves as em
 from real2sam2real.scene.motion import Keyframe, Motion
 from real2sam2real.scene.scene import Entity, Scene
-from real2sam2real.scene.targets import UP
+from real2sam2real.scene.targets import UP, bounds_at_rest
 from real2sam2real.scene.timing import Timing, check_distinct
 from real2sam2real.scene.units import BadValueError, Point, Span, located
 
@@ -104,10 +104,20 @@ def direction_world(direction: str, axes: Axes, scene: Scene, forward_world: Flo
     if direction in ("towards", "away"):
         ahead = _camera_ahead(scene)
         return ahead if direction == "away" else -ahead
-    own = axes == "entity" or (axes is None and direction in ("forward", "back"))
-    ahead = forward_world if own else (np.array([0.0, 0.0, -1.0]) if axes == "world" else _camera_ahead(scene))
+    ahead = (
+        forward_world
+        if _follows_heading(direction, axes)
+        else (np.array([0.0, 0.0, -1.0]) if axes == "world" else _camera_ahead(scene))
+    )
     ahead = _level(ahead)
     return {"forward": ahead, "back": -ahead, "right": np.cross(ahead, UP), "left": np.cross(UP, ahead)}[direction]
+
+
+def _follows_heading(direction: str, axes: Axes) -> bool:
+    """Whether a direction turns with the entity."""
+    if axes is None:
+        return direction in ("forward", "back")
+    return axes == "entity" and direction not in ("up", "down", "towards", "away")
 
 
 def _camera_ahead(scene: Scene) -> Float:
@@ -128,8 +138,8 @@ def _level(vector: Float) -> Float:
 
 def longest_side(entity: Entity) -> float:
     """The longest side of an entity's bounds in the world at rest, in world units."""
-    points = transforms.apply(entity.rest_world_from_object, entity.mesh.vertices)
-    return float((points.max(axis=0) - points.min(axis=0)).max())
+    low, high = bounds_at_rest(entity)
+    return float((high - low).max())
 
 
 class _EntityPose:
@@ -235,17 +245,11 @@ class _MoveAnimator(_EntityAnimator[em.Move]):
         pose, by, axes = self.pose, self.move.by, self.move.axes
         size = longest_side(pose.entity)
         self.along: list[tuple[str, float]] = []
-        self.fixed = np.zeros(3)
-        if not isinstance(by, em.Steps):
-            self.fixed = displacement(by, axes, pose.entity, pose.scene, pose.forward)
-            return
-        for direction, length in by.parts:
-            own = axes == "entity" or (axes is None and direction in ("forward", "back"))
-            distance = length.in_scene(pose.scene.unit, size)
-            if own and direction not in ("up", "down", "towards", "away"):
-                self.along.append((direction, distance))
-            else:
-                self.fixed = self.fixed + direction_world(direction, axes, pose.scene, pose.forward) * distance
+        if isinstance(by, em.Steps):
+            own = [part for part in by.parts if _follows_heading(part[0], axes)]
+            self.along = [(direction, length.in_scene(pose.scene.unit, size)) for direction, length in own]
+            by = em.Steps(tuple(part for part in by.parts if part not in own))
+        self.fixed = displacement(by, axes, pose.entity, pose.scene, pose.forward)
 
     def advance(self, before: float, after: float) -> None:
         part, pose = self.part(before, after), self.pose

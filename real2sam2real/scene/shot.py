@@ -176,8 +176,8 @@ def check_frames(frames: int) -> None:
     if frames % 4 != 1:
         below, above = frames - (frames - 1) % 4, frames + (1 - frames) % 4
         raise BadValueError(
-            f"frames is {frames}, but a shot has 4k + 1 frames (1, 5, 9, …, 81): the video model codes four at a time "
-            f"after the first; the nearest are {below} and {above}"
+            f"frames is {frames}, but a shot has 4k + 1 frames (1, 5, 9, …, 81): the video model encodes four at a "
+            f"time after the first; the nearest are {below} and {above}"
         )
 
 

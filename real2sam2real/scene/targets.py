@@ -15,12 +15,8 @@ from real2sam2real.scene.units import BadValueError, Length, nearest
 UP = np.array([0.0, 1.0, 0.0])
 
 
-def middle(entity: Entity) -> Float:
-    """`(3,)` middle of the bounds of an entity at rest, in the world."""
-    return _bounds_at_rest(entity).mean(axis=0)
-
-
-def _bounds_at_rest(entity: Entity) -> Float:
+def bounds_at_rest(entity: Entity) -> Float:
+    """`(2, 3)` lowest and highest corner of an entity at rest, in the world."""
     points = transforms.apply(entity.rest_world_from_object, entity.mesh.vertices)
     return np.stack([points.min(axis=0), points.max(axis=0)])
 
@@ -56,7 +52,7 @@ class MoveTargets:
         camera = self.photo_camera
         best, best_size = "", 0.0
         for entity in self.scene.entities:
-            low, high = _bounds_at_rest(entity)
+            low, high = bounds_at_rest(entity)
             offset = (low + high) / 2 - camera[:3, 3]
             depth = -float(offset @ camera[:3, 2])
             size = float(np.linalg.norm(high - low)) / max(depth, 1e-9)
@@ -75,7 +71,7 @@ class MoveTargets:
             target = self.focus()
         if isinstance(target, str):
             if target not in self._middles:
-                self._middles[target] = middle(self.entity(target))
+                self._middles[target] = bounds_at_rest(self.entity(target)).mean(axis=0)
             return self._middles[target]
         return np.array([self.length(part) for part in target])
 
