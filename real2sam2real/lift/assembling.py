@@ -20,6 +20,7 @@ from real2sam2real.lift.lifted import LiftedMesh
 from real2sam2real.lift.mesh_files import entity_motion
 from real2sam2real.lift.outline import Outline
 from real2sam2real.lift.photo_texture import refined, with_photo
+from real2sam2real.lift.scene_repair import repaired_motion
 from real2sam2real.mesh import Mesh
 from real2sam2real.mesh.repair import repair
 from real2sam2real.perceive.view import PhotoView
@@ -39,24 +40,24 @@ class Surroundings:
         pixels: `(H, W, 3)` uint8 sRGB photo.
         view: its camera.
         world_from_camera: `(4, 4)` upright, the camera at the origin.
-        in_front: `(H, W)` bool, pixels of things in front that are no entities.
-        max_triangles: of a mesh.
+        occluder: `(H, W)` bool, pixels of things in front that are no entities.
+        max_faces: of a mesh.
         align: whether meshes may leave the pose that they come with.
-        free_focal: whether the focal length may be another than the view's.
+        optimize_focal: whether the focal length may be another than the view's.
     """
 
     pixels: UInt8
     view: PhotoView
     world_from_camera: Float
-    in_front: Mask
-    max_triangles: int
+    occluder: Mask
+    max_faces: int
     align: bool = True
-    free_focal: bool = False
+    optimize_focal: bool = False
 
     def observation(self, outline: Outline) -> ObjectObservation:
         """What the photo says about one entity."""
         depth = None if self.view.points_camera is None else -self.view.points_camera[..., 2].astype(np.float64)
-        hidden = outline.hidden | self.in_front
+        hidden = outline.hidden | self.occluder
         if depth is not None:
             known = depth[outline.mask & np.isfinite(depth)]
             if len(known):
@@ -102,14 +103,14 @@ def align_lifted(lifted: LiftedMesh, outline: Outline, around: Surroundings, say
         UserError: it cannot be closed, or its pose cannot be used.
     """
     say(f"  {lifted.name}: closing and aligning {len(lifted.mesh.faces):,} triangles")
-    lifted = _cleaned(lifted, around.max_triangles)
+    lifted = _cleaned(lifted, around.max_faces)
     observation = around.observation(outline)
     found = align(
         lifted.mesh,
         observation,
         initial_pose=lifted.camera_from_object,
         up_camera=around.view.up_camera,
-        free_focal=around.free_focal,
+        optimize_focal=around.optimize_focal,
         keep_pose=not around.align,
     )
     same_focal = lifted.intrinsics is not None and _same_focal(lifted.intrinsics, around.view.intrinsics)
@@ -122,13 +123,9 @@ def _same_focal(a: Intrinsics, b: Intrinsics) -> bool:
     return abs(np.log(a.fx / a.width * b.width / b.fx)) < SAME_FOCAL
 
 
-def _cleaned(lifted: LiftedMesh, max_triangles: int) -> LiftedMesh:
-    cleaned = repair(lifted.mesh, clean=True, max_faces=max_triangles)
-    motion = lifted.motion
-    if motion is not None and motion.vertices_object is not None:
-        source = cleaned.source_vertices
-        offset = (cleaned.mesh.vertices - lifted.mesh.vertices[source]).astype(np.float32)
-        motion = replace(motion, vertices_object=motion.vertices_object[:, source] + offset)
+def _cleaned(lifted: LiftedMesh, max_faces: int) -> LiftedMesh:
+    cleaned = repair(lifted.mesh, clean=True, max_faces=max_faces)
+    motion = None if lifted.motion is None else repaired_motion(lifted.motion, lifted.mesh, cleaned)
     notes = (*lifted.notes, *cleaned.report.notes)
     return replace(lifted, mesh=cleaned.mesh, motion=motion, notes=notes)
 
@@ -163,7 +160,7 @@ def on_one_ground(
 def entity_of(item: Aligned, around: Surroundings, *, frames: int, fps: float) -> Entity:
     """The entity, at rest or with its file's own animation."""
     matrix, intrinsics = item.alignment.camera_from_object, item.alignment.intrinsics
-    hidden = (item.outline.hidden | around.in_front) & ~item.outline.mask
+    hidden = (item.outline.hidden | around.occluder) & ~item.outline.mask
     mesh = item.lifted.mesh if item.lifted.motion is not None else refined(item.lifted.mesh, matrix, intrinsics)
     mesh = with_photo(mesh, matrix, around.pixels, item.outline.mask, hidden, intrinsics)
     world_from_object = around.world_from_camera @ matrix

@@ -95,8 +95,7 @@ def _in_four(mesh: Mesh) -> Mesh:
 
 def _seen_faces(placed: Mesh, corners: Float, mask: Mask, intrinsics: Intrinsics) -> Bool:
     """`(F,)`: faces that look at the camera, are the nearest surface at their middle, and lie within the mask."""
-    normals = placed.face_cross_products()
-    normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-300)
+    normals = _unit_normals(placed)
     middle = placed.vertices[placed.faces].mean(axis=1)
     cosine = -(normals * middle).sum(axis=1) / np.linalg.norm(middle, axis=1)
     drawn = inverse_depth(placed.vertices, placed.faces, intrinsics)
@@ -105,6 +104,11 @@ def _seen_faces(placed: Mesh, corners: Float, mask: Mask, intrinsics: Intrinsics
     x, y = np.where(inside[:, None], at, 0).T
     nearest = drawn[y, x] * -middle[:, 2] <= 1 + DEPTH_SLACK
     return inside & (cosine > SEEN_COSINE) & nearest & mask[y, x] & np.isfinite(corners).all(axis=(1, 2))
+
+
+def _unit_normals(mesh: Mesh) -> Float:
+    normals = mesh.face_cross_products()
+    return normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-300)
 
 
 def _own_colors(mesh: Mesh) -> UInt8 | None:
@@ -129,8 +133,7 @@ def _nearest_seen(placed: Mesh, corners: Float, seen: Bool, page: PhotoPage) -> 
     A jacket's back is as its front; that the mean of many is taken, keeps faces off the backs of heads.
     """
     middle = placed.vertices[placed.faces].mean(axis=1)
-    normals = placed.face_cross_products()
-    normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-300)
+    normals = _unit_normals(placed)
     diagonal = float(np.linalg.norm(np.ptp(placed.bounds(), axis=0)))
     place = np.concatenate([middle * [1, 1, DEPTH_REACH], NORMAL_REACH * diagonal * normals], axis=1)
     at = page.at(corners[seen]).mean(axis=1).astype(np.int64)

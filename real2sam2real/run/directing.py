@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from real2sam2real.errors import UserError
-from real2sam2real.lift.closing import closed_scene
+from real2sam2real.lift.scene_repair import repaired_scene
 from real2sam2real.run.options import DEFAULT_FPS, DEFAULT_FRAMES, ShotOptions
 from real2sam2real.scene.camera_moves import ImportedPath
 from real2sam2real.scene.folder import read_scene, save_scene
@@ -21,7 +21,7 @@ def open_scene(folder: Path) -> tuple[Scene, list[str]]:
         UserError: the folder is no scene folder, a file in it is damaged, or a mesh has no surface at all.
     """
     loaded = read_scene(folder)
-    scene, repaired = closed_scene(loaded.scene)
+    scene, repaired = repaired_scene(loaded.scene)
     return scene, [*loaded.notes, *repaired]
 
 

@@ -174,10 +174,10 @@ def surroundings(
         pixels=pixels,
         view=view,
         world_from_camera=world_from_camera,
-        in_front=occluder,
-        max_triangles=options.max_faces,
+        occluder=occluder,
+        max_faces=options.max_faces,
         align=options.align,
-        free_focal=options.optimize_focal,
+        optimize_focal=options.optimize_focal,
     )
 
 

@@ -66,7 +66,7 @@ def around() -> Surroundings:
     pixels = cv2.resize(rng.integers(0, 256, (12, 16, 3), dtype=np.uint8), (320, 240), interpolation=cv2.INTER_CUBIC)
     view = PhotoView(intrinsics=LENS, up_camera=UP)
     nothing = np.zeros((240, 320), bool)
-    return Surroundings(pixels=pixels, view=view, world_from_camera=WORLD, in_front=nothing, max_triangles=5000)
+    return Surroundings(pixels=pixels, view=view, world_from_camera=WORLD, occluder=nothing, max_faces=5000)
 
 
 def pose_of(name: str, factor: float = 1.0) -> np.ndarray:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from real2sam2real.errors import UserError
 from real2sam2real.geometry import Intrinsics
-from real2sam2real.lift.closing import closed_scene
+from real2sam2real.lift.scene_repair import repaired_scene
 from real2sam2real.mesh import Mesh, concatenate
 from real2sam2real.mesh.holes import least_area
 from real2sam2real.mesh.repair import RepairedMesh, is_solid, repair
@@ -236,7 +236,7 @@ def test_a_scene_is_closed_with_its_deformation() -> None:
     mesh = with_faces(mesh, mesh.faces[1:])
     waves = np.stack([mesh.vertices * (1 + 0.1 * t) for t in range(3)]).astype(np.float32)
     scene = scene_with(mesh, replace(Motion.still(3, np.eye(4)), vertices_object=waves))
-    closed, notes = closed_scene(scene)
+    closed, notes = repaired_scene(scene)
     entity = closed.entity("ball")
     assert is_solid(entity.mesh)
     assert any(note.startswith("'ball': ") for note in notes)
@@ -248,7 +248,7 @@ def test_a_scene_is_closed_with_its_deformation() -> None:
 
 def test_a_closed_scene_stays_the_same() -> None:
     scene = scene_with(SPHERE, Motion.still(2, np.eye(4)))
-    closed, notes = closed_scene(scene)
+    closed, notes = repaired_scene(scene)
     assert notes == []
     assert closed.entity("ball") is scene.entity("ball")
 
@@ -256,7 +256,7 @@ def test_a_closed_scene_stays_the_same() -> None:
 def test_the_error_names_the_entity() -> None:
     flat = Mesh(vertices=np.ones((3, 3)), faces=np.array([[0, 1, 2]]))
     with pytest.raises(UserError, match="'ball': the mesh has no surface"):
-        closed_scene(scene_with(flat, Motion.still(2, np.eye(4))))
+        repaired_scene(scene_with(flat, Motion.still(2, np.eye(4))))
 
 
 def test_the_real_bench_is_closed(shared_data: Path) -> None:

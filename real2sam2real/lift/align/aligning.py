@@ -54,7 +54,7 @@ def align(
     *,
     initial_pose: Float | None = None,
     up_camera: Float | None = None,
-    free_focal: bool = False,
+    optimize_focal: bool = False,
     keep_pose: bool = False,
 ) -> Alignment:
     """Find the similarity that brings a mesh's silhouette, and its depth where known, onto the photo.
@@ -68,7 +68,7 @@ def align(
         observation: the mask, what may hide the object, the intrinsics and the depths.
         initial_pose: `(4, 4)` similarity camera_from_object as the lifter has it.
         up_camera: `(3,)` the world's up in the camera frame; the picture's if None. For meshes without an initial pose.
-        free_focal: let the focal length change too, because the initial pose was found under an unknown one.
+        optimize_focal: let the focal length change too, because the initial pose was found under an unknown one.
         keep_pose: leave the initial rotation and size in the photo as they are; only say how well they fit.
 
     Raises:
@@ -80,7 +80,7 @@ def align(
     initial = None if initial_pose is None else MeshPose(camera_from_object=np.asarray(initial_pose, np.float64))
     if keep_pose and initial is not None:
         return _alignment(shape, initial, observation, initial)
-    freedom = Freedom(focal=free_focal, initial=initial)
+    freedom = Freedom(focal=optimize_focal, initial=initial)
     coarse, middle, fine = (target_of(observation, side) for side in (COARSE, MIDDLE, FINE))
     light = _lightened(mesh, SEARCH_TRIANGLES, shape)
     if initial is not None:

@@ -11,7 +11,7 @@ import tarfile
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
-from typing import IO, Protocol
+from typing import IO
 
 from real2sam2real.errors import MissingPartError, UserError
 from real2sam2real.files import replacing_folder
@@ -26,22 +26,6 @@ _START = b"@results\n"
 _LONGEST_GREETING = 2**20
 
 
-class WorkerHost(Protocol):
-    """A machine and the Python there."""
-
-    def send(self) -> None:
-        """Bring request and worker there."""
-
-    def command(self, arguments: Sequence[str]) -> list[str]:
-        """What starts the worker there, as a command of this machine."""
-
-    def environment(self) -> dict[str, str]:
-        """Variables of that command."""
-
-    def fetch(self) -> None:
-        """Bring the results here and leave nothing there."""
-
-
 def host_for(folder: Path, options: LifterEnvironment, title: str) -> WorkerHost:
     """The machine that options speak of, for the request in `folder`.
 
@@ -54,7 +38,7 @@ def host_for(folder: Path, options: LifterEnvironment, title: str) -> WorkerHost
             "docs/lifters.md tells how to set it up"
         )
     if options.host is None:
-        return LocalHost(folder, find_python(options.python, title), options)
+        return WorkerHost(folder, find_python(options.python, title), options)
     return SshHost(folder, options.host, options.python, options)
 
 
@@ -81,8 +65,8 @@ def _variables(options: LifterEnvironment) -> dict[str, str]:
     return {**wanted, "HF_HUB_OFFLINE": "1"} if options.offline else wanted
 
 
-class LocalHost:
-    """This machine."""
+class WorkerHost:
+    """A machine and the Python there: this machine."""
 
     def __init__(self, folder: Path, python: str, options: LifterEnvironment) -> None:
         self.folder = folder
@@ -90,7 +74,7 @@ class LocalHost:
         self.options = options
 
     def send(self) -> None:
-        """Nothing to do."""
+        """Bring request and worker there; here they are already."""
 
     def command(self, arguments: Sequence[str]) -> list[str]:
         """Python, worker, folder."""
@@ -103,17 +87,15 @@ class LocalHost:
         return {**kept, **_variables(self.options)}
 
     def fetch(self) -> None:
-        """Nothing to do."""
+        """Bring the results here and leave nothing there; here they are already."""
 
 
-class SshHost:
+class SshHost(WorkerHost):
     """Another machine, reached by ssh with a key; it needs a shell, tar and gzip."""
 
     def __init__(self, folder: Path, host: str, python: str, options: LifterEnvironment) -> None:
-        self.folder = folder
+        super().__init__(folder, python, options)
         self.host = host
-        self.python = python
-        self.options = options
         name = hashlib.sha256((folder / "request" / "request.json").read_bytes()).hexdigest()[:16]
         self.there = f"~/.cache/real2sam2real/lift-{name}"
 

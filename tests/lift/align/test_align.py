@@ -125,7 +125,7 @@ def test_a_focal_length_that_was_wrong_is_found_where_it_may_change(known_truth)
     pose = placed(60, at=(-0.3, -0.2, -2.2))
     observation = replace(seen(known_truth, mesh, pose, lens), intrinsics=LENS)
     fixed, free = (
-        align(mesh, observation, initial_pose=placed(52, at=(-0.3, -0.2, -2.2)), free_focal=free)
+        align(mesh, observation, initial_pose=placed(52, at=(-0.3, -0.2, -2.2)), optimize_focal=free)
         for free in (False, True)
     )
     assert fixed.intrinsics == LENS

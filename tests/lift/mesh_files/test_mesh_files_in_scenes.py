@@ -36,8 +36,8 @@ def test_the_photo_shows_the_first_frame_and_the_animation_goes_on_from_there(fp
         pixels=np.full((120, 160, 3), 128, np.uint8),
         view=PhotoView(intrinsics=LENS),
         world_from_camera=np.eye(4),
-        in_front=np.zeros((120, 160), bool),
-        max_triangles=1000,
+        occluder=np.zeros((120, 160), bool),
+        max_faces=1000,
         align=False,
     )
     frames = round(fps) + 1
