@@ -1,4 +1,4 @@
-"""A tree of boxes over a mesh's triangles: nearest point, first hit, winding number. See docs/lifting.md.
+"""A tree of boxes over a mesh's triangles: the nearest point, and whether a ray meets anything.
 
 The tree is complete and has no pointers: node i has the children 2i + 1 and 2i + 2, and covers a range of the sorted
 triangles that halves at every step down. N points, F faces, M nodes.
@@ -83,17 +83,6 @@ class Bvh:
         """`(N,)`: whether the ray from each origin `(N, 3)` along `(N, 3)` meets no triangle but its `own` face."""
         return _escapes(self.triangles, self.order, self.boxes, origins, directions, own)
 
-    def windings(self, origins: Float, directions: Float, own: Int) -> Int:
-        """`(N,)`: how often the closed, oriented surface goes round each origin, counted along one ray each.
-
-        Args:
-            origins: `(N, 3)`.
-            directions: `(N, 3)`, any length; in general position.
-            own: `(N,)` a face that does not count, because the origin lies on it; -1 for none. The number is then the
-                one on the side to which the ray goes.
-        """
-        return _windings(self.triangles, self.order, self.boxes, origins, directions, own)
-
 
 @dataclass(frozen=True, eq=False)
 class Nearest:
@@ -169,11 +158,47 @@ def _halve(middles: Float, order: Int, lo: int, hi: int, mid: int) -> None:
 
 
 @part
-def _box_distance(boxes: Float, node: int, x: float, y: float, z: float) -> float:
+def _next_leaf(
+    distance_of: Callable[[Float, int, Float], float],
+    query: Float, boxes: Float, nodes: Int, distances: Float, top: int, limit: float,
+) -> tuple[int, int, int]:  # fmt: skip
+    """Go down to the next leaf that is nearer to a query than the limit, into nearer boxes first.
+
+    Args:
+        distance_of: from boxes, a node's number and the query; infinite where the node does not count.
+        query: what `distance_of` takes.
+        boxes: of the tree.
+        nodes: the stack of open nodes, `(STACK, 3)`: a node's number and its range of triangles.
+        distances: `(STACK,)` of the open nodes.
+        top: how many are open.
+        limit: what is not nearer does not count.
+
+    Returns:
+        How many are open now, and the leaf's range of triangles; an empty one if there is none left.
+    """
+    while top:
+        top -= 1
+        if distances[top] >= limit:
+            continue
+        node, lo, hi = nodes[top, 0], nodes[top, 1], nodes[top, 2]
+        if 2 * node + 1 >= len(boxes):
+            return top, lo, hi
+        mid = (lo + hi) // 2
+        left, right = distance_of(boxes, 2 * node + 1, query), distance_of(boxes, 2 * node + 2, query)
+        near = 1 if right < left else 0
+        a, b = top + 1 - near, top + near  # the nearer child is put on top
+        nodes[a, 0], nodes[a, 1], nodes[a, 2], distances[a] = 2 * node + 1, lo, mid, left
+        nodes[b, 0], nodes[b, 1], nodes[b, 2], distances[b] = 2 * node + 2, mid, hi, right
+        top += 2
+    return 0, 0, 0
+
+
+@part
+def _box_distance(boxes: Float, node: int, p: Float) -> float:
     """Squared distance from a point to a node's box."""
-    dx = max(boxes[node, 0] - x, 0.0, x - boxes[node, 3])
-    dy = max(boxes[node, 1] - y, 0.0, y - boxes[node, 4])
-    dz = max(boxes[node, 2] - z, 0.0, z - boxes[node, 5])
+    dx = max(boxes[node, 0] - p[0], 0.0, p[0] - boxes[node, 3])
+    dy = max(boxes[node, 1] - p[1], 0.0, p[1] - boxes[node, 4])
+    dz = max(boxes[node, 2] - p[2], 0.0, p[2] - boxes[node, 5])
     return dx * dx + dy * dy + dz * dz
 
 
@@ -223,26 +248,14 @@ def _nearest(
     """Face -1 where none agrees within the limit."""
     faces = np.full(len(points), -1, np.int64)
     distances, weights = np.full(len(points), np.inf), np.zeros((len(points), 3))
-    nodes = np.empty((STACK, 3), np.int64)
+    nodes, open_distances = np.empty((STACK, 3), np.int64), np.empty(STACK)
     for n in range(len(points)):
         p = points[n]
         best = limits[n] * limits[n]
-        nodes[0, 0], nodes[0, 1], nodes[0, 2] = 0, 0, len(order)
+        nodes[0, 0], nodes[0, 1], nodes[0, 2], open_distances[0] = 0, 0, len(order), _box_distance(boxes, 0, p)
         top = 1
         while top:
-            top -= 1
-            node, lo, hi = nodes[top, 0], nodes[top, 1], nodes[top, 2]
-            if _box_distance(boxes, node, p[0], p[1], p[2]) >= best:
-                continue
-            if 2 * node + 1 < len(boxes):
-                mid = (lo + hi) // 2
-                left = _box_distance(boxes, 2 * node + 1, p[0], p[1], p[2])
-                right = _box_distance(boxes, 2 * node + 2, p[0], p[1], p[2])
-                near = 1 if right < left else 0  # the nearer child is put on top
-                nodes[top + 1 - near, 0], nodes[top + 1 - near, 1], nodes[top + 1 - near, 2] = 2 * node + 1, lo, mid
-                nodes[top + near, 0], nodes[top + near, 1], nodes[top + near, 2] = 2 * node + 2, mid, hi
-                top += 2
-                continue
+            top, lo, hi = _next_leaf(_box_distance, p, boxes, nodes, open_distances, top, best)
             for at in range(lo, hi):
                 t = triangles[order[at]]
                 if len(normals) and not _agrees(t, normals[n], least_cosine):
@@ -261,87 +274,46 @@ def _nearest(
 
 
 @part
-def _meets_box(boxes: Float, node: int, o: Float, inverse: Float) -> bool:
-    """Whether a ray meets a node's box."""
+def _box_entry(boxes: Float, node: int, ray: Float) -> float:
+    """How far along a ray (its origin, and one over its direction) it enters a node's box; infinite if it does not."""
     enter, leave = 0.0, np.inf
     for axis in range(3):
-        a, b = (boxes[node, axis] - o[axis]) * inverse[axis], (boxes[node, 3 + axis] - o[axis]) * inverse[axis]
+        a, b = (boxes[node, axis] - ray[axis]) * ray[3 + axis], (boxes[node, 3 + axis] - ray[axis]) * ray[3 + axis]
         if a > b:
             a, b = b, a
         enter, leave = max(enter, a), min(leave, b)
-    return enter <= leave * (1.0 + 1e-12)
+    return enter if enter <= leave * (1.0 + 1e-12) else np.inf
 
 
 @part
-def _hit(t: Float, o: Float, d: Float) -> int:
-    """1 where a ray leaves through the triangle's outer side, -1 where it enters, 0 where it misses."""
+def _is_hit(t: Float, o: Float, d: Float) -> bool:
+    """Whether a ray goes through a triangle, from either side."""
     ax, ay, az = t[0, 0] - o[0], t[0, 1] - o[1], t[0, 2] - o[2]
     bx, by, bz = t[1, 0] - o[0], t[1, 1] - o[1], t[1, 2] - o[2]
     cx, cy, cz = t[2, 0] - o[0], t[2, 1] - o[1], t[2, 2] - o[2]
     u = d[0] * (by * cz - bz * cy) + d[1] * (bz * cx - bx * cz) + d[2] * (bx * cy - by * cx)
     v = d[0] * (cy * az - cz * ay) + d[1] * (cz * ax - cx * az) + d[2] * (cx * ay - cy * ax)
     w = d[0] * (ay * bz - az * by) + d[1] * (az * bx - ax * bz) + d[2] * (ax * by - ay * bx)
-    if not ((u >= 0.0 and v >= 0.0 and w >= 0.0) or (u <= 0.0 and v <= 0.0 and w <= 0.0)):
-        return 0
-    side = u + v + w
-    if side == 0.0:
-        return 0
+    if not ((u >= 0.0 and v >= 0.0 and w >= 0.0) or (u <= 0.0 and v <= 0.0 and w <= 0.0)) or u + v + w == 0.0:
+        return False
     volume = ax * (by * cz - bz * cy) + ay * (bz * cx - bx * cz) + az * (bx * cy - by * cx)
-    if volume / side <= 0.0:
-        return 0
-    return 1 if side > 0.0 else -1
+    return volume / (u + v + w) > 0.0
 
 
 @kernel
 def _escapes(triangles: Float, order: Int, boxes: Float, origins: Float, directions: Float, own: Int) -> Bool:
     free = np.ones(len(origins), np.bool_)
-    nodes, inverse = np.empty((STACK, 3), np.int64), np.empty(3)
+    nodes, distances, ray = np.empty((STACK, 3), np.int64), np.empty(STACK), np.empty(6)
     for n in range(len(origins)):
         o, d = origins[n], directions[n]
         for axis in range(3):
-            inverse[axis] = 1.0 / d[axis] if d[axis] != 0.0 else 1e300
-        nodes[0, 0], nodes[0, 1], nodes[0, 2] = 0, 0, len(order)
+            ray[axis], ray[3 + axis] = o[axis], 1.0 / d[axis] if d[axis] != 0.0 else 1e300
+        nodes[0, 0], nodes[0, 1], nodes[0, 2], distances[0] = 0, 0, len(order), _box_entry(boxes, 0, ray)
         top = 1
         while top and free[n]:
-            top -= 1
-            node, lo, hi = nodes[top, 0], nodes[top, 1], nodes[top, 2]
-            if not _meets_box(boxes, node, o, inverse):
-                continue
-            if 2 * node + 1 < len(boxes):
-                mid = (lo + hi) // 2
-                nodes[top, 0], nodes[top, 1], nodes[top, 2] = 2 * node + 1, lo, mid
-                nodes[top + 1, 0], nodes[top + 1, 1], nodes[top + 1, 2] = 2 * node + 2, mid, hi
-                top += 2
-                continue
+            top, lo, hi = _next_leaf(_box_entry, ray, boxes, nodes, distances, top, np.inf)
             for at in range(lo, hi):
-                if order[at] != own[n] and _hit(triangles[order[at]], o, d) != 0:
+                if order[at] != own[n] and _is_hit(triangles[order[at]], o, d):
                     free[n] = False
                     break
     return free
-
-
-@kernel
-def _windings(triangles: Float, order: Int, boxes: Float, origins: Float, directions: Float, own: Int) -> Int:
-    count = np.zeros(len(origins), np.int64)
-    nodes, inverse = np.empty((STACK, 3), np.int64), np.empty(3)
-    for n in range(len(origins)):
-        o, d = origins[n], directions[n]
-        for axis in range(3):
-            inverse[axis] = 1.0 / d[axis] if d[axis] != 0.0 else 1e300
-        nodes[0, 0], nodes[0, 1], nodes[0, 2] = 0, 0, len(order)
-        top = 1
-        while top:
-            top -= 1
-            node, lo, hi = nodes[top, 0], nodes[top, 1], nodes[top, 2]
-            if not _meets_box(boxes, node, o, inverse):
-                continue
-            if 2 * node + 1 < len(boxes):
-                mid = (lo + hi) // 2
-                nodes[top, 0], nodes[top, 1], nodes[top, 2] = 2 * node + 1, lo, mid
-                nodes[top + 1, 0], nodes[top + 1, 1], nodes[top + 1, 2] = 2 * node + 2, mid, hi
-                top += 2
-                continue
-            for at in range(lo, hi):
-                if order[at] != own[n]:
-                    count[n] += _hit(triangles[order[at]], o, d)
-    return count
