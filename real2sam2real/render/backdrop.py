@@ -1,8 +1,8 @@
 """The photo's background seen from another camera: a ground plane in front of a far wall.
 
-Nothing is known of the background's shape, so it stands on the simplest stage: below, the ground plane (where the scene
-has one); behind, an upright wall facing the photo's camera. Without a ground the wall is infinitely far away, so that
-only turning and zooming move it. A camera that only turns sees the exact picture whatever the stage, because all rays
+Nothing is known of the background's shape, so it is taken for the simplest shape: below, the ground plane (where the
+scene has one); behind, an upright wall facing the photo's camera. Without a ground the wall is infinitely far away, so
+that only turning and zooming move it. A camera that only turns sees the exact picture whatever that shape, because all rays
 still start at the photo's centre of projection. What the photo does not show is made up near its border, and farther
 out it is mirrored, growing blurred.
 """
@@ -32,7 +32,7 @@ _WIDEN_LIMIT = 0.1
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Stage:
+class GroundAndWall:
     """Where the background stands.
 
     Attributes:
@@ -171,7 +171,7 @@ def _tangent(angle):  # type: ignore[no-untyped-def]
 
 @numba.njit(cache=True, nogil=True)
 def _trace(pose, other, photo, up, eye_height, wall, wall_distance, found):  # type: ignore[no-untyped-def]
-    """Follow each pixel's ray to the stage, and the point it meets back to the photo's picture plane."""
+    """Follow each pixel's ray to ground and wall, and the point it meets back to the photo's picture plane."""
     limit = np.tan(_STRAIGHT_FROM)
     ox, oy, oz = pose[0, 3], pose[1, 3], pose[2, 3]
     height_above = eye_height + up[0] * ox + up[1] * oy + up[2] * oz  # of this camera above the ground

@@ -9,13 +9,13 @@ import numpy as np
 
 from real2sam2real.arrays import Bool, Float, Float32, Int, Int32, UInt8, UInt32
 from real2sam2real.mesh.mesh import Mesh
+from real2sam2real.render.compiled import kernel
 from real2sam2real.render.shading import GREY, TEXTURE, VERTEX_COLORS
-from real2sam2real.render.smoothing import smooth_normals
 from real2sam2real.scene import CameraPath, Scene
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Looks:
+class PackedColors:
     """Where each entity's colour comes from.
 
     Attributes:
@@ -48,7 +48,7 @@ def _in_one_word(image: UInt8) -> UInt32:
     return cv2.cvtColor(image, cv2.COLOR_RGB2RGBA).view("<u4")[..., 0] & np.uint32(0xFFFFFF)
 
 
-def pack_looks(meshes: list[Mesh], vertex_starts: Int, face_starts: Int) -> Looks:
+def pack_colors(meshes: list[Mesh], vertex_starts: Int, face_starts: Int) -> PackedColors:
     """Collect textures and vertex colours; a texture goes before vertex colours."""
     table = np.zeros((len(meshes), 3), np.int64)
     textured = [mesh.texture is not None and mesh.texture.size > 0 for mesh in meshes]
@@ -68,7 +68,7 @@ def pack_looks(meshes: list[Mesh], vertex_starts: Int, face_starts: Int) -> Look
             vertex_colors[vertex_starts[e] : vertex_starts[e + 1]] = mesh.vertex_colors
     firsts = np.cumsum([0] + [image.shape[0] * image.shape[1] for image in images])
     sizes = [(first, *image.shape[:2]) for first, image in zip(firsts[:-1], images, strict=True)]
-    return Looks(
+    return PackedColors(
         table=table,
         levels=np.array(sizes, np.int64).reshape(-1, 3),
         vertex_colors=vertex_colors,
@@ -77,8 +77,51 @@ def pack_looks(meshes: list[Mesh], vertex_starts: Int, face_starts: Int) -> Look
     )
 
 
+@kernel
+def smooth_normals(vertices: Float, faces: Int32, normals: Float) -> None:
+    """Write unit vertex normals `(V, 3)`, face normals weighted by the corner's angle, into `normals`.
+
+    `Mesh.vertex_normals` at the speed that a deforming mesh needs.
+
+    Args:
+        vertices: `(V, 3)` float64.
+        faces: `(F, 3)` int32, counter-clockwise seen from outside.
+        normals: `(V, 3)` float64, overwritten; +Z where the faces around a vertex cancel out or have no area.
+    """
+    normals[:] = 0.0
+    edge = np.empty((3, 3))
+    length = np.empty(3)
+    for f in range(len(faces)):
+        for k in range(3):
+            i, j = faces[f, k], faces[f, (k + 1) % 3]
+            for axis in range(3):
+                edge[k, axis] = vertices[j, axis] - vertices[i, axis]
+            length[k] = np.sqrt(edge[k, 0] ** 2 + edge[k, 1] ** 2 + edge[k, 2] ** 2)
+        x = edge[0, 1] * edge[1, 2] - edge[0, 2] * edge[1, 1]
+        y = edge[0, 2] * edge[1, 0] - edge[0, 0] * edge[1, 2]
+        z = edge[0, 0] * edge[1, 1] - edge[0, 1] * edge[1, 0]
+        twice_area = np.sqrt(x * x + y * y + z * z)
+        if twice_area <= 0.0:
+            continue
+        for k in range(3):
+            last = (k + 2) % 3
+            cosine = -(edge[k, 0] * edge[last, 0] + edge[k, 1] * edge[last, 1] + edge[k, 2] * edge[last, 2])
+            weight = np.arctan2(twice_area, cosine) / twice_area
+            i = faces[f, k]
+            normals[i, 0] += weight * x
+            normals[i, 1] += weight * y
+            normals[i, 2] += weight * z
+    for v in range(len(vertices)):
+        size = np.sqrt(normals[v, 0] ** 2 + normals[v, 1] ** 2 + normals[v, 2] ** 2)
+        if size > 1e-12:
+            normals[v] /= size
+        else:
+            normals[v, 0] = normals[v, 1] = 0.0
+            normals[v, 2] = 1.0
+
+
 class PackedScene:
-    """Meshes, poses and looks of E entities, V vertices and F faces; read-only while frames are drawn.
+    """Meshes, poses and colours of E entities, V vertices and F faces; read-only while frames are drawn.
 
     Attributes:
         vertices: `(V, 3)` float64 at rest, object frames.
@@ -91,7 +134,7 @@ class PackedScene:
         camera_from_object: `(T, E, 4, 4)` float64.
         normal_matrices: `(T, E, 3, 3)` float64, inverse transposes of the above's linear part.
         mirrored: `(T, E)` bool.
-        looks: colours, empty unless asked for.
+        colors: colours, empty unless asked for.
     """
 
     def __init__(self, scene: Scene, camera: CameraPath, *, color: bool) -> None:
@@ -110,7 +153,7 @@ class PackedScene:
             if scene.entities[e].motion.vertices_object is None:
                 smooth_normals(mesh.vertices, mesh.faces, self.normals[self.vertex_span(e)])
         self._place(scene, camera)
-        self.looks = pack_looks(meshes if color else [], self.vertex_starts, self.face_starts)
+        self.colors = pack_colors(meshes if color else [], self.vertex_starts, self.face_starts)
 
     def _place(self, scene: Scene, camera: CameraPath) -> None:
         shape = (scene.frames, len(scene.entities))

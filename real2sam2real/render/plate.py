@@ -9,12 +9,13 @@ import cv2
 import numpy as np
 
 from real2sam2real.arrays import Bool, Float32, UInt8
-from real2sam2real.render import footprints
-from real2sam2real.render.inpaint import inpaint
+from real2sam2real.render.inpaint import inpaint, prevailing
+
+_DARKER = 0.72  # of what prevails around it: a darker pixel is in contact shadow
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Place:
+class ObjectArea:
     """The pixels of the photo that one object takes up, within a window.
 
     Attributes:
@@ -30,7 +31,7 @@ class Place:
     shadowed: UInt8
 
 
-def find_places(photo: UInt8, bodies: Sequence[Bool]) -> list[Place]:
+def find_object_areas(photo: UInt8, bodies: Sequence[Bool]) -> list[ObjectArea]:
     """The places of objects whose pixels `(H, W)` bool in the photo `(H, W, 3)` uint8 are given."""
     if not bodies:
         return []
@@ -38,11 +39,50 @@ def find_places(photo: UInt8, bodies: Sequence[Bool]) -> list[Place]:
     margin = max(1.0, 0.003 * photo.shape[1])
     places = []
     for body in bodies:
-        areas = (body, footprints.with_shadow(photo, body, objects))
-        edges = [np.maximum(_soft(footprints.outline(area, margin)), area * np.uint8(255)) for area in areas]
+        areas = (body, with_shadow(photo, body, objects))
+        edges = [np.maximum(_soft(outline(area, margin)), area * np.uint8(255)) for area in areas]
         window = _window(edges[1] > 0)
-        places.append(Place(window=window, body=body[window], outline=edges[0][window], shadowed=edges[1][window]))
+        places.append(ObjectArea(window=window, body=body[window], outline=edges[0][window], shadowed=edges[1][window]))
     return places
+
+
+def outline(mask: Bool, pixels: float) -> Bool:
+    """`mask` `(H, W)` grown by some pixels: masks seldom take in an object's soft edge."""
+    side = 2 * round(pixels) + 1
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
+    return cv2.dilate(mask.astype(np.uint8), kernel) > 0
+
+
+def with_shadow(photo: UInt8, mask: Bool, objects: Bool) -> Bool:
+    """An object's mask together with the contact shadow found around its foot.
+
+    Args:
+        photo: `(H, W, 3)` uint8.
+        mask: `(H, W)` bool, the object.
+        objects: `(H, W)` bool, all objects; none of their pixels is a shadow, nor do they say how bright the ground is.
+
+    Returns:
+        `(H, W)` bool, a superset of `mask`.
+    """
+    rows, columns = np.nonzero(mask)
+    if not len(rows):
+        return mask
+    reach = max(2, round(0.35 * np.sqrt(len(rows))))
+    top, bottom = max(0, int(rows.max()) - reach), min(mask.shape[0], int(rows.max()) + reach + 1)
+    left, right = max(0, int(columns.min()) - reach), min(mask.shape[1], int(columns.max()) + reach + 1)
+    window = (slice(max(0, top - reach), min(mask.shape[0], bottom + reach)), slice(left, right))
+    crop = photo[window].astype(np.float32)
+    ground = prevailing(crop, objects[window], reach=0.3).mean(axis=-1)
+    gray = cv2.GaussianBlur(crop, (0, 0), max(0.6, 0.04 * reach)).mean(axis=-1)
+    dark = (gray < _DARKER * ground) & ~outline(objects & ~mask, 1)[window]
+    below = np.zeros_like(mask)
+    below[top:bottom, left:right] = True
+    candidates = (dark & below[window] & outline(mask, reach)[window]) | mask[window]
+    _, labels = cv2.connectedComponents(candidates.astype(np.uint8))
+    touching = np.unique(labels[mask[window]])
+    found = mask.copy()
+    found[window] |= np.isin(labels, touching[touching > 0]) & candidates
+    return found
 
 
 class Plate:
@@ -62,7 +102,7 @@ class Plate:
     def __init__(
         self,
         photo: UInt8,
-        places: Sequence[Place],
+        places: Sequence[ObjectArea],
         ever_left: Sequence[bool],
         shadows: Sequence[Float32 | None],
     ) -> None:

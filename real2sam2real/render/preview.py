@@ -18,7 +18,7 @@ from real2sam2real.errors import UserError
 from real2sam2real.geometry import transforms
 from real2sam2real.render import backdrop, staging
 from real2sam2real.render.frame import Frame
-from real2sam2real.render.plate import Plate, find_places
+from real2sam2real.render.plate import Plate, find_object_areas
 from real2sam2real.render.renderer import render_frames
 from real2sam2real.render.shadows import contact_shadow
 from real2sam2real.scene import Entity, Scene
@@ -63,12 +63,12 @@ def preview_frames(scene: Scene, *, width: int, height: int) -> Iterator[UInt8]:
 
 
 def _draw_all(scene: Scene, photo: UInt8, rendered: Iterator[Frame], width: int, height: int) -> Iterator[UInt8]:
-    shot = _Shot(scene, photo, width, height)
+    layers = _SharedLayers(scene, photo, width, height)
     for number, frame in enumerate(rendered):
-        yield shot.draw(number, frame)
+        yield layers.draw(number, frame)
 
 
-class _Shot:
+class _SharedLayers:
     """What the frames of one preview share."""
 
     def __init__(self, scene: Scene, photo: UInt8, width: int, height: int) -> None:
@@ -80,7 +80,7 @@ class _Shot:
             photo = cv2.resize(photo, (width, height), interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
         self.in_photo = [k for k, entity in enumerate(scene.entities) if entity.in_photo]
         self.removed = [entity for entity in scene.removed if entity.in_photo]
-        self.stage = backdrop.Stage(
+        self.background = backdrop.GroundAndWall(
             world_from_camera=scene.photo_world_from_camera,
             intrinsics=self.camera.intrinsics,
             ground_y=scene.ground_y,
@@ -104,7 +104,7 @@ class _Shot:
         return displaced, shadow_left
 
     def _make_plate(self, photo: UInt8) -> Plate:
-        places = find_places(photo, _bodies(self.scene, photo.shape[1], photo.shape[0]))
+        places = find_object_areas(photo, _bodies(self.scene, photo.shape[1], photo.shape[0]))
         ever_left = [bool(self.displaced[:, k].any()) for k in self.in_photo] + [True] * len(self.removed)
         shadows = [self._rest_shadow(self.scene.entities[k]) for k in self.in_photo]
         return Plate(photo, places, ever_left, shadows + [None] * len(self.removed))
@@ -119,7 +119,7 @@ class _Shot:
         """Where the frames look at the background, at a few pixels that include the corners' neighbourhood."""
         for number in np.flatnonzero(~self.camera_rests).tolist():
             intrinsics = self.camera.intrinsics_at(number).resized(48, 27)
-            yield self.stage.lookup(self.camera.world_from_camera[number], intrinsics)
+            yield self.background.lookup(self.camera.world_from_camera[number], intrinsics)
 
     def draw(self, number: int, frame: Frame) -> UInt8:
         """One frame of the preview from what the renderer gave for it."""
@@ -129,7 +129,7 @@ class _Shot:
         return _compose(background, self._shadows(number), frame, self._shown(number, frame, painted))
 
     def _seen_from(self, number: int, plate: UInt8) -> UInt8:
-        lookup = self.stage.lookup(self.camera.world_from_camera[number], self.camera.intrinsics_at(number))
+        lookup = self.background.lookup(self.camera.world_from_camera[number], self.camera.intrinsics_at(number))
         return backdrop.warp(self.margins.paste(plate, self.widened), self.margins.shift(lookup))
 
     def _shown(self, number: int, frame: Frame, painted: UInt8) -> Float32:

@@ -17,9 +17,12 @@ def reference_frame(scene: Scene, frame: int, *, width: int, height: int) -> Fra
     It knows no snapping: within 2⁻¹⁵ pixel of an edge it may see another face than the kernels do. Textures are
     sampled bilinearly at full size, which is what the kernels do where a texture is not minified.
     """
-    lens = scene.camera.resized(width, height).intrinsics_at(frame)
+    intrinsics = scene.camera.resized(width, height).intrinsics_at(frame)
     columns, rows = np.meshgrid(np.arange(width) + 0.5, np.arange(height) + 0.5)
-    rays = np.stack([(columns - lens.cx) / lens.fx, (lens.cy - rows) / lens.fy, -np.ones_like(rows)], axis=-1)
+    rays = np.stack(
+        [(columns - intrinsics.cx) / intrinsics.fx, (intrinsics.cy - rows) / intrinsics.fy, -np.ones_like(rows)],
+        axis=-1,
+    )
     camera_from_world = scene.camera.camera_from_world()[frame]
     image = Frame(
         normals=np.zeros((height, width, 3), np.float32),

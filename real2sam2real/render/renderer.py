@@ -95,7 +95,7 @@ class _Job:
         """A rough measure of what one frame costs."""
         return len(self.packed.faces) + self.width * self.height * self.side**2
 
-    def lens(self, frame: int) -> Float:
+    def intrinsics(self, frame: int) -> Float:
         """The `(5,)` numbers fx, fy, cx, cy in samples and the near distance."""
         intrinsics = self.camera.intrinsics_at(frame)
         return np.array([intrinsics.fx, intrinsics.fy, intrinsics.cx, intrinsics.cy, NEAR])
@@ -118,21 +118,21 @@ class _Workspace:
 
     def draw(self, job: _Job, frame: int) -> Frame:
         """Render one frame."""
-        packed, lens = job.packed, job.lens(frame)
+        packed, intrinsics = job.packed, job.intrinsics(frame)
         vertices, vertex_normals = packed.at(frame)
-        self._project(packed, frame, vertices, vertex_normals, lens)
+        self._project(packed, frame, vertices, vertex_normals, intrinsics)
         height, width = self.seen.shape
         count = visibility.collect_triangles(
-            packed.faces, packed.face_starts, packed.mirrored[frame], packed.shown[frame], self.unsafe, lens,
+            packed.faces, packed.face_starts, packed.mirrored[frame], packed.shown[frame], self.unsafe, intrinsics,
             width, height, len(vertices), self.points_camera, self.inverse_depth, self.snapped, self.triangles,
         )  # fmt: skip
         visibility.find_visible(self.triangles, count, self.snapped, self.inverse_depth, self.seen)
-        looks = packed.looks
+        colors = packed.colors
         light = (job.light or Light()).in_camera(job.camera.world_from_camera[frame])
         normals, ids, depth, color, coverage = _empty_image(job)
         shading.shade(
-            self.seen, job.side, lens, packed.faces, packed.face_entity, self.points_camera, self.normals_camera,
-            looks.table, looks.levels, looks.vertex_colors, looks.corner_uvs, looks.texels, light, job.color,
+            self.seen, job.side, intrinsics, packed.faces, packed.face_entity, self.points_camera, self.normals_camera,
+            colors.table, colors.levels, colors.vertex_colors, colors.corner_uvs, colors.texels, light, job.color,
             job.light is not None, normals, ids, depth, color, coverage,
         )  # fmt: skip
         return Frame(
@@ -143,12 +143,12 @@ class _Workspace:
             coverage=coverage if job.antialias else None,
         )
 
-    def _project(self, packed: PackedScene, frame: int, vertices: Float, normals: Float, lens: Float) -> None:
+    def _project(self, packed: PackedScene, frame: int, vertices: Float, normals: Float, intrinsics: Float) -> None:
         """Fill the vertex arrays, with room for what clipping will add."""
         for _ in range(2):
             visibility.project(
                 vertices, normals, packed.vertex_starts, packed.camera_from_object[frame],
-                packed.normal_matrices[frame], packed.shown[frame], lens,
+                packed.normal_matrices[frame], packed.shown[frame], intrinsics,
                 self.points_camera, self.normals_camera, self.inverse_depth, self.snapped, self.unsafe,
             )  # fmt: skip
             cut = 0

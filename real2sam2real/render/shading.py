@@ -89,7 +89,7 @@ def _texel(texels: UInt32, first: int, height: int, width: int, s: float, t: flo
 
 
 @part
-def _footprint(ready: Float, lens: Float, u: float, v: float, dx: float, dy: float, uv_area: float) -> float:
+def _footprint(ready: Float, intrinsics: Float, u: float, v: float, dx: float, dy: float, uv_area: float) -> float:
     """Area, as a share of the texture, that one sample covers: the derivative of the weights times `uv_area`."""
     gx, gy = ready[_RAY + 6], ready[_RAY + 7]
     denominator = dx * gx + dy * gy - ready[_RAY + 8]
@@ -97,13 +97,13 @@ def _footprint(ready: Float, lens: Float, u: float, v: float, dx: float, dy: flo
         return 0.0
     u_x, u_y = ready[_RAY + 0] - u * gx, ready[_RAY + 1] - u * gy
     v_x, v_y = ready[_RAY + 3] - v * gx, ready[_RAY + 4] - v * gy
-    return abs((u_x * v_y - u_y * v_x) / (denominator * denominator * lens[0] * lens[1]) * uv_area)
+    return abs((u_x * v_y - u_y * v_x) / (denominator * denominator * intrinsics[0] * intrinsics[1]) * uv_area)
 
 
 @part
 def _textured(
-    ready: Float, lens: Float, face: int, entity: int, u: float, v: float, dx: float, dy: float,
-    looks: Int, levels: Int, corner_uvs: Float32, texels: UInt32,
+    ready: Float, intrinsics: Float, face: int, entity: int, u: float, v: float, dx: float, dy: float,
+    color_table: Int, levels: Int, corner_uvs: Float32, texels: UInt32,
 ) -> tuple[float, float, float]:  # fmt: skip
     """Texture colour: bilinear where it is magnified, between two levels of its pyramid where it is minified."""
     s0, t0 = corner_uvs[face, 0, 0], corner_uvs[face, 0, 1]
@@ -114,8 +114,8 @@ def _textured(
         s -= np.floor(s)
     if t < 0.0 or t > 1.0:
         t -= np.floor(t)
-    first, count = looks[entity, 1], looks[entity, 2]
-    covered = _footprint(ready, lens, u, v, dx, dy, s1 * t2 - s2 * t1) * levels[first, 1] * levels[first, 2]
+    first, count = color_table[entity, 1], color_table[entity, 2]
+    covered = _footprint(ready, intrinsics, u, v, dx, dy, s1 * t2 - s2 * t1) * levels[first, 1] * levels[first, 2]
     last = first + count - 1
     while covered >= 4.0 and first < last:
         covered *= 0.25
@@ -158,15 +158,17 @@ def _brightness(light: Float, nx: float, ny: float, nz: float, dx: float, dy: fl
 
 @part
 def _color(
-    ready: Float, lens: Float, face: int, entity: int, u: float, v: float, dx: float, dy: float,
-    nx: float, ny: float, nz: float, faces: Int32, looks: Int, levels: Int, vertex_colors: UInt8,
+    ready: Float, intrinsics: Float, face: int, entity: int, u: float, v: float, dx: float, dy: float,
+    nx: float, ny: float, nz: float, faces: Int32, color_table: Int, levels: Int, vertex_colors: UInt8,
     corner_uvs: Float32, texels: UInt32, light: Float, lit: bool,
 ) -> tuple[float, float, float]:  # fmt: skip
     """Colour (sRGB) of a face at weights `u, v`, 0…255: texture, vertex colours or mid-grey, lit if asked for."""
     red = green = blue = 128.0
-    if looks[entity, 0] == TEXTURE:
-        red, green, blue = _textured(ready, lens, face, entity, u, v, dx, dy, looks, levels, corner_uvs, texels)
-    elif looks[entity, 0] == VERTEX_COLORS:
+    if color_table[entity, 0] == TEXTURE:
+        red, green, blue = _textured(
+            ready, intrinsics, face, entity, u, v, dx, dy, color_table, levels, corner_uvs, texels
+        )
+    elif color_table[entity, 0] == VERTEX_COLORS:
         red, green, blue = _painted(face, u, v, faces, vertex_colors)
     if not lit:
         return red, green, blue
@@ -200,10 +202,39 @@ def _mean_depth(wanted: int, ids: Int, depths: Float) -> float:
     return total / votes
 
 
+@part
+def _write_pixel(
+    x: int, y: int, side: int, hits: int, sum_x: float, sum_y: float, sum_z: float, red: float, green: float,
+    blue: float, sample_ids: Int, depths: Float, with_color: bool,
+    normals: Float32, ids: UInt8, depth: Float32, color: UInt8, coverage: Float32,
+) -> None:  # fmt: skip
+    """Gather a pixel's samples, at least one of which hit a surface."""
+    if side == 1:
+        winner = sample_ids[0]
+        normals[y, x, 0], normals[y, x, 1], normals[y, x, 2] = sum_x, sum_y, sum_z
+        depth[y, x] = depths[0]
+    else:
+        winner = _winner(sample_ids, depths)
+        coverage[y, x] = hits / (side * side)
+        size = np.sqrt(sum_x * sum_x + sum_y * sum_y + sum_z * sum_z)
+        if size > 1e-12:
+            normals[y, x, 0], normals[y, x, 1], normals[y, x, 2] = sum_x / size, sum_y / size, sum_z / size
+        else:
+            normals[y, x, 2] = 1.0
+        if winner > 0:
+            depth[y, x] = _mean_depth(winner, sample_ids, depths)
+    ids[y, x] = winner
+    if with_color:
+        color[y, x, 0] = np.uint8(red / hits + 0.5)
+        color[y, x, 1] = np.uint8(green / hits + 0.5)
+        color[y, x, 2] = np.uint8(blue / hits + 0.5)
+
+
+# Longer than other functions because it takes the place of a struct: half of it names and describes its arrays.
 @kernel
 def shade(
-    seen: Int32, side: int, lens: Float, faces: Int32, face_entity: UInt8, points_camera: Float,
-    normals_camera: Float32, looks: Int, levels: Int, vertex_colors: UInt8, corner_uvs: Float32, texels: UInt32,
+    seen: Int32, side: int, intrinsics: Float, faces: Int32, face_entity: UInt8, points_camera: Float,
+    normals_camera: Float32, color_table: Int, levels: Int, vertex_colors: UInt8, corner_uvs: Float32, texels: UInt32,
     light: Float, with_color: bool, lit: bool,
     normals: Float32, ids: UInt8, depth: Float32, color: UInt8, coverage: Float32,
 ) -> None:  # fmt: skip
@@ -212,12 +243,12 @@ def shade(
     Args:
         seen: `(side·H, side·W)` int32 face of each sample, −1 for none.
         side: 1, or 2 for anti-aliasing.
-        lens: `(5,)` fx, fy, cx, cy in samples; the near distance is not used here.
+        intrinsics: `(5,)` fx, fy, cx, cy in samples; the near distance is not used here.
         faces: `(F, 3)` int32.
         face_entity: `(F,)` uint8 index of the entity.
         points_camera: `(V', 3)` float64.
         normals_camera: `(V', 3)` float32, camera space, up to one common length per entity.
-        looks: `(E, 3)` int64: kind of colour, first row in `levels` and number of levels.
+        color_table: `(E, 3)` int64: kind of colour, first row in `levels` and number of levels.
         levels: `(N, 3)` int64: first texel, height and width of each level of each texture.
         vertex_colors: `(V, 3)` uint8, or empty if no entity has them.
         corner_uvs: `(F, 3, 2)` float32, or empty if no entity has a texture.
@@ -231,16 +262,19 @@ def shade(
         color: `(H, W, 3)` uint8 out, or empty.
         coverage: `(H, W)` float32 out, or empty.
     """
-    lens, faces, points_camera, normals_camera = (
-        borrowed(lens), borrowed(faces), borrowed(points_camera), borrowed(normals_camera)
+    intrinsics, faces, points_camera, normals_camera = (
+        borrowed(intrinsics), borrowed(faces), borrowed(points_camera), borrowed(normals_camera)
     )  # fmt: skip
-    looks, levels, vertex_colors = borrowed(looks), borrowed(levels), borrowed(vertex_colors)
+    color_table, levels, vertex_colors = borrowed(color_table), borrowed(levels), borrowed(vertex_colors)
     corner_uvs, texels, light = borrowed(corner_uvs), borrowed(texels), borrowed(light)
+    normals, ids, depth, color, coverage = (
+        borrowed(normals), borrowed(ids), borrowed(depth), borrowed(color), borrowed(coverage)
+    )  # fmt: skip
     ready_memory, ids_memory, depths_memory = np.empty(_READY), np.zeros(4, np.int64), np.empty(4)
     ready, sample_ids, depths = borrowed(ready_memory), borrowed(ids_memory), borrowed(depths_memory)
     samples = side * side
     last = -1
-    step_x, step_y = 1.0 / lens[0], 1.0 / lens[1]
+    step_x, step_y = 1.0 / intrinsics[0], 1.0 / intrinsics[1]
     height, width = ids.shape
     for y in range(height):
         for x in range(width):
@@ -257,7 +291,7 @@ def shade(
                 if face != last:
                     _make_ready(face, faces, points_camera, normals_camera, ready)
                     last = face
-                dx, dy = (column + 0.5 - lens[2]) * step_x, (lens[3] - row - 0.5) * step_y
+                dx, dy = (column + 0.5 - intrinsics[2]) * step_x, (intrinsics[3] - row - 0.5) * step_y
                 u, v = _weights(ready, dx, dy)
                 nx, ny, nz = _normal(ready, u, v, dx, dy)
                 sum_x, sum_y, sum_z = sum_x + nx, sum_y + ny, sum_z + nz
@@ -265,28 +299,13 @@ def shade(
                 depths[i] = (1.0 - u - v) * ready[_DEPTH] + u * ready[_DEPTH + 1] + v * ready[_DEPTH + 2]
                 if with_color:
                     r, g, b = _color(
-                        ready, lens, face, entity, u, v, dx, dy, nx, ny, nz, faces, looks, levels, vertex_colors,
-                        corner_uvs, texels, light, lit,
+                        ready, intrinsics, face, entity, u, v, dx, dy, nx, ny, nz, faces, color_table, levels,
+                        vertex_colors, corner_uvs, texels, light, lit,
                     )  # fmt: skip
                     red, green, blue = red + r, green + g, blue + b
             if hits == 0:
                 continue
-            if side == 1:
-                winner = sample_ids[0]
-                normals[y, x, 0], normals[y, x, 1], normals[y, x, 2] = sum_x, sum_y, sum_z
-                depth[y, x] = depths[0]
-            else:
-                winner = _winner(sample_ids, depths)
-                coverage[y, x] = hits / samples
-                size = np.sqrt(sum_x * sum_x + sum_y * sum_y + sum_z * sum_z)
-                if size > 1e-12:
-                    normals[y, x, 0], normals[y, x, 1], normals[y, x, 2] = sum_x / size, sum_y / size, sum_z / size
-                else:
-                    normals[y, x, 2] = 1.0
-                if winner > 0:
-                    depth[y, x] = _mean_depth(winner, sample_ids, depths)
-            ids[y, x] = winner
-            if with_color:
-                color[y, x, 0] = np.uint8(red / hits + 0.5)
-                color[y, x, 1] = np.uint8(green / hits + 0.5)
-                color[y, x, 2] = np.uint8(blue / hits + 0.5)
+            _write_pixel(
+                x, y, side, hits, sum_x, sum_y, sum_z, red, green, blue, sample_ids, depths, with_color,
+                normals, ids, depth, color, coverage,
+            )  # fmt: skip

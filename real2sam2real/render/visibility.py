@@ -31,19 +31,10 @@ def _snap(homogeneous: float, inverse_depth: float) -> int:
 
 @kernel
 def project(
-    vertices: Float,
-    normals: Float,
-    vertex_starts: Int,
-    camera_from_object: Float,
-    normal_matrices: Float,
-    shown: Bool,
-    lens: Float,
-    points_camera: Float,
-    normals_camera: Float32,
-    inverse_depth: Float,
-    snapped: Int32,
-    unsafe: Int,
-) -> None:
+    vertices: Float, normals: Float, vertex_starts: Int, camera_from_object: Float, normal_matrices: Float,
+    shown: Bool, intrinsics: Float,
+    points_camera: Float, normals_camera: Float32, inverse_depth: Float, snapped: Int32, unsafe: Int,
+) -> None:  # fmt: skip
     """Move and project the vertices of all shown entities.
 
     Args:
@@ -53,14 +44,14 @@ def project(
         camera_from_object: `(E, 4, 4)` float64.
         normal_matrices: `(E, 3, 3)` float64, inverse transposes of its linear part.
         shown: `(E,)` bool.
-        lens: `(5,)` fx, fy, cx, cy in samples, and the near distance in scene units.
+        intrinsics: `(5,)` fx, fy, cx, cy in samples, and the near distance in scene units.
         points_camera: `(V', 3)` float64 out.
         normals_camera: `(V', 3)` float32 out, not normalized.
         inverse_depth: `(V',)` float64 out; 0 marks a vertex whose faces need clipping.
         snapped: `(V', 2)` int32 out, image position in steps of 2⁻¹⁵ sample.
         unsafe: `(E,)` int64 out, number of marked vertices.
     """
-    fx, fy, cx, cy, near = lens[0], lens[1], lens[2], lens[3], lens[4]
+    fx, fy, cx, cy, near = intrinsics[0], intrinsics[1], intrinsics[2], intrinsics[3], intrinsics[4]
     for e in range(len(shown)):
         unsafe[e] = 0
         if not shown[e]:
@@ -185,20 +176,9 @@ def _keep(
 
 @kernel
 def collect_triangles(
-    faces: Int32,
-    face_starts: Int,
-    mirrored: Bool,
-    shown: Bool,
-    unsafe: Int,
-    lens: Float,
-    width: int,
-    height: int,
-    spare_vertex: int,
-    points_camera: Float,
-    inverse_depth: Float,
-    snapped: Int32,
-    triangles: Int32,
-) -> int:
+    faces: Int32, face_starts: Int, mirrored: Bool, shown: Bool, unsafe: Int, intrinsics: Float, width: int,
+    height: int, spare_vertex: int, points_camera: Float, inverse_depth: Float, snapped: Int32, triangles: Int32,
+) -> int:  # fmt: skip
     """Write the triangles that may be seen, in the order of entities and faces; returns their number.
 
     Back faces are dropped. On the image (y down) a kept triangle runs clockwise.
@@ -209,7 +189,7 @@ def collect_triangles(
         mirrored: `(E,)` bool, the entity's pose turns its winding round.
         shown: `(E,)` bool.
         unsafe: `(E,)` int64, from `project`.
-        lens: `(5,)` as for `project`.
+        intrinsics: `(5,)` as for `project`.
         width: samples across.
         height: samples down.
         spare_vertex: where the vertices made by clipping start in the vertex arrays.
@@ -221,7 +201,7 @@ def collect_triangles(
     snapped, triangles = borrowed(snapped), borrowed(triangles)
     polygon = np.empty((2 * MAX_CORNERS, 3))
     other = np.empty((2 * MAX_CORNERS, 3))
-    fx, fy, cx, cy, near = lens[0], lens[1], lens[2], lens[3], lens[4]
+    fx, fy, cx, cy, near = intrinsics[0], intrinsics[1], intrinsics[2], intrinsics[3], intrinsics[4]
     count = 0
     for e in range(len(shown)):
         if not shown[e]:

@@ -55,8 +55,8 @@ class Workshop:
     def scene(entities: Sequence[Entity], *, width: int = 64, height: int = 48, fov: float = 60.0) -> Scene:
         """The entities before a camera at the origin that looks along −Z."""
         frames = entities[0].motion.frames if entities else 1
-        lens = Intrinsics.from_fov(width, height, horizontal_degrees=fov)
-        return Scene(entities=tuple(entities), camera=CameraPath.still(frames, lens))
+        intrinsics = Intrinsics.from_fov(width, height, horizontal_degrees=fov)
+        return Scene(entities=tuple(entities), camera=CameraPath.still(frames, intrinsics))
 
     def jumble(self, seed: int, *, frames: int = 1, count: int = 4, subdivisions: int = 2) -> Scene:
         """Blobs turned, stretched, mirrored and strewn about the camera, also behind, across and around it."""

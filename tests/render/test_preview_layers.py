@@ -4,14 +4,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from real2sam2real.geometry import Intrinsics, quaternions, transforms
-from real2sam2real.render.backdrop import Margins, Stage, warp
-from real2sam2real.render.footprints import outline, with_shadow
-from real2sam2real.render.plate import Plate, find_places
+from real2sam2real.render.backdrop import GroundAndWall, Margins, warp
+from real2sam2real.render.plate import Plate, find_object_areas, outline, with_shadow
 from real2sam2real.render.shadows import contact_shadow
 
 INTRINSICS = Intrinsics.from_fov(40, 24, horizontal_degrees=50)
 POSE = transforms.look_at((0, 2, 0), (0, 0, -6))
-STAGE = Stage(world_from_camera=POSE, intrinsics=INTRINSICS, ground_y=0.0, wall_distance=12.0)
+GROUND_AND_WALL = GroundAndWall(world_from_camera=POSE, intrinsics=INTRINSICS, ground_y=0.0, wall_distance=12.0)
 
 
 def rotation(axis, degrees):
@@ -20,7 +19,7 @@ def rotation(axis, degrees):
 
 def test_the_photos_own_camera_looks_up_its_own_pixels():
     y, x = np.mgrid[:24, :40] + 0.5
-    np.testing.assert_allclose(STAGE.lookup(POSE, INTRINSICS), np.stack([x, y], axis=-1), atol=1e-4)
+    np.testing.assert_allclose(GROUND_AND_WALL.lookup(POSE, INTRINSICS), np.stack([x, y], axis=-1), atol=1e-4)
 
 
 @settings(max_examples=30, deadline=None)
@@ -29,7 +28,7 @@ def test_rays_meet_the_ground_or_the_wall(dx, dy, dz, yaw, pitch):
     """Against a slow reference: intersect each ray with both planes, take the nearer one, project the point."""
     pose = transforms.compose((dx, dy, dz), quaternions.IDENTITY) @ POSE @ rotation((0, 1, 0), yaw)
     pose = pose @ rotation((1, 0, 0), pitch)
-    found = STAGE.lookup(pose, INTRINSICS)
+    found = GROUND_AND_WALL.lookup(pose, INTRINSICS)
     eye, start = pose[:3, 3], POSE[:3, 3]
     forward = -POSE[:3, 2] * (1, 0, 1)
     forward /= np.linalg.norm(forward)
@@ -42,7 +41,7 @@ def test_rays_meet_the_ground_or_the_wall(dx, dy, dz, yaw, pitch):
             if ray @ forward > 1e-9:
                 steps.append((12.0 - (eye - start) @ forward) / (ray @ forward))
             steps = [step for step in steps if step > 0]
-            assert steps  # at these poses every ray meets the stage
+            assert steps  # at these poses every ray meets the shape
             point = eye + min(steps) * ray
             camera = transforms.apply(transforms.invert_rigid(POSE), point[None])[0]
             if -camera[2] > 0.1 and abs(camera[0] / camera[2]) < 1.4 and abs(camera[1] / camera[2]) < 1.4:
@@ -50,17 +49,17 @@ def test_rays_meet_the_ground_or_the_wall(dx, dy, dz, yaw, pitch):
                 np.testing.assert_allclose(found[row, column], expected, atol=1e-2, rtol=1e-4)
 
 
-@pytest.mark.parametrize("stage", [STAGE, Stage(world_from_camera=POSE, intrinsics=INTRINSICS)])
-def test_neighbouring_pixels_look_up_neighbours_all_the_way_round(stage):
+@pytest.mark.parametrize("shape", [GROUND_AND_WALL, GroundAndWall(world_from_camera=POSE, intrinsics=INTRINSICS)])
+def test_neighbouring_pixels_look_up_neighbours_all_the_way_round(shape):
     for yaw in (0, 30, 60, 90, 120, 150):
-        found = stage.lookup(POSE @ rotation((0, 1, 0), yaw), INTRINSICS)
+        found = shape.lookup(POSE @ rotation((0, 1, 0), yaw), INTRINSICS)
         assert np.isfinite(found).all()
         assert np.abs(np.diff(found, axis=0)).max() < 12
         assert np.abs(np.diff(found, axis=1)).max() < 12
 
 
 def test_zooming_looks_up_a_smaller_window():
-    found = STAGE.lookup(POSE, INTRINSICS.zoomed(2))
+    found = GROUND_AND_WALL.lookup(POSE, INTRINSICS.zoomed(2))
     y, x = np.mgrid[:24, :40] + 0.5
     np.testing.assert_allclose(found, np.stack([10 + x / 2, 6 + y / 2], axis=-1), atol=1e-4)
 
@@ -135,7 +134,7 @@ def test_a_plate_paints_only_the_places_that_are_left():
     bodies[0][10:20, 10:20] = True
     bodies[1][10:20, 22:32] = True  # so near that the outlines meet
     photo[bodies[0]], photo[bodies[1]] = (255, 0, 0), (0, 0, 255)
-    plate = Plate(photo, find_places(photo, bodies), [True, True], [None, None])
+    plate = Plate(photo, find_object_areas(photo, bodies), [True, True], [None, None])
     at_rest, painted = plate.at([(0.0, 0.0), (0.0, 0.0)])
     np.testing.assert_array_equal(at_rest, photo)
     assert not painted.any()

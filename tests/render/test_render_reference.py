@@ -10,8 +10,8 @@ from trimesh.ray.ray_pyembree import RayMeshIntersector
 from real2sam2real.geometry import transforms
 from real2sam2real.mesh import Mesh
 from real2sam2real.render import Frame, render_frames
+from real2sam2real.render.packed import smooth_normals
 from real2sam2real.render.reference import reference_frame
-from real2sam2real.render.smoothing import smooth_normals
 from real2sam2real.scene import CameraPath, Scene
 
 
@@ -122,9 +122,9 @@ def embree(scene: Scene, width: int, height: int) -> tuple[np.ndarray, np.ndarra
     faces = np.concatenate([mesh.faces + start for mesh, start in zip(meshes, starts[:-1], strict=True)])
     owner = np.repeat(np.arange(len(meshes)) + 1, [len(mesh.faces) for mesh in meshes])
     whole = trimesh.Trimesh(np.concatenate([mesh.vertices for mesh in meshes]), faces, process=False)
-    lens = scene.camera.intrinsics_at(0)
+    intrinsics = scene.camera.intrinsics_at(0)
     pixels = np.stack(np.meshgrid(np.arange(width) + 0.5, np.arange(height) + 0.5), axis=-1).reshape(-1, 2)
-    rays = lens.unproject(pixels, np.ones(len(pixels)))
+    rays = intrinsics.unproject(pixels, np.ones(len(pixels)))
     hit = RayMeshIntersector(whole).intersects_first(np.zeros_like(rays), rays)
     struck = np.flatnonzero(hit >= 0)
     corners = whole.vertices[faces[hit[struck]]]

@@ -28,13 +28,13 @@ def triangle_mesh(*corners) -> Mesh:
 
 def test_triangles_that_share_edges_own_every_sample_exactly_once(workshop) -> None:
     """A fan whose corners and edges run through pixel centres."""
-    lens = Intrinsics(width=32, height=32, fx=16, fy=16, cx=16, cy=16)
+    intrinsics = Intrinsics(width=32, height=32, fx=16, fy=16, cx=16, cy=16)
     ring = [(4.5, 4.5), (16.5, 4.5), (28.5, 4.5), (28.5, 16.5), (28.5, 28.5), (16.5, 28.5), (4.5, 28.5), (4.5, 16.5)]
-    corners = lens.unproject([(16.5, 16.5), *ring], np.full(9, 2.0))
+    corners = intrinsics.unproject([(16.5, 16.5), *ring], np.full(9, 2.0))
     owners = np.zeros((32, 32), int)
     for k in range(8):
         mesh = triangle_mesh(corners[0], corners[1 + (k + 1) % 8], corners[1 + k])
-        scene = Scene(entities=(workshop.entity(mesh, np.eye(4)),), camera=CameraPath.still(1, lens))
+        scene = Scene(entities=(workshop.entity(mesh, np.eye(4)),), camera=CameraPath.still(1, intrinsics))
         owners += only(render_frames(scene, width=32, height=32)).ids
     expected = np.zeros((32, 32), int)
     expected[4:28, 4:28] = 1  # top and left edges belong to the square, bottom and right ones do not
@@ -157,8 +157,12 @@ def test_normals_of_a_stretched_sphere_are_those_of_an_ellipsoid(workshop) -> No
     scene = workshop.scene([workshop.entity(workshop.sphere(5), workshop.at(0, 0, -4, axes))])
     frame = only(render_frames(scene, width=64, height=48))
     rows, columns = np.nonzero(frame.ids)
-    lens = scene.camera.intrinsics
-    points = lens.unproject(np.stack([columns + 0.5, rows + 0.5], axis=1), frame.depth[rows, columns]) - [0, 0, -4]
+    intrinsics = scene.camera.intrinsics
+    points = intrinsics.unproject(np.stack([columns + 0.5, rows + 0.5], axis=1), frame.depth[rows, columns]) - [
+        0,
+        0,
+        -4,
+    ]
     gradient = points / axes**2
     gradient /= np.linalg.norm(gradient, axis=1, keepdims=True)
     assert np.sum(gradient * frame.normals[rows, columns], axis=1).min() > 0.9995
@@ -192,8 +196,8 @@ def test_deformed_vertices_render_like_a_mesh_made_of_them(workshop) -> None:
 def test_zoom_is_a_longer_focal_length(workshop) -> None:
     scene = workshop.jumble(7, frames=2)
     zoomed = replace(scene, camera=replace(scene.camera, zoom=np.array([1.0, 2.0])))
-    lens = scene.camera.intrinsics.zoomed(2.0)
-    longer = replace(scene, camera=replace(scene.camera, intrinsics=lens))
+    intrinsics = scene.camera.intrinsics.zoomed(2.0)
+    longer = replace(scene, camera=replace(scene.camera, intrinsics=intrinsics))
     first, second = render_frames(zoomed, width=64, height=48)
     plain = next(render_frames(scene, width=64, height=48))
     expected = list(render_frames(longer, width=64, height=48))[1]
