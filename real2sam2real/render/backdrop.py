@@ -1,10 +1,10 @@
 """The photo's background seen from another camera: a ground plane in front of a far wall.
 
 Nothing is known of the background's shape, so it is taken for the simplest shape: below, the ground plane (where the
-scene has one); behind, an upright wall facing the photo's camera. Without a ground the wall is infinitely far away, so
-that only turning and zooming move it. A camera that only turns sees the exact picture whatever that shape, because all rays
-still start at the photo's centre of projection. What the photo does not show is made up near its border, and farther
-out it is mirrored, growing blurred.
+scene has one); behind, an upright wall facing the photo's camera. Without a ground the wall is infinitely far away,
+so that only turning and zooming move it. A camera that only turns sees the exact picture whatever that shape, because
+all rays still start at the photo's centre of projection. What the photo does not show is made up near its border, and
+farther out it is mirrored, growing blurred.
 """
 
 from __future__ import annotations
