@@ -16,7 +16,7 @@ from real2sam2real.arrays import Float
 from real2sam2real.errors import UserError
 from real2sam2real.geometry import Intrinsics, quaternions, transforms
 from real2sam2real.lift.outline import Outline
-from real2sam2real.perceive.horizon import horizon_row
+from real2sam2real.perceive.intrinsics import horizon_row
 
 DEFAULT_PITCH_DEGREES = 6.0
 MIN_CONTACT_DEGREES = 5.0  # a contact point seen flatter than this below the horizon would lie absurdly far away

@@ -48,7 +48,7 @@ def mask_from_points(
         box_xyxy: an optional box around the object; without one the whole photo is searched.
 
     Returns:
-        `(H, W)` bool, the parts that hold a point of `inside`.
+        `(H, W)` bool, the components that hold a point of `inside`.
 
     Raises:
         UserError: no point inside, a point lies outside the photo, or nothing is found.
@@ -71,9 +71,9 @@ def mask_from_points(
         for x, y in points.astype(int):
             cv2.circle(labels, (int(x), int(y)), radius, int(label), -1)
     mask = _grabcut(pixels, labels, "the points")
-    _, parts = cv2.connectedComponents(mask.astype(np.uint8))
-    hit = np.unique(parts[inner[:, 1].astype(int), inner[:, 0].astype(int)])
-    return np.isin(parts, hit[hit > 0])
+    _, components = cv2.connectedComponents(mask.astype(np.uint8))
+    hit = np.unique(components[inner[:, 1].astype(int), inner[:, 0].astype(int)])
+    return np.isin(components, hit[hit > 0])
 
 
 def _checked_box(pixels: UInt8, box: Sequence[float]) -> tuple[int, int, int, int]:
@@ -119,16 +119,16 @@ def _grabcut(pixels: UInt8, labels: UInt8, what: str) -> Mask:
 
 
 def _tidied(mask: Mask) -> Mask:
-    """Without specks, pinholes and hair-thin bridges; the largest part and those a tenth of its size remain."""
+    """Without specks, pinholes and hair-thin bridges; the largest component and those a tenth of its size remain."""
     kernel = np.ones((3, 3), np.uint8)
     small = cv2.morphologyEx(mask.astype(np.uint8), cv2.MORPH_OPEN, kernel)
     small = cv2.morphologyEx(small, cv2.MORPH_CLOSE, kernel)
     for value in (1, 0):
-        _, parts, stats, _ = cv2.connectedComponentsWithStats((small == value).astype(np.uint8), connectivity=4)
+        _, components, stats, _ = cv2.connectedComponentsWithStats((small == value).astype(np.uint8), connectivity=4)
         areas = stats[:, cv2.CC_STAT_AREA].copy()
         areas[0] = 0
         limit = 0.1 * areas.max() if value else 0.002 * small.size
         tiny = areas < limit
         tiny[0] = False
-        small[tiny[parts]] = 1 - value
+        small[tiny[components]] = 1 - value
     return small.astype(bool)

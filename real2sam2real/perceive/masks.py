@@ -17,7 +17,7 @@ from real2sam2real.perceive.photo import open_image
 
 MIN_PIXELS = 64
 FULL_SHARE = 0.995
-SPECK_SHARE = 0.01  # of the largest part
+SPECK_SHARE = 0.01  # of the largest component
 MAX_INSTANCES = 255
 _SUFFIXES = {".png", ".bmp", ".gif", ".jpg", ".jpeg", ".tif", ".tiff", ".webp"}
 
@@ -167,7 +167,7 @@ def _resize(path: Path, labels: Bool | Int, width: int, height: int, notes: list
 
 
 def _without_specks(name: str, mask: Bool, notes: list[str]) -> Bool:
-    """The mask's parts that are worth keeping.
+    """The mask's connected components that are worth keeping.
 
     Raises:
         UserError: nothing, or everything, is left.
@@ -177,7 +177,7 @@ def _without_specks(name: str, mask: Bool, notes: list[str]) -> Bool:
         raise UserError(f"the mask '{name}' is empty; paint the object white on black")
     if total >= FULL_SHARE * mask.size:
         raise UserError(f"the mask '{name}' covers the whole photo; paint only the object white")
-    count, parts, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
+    count, components, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
     areas = stats[1:, cv2.CC_STAT_AREA]
     keep = areas >= max(SPECK_SHARE * areas.max(), 9)
     if not keep.any() or areas[keep].sum() < MIN_PIXELS:
@@ -186,7 +186,7 @@ def _without_specks(name: str, mask: Bool, notes: list[str]) -> Bool:
         notes.append(f"{dropped} specks of the mask '{name}' ({int(areas[~keep].sum())} pixels) are left out")
     if keep.sum() > 1:
         notes.append(f"the mask '{name}' has {int(keep.sum())} parts, taken as one object")
-    return np.concatenate([[False], keep])[parts] if count > 1 else mask
+    return np.concatenate([[False], keep])[components] if count > 1 else mask
 
 
 def _disjoint(masks: dict[str, Bool], notes: list[str]) -> dict[str, Bool]:

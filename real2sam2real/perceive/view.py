@@ -1,14 +1,25 @@
-"""What the photo says about its camera and the world in front of it: lens, depth, gravity, unit and ground."""
+"""What the photo says about its camera and the world in front of it: intrinsics, depth, gravity, unit and ground.
+
+On disk it is a folder with `view.json` and `points.npy`, written whole or not at all.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Literal
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
 
 from real2sam2real.arrays import Float, Float32
+from real2sam2real.errors import UserError
+from real2sam2real.files import replacing_folder
 from real2sam2real.geometry import Intrinsics
 
 Unit = Literal["metre", "unit"]
+FORMAT, VERSION = "real2sam2real photo view", 1
+DESCRIPTION, POINTS = "view.json", "points.npy"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -47,3 +58,83 @@ class PhotoView:
     unit: Unit = "unit"
     provenance: dict[str, object] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+
+
+def save_view(path: Path, view: PhotoView) -> None:
+    """Write a view to the folder `path`, in place of what was there. Frames are those of docs/conventions.md.
+
+    Args:
+        path: the folder; `points.npy` in it is `(H, W, 3)` float32, there only where the view has points.
+        view: what to keep.
+    """
+    ground = None
+    if view.ground is not None:
+        ground = {"normal": [float(x) for x in view.ground.normal], "offset": view.ground.offset}
+    described = {
+        "format": FORMAT,
+        "version": VERSION,
+        "intrinsics": asdict(view.intrinsics),
+        "up_camera": None if view.up_camera is None else [float(x) for x in view.up_camera],
+        "ground": ground,
+        "unit": view.unit,
+        "has_points": view.points_camera is not None,
+        "provenance": view.provenance,
+        "notes": list(view.notes),
+    }
+    with replacing_folder(path) as folder:
+        text = json.dumps(described, indent=1, ensure_ascii=False, allow_nan=False)
+        (folder / DESCRIPTION).write_text(text + "\n", encoding="utf-8")
+        if view.points_camera is not None:
+            np.save(folder / POINTS, view.points_camera.astype(np.float32, copy=False), allow_pickle=False)
+
+
+def load_view(path: Path) -> PhotoView:
+    """Read what `save_view` wrote, bit for bit.
+
+    Raises:
+        UserError: there is none, it is damaged, or another version wrote it.
+    """
+    described = _described(path)
+    try:
+        intrinsics = Intrinsics(**described["intrinsics"])
+        up, ground = described["up_camera"], described["ground"]
+        points = np.load(path / POINTS, allow_pickle=False) if described["has_points"] else None
+        if points is not None and (
+            points.shape != (intrinsics.height, intrinsics.width, 3) or points.dtype != np.float32
+        ):
+            raise ValueError(f"{POINTS} holds {points.dtype} {points.shape}, not the photo's points")
+        return PhotoView(
+            intrinsics=intrinsics,
+            points_camera=points,
+            up_camera=None if up is None else _vector(up),
+            ground=None if ground is None else Plane(normal=_vector(ground["normal"]), offset=float(ground["offset"])),
+            unit="metre" if described["unit"] == "metre" else "unit",
+            provenance=described["provenance"],
+            notes=tuple(described["notes"]),
+        )
+    except (KeyError, TypeError, ValueError, OSError, EOFError) as error:
+        raise UserError(f"the view in '{path}' is damaged ({error}); delete it, and it is made again") from error
+
+
+def _described(path: Path) -> dict[str, Any]:
+    try:
+        described = json.loads((path / DESCRIPTION).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"there is no view of a photo in '{path}'") from None
+    except (OSError, ValueError) as error:
+        raise UserError(f"the view in '{path}' is damaged ({error}); delete it, and it is made again") from error
+    if not isinstance(described, dict) or described.get("format") != FORMAT:
+        raise UserError(f"'{path / DESCRIPTION}' is no view of a photo")
+    if described.get("version") != VERSION:
+        raise UserError(
+            f"the view in '{path}' has version {described.get('version')} and this program reads {VERSION}; "
+            "delete it, and it is made again"
+        )
+    return described
+
+
+def _vector(values: list[float]) -> Float:
+    vector = np.asarray(values, np.float64)
+    if vector.shape != (3,):
+        raise ValueError(f"{values} is no direction in space")
+    return vector

@@ -27,7 +27,7 @@ from real2sam2real.lift.options import LiftOptions
 from real2sam2real.lift.outline import Outline, outlines_by_nearness
 from real2sam2real.lift.workers.lifter import lift_objects
 from real2sam2real.lift.workers.requests import LiftRequest
-from real2sam2real.perceive.camera.look import look
+from real2sam2real.perceive.camera.estimate import estimate_camera
 from real2sam2real.perceive.camera.options import ViewOptions
 from real2sam2real.perceive.photo import Photo
 from real2sam2real.perceive.segment.options import SegmentOptions
@@ -114,7 +114,7 @@ def lift(
         UserError: a mesh cannot be used, or an object cannot be lifted.
     """
     view, options = view or ViewOptions(), options or LiftOptions()
-    seen = look(photo, masks, view)
+    seen = estimate_camera(photo, masks, view)
     lifting = _Lifting(
         photo=photo,
         masks=masks,

@@ -12,8 +12,8 @@ from real2sam2real.errors import UserError
 from real2sam2real.options import split_named
 from real2sam2real.perceive.masks import load_masks
 from real2sam2real.perceive.photo import Photo, load_photo
-from real2sam2real.perceive.segment.collecting import MaskRequest, collect_masks
 from real2sam2real.perceive.segment.options import SegmentOptions, parse_box, parse_points
+from real2sam2real.perceive.segment.overlaps import MaskRequest, collect_masks
 from real2sam2real.perceive.segment.segmenter import load_segmenter
 
 # The control is at most full-scale video size; a larger photo costs memory and shows nothing more.

@@ -6,8 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from real2sam2real.errors import UserError
-from real2sam2real.perceive.horizon import horizon_row
-from real2sam2real.perceive.intrinsics import DEFAULT_FOV_DEGREES, estimate_intrinsics
+from real2sam2real.perceive.intrinsics import DEFAULT_FOV_DEGREES, estimate_intrinsics, horizon_row
 from real2sam2real.perceive.masks import load_masks
 from real2sam2real.perceive.photo import Photo, load_photo
 

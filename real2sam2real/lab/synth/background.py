@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 
 from real2sam2real.arrays import Float, Float32, UInt8
-from real2sam2real.lab.synth.materials import Material
+from real2sam2real.lab.synth.materials import SolidTexture
 from real2sam2real.render.compiled import kernel
 from real2sam2real.scene import CameraPath
 
@@ -23,7 +23,7 @@ _BLURS = (1, 3, 7, 15)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Ground:
+class GroundPlane:
     """The plane y = `y`.
 
     Attributes:
@@ -37,7 +37,7 @@ class Ground:
     """
 
     y: float
-    material: Material
+    material: SolidTexture
     unit: float
     centre: tuple[float, float]
     half: float
@@ -57,8 +57,8 @@ class Background:
         shadow_shift: `(2,)` world x, z offset of shadows per unit of the object's height.
     """
 
-    far: Material
-    ground: Ground | None
+    far: SolidTexture
+    ground: GroundPlane | None
     shadow: float
     shadow_shift: tuple[float, float]
 
@@ -127,7 +127,7 @@ def _view_range(camera: CameraPath) -> tuple[tuple[float, float], tuple[float, f
     return (float(longitude.min()), float(longitude.max())), (float(slope.min()), float(slope.max()))
 
 
-def _ground_tiles(ground: Ground | None, height: int) -> Float32:
+def _ground_tiles(ground: GroundPlane | None, height: int) -> Float32:
     """The ground's texture `(blurs, S, S, 3)`."""
     if ground is None:
         return np.zeros((1, 1, 1, 3), np.float32)
@@ -141,7 +141,7 @@ def _ground_tiles(ground: Ground | None, height: int) -> Float32:
     return np.stack([sharp if side == 1 else cv2.blur(sharp, (side, side)) for side in _BLURS])
 
 
-def _ground_numbers(ground: Ground | None) -> Float:
+def _ground_numbers(ground: GroundPlane | None) -> Float:
     """`(9,)` for the kernel; the unit is 0 where there is no ground."""
     if ground is None:
         return np.zeros(9)

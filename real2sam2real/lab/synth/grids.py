@@ -15,7 +15,7 @@ from real2sam2real.arrays import Float, Int
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Grid:
+class ClosedGrid:
     """One closed surface.
 
     Attributes:
@@ -28,10 +28,10 @@ class Grid:
     torus: bool = False
     material: int = 0
 
-    def moved(self, offset: tuple[float, float, float], matrix: Float | None = None) -> Grid:
+    def moved(self, offset: tuple[float, float, float], matrix: Float | None = None) -> ClosedGrid:
         """The grid under a linear map `(3, 3)`, then an offset."""
         points = self.points if matrix is None else self.points @ matrix.T
-        return Grid(points=points + np.asarray(offset, np.float64), torus=self.torus, material=self.material)
+        return ClosedGrid(points=points + np.asarray(offset, np.float64), torus=self.torus, material=self.material)
 
     def triangles(self) -> tuple[Float, Int, Float]:
         """Vertices `(V, 3)`, outward faces `(F, 3)`, and corner coordinates `(F, 3, 2)` in 0…1 (column, row)."""
@@ -100,7 +100,9 @@ def directions(rows: int, columns: int) -> Float:
     )
 
 
-def superellipsoid(half: tuple[float, float, float], roundness: tuple[float, float], rows: int, columns: int) -> Grid:
+def superellipsoid(
+    half: tuple[float, float, float], roundness: tuple[float, float], rows: int, columns: int
+) -> ClosedGrid:
     """From a box (roundness near 0) over an ellipsoid (1) to a double cone (2); half extents along x, y, z."""
     polar = np.linspace(0.0, np.pi, rows)[:, None]
     around = np.arange(columns) * (2 * np.pi / columns)
@@ -119,20 +121,20 @@ def superellipsoid(half: tuple[float, float, float], roundness: tuple[float, flo
         ],
         axis=-1,
     )
-    return Grid(points=points)
+    return ClosedGrid(points=points)
 
 
-def box(half: tuple[float, float, float], rows: int = 10, columns: int = 20) -> Grid:
+def box(half: tuple[float, float, float], rows: int = 10, columns: int = 20) -> ClosedGrid:
     """A rounded box."""
     return superellipsoid(half, (0.2, 0.2), rows, columns)
 
 
-def ellipsoid(half: tuple[float, float, float], rows: int = 10, columns: int = 16) -> Grid:
+def ellipsoid(half: tuple[float, float, float], rows: int = 10, columns: int = 16) -> ClosedGrid:
     """An ellipsoid."""
     return superellipsoid(half, (1.0, 1.0), rows, columns)
 
 
-def lathe(radii: Float, heights: Float, columns: int, sides: int = 0) -> Grid:
+def lathe(radii: Float, heights: Float, columns: int, sides: int = 0) -> ClosedGrid:
     """A profile turned about +Y, with a flat cap at both ends; with `sides` the cross section is a polygon.
 
     Args:
@@ -151,10 +153,10 @@ def lathe(radii: Float, heights: Float, columns: int, sides: int = 0) -> Grid:
     points = np.stack(
         [radii * np.cos(around), np.broadcast_to(heights[:, None], radii.shape), radii * np.sin(around)], axis=-1
     )
-    return Grid(points=points)
+    return ClosedGrid(points=points)
 
 
-def capsule(radius: float, length: float, rows: int = 12, columns: int = 14) -> Grid:
+def capsule(radius: float, length: float, rows: int = 12, columns: int = 14) -> ClosedGrid:
     """A rod along y with round ends; `length` without the ends."""
     grid = ellipsoid((radius, radius, radius), rows, columns)
     shift = np.where(np.arange(rows) < rows / 2, 0.5, -0.5)[:, None] * length
@@ -162,7 +164,7 @@ def capsule(radius: float, length: float, rows: int = 12, columns: int = 14) -> 
     return grid
 
 
-def wheel(radius: float, half_width: float, columns: int = 16) -> Grid:
+def wheel(radius: float, half_width: float, columns: int = 16) -> ClosedGrid:
     """A short cylinder with rounded rims about z."""
     profile = lathe(np.array([0.85, 1.0, 1.0, 0.85]) * radius, np.array([-1.0, -0.6, 0.6, 1.0]) * half_width, columns)
     return profile.moved((0.0, 0.0, 0.0), np.array([[1.0, 0.0, 0.0], [0.0, 0.0, -1.0], [0.0, 1.0, 0.0]]))

@@ -17,8 +17,8 @@ from real2sam2real.lab.synth.deform import Deformation
 from real2sam2real.lab.synth.motions import (
     UP,
     CameraKind,
-    CameraMove,
-    Handheld,
+    CameraShake,
+    MoveComponent,
     ObjectMove,
     Vector,
     camera_from_world,
@@ -136,19 +136,19 @@ class Layout:
         objects: at least one.
         camera_moves: empty for a camera at rest.
         focus: `(3,)` world point that the camera attends to.
-        handheld: the camera's unrest, or None.
+        camera_shake: of a camera held by hand, or None.
     """
 
     view: View
     objects: tuple[ObjectPlan, ...]
-    camera_moves: tuple[CameraMove, ...]
+    camera_moves: tuple[MoveComponent, ...]
     focus: Float
-    handheld: Handheld | None = None
+    camera_shake: CameraShake | None = None
 
     def camera(self, times: Float) -> tuple[Float, Float]:
         """Poses `(T, 4, 4)` and zoom `(T,)`."""
         poses, zoom = camera_poses(self.view.pose(), self.camera_moves, self.focus, times)
-        return poses if self.handheld is None else self.handheld.shaken(poses, times), zoom
+        return poses if self.camera_shake is None else self.camera_shake.shaken(poses, times), zoom
 
     @cached_property
     def checked_camera(self) -> tuple[Float, Float]:
@@ -281,7 +281,7 @@ def _move_camera(rng: Rng, config: WorldConfig, layout: Layout) -> Layout:
     return replace(layout, camera_moves=moves)
 
 
-def _camera_move(rng: Rng, config: WorldConfig, layout: Layout, kind: CameraKind, easing: Easing) -> CameraMove:
+def _camera_move(rng: Rng, config: WorldConfig, layout: Layout, kind: CameraKind, easing: Easing) -> MoveComponent:
     distance = float(np.linalg.norm(layout.focus))
     most = {
         "orbit": np.radians(config.max_orbit_degrees),
@@ -296,7 +296,7 @@ def _camera_move(rng: Rng, config: WorldConfig, layout: Layout, kind: CameraKind
     amount = most * rng.uniform(0.25, 1.0) * rng.choice([-1.0, 1.0])
     if kind == "pedestal" and layout.view.ground_y is not None:
         amount = max(amount, 0.35 * layout.view.ground_y)
-    return CameraMove(kind=kind, amount=float(amount), easing=easing)
+    return MoveComponent(kind=kind, amount=float(amount), easing=easing)
 
 
 def in_view(layout: Layout, plan: ObjectPlan, *, loose: bool = False) -> bool:

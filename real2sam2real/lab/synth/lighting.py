@@ -111,7 +111,7 @@ def _sample_tint(rng: Rng) -> Float:
     return color / color.mean()
 
 
-class Stage:
+class FrameShader:
     """Shades the frames of one scene; ask for them in order."""
 
     def __init__(self, scene: Scene, lighting: Lighting) -> None:
@@ -241,7 +241,7 @@ def _light_background(
     color: Float32, hits: Float32, rows: Float32, shadow: float, hardness: float, ambient: Float, key: Float,
     mirror: Float32, camera: Float, gloss: float, out: Float32,
 ) -> None:  # fmt: skip
-    """See `Stage.lit_background`; `camera` is x, height over the ground, z."""
+    """See `FrameShader.lit_background`; `camera` is x, height over the ground, z."""
     height, width = color.shape[0], color.shape[1]
     for row in range(height):
         for column in range(width):

@@ -22,7 +22,7 @@ FRACTAL, STRIPES, CHECKS, GRADIENT = range(4)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Material:
+class SolidTexture:
     """One solid texture.
 
     Attributes:
@@ -94,7 +94,7 @@ def sample_palette(rng: Rng, count: int, *, vivid: float) -> Float32:
     return np.asarray(colors, np.float32)
 
 
-def sample_material(rng: Rng, domain: Domain, *, vivid: float = 0.85, plain: float = 0.25) -> Material:
+def sample_material(rng: Rng, domain: Domain, *, vivid: float = 0.85, plain: float = 0.25) -> SolidTexture:
     """A random material for a domain.
 
     Args:
@@ -126,7 +126,7 @@ def sample_material(rng: Rng, domain: Domain, *, vivid: float = 0.85, plain: flo
     if domain.low[2] == domain.high[2]:  # a plane: stripes and checks lie in it
         angle = rng.choice([0.0, rng.uniform(0, np.pi)])
         axes = np.array([[np.cos(angle), np.sin(angle), 0.0], [-np.sin(angle), np.cos(angle), 0.0], [0.0, 0.0, 1.0]])
-    return Material(
+    return SolidTexture(
         pattern=pattern,
         ramp=np.ascontiguousarray(ramp, np.float32),
         axes=axes,
@@ -136,7 +136,7 @@ def sample_material(rng: Rng, domain: Domain, *, vivid: float = 0.85, plain: flo
     )
 
 
-def sky(rng: Rng, domain: Domain) -> Material:
+def sky(rng: Rng, domain: Domain) -> SolidTexture:
     """A vertical gradient from a bright horizon upwards, with or without soft clouds."""
     hue = float(rng.choice([0.58, rng.uniform(0.5, 0.65), rng.uniform(0.0, 0.12), rng.random()]))
     low = colorsys.hsv_to_rgb(hue, float(rng.uniform(0.0, 0.3)), float(rng.uniform(0.75, 0.97)))
@@ -151,7 +151,7 @@ def sky(rng: Rng, domain: Domain) -> Material:
         colors = np.clip(rng.uniform(0.75, 0.97, (count, 1)) + np.zeros(3), 0, 1).astype(np.float32)
     height = domain.high[1] * float(rng.uniform(0.6, 1.6))
     # The ramp runs from -0.83 to 0.83 of the period about 0, so the horizon is in its middle.
-    return Material(
+    return SolidTexture(
         pattern=GRADIENT,
         ramp=np.asarray([low, low, high], np.float32),
         axes=np.array([[0.0, 1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 1.0]]),
@@ -297,7 +297,7 @@ def _colors(
         out[n, 2] = min(max(blue * shade, 0.0), 1.0)
 
 
-def paint(points: Float, material_rows: Int, materials: list[Material], softness: float) -> UInt8:
+def paint(points: Float, material_rows: Int, materials: list[SolidTexture], softness: float) -> UInt8:
     """The texture `(rows, columns, 3)` uint8 of surface points `(rows, columns, 3)`, one material per row."""
     image = np.empty(points.shape, np.float32)
     for k, material in enumerate(materials):

@@ -69,7 +69,7 @@ class ObjectMove:
 
 
 @dataclass(frozen=True, kw_only=True)
-class CameraMove:
+class MoveComponent:
     """One component of a camera move.
 
     Attributes:
@@ -85,8 +85,8 @@ class CameraMove:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Handheld:
-    """The unrest of a camera that is held by hand: a sum of sines that is zero at time 0.
+class CameraShake:
+    """The shake of a camera that is held by hand: a sum of sines that is zero at time 0.
 
     Attributes:
         amplitudes: `(6, K)` of turns about the camera's x, y, z (radians) and shifts along them (world units).
@@ -99,18 +99,18 @@ class Handheld:
     phases: Float
 
     def shaken(self, poses: Float, times: Float) -> Float:
-        """Poses `(T, 4, 4)` with the unrest at `times` `(T,)` in 0…1 on top."""
+        """Poses `(T, 4, 4)` with the shake at `times` `(T,)` in 0…1 on top."""
         waves = np.sin(2 * np.pi * self.cycles * times[:, None, None] + self.phases) - np.sin(self.phases)
-        unrest = (self.amplitudes * waves).sum(axis=2)
+        offsets = (self.amplitudes * waves).sum(axis=2)
         shaken = poses.copy()
-        shaken[:, :3, 3] += np.einsum("tij,tj->ti", poses[:, :3, :3], unrest[:, 3:])
+        shaken[:, :3, 3] += np.einsum("tij,tj->ti", poses[:, :3, :3], offsets[:, 3:])
         for k, axis in enumerate(np.eye(3)):
-            turn = quaternions.to_matrix(quaternions.from_axis_angle(axis, unrest[:, k]))
+            turn = quaternions.to_matrix(quaternions.from_axis_angle(axis, offsets[:, k]))
             shaken[:, :3, :3] = shaken[:, :3, :3] @ turn
         return shaken
 
 
-def camera_poses(first: Float, moves: tuple[CameraMove, ...], focus: Float, times: Float) -> tuple[Float, Float]:
+def camera_poses(first: Float, moves: tuple[MoveComponent, ...], focus: Float, times: Float) -> tuple[Float, Float]:
     """Poses `(T, 4, 4)` `world_from_camera` and zoom factors `(T,)` at `times` `(T,)` in 0…1.
 
     Args:

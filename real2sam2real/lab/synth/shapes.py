@@ -14,7 +14,7 @@ import numpy as np
 
 from real2sam2real.arrays import Float, Int
 from real2sam2real.lab.synth import grids
-from real2sam2real.lab.synth.grids import Grid
+from real2sam2real.lab.synth.grids import ClosedGrid
 from real2sam2real.lab.synth.seeds import generator
 
 TRAIN_SHAPES = range(0, 480)
@@ -66,17 +66,17 @@ def _yaw(angle: float) -> Float:
     return np.array([[c, 0.0, s], [0.0, 1.0, 0.0], [-s, 0.0, c]])
 
 
-def _solid(rng: Rng) -> list[Grid]:
+def _solid(rng: Rng) -> list[ClosedGrid]:
     roundness = (float(rng.uniform(0.15, 1.5)), float(rng.uniform(0.15, 1.5)))
     return [grids.superellipsoid(_lengths(rng, 0.5, 1.0), roundness, 24, 36)]
 
 
-def _crate(rng: Rng) -> list[Grid]:
+def _crate(rng: Rng) -> list[ClosedGrid]:
     power = float(rng.uniform(0.08, 0.3))
     return [grids.superellipsoid(_lengths(rng, 0.45, 1.0), (power, power), 20, 40)]
 
 
-def _turned(rng: Rng) -> list[Grid]:
+def _turned(rng: Rng) -> list[ClosedGrid]:
     """A lathe body: vase, bottle, bell, post; sometimes with a polygonal cross section."""
     heights = np.linspace(0.0, rng.uniform(0.8, 2.4), 22)
     keys = rng.uniform(0.25, 1.0, int(rng.integers(3, 7)))
@@ -89,14 +89,14 @@ def _turned(rng: Rng) -> list[Grid]:
     return [grids.lathe(radii, heights, 36, sides)]
 
 
-def _capsule(rng: Rng) -> list[Grid]:
+def _capsule(rng: Rng) -> list[ClosedGrid]:
     grid = grids.capsule(0.4, float(rng.uniform(0.2, 1.2)), 22, 32)
     if rng.random() < 0.5:  # lying along x
         grid = grid.moved((0.0, 0.0, 0.0), np.array([[0.0, 1.0, 0.0], [-1.0, 0.0, 0.0], [0.0, 0.0, 1.0]]))
     return [grid]
 
 
-def _lump(rng: Rng) -> list[Grid]:
+def _lump(rng: Rng) -> list[ClosedGrid]:
     """A sphere with bumps and dents."""
     ways = grids.directions(26, 38)
     radius = np.ones(ways.shape[:2])
@@ -106,10 +106,10 @@ def _lump(rng: Rng) -> list[Grid]:
         width = rng.uniform(0.25, 0.7)
         radius += rng.uniform(-0.35, 0.6) * np.exp((ways @ centre - 1) / width**2)
     points = ways * np.maximum(radius, 0.35)[..., None] * rng.uniform(0.7, 1.2, 3)
-    return [Grid(points=points)]
+    return [ClosedGrid(points=points)]
 
 
-def _ring(rng: Rng) -> list[Grid]:
+def _ring(rng: Rng) -> list[ClosedGrid]:
     rows, columns = 18, 44
     thick = rng.uniform(0.22, 0.45)
     a = np.arange(columns) * (2 * np.pi / columns)
@@ -117,10 +117,10 @@ def _ring(rng: Rng) -> list[Grid]:
     reach = 1 + thick * np.cos(b)
     flat = np.broadcast_to(thick * rng.uniform(0.7, 1.4) * np.sin(b), (rows, columns))
     upright = np.stack([reach * np.cos(a), reach * np.sin(a), flat], axis=-1)
-    return [Grid(points=upright if rng.random() < 0.6 else upright[..., [0, 2, 1]], torus=True)]
+    return [ClosedGrid(points=upright if rng.random() < 0.6 else upright[..., [0, 2, 1]], torus=True)]
 
 
-def _cut_out(rng: Rng) -> list[Grid]:
+def _cut_out(rng: Rng) -> list[ClosedGrid]:
     """A star, flower, gear or leaf outline, blown up to a cushion that stands upright."""
     rows, columns = 22, 48
     around = np.arange(columns) * (2 * np.pi / columns)
@@ -130,10 +130,12 @@ def _cut_out(rng: Rng) -> list[Grid]:
     ring = np.sin(polar) ** 0.6
     ring[[0, -1]] = 0.0
     depth = np.broadcast_to(rng.uniform(0.2, 0.45) * np.cos(polar), (rows, columns))
-    return [Grid(points=np.stack([ring * outline * np.cos(around), ring * outline * np.sin(around), depth], axis=-1))]
+    return [
+        ClosedGrid(points=np.stack([ring * outline * np.cos(around), ring * outline * np.sin(around), depth], axis=-1))
+    ]
 
 
-def _car(rng: Rng) -> list[Grid]:
+def _car(rng: Rng) -> list[ClosedGrid]:
     length, width, height = rng.uniform(0.9, 1.2), rng.uniform(0.38, 0.5), rng.uniform(0.16, 0.26)
     tall = rng.uniform(0.14, 0.3)
     radius = rng.uniform(0.15, 0.22)
@@ -141,21 +143,21 @@ def _car(rng: Rng) -> list[Grid]:
     cabin_x = rng.uniform(-1, 1) * (length - cabin_half) * 0.6
     body = grids.box((length, height, width), 10, 24).moved((0, radius + height, 0))
     cabin = grids.superellipsoid((cabin_half, tall, width * 0.85), (0.45, 0.3), 8, 20)
-    cabin = Grid(points=cabin.moved((cabin_x, radius + 2 * height + tall * 0.7, 0)).points, material=1)
+    cabin = ClosedGrid(points=cabin.moved((cabin_x, radius + 2 * height + tall * 0.7, 0)).points, material=1)
     parts = [body, cabin]
     for x in (-0.6 * length, 0.6 * length):
         for z in (-width, width):
-            parts.append(Grid(points=grids.wheel(radius, 0.08).moved((x, radius, z)).points, material=2))
+            parts.append(ClosedGrid(points=grids.wheel(radius, 0.08).moved((x, radius, z)).points, material=2))
     return parts
 
 
-def _animal(rng: Rng) -> list[Grid]:
+def _animal(rng: Rng) -> list[ClosedGrid]:
     length, girth, legs = rng.uniform(0.6, 0.9), rng.uniform(0.25, 0.42), rng.uniform(0.35, 0.8)
     y = legs + girth * 0.7
     body = grids.ellipsoid((length, girth, girth * rng.uniform(0.7, 1.0)), 12, 20).moved((0, y, 0))
     head = grids.ellipsoid(_lengths(rng, 0.2, 0.32), 10, 16)
     head_y = y + rng.uniform(0.2, 0.7)
-    parts = [body, Grid(points=head.moved((length * 1.05, head_y, 0)).points, material=1)]
+    parts = [body, ClosedGrid(points=head.moved((length * 1.05, head_y, 0)).points, material=1)]
     parts.append(_limb((length * 0.7, y, 0.0), (length * 1.0, head_y, 0.0), 0.14))
     for x in (-0.6, 0.6):
         for z in (-0.45, 0.45):
@@ -164,7 +166,9 @@ def _animal(rng: Rng) -> list[Grid]:
     return parts
 
 
-def _limb(start: tuple[float, float, float], end: tuple[float, float, float], radius: float, material: int = 0) -> Grid:
+def _limb(
+    start: tuple[float, float, float], end: tuple[float, float, float], radius: float, material: int = 0
+) -> ClosedGrid:
     """A rod with round ends between two points."""
     a, b = np.asarray(start, np.float64), np.asarray(end, np.float64)
     along = (b - a) / np.linalg.norm(b - a)
@@ -174,16 +178,16 @@ def _limb(start: tuple[float, float, float], end: tuple[float, float, float], ra
     side /= np.linalg.norm(side)
     frame = np.stack([side, along, np.cross(side, along)], axis=1)
     rod = grids.capsule(radius, float(np.linalg.norm(b - a)), 8, 10)
-    return Grid(points=rod.points @ frame.T + (a + b) / 2, material=material)
+    return ClosedGrid(points=rod.points @ frame.T + (a + b) / 2, material=material)
 
 
-def _figure(rng: Rng) -> list[Grid]:
+def _figure(rng: Rng) -> list[ClosedGrid]:
     """A standing person, more or less, that looks along +X."""
     hip, chest, width = rng.uniform(0.7, 0.95), rng.uniform(0.25, 0.4), rng.uniform(0.2, 0.3)
     torso = grids.superellipsoid((0.16, chest, width), (0.7, 0.7), 12, 20).moved((0, hip + chest * 0.9, 0))
     shoulder = hip + chest * 1.5
     head = grids.ellipsoid((0.15, 0.19, 0.15), 10, 16).moved((0.02, hip + chest * 1.9 + 0.2, 0))
-    parts = [torso, Grid(points=head.points, material=1)]
+    parts = [torso, ClosedGrid(points=head.points, material=1)]
     for side in (-1.0, 1.0):
         stride, swing = rng.uniform(-0.2, 0.2), rng.uniform(-0.35, 0.35)
         parts.append(_limb((stride, 0.08, side * 0.12), (0, hip, side * 0.11), 0.095, 2))
@@ -192,7 +196,7 @@ def _figure(rng: Rng) -> list[Grid]:
     return parts
 
 
-def _plant(rng: Rng) -> list[Grid]:
+def _plant(rng: Rng) -> list[ClosedGrid]:
     """A pot or trunk below, one to three lumps or cones above."""
     trunk = rng.uniform(0.3, 0.8)
     parts = [grids.lathe(np.linspace(rng.uniform(0.1, 0.3), 0.12, 6), np.linspace(0, trunk, 6), 14)]
@@ -203,12 +207,12 @@ def _plant(rng: Rng) -> list[Grid]:
         crown = crown / np.ptp(crown, axis=0).max() * 2 * size
         crown[-1] = crown[-1, :1]
         x, z = rng.uniform(-0.2, 0.2, 2)
-        parts.append(Grid(points=crown + np.array([x, y + size * 0.8, z]), material=1))
+        parts.append(ClosedGrid(points=crown + np.array([x, y + size * 0.8, z]), material=1))
         y += size * 0.9
     return parts
 
 
-def _tower(rng: Rng) -> list[Grid]:
+def _tower(rng: Rng) -> list[ClosedGrid]:
     """Two or three solids on top of each other: house, toy, lamp, snowman."""
     parts, y = [], 0.0
     for k in range(int(rng.integers(2, 4))):
@@ -220,27 +224,27 @@ def _tower(rng: Rng) -> list[Grid]:
             roundness = (float(rng.uniform(0.15, 1.1)), float(rng.uniform(0.15, 1.1)))
             grid = grids.superellipsoid(half, roundness, 13, 26)
         x, z = rng.uniform(-0.12, 0.12, 2)
-        parts.append(Grid(points=grid.moved((x, y + half[1], z), _yaw(rng.uniform(0, 6))).points, material=k))
+        parts.append(ClosedGrid(points=grid.moved((x, y + half[1], z), _yaw(rng.uniform(0, 6))).points, material=k))
         y += 1.75 * half[1]
     return parts
 
 
-def _furniture(rng: Rng) -> list[Grid]:
+def _furniture(rng: Rng) -> list[ClosedGrid]:
     """A seat or table top on four legs, with or without a back."""
     x, z, y = rng.uniform(0.4, 0.9), rng.uniform(0.35, 0.6), rng.uniform(0.4, 0.8)
     parts = [grids.box((x, 0.09, z)).moved((0, y, 0))]
     leg = grids.box((0.07, y / 2, 0.07), 6, 12)
     for sx in (-0.85, 0.85):
         for sz in (-0.85, 0.85):
-            parts.append(Grid(points=leg.moved((sx * x, y / 2, sz * z)).points, material=1))
+            parts.append(ClosedGrid(points=leg.moved((sx * x, y / 2, sz * z)).points, material=1))
     if rng.random() < 0.6:
         back = rng.uniform(0.25, 0.5)
         rest = grids.box((0.08, back, z)).moved((-0.9 * x, y + back, 0.0))
-        parts.append(Grid(points=rest.points, material=2))
+        parts.append(ClosedGrid(points=rest.points, material=2))
     return parts
 
 
-_FAMILIES: dict[str, tuple[Callable[[Rng], list[Grid]], float, bool]] = {
+_FAMILIES: dict[str, tuple[Callable[[Rng], list[ClosedGrid]], float, bool]] = {
     "solid": (_solid, 1.2, False),
     "crate": (_crate, 1.0, True),
     "turned": (_turned, 1.3, False),
@@ -268,7 +272,7 @@ def base_shape(index: int) -> BaseShape:
     return _assemble(kind, build(rng), heads)
 
 
-def _assemble(kind: str, parts: list[Grid], heads: bool) -> BaseShape:
+def _assemble(kind: str, parts: list[ClosedGrid], heads: bool) -> BaseShape:
     """Join parts into one mesh with one atlas, standing on the origin at unit size."""
     everything = np.concatenate([part.points.reshape(-1, 3) for part in parts])
     low, high = everything.min(axis=0), everything.max(axis=0)
@@ -280,7 +284,7 @@ def _assemble(kind: str, parts: list[Grid], heads: bool) -> BaseShape:
     vertices, faces, uvs, texels = [], [], [], []
     first_vertex = first_row = 0
     for part, rows in zip(parts, strips, strict=True):
-        placed = Grid(points=(part.points - offset) * scale, torus=part.torus)
+        placed = ClosedGrid(points=(part.points - offset) * scale, torus=part.torus)
         v, f, uv = placed.triangles()
         column = (0.5 + uv[..., 0] * (ATLAS_COLUMNS - 1)) / ATLAS_COLUMNS
         row = (first_row + 0.5 + uv[..., 1] * (rows - 1)) / total

@@ -22,7 +22,7 @@ from real2sam2real.lab.synth.layout import (
     sample_easing,
     touch,
 )
-from real2sam2real.lab.synth.motions import CameraKind, CameraMove, Handheld, ObjectMove, camera_from_world
+from real2sam2real.lab.synth.motions import CameraKind, CameraShake, MoveComponent, ObjectMove, camera_from_world
 from real2sam2real.lab.synth.shapes import HELD_OUT_SHAPES, TRAIN_SHAPES, base_shape
 
 Rng = np.random.Generator
@@ -32,11 +32,11 @@ _LEAST_CLEARANCE = 0.35
 
 
 def vary_camera(rng: Rng, config: WorldConfig, layout: Layout) -> Layout:
-    """A longer path for a camera that moves, and unrest for any camera, as often as the config says."""
+    """A longer path for a camera that moves, and a shake for any camera, as often as the config says."""
     if layout.camera_moves and rng.random() < config.rich_camera:
         layout = _rich_path(rng, config, layout)
     if rng.random() < config.handheld:
-        layout = replace(layout, handheld=_sample_handheld(rng, layout))
+        layout = replace(layout, camera_shake=_sample_camera_shake(rng, layout))
     return layout
 
 
@@ -94,7 +94,7 @@ def _above_ground(layout: Layout) -> bool:
     return ground is None or bool(np.all(heights > (1 - _LEAST_CLEARANCE) * ground))
 
 
-def _sample_path(rng: Rng, config: WorldConfig, layout: Layout) -> tuple[CameraMove, ...]:
+def _sample_path(rng: Rng, config: WorldConfig, layout: Layout) -> tuple[MoveComponent, ...]:
     """An orbit, an arc of three moves, a crane, or a push-in."""
     distance = float(np.linalg.norm(layout.focus))
     orbit, pan = np.radians(config.max_orbit_degrees), np.radians(config.max_pan_degrees)
@@ -118,15 +118,15 @@ def _sample_path(rng: Rng, config: WorldConfig, layout: Layout) -> tuple[CameraM
     else:
         amounts = [("dolly", size * 0.5 * distance), ("pan", side * size * 0.4 * pan)]
     easing = sample_easing(rng)
-    return tuple(CameraMove(kind=name, amount=float(amount), easing=easing) for name, amount in amounts)
+    return tuple(MoveComponent(kind=name, amount=float(amount), easing=easing) for name, amount in amounts)
 
 
-def _sample_handheld(rng: Rng, layout: Layout) -> Handheld:
+def _sample_camera_shake(rng: Rng, layout: Layout) -> CameraShake:
     """Slow sway and weaker, faster tremor; the whole stays within a few degrees."""
     cycles = np.array([1.0, 2.2, 4.1, 6.3]) * rng.uniform(0.7, 1.2, (6, 4))
     size = rng.uniform(0.4, 1.0)
     reach = np.array([0.012, 0.012, 0.01, *3 * [0.006 * float(np.linalg.norm(layout.focus))]])
-    return Handheld(
+    return CameraShake(
         amplitudes=size * reach[:, None] * rng.normal(size=(6, 4)) / np.sqrt(cycles),
         cycles=cycles,
         phases=rng.uniform(0, 2 * np.pi, (6, 4)),

@@ -9,12 +9,12 @@ import numpy as np
 
 from real2sam2real.arrays import Float
 from real2sam2real.geometry import Intrinsics
-from real2sam2real.lab.synth.background import Background, Ground, Painter, compose
+from real2sam2real.lab.synth.background import Background, GroundPlane, Painter, compose
 from real2sam2real.lab.synth.clip import SynthClip
 from real2sam2real.lab.synth.config import WorldConfig
 from real2sam2real.lab.synth.layout import Layout, ObjectPlan, View, sample_layout
-from real2sam2real.lab.synth.lighting import Lighting, Stage, sample_lighting
-from real2sam2real.lab.synth.materials import Domain, Material, paint, sample_material, sky
+from real2sam2real.lab.synth.lighting import FrameShader, Lighting, sample_lighting
+from real2sam2real.lab.synth.materials import Domain, SolidTexture, paint, sample_material, sky
 from real2sam2real.lab.synth.seeds import TRAIN_SEEDS, generator, is_held_out
 from real2sam2real.lab.synth.shadows import ground_shadows
 from real2sam2real.lab.synth.shapes import base_shape
@@ -25,7 +25,7 @@ from real2sam2real.scene import CameraPath, Entity, Scene
 
 Rng = np.random.Generator
 
-_LAYOUT, _LOOKS, _BACKGROUND, _CAMERA, _OBJECTS, _LIGHTING = range(6)
+_LAYOUT, _TEXTURES, _BACKGROUND, _CAMERA, _OBJECTS, _LIGHTING = range(6)
 
 
 def sample_clip(
@@ -63,7 +63,7 @@ def sample_clip(
     lens = Intrinsics(width=width, height=height, fx=focal, fy=focal, cx=width / 2, cy=height / 2)
     scene = Scene(
         entities=tuple(
-            _entity(plan, k, _texture(generator(seed, _LOOKS, k), config, layout, plan), times)
+            _entity(plan, k, _texture(generator(seed, _TEXTURES, k), config, layout, plan), times)
             for k, plan in enumerate(layout.objects)
         ),
         camera=CameraPath(world_from_camera=poses, intrinsics=lens, zoom=zoom),
@@ -150,7 +150,7 @@ def _sample_surroundings(rng: Rng, config: WorldConfig, layout: Layout) -> tuple
     return background, light
 
 
-def _sample_ground(rng: Rng, view: View, layout: Layout, far: Material, detail: float, vivid: float) -> Ground:
+def _sample_ground(rng: Rng, view: View, layout: Layout, far: SolidTexture, detail: float, vivid: float) -> GroundPlane:
     distance = float(np.median([plan.depth for plan in layout.objects]))
     half = 1.1
     domain = Domain(low=(-half, -half, 0.0), high=(half, half, 0.0), detail=detail)
@@ -159,7 +159,7 @@ def _sample_ground(rng: Rng, view: View, layout: Layout, far: Material, detail: 
     along[:, 0] = np.linspace(-0.4, 0.4, 16)
     horizon = far.colors(along, 0.05).mean(axis=0)
     haze = 0.5 * horizon + 0.5 * material.ramp.mean(axis=0)
-    return Ground(
+    return GroundPlane(
         y=float(view.ground_y or 0.0),
         material=material,
         unit=distance,
@@ -176,20 +176,20 @@ def _film(seed: int, scene: Scene, background: Background, light: Light, lightin
     shape = (scene.frames, lens.height, lens.width)
     painter = Painter(background, scene.camera, lens.width, lens.height)
     shadows, strengths = ground_shadows(scene, background.shadow, background.shadow_shift)
-    stage = None if lighting is None else Stage(scene, lighting)
+    shader = None if lighting is None else FrameShader(scene, lighting)
     video = np.empty((*shape, 3), np.uint8)
     normals, ids, depth = np.empty((*shape, 3), np.float32), np.empty(shape, np.uint8), np.empty(shape, np.float32)
     rendered = render_frames(
         scene, width=lens.width, height=lens.height, color=True, antialias=True, threads=1,
-        light=light if stage is None else None,
+        light=light if shader is None else None,
     )  # fmt: skip
     for t, frame in enumerate(rendered):
         color, hits = painter.view(t)
         assert frame.color is not None
         assert frame.coverage is not None
         front = frame.color
-        if stage is not None:
-            color, front = stage.lit_background(t, color, hits), stage.lit_objects(t, frame)
+        if shader is not None:
+            color, front = shader.lit_background(t, color, hits), shader.lit_objects(t, frame)
         compose(color, hits, front, frame.coverage, shadows[t], strengths[t], video[t])
         ids[t], depth[t] = frame.ids, frame.depth
         np.multiply(frame.normals, (frame.ids > 0)[..., None], out=normals[t])

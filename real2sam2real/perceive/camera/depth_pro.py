@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from real2sam2real.arrays import UInt8
-from real2sam2real.perceive.camera.estimate import DepthEstimate, chosen_focal, with_unknown
+from real2sam2real.perceive.camera.depth import DepthEstimate, chosen_focal, with_unknown
 from real2sam2real.pretrained.hub import download_command, find_folder
 from real2sam2real.pretrained.models import choose_device, load_pretrained
 

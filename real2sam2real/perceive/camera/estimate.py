@@ -1,119 +1,282 @@
-"""What a depth estimator gives, and how it is brought to the photo's size and camera frame."""
+"""`estimate_camera`: from a photo and the masks of its entities to intrinsics, depth, gravity, unit and ground."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal, Protocol
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 
-import cv2
 import numpy as np
 
-from real2sam2real.arrays import Float, Float32, UInt8
+from real2sam2real.arrays import Float, Float32, Mask
 from real2sam2real.geometry import Intrinsics
-from real2sam2real.perceive.camera.options import FOV_RANGE_DEGREES
+from real2sam2real.perceive.camera.depth import (
+    FAR_METRES,
+    WORKING_SIDE,
+    DepthEstimate,
+    DepthEstimator,
+    centred_intrinsics,
+    pointmap,
+    resized_depth,
+)
+from real2sam2real.perceive.camera.gravity import Gravity, pitch_roll_of, up_of, vote_gravity
+from real2sam2real.perceive.camera.options import ViewOptions
+from real2sam2real.perceive.camera.planes import (
+    LevelPlane,
+    level_planes,
+    steadied_normals,
+    supporting_plane,
+    with_normal,
+)
+from real2sam2real.perceive.camera.surfaces import Surfaces, find_surfaces
+from real2sam2real.perceive.intrinsics import estimate_intrinsics, extents, horizon_row
+from real2sam2real.perceive.photo import Photo
+from real2sam2real.perceive.view import PhotoView, Plane
 
-FocalSource = Literal["given", "model", "assumed"]
-
-WORKING_SIDE = 1536  # pixels along the longer side of what an estimator sees: Depth Pro's own input size
-FAR_METRES = 250.0  # farther, an estimate says "far away" and no more: sky and hills are no surfaces to stand on
-EDGE_STEP = 0.05  # of the depth: where neighbours differ by more, depth is not interpolated between them
+MIN_KNOWN = 0.02  # of the photo's pixels need a depth; with fewer the estimator saw nothing
+TOLD_FOCAL = 0.1  # relative difference between the given and the estimated focal length that people are told of
+HORIZON_PITCH_DEGREES = (-20.0, 80.0)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class DepthEstimate:
-    """One photo's depth as a model gives it, at the size of the picture that it was shown.
+class _Upright:
+    """Which way is up and what lies level: None where it is not known.
 
     Attributes:
-        depth: `(H, W)` float32, distance along the camera's −Z; NaN where there is no surface or it is not known.
-        focal_px: the focal length in pixels that the depth belongs to; pixels are square, the lens is centred.
-        focal_source: whether it was given, is the model's own, or was assumed because the model has none.
-        model_focal_px: what the model itself takes the focal length for, where it says so.
-        normals_camera: `(H, W, 3)` float32 unit normals in our camera frame, NaN where there is none; None where the
-            model gives none.
-        metric: whether the depth is in metres.
+        up_camera: `(3,)` unit vector.
+        ground: the plane that things stand on.
+        provenance: how each was found.
+        notes: the same for people.
     """
 
-    depth: Float32
-    focal_px: float
-    focal_source: FocalSource
-    model_focal_px: float | None
-    normals_camera: Float32 | None
-    metric: bool
+    up_camera: Float | None = None
+    ground: LevelPlane | None = None
+    provenance: dict[str, object] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
 
-class DepthEstimator(Protocol):
-    """A model that is loaded once and asked for one photo after another."""
+def load_estimator(options: ViewOptions) -> DepthEstimator | None:
+    """Load the estimator that the options name; None for "none".
 
-    @property
-    def name(self) -> str:
-        """How people call it."""
-
-    @property
-    def model(self) -> str:
-        """The id or path of its weights."""
-
-    @property
-    def licence(self) -> str:
-        """Under which terms its default weights are published, in a few words."""
-
-    def estimate(self, pixels: UInt8, *, known_focal: float | None, assumed_focal: float) -> DepthEstimate:
-        """Depth of `pixels` `(H, W, 3)` uint8 sRGB.
-
-        Args:
-            pixels: the picture.
-            known_focal: focal length in pixels of this picture; where given, the depth is made for it.
-            assumed_focal: the same for a model that cannot tell it.
-        """
-
-
-def chosen_focal(
-    width: int, *, known: float | None, model: float | None, assumed: float
-) -> tuple[float, FocalSource, float | None]:
-    """Which focal length counts, where it is from, and the model's own where it makes sense (1…150° across `width`)."""
-    low, high = (width / (2 * np.tan(np.radians(fov) / 2)) for fov in reversed(FOV_RANGE_DEGREES))
-    sensible = model if model is not None and low <= model <= high else None
-    if known is not None:
-        return known, "given", sensible
-    if sensible is not None:
-        return sensible, "model", sensible
-    return assumed, "assumed", None
-
-
-def with_unknown(depth: Float32, *, metric: bool) -> Float32:
-    """The depth with NaN for what is no surface: not finite, not in front, or (in metres) beyond `FAR_METRES`."""
-    farthest = FAR_METRES if metric else np.inf
-    with np.errstate(invalid="ignore"):
-        known = np.isfinite(depth) & (depth > 0) & (depth <= farthest)
-    return np.where(known, depth, np.float32(np.nan)).astype(np.float32)
-
-
-def resized_depth(depth: Float32, width: int, height: int) -> Float32:
-    """Depth `(h, w)` sampled at `(height, width)`.
-
-    Inverse depth is interpolated within a surface (it is linear in the picture on a plane); across an edge, and beside
-    unknown pixels, the nearest pixel's depth is taken, so that no points float between two surfaces.
+    Raises:
+        MissingPartError: its package or its weights are not on this machine.
+        UserError: the weights are not the estimator's.
     """
-    if depth.shape == (height, width):
-        return depth
-    inverse = 1.0 / depth.astype(np.float64)
-    nearest = cv2.resize(inverse, (width, height), interpolation=cv2.INTER_NEAREST_EXACT)
-    linear = cv2.resize(inverse, (width, height), interpolation=cv2.INTER_LINEAR)
-    with np.errstate(invalid="ignore"):
-        smooth = np.abs(linear / nearest - 1.0) < EDGE_STEP  # False beside NaN
-    return (1.0 / np.where(smooth, linear, nearest)).astype(np.float32)
+    if options.depth == "depth-pro":
+        from real2sam2real.perceive.camera.depth_pro import DepthPro
+
+        return DepthPro.load(options.depth_model, offline=options.offline)
+    if options.depth == "moge":
+        from real2sam2real.perceive.camera.moge import MoGe
+
+        return MoGe.load(options.depth_model, offline=options.offline)
+    return None
 
 
-def centred_intrinsics(width: int, height: int, focal_px: float) -> Intrinsics:
-    """Square pixels and the principal point in the middle."""
-    return Intrinsics(width=width, height=height, fx=focal_px, fy=focal_px, cx=width / 2, cy=height / 2)
+def estimate_camera(
+    photo: Photo,
+    masks: Mapping[str, Mask],
+    options: ViewOptions | None = None,
+    *,
+    estimator: DepthEstimator | None = None,
+) -> PhotoView:
+    """What the photo says about its camera and the world in front of it. docs/camera.md says where each comes from.
+
+    Args:
+        photo: at the size that the view is for; an estimator sees at most 1536 pixels along the longer side of it.
+        masks: `(H, W)` bool by entity name; the ground is looked for beside them and under them.
+        options: what is known, and which estimator to load.
+        estimator: one that is loaded already, for many photos; used in place of the one that the options name.
+
+    Raises:
+        MissingPartError: the estimator's package or weights are not on this machine.
+        UserError: the estimator's weights are not its own, or it returns something else than it should.
+        ValueError: a mask has another size than the photo.
+    """
+    options = options or ViewOptions()
+    for name, mask in masks.items():
+        if mask.shape != photo.pixels.shape[:2]:
+            raise ValueError(f"the mask '{name}' has shape {mask.shape}; the photo's is {photo.pixels.shape[:2]}")
+    prior, focal_note = estimate_intrinsics(photo, options.fov, masks=masks)
+    focal_source = "user" if options.fov is not None else "exif" if photo.focal_px is not None else "default"
+    estimator = estimator or load_estimator(options)
+    if estimator is None:
+        upright = _upright_from_masks(prior, masks.values(), options)
+        focal_facts: dict[str, object] = {"source": focal_source, "fov_degrees": prior.horizontal_fov_degrees}
+        return PhotoView(
+            intrinsics=prior,
+            up_camera=upright.up_camera,
+            provenance={"lens": focal_facts, **upright.provenance},
+            notes=(focal_note, *upright.notes),
+        )
+    known = prior.fx if focal_source != "default" else None
+    estimate, points, intrinsics = _estimated(photo, estimator, known, prior.fx)
+    if estimate.focal_source == "model":
+        focal_source = estimator.name
+        focal_note = f"field of view {intrinsics.horizontal_fov_degrees:.0f}°, as {estimator.name} sees it"
+    notes = [focal_note, *_depth_notes(estimator, estimate, points)]
+    upright = _upright_from_points(points, estimate, intrinsics, masks, options)
+    level = upright.ground
+    ground = None if level is None else Plane(normal=level.up_camera, offset=-level.height)
+    return PhotoView(
+        intrinsics=intrinsics,
+        points_camera=points,
+        up_camera=upright.up_camera,
+        ground=ground,
+        unit="metre" if estimate.metric else "unit",
+        provenance={
+            "lens": {"source": focal_source, "fov_degrees": intrinsics.horizontal_fov_degrees},
+            "depth": _depth_facts(estimator, estimate, points),
+            **upright.provenance,
+        },
+        notes=(*notes, *upright.notes),
+    )
 
 
-def pointmap(depth: Float32, intrinsics: Intrinsics) -> Float32:
-    """Camera-space points `(H, W, 3)` float32 at the pixel centres of `depth` `(H, W)`; NaN where it is."""
-    return intrinsics.unproject(pixel_centres(intrinsics.width, intrinsics.height), depth).astype(np.float32)
+def _estimated(
+    photo: Photo, estimator: DepthEstimator, known: float | None, assumed: float
+) -> tuple[DepthEstimate, Float32, Intrinsics]:
+    """The estimate at the estimator's size; the pointmap `(H, W, 3)` and intrinsics at the photo's."""
+    scale = min(1.0, WORKING_SIDE / max(photo.width, photo.height))
+    width, height = max(1, round(photo.width * scale)), max(1, round(photo.height * scale))
+    shown = photo if (width, height) == (photo.width, photo.height) else photo.resized(width, height)
+    zoom = width / photo.width
+    estimate = estimator.estimate(
+        shown.pixels, known_focal=None if known is None else known * zoom, assumed_focal=assumed * zoom
+    )
+    # A given focal length is kept to the last bit; only the model's own has to be brought to the photo's size.
+    focal = known if known is not None else assumed if estimate.focal_source == "assumed" else estimate.focal_px / zoom
+    intrinsics = centred_intrinsics(photo.width, photo.height, focal)
+    depth = resized_depth(estimate.depth, photo.width, photo.height)
+    return estimate, pointmap(depth, intrinsics), intrinsics
 
 
-def pixel_centres(width: int, height: int) -> Float:
-    """`(height, width, 2)` pixel coordinates, x first."""
-    x, y = np.meshgrid(np.arange(width) + 0.5, np.arange(height) + 0.5)
-    return np.stack([x, y], axis=-1)
+def _depth_notes(estimator: DepthEstimator, estimate: DepthEstimate, points: Float32) -> list[str]:
+    unit = "in metres" if estimate.metric else "of unknown scale"
+    notes = [f"depth {unit} by {estimator.name} ({estimator.licence})"]
+    own = estimate.model_focal_px
+    if estimate.focal_source == "given" and own and abs(np.log(own / estimate.focal_px)) > TOLD_FOCAL:
+        mine = np.degrees(2 * np.arctan(estimate.depth.shape[1] / (2 * own)))
+        notes.append(f"{estimator.name} alone would say a field of view of {mine:.0f}°; the given one is used")
+    if estimate.focal_source == "assumed":
+        notes.append(f"{estimator.name} does not tell the field of view of this photo")
+    if (share := _known_share(points)) < MIN_KNOWN:
+        notes.append(f"{estimator.name} finds a surface in {share:.1%} of the photo only; its depth says little")
+    return notes
+
+
+def _depth_facts(estimator: DepthEstimator, estimate: DepthEstimate, points: Float32) -> dict[str, object]:
+    own = estimate.model_focal_px
+    return {
+        "estimator": estimator.name,
+        "model": estimator.model,
+        "metric": estimate.metric,
+        "seen_at": [estimate.depth.shape[1], estimate.depth.shape[0]],
+        "own_focal_px": None if own is None else own * points.shape[1] / estimate.depth.shape[1],
+        "known_share": _known_share(points),
+        "farthest_metres": FAR_METRES if estimate.metric else None,
+    }
+
+
+def _known_share(points: Float32) -> float:
+    return float(np.isfinite(points[..., 2]).mean())
+
+
+def _upright_from_masks(intrinsics: Intrinsics, masks: Iterable[Mask], options: ViewOptions) -> _Upright:
+    """Up without depth: as given, else from how objects shrink towards the horizon; no ground, for lack of scale."""
+    roll = options.roll or 0.0
+    if options.pitch is not None:
+        return _as_given(options.pitch, roll)
+    row = horizon_row(*extents(masks), intrinsics.height)
+    pitch = None if row is None else float(np.degrees(np.arctan((intrinsics.cy - row) / intrinsics.fy)))
+    low, high = HORIZON_PITCH_DEGREES
+    if pitch is None or not low <= pitch <= high:
+        return _Upright(
+            provenance={"gravity": {"source": "none"}, "ground": {"source": "none"}},
+            notes=("which way is up cannot be told without depth; --pitch says how far the camera looks down",),
+        )
+    return _Upright(
+        up_camera=up_of(pitch, roll),
+        provenance={"gravity": _gravity_facts("sizes of the objects", pitch, roll), "ground": {"source": "none"}},
+        notes=(f"camera looks down by {pitch:.0f}°, from the sizes of the objects",),
+    )
+
+
+def _as_given(pitch: float, roll: float) -> _Upright:
+    return _Upright(
+        up_camera=up_of(pitch, roll),
+        provenance={"gravity": _gravity_facts("user", pitch, roll), "ground": {"source": "none"}},
+        notes=("pitch as given",),
+    )
+
+
+def _gravity_facts(source: str, pitch: float, roll: float) -> dict[str, object]:
+    return {"source": source, "pitch_degrees": pitch, "roll_degrees": roll}
+
+
+def _upright_from_points(
+    points: Float32, estimate: DepthEstimate, intrinsics: Intrinsics, masks: Mapping[str, Mask], options: ViewOptions
+) -> _Upright:
+    """Up and ground from the surfaces in the pointmap, as far as they are not given."""
+    surfaces = find_surfaces(points, intrinsics, masks.values(), estimate.normals_camera)
+    surfaces = replace(surfaces, normals_camera=steadied_normals(surfaces))
+    gravity = _voted(surfaces, options)
+    if gravity is None or not (gravity.is_seen or options.pitch is not None):
+        return _without_surfaces(intrinsics, masks.values(), options)
+    given = [value is not None for value in (options.pitch, options.roll)]
+    planes = level_planes(surfaces, gravity.up_camera, tilts=not all(given))
+    up = _refined(gravity.up_camera, planes, options)
+    planes = [with_normal(plane, surfaces, up) for plane in planes]
+    pitch, roll = pitch_roll_of(up)
+    source = "user" if all(given) else "user and surfaces" if any(given) else "surfaces"
+    facts = _gravity_facts(source, pitch, roll) | {"flat_share": gravity.flat, "upright_share": gravity.upright}
+    turned = f" and is turned by {roll:+.0f}°" if abs(roll) >= 1 else ""
+    told = [f"camera looks down by {pitch:.0f}°{turned}, {'as given' if all(given) else 'from the surfaces it sees'}"]
+    ground, ground_facts = _ground(planes, points, masks, surfaces, estimate.metric, told)
+    return _Upright(
+        up_camera=up, ground=ground, provenance={"gravity": facts, "ground": ground_facts}, notes=tuple(told)
+    )
+
+
+def _voted(surfaces: Surfaces, options: ViewOptions) -> Gravity | None:
+    """The vote of the cells beside the entities; entities lean and curve as they like."""
+    usable = surfaces.free & np.isfinite(surfaces.normals_camera).all(axis=-1)
+    return vote_gravity(surfaces.normals_camera[usable], pitch=options.pitch, roll=options.roll)
+
+
+def _refined(up_camera: Float, planes: list[LevelPlane], options: ViewOptions) -> Float:
+    """The best supported level plane's normal, which is surer than any cell's; what is given stays as it is."""
+    if not planes:
+        return up_camera
+    pitch, roll = pitch_roll_of(planes[0].up_camera)
+    return up_of(pitch if options.pitch is None else options.pitch, roll if options.roll is None else options.roll)
+
+
+def _without_surfaces(intrinsics: Intrinsics, masks: Iterable[Mask], options: ViewOptions) -> _Upright:
+    upright = _upright_from_masks(intrinsics, masks, options)
+    return replace(upright, notes=("no surface in the depth tells which way is up", *upright.notes))
+
+
+def _ground(
+    planes: list[LevelPlane],
+    points: Float32,
+    masks: Mapping[str, Mask],
+    surfaces: Surfaces,
+    metric: bool,
+    told: list[str],
+) -> tuple[LevelPlane | None, dict[str, object]]:
+    found = supporting_plane(planes, points, masks.values())
+    if found is None:
+        told.append("no ground is seen")
+        return None, {"source": "none"}
+    ground, standing = found
+    share = ground.support / surfaces.cells
+    length = f"{ground.height:.2f} m" if metric else f"{ground.height:.3g} units"
+    told.append(f"the ground lies {length} below the camera; {share:.0%} of the photo shows it")
+    facts: dict[str, object] = {
+        "source": "surfaces",
+        "height": ground.height,
+        "inlier_share": share,
+        "entities_on_it": standing,
+        "level_planes": len(planes),
+    }
+    return ground, facts

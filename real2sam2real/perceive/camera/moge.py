@@ -1,4 +1,4 @@
-"""MoGe-2, by its own package `moge`: metric depth, the lens, a mask of what has a surface, and normals.
+"""MoGe-2, by its own package `moge`: metric depth, the intrinsics, a mask of what has a surface, and normals.
 
 Facts from its public source: `MoGeModel.from_pretrained(id or file, **hub options)`; `infer(image, fov_x=…)` takes
 `(3, H, W)` floats in 0…1 and the horizontal field of view in degrees, and returns `points`, `depth`, `mask`,
@@ -19,7 +19,7 @@ import numpy as np
 
 from real2sam2real.arrays import Bool, Float32, UInt8
 from real2sam2real.errors import MissingPartError, UserError, first_line
-from real2sam2real.perceive.camera.estimate import DepthEstimate, chosen_focal, with_unknown
+from real2sam2real.perceive.camera.depth import DepthEstimate, chosen_focal, with_unknown
 from real2sam2real.pretrained.hub import download_command, find_file
 from real2sam2real.pretrained.models import choose_device
 

@@ -30,9 +30,9 @@ def picture_view(photo_pixels: UInt8, view: PhotoView) -> UInt8:
         `(h, w, 3)` uint8 sRGB: the photo, and to its right the depth if there is one; each at most 960 pixels wide or
         high.
     """
-    lens = view.intrinsics
-    scale = min(1.0, PICTURE_SIDE / max(lens.width, lens.height))
-    small = lens.resized(max(1, round(lens.width * scale)), max(1, round(lens.height * scale)))
+    intrinsics = view.intrinsics
+    scale = min(1.0, PICTURE_SIDE / max(intrinsics.width, intrinsics.height))
+    small = intrinsics.resized(max(1, round(intrinsics.width * scale)), max(1, round(intrinsics.height * scale)))
     left = cv2.resize(photo_pixels, (small.width, small.height), interpolation=cv2.INTER_AREA)
     depth = None
     if view.points_camera is not None:
@@ -46,21 +46,22 @@ def picture_view(photo_pixels: UInt8, view: PhotoView) -> UInt8:
     return np.hstack([left, _colored(depth, "m" if view.unit == "metre" else "units")])
 
 
-def _draw_horizon(image: UInt8, lens: Intrinsics, up_camera: Float) -> None:
+def _draw_horizon(image: UInt8, intrinsics: Intrinsics, up_camera: Float) -> None:
     """The pixels whose rays are at right angles to up: a straight line."""
     x, y, z = up_camera
     # A pixel's ray is ((u - cx) / fx, (cy - v) / fy, -1), so `up · ray = 0` is a u + b v + c = 0.
-    a, b, c = x / lens.fx, -y / lens.fy, lens.cy * y / lens.fy - lens.cx * x / lens.fx - z
+    fx, fy, cx, cy = intrinsics.fx, intrinsics.fy, intrinsics.cx, intrinsics.cy
+    a, b, c = x / fx, -y / fy, cy * y / fy - cx * x / fx - z
     norm = float(np.hypot(a, b))
     if norm < 1e-9:
         return  # the camera looks straight down or up
     foot = np.array([-a * c, -b * c]) / norm**2
-    along = np.array([-b, a]) / norm * 4 * (lens.width + lens.height)
+    along = np.array([-b, a]) / norm * 4 * (intrinsics.width + intrinsics.height)
     if np.abs(foot).max() < 1e5:
         _line(image, np.stack([foot - along, foot + along]), HORIZON_COLOR)
 
 
-def _draw_ground(image: UInt8, lens: Intrinsics, ground: Plane, depth: Float32 | None) -> None:
+def _draw_ground(image: UInt8, intrinsics: Intrinsics, ground: Plane, depth: Float32 | None) -> None:
     """Lines on the ground, along and across the view, where the photo shows nothing nearer."""
     up = ground.normal
     forward = np.array([0.0, 0.0, -1.0]) - up * -up[2]
@@ -75,7 +76,7 @@ def _draw_ground(image: UInt8, lens: Intrinsics, ground: Plane, depth: Float32 |
     for first, second in ((forward, right), (right, forward)):
         for place in places:
             points = foot + place * first + reach[:, None] * second
-            pixels, along = lens.project(points)
+            pixels, along = intrinsics.project(points)
             _line(image, np.where(_visible(pixels, along, depth)[:, None], pixels, np.nan), GRID_COLOR)
 
 

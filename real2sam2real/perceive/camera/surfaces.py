@@ -14,7 +14,7 @@ import numpy as np
 
 from real2sam2real.arrays import Bool, Float, Float32, Mask
 from real2sam2real.geometry import Intrinsics
-from real2sam2real.perceive.camera.estimate import pixel_centres
+from real2sam2real.perceive.camera.depth import pixel_centres
 
 CELLS = 160  # along the longer side
 WINDOW = 7  # cells along a side of the window that a cell's normal is fitted to
@@ -55,9 +55,9 @@ def find_surfaces(
     height, width = points_camera.shape[:2]
     scale = min(1.0, CELLS / max(width, height))
     columns, rows = max(1, round(width * scale)), max(1, round(height * scale))
-    lens = intrinsics.resized(columns, rows)
+    of_grid = intrinsics.resized(columns, rows)
     inverse = _averaged(-1.0 / points_camera[..., 2:3].astype(np.float64), columns, rows)[..., 0]
-    rays = lens.unproject(pixel_centres(columns, rows), np.ones((rows, columns)))
+    rays = of_grid.unproject(pixel_centres(columns, rows), np.ones((rows, columns)))
     normals = (
         _fitted_normals(inverse, rays)
         if normals_camera is None

@@ -6,25 +6,23 @@ Shape legend: Q boxes that the model proposes, L tokens of the text.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from real2sam2real.arrays import Float, UInt8
 from real2sam2real.errors import UserError
-from real2sam2real.perceive.segment.found import suppress_overlapping
-from real2sam2real.perceive.segment.frame import ModelFrame, read_frame
+from real2sam2real.perceive.segment.detections import suppress_overlapping
+from real2sam2real.perceive.segment.network import TextPromptedNetwork
 from real2sam2real.perceive.segment.options import SegmentOptions
-from real2sam2real.pretrained.hub import find_folder
-from real2sam2real.pretrained.models import choose_device, load_pretrained, load_processing
 
 if TYPE_CHECKING:
-    import torch
+    pass
 
 _SPLITTERS = ".?"  # the model takes what stands between them as one phrase
 
 
-class Detection(NamedTuple):
+class BoxDetection(NamedTuple):
     """A box around something that a word names.
 
     Attributes:
@@ -38,23 +36,8 @@ class Detection(NamedTuple):
     score: float
 
 
-class Detector:
-    """MM-Grounding-DINO with its weights loaded."""
-
-    def __init__(
-        self, model: Any, tokenizer: Any, frame: ModelFrame, device: torch.device, *, bfloat16: bool = False
-    ) -> None:
-        """Use a loaded `MMGroundingDinoForObjectDetection`.
-
-        Args:
-            model: in float32, on `device`.
-            tokenizer: its BERT tokenizer.
-            frame: how its picture is made.
-            device: where it computes.
-            bfloat16: compute in bfloat16.
-        """
-        self.model, self.tokenizer, self.frame = model, tokenizer, frame
-        self.device, self.bfloat16 = device, bfloat16
+class Detector(TextPromptedNetwork):
+    """MM-Grounding-DINO with its weights loaded: an `MMGroundingDinoForObjectDetection` and its BERT tokenizer."""
 
     @classmethod
     def load(cls, options: SegmentOptions) -> Detector:
@@ -64,15 +47,10 @@ class Detector:
             MissingPartError: transformers or the weights are missing; the message says how to get them.
             UserError: the weights are another model's or incomplete.
         """
-        device = choose_device(options.device)
-        folder = find_folder(options.detector, offline=options.offline)
-        model = load_pretrained(
-            "MMGroundingDinoForObjectDetection", folder, kinds=("mm-grounding-dino",), device=device
-        )
-        tokenizer, frame = load_processing("AutoTokenizer", folder, "tokenizer"), read_frame(folder)
-        return cls(model, tokenizer, frame, device, bfloat16=options.precision == "bfloat16")
+        kinds = ("mm-grounding-dino",)
+        return cls.from_checkpoint(options.detector, "MMGroundingDinoForObjectDetection", kinds, options)
 
-    def detect(self, pixels: UInt8, words: Sequence[str], least: float, overlap: float) -> list[Detection]:
+    def detect(self, pixels: UInt8, words: Sequence[str], least: float, overlap: float) -> list[BoxDetection]:
         """Boxes around what the words name, best first.
 
         All words are shown to the model at once, as far as they fit; a box then belongs to the word that fits it best.
@@ -87,7 +65,7 @@ class Detector:
             UserError: a word is empty, too long, or holds a full stop or a question mark.
         """
         checked = [_checked_word(word) for word in words]
-        found: list[Detection] = []
+        found: list[BoxDetection] = []
         for text, spans in self._texts(checked):
             boxes, token_scores = self._run(pixels, text)
             scores = np.stack([token_scores[:, span].mean(axis=1) for _, span in spans], axis=1)
@@ -124,10 +102,10 @@ class Detector:
         """Boxes `(Q, 4)` in the photo's pixels and the score `(Q, L)` of every token for each."""
         import torch
 
-        picture = self.frame.picture(pixels).to(self.device)
+        picture = self.preprocessor.picture(pixels).to(self.device)
         seen = torch.ones(picture.shape[0], *picture.shape[2:], dtype=torch.long, device=self.device)
         tokens = self.tokenizer(text, return_tensors="pt", return_token_type_ids=True).to(self.device)
-        with torch.inference_mode(), torch.autocast(self.device.type, torch.bfloat16, enabled=self.bfloat16):
+        with self.inference():
             output = self.model(
                 pixel_values=picture,
                 pixel_mask=seen,
@@ -141,7 +119,7 @@ class Detector:
         return np.clip(corners, 0, [width, height, width, height]), output.logits[0].double().sigmoid().cpu().numpy()
 
 
-def _detections(boxes: Float, scores: Float, words: Sequence[str], least: float, overlap: float) -> list[Detection]:
+def _detections(boxes: Float, scores: Float, words: Sequence[str], least: float, overlap: float) -> list[BoxDetection]:
     """Boxes `(Q, 4)` and scores `(Q, words)` to detections: one word per box, weaker overlapping boxes dropped."""
     best = scores.argmax(axis=1)
     found = []
@@ -150,7 +128,7 @@ def _detections(boxes: Float, scores: Float, words: Sequence[str], least: float,
         for rank in suppress_overlapping(boxes[mine], scores[mine, k], overlap):
             left, top, right, bottom = (float(value) for value in boxes[mine[rank]])
             if right - left >= 1 and bottom - top >= 1:
-                found.append(Detection(word, (left, top, right, bottom), float(scores[mine[rank], k])))
+                found.append(BoxDetection(word, (left, top, right, bottom), float(scores[mine[rank], k])))
     return found
 
 

@@ -1,6 +1,6 @@
-"""Masks that compete for the same pixels: doubles, groups, parts, and things in front of others.
+"""All the ways to name objects together: one set of disjoint, named masks.
 
-The rules, in this order:
+Masks may compete for the same pixels: doubles, groups, parts, and things in front of others. The rules, in this order:
 
 1. Two masks that are nearly the same are one object; the one that was named, else the surer one, stays.
 2. A mask that its own kind fills ("person" around three persons) is a group; the single ones stay.
@@ -12,15 +12,17 @@ The rules, in this order:
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
+from numpy.typing import ArrayLike
 
 from real2sam2real.arrays import Mask
 from real2sam2real.errors import UserError
-from real2sam2real.perceive.masks import MIN_PIXELS, SPECK_SHARE
-from real2sam2real.perceive.segment.found import SAME, Found, box_of, mask_iou, name_found
+from real2sam2real.perceive.masks import MIN_PIXELS, SPECK_SHARE, clean_masks
+from real2sam2real.perceive.segment.detections import SAME, Detection, box_of, mask_iou, name_detections
+from real2sam2real.perceive.segment.segmenter import OpenedPhoto
 
 WITHIN = 0.85  # share of a mask inside another from which it lies within it
 FILLED = 0.7  # share of a group that its members cover
@@ -28,10 +30,10 @@ LEFT = 0.2  # a found object that others hide further than this is dropped
 
 
 @dataclass(frozen=True, eq=False)
-class _Entry:
+class _Candidate:
     label: str  # for notes
     mask: Mask
-    found: Found | None = None  # None for a mask that the user named
+    found: Detection | None = None  # None for a mask that the user named
 
     @property
     def rank(self) -> tuple[int, float]:
@@ -40,17 +42,17 @@ class _Entry:
             return 2, 1.0
         return int(self.found.asked), self.found.score
 
-    def within(self, other: _Entry) -> bool:
+    def within(self, other: _Candidate) -> bool:
         area = int(self.mask.sum())
         return area < int(other.mask.sum()) and int((self.mask & other.mask).sum()) >= WITHIN * area
 
-    def same_kind(self, other: _Entry) -> bool:
+    def same_kind(self, other: _Candidate) -> bool:
         return self.found is not None and other.found is not None and self.found.word == other.found.word
 
 
 def resolve_overlaps(
     named: Mapping[str, Mask],
-    found: Sequence[Found],
+    found: Sequence[Detection],
     notes: list[str],
     names: Mapping[str, str] | None = None,
 ) -> dict[str, Mask]:
@@ -58,31 +60,31 @@ def resolve_overlaps(
 
     Args:
         named: masks from files, boxes and points; each stays, though it may lose pixels to one in front of it.
-        found: masks from words and proposals; what stays of them gets its name here (see `name_found`).
+        found: masks from words and proposals; what stays of them gets its name here (see `name_detections`).
         notes: receives what was found, what was dropped and why, in words.
         names: by word, the name that its objects get in place of it.
 
     Raises:
         UserError: two named masks are the same object.
     """
-    entries = [_Entry(f"'{name}'", mask) for name, mask in named.items()]
-    entries += [_Entry(_place(each), each.mask, each) for each in found if each.mask.any()]
+    entries = [_Candidate(f"'{name}'", mask) for name, mask in named.items()]
+    entries += [_Candidate(_place(each), each.mask, each) for each in found if each.mask.any()]
     for rule in (_without_doubles, _without_groups, _without_parts):
         entries = rule(entries, notes)
-    survivors = name_found([entry.found for entry in entries if entry.found is not None], set(named), names)
+    survivors = name_detections([entry.found for entry in entries if entry.found is not None], set(named), names)
     for name, each in survivors.items():
         notes.append(f"'{name}' was {'found' if each.asked else 'proposed'} as '{each.word}', score {each.score:.2f}")
     return _split(named, survivors, notes)
 
 
-def _place(found: Found) -> str:
+def _place(found: Detection) -> str:
     """What is not named yet: the word and the middle of its box, in pixels."""
     left, top, right, bottom = box_of(found.mask)
     return f"the {found.word} at {(left + right) // 2},{(top + bottom) // 2}"
 
 
-def _without_doubles(entries: list[_Entry], notes: list[str]) -> list[_Entry]:
-    kept: list[_Entry] = []
+def _without_doubles(entries: list[_Candidate], notes: list[str]) -> list[_Candidate]:
+    kept: list[_Candidate] = []
     for entry in sorted(entries, key=lambda each: each.rank, reverse=True):
         twin = next((other for other in kept if mask_iou(entry.mask, other.mask) >= SAME), None)
         if twin is None:
@@ -94,7 +96,7 @@ def _without_doubles(entries: list[_Entry], notes: list[str]) -> list[_Entry]:
     return [entry for entry in entries if entry in kept]
 
 
-def _without_groups(entries: list[_Entry], notes: list[str]) -> list[_Entry]:
+def _without_groups(entries: list[_Candidate], notes: list[str]) -> list[_Candidate]:
     kept = []
     for entry in entries:
         members = [other for other in entries if other.same_kind(entry) and other.within(entry)]
@@ -106,7 +108,7 @@ def _without_groups(entries: list[_Entry], notes: list[str]) -> list[_Entry]:
     return kept
 
 
-def _without_parts(entries: list[_Entry], notes: list[str]) -> list[_Entry]:
+def _without_parts(entries: list[_Candidate], notes: list[str]) -> list[_Candidate]:
     kept = []
     for entry in entries:
         proposed = entry.found is not None and not entry.found.asked
@@ -121,7 +123,7 @@ def _without_parts(entries: list[_Entry], notes: list[str]) -> list[_Entry]:
     return kept
 
 
-def _split(named: Mapping[str, Mask], found: Mapping[str, Found], notes: list[str]) -> dict[str, Mask]:
+def _split(named: Mapping[str, Mask], found: Mapping[str, Detection], notes: list[str]) -> dict[str, Mask]:
     """Every pixel to one mask at most; what is hidden almost wholly goes, unless the user named it."""
     masks = {**named, **{name: each.mask for name, each in found.items()}}
     result: dict[str, Mask] = {}
@@ -141,8 +143,60 @@ def _split(named: Mapping[str, Mask], found: Mapping[str, Found], notes: list[st
 
 def _without_slivers(mask: Mask) -> Mask:
     """Without the crumbs that stay where another mask was cut out."""
-    count, parts, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
+    count, components, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
     if count <= 2:
         return mask
     areas = stats[1:, cv2.CC_STAT_AREA]
-    return np.concatenate([[False], areas >= SPECK_SHARE * areas.max()])[parts]
+    return np.concatenate([[False], areas >= SPECK_SHARE * areas.max()])[components]
+
+
+@dataclass(frozen=True, kw_only=True)
+class MaskRequest:
+    """Which objects are wanted. Pixels are those of the photo as it was opened.
+
+    Attributes:
+        masks: `(H, W)` bool by name, from files.
+        boxes: left, top, right, bottom by name.
+        points: those inside `(N, 2)` and those outside `(M, 2)` by name; a box of the same name helps them.
+        words: by word, the name that its objects get; empty for the word itself.
+        propose: look for the foreground's objects unasked.
+    """
+
+    masks: Mapping[str, Mask] = field(default_factory=dict)
+    boxes: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    points: Mapping[str, tuple[ArrayLike, ArrayLike]] = field(default_factory=dict)
+    words: Mapping[str, str] = field(default_factory=dict)
+    propose: bool = False
+
+
+def collect_masks(opened: OpenedPhoto, request: MaskRequest, notes: list[str]) -> dict[str, Mask]:
+    """Disjoint masks `(H, W)` bool by name: files, boxes and points first, then words, then proposals.
+
+    Args:
+        opened: the photo.
+        request: which objects are wanted.
+        notes: receives what was found, dropped or resolved, in words.
+
+    Raises:
+        UserError: nothing is asked for, something is not found or cannot be used, or a name comes twice.
+        MissingPartError: a model is needed that is not there.
+    """
+    prompted = dict.fromkeys((*request.boxes, *request.points))
+    if double := request.masks.keys() & prompted.keys():
+        raise UserError(f"two objects are called '{min(double)}'; give each its own name")
+    named = {**request.masks, **{name: _from_prompt(opened, request, name) for name in prompted}}
+    found: list[Detection] = []
+    if request.words:
+        found += opened.from_text(list(request.words))
+    if request.propose:
+        found += opened.propose()
+    names = {" ".join(word.lower().split()): name for word, name in request.words.items()}
+    return clean_masks(resolve_overlaps(named, found, notes, names), notes=notes)
+
+
+def _from_prompt(opened: OpenedPhoto, request: MaskRequest, name: str) -> Mask:
+    """The object of a box, of points, or of both under one name."""
+    if name not in request.points:
+        return opened.from_box(request.boxes[name])
+    inside, outside = request.points[name]
+    return opened.from_points(inside, outside, box_xyxy=request.boxes.get(name))

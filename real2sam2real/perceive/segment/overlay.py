@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw, ImageFilter, ImageFont
 from real2sam2real.arrays import Mask, UInt8
 from real2sam2real.errors import UserError
 from real2sam2real.files import replacing_folder
-from real2sam2real.perceive.segment.found import box_of
+from real2sam2real.perceive.segment.detections import box_of
 
 TINT = 0.45
 OVERLAY, FOLDER = "masks.png", "masks"

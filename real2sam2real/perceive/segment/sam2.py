@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from real2sam2real.arrays import Bool, Float, Mask, UInt8
+from real2sam2real.arrays import Bool, Float, Int, Mask, UInt8
 from real2sam2real.errors import UserError
-from real2sam2real.perceive.segment.choosing import consistency, preferred
-from real2sam2real.perceive.segment.frame import ModelFrame, read_frame
+from real2sam2real.perceive.segment.detections import box_of, box_overlaps
+from real2sam2real.perceive.segment.network import Network
 from real2sam2real.perceive.segment.options import SegmentOptions
+from real2sam2real.perceive.segment.preprocessing import ImagePreprocessor, read_preprocessor
 from real2sam2real.pretrained.hub import find_folder
 from real2sam2real.pretrained.models import choose_device, load_pretrained
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     import torch
 
 BATCH = 64  # prompts that are decoded together: 50 MB of candidates at the published size
+NEARLY = 0.05  # a difference of the guessed IoU that says nothing
 _PADDING = -10  # the label of a point that is none
 _TWINS = ("shared_image_embedding.positional_embedding", "prompt_encoder.shared_embedding.positional_embedding")
 
@@ -75,26 +77,28 @@ class Candidates:
     quality: Float
 
 
-class Sam2:
+class Sam2(Network):
     """SAM 2.1 with its weights loaded."""
 
-    def __init__(self, model: Any, frame: ModelFrame, device: torch.device, *, bfloat16: bool = False) -> None:
+    def __init__(
+        self, model: Any, preprocessor: ImagePreprocessor, device: torch.device, *, bfloat16: bool = False
+    ) -> None:
         """Use a loaded `Sam2Model`.
 
         Args:
             model: in float32, on `device`.
-            frame: how its picture is made.
+            preprocessor: how its picture is made.
             device: where it computes.
             bfloat16: compute the embedding in bfloat16. Prompts are always taken in float32: in bfloat16 a point would
                 be rounded to some two pixels.
 
         Raises:
-            UserError: model and frame are of different sizes.
+            UserError: model and preprocessor are of different sizes.
         """
         side = model.config.prompt_encoder_config.image_size
-        if (frame.height, frame.width) != (side, side):
-            raise UserError(f"this SAM 2.1 is made for {side}×{side} pixels, but its folder says {frame}")
-        self.model, self.frame, self.device, self.bfloat16 = model, frame, device, bfloat16
+        if (preprocessor.height, preprocessor.width) != (side, side):
+            raise UserError(f"this SAM 2.1 is made for {side}×{side} pixels, but its folder says {preprocessor}")
+        super().__init__(model, preprocessor, device, bfloat16=bfloat16)
 
     @classmethod
     def load(cls, options: SegmentOptions) -> Sam2:
@@ -108,7 +112,7 @@ class Sam2:
         folder = find_folder(options.sam2, offline=options.offline)
         # Published checkpoints name the video model; the image model is a part of it.
         model = load_pretrained("Sam2Model", folder, kinds=("sam2", "sam2_video"), device=device, twins=_TWINS)
-        return cls(model, read_frame(folder), device, bfloat16=options.precision == "bfloat16")
+        return cls(model, read_preprocessor(folder), device, bfloat16=options.precision == "bfloat16")
 
     def embed(self, pixels: UInt8) -> Embedding:
         """Look at a photo, once for all its objects.
@@ -116,10 +120,8 @@ class Sam2:
         Args:
             pixels: `(H, W, 3)` uint8 sRGB.
         """
-        import torch
-
-        picture = self.frame.picture(pixels).to(self.device)
-        with torch.inference_mode(), torch.autocast(self.device.type, torch.bfloat16, enabled=self.bfloat16):
+        picture = self.preprocessor.picture(pixels).to(self.device)
+        with self.inference():
             maps = self.model.get_image_embeddings(picture)
         return Embedding(maps=[each.float() for each in maps], height=pixels.shape[0], width=pixels.shape[1])
 
@@ -178,13 +180,14 @@ class Sam2:
             points = np.zeros((len(prompts), max(counts), 2), np.float32)
             labels = np.full((len(prompts), max(counts)), _PADDING, np.int64)
             for k, prompt in enumerate(prompts):
-                points[k, : counts[k]] = self.frame.points(np.concatenate([prompt.inside, prompt.outside]), *shape)
+                together = np.concatenate([prompt.inside, prompt.outside])
+                points[k, : counts[k]] = self.preprocessor.points(together, *shape)
                 labels[k, : counts[k]] = [1] * len(prompt.inside) + [0] * len(prompt.outside)
             inputs["input_points"] = torch.from_numpy(points)[None].to(self.device)
             inputs["input_labels"] = torch.from_numpy(labels)[None].to(self.device)
         boxes = [prompt.box.reshape(2, 2) for prompt in prompts if prompt.box is not None]
         if boxes:
-            corners = self.frame.points(np.stack(boxes), *shape).reshape(1, -1, 4)
+            corners = self.preprocessor.points(np.stack(boxes), *shape).reshape(1, -1, 4)
             inputs["input_boxes"] = torch.from_numpy(corners).to(self.device)
         return inputs
 
@@ -195,6 +198,41 @@ def at_photo_size(logits: torch.Tensor, height: int, width: int) -> Bool:
 
     large = torch.nn.functional.interpolate(logits[None], size=(height, width), mode="bilinear", align_corners=False)
     return np.asarray((large[0] > 0).numpy())
+
+
+def consistency(mask: Mask, inside: Float, outside: Float, box: Float | None) -> float:
+    """How well a mask agrees with its prompt, 0…1; 0 for an empty mask.
+
+    Args:
+        mask: `(H, W)` bool.
+        inside: `(N, 2)` points x, y that it should hold, in pixels.
+        outside: `(M, 2)` points x, y that it should not hold.
+        box: `(4,)` left, top, right, bottom that it should fill, or None.
+
+    Returns:
+        The share of the points that are as they should be, times the IoU of the box and the mask's own box.
+    """
+    if not mask.any():
+        return 0.0
+    agreement = 1.0
+    if len(inside) + len(outside):
+        agreement *= float(np.concatenate([_holds(mask, inside), ~_holds(mask, outside)]).mean())
+    if box is not None:
+        agreement *= float(box_overlaps(box_of(mask), box[None])[0])
+    return agreement
+
+
+def preferred(scores: Float, areas: Int | None = None) -> int:
+    """Index of the highest score; with `areas`, of the largest mask among those that score nearly as high."""
+    if areas is None:
+        return int(np.argmax(scores))
+    near = scores >= scores.max() - NEARLY
+    return int(np.argmax(np.where(near, areas, -1)))
+
+
+def _holds(mask: Mask, points: Float) -> Bool:
+    columns, rows = points.astype(int).T
+    return mask[rows, columns]
 
 
 def _alike(prompts: Sequence[Prompt]) -> Iterator[tuple[Prompt, list[Prompt]]]:

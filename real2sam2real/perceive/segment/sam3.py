@@ -10,12 +10,10 @@ import numpy as np
 
 from real2sam2real.arrays import Float, UInt8
 from real2sam2real.errors import UserError
-from real2sam2real.perceive.segment.found import Found, Search, suppress_overlapping
-from real2sam2real.perceive.segment.frame import ModelFrame, read_frame
+from real2sam2real.perceive.segment.detections import Detection, Search, suppress_overlapping
+from real2sam2real.perceive.segment.network import TextPromptedNetwork
 from real2sam2real.perceive.segment.options import SegmentOptions
 from real2sam2real.perceive.segment.sam2 import at_photo_size
-from real2sam2real.pretrained.hub import find_folder
-from real2sam2real.pretrained.models import choose_device, load_pretrained, load_processing
 
 if TYPE_CHECKING:
     import torch
@@ -42,23 +40,8 @@ class Sam3Embedding:
     width: int
 
 
-class Sam3:
-    """SAM 3 with its weights loaded."""
-
-    def __init__(
-        self, model: Any, tokenizer: Any, frame: ModelFrame, device: torch.device, *, bfloat16: bool = False
-    ) -> None:
-        """Use a loaded `Sam3Model`.
-
-        Args:
-            model: in float32, on `device`.
-            tokenizer: its CLIP tokenizer.
-            frame: how its picture is made.
-            device: where it computes.
-            bfloat16: compute in bfloat16.
-        """
-        self.model, self.tokenizer, self.frame = model, tokenizer, frame
-        self.device, self.bfloat16 = device, bfloat16
+class Sam3(TextPromptedNetwork):
+    """SAM 3 with its weights loaded: a `Sam3Model` and its CLIP tokenizer."""
 
     @classmethod
     def load(cls, options: SegmentOptions) -> Sam3:
@@ -69,11 +52,7 @@ class Sam3:
                 says how to get them.
             UserError: the weights are another model's or incomplete.
         """
-        device = choose_device(options.device)
-        folder = find_folder(options.sam3, offline=options.offline, hint=ACCESS)
-        model = load_pretrained("Sam3Model", folder, kinds=("sam3", "sam3_video"), device=device)
-        tokenizer, frame = load_processing("AutoTokenizer", folder, "tokenizer"), read_frame(folder)
-        return cls(model, tokenizer, frame, device, bfloat16=options.precision == "bfloat16")
+        return cls.from_checkpoint(options.sam3, "Sam3Model", ("sam3", "sam3_video"), options, hint=ACCESS)
 
     def embed(self, pixels: UInt8) -> Sam3Embedding:
         """Look at a photo, once for all words.
@@ -81,10 +60,8 @@ class Sam3:
         Args:
             pixels: `(H, W, 3)` uint8 sRGB.
         """
-        import torch
-
-        with torch.inference_mode(), torch.autocast(self.device.type, torch.bfloat16, enabled=self.bfloat16):
-            features = self.model.get_vision_features(self.frame.picture(pixels).to(self.device))
+        with self.inference():
+            features = self.model.get_vision_features(self.preprocessor.picture(pixels).to(self.device))
         return Sam3Embedding(features=features, height=pixels.shape[0], width=pixels.shape[1])
 
     def find(self, embedding: Sam3Embedding, words: Sequence[str], least: float, overlap: float) -> Search:
@@ -107,7 +84,7 @@ class Sam3:
             kept = fit[suppress_overlapping(boxes[fit], scores[fit], overlap)]
             masks = at_photo_size(logits[kept.tolist()], embedding.height, embedding.width) if len(kept) else ()
             search.found.extend(
-                Found(word=word, mask=mask, score=float(scores[k]))
+                Detection(word=word, mask=mask, score=float(scores[k]))
                 for k, mask in zip(kept, masks, strict=True)
                 if mask.any()
             )
@@ -115,10 +92,8 @@ class Sam3:
 
     def _run(self, embedding: Sam3Embedding, word: str) -> tuple[Float, Float, torch.Tensor]:
         """Scores `(Q,)`, boxes `(Q, 4)` as shares of the photo, and mask logits `(Q, h, w)` of the model's queries."""
-        import torch
-
         tokens = word_tokens(self.tokenizer, word, self.device)
-        with torch.inference_mode(), torch.autocast(self.device.type, torch.bfloat16, enabled=self.bfloat16):
+        with self.inference():
             output = self.model(vision_embeds=embedding.features, **tokens)
         # Whether the word is in the photo at all, and which of the queries shows it, are two questions to the model.
         scores = output.pred_logits.double().sigmoid() * output.presence_logits.double().sigmoid()

@@ -28,7 +28,7 @@ from real2sam2real.errors import UserError
 from real2sam2real.perceive.grabcut import mask_from_box, mask_from_points
 from real2sam2real.perceive.masks import MIN_PIXELS
 from real2sam2real.perceive.prompts import box_text, checked_box, checked_inside, checked_points
-from real2sam2real.perceive.segment.found import SAME, Found, Search, mask_iou
+from real2sam2real.perceive.segment.detections import SAME, Detection, Search, mask_iou
 from real2sam2real.perceive.segment.grid import propose_by_grid
 from real2sam2real.perceive.segment.grounding import Detector
 from real2sam2real.perceive.segment.options import SegmentOptions
@@ -57,14 +57,14 @@ class OpenedPhoto(Protocol):
             UserError: the box cannot be used, or nothing is found there.
         """
 
-    def from_text(self, words: Sequence[str]) -> list[Found]:
+    def from_text(self, words: Sequence[str]) -> list[Detection]:
         """Every object that each word names.
 
         Raises:
             UserError: a word cannot be used, or names nothing in the photo.
         """
 
-    def propose(self) -> list[Found]:
+    def propose(self) -> list[Detection]:
         """The foreground's objects, the most prominent first.
 
         Raises:
@@ -110,11 +110,11 @@ class GrabCutPhoto:
         """See `OpenedPhoto`."""
         return mask_from_box(self.pixels, box_xyxy)
 
-    def from_text(self, words: Sequence[str]) -> list[Found]:
+    def from_text(self, words: Sequence[str]) -> list[Detection]:
         """Refused: GrabCut knows colours, not words."""
         raise UserError(f"GrabCut cannot find '{', '.join(words)}' by name; {_REMEDY} around it")
 
-    def propose(self) -> list[Found]:
+    def propose(self) -> list[Detection]:
         """Refused: GrabCut needs a box or points."""
         raise UserError(f"GrabCut cannot propose objects; {_REMEDY} around each")
 
@@ -186,7 +186,7 @@ class ModelPhoto:
         box = np.array(checked_box(self.width, self.height, box_xyxy), np.float64)
         return self._cut_out(_box_prompt(box), f"the box {box_text(box_xyxy)}")
 
-    def from_text(self, words: Sequence[str]) -> list[Found]:
+    def from_text(self, words: Sequence[str]) -> list[Detection]:
         """See `OpenedPhoto`."""
         words = list(dict.fromkeys(" ".join(word.lower().split()) for word in words))
         search = self._search(words)
@@ -199,11 +199,11 @@ class ModelPhoto:
                 )
         return search.found
 
-    def propose(self) -> list[Found]:
+    def propose(self) -> list[Detection]:
         """See `OpenedPhoto`."""
         if self.options.proposals == "grid":
             masks = propose_by_grid(self.models.sam2, self._seen_by_sam2, self.options.max_objects)
-            found = [Found(word="object", mask=mask, score=score, asked=False) for mask, score in masks]
+            found = [Detection(word="object", mask=mask, score=score, asked=False) for mask, score in masks]
         else:
             found = _most_prominent(self._search(self.options.vocabulary).found, self.options.max_objects)
         if not found:
@@ -222,7 +222,7 @@ class ModelPhoto:
             prompts = [_box_prompt(np.array(each.box)) for each in boxes]
             masks = self.models.sam2.masks(self._seen_by_sam2, prompts)
             search.found.extend(
-                Found(word=each.word, mask=mask, score=each.score)
+                Detection(word=each.word, mask=mask, score=each.score)
                 for each, (mask, _) in zip(boxes, masks, strict=True)
                 if mask.any()
             )
@@ -239,12 +239,12 @@ def _box_prompt(box: Float) -> Prompt:
     return Prompt(inside=np.zeros((0, 2)), outside=np.zeros((0, 2)), box=box)
 
 
-def _most_prominent(found: Sequence[Found], most: int) -> list[Found]:
+def _most_prominent(found: Sequence[Detection], most: int) -> list[Detection]:
     """Proposals without the tiny and the double, the most prominent first.
 
     Prominent is large and sure: the root of the mask's share of the photo, times its score.
     """
-    kept: list[Found] = []
+    kept: list[Detection] = []
     for each in sorted(found, key=lambda each: each.score, reverse=True):
         large = each.mask.sum() >= max(MIN_PIXELS, _SMALLEST_SHARE * each.mask.size)
         if large and not any(mask_iou(each.mask, other.mask) >= SAME for other in kept):

@@ -122,8 +122,8 @@ SCRIPT = """
 import sys
 from pathlib import Path
 from test_pipeline import SETTINGS
-from real2sam2real.curate.pipeline.run import curate
-from real2sam2real.curate.pipeline.settings import find_sources
+from real2sam2real.lab.curate.pipeline.run import curate
+from real2sam2real.lab.curate.pipeline.settings import find_sources
 curate(find_sources([Path(sys.argv[1])], []), SETTINGS, Path(sys.argv[2]))
 """
 

@@ -75,9 +75,9 @@ def test_the_marked_frame_is_answered_as_the_model_answers_it(tracker: Sam2Track
     """Through the model's own forward, with a session that is filled here by hand."""
     from transformers import Sam2VideoInferenceSession
 
-    model, frame = tracker.follower.model, tracker.follower.frame
+    model, preprocessor = tracker.follower.model, tracker.follower.preprocessor
     session = Sam2VideoInferenceSession(
-        video=torch.cat([frame.picture(each) for each in VIDEO]),
+        video=torch.cat([preprocessor.picture(each) for each in VIDEO]),
         video_height=HEIGHT,
         video_width=WIDTH,
         dtype=torch.float32,

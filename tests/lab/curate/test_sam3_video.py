@@ -51,7 +51,7 @@ def tracker(folder: Path) -> Sam3Tracker:
 
 
 def sightings(tracker: Sam3Tracker, word: str, video: np.ndarray = VIDEO) -> list[list[Sighting]]:
-    return list(tracker.finder.sightings(clip_pictures(tracker.finder.frame, video), word, SIZE))
+    return list(tracker.finder.sightings(clip_pictures(tracker.finder.preprocessor, video), word, SIZE))
 
 
 @pytest.fixture
@@ -65,7 +65,7 @@ def untouched(tracker: Sam3Tracker, monkeypatch: pytest.MonkeyPatch) -> Iterator
 def own_session(finder: WordFollower, word: str) -> object:
     from transformers import Sam3VideoInferenceSession
 
-    pictures = torch.stack(clip_pictures(finder.frame, VIDEO))
+    pictures = torch.stack(clip_pictures(finder.preprocessor, VIDEO))
     session = Sam3VideoInferenceSession(video=pictures, video_height=HEIGHT, video_width=WIDTH, dtype=torch.float32)
     tokens = finder.tokenizer(word, return_tensors="pt", padding="max_length", max_length=32)
     session.prompts = {0: word}

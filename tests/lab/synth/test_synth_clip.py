@@ -23,7 +23,7 @@ from real2sam2real.render import render_frames
 
 _HASH = """
 import hashlib, sys
-from real2sam2real.synth import sample_clip
+from real2sam2real.lab.synth import sample_clip
 clip = sample_clip(int(sys.argv[1]), width=64, height=48, frames=5)
 arrays = (clip.video, clip.normals, clip.ids, clip.depth)
 print(hashlib.sha256(b"".join(a.tobytes() for a in arrays)).hexdigest())

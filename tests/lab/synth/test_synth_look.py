@@ -8,7 +8,7 @@ import pytest
 from real2sam2real.lab.synth import SynthClip, WorldConfig, changed_region, sample_clip
 from real2sam2real.lab.synth.background import Painter, compose
 from real2sam2real.lab.synth.layout import REFERENCE_ASPECT, sample_layout
-from real2sam2real.lab.synth.materials import Domain, Material, sample_material, sample_palette, value_noise
+from real2sam2real.lab.synth.materials import Domain, SolidTexture, sample_material, sample_palette, value_noise
 from real2sam2real.lab.synth.motions import ObjectMove, camera_from_world
 from real2sam2real.lab.synth.seeds import generator
 from real2sam2real.lab.synth.shadows import ground_shadows
@@ -82,7 +82,7 @@ def test_finer_detail_has_more_edges() -> None:
 # Materials ------------------------------------------------------------------------------------------------------------
 
 
-def flat_material(**changes: object) -> Material:
+def flat_material(**changes: object) -> SolidTexture:
     material = sample_material(generator(1), PLANE, plain=1.0)
     numbers = material.numbers.copy()
     numbers[5] = 0.0  # no grain
@@ -99,7 +99,7 @@ def test_the_front_leaf_hides_the_others() -> None:
     assert np.allclose(seen[2], [0.5, 0.5, 0], atol=1e-3)  # on the front leaf's edge
 
 
-def reference_leaves(material: Material, points: np.ndarray, under: np.ndarray, softness: float) -> np.ndarray:
+def reference_leaves(material: SolidTexture, points: np.ndarray, under: np.ndarray, softness: float) -> np.ndarray:
     """Painter's algorithm: from the back to the front."""
     out = under.astype(np.float64)
     for leaf, color in zip(material.leaves[::-1], material.leaf_colors[::-1], strict=True):

@@ -13,7 +13,7 @@ from real2sam2real.geometry import transforms
 from real2sam2real.lab.synth import HELD_OUT_SEEDS, SynthClip, WorldConfig, lifted_scene, sample_clip, varied_world
 from real2sam2real.lab.synth.deform import Deformation, Kind, sample_deformation
 from real2sam2real.lab.synth.layout import sample_layout
-from real2sam2real.lab.synth.lighting import Lighting, Stage, cast_shadows, mirrored, sample_lighting
+from real2sam2real.lab.synth.lighting import FrameShader, Lighting, cast_shadows, mirrored, sample_lighting
 from real2sam2real.lab.synth.seeds import generator
 from real2sam2real.lab.synth.shapes import TRAIN_SHAPES, base_shape
 from real2sam2real.lab.synth.variety import hides, vary_camera, vary_objects
@@ -21,7 +21,7 @@ from real2sam2real.render import Light, render_frames
 
 _HASH = """
 import hashlib
-from real2sam2real.synth import sample_clip, varied_world
+from real2sam2real.lab.synth import sample_clip, varied_world
 clip = sample_clip(9, width=64, height=48, frames=5, config=varied_world())
 arrays = (clip.video, clip.normals, clip.ids, clip.depth)
 print(hashlib.sha256(b"".join(a.tobytes() for a in arrays)).hexdigest())
@@ -181,7 +181,7 @@ def test_random_deformations_keep_bodies_wound_outward_and_about_as_large() -> N
 # Layout ---------------------------------------------------------------------------------------------------------------
 
 
-def test_rich_paths_and_unrest_start_at_the_first_camera_and_go_further() -> None:
+def test_rich_paths_and_shakes_start_at_the_first_camera_and_go_further() -> None:
     config = WorldConfig(static_camera=0.0, max_orbit_degrees=60.0, rich_camera=1.0, handheld=1.0)
     counts, orbits = set(), []
     for seed in range(60):
@@ -230,15 +230,15 @@ def test_occluders_hide_part_of_another_object() -> None:
 
 def test_shading_without_colour_is_that_of_the_renderer() -> None:
     scene = small(2, WorldConfig()).scene
-    stage = Stage(scene, PLAIN_LIGHT)
+    shader = FrameShader(scene, PLAIN_LIGHT)
     arguments = {"width": 64, "height": 48, "color": True, "antialias": True}
     lit = list(render_frames(scene, light=PLAIN_LIGHT.light, **arguments))  # type: ignore[arg-type]
     for t, frame in enumerate(render_frames(scene, **arguments)):  # type: ignore[arg-type]
         expected = lit[t].color
         assert expected is not None
-        assert np.abs(stage.lit_objects(t, frame).astype(int) - expected)[frame.coverage == 1].mean() < 1.5
+        assert np.abs(shader.lit_objects(t, frame).astype(int) - expected)[frame.coverage == 1].mean() < 1.5
         color = np.full((48, 64, 3), 0.5, np.float32)
-        assert np.allclose(stage.lit_background(t, color, np.zeros_like(color)), color, atol=1e-6)
+        assert np.allclose(shader.lit_background(t, color, np.zeros_like(color)), color, atol=1e-6)
 
 
 def test_light_is_coloured_dim_and_moving_at_times() -> None:
@@ -261,12 +261,12 @@ def test_coloured_light_tints_objects_and_ground() -> None:
     scene = small(2, WorldConfig()).scene
     red = replace(PLAIN_LIGHT, key=np.array([1.5, 0.75, 0.75]), ambient=np.array([1.2, 0.9, 0.9]))
     (frame,) = render_frames(scene, width=64, height=48, frames=[0], color=True, antialias=True)
-    plain, tinted = (Stage(scene, light).lit_objects(0, frame).astype(float) for light in (PLAIN_LIGHT, red))
+    plain, tinted = (FrameShader(scene, light).lit_objects(0, frame).astype(float) for light in (PLAIN_LIGHT, red))
     where = frame.ids > 0
     assert tinted[where][:, 0].mean() > plain[where][:, 0].mean()
     assert tinted[where][:, 2].mean() < 0.95 * plain[where][:, 2].mean()
     grey = np.full((48, 64, 3), 0.5, np.float32)
-    lit = Stage(scene, red).lit_background(0, grey, np.zeros_like(grey))
+    lit = FrameShader(scene, red).lit_background(0, grey, np.zeros_like(grey))
     assert np.all(lit[..., 0] > 1.2 * lit[..., 2])
 
 

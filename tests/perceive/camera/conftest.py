@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from real2sam2real.geometry import Intrinsics
-from real2sam2real.perceive.camera.estimate import DepthEstimate, pixel_centres
+from real2sam2real.perceive.camera.depth import DepthEstimate, pixel_centres
 
 Float = NDArray[np.float64]
 

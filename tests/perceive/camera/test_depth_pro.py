@@ -7,9 +7,9 @@ import pytest
 from numpy.typing import NDArray
 
 from real2sam2real.errors import MissingPartError, UserError
+from real2sam2real.perceive.camera.depth import pixel_centres
 from real2sam2real.perceive.camera.depth_pro import DepthPro
-from real2sam2real.perceive.camera.estimate import pixel_centres
-from real2sam2real.perceive.camera.look import look
+from real2sam2real.perceive.camera.estimate import estimate_camera
 from real2sam2real.perceive.camera.options import ViewOptions
 from real2sam2real.perceive.photo import Photo
 
@@ -99,7 +99,9 @@ def test_the_processor_of_transformers_agrees(folder: Path, pixels: NDArray[np.u
 
 def test_the_whole_way(folder: Path, pixels: NDArray[np.uint8]) -> None:
     """The pointmap lands on its own pixels, in front of the camera, with its lens in the middle."""
-    view = look(Photo(pixels=pixels), {}, ViewOptions(depth="depth-pro", depth_model=str(folder), offline=True))
+    view = estimate_camera(
+        Photo(pixels=pixels), {}, ViewOptions(depth="depth-pro", depth_model=str(folder), offline=True)
+    )
     assert view.unit == "metre"
     assert view.points_camera is not None
     assert view.points_camera.dtype == np.float32
@@ -127,7 +129,9 @@ def test_without_a_usable_field_of_view_the_default_is_assumed(
     tmp_path: Path, pixels: NDArray[np.uint8], fov: float | None
 ) -> None:
     tiny_model(fov_degrees=fov).save_pretrained(tmp_path)
-    view = look(Photo(pixels=pixels), {}, ViewOptions(depth="depth-pro", depth_model=str(tmp_path), offline=True))
+    view = estimate_camera(
+        Photo(pixels=pixels), {}, ViewOptions(depth="depth-pro", depth_model=str(tmp_path), offline=True)
+    )
     assert view.intrinsics.horizontal_fov_degrees == pytest.approx(55)
     assert any("does not tell the field of view" in note for note in view.notes)
 

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from real2sam2real.geometry import Intrinsics
+from real2sam2real.perceive.camera.estimate import estimate_camera
 from real2sam2real.perceive.camera.gravity import pitch_roll_of, up_of
-from real2sam2real.perceive.camera.look import look
 from real2sam2real.perceive.camera.options import ViewOptions
 from real2sam2real.perceive.photo import Photo
 from real2sam2real.perceive.view import PhotoView
@@ -33,7 +33,7 @@ def seen(
     """Look at a scene; the boxes numbered `entities` have masks."""
     masks = {f"box {k}": scene.ids == k + 3 for k in entities}
     estimator = scene.estimate(np.random.default_rng(1), **errors)
-    return look(blank(scene.lens), masks, options, estimator=estimator)
+    return estimate_camera(blank(scene.lens), masks, options, estimator=estimator)
 
 
 @given(st.floats(-80, 85), st.floats(-60, 60))
@@ -91,7 +91,7 @@ def test_known_scenes(
         rng = np.random.default_rng(seed)
         scene = random_scene(rng, cast_scene, make_box, kind)
         masks = {str(k): scene.ids == k for k in range(3, scene.ids.max() + 1) if (scene.ids == k).sum() > 40}
-        view = look(blank(scene.lens), masks, estimator=scene.estimate(rng, **errors))
+        view = estimate_camera(blank(scene.lens), masks, estimator=scene.estimate(rng, **errors))
         assert view.up_camera is not None
         off_up.append(degrees_between(view.up_camera, scene.up_camera))
         if view.ground is not None:
@@ -157,7 +157,7 @@ def test_a_wall_alone_gives_up_but_no_ground(cast_scene: Callable[..., Any]) -> 
 
 def test_no_surface_at_all(stand_in: Any) -> None:
     empty = stand_in(np.full((180, 240), np.nan, np.float32), LENS.fx)
-    view = look(blank(LENS), {}, estimator=empty)
+    view = estimate_camera(blank(LENS), {}, estimator=empty)
     assert view.up_camera is None
     assert view.ground is None
     assert any("0.0% of the photo" in note for note in view.notes)
@@ -168,7 +168,7 @@ def test_a_shapeless_heap_says_nothing_of_gravity(stand_in: Any) -> None:
     rng = np.random.default_rng(2)
     coarse = rng.uniform(0.6, 1.8, (9, 12)).astype(np.float32)
     bumps = np.kron(coarse, np.ones((20, 20), np.float32))
-    view = look(blank(LENS), {}, estimator=stand_in(bumps * rng.uniform(0.7, 1.4, bumps.shape), LENS.fx))
+    view = estimate_camera(blank(LENS), {}, estimator=stand_in(bumps * rng.uniform(0.7, 1.4, bumps.shape), LENS.fx))
     assert view.ground is None
 
 
@@ -213,6 +213,6 @@ def test_normals_of_the_estimator_count(cast_scene: Callable[..., Any], stand_in
             normals = np.broadcast_to(scene.up_camera, (*depth.shape, 3)).astype(np.float32)
             return replace(plain, normals_camera=normals)
 
-    view = look(blank(LENS), {}, ViewOptions(), estimator=WithNormals(depth, LENS.fx))
+    view = estimate_camera(blank(LENS), {}, ViewOptions(), estimator=WithNormals(depth, LENS.fx))
     assert view.up_camera is not None
     assert degrees_between(view.up_camera, scene.up_camera) < 3

@@ -12,9 +12,9 @@ import pytest
 
 from real2sam2real.errors import MissingPartError, UserError
 from real2sam2real.geometry import Intrinsics
-from real2sam2real.perceive.camera.estimate import pixel_centres
+from real2sam2real.perceive.camera.depth import pixel_centres
+from real2sam2real.perceive.camera.estimate import estimate_camera
 from real2sam2real.perceive.camera.gravity import up_of
-from real2sam2real.perceive.camera.look import look
 from real2sam2real.perceive.camera.moge import MoGe
 from real2sam2real.perceive.camera.options import ViewOptions
 from real2sam2real.perceive.photo import Photo
@@ -119,7 +119,9 @@ def photo_of(scene: Any, focal: float | None = None) -> Photo:
 @pytest.mark.usefixtures("package")
 def test_frames_lens_mask_and_ground(tmp_path: Path, scene: Any) -> None:
     save_weights(tmp_path / "model.pt", scene)
-    view = look(photo_of(scene), {"box": scene.ids == 3}, ViewOptions(depth="moge", depth_model=str(tmp_path)))
+    view = estimate_camera(
+        photo_of(scene), {"box": scene.ids == 3}, ViewOptions(depth="moge", depth_model=str(tmp_path))
+    )
     assert view.intrinsics.fx == pytest.approx(scene.lens.fx, rel=1e-6)
     assert view.intrinsics.fy == view.intrinsics.fx
     assert (view.intrinsics.cx, view.intrinsics.cy) == (60, 40)
@@ -156,7 +158,7 @@ def test_a_known_lens_is_passed_on_and_kept(tmp_path: Path, scene: Any, source: 
     save_weights(tmp_path / "model.pt", scene)
     known = Intrinsics.from_fov(120, 80, horizontal_degrees=40.0)
     options = ViewOptions(depth="moge", depth_model=str(tmp_path), fov=40.0 if source == "user" else None)
-    view = look(photo_of(scene, known.fx if source == "exif" else None), {}, options)
+    view = estimate_camera(photo_of(scene, known.fx if source == "exif" else None), {}, options)
     assert view.intrinsics.fx == known.fx
     assert view.provenance["lens"] == {"source": source, "fov_degrees": pytest.approx(40.0)}
     assert view.points_camera is not None
@@ -169,7 +171,7 @@ def test_a_known_lens_is_passed_on_and_kept(tmp_path: Path, scene: Any, source: 
 @pytest.mark.usefixtures("package")
 def test_without_a_head_for_scale_there_are_no_metres(tmp_path: Path, scene: Any) -> None:
     save_weights(tmp_path / "model.pt", scene, scale=False)
-    view = look(photo_of(scene), {}, ViewOptions(depth="moge", depth_model=str(tmp_path)))
+    view = estimate_camera(photo_of(scene), {}, ViewOptions(depth="moge", depth_model=str(tmp_path)))
     assert view.unit == "unit"
     assert view.ground is not None
     assert any("of unknown scale" in note for note in view.notes)
@@ -201,4 +203,4 @@ def test_another_kind_of_answer(package: Path, tmp_path: Path, scene: Any) -> No
     (package / "model" / "v2.py").write_text(code.replace('"intrinsics": intrinsics', '"intrinsics": None'))
     save_weights(tmp_path / "model.pt", scene)
     with pytest.raises(UserError, match="returned 'intrinsics' of shape None"):
-        look(photo_of(scene), {}, ViewOptions(depth="moge", depth_model=str(tmp_path)))
+        estimate_camera(photo_of(scene), {}, ViewOptions(depth="moge", depth_model=str(tmp_path)))

@@ -36,7 +36,7 @@ def test_boxes_and_scores_are_the_real_models(
     from transformers import GroundingDinoProcessor
 
     tokens = detector.tokenizer("dog.", return_tensors="pt")
-    picture = detector.frame.picture(wide_photo)
+    picture = detector.preprocessor.picture(wide_photo)
     with torch.no_grad():
         output = grounding_checkpoint.model(
             pixel_values=picture, pixel_mask=torch.ones(1, *picture.shape[2:], dtype=torch.long), **tokens
@@ -86,5 +86,5 @@ def test_every_box_belongs_to_its_best_word_and_doubles_go() -> None:
 
 
 def test_bfloat16_runs(detector: Detector, wide_photo: np.ndarray) -> None:
-    coarse = Detector(detector.model, detector.tokenizer, detector.frame, detector.device, bfloat16=True)
+    coarse = Detector(detector.model, detector.tokenizer, detector.preprocessor, detector.device, bfloat16=True)
     assert coarse.detect(wide_photo, ["car"], 0.0001, 1.0)

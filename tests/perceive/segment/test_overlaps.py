@@ -5,14 +5,14 @@ import pytest
 
 from real2sam2real.errors import UserError
 from real2sam2real.perceive.masks import clean_masks
-from real2sam2real.perceive.segment.found import Found
+from real2sam2real.perceive.segment.detections import Detection
 from real2sam2real.perceive.segment.overlaps import resolve_overlaps
 
 Block = Callable[[int, int, int, int], np.ndarray]
 
 
-def found(word: str, mask: np.ndarray, score: float = 0.5, *, asked: bool = True) -> Found:
-    return Found(word=word, mask=mask, score=score, asked=asked)
+def found(word: str, mask: np.ndarray, score: float = 0.5, *, asked: bool = True) -> Detection:
+    return Detection(word=word, mask=mask, score=score, asked=asked)
 
 
 def assert_disjoint(masks: dict[str, np.ndarray]) -> None:

@@ -3,9 +3,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from real2sam2real.perceive.segment.choosing import consistency, preferred
 from real2sam2real.perceive.segment.options import SegmentOptions
-from real2sam2real.perceive.segment.sam2 import BATCH, Prompt, Sam2, at_photo_size
+from real2sam2real.perceive.segment.sam2 import BATCH, Prompt, Sam2, at_photo_size, consistency, preferred
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
@@ -90,7 +89,7 @@ def test_prompts_reach_the_model_at_their_share_of_the_photo(sam2: Sam2, wide_ph
 def test_the_models_output_is_the_real_models(sam2: Sam2, sam2_checkpoint: Any, wide_photo: np.ndarray) -> None:
     with torch.no_grad():
         output = sam2_checkpoint.model(
-            pixel_values=sam2.frame.picture(wide_photo),
+            pixel_values=sam2.preprocessor.picture(wide_photo),
             input_points=torch.tensor([[[[20.0, 30.0], [50.0, 60.0]]]]) * torch.tensor([128 / 140, 128 / 90]) - 0.5,
             input_labels=torch.tensor([[[1, 0]]]),
         )
@@ -100,7 +99,7 @@ def test_the_models_output_is_the_real_models(sam2: Sam2, sam2_checkpoint: Any, 
 
 
 def test_bfloat16_stays_near(sam2: Sam2, wide_photo: np.ndarray) -> None:
-    coarse = Sam2(sam2.model, sam2.frame, sam2.device, bfloat16=True)
+    coarse = Sam2(sam2.model, sam2.preprocessor, sam2.device, bfloat16=True)
     for one, other in zip(sam2.embed(wide_photo).maps, coarse.embed(wide_photo).maps, strict=True):
         assert other.dtype == torch.float32
         assert not torch.equal(one, other)

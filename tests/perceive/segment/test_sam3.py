@@ -19,7 +19,7 @@ def sam3(tiny_options: SegmentOptions) -> Sam3:
 def test_masks_and_scores_are_the_real_models(sam3: Sam3, sam3_checkpoint: Any, wide_photo: np.ndarray) -> None:
     tokens = sam3.tokenizer("car", return_tensors="pt", padding="max_length", max_length=32)
     with torch.no_grad():
-        output = sam3_checkpoint.model(pixel_values=sam3.frame.picture(wide_photo), **tokens)
+        output = sam3_checkpoint.model(pixel_values=sam3.preprocessor.picture(wide_photo), **tokens)
     scores = (output.pred_logits.sigmoid() * output.presence_logits.sigmoid())[0].numpy()
     shares = torch.nn.functional.interpolate(output.pred_masks.sigmoid(), (90, 140), mode="bilinear")[0].numpy()
     search = sam3.find(sam3.embed(wide_photo), ["car"], least=0.0, overlap=1.0)
@@ -54,5 +54,5 @@ def test_words_that_cannot_be_asked_are_refused(sam3: Sam3, wide_photo: np.ndarr
 
 
 def test_bfloat16_runs(sam3: Sam3, wide_photo: np.ndarray) -> None:
-    coarse = Sam3(sam3.model, sam3.tokenizer, sam3.frame, sam3.device, bfloat16=True)
+    coarse = Sam3(sam3.model, sam3.tokenizer, sam3.preprocessor, sam3.device, bfloat16=True)
     assert coarse.find(coarse.embed(wide_photo), ["car"], 0.0, 1.0).nearest["car"] > 0

@@ -8,9 +8,9 @@ from numpy.typing import ArrayLike
 
 from real2sam2real.errors import MissingPartError, UserError
 from real2sam2real.perceive.grabcut import mask_from_box, mask_from_points
-from real2sam2real.perceive.segment.collecting import MaskRequest, collect_masks
-from real2sam2real.perceive.segment.found import Found
+from real2sam2real.perceive.segment.detections import Detection
 from real2sam2real.perceive.segment.options import SegmentOptions
+from real2sam2real.perceive.segment.overlaps import MaskRequest, collect_masks
 from real2sam2real.perceive.segment.segmenter import ModelPhoto, ModelSegmenter, OpenedPhoto, load_segmenter
 
 Block = Callable[[int, int, int, int], np.ndarray]
@@ -19,7 +19,7 @@ Block = Callable[[int, int, int, int], np.ndarray]
 class Drawn:
     """A photo whose objects are known: an `OpenedPhoto` without a model."""
 
-    def __init__(self, things: Sequence[Found], prompted: np.ndarray) -> None:
+    def __init__(self, things: Sequence[Detection], prompted: np.ndarray) -> None:
         self.things, self.prompted = things, prompted
         self.boxes: list[object] = []
 
@@ -33,19 +33,19 @@ class Drawn:
         self.boxes.append(box_xyxy)
         return self.prompted
 
-    def from_text(self, words: Sequence[str]) -> list[Found]:
+    def from_text(self, words: Sequence[str]) -> list[Detection]:
         return [each for each in self.things if each.word in {word.lower() for word in words}]
 
-    def propose(self) -> list[Found]:
+    def propose(self) -> list[Detection]:
         return [replace(each, asked=False) for each in self.things]
 
 
 @pytest.fixture
 def drawn(block_mask: Block) -> Drawn:
     things = [
-        Found(word="car", mask=block_mask(40, 80, 80, 130), score=0.9),
-        Found(word="car", mask=block_mask(40, 5, 80, 55), score=0.6),
-        Found(word="dog", mask=block_mask(60, 60, 80, 78), score=0.7),
+        Detection(word="car", mask=block_mask(40, 80, 80, 130), score=0.9),
+        Detection(word="car", mask=block_mask(40, 5, 80, 55), score=0.6),
+        Detection(word="dog", mask=block_mask(60, 60, 80, 78), score=0.7),
     ]
     return Drawn(things, block_mask(5, 100, 35, 130))
 

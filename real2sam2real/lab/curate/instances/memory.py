@@ -17,7 +17,7 @@ import numpy as np
 from real2sam2real.arrays import Bool, Float32, UInt8
 from real2sam2real.errors import UserError
 from real2sam2real.lab.curate.instances.interface import Box, Instances, Mark, check_marks
-from real2sam2real.perceive.segment.frame import ModelFrame
+from real2sam2real.perceive.segment.preprocessing import ImagePreprocessor
 from real2sam2real.pretrained.packages import transformers_class
 
 if TYPE_CHECKING:
@@ -33,27 +33,27 @@ class MemoryFollower:
 
     Attributes:
         model: the network, in float32 on `device`.
-        frame: how its pictures are made.
+        preprocessor: how its pictures are made.
         device: where it computes.
     """
 
-    def __init__(self, model: Any, session: str, frame: ModelFrame, device: torch.device) -> None:
+    def __init__(self, model: Any, session: str, preprocessor: ImagePreprocessor, device: torch.device) -> None:
         """Use a loaded model.
 
         Args:
             model: a `Sam2VideoModel` or a `Sam3TrackerVideoModel`, on `device`.
             session: name of the class of transformers that holds what the model has seen of a clip.
-            frame: how its pictures are made.
+            preprocessor: how its pictures are made.
             device: where it computes.
 
         Raises:
             MissingPartError: transformers is too old to know the session.
-            UserError: model and frame are of different sizes.
+            UserError: model and preprocessor are of different sizes.
         """
         side = model.config.image_size
-        if (frame.height, frame.width) != (side, side):
-            raise UserError(f"this model is made for {side}×{side} pixels, but its folder says {frame}")
-        self.model, self.frame, self.device = model, frame, device
+        if (preprocessor.height, preprocessor.width) != (side, side):
+            raise UserError(f"this model is made for {side}×{side} pixels, but its folder says {preprocessor}")
+        self.model, self.preprocessor, self.device = model, preprocessor, device
         self._side, self._session_class = int(side), transformers_class(session)
 
     def track(self, video: UInt8, marks: Sequence[Mark]) -> Instances:
@@ -63,7 +63,7 @@ class MemoryFollower:
             raise UserError("nothing is marked; draw a box around each instance that is to be followed")
         ids = np.zeros(video.shape[:3], np.uint8)
         best = np.zeros(video.shape[:3], np.float32)
-        pictures = clip_pictures(self.frame, video)
+        pictures = clip_pictures(self.preprocessor, video)
         for frame in sorted({mark.frame for mark in marks}):
             there = {number: mark for number, mark in enumerate(marks, 1) if mark.frame == frame}
             for at, number, logits in self.followed(video, frame, there, pictures):
@@ -88,7 +88,7 @@ class MemoryFollower:
             once, or twice alike.
         """
         height, width = video.shape[1:3]
-        pictures = pictures or clip_pictures(self.frame, video)
+        pictures = pictures or clip_pictures(self.preprocessor, video)
         session = new_session(self._session_class, pictures, (height, width), self.device)
         for number, mark in marks.items():
             self._add(session, frame, number, mark, (height, width))
@@ -110,9 +110,9 @@ class MemoryFollower:
         session.obj_with_new_inputs = [*session.obj_with_new_inputs, number]
 
 
-def clip_pictures(frame: ModelFrame, video: UInt8) -> list[torch.Tensor]:
+def clip_pictures(preprocessor: ImagePreprocessor, video: UInt8) -> list[torch.Tensor]:
     """What the model sees of a clip `(T, H, W, 3)` uint8 sRGB: for each frame `(3, S, S)` float32, on the CPU."""
-    return [frame.picture(each)[0] for each in video]
+    return [preprocessor.picture(each)[0] for each in video]
 
 
 def new_session(

@@ -12,8 +12,8 @@ from real2sam2real.arrays import UInt8
 from real2sam2real.errors import UserError
 from real2sam2real.lab.curate.instances.interface import Instances, Mark
 from real2sam2real.lab.curate.instances.memory import MemoryFollower
-from real2sam2real.perceive.segment.frame import read_frame
 from real2sam2real.perceive.segment.options import SAM2, SegmentOptions
+from real2sam2real.perceive.segment.preprocessing import read_preprocessor
 from real2sam2real.perceive.segment.segmenter import Segmenter, load_segmenter
 from real2sam2real.pretrained.hub import find_folder
 from real2sam2real.pretrained.models import choose_device, load_pretrained
@@ -42,7 +42,7 @@ class Sam2Tracker:
         where = choose_device(device)
         folder = find_folder(weights or SAM2)
         model = load_pretrained("Sam2VideoModel", folder, kinds=("sam2_video",), device=where)
-        return cls(MemoryFollower(model, "Sam2VideoInferenceSession", read_frame(folder), where))
+        return cls(MemoryFollower(model, "Sam2VideoInferenceSession", read_preprocessor(folder), where))
 
     def track(self, video: UInt8, marks: Sequence[Mark]) -> Instances:
         """See `InstanceTracker`."""

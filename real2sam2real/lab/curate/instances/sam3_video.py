@@ -20,8 +20,8 @@ from real2sam2real.arrays import Bool, Float32, Int32, UInt8
 from real2sam2real.errors import UserError
 from real2sam2real.lab.curate.instances.interface import MAX_INSTANCES, Instances, Mark, check_marks
 from real2sam2real.lab.curate.instances.memory import MemoryFollower, clip_pictures, logits_at_clip_size, new_session
-from real2sam2real.perceive.segment.frame import ModelFrame, read_frame
 from real2sam2real.perceive.segment.options import SAM3
+from real2sam2real.perceive.segment.preprocessing import ImagePreprocessor, read_preprocessor
 from real2sam2real.perceive.segment.sam3 import ACCESS, word_tokens
 from real2sam2real.pretrained.hub import find_folder
 from real2sam2real.pretrained.models import choose_device, load_pretrained, load_processing
@@ -57,20 +57,20 @@ class WordFollower:
     Attributes:
         model: a `Sam3VideoModel` in float32 on `device`.
         tokenizer: its CLIP tokenizer.
-        frame: how its pictures are made.
+        preprocessor: how its pictures are made.
         device: where it computes.
     """
 
-    def __init__(self, model: Any, tokenizer: Any, frame: ModelFrame, device: torch.device) -> None:
+    def __init__(self, model: Any, tokenizer: Any, preprocessor: ImagePreprocessor, device: torch.device) -> None:
         """Use a loaded model; see the attributes.
 
         Raises:
-            UserError: model and frame are of different sizes.
+            UserError: model and preprocessor are of different sizes.
         """
         side = model.config.image_size
-        if (frame.height, frame.width) != (side, side):
-            raise UserError(f"this SAM 3 is made for {side}×{side} pixels, but its folder says {frame}")
-        self.model, self.tokenizer, self.frame, self.device = model, tokenizer, frame, device
+        if (preprocessor.height, preprocessor.width) != (side, side):
+            raise UserError(f"this SAM 3 is made for {side}×{side} pixels, but its folder says {preprocessor}")
+        self.model, self.tokenizer, self.preprocessor, self.device = model, tokenizer, preprocessor, device
         self._session_class = transformers_class("Sam3VideoInferenceSession")
         self._overlap, self._speck = float(model.config.det_nms_thresh), int(model.config.fill_hole_area)
         model.det_nms_thresh, model.fill_hole_area = 0.0, 0
@@ -169,13 +169,13 @@ class Sam3Tracker:
         """The part for words."""
         model = load_pretrained("Sam3VideoModel", self._folder, kinds=("sam3_video",), device=self._device)
         tokenizer = load_processing("AutoTokenizer", self._folder, "tokenizer")
-        return WordFollower(model, tokenizer, read_frame(self._folder), self._device)
+        return WordFollower(model, tokenizer, read_preprocessor(self._folder), self._device)
 
     @cached_property
     def follower(self) -> MemoryFollower:
         """The part for marks."""
         model = load_pretrained("Sam3TrackerVideoModel", self._folder, kinds=("sam3_video",), device=self._device)
-        return MemoryFollower(model, "Sam3TrackerVideoInferenceSession", read_frame(self._folder), self._device)
+        return MemoryFollower(model, "Sam3TrackerVideoInferenceSession", read_preprocessor(self._folder), self._device)
 
     def track(self, video: UInt8, marks: Sequence[Mark] = ()) -> Instances:
         """See `InstanceTracker`; marks, where there are some, are followed in place of words.
@@ -189,7 +189,7 @@ class Sam3Tracker:
             raise UserError("there is neither a word nor a mark; say what is to be found, or draw a box around it")
         check_marks(video, marks)
         size = (int(video.shape[1]), int(video.shape[2]))
-        pictures = clip_pictures(self.finder.frame, video)
+        pictures = clip_pictures(self.finder.preprocessor, video)
         ids, best = np.zeros(video.shape[:3], np.int32), np.zeros(video.shape[:3], np.float32)
         words: list[str] = []
         for word in self.words:

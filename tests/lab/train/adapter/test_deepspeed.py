@@ -35,7 +35,7 @@ PROGRAM = """
 import torch
 from accelerate import DistributedType, PartialState
 from real2sam2real.cli.main import main
-from real2sam2real.train.adapter import trainer
+from real2sam2real.lab.train.adapter import trainer
 PartialState._prepare_backend = lambda *args, **options: ("gloo", DistributedType.MULTI_GPU)
 trainer._optimizer = lambda config, parameters: torch.optim.AdamW(parameters, lr=config.learning_rate, eps=0.03)
 main()

@@ -169,7 +169,7 @@ def test_tensorboard_missing_is_said(monkeypatch, tmp_path):
 # accelerate shards on accelerators alone; told that this is what it does, it shards on CPUs too.
 SHARDED = """
 from accelerate import DistributedType, FullyShardedDataParallelPlugin
-from real2sam2real.train.adapter import trainer
+from real2sam2real.lab.train.adapter import trainer
 make = trainer.make_accelerator
 def sharding(config):
     accelerator = make(config)

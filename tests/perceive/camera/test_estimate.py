@@ -11,14 +11,13 @@ from numpy.typing import NDArray
 
 from real2sam2real.errors import UserError
 from real2sam2real.geometry import Intrinsics
-from real2sam2real.perceive.camera.cache import load_view, save_view
-from real2sam2real.perceive.camera.estimate import DepthEstimate, pixel_centres, pointmap, resized_depth
+from real2sam2real.perceive.camera.depth import DepthEstimate, pixel_centres, pointmap, resized_depth
+from real2sam2real.perceive.camera.estimate import estimate_camera
 from real2sam2real.perceive.camera.gravity import up_of
-from real2sam2real.perceive.camera.look import look
 from real2sam2real.perceive.camera.options import ViewOptions
 from real2sam2real.perceive.camera.picture import GRID_COLOR, HORIZON_COLOR, picture_view
 from real2sam2real.perceive.photo import Photo
-from real2sam2real.perceive.view import PhotoView
+from real2sam2real.perceive.view import PhotoView, load_view, save_view
 
 LENS = Intrinsics.from_fov(160, 120, horizontal_degrees=60.0)
 
@@ -34,7 +33,9 @@ def scene(cast_scene: Any, make_box: Any) -> Any:
 
 @pytest.fixture
 def view(scene: Any) -> PhotoView:
-    return look(blank(), {"box": scene.ids == 3}, estimator=scene.estimate(np.random.default_rng(0), noise=0.01))
+    return estimate_camera(
+        blank(), {"box": scene.ids == 3}, estimator=scene.estimate(np.random.default_rng(0), noise=0.01)
+    )
 
 
 @pytest.mark.parametrize(
@@ -48,7 +49,7 @@ def view(scene: Any) -> PhotoView:
 )
 def test_order_of_the_sources(scene: Any, fov: float | None, exif: float | None, source: str, expected: float) -> None:
     estimator = scene.estimate(np.random.default_rng(0))
-    view = look(blank(focal=exif), {}, ViewOptions(fov=fov), estimator=estimator)
+    view = estimate_camera(blank(focal=exif), {}, ViewOptions(fov=fov), estimator=estimator)
     assert view.intrinsics.fx == expected
     assert view.provenance["lens"]["source"] == source  # type: ignore[index]
     told = any("alone would say a field of view of 60°" in note for note in view.notes)
@@ -56,7 +57,7 @@ def test_order_of_the_sources(scene: Any, fov: float | None, exif: float | None,
 
 
 def test_the_last_source_is_the_default() -> None:
-    view = look(blank(), {})
+    view = estimate_camera(blank(), {})
     assert view.intrinsics.horizontal_fov_degrees == pytest.approx(55)
     assert view.provenance["lens"]["source"] == "default"  # type: ignore[index]
     assert (view.points_camera, view.up_camera, view.ground, view.unit) == (None, None, None, "unit")
@@ -64,7 +65,7 @@ def test_the_last_source_is_the_default() -> None:
 
 
 def test_pitch_and_roll_alone_give_up() -> None:
-    view = look(blank(), {}, ViewOptions(pitch=30, roll=5))
+    view = estimate_camera(blank(), {}, ViewOptions(pitch=30, roll=5))
     assert view.up_camera == pytest.approx(up_of(30, 5))
     assert view.ground is None
 
@@ -80,7 +81,7 @@ def test_sizes_of_objects_give_the_horizon() -> None:
         (_, bottom), (_, top) = lens.project(np.stack([foot, foot + 1.2 * up]))[0]
         masks[str(k)] = np.zeros((1200, 1600), bool)
         masks[str(k)][round(top) : round(bottom), 300 * k + 10 : 300 * k + 80] = True
-    view = look(blank(1600, 1200), masks, ViewOptions(fov=60.0))
+    view = estimate_camera(blank(1600, 1200), masks, ViewOptions(fov=60.0))
     assert view.up_camera is not None
     assert np.degrees(np.arccos(view.up_camera @ up)) < 1.5
 
@@ -97,7 +98,7 @@ def test_large_photos_are_shown_small_and_come_back_large(width: int, height: in
             return DepthEstimate(depth=depth, normals_camera=None, metric=True, **lens)
 
     estimator = Watching()
-    view = look(blank(width, height), {}, estimator=estimator)
+    view = estimate_camera(blank(width, height), {}, estimator=estimator)
     zoom = 1536 / max(width, height)
     assert estimator.shape[:2] == (round(height * zoom), round(width * zoom))
     assert view.intrinsics.fx == pytest.approx(900 / zoom)
@@ -106,7 +107,7 @@ def test_large_photos_are_shown_small_and_come_back_large(width: int, height: in
     landed, _ = view.intrinsics.project(view.points_camera)
     # float32 holds seven digits of a coordinate, so a far corner of a large photo is off by some 1e-7 of its side.
     assert np.abs(landed - pixel_centres(width, height)).max() < 1.5e-7 * max(width, height)
-    look(blank(width, height, focal=1234.0), {}, estimator=estimator)
+    estimate_camera(blank(width, height, focal=1234.0), {}, estimator=estimator)
     assert estimator.known == pytest.approx(1234.0 * zoom)
 
 
@@ -143,7 +144,7 @@ def test_options_are_checked(wrong: Any) -> None:
 
 def test_masks_of_another_size_are_an_error() -> None:
     with pytest.raises(ValueError, match="the mask 'car'"):
-        look(blank(), {"car": np.zeros((10, 10), bool)})
+        estimate_camera(blank(), {"car": np.zeros((10, 10), bool)})
 
 
 def test_a_view_comes_back_bit_for_bit(tmp_path: Path, view: PhotoView) -> None:
@@ -161,7 +162,7 @@ def test_a_view_comes_back_bit_for_bit(tmp_path: Path, view: PhotoView) -> None:
 
 def test_a_bare_view_replaces_a_full_one(tmp_path: Path, view: PhotoView) -> None:
     save_view(tmp_path / "view", view)
-    save_view(tmp_path / "view", look(blank(), {}))
+    save_view(tmp_path / "view", estimate_camera(blank(), {}))
     assert load_view(tmp_path / "view").points_camera is None
     assert [path.name for path in (tmp_path / "view").iterdir()] == ["view.json"]
 
@@ -220,4 +221,4 @@ def test_the_picture_shows_horizon_and_ground_where_they_are(scene: Any, view: P
 
 def test_the_picture_of_a_bare_view_is_the_photo() -> None:
     photo = np.random.default_rng(0).integers(0, 256, (2000, 1000, 3), np.uint8)
-    assert picture_view(photo, look(Photo(pixels=photo), {})).shape == (960, 480, 3)
+    assert picture_view(photo, estimate_camera(Photo(pixels=photo), {})).shape == (960, 480, 3)

@@ -3,7 +3,14 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from real2sam2real.perceive.segment.found import Found, box_of, box_overlaps, mask_iou, name_found, suppress_overlapping
+from real2sam2real.perceive.segment.detections import (
+    Detection,
+    box_of,
+    box_overlaps,
+    mask_iou,
+    name_detections,
+    suppress_overlapping,
+)
 
 Block = Callable[[int, int, int, int], np.ndarray]
 
@@ -40,24 +47,24 @@ def test_overlaps_of_boxes_are_those_of_their_pixels(block_mask: Block) -> None:
 
 def test_names_run_from_left_to_right(block_mask: Block) -> None:
     right, left, middle = (block_mask(10, x, 40, x + 20) for x in (100, 5, 50))
-    found = [Found(word="car", mask=mask, score=0.5) for mask in (right, left, middle)]
-    found.append(Found(word="potted plant", mask=left, score=0.9))
-    named = name_found(found)
+    found = [Detection(word="car", mask=mask, score=0.5) for mask in (right, left, middle)]
+    found.append(Detection(word="potted plant", mask=left, score=0.9))
+    named = name_detections(found)
     assert list(named) == ["car_1", "car_2", "car_3", "potted_plant"]
     assert [named[f"car_{k}"].mask is mask for k, mask in ((1, left), (2, middle), (3, right))] == [True] * 3
 
 
 def test_names_in_use_are_left_alone(block_mask: Block) -> None:
     mask = block_mask(0, 0, 20, 20)
-    one = [Found(word="car", mask=mask, score=0.5)]
-    assert list(name_found(one, taken={"car"})) == ["car_1"]
-    assert list(name_found(one * 2, taken={"car_1", "car_2"})) == ["car_3", "car_4"]
-    assert list(name_found(one, names={"car": "hero"})) == ["hero"]
-    assert list(name_found(one * 2, names={"car": "hero"})) == ["hero_1", "hero_2"]
+    one = [Detection(word="car", mask=mask, score=0.5)]
+    assert list(name_detections(one, taken={"car"})) == ["car_1"]
+    assert list(name_detections(one * 2, taken={"car_1", "car_2"})) == ["car_3", "car_4"]
+    assert list(name_detections(one, names={"car": "hero"})) == ["hero"]
+    assert list(name_detections(one * 2, names={"car": "hero"})) == ["hero_1", "hero_2"]
 
 
 @pytest.mark.parametrize(
     ("word", "name"), [("red  car", "red__car"), ("man's hat", "man_s_hat"), ("_?", "object"), ("año", "año")]
 )
 def test_names_suit_a_scene_and_a_shot(word: str, name: str, block_mask: Block) -> None:
-    assert list(name_found([Found(word=word, mask=block_mask(0, 0, 9, 9), score=1.0)])) == [name]
+    assert list(name_detections([Detection(word=word, mask=block_mask(0, 0, 9, 9), score=1.0)])) == [name]

@@ -14,7 +14,7 @@ SAME = 0.85  # IoU from which two masks are one object
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Found:
+class Detection:
     """One object that a model found.
 
     Attributes:
@@ -39,7 +39,7 @@ class Search:
         nearest: the best score of each word, above the threshold or not; 0…1.
     """
 
-    found: list[Found] = field(default_factory=list)
+    found: list[Detection] = field(default_factory=list)
     nearest: dict[str, float] = field(default_factory=dict)
 
 
@@ -85,9 +85,9 @@ def suppress_overlapping(boxes: Float, scores: Float, overlap: float) -> list[in
     return kept
 
 
-def name_found(
-    found: Sequence[Found], taken: Collection[str] = (), names: Mapping[str, str] | None = None
-) -> dict[str, Found]:
+def name_detections(
+    found: Sequence[Detection], taken: Collection[str] = (), names: Mapping[str, str] | None = None
+) -> dict[str, Detection]:
     """Names: the word itself for a single object of its kind, else car_1, car_2 … from left to right.
 
     Args:
@@ -98,7 +98,7 @@ def name_found(
     Returns:
         In the order of the words as they first come, then from left to right.
     """
-    named: dict[str, Found] = {}
+    named: dict[str, Detection] = {}
     words = list(dict.fromkeys(each.word for each in found))
     for word in words:
         same = sorted((each for each in found if each.word == word), key=_middle)
@@ -115,7 +115,7 @@ def name_found(
     return named
 
 
-def _middle(found: Found) -> float:
+def _middle(found: Detection) -> float:
     """Horizontal centre of mass in pixels."""
     columns = found.mask.sum(axis=0)
     return float((columns * np.arange(len(columns))).sum() / max(columns.sum(), 1))

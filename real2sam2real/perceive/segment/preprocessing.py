@@ -24,7 +24,7 @@ _RESAMPLING = {2: "bilinear", 3: "bicubic"}  # Pillow's numbers
 
 
 @dataclass(frozen=True, kw_only=True)
-class ModelFrame:
+class ImagePreprocessor:
     """How a model's picture is made of a photo.
 
     Attributes:
@@ -85,7 +85,7 @@ class ModelFrame:
         return (points_photo * [to_width / width, to_height / height] - 0.5).astype(np.float32)
 
 
-def read_frame(folder: Path) -> ModelFrame:
+def read_preprocessor(folder: Path) -> ImagePreprocessor:
     """The frame that a checkpoint's folder describes.
 
     Raises:
@@ -99,9 +99,9 @@ def read_frame(folder: Path) -> ModelFrame:
         raise UserError(f"'{folder}' describes its pictures in a form that is not known: {values}")
     common: dict[str, Any] = {"mean": tuple(mean), "std": tuple(std), "resampling": resampling}
     if {"height", "width"} <= size.keys():
-        return ModelFrame(height=size["height"], width=size["width"], **common)
+        return ImagePreprocessor(height=size["height"], width=size["width"], **common)
     if {"shortest_edge", "longest_edge"} <= size.keys():
-        return ModelFrame(shortest=size["shortest_edge"], longest=size["longest_edge"], **common)
+        return ImagePreprocessor(shortest=size["shortest_edge"], longest=size["longest_edge"], **common)
     raise UserError(f"'{folder}' gives the size of its pictures in a form that is not known: {size}")
 
 

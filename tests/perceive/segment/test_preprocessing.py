@@ -6,11 +6,11 @@ import pytest
 from PIL import Image
 
 from real2sam2real.errors import MissingPartError, UserError
-from real2sam2real.perceive.segment.frame import ModelFrame, read_frame
+from real2sam2real.perceive.segment.preprocessing import ImagePreprocessor, read_preprocessor
 
 COLORS = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
-SQUARE = ModelFrame(height=1024, width=1024, **COLORS)
-SHAPED = ModelFrame(shortest=800, longest=1333, **COLORS)
+SQUARE = ImagePreprocessor(height=1024, width=1024, **COLORS)
+SHAPED = ImagePreprocessor(shortest=800, longest=1333, **COLORS)
 
 
 def test_points_land_where_the_real_processor_puts_them() -> None:
@@ -27,11 +27,11 @@ def test_points_land_where_the_real_processor_puts_them() -> None:
 def test_a_kept_shape_has_the_real_processors_size_and_pixels(shape: tuple[int, int]) -> None:
     real = pytest.importorskip("transformers.models.grounding_dino.image_processing_pil_grounding_dino")
     small = (shape[0] // 8, shape[1] // 8)
-    frame = ModelFrame(shortest=80, longest=133, **COLORS)
+    preprocessor = ImagePreprocessor(shortest=80, longest=133, **COLORS)
     pixels = np.random.default_rng(0).integers(0, 256, (*small, 3)).astype(np.uint8)
     processor = real.GroundingDinoImageProcessorPil(size={"shortest_edge": 80, "longest_edge": 133})
     theirs = processor(Image.fromarray(pixels), return_tensors="np")["pixel_values"]
-    ours = frame.picture(pixels).numpy()
+    ours = preprocessor.picture(pixels).numpy()
     assert ours.shape == theirs.shape
     assert np.abs(ours - theirs).max() < 0.02  # one step of 8 bits, over the standard deviation
 
@@ -45,30 +45,30 @@ def test_sizes_follow_the_rule_of_detr(shape: tuple[int, int]) -> None:
 def test_a_bright_spot_is_where_its_point_is(wide_photo: np.ndarray) -> None:
     dark = np.zeros_like(wide_photo)
     dark[60:66, 100:106] = 255
-    frame = ModelFrame(height=512, width=512, mean=(0, 0, 0), std=(1, 1, 1))
-    picture = frame.picture(dark)[0, 0].numpy()
+    preprocessor = ImagePreprocessor(height=512, width=512, mean=(0, 0, 0), std=(1, 1, 1))
+    picture = preprocessor.picture(dark)[0, 0].numpy()
     rows, columns = np.indices(picture.shape)
     middle = np.array([(picture * columns).sum(), (picture * rows).sum()]) / picture.sum()
-    np.testing.assert_allclose(frame.points(np.array([103.0, 63.0]), *dark.shape[:2]), middle, atol=0.05)
+    np.testing.assert_allclose(preprocessor.points(np.array([103.0, 63.0]), *dark.shape[:2]), middle, atol=0.05)
 
 
 def test_frames_are_read_in_both_forms(tmp_path: Path) -> None:
     values = {"size": {"height": 8, "width": 9}, "image_mean": [0.5] * 3, "image_std": [0.25] * 3, "resample": 3}
     (tmp_path / "processor_config.json").write_text(json.dumps({"image_processor": values}))
-    expected = ModelFrame(height=8, width=9, mean=(0.5,) * 3, std=(0.25,) * 3, resampling="bicubic")
-    assert read_frame(tmp_path) == expected
+    expected = ImagePreprocessor(height=8, width=9, mean=(0.5,) * 3, std=(0.25,) * 3, resampling="bicubic")
+    assert read_preprocessor(tmp_path) == expected
     values["size"] = {"shortest_edge": 80, "longest_edge": 133}
     (tmp_path / "preprocessor_config.json").write_text(json.dumps(values))
-    assert read_frame(tmp_path).shortest == 80
+    assert read_preprocessor(tmp_path).shortest == 80
 
 
 def test_a_frame_that_is_not_understood_is_refused(tmp_path: Path) -> None:
     with pytest.raises(MissingPartError, match=r"lacks preprocessor_config\.json"):
-        read_frame(tmp_path)
+        read_preprocessor(tmp_path)
     file = tmp_path / "preprocessor_config.json"
     file.write_text("{")
     with pytest.raises(UserError, match="no JSON"):
-        read_frame(tmp_path)
+        read_preprocessor(tmp_path)
     file.write_text(json.dumps({"size": 224, "image_mean": [0] * 3, "image_std": [1] * 3}))
     with pytest.raises(UserError, match="not known"):
-        read_frame(tmp_path)
+        read_preprocessor(tmp_path)
