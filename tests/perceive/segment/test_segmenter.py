@@ -122,7 +122,7 @@ def test_sam3_finds_words_without_the_other_models(tiny_options: SegmentOptions,
 def test_a_word_that_is_not_there_says_how_near_it_came(
     tiny_options: SegmentOptions, wide_photo: np.ndarray, model: Any
 ) -> None:
-    opened = load_segmenter(replace(tiny_options, model=model, threshold=0.99)).open(wide_photo)
+    opened = load_segmenter(replace(tiny_options, segmenter=model, threshold=0.99)).open(wide_photo)
     with pytest.raises(UserError, match=r"no 'dog' was found.*scores 0\.\d\d and the threshold is 0\.99"):
         opened.from_text(["dog"])
 
