@@ -16,8 +16,8 @@ import numpy as np
 from real2sam2real.arrays import Float, Mask, UInt8
 from real2sam2real.geometry import Intrinsics, transforms
 from real2sam2real.lift.align import Alignment, ObjectObservation, align
+from real2sam2real.lift.file_animation import entity_motion
 from real2sam2real.lift.lifted import LiftedMesh
-from real2sam2real.lift.mesh_files import entity_motion
 from real2sam2real.lift.outline import Outline
 from real2sam2real.lift.photo_texture import refined, with_photo
 from real2sam2real.lift.scene_repair import repaired_motion

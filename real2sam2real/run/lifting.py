@@ -156,7 +156,7 @@ def read_own_mesh(file: Path, name: str, options: LiftOptions, view: PhotoView) 
     return read_mesh_file(
         file,
         name=name,
-        frame=options.mesh_frame,
+        coordinate_frame=options.mesh_frame,
         up=options.mesh_up,
         intrinsics=view.intrinsics,
         up_camera=view.up_camera,

@@ -64,7 +64,7 @@ def _read(document: Document, element: JsonObject, kinds: tuple[str, ...]) -> Ar
     dtype = _dtype(element)
     count = element.integer("count", least=1)
     width = _WIDTHS[kind]
-    view = element.index("bufferView", "bufferViews", document.count("bufferViews"))
+    view = element.index("bufferView", "bufferViews")
     if view is not None:
         array = _strided(document, element, view, dtype, count, width)
     elif count > MOST_IMPLICIT:
@@ -102,10 +102,9 @@ def _strided(document: Document, element: JsonObject, view: int, dtype: np.dtype
 def _substituted(document: Document, element: JsonObject, array: Array) -> Array:
     sparse = element.child("sparse")
     count = sparse.integer("count", least=1, most=len(array))
-    views = document.count("bufferViews")
     places, values = sparse.child("indices"), sparse.child("values")
-    place_view = places.needed_index("bufferView", "bufferViews", views)
-    value_view = values.needed_index("bufferView", "bufferViews", views)
+    place_view = places.needed_index("bufferView", "bufferViews")
+    value_view = values.needed_index("bufferView", "bufferViews")
     at = _strided(document, places, place_view, _dtype(places), count, 1)[:, 0]
     if at.dtype.kind != "u":
         places.fail(f"holds {at.dtype} where unsigned integers belong")

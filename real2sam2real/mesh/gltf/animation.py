@@ -198,7 +198,7 @@ def _read_clip(document: Document, element: JsonObject) -> Animations:
     clip = Animations()
     samplers = element.objects("samplers")
     for channel in element.objects("channels"):
-        sampler = samplers[channel.needed_index("sampler", "samplers", len(samplers))]
+        sampler = samplers[channel.integer("sampler", most=len(samplers) - 1)]
         target = channel.child("target")
         path = target.text("path")
         if path == "pointer":
@@ -206,7 +206,7 @@ def _read_clip(document: Document, element: JsonObject) -> Animations:
             if _is_pointer_we_read(pointer):
                 clip.pointers[pointer] = _read_track(document, sampler)
             continue
-        node = target.index("node", "nodes", document.count("nodes"))
+        node = target.index("node", "nodes")
         if node is None or path not in NODE_PATHS:
             continue
         track = _read_track(document, sampler)
@@ -225,9 +225,8 @@ def _read_track(document: Document, sampler: JsonObject) -> KeyframeTrack:
     interpolation = sampler.text("interpolation", "LINEAR")
     if interpolation not in _INTERPOLATIONS:
         sampler.fail(f"'interpolation' is '{interpolation[:20]}'; glTF knows {', '.join(_INTERPOLATIONS)}")
-    accessors = document.count("accessors")
-    times = read_floats(document, sampler.needed_index("input", "accessors", accessors), "SCALAR")[:, 0]
-    values = read_floats(document, sampler.needed_index("output", "accessors", accessors), "SCALAR", "VEC3", "VEC4")
+    times = read_floats(document, sampler.needed_index("input", "accessors"), "SCALAR")[:, 0]
+    values = read_floats(document, sampler.needed_index("output", "accessors"), "SCALAR", "VEC3", "VEC4")
     if np.any(np.diff(times) <= 0):
         at = int(np.argmax(np.diff(times) <= 0)) + 1
         sampler.fail(f"its times do not increase: {times[at]:g} s comes after {times[at - 1]:g} s")

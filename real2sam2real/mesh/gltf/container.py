@@ -66,7 +66,7 @@ class Document:
         value = self.root.array(kind)[index]
         name = value.get("name") if isinstance(value, dict) else None
         named = f" '{name[:60]}'" if isinstance(name, str) and name else ""
-        return JsonObject(value, f"{self.path.name}: {kind}[{index}]{named}")
+        return JsonObject(value, f"{self.path.name}: {kind}[{index}]{named}", self.root)
 
     def elements(self, kind: str) -> list[JsonObject]:
         """All elements of `kind`, in order."""
@@ -96,7 +96,7 @@ class Document:
     def buffer_view(self, index: int) -> tuple[memoryview, int | None]:
         """The bytes of `bufferViews[index]` and its stride, None for tightly packed."""
         element = self.element("bufferViews", index)
-        buffer = self.buffer(element.needed_index("buffer", "buffers", self.count("buffers")))
+        buffer = self.buffer(element.needed_index("buffer", "buffers"))
         offset = element.integer("byteOffset", 0)
         length = element.integer("byteLength", least=1)
         if offset + length > len(buffer):
@@ -138,19 +138,28 @@ def _read_neighbour(document: Document, element: JsonObject, name: str) -> bytes
         element.fail(f"its file '{name[:80]}' cannot be read", remedy)
 
 
+def read_bytes(path: Path) -> bytes:
+    """The file's content.
+
+    Raises:
+        UserError: it is missing, cannot be read, or is too large.
+    """
+    try:
+        if path.stat().st_size > MOST_BYTES:
+            raise UserError(f"{path.name} is larger than {MOST_BYTES:,} bytes; decimate its meshes or split it")
+        return path.read_bytes()
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise UserError(f"cannot read '{path}': {reason}; check the path") from error
+
+
 def read_document(path: Path) -> Document:
     """Read a GLB, or a glTF JSON with its buffers beside it or inside.
 
     Raises:
         UserError: the file is missing, cut off, of another format or version, or needs an extension we cannot read.
     """
-    try:
-        if path.stat().st_size > MOST_BYTES:
-            raise UserError(f"{path.name} is larger than {MOST_BYTES:,} bytes; decimate its meshes or split it")
-        data = path.read_bytes()
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise UserError(f"cannot read '{path}': {reason}; check the path") from error
+    data = read_bytes(path)
     binary = None
     text: bytes | memoryview = data
     if data[:4] == b"glTF":

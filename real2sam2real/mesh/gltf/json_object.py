@@ -11,15 +11,15 @@ REMEDY = "export the file again, or repair it in Blender"
 
 
 class JsonObject:
-    """One JSON object and the label that messages call it by, such as `bench.glb: nodes[3]`."""
+    """One JSON object, the label that messages call it by, such as `bench.glb: nodes[3]`, and the outermost object."""
 
-    def __init__(self, value: object, label: str) -> None:
-        """Wrap `value`.
+    def __init__(self, value: object, label: str, root: JsonObject | None = None) -> None:
+        """Wrap `value`, which stands within `root`; None: it is the outermost object itself.
 
         Raises:
             UserError: `value` is not a JSON object.
         """
-        self.label = label
+        self.label, self.root = label, root or self
         if not isinstance(value, dict):
             raise UserError(f"{label} is {_kind(value)} where a JSON object belongs; {REMEDY}")
         self.value: dict[str, Any] = value
@@ -49,18 +49,18 @@ class JsonObject:
             self.fail(f"'{key}' is {_short(value)}, outside {least}…{most}")
         return value
 
-    def index(self, key: str, kind: str, count: int) -> int | None:
-        """The index under `key` into the file's `count` elements of `kind`, or None where the key is absent."""
+    def index(self, key: str, kind: str) -> int | None:
+        """The index under `key` into the root's list `kind`, or None where the key is absent."""
         if key not in self.value:
             return None
-        value = self.integer(key)
+        value, count = self.integer(key), len(self.root.array(kind))
         if value >= count:
             self.fail(f"'{key}' points at {kind}[{_short(value)}] but the file has {count}")
         return value
 
-    def needed_index(self, key: str, kind: str, count: int) -> int:
+    def needed_index(self, key: str, kind: str) -> int:
         """Like `index`, and an error where the key is absent."""
-        value = self.index(key, kind, count)
+        value = self.index(key, kind)
         if value is None:
             self.fail(f"'{key}' is missing")
         return value
@@ -110,16 +110,15 @@ class JsonObject:
 
     def objects(self, key: str) -> list[JsonObject]:
         """The list of JSON objects under `key`; empty where the key is absent."""
-        return [JsonObject(value, f"{self.label}.{key}[{i}]") for i, value in enumerate(self.array(key))]
+        return [JsonObject(value, f"{self.label}.{key}[{i}]", self.root) for i, value in enumerate(self.array(key))]
 
-    def indices(self, key: str, kind: str, count: int) -> list[int]:
-        """The list of indices under `key` into the file's `count` elements of `kind`."""
-        holder = [JsonObject({key: value}, self.label) for value in self.array(key)]
-        return [element.needed_index(key, kind, count) for element in holder]
+    def indices(self, key: str, kind: str) -> list[int]:
+        """The list of indices under `key` into the root's list `kind`."""
+        return [JsonObject({key: value}, self.label, self.root).needed_index(key, kind) for value in self.array(key)]
 
     def child(self, key: str) -> JsonObject:
         """The JSON object under `key`; an empty one where the key is absent."""
-        return JsonObject(self.value.get(key, {}), f"{self.label}.{key}")
+        return JsonObject(self.value.get(key, {}), f"{self.label}.{key}", self.root)
 
     def extension(self, name: str) -> JsonObject | None:
         """The element's extension called `name`, or None."""

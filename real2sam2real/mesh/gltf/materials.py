@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass
 
 import numpy as np
 
 from real2sam2real.arrays import Float, UInt8
-from real2sam2real.mesh.gltf.colors import linear_from_srgb, srgb_from_linear
-from real2sam2real.mesh.gltf.container import Document
-from real2sam2real.mesh.gltf.images import read_image
+from real2sam2real.mesh.gltf.container import Document, read_uri
 from real2sam2real.mesh.gltf.json_object import JsonObject
+from real2sam2real.mesh.gltf.textures import (
+    MOST_PIXELS,
+    TooManyPixelsError,
+    decode_image,
+    linear_from_srgb,
+    srgb_from_linear,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,17 +76,30 @@ class Materials:
 
     def _texture(self, info: JsonObject) -> UInt8 | None:
         document = self._document
-        texture = document.element("textures", info.needed_index("index", "textures", document.count("textures")))
-        source = texture.index("source", "images", document.count("images"))
+        texture = document.element("textures", info.needed_index("index", "textures"))
+        source = texture.index("source", "images")
         webp = texture.extension("EXT_texture_webp")
         if source is None and webp is not None:
-            source = webp.index("source", "images", document.count("images"))
+            source = webp.index("source", "images")
         if source is None:
             document.note(f"{texture.label} has no PNG, JPEG or WebP image; the surface is shown without it")
             return None
         if source not in self._images:
-            self._images[source] = read_image(document, source)
+            self._images[source] = _read_image(document, source)
         return self._images[source]
+
+
+def _read_image(document: Document, index: int) -> UInt8:
+    element = document.element("images", index)
+    view = element.index("bufferView", "bufferViews")
+    data = document.buffer_view(view)[0] if view is not None else read_uri(document, element)
+    try:
+        return decode_image(io.BytesIO(data), ("PNG", "JPEG", "WEBP"))
+    except TooManyPixelsError as error:
+        reason = f"is an image of {error} pixels; at most {MOST_PIXELS:,} are read"
+        element.fail(reason, "scale the texture down")
+    except ValueError as error:
+        element.fail(f"its image cannot be decoded ({str(error)[:80]})", "export with PNG or JPEG textures")
 
 
 def _uv_source(info: JsonObject) -> tuple[int, Float | None]:

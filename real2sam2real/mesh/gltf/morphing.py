@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from real2sam2real.arrays import Float, Float32
-from real2sam2real.mesh.gltf.welding import group_rows
 
 MOST_TARGETS = 200
 """Up to so many distinct frames each has a target of its own; longer sequences share a smaller set of shapes."""
@@ -37,7 +36,8 @@ def morph_of(base: Float, deformed: Float32) -> Morph:
     One target per distinct frame is exact and linear between frames, as a mesh cache would be. A sequence of more than
     `MOST_TARGETS` distinct frames is written in its principal components, to 1e-5 of the mesh's size.
     """
-    shown = group_rows(deformed.reshape(len(deformed), -1))
+    seen: dict[bytes, int] = {}
+    shown = np.array([seen.setdefault((frame + 0.0).tobytes(), len(seen)) for frame in deformed])  # −0 equals 0
     _, first = np.unique(shown, return_index=True)
     moved = (deformed[first] - base).astype(np.float32)
     if len(first) <= MOST_TARGETS:

@@ -39,7 +39,7 @@ class NodeTree:
         self._animations = animations
         self._seconds = seconds
         self._snap = snap
-        self.children = [e.indices("children", "nodes", len(self.elements)) for e in self.elements]
+        self.children = [e.indices("children", "nodes") for e in self.elements]
         self.parents = self._find_parents()
         self.order = self._shown()
         self._poses: dict[int, NodePose | None] = {}
@@ -71,9 +71,9 @@ class NodeTree:
         """Indices of the shown scene's nodes, parents before children."""
         document = self.document
         scenes = document.count("scenes")
-        shown = document.root.index("scene", "scenes", scenes)
+        shown = document.root.index("scene", "scenes")
         if scenes:
-            roots = document.element("scenes", shown or 0).indices("nodes", "nodes", len(self.elements))
+            roots = document.element("scenes", shown or 0).indices("nodes", "nodes")
         else:
             roots = [i for i, parent in enumerate(self.parents) if parent is None]
         order: list[int] = []

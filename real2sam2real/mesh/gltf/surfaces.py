@@ -79,7 +79,7 @@ def _read_surface(document: Document, primitive: JsonObject, mode: int, material
     if positions is None:
         primitive.fail("has no POSITION")
     count = len(positions)
-    material = materials.get(primitive.index("material", "materials", document.count("materials")))
+    material = materials.get(primitive.index("material", "materials"))
     uvs = _attribute(document, attributes, f"TEXCOORD_{material.uv_set}", count, "VEC2")
     if uvs is not None and material.uv_transform is not None:
         uvs = uvs @ material.uv_transform[:, :2].T + material.uv_transform[:, 2]
@@ -101,7 +101,7 @@ def _read_surface(document: Document, primitive: JsonObject, mode: int, material
 
 
 def _attribute(document: Document, attributes: JsonObject, name: str, count: int | None, *kinds: str) -> Float | None:
-    index = attributes.index(name, "accessors", document.count("accessors"))
+    index = attributes.index(name, "accessors")
     if index is None:
         return None
     values = read_floats(document, index, *kinds)
@@ -111,7 +111,7 @@ def _attribute(document: Document, attributes: JsonObject, name: str, count: int
 
 
 def _triangles(document: Document, primitive: JsonObject, mode: int, count: int) -> Int:
-    index = primitive.index("indices", "accessors", document.count("accessors"))
+    index = primitive.index("indices", "accessors")
     order = np.arange(count) if index is None else read_integers(document, index, "SCALAR")[:, 0]
     if len(order) and order.max() >= count:
         primitive.fail(f"an index points at vertex {order.max():,} of {count:,}")
@@ -130,9 +130,8 @@ def _triangles(document: Document, primitive: JsonObject, mode: int, count: int)
 
 def _skin_weights(document: Document, attributes: JsonObject, count: int) -> tuple[Int | None, Float | None]:
     joints, weights = [], []
-    accessors = document.count("accessors")
     for k in range(64):
-        at = attributes.index(f"JOINTS_{k}", "accessors", accessors)
+        at = attributes.index(f"JOINTS_{k}", "accessors")
         weight = _attribute(document, attributes, f"WEIGHTS_{k}", count, "VEC4")
         if at is None or weight is None:
             break

@@ -16,13 +16,25 @@ from scipy.sparse.csgraph import connected_components
 
 from real2sam2real.arrays import Int
 
+_MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)  # an odd number with its bits well mixed (2⁶⁴ over the golden ratio)
+
 
 def group_rows(rows: NDArray[Any]) -> Int:
-    """Group ids `(N,)` of equal rows of `(N, C)`, numbered in the order of their first occurrence."""
+    """Group ids `(N,)` of equal rows of floats `(N, C)`, numbered in the order of their first occurrence."""
     rows = np.ascontiguousarray(rows + 0.0)  # −0 equals 0
-    keys: list[Any] = rows.view(np.dtype((np.void, rows.dtype.itemsize * rows.shape[1]))).ravel().tolist()
-    ids: dict[bytes, int] = {}
-    return np.array([ids.setdefault(key, len(ids)) for key in keys], np.int64)
+    keys = np.zeros(len(rows), np.uint64)
+    for column in rows.view(f"u{rows.itemsize}").T:
+        keys = (keys ^ column) * _MULTIPLIER
+        keys ^= keys >> np.uint64(32)
+    ordered = np.sort(keys)
+    if not (ordered[1:] == ordered[:-1]).any():
+        return np.arange(len(rows))
+    _, first, group = np.unique(keys, return_index=True, return_inverse=True)
+    if not np.array_equal(rows[first][group], rows):  # two rows have the same key, or one is not a number
+        _, first, group = np.unique(rows, axis=0, return_index=True, return_inverse=True)
+    rank = np.empty(len(first), np.int64)
+    rank[np.argsort(first)] = np.arange(len(first))
+    return rank[group]
 
 
 def weld(places: Int, triangles: Int) -> tuple[Int, Int]:
@@ -36,18 +48,23 @@ def weld(places: Int, triangles: Int) -> tuple[Int, Int]:
         `first` `(V,)`: a file vertex for every welded vertex, in file order and only those that a face uses; and
         `faces` `(F, 3)` into them with the triangles that had collapsed to a line or a point left out as −1 rows.
     """
-    corners = places[triangles]
+    distinct = places.max(initial=-1) + 1 == len(places)
+    corners = triangles if distinct else places[triangles]
     whole = (corners[:, 0] != corners[:, 1]) & (corners[:, 1] != corners[:, 2]) & (corners[:, 2] != corners[:, 0])
-    kept = triangles[whole]
-    by_edges = _numbered(_glued_along_edges(places, kept), kept)
-    faces = by_edges[1]
-    if not _closed(faces):  # a seam where more than two faces meet: gluing by position may still close it
-        by_places = _numbered(places, kept)
-        if _closed(by_places[1]):
-            by_edges = by_places
+    kept = triangles if whole.all() else triangles[whole]
+    if distinct:
+        first, faces = _numbered(np.arange(len(places)), kept)
+    else:
+        first, faces = _numbered(_glued_along_edges(places, kept), kept)
+        if not _closed(faces):  # a seam where more than two faces meet: gluing by position may still close it
+            by_place = _numbered(places, kept)
+            if _closed(by_place[1]):
+                first, faces = by_place
+    if kept is triangles:
+        return first, faces
     all_faces = np.full_like(triangles, -1)
-    all_faces[whole] = by_edges[1]
-    return by_edges[0], all_faces
+    all_faces[whole] = faces
+    return first, all_faces
 
 
 def _glued_along_edges(places: Int, triangles: Int) -> Int:
@@ -69,14 +86,17 @@ def _glued_along_edges(places: Int, triangles: Int) -> Int:
 
 def _numbered(labels: Int, triangles: Int) -> tuple[Int, Int]:
     """The first file vertex of every label in use, in file order, and the triangles in that numbering."""
-    used = np.unique(triangles)
-    _, first, inverse = np.unique(labels[used], return_index=True, return_inverse=True)
-    order = np.argsort(first)
-    rank = np.empty_like(order)
-    rank[order] = np.arange(len(order))
-    number = np.full(len(labels), -1, np.int64)
-    number[used] = rank[inverse]
-    return used[first[order]], number[triangles]
+    used = np.zeros(len(labels), bool)
+    used[triangles] = True
+    vertices = np.flatnonzero(used)[::-1]
+    first = np.full(labels.max(initial=-1) + 1, -1)
+    first[labels[vertices]] = vertices  # of several the last written stays, which is the first in the file
+    kept = np.sort(first[first >= 0])
+    if len(kept) == len(labels):
+        return kept, triangles
+    number = np.empty(len(labels), np.int64)
+    number[kept] = np.arange(len(kept))
+    return kept, number[first[labels]][triangles]
 
 
 def _closed(faces: Int) -> bool:

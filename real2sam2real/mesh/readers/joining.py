@@ -1,4 +1,4 @@
-"""The looks of several meshes as one: their colours side by side, or their textures on one."""
+"""Several meshes as one, with their colours side by side or their textures on one."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ import numpy as np
 
 from real2sam2real.arrays import Float, UInt8
 from real2sam2real.mesh import Mesh
-from real2sam2real.mesh.gltf.atlas import build_atlas, into_atlas
-from real2sam2real.mesh.gltf.images import MOST_PIXELS
+from real2sam2real.mesh.gltf.textures import MOST_PIXELS, build_atlas, into_atlas
 
 _PLAIN = 8
 """Side in pixels of a tile of one colour."""
@@ -18,16 +17,16 @@ _PLAIN = 8
 _WHITE = 255
 
 
-def side_by_side(meshes: Sequence[Mesh], notes: list[str]) -> Mesh:
-    """One mesh of the vertices and faces of all, in order, with their looks.
+def join_meshes(meshes: Sequence[Mesh]) -> tuple[Mesh, tuple[str, ...]]:
+    """One mesh of the vertices and faces of all, in order, with their colours; and notes for the user on what is lost.
 
     Where one has a texture, all get their place in one texture: vertex colours are drawn into it, exactly, with four
     pixels per face. Without any texture colours stay at the vertices; a mesh without colours is white.
     """
     if len(meshes) == 1:
-        return meshes[0]
+        return meshes[0], ()
     starts = np.cumsum([0] + [len(m.vertices) for m in meshes[:-1]])
-    colors, uvs, texture = None, None, None
+    colors, uvs, texture, repeating = None, None, None, 0
     textures = {id(m.texture) for m in meshes}
     if all(m.texture is None for m in meshes):
         if any(m.vertex_colors is not None for m in meshes):
@@ -36,22 +35,24 @@ def side_by_side(meshes: Sequence[Mesh], notes: list[str]) -> Mesh:
         texture = meshes[0].texture
         uvs = np.concatenate([m.corner_uvs for m in meshes if m.corner_uvs is not None])
     else:
-        texture, uvs = _one_texture(meshes, notes)
-    return Mesh(
+        texture, uvs, repeating = _one_texture(meshes)
+    joined = Mesh(
         vertices=np.concatenate([m.vertices for m in meshes]),
         faces=np.concatenate([m.faces + start for m, start in zip(meshes, starts, strict=True)]),
         vertex_colors=colors,
         corner_uvs=uvs,
         texture=texture,
     )
+    lost = f"the texture repeats within {repeating:,} faces, which the joined texture cannot show"
+    return joined, (lost,) if repeating else ()
 
 
 def _colors(mesh: Mesh) -> UInt8:
     return np.full(mesh.vertices.shape, _WHITE, np.uint8) if mesh.vertex_colors is None else mesh.vertex_colors
 
 
-def _one_texture(meshes: Sequence[Mesh], notes: list[str]) -> tuple[UInt8, Float]:
-    """An atlas, and coordinates `(F, 3, 2)` in it of all faces."""
+def _one_texture(meshes: Sequence[Mesh]) -> tuple[UInt8, Float, int]:
+    """An atlas, coordinates `(F, 3, 2)` in it of all faces, and over how many of them a texture repeats."""
     tiles: dict[int, UInt8] = {id(m.texture): m.texture for m in meshes if m.texture is not None}
     room = MOST_PIXELS / 2 - sum(tile.shape[0] * tile.shape[1] for tile in tiles.values())
     keys, coordinates, repeating = [], [], 0
@@ -68,10 +69,8 @@ def _one_texture(meshes: Sequence[Mesh], notes: list[str]) -> tuple[UInt8, Float
         coordinates.append(uvs)
     atlas, places = build_atlas(list(tiles.values()))
     at = {key: k for k, key in enumerate(tiles)}
-    if repeating:
-        notes.append(f"the texture repeats within {repeating:,} faces, which the joined texture cannot show")
     joined = [into_atlas(uvs, places[at[key]]) for key, uvs in zip(keys, coordinates, strict=True)]
-    return atlas, np.concatenate(joined)
+    return atlas, np.concatenate(joined), repeating
 
 
 def drawn_colors(corner_colors: UInt8, *, most_pixels: float) -> tuple[UInt8, Float]:

@@ -1,256 +1,277 @@
 """Wavefront OBJ files: polygons, texture coordinates, materials, and colours behind the coordinates of vertices.
 
-Indices below zero count back from the last vertex *so far*, which readers that collect all vertices first get wrong.
+Lines are read in blocks, all of a kind at once. Indices below zero count back from the last vertex *so far*, which
+readers that collect all vertices first get wrong.
 """
 
 from __future__ import annotations
 
-import io
-from array import array
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+import re
+from itertools import chain, compress, repeat
 from pathlib import Path
-from typing import NoReturn
 
 import numpy as np
 
 from real2sam2real.arrays import Float, Int, UInt8
 from real2sam2real.errors import UserError
-from real2sam2real.mesh import Mesh
 from real2sam2real.mesh.gltf.materials import Material
 from real2sam2real.mesh.gltf.surfaces import Surface
-from real2sam2real.mesh.readers.limits import MOST_FACES, check_faces, check_positions
-from real2sam2real.mesh.readers.mtl import read_materials
+from real2sam2real.mesh.readers.materials import MaterialLibraries
+from real2sam2real.mesh.readers.mesh_file import MeshFile, check_faces, check_positions, still_file, surface_of
 from real2sam2real.mesh.readers.polygons import triangulated
-from real2sam2real.mesh.readers.welding import surface, welded
 
 _CURVED = {"surf", "surf2", "curv", "curv2", "cstype"}
+_OTHERS = {key[:2] for key in ("usemtl", "mtllib", *_CURVED)}
+_CONTINUED = re.compile(r"(?:[^\n]*\\\n)+[^\n]*")
+_BLOCK = 2**16
+_NO_UV = -(2**62)
+"""In place of the number of a texture coordinate: it is below any that counts back."""
 
 
-def read_obj(path: Path, data: bytes, notes: list[str]) -> Mesh:
-    """The mesh of an OBJ file, all its objects and groups together, in the file's coordinates.
+def read_obj(path: Path, data: bytes) -> MeshFile:
+    """The mesh of an OBJ file, all its objects and groups together.
 
     Raises:
         UserError: a line cannot be understood, an index points at nothing, or there is no face with an area.
     """
-    parser = _Parser(path.name)
-    for number, line in _lines(data):
-        parser.read_line(number, line)
-    listed = parser.listed()
-    if not len(listed.sizes):
-        what = f"{len(listed.positions):,} vertices but no face" if len(listed.positions) else "no vertex and no face"
-        raise UserError(f"{path.name} holds {what}: it is no surface; export the object as a mesh")
-    notes += [f"{path.name}: {remark}" for remark in listed.notes]
-    own: list[str] = []
-    materials: dict[str, Material] = {}
-    for library in listed.libraries:
-        materials.update(read_materials(path.parent, library, own))
-    if listed.libraries and (lost := sorted(set(listed.materials) - {*materials, ""})):
-        own.append(f"no library has the materials {', '.join(lost[:5])}; they are shown without colours")
-    mesh = welded(path, _surfaces(path.name, listed, materials), own)
-    notes += [remark if remark.startswith(path.name) else f"{path.name}: {remark}" for remark in dict.fromkeys(own)]
-    return mesh
+    text = data.decode("utf-8-sig", errors="replace").replace("\r\n", "\n").replace("\r", "\n")
+    if "\\\n" in text:  # such a line goes on in the next one; empty lines behind it keep the numbers of the others
+        text = _CONTINUED.sub(lambda found: found[0].replace("\\\n", " ") + "\n" * found[0].count("\n"), text)
+    text = text.replace("\t", " ")
+    lines = text.split("\n")
+    if text.startswith(" ") or "\n " in text or " \n" in text:
+        lines = [line.strip() for line in lines]
+    parser = _Parser(path.name, commented=" #" in text)
+    for start in range(0, len(lines), _BLOCK):
+        parser.read(lines[start : start + _BLOCK], start + 1)
+        check_faces(path.name, parser.faces)
+    return parser.finish(path)
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class _Listed:
-    """What the file lists: V vertices, U texture coordinates, P polygons of C corners in all.
-
-    Attributes:
-        positions: `(V, 3)`.
-        colors: `(V, 3)` uint8 sRGB, or None.
-        uvs: `(U, 2)`, origin at the bottom left.
-        sizes: `(P,)` corners of each polygon.
-        corner_vertex: `(C,)` numbers from 0.
-        corner_uv: `(C,)` numbers from 0, −1 where a corner has none.
-        material: `(P,)` numbers into `materials`.
-        materials: names in use; "" is none.
-        libraries: names of the material libraries.
-        notes: what was left out.
-    """
-
-    positions: Float
-    colors: UInt8 | None
-    uvs: Float
-    sizes: Int
-    corner_vertex: Int
-    corner_uv: Int
-    material: Int
-    materials: list[str]
-    libraries: list[str]
-    notes: list[str]
-
-
-def _lines(data: bytes) -> Iterator[tuple[int, str]]:
-    """Lines with their numbers; those that end in a backslash go on in the next one."""
-    begun, first = "", 0
-    for number, line in enumerate(io.TextIOWrapper(io.BytesIO(data), "utf-8-sig", errors="replace"), start=1):
-        line = line.rstrip("\n")
-        if line.endswith("\\"):
-            begun, first = begun + line[:-1] + " ", first or number
-            continue
-        yield first or number, begun + line
-        begun, first = "", 0
-    if begun:
-        yield first, begun
-
-
-@dataclass(eq=False)
 class _Parser:
-    """Collects what the lines say, in flat arrays: an OBJ may have millions of lines."""
+    """Collects what blocks of lines say: V vertices, U texture coordinates, P polygons of C corners in all."""
 
-    name: str
-    positions: array[float] = field(default_factory=lambda: array("d"))
-    colored: array[int] = field(default_factory=lambda: array("q"))
-    colors: array[float] = field(default_factory=lambda: array("d"))
-    uvs: array[float] = field(default_factory=lambda: array("d"))
-    sizes: array[int] = field(default_factory=lambda: array("q"))
-    corner_vertex: array[int] = field(default_factory=lambda: array("q"))
-    corner_uv: array[int] = field(default_factory=lambda: array("q"))
-    material: array[int] = field(default_factory=lambda: array("q"))
-    materials: dict[str, int] = field(default_factory=lambda: {"": 0})
-    libraries: list[str] = field(default_factory=list)
-    current: int = 0
-    dropped: int = 0
-    curved: bool = False
+    def __init__(self, name: str, *, commented: bool) -> None:
+        self.name, self.commented = name, commented
+        self.vertices = self.uvs = self.faces = self.dropped = 0
+        self.curved = False
+        self.libraries: list[str] = []
+        self.materials = {"": 0}
+        self.material = 0
+        self._positions, self._uvs = [np.zeros((0, 3))], [np.zeros((0, 2))]
+        self._colored, self._colors = [np.zeros(0, np.int64)], [np.zeros((0, 3))]
+        self._sizes, self._face_materials = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
+        self._corners = [np.zeros((0, 2), np.int64)]
 
-    def read_line(self, number: int, line: str) -> None:
-        words = line.split()
-        if not words:
-            return
-        key = words[0]
+    def read(self, lines: list[str], number: int) -> None:
+        """Read `lines`, of which the first is line `number` of the file."""
         try:
-            if key == "v":
-                self._vertex(_uncommented(words)[1:])
-            elif key == "f":
-                self._face(_uncommented(words)[1:])
-            elif key == "vt":
-                numbers = [float(word) for word in _uncommented(words)[1:3]]
-                self.uvs.extend((numbers[0], numbers[1] if len(numbers) > 1 else 0.0))
-            elif key == "usemtl":
-                self.current = self.materials.setdefault(line.strip()[6:].strip(), len(self.materials))
-            elif key == "mtllib":
-                self.libraries.append(line.strip()[6:].strip())
-            elif key in _CURVED:
-                self.curved = True
-        except (ValueError, IndexError, OverflowError) as error:
-            self._fail(number, line, str(error))
-        if len(self.sizes) > MOST_FACES:
-            check_faces(self.name, len(self.sizes))
+            self._read(lines)
+        except (ValueError, OverflowError) as error:
+            if len(lines) > 1:  # which one?
+                half = len(lines) // 2
+                self.read(lines[:half], number)
+                self.read(lines[half:], number + half)
+                return
+            shown, reason = lines[0].strip()[:60], str(error)[:80]
+            raise UserError(f"{self.name}, line {number}: cannot read '{shown}' ({reason}); export it again") from error
 
-    def _fail(self, number: int, line: str, reason: str) -> NoReturn:
-        raise UserError(
-            f"{self.name}, line {number}: cannot read '{line.strip()[:60]}' ({reason[:80]}); export it again"
-        )
-
-    def _vertex(self, words: list[str]) -> None:
-        if len(words) < 3:
+    def _read(self, lines: list[str]) -> None:
+        """Read `lines` or, where one of them cannot be read, none."""
+        keys = [line[:2] for line in lines]
+        polygons, corner_words, sizes = self._words(lines, keys, "f")
+        points, point_words, widths = self._words(lines, keys, "v")
+        coordinates, uv_words, uv_widths = self._words(lines, keys, "vt")
+        if widths.min(initial=3) < 3:
             raise ValueError("a vertex needs three coordinates")
-        if len(words) >= 6:
-            self.colored.append(len(self.positions) // 3)
-            self.colors.extend([float(word) for word in words[3:6]])
-        self.positions.extend([float(word) for word in words[:3]])
+        if uv_widths.min(initial=1) < 1:
+            raise ValueError("a texture coordinate needs a number")
+        positions = _numbers(point_words, widths, range(3))
+        colored = np.flatnonzero(widths >= 6)
+        colors = _numbers(point_words, widths, range(3, 6), colored) if len(colored) else np.zeros((0, 3))
+        uvs = np.zeros((len(coordinates), 2))  # one number is a u, with a v of 0
+        uvs[:, :1] = _numbers(uv_words, uv_widths, range(1))
+        flat = np.flatnonzero(uv_widths > 1)
+        uvs[flat, 1:] = _numbers(uv_words, uv_widths, range(1, 2), flat)
+        used = sizes >= 3
+        if not used.all():
+            corner_words = list(compress(corner_words, np.repeat(used, sizes).tolist()))
+        polygons, sizes = polygons[used], sizes[used]
+        corners = _corner_indices(corner_words)
+        if ((corners < 1) & (corners != _NO_UV)).any():
+            so_far = [
+                self.vertices + np.searchsorted(points, polygons),
+                self.uvs + np.searchsorted(coordinates, polygons),
+            ]
+            corners = _counted_from_start(corners, np.repeat(np.stack(so_far, axis=1), sizes, axis=0))
+        self._positions.append(positions)
+        self._colored.append(colored + self.vertices)
+        self._colors.append(colors)
+        self._uvs.append(uvs)
+        self._sizes.append(sizes)
+        self._corners.append(corners - 1)
+        self._face_materials.append(self._read_names(lines, keys, polygons))
+        self.vertices += len(positions)
+        self.uvs += len(uvs)
+        self.faces += len(sizes)
+        self.dropped += int((~used).sum())
 
-    def _face(self, words: list[str]) -> None:
-        if len(words) < 3:
-            self.dropped += 1
-            return
-        vertices, uvs = len(self.positions) // 3, len(self.uvs) // 2
-        for word in words:
-            vertex, _, rest = word.partition("/")
-            uv = rest.partition("/")[0]
-            self.corner_vertex.append(_number_from_zero(int(vertex), vertices))
-            self.corner_uv.append(_number_from_zero(int(uv), uvs) if uv else -1)
-        self.sizes.append(len(words))
-        self.material.append(self.current)
+    def _words(self, lines: list[str], keys: list[str], key: str) -> tuple[Int, list[str], Int]:
+        """Of the lines that begin with `key`: their numbers, all words behind it in a row, and how many each has."""
+        both = (key, f"{key} ")
+        numbers = [k for k, begin in enumerate(keys) if begin in both]
+        chosen = [lines[k] for k in numbers]
+        if self.commented:
+            chosen = [line.partition(" #")[0] for line in chosen]
+        words = " ".join(chosen).split()
+        spaces = set(map(str.count, chosen, repeat(" ")))
+        width = max(spaces, default=0) + 1
+        if len(spaces) == 1 and len(words) == width * len(chosen):  # all have the same
+            del words[::width]
+            return np.array(numbers, np.int64), words, np.full(len(chosen), width - 1)
+        rows = [line.split()[1:] for line in chosen]
+        widths = np.array([len(row) for row in rows], np.int64)
+        return np.array(numbers, np.int64), list(chain.from_iterable(rows)), widths
 
-    def listed(self) -> _Listed:
-        """Everything as arrays.
+    def _read_names(self, lines: list[str], keys: list[str], polygons: Int) -> Int:
+        """Note the names of libraries and materials; the materials `(P,)` of the faces on the lines `polygons`."""
+        at, numbers = [0], [self.material]
+        for k, begin in enumerate(keys):
+            if begin in _OTHERS:
+                key, _, name = lines[k].partition(" ")
+                name = name.strip()
+                if key == "mtllib":
+                    self.libraries.append(name)
+                elif key == "usemtl":
+                    at.append(k)
+                    numbers.append(self.materials.setdefault(name, len(self.materials)))
+                self.curved = self.curved or key in _CURVED
+        self.material = numbers[-1]
+        found: Int = np.array(numbers)[np.searchsorted(at, polygons, side="right") - 1]
+        return found
+
+    def finish(self, path: Path) -> MeshFile:
+        """The whole mesh.
 
         Raises:
-            UserError: a face points at a vertex or a texture coordinate that the file does not have.
+            UserError: there is no face, or one points at a vertex or a texture coordinate that the file does not have.
         """
-        positions = np.array(self.positions, np.float64).reshape(-1, 3)
-        uvs = np.array(self.uvs, np.float64).reshape(-1, 2)
-        corner_vertex, corner_uv = np.array(self.corner_vertex, np.int64), np.array(self.corner_uv, np.int64)
-        for kind, corners, count in (("vertex", corner_vertex, len(positions)), ("coordinate vt", corner_uv, len(uvs))):
-            if len(corners) and corners.max() >= count:
-                reason = f"a face points at {kind} {int(corners.max()) + 1:,} of {count:,}"
-                raise UserError(f"{self.name}: {reason}; the file is damaged or cut off: export it again")
+        if not self.faces:
+            what = f"{self.vertices:,} vertices but no face" if self.vertices else "no vertex and no face"
+            raise UserError(f"{path.name} holds {what}: it is no surface; export the object as a mesh")
+        corners = np.concatenate(self._corners)
+        for kind, most, count in zip(
+            ("vertex", "coordinate vt"), corners.max(axis=0), (self.vertices, self.uvs), strict=True
+        ):
+            if most >= count:
+                reason = f"a face points at {kind} {int(most) + 1:,} of {count:,}"
+                raise UserError(f"{path.name}: {reason}; the file is damaged or cut off: export it again")
         notes = []
         if self.dropped:
             notes.append(f"{self.dropped:,} faces with fewer than three corners were left out")
         if self.curved:
             notes.append("its curved surfaces were left out; only polygons are read")
-        return _Listed(
-            positions=positions,
-            colors=self._colors(len(positions), notes),
-            uvs=uvs,
-            sizes=np.array(self.sizes, np.int64),
-            corner_vertex=corner_vertex,
-            corner_uv=corner_uv,
-            material=np.array(self.material, np.int64),
-            materials=list(self.materials),
-            libraries=list(dict.fromkeys(self.libraries)),
-            notes=notes,
-        )
+        colors = self._vertex_colors(notes)
+        libraries = MaterialLibraries()
+        for library in dict.fromkeys(self.libraries):
+            libraries.read(path.parent, library)
+        if self.libraries and (lost := sorted(set(self.materials) - {*libraries.materials, ""})):
+            libraries.notes.append(
+                f"no library has the materials {', '.join(lost[:5])}; they are shown without colours"
+            )
+        surfaces = self._surfaces(corners, colors, libraries.materials)
+        return still_file(path, "OBJ", surfaces, [*notes, *libraries.notes])
 
-    def _colors(self, count: int, notes: list[str]) -> UInt8 | None:
-        if not self.colored:
+    def _vertex_colors(self, notes: list[str]) -> UInt8 | None:
+        given = np.concatenate(self._colors)
+        if not len(given):
             return None
-        given = np.array(self.colors, np.float64).reshape(-1, 3)
         if not np.isfinite(given).all():
             notes.append("its vertex colours are not finite; they were left out")
             return None
-        if len(given) < count:
-            notes.append(f"{count - len(given):,} of its vertices have no colour; they are white")
+        if len(given) < self.vertices:
+            notes.append(f"{self.vertices - len(given):,} of its vertices have no colour; they are white")
         most = 255.0 if given.max(initial=0) <= 1 else 1.0  # some tools write bytes
-        colors = np.full((count, 3), 255, np.uint8)
-        colors[np.array(self.colored, np.int64)] = np.round(np.clip(given * most, 0, 255)).astype(np.uint8)
+        colors = np.full((self.vertices, 3), 255, np.uint8)
+        colors[np.concatenate(self._colored)] = np.round(np.clip(given * most, 0, 255)).astype(np.uint8)
         return colors
 
-
-def _uncommented(words: list[str]) -> list[str]:
-    return next((words[:k] for k, word in enumerate(words) if word.startswith("#")), words)
-
-
-def _number_from_zero(index: int, count: int) -> int:
-    """The number from 0 of an index from 1, or of one that counts back from the last of `count` so far."""
-    if index > 0:
-        return index - 1
-    if index == 0 or index < -count:
-        raise ValueError(f"the index {index} points at nothing: {count:,} are listed so far")
-    return count + index
-
-
-def _surfaces(name: str, listed: _Listed, materials: dict[str, Material]) -> list[Surface]:
-    """One surface per material, and one more where some of its faces have no texture coordinates."""
-    check_positions(name, listed.positions[np.unique(listed.corner_vertex)])
-    corners, polygon = triangulated(listed.positions[listed.corner_vertex], listed.sizes)
-    check_faces(name, len(corners))
-    textured = (listed.corner_uv[corners] >= 0).all(axis=1)
-    material = listed.material[polygon]
-    nothing = Material()
-    surfaces = []
-    for key in np.unique(material * 2 + textured).tolist():
-        chosen = corners[(material == key // 2) & (textured == bool(key % 2))]
-        called = listed.materials[key // 2]
-        label = f"{name}: material '{called[:60]}'" if called else name
-        surfaces.append(_surface(label, listed, chosen, materials.get(called, nothing), with_uvs=bool(key % 2)))
-    return surfaces
+    def _surfaces(self, corners: Int, colors: UInt8 | None, materials: dict[str, Material]) -> list[Surface]:
+        """One surface per material, and one more where some of its faces have no texture coordinates."""
+        positions, uvs = np.concatenate(self._positions), np.concatenate(self._uvs)
+        check_positions(self.name, positions, corners[:, 0])
+        triangles, polygon = triangulated(positions, corners[:, 0], np.concatenate(self._sizes))
+        check_faces(self.name, len(triangles))
+        textured = (corners[:, 1] >= 0)[triangles].all(axis=1)
+        kinds = np.concatenate(self._face_materials)[polygon] * 2 + textured
+        names, nothing = list(self.materials), Material()
+        surfaces = []
+        for kind in np.unique(kinds).tolist():
+            chosen = triangles[kinds == kind].ravel()
+            name, with_uvs = names[kind // 2], bool(kind % 2)
+            vertex, uv = corners[chosen, 0], corners[chosen, 1] if with_uvs else None
+            first, numbers = _distinct(vertex, uv, len(uvs))
+            surfaces.append(
+                surface_of(
+                    f"{self.name}: material '{name[:60]}'" if name else self.name,
+                    positions[vertex[first]],
+                    numbers.reshape(-1, 3),
+                    material=materials.get(name, nothing),
+                    uvs=None if uv is None else uvs[uv[first]],
+                    colors=None if colors is None else colors[vertex[first]],
+                )
+            )
+        return surfaces
 
 
-def _surface(label: str, listed: _Listed, corners: Int, material: Material, *, with_uvs: bool) -> Surface:
-    """Corners that share vertex and texture coordinate become one file vertex."""
-    vertex = listed.corner_vertex[corners.ravel()]
-    uv = listed.corner_uv[corners.ravel()] if with_uvs else np.zeros_like(vertex)
-    keys = vertex * (len(listed.uvs) + 1) + uv
-    _, first, triangles = np.unique(keys, return_index=True, return_inverse=True)
-    return surface(
-        label,
-        listed.positions[vertex[first]],
-        triangles.reshape(-1, 3).astype(np.int64),
-        material=material,
-        uvs=listed.uvs[uv[first]] if with_uvs else None,
-        colors=None if listed.colors is None else listed.colors[vertex[first]],
-    )
+def _distinct(vertex: Int, uv: Int | None, uvs: int) -> tuple[Int, Int]:
+    """Corners that share vertex and texture coordinate are one: a corner of each, in order, and the number of each."""
+    if uv is None or np.array_equal(uv, vertex):  # the numbers are small: no need to sort
+        found = np.full(vertex.max(initial=-1) + 1, -1)
+        found[vertex[::-1]] = np.arange(len(vertex))[::-1]
+        used = found >= 0
+        return found[used], (np.cumsum(used) - 1)[vertex]
+    _, first, numbers = np.unique(vertex * uvs + uv, return_index=True, return_inverse=True)
+    return first, numbers
+
+
+def _numbers(words: list[str], widths: Int, columns: range, rows: Int | None = None) -> Float:
+    """`(N, len(columns))` numbers of `rows` (all for None) of `widths` words each."""
+    starts = np.cumsum(widths) - widths
+    width = int(widths[0]) if rows is None and len(widths) and (widths == widths[0]).all() else None
+    found = np.empty((len(starts if rows is None else rows), len(columns)))
+    for k, column in enumerate(columns):
+        chosen = words[column::width] if width else [words[i] for i in (starts[rows] + column).ravel().tolist()]
+        found[:, k] = list(map(float, chosen))
+    return found
+
+
+def _corner_indices(words: list[str]) -> Int:
+    """`(C, 2)` indices of vertex and texture coordinate as the file counts them; `_NO_UV` for none."""
+    indices = np.full((len(words), 2), _NO_UV)
+    slashes = set(map(str.count, words, repeat("/")))
+    if slashes <= {0}:
+        indices[:, 0] = list(map(int, words))
+        return indices
+    parts = " ".join(words).replace("/", " ").split()
+    if len(slashes) == 1 and len(parts) == len(words) * (width := slashes.pop() + 1):  # all are given
+        indices[:, 0] = list(map(int, parts[::width]))
+        indices[:, 1] = list(map(int, parts[1::width]))
+        return indices
+    split = [word.split("/", 2) for word in words]
+    indices[:, 0] = [int(part[0]) for part in split]
+    indices[:, 1] = [int(part[1]) if len(part) > 1 and part[1] else _NO_UV for part in split]
+    return indices
+
+
+def _counted_from_start(indices: Int, counts: Int) -> Int:
+    """`indices` `(C, 2)` of which those below zero count back from `counts` `(C, 2)`, the last ones so far.
+
+    Raises:
+        ValueError: one points at nothing.
+    """
+    wrong = np.argwhere((indices == 0) | ((indices < -counts) & (indices != _NO_UV)))
+    if len(wrong):
+        at = tuple(wrong[0])
+        raise ValueError(f"the index {indices[at]} points at nothing: {counts[at]:,} are listed so far")
+    return np.where((indices < 0) & (indices != _NO_UV), indices + counts + 1, indices)

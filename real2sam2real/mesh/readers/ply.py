@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from real2sam2real.arrays import Float, Int, UInt8
 from real2sam2real.errors import UserError
-from real2sam2real.mesh import Mesh
 from real2sam2real.mesh.gltf.materials import Material
-from real2sam2real.mesh.readers.limits import check_faces, check_positions
-from real2sam2real.mesh.readers.pictures import read_picture
+from real2sam2real.mesh.readers.materials import read_texture
+from real2sam2real.mesh.readers.mesh_file import MeshFile, check_faces, check_positions, still_file, surface_of
 from real2sam2real.mesh.readers.ply_data import Columns, Lists, PlyHeader, read_elements, read_header
 from real2sam2real.mesh.readers.polygons import triangulated
-from real2sam2real.mesh.readers.welding import surface, welded
 
 _CORNERS = ("vertex_indices", "vertex_index")
 _COLORS = (
@@ -29,8 +24,8 @@ _COORDINATES = (("s", "t"), ("u", "v"), ("texture_u", "texture_v"), ("texcoord_u
 _SPLAT = ({"f_dc_0", "opacity"}, {"scale_0", "rot_0"}, {"packed_position", "packed_rotation"})
 
 
-def read_ply(path: Path, data: bytes, notes: list[str]) -> Mesh:
-    """The mesh of a PLY file, in the file's coordinates.
+def read_ply(path: Path, data: bytes) -> MeshFile:
+    """The mesh of a PLY file.
 
     Raises:
         UserError: the file is damaged, or holds points or Gaussian splats in place of a surface.
@@ -38,19 +33,25 @@ def read_ply(path: Path, data: bytes, notes: list[str]) -> Mesh:
     header = read_header(path.name, data)
     _check_holds_a_surface(path.name, header)
     elements = read_elements(path.name, data, header)
-    vertices = _Vertices(path, elements["vertex"], notes)
-    positions = vertices.positions()
+    vertex, notes = elements["vertex"], list[str]()
+    positions = _numbers(vertex, ("x", "y", "z"))
+    if positions is None:
+        raise UserError(f"{path.name}: its coordinates are lists, not numbers; export the object as a mesh")
     corners, sizes, corner_uvs = _polygons(path.name, elements["face"], len(positions), notes)
-    check_positions(path.name, positions[np.unique(corners)])
-    triangles, _ = triangulated(positions[corners], sizes)
-    uvs, colors = vertices.coordinates(), vertices.colors()
+    check_positions(path.name, positions, corners)
+    triangles, _ = triangulated(positions, corners, sizes)
+    uvs = next((found for names in _COORDINATES if (found := _numbers(vertex, names)) is not None), None)
+    colors = _colors(vertex, notes)
     if corner_uvs is not None:  # a vertex for every corner: welding joins them again
         positions, uvs = positions[corners], corner_uvs
         colors = None if colors is None else colors[corners]
+    elif len(triangles) == len(sizes):
+        triangles = corners.reshape(-1, 3)
     else:
         triangles = corners[triangles]
     material = None if uvs is None else _material(path, header, notes)
-    return welded(path, [surface(path.name, positions, triangles, material=material, uvs=uvs, colors=colors)], notes)
+    surface = surface_of(path.name, positions, triangles, material=material, uvs=uvs, colors=colors)
+    return still_file(path, "PLY", [surface], notes)
 
 
 def _check_holds_a_surface(name: str, header: PlyHeader) -> None:
@@ -77,50 +78,32 @@ def _check_holds_a_surface(name: str, header: PlyHeader) -> None:
         raise UserError(f"{name}: its faces have no list called {' or '.join(_CORNERS)}; export the object as a mesh")
 
 
-@dataclass(frozen=True, eq=False)
-class _Vertices:
-    """Columns of the element "vertex"."""
+def _numbers(columns: Columns, names: tuple[str, ...]) -> Float | None:
+    """`(N, len(names))` of columns that are all there and hold numbers, else None."""
+    arrays = [column for name in names if isinstance(column := columns.get(name), np.ndarray)]
+    return np.stack(arrays, axis=1, dtype=np.float64, casting="unsafe") if len(arrays) == len(names) else None
 
-    path: Path
-    columns: Columns
-    notes: list[str]
 
-    def _numbers(self, names: tuple[str, ...]) -> list[NDArray[Any]] | None:
-        found = [self.columns.get(name) for name in names]
-        arrays = [column for column in found if isinstance(column, np.ndarray)]
-        return arrays if len(arrays) == len(names) else None
-
-    def positions(self) -> Float:
-        """`(N, 3)`."""
-        arrays = self._numbers(("x", "y", "z"))
-        if arrays is None:
-            raise UserError(f"{self.path.name}: its coordinates are lists, not numbers; export the object as a mesh")
-        return np.stack([a.astype(np.float64) for a in arrays], axis=1)
-
-    def coordinates(self) -> Float | None:
-        """`(N, 2)` of a texture, or None."""
-        found = next((arrays for names in _COORDINATES if (arrays := self._numbers(names)) is not None), None)
-        return None if found is None else np.stack([a.astype(np.float64) for a in found], axis=1)
-
-    def colors(self) -> UInt8 | None:
-        """`(N, 3)` sRGB, or None. Numbers with a fraction count up to 1, 16-bit ones up to 65535, others up to 255."""
-        found = next((arrays for names in _COLORS if (arrays := self._numbers(names)) is not None), None)
-        if found is None:
-            return None
-        values = np.stack([a.astype(np.float64) for a in found], axis=1)
+def _colors(vertex: Columns, notes: list[str]) -> UInt8 | None:
+    """`(N, 3)` sRGB, or None. Numbers with a fraction count up to 1, 16-bit ones up to 65535, others up to 255."""
+    for names in _COLORS:
+        values, first = _numbers(vertex, names), vertex.get(names[0])
+        if values is None or not isinstance(first, np.ndarray):
+            continue
         if not np.isfinite(values).all():
-            self.notes.append(f"{self.path.name}: its vertex colours are not finite; they were left out")
+            notes.append("its vertex colours are not finite; they were left out")
             return None
-        kind = found[0].dtype
+        kind = first.dtype
         most = np.iinfo(kind).max if kind.kind == "u" else 1.0 if values.max(initial=0.0) <= 1.0 else 255.0
         return np.round(np.clip(values / most, 0.0, 1.0) * 255).astype(np.uint8)
+    return None
 
 
 def _polygons(name: str, face: Columns, vertices: int, notes: list[str]) -> tuple[Int, Int, Float | None]:
     """Vertex numbers `(C,)` of all corners in a row, corners `(P,)` of each polygon, texture coordinates `(C, 2)`."""
     lists = next(column for key in _CORNERS if isinstance(column := face.get(key), Lists))
     numbers = lists.values.astype(np.int64)
-    if not np.array_equal(numbers, lists.values):
+    if lists.values.dtype.kind == "f" and not np.array_equal(numbers, lists.values):
         raise UserError(f"{name}: a face points at a vertex by a number that is not whole; export it again")
     if len(numbers) and not 0 <= numbers.min() <= numbers.max() < vertices:
         wrong = int(numbers.min()) if numbers.min() < 0 else int(numbers.max())
@@ -128,14 +111,14 @@ def _polygons(name: str, face: Columns, vertices: int, notes: list[str]) -> tupl
             f"{name}: a face points at vertex {wrong:,} of {vertices:,}; the file is damaged: export it again"
         )
     if {"red", "r"} & face.keys():
-        notes.append(f"{name}: the colours of its faces were left out; only those of vertices are read")
+        notes.append("the colours of its faces were left out; only those of vertices are read")
     uvs = face.get("texcoord")  # as MeshLab writes it
     fits = isinstance(uvs, Lists) and np.array_equal(uvs.lengths, 2 * lists.lengths)
     corner_uvs = uvs.values.astype(np.float64).reshape(-1, 2) if isinstance(uvs, Lists) and fits else None
     usable = lists.lengths >= 3
     if usable.all():
         return numbers, lists.lengths, corner_uvs
-    notes.append(f"{name}: {int((~usable).sum()):,} faces with fewer than three corners were left out")
+    notes.append(f"{int((~usable).sum()):,} faces with fewer than three corners were left out")
     kept = np.repeat(usable, lists.lengths)
     return numbers[kept], lists.lengths[usable], None if corner_uvs is None else corner_uvs[kept]
 
@@ -145,8 +128,8 @@ def _material(path: Path, header: PlyHeader, notes: list[str]) -> Material | Non
     for comment in header.comments:
         key, _, name = comment.partition(" ")
         if key.lower() == "texturefile" and name.strip():
-            pixels = read_picture(path.parent, name.strip())
+            pixels = read_texture(path.parent, name.strip())
             if not isinstance(pixels, str):
                 return Material(texture=pixels)
-            notes.append(f"{path.name}: {pixels}")
+            notes.append(pixels)
     return None

@@ -9,14 +9,16 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from real2sam2real.arrays import Float, Int
+from real2sam2real.arrays import Int
 from real2sam2real.errors import UserError
 
 _TYPES = {
-    "char": "i1", "uchar": "u1", "short": "i2", "ushort": "u2", "int": "i4", "uint": "u4", "float": "f4",
-    "double": "f8", "int8": "i1", "uint8": "u1", "int16": "i2", "uint16": "u2", "int32": "i4", "uint32": "u4",
-    "int64": "i8", "uint64": "u8", "float32": "f4", "float64": "f8",
+    "char": "b", "uchar": "B", "short": "h", "ushort": "H", "int": "i", "uint": "I", "float": "f", "double": "d",
+    "int8": "b", "uint8": "B", "int16": "h", "uint16": "H", "int32": "i", "uint32": "I", "float32": "f",
+    "float64": "d", "int64": "q", "uint64": "Q",
 }  # fmt: skip
+"""Letters that name a type for NumPy and `struct` alike."""
+
 _ORDERS = {"ascii": "", "binary_little_endian": "<", "binary_big_endian": ">"}
 _MOST_HEADER = 2**20
 _AGAIN = "export it again"
@@ -24,7 +26,7 @@ _AGAIN = "export it again"
 
 @dataclass(frozen=True)
 class PlyProperty:
-    """A number per row, or, where `counted_by` is given, a list of them. Types are NumPy's, such as "u1"."""
+    """A number per row, or, where `counted_by` is given, a list of them. Types are letters of `struct`, such as "B"."""
 
     name: str
     kind: str
@@ -121,95 +123,92 @@ def read_elements(name: str, data: bytes, header: PlyHeader) -> dict[str, Column
     Raises:
         UserError: the data is cut off or damaged.
     """
-    source = _TextRows(name, data, header) if not header.order else _BinaryRows(name, data, header)
-    return {element.name: source.rows(element) for element in header.elements}
+    if header.order:
+        rows = _Rows(name, data, header.size, header.order)
+        return {element.name: rows.read(element) for element in header.elements}
+    try:
+        numbers = np.array(data[header.size :].split(), dtype=np.float64)  # where lines end does not matter
+    except ValueError as error:
+        raise UserError(f"{name} holds a word that is no number ({str(error)[:60]}); {_AGAIN}") from None
+    rows = _Rows(name, numbers.tobytes(), 0, "=")
+    return {element.name: _text_columns(name, rows, element) for element in header.elements}
 
 
-class _BinaryRows:
+def _text_columns(name: str, rows: _Rows, element: PlyElement) -> Columns:
+    """Text is read as rows of 64-bit floats, which then take the types that the header tells."""
+    floats = [PlyProperty(p.name, "d", p.counted_by and "d") for p in element.properties]
+    columns = rows.read(PlyElement(element.name, element.count, floats))
+    for p in element.properties:
+        column = columns[p.name]
+        values = column.values if isinstance(column, Lists) else column
+        if p.kind in "fd":
+            continue
+        with np.errstate(invalid="ignore"):
+            typed = values.astype(p.kind)
+        if not np.array_equal(typed, values):
+            raise UserError(f"{name}: '{p.name[:40]}' holds a number that its type cannot have; {_AGAIN}")
+        columns[p.name] = Lists(column.lengths, typed) if isinstance(column, Lists) else typed
+    return columns
+
+
+class _Rows:
     """Reads rows in one step where all lists of an element are equally long, else row by row."""
 
-    def __init__(self, name: str, data: bytes, header: PlyHeader) -> None:
-        self.name, self.data, self.order, self.at = name, data, header.order, header.size
+    def __init__(self, name: str, data: bytes, at: int, order: str) -> None:
+        self.name, self.data, self.at, self.order = name, data, at, order
 
-    def rows(self, element: PlyElement) -> Columns:
+    def read(self, element: PlyElement) -> Columns:
         if not element.count or not element.properties:
-            return _no_rows(element)
-        lengths = self._first_lengths(element)
+            nothing = np.zeros(0)
+            lists = Lists(np.zeros(0, np.int64), nothing)
+            return {p.name: nothing if p.counted_by is None else lists for p in element.properties}
+        first = self._walk(element, 1)[1]
         fields: list[Any] = []
         for k, p in enumerate(element.properties):
             if p.counted_by is not None:
                 fields.append((f"n{k}", self.order + p.counted_by))
-            fields.append((f"v{k}", self.order + p.kind, *([(lengths[k],)] if p.counted_by is not None else [])))
+            fields.append((f"v{k}", self.order + p.kind, *([(first[k][0],)] if p.counted_by is not None else [])))
         row = np.dtype(fields)
-        if len(self.data) - self.at >= element.count * row.itemsize:
-            table = np.frombuffer(self.data, row, element.count, self.at)
-            if all((table[f"n{k}"] == length).all() for k, length in lengths.items()):
-                self.at += element.count * row.itemsize
-                return {p.name: self._column(table, k, lengths) for k, p in enumerate(element.properties)}
-        if not lengths:
-            self._cut_off(element)
-        return self._uneven_rows(element)
-
-    def _first_lengths(self, element: PlyElement) -> dict[int, int]:
-        """Lengths of the lists in the first row, by property."""
-        at, lengths = self.at, {}
+        if len(self.data) - self.at < element.count * row.itemsize:
+            return self._uneven(element)
+        table = np.frombuffer(self.data, row, element.count, self.at)
+        columns: Columns = {}
         for k, p in enumerate(element.properties):
+            columns[p.name] = values = table[f"v{k}"]
             if p.counted_by is not None:
-                lengths[k], at = self._length(element, p, at)
-                at += lengths[k] * np.dtype(p.kind).itemsize
-            else:
-                at += np.dtype(p.kind).itemsize
-        return lengths
+                if (table[f"n{k}"] != first[k][0]).any():
+                    return self._uneven(element)
+                columns[p.name] = Lists(np.full(element.count, first[k][0]), values.reshape(-1))
+        self.at += element.count * row.itemsize
+        return columns
 
-    def _length(self, element: PlyElement, p: PlyProperty, at: int) -> tuple[int, int]:
-        kind = np.dtype(self.order + str(p.counted_by))
-        if at + kind.itemsize > len(self.data):
-            self._cut_off(element)
-        length = self._whole(element, np.frombuffer(self.data, kind, 1, at)[0].item())
-        at += kind.itemsize
-        if at + length * np.dtype(p.kind).itemsize > len(self.data):
-            self._cut_off(element)
-        return length, at
-
-    def _whole(self, element: PlyElement, length: float) -> int:
-        """A list's length: some writers have floats even there."""
-        if not 0 <= length <= len(self.data) or length % 1:
-            self._cut_off(element)
-        return int(length)
-
-    def _column(self, table: NDArray[Any], k: int, lengths: dict[int, int]) -> NDArray[Any] | Lists:
-        values = table[f"v{k}"]
-        if k not in lengths:
-            return values
-        return Lists(np.full(len(table), lengths[k], np.int64), values.reshape(-1))
-
-    def _uneven_rows(self, element: PlyElement) -> Columns:
-        """Lists of several lengths: first where each value lies, then all of them at once."""
-        readers = [
-            (
-                None if p.counted_by is None else struct.Struct(self.order + _code(p.counted_by)),
-                np.dtype(p.kind).itemsize,
-            )
+    def _walk(self, element: PlyElement, count: int) -> tuple[list[list[int]], list[list[int]], int]:
+        """Where the values of each property begin in `count` rows, how many they are, and where the rows end."""
+        steps = [
+            (p.counted_by and struct.Struct(self.order + p.counted_by), np.dtype(self.order + p.kind).itemsize)
             for p in element.properties
         ]
-        places: list[list[int]] = [[] for _ in readers]
-        lengths: list[list[int]] = [[] for _ in readers]
-        at = self.at
-        try:
-            for _ in range(element.count):
-                for k, (counter, size) in enumerate(readers):
-                    length = 1
-                    if counter is not None:
-                        length = self._whole(element, counter.unpack_from(self.data, at)[0])
-                        at += counter.size
-                    places[k].append(at)
-                    lengths[k].append(length)
-                    at += length * size
-        except struct.error:
-            self._cut_off(element)
-        if at > len(self.data):
-            self._cut_off(element)
-        self.at = at
+        places: list[list[int]] = [[] for _ in steps]
+        lengths: list[list[int]] = [[] for _ in steps]
+        at, end = self.at, len(self.data)
+        for _ in range(count):
+            for k, (counter, size) in enumerate(steps):
+                length = 1
+                if counter:
+                    length = counter.unpack_from(self.data, at)[0] if at + counter.size <= end else -1
+                    if not 0 <= length <= end or length % 1:  # some writers have floats even there
+                        self._cut_off(element)
+                    length, at = int(length), at + counter.size
+                places[k].append(at)
+                lengths[k].append(length)
+                at += length * size
+            if at > end:
+                self._cut_off(element)
+        return places, lengths, at
+
+    def _uneven(self, element: PlyElement) -> Columns:
+        """Lists of several lengths: first where each value lies, then all of them at once."""
+        places, lengths, self.at = self._walk(element, element.count)
         columns: Columns = {}
         raw = np.frombuffer(self.data, np.uint8)
         for k, p in enumerate(element.properties):
@@ -221,106 +220,5 @@ class _BinaryRows:
         return columns
 
     def _cut_off(self, element: PlyElement) -> NoReturn:
-        have = f"{len(self.data):,} bytes do not hold its {element.count:,} rows of '{element.name[:40]}'"
-        raise UserError(f"{self.name}: {have}; the file is cut off or damaged: {_AGAIN}")
-
-
-class _TextRows:
-    """Reads rows from words; where lines end does not matter."""
-
-    def __init__(self, name: str, data: bytes, header: PlyHeader) -> None:
-        self.name, self.at = name, 0
-        words = data[header.size :].split()
-        try:
-            self.numbers: Float = np.array(words, dtype=np.float64)
-        except ValueError as error:
-            raise UserError(f"{name} holds a word that is no number ({str(error)[:60]}); {_AGAIN}") from None
-
-    def rows(self, element: PlyElement) -> Columns:
-        if not element.count or not element.properties:
-            return _no_rows(element)
-        spans = self._spans_of_first_row(element)
-        width = spans[-1][1] if spans else 0
-        if self.at + element.count * width <= len(self.numbers):
-            table = self.numbers[self.at : self.at + element.count * width].reshape(element.count, width)
-            counts = [begin - 1 for p, (begin, _) in zip(element.properties, spans, strict=True) if p.counted_by]
-            if (table[:, counts] == table[:1, counts]).all():
-                self.at += element.count * width
-                return {
-                    p.name: self._column(p, np.full(element.count, end - begin), table[:, begin:end].ravel())
-                    for p, (begin, end) in zip(element.properties, spans, strict=True)
-                }
-        return self._uneven_rows(element)
-
-    def _spans_of_first_row(self, element: PlyElement) -> list[tuple[int, int]]:
-        """Where each property's values lie in the first row: one number, or a list behind its length."""
-        at, spans = 0, []
-        for p in element.properties:
-            length = 1
-            if p.counted_by is not None:
-                length = self._length(element, self.at + at)
-                at += 1
-            spans.append((at, at + length))
-            at += length
-        return spans
-
-    def _length(self, element: PlyElement, at: int) -> int:
-        length = float(self.numbers[at]) if at < len(self.numbers) else -1.0
-        if not 0 <= length <= len(self.numbers) or length % 1:
-            self._cut_off(element)
-        return int(length)
-
-    def _uneven_rows(self, element: PlyElement) -> Columns:
-        kept: list[list[Float]] = [[] for _ in element.properties]
-        at = self.at
-        for _ in range(element.count):
-            for k, p in enumerate(element.properties):
-                length = 1
-                if p.counted_by is not None:
-                    length = self._length(element, at)
-                    at += 1
-                kept[k].append(self.numbers[at : at + length])
-                at += length
-            if at > len(self.numbers):
-                self._cut_off(element)
-        self.at = at
-        return {
-            p.name: self._column(p, np.array([len(part) for part in parts], np.int64), np.concatenate(parts))
-            for p, parts in zip(element.properties, kept, strict=True)
-        }
-
-    def _column(self, p: PlyProperty, lengths: Int, values: Float) -> NDArray[Any] | Lists:
-        typed: NDArray[Any] = values
-        if p.kind[0] != "f":
-            with np.errstate(invalid="ignore"):
-                typed = values.astype(p.kind)
-            if not np.array_equal(typed, values):
-                raise UserError(f"{self.name}: '{p.name[:40]}' holds a number that its type cannot have; {_AGAIN}")
-        return typed if p.counted_by is None else Lists(lengths, typed)
-
-    def _cut_off(self, element: PlyElement) -> NoReturn:
-        reason = f"its text does not hold its {element.count:,} rows of '{element.name[:40]}'"
+        reason = f"its data does not hold its {element.count:,} rows of '{element.name[:40]}'"
         raise UserError(f"{self.name}: {reason}; the file is cut off or damaged: {_AGAIN}")
-
-
-def _no_rows(element: PlyElement) -> Columns:
-    nothing = np.zeros(0)
-    return {
-        p.name: nothing if p.counted_by is None else Lists(np.zeros(0, np.int64), nothing) for p in element.properties
-    }
-
-
-def _code(kind: str) -> str:
-    """The letter of the struct module for one of our types."""
-    return {
-        "i1": "b",
-        "u1": "B",
-        "i2": "h",
-        "u2": "H",
-        "i4": "i",
-        "u4": "I",
-        "i8": "q",
-        "u8": "Q",
-        "f4": "f",
-        "f8": "d",
-    }[kind]

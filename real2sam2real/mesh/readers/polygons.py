@@ -10,21 +10,24 @@ import numpy as np
 from real2sam2real.arrays import Bool, Float, Int
 
 
-def triangulated(corners: Float, sizes: Int) -> tuple[Int, Int]:
+def triangulated(positions: Float, corners: Int, sizes: Int) -> tuple[Int, Int]:
     """Cut polygons into triangles that keep their winding; concave ones too.
 
     Args:
-        corners: `(C, 3)` positions of the corners, polygon after polygon.
+        positions: `(V, 3)`.
+        corners: `(C,)` vertex numbers of the corners, polygon after polygon.
         sizes: `(P,)` how many corners each polygon has, at least 3.
 
     Returns:
-        `(T, 3)` corner numbers, and `(T,)` the polygon of each triangle; polygons stay in order.
+        `(T, 3)` corner numbers 0…C−1, and `(T,)` the polygon of each triangle; polygons stay in order.
     """
+    if (sizes == 3).all():
+        return np.arange(len(corners)).reshape(-1, 3), np.arange(len(sizes))
     starts = np.cumsum(sizes) - sizes
-    triangles, owners = [np.zeros((0, 3), np.int64)], [np.zeros(0, np.int64)]
+    triangles, owners = [], []
     for size in np.unique(sizes).tolist():
         chosen = np.flatnonzero(sizes == size)
-        cut = _cut(corners, starts[chosen, None] + np.arange(size))
+        cut = _cut(positions, corners, starts[chosen, None] + np.arange(size))
         triangles.append(cut.reshape(-1, 3))
         owners.append(np.repeat(chosen, size - 2))
     owner = np.concatenate(owners)
@@ -32,30 +35,33 @@ def triangulated(corners: Float, sizes: Int) -> tuple[Int, Int]:
     return np.concatenate(triangles)[order], owner[order]
 
 
-def _cut(corners: Float, numbers: Int) -> Int:
+def _cut(positions: Float, corners: Int, numbers: Int) -> Int:
     """`(P, n - 2, 3)` triangles of polygons `(P, n)` of equally many corners."""
     size = numbers.shape[1]
     if size == 3:
         return numbers[:, None]
-    points = corners[numbers]
-    fan = _fan(numbers)
+    points = positions[corners[numbers]]
+    fan = _fan(size)
     if size == 4:  # the diagonal that covers less area: of a concave quad, the one inside
-        other = _fan(np.roll(numbers, -1, axis=1))
-        return np.where((_area(corners, other) < _area(corners, fan) * (1 - 1e-9))[:, None, None], other, fan)
+        other = (fan + 1) % 4
+        smaller = _area(points, other) < _area(points, fan) * (1 - 1e-9)
+        return np.where(smaller[:, None, None], numbers[:, other], numbers[:, fan])
+    cut = numbers[:, fan]
     for p in np.flatnonzero(~_is_convex(points)):
         ears = _ears(points[p])
         if ears is not None:
-            fan[p] = numbers[p][ears]
-    return fan
+            cut[p] = numbers[p][ears]
+    return cut
 
 
-def _fan(numbers: Int) -> Int:
-    first = np.broadcast_to(numbers[:, :1], (len(numbers), numbers.shape[1] - 2))
-    return np.stack([first, numbers[:, 1:-1], numbers[:, 2:]], axis=-1)
+def _fan(size: int) -> Int:
+    """`(size - 2, 3)` corners of a polygon in triangles about its first one."""
+    return np.stack([np.zeros(size - 2, np.int64), np.arange(1, size - 1), np.arange(2, size)], axis=1)
 
 
-def _area(corners: Float, triangles: Int) -> Float:
-    a, b, c = (corners[triangles[..., k]] for k in range(3))
+def _area(points: Float, triangles: Int) -> Float:
+    """`(P,)` that the same triangles of polygons `(P, n, 3)` cover."""
+    a, b, c = (points[:, triangles[:, k]] for k in range(3))
     return np.linalg.norm(np.cross(b - a, c - a), axis=-1).sum(axis=-1)
 
 

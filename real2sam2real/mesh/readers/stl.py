@@ -8,17 +8,15 @@ from pathlib import Path
 import numpy as np
 
 from real2sam2real.errors import UserError
-from real2sam2real.mesh import Mesh
-from real2sam2real.mesh.readers.limits import check_faces, check_positions
-from real2sam2real.mesh.readers.welding import surface, welded
+from real2sam2real.mesh.readers.mesh_file import MeshFile, check_faces, check_positions, still_file, surface_of
 
 _TRIANGLE = np.dtype([("normal", "<f4", 3), ("corners", "<f4", (3, 3)), ("attribute", "<u2")])
 _HEADER = 84
 _VERTEX = re.compile(rb"^[ \t]*vertex[ \t]+(\S+)[ \t]+(\S+)[ \t]+(\S+)[ \t]*\r?$", re.MULTILINE | re.IGNORECASE)
 
 
-def read_stl(path: Path, data: bytes, notes: list[str]) -> Mesh:
-    """The mesh of an STL file, its triangles welded, in the file's coordinates.
+def read_stl(path: Path, data: bytes) -> MeshFile:
+    """The mesh of an STL file, its triangles welded.
 
     Raises:
         UserError: the file is no STL, cut off, or holds no triangle with an area.
@@ -34,13 +32,12 @@ def read_stl(path: Path, data: bytes, notes: list[str]) -> Mesh:
     check_faces(path.name, len(corners) // 3)
     positions = corners.astype(np.float64)
     check_positions(path.name, positions)
-    return welded(path, [surface(path.name, positions, np.arange(len(corners)).reshape(-1, 3))], notes)
+    return still_file(path, "STL", [surface_of(path.name, positions, np.arange(len(corners)).reshape(-1, 3))])
 
 
 def _text_corners(path: Path, data: bytes) -> np.ndarray:
-    found = _VERTEX.findall(data)
     try:
-        corners = np.array(found, np.float64).reshape(-1, 3)
+        corners = np.array(_VERTEX.findall(data), np.float64).reshape(-1, 3)
     except ValueError as error:
         raise UserError(f"{path.name} holds a vertex that is no number ({str(error)[:60]}); export it again") from None
     if len(corners) % 3 or b"endsolid" not in data.lower():

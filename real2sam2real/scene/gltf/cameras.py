@@ -8,9 +8,8 @@ import numpy as np
 
 from real2sam2real.arrays import Float
 from real2sam2real.geometry import Intrinsics, transforms
-from real2sam2real.mesh.gltf.animation import Animations
-from real2sam2real.mesh.gltf.container import Document
 from real2sam2real.mesh.gltf.nodes import NodeTree
+from real2sam2real.mesh.gltf.sampling import SampledGltf
 from real2sam2real.scene.camera_path import CameraPath
 
 
@@ -59,18 +58,17 @@ class GltfCamera:
         )
 
 
-def read_cameras(
-    document: Document, tree: NodeTree, animations: Animations, seconds: Float, snap: float
-) -> list[GltfCamera]:
+def read_cameras(sampled: SampledGltf) -> list[GltfCamera]:
     """Every perspective camera of the shown scene, in file order; orthographic ones are left out with a note.
 
     Raises:
         UserError: a camera has no usable field of view or stands nowhere.
     """
+    document, tree = sampled.document, sampled.tree
     cameras: list[GltfCamera] = []
     for node in sorted(tree.order):
         element = tree.elements[node]
-        index = element.index("camera", "cameras", document.count("cameras"))
+        index = element.index("camera", "cameras")
         if index is None:
             continue
         camera = document.element("cameras", index)
@@ -78,9 +76,9 @@ def read_cameras(
             document.note(f"{camera.label} is not a perspective camera; it was left out")
             continue
         lens = camera.child("perspective")
-        track = animations.pointers.get(f"/cameras/{index}/perspective/yfov")
-        still = np.full(len(seconds), lens.number("yfov"))
-        angles = still if track is None else track.at(seconds, snap=snap)[:, 0]
+        track = sampled.animations.pointers.get(f"/cameras/{index}/perspective/yfov")
+        still = np.full(len(sampled.seconds), lens.number("yfov"))
+        angles = still if track is None else track.at(sampled.seconds, snap=sampled.snap)[:, 0]
         if np.any(angles <= 1e-6) or np.any(angles >= np.pi - 1e-6):
             camera.fail(f"its field of view 'yfov' is {angles[0]:g} radians", "give an angle between 0 and π")
         aspect = lens.number("aspectRatio") if lens.has("aspectRatio") else None

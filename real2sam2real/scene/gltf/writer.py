@@ -14,11 +14,10 @@ from real2sam2real.errors import UserError
 from real2sam2real.geometry import quaternions
 from real2sam2real.mesh import Mesh
 from real2sam2real.mesh.gltf.building import INDICES, VERTICES, GltfBuilder
-from real2sam2real.mesh.gltf.colors import linear_from_srgb
 from real2sam2real.mesh.gltf.container import write_glb
-from real2sam2real.mesh.gltf.images import encode_png
 from real2sam2real.mesh.gltf.morphing import morph_of
 from real2sam2real.mesh.gltf.placing import HIDING_SCALE
+from real2sam2real.mesh.gltf.textures import encode_png, linear_from_srgb
 from real2sam2real.mesh.gltf.welding import group_rows
 from real2sam2real.scene.gltf.reader import EXTRAS
 from real2sam2real.scene.scene import Entity, Scene

@@ -19,7 +19,8 @@ import pytest
 from scipy.spatial import cKDTree
 
 from real2sam2real.geometry import transforms
-from real2sam2real.lift.mesh_files import entity_motion, read_mesh_file
+from real2sam2real.lift.file_animation import entity_motion
+from real2sam2real.lift.mesh_files import read_mesh_file
 
 BLENDER = os.environ.get("R2S2R_BLENDER_PYTHON", "")
 FPS, SHOWN = 24, (1, 13, 25, 49)

@@ -289,16 +289,16 @@ def test_a_mesh_that_the_camera_does_not_see_is_not_posed(place, files, tmp_path
 
 def test_the_caller_s_word_counts(files, tmp_path: Path) -> None:
     in_view = write_obj(files, tmp_path / "in.obj", np.add(files.cube, [0, 0, -8.0]))
-    assert read_mesh_file(in_view, name="cube", frame="object").camera_from_object is None
+    assert read_mesh_file(in_view, name="cube", coordinate_frame="object").camera_from_object is None
     around = write_obj(files, tmp_path / "around.obj", files.cube)
-    posed = read_mesh_file(around, name="cube", frame="camera-opengl")
+    posed = read_mesh_file(around, name="cube", coordinate_frame="camera-opengl")
     np.testing.assert_allclose(posed.camera_from_object[:3, 3], [0, -1, 0])
 
 
 def test_an_opencv_pose_is_turned(files, tmp_path: Path) -> None:
     vertices = np.add(files.cube * [1, 2, 3], [1.0, 0.5, 8.0])
     path = write_obj(files, tmp_path / "cube.obj", vertices)
-    lifted = read_mesh_file(path, name="cube", frame="camera-opencv")
+    lifted = read_mesh_file(path, name="cube", coordinate_frame="camera-opencv")
     back = transforms.apply(lifted.camera_from_object, lifted.mesh.vertices)
     np.testing.assert_allclose(np.sort(back, axis=0), np.sort(vertices * [1, -1, -1], axis=0), atol=1e-9)
     assert lifted.mesh.volume() == pytest.approx(48)

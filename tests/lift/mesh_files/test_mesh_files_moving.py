@@ -8,8 +8,9 @@ import pytest
 from real2sam2real.errors import UserError
 from real2sam2real.geometry import transforms
 from real2sam2real.geometry.quaternions import from_axis_angle
+from real2sam2real.lift.file_animation import entity_motion
 from real2sam2real.lift.lifted import LiftedMesh
-from real2sam2real.lift.mesh_files import entity_motion, read_mesh_file
+from real2sam2real.lift.mesh_files import read_mesh_file
 from real2sam2real.scene import Entity
 
 ALIGNED = transforms.compose([0.5, -1.0, -4.0], from_axis_angle([0.2, 1.0, 0.1], 0.7), 0.3)

@@ -14,10 +14,12 @@ from PIL import Image
 
 from real2sam2real.errors import UserError
 from real2sam2real.geometry import quaternions, transforms
-from real2sam2real.lift.mesh_files import entity_motion, mesh_extensions, read_mesh_file
+from real2sam2real.lift.file_animation import entity_motion
+from real2sam2real.lift.mesh_files import read_mesh_file
 from real2sam2real.mesh import Mesh
-from real2sam2real.mesh.gltf.colors import srgb_from_linear
-from real2sam2real.mesh.readers.joining import drawn_colors, side_by_side
+from real2sam2real.mesh.gltf.textures import srgb_from_linear
+from real2sam2real.mesh.readers import MESH_FORMATS
+from real2sam2real.mesh.readers.joining import drawn_colors, join_meshes
 from real2sam2real.mesh.readers.polygons import triangulated
 
 SEEDS = st.integers(0, 2**32 - 1)
@@ -47,7 +49,7 @@ def test_polygons_are_covered_once_and_keep_their_winding(seed: int, sizes: list
     plane = rng.normal(size=4)
     turn = quaternions.to_matrix(plane)
     corners = np.concatenate([np.pad(f, ((0, 0), (0, 1))) @ turn.T for f in flat])
-    triangles, owner = triangulated(corners, np.array(sizes))
+    triangles, owner = triangulated(corners, np.arange(len(corners)), np.array(sizes))
     np.testing.assert_array_equal(owner, np.repeat(np.arange(len(sizes)), np.array(sizes) - 2))
     a, b, c = (corners[triangles[:, k]] for k in range(3))
     signed = np.cross(b - a, c - a) @ turn[:, 2] / 2
@@ -58,7 +60,7 @@ def test_polygons_are_covered_once_and_keep_their_winding(seed: int, sizes: list
 def test_polygons_without_area_do_not_stop_the_others() -> None:
     square = np.array([[0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 0], [0, 0.5, 0]], float)
     corners = np.concatenate([np.zeros((6, 3)), square])
-    triangles, owner = triangulated(corners, np.array([6, 5]))
+    triangles, owner = triangulated(corners, np.arange(len(corners)), np.array([6, 5]))
     assert owner.tolist() == [0] * 4 + [1] * 3
     a, b, c = (corners[triangles[owner == 1][:, k]] for k in range(3))
     assert np.cross(b - a, c - a)[:, 2].sum() / 2 == pytest.approx(1)
@@ -110,8 +112,7 @@ def sheet(texture: np.ndarray | None, reach: float = 1.0, **fields: np.ndarray) 
 
 def test_parts_of_one_texture_keep_it_with_its_repetitions() -> None:
     picture = np.arange(48, dtype=np.uint8).reshape(4, 4, 3)
-    notes: list[str] = []
-    joined = side_by_side([sheet(picture, 3.0), sheet(picture)], notes)
+    joined, notes = join_meshes([sheet(picture, 3.0), sheet(picture)])
     assert joined.texture is picture
     assert joined.corner_uvs.max() == 3
     assert not notes
@@ -119,17 +120,16 @@ def test_parts_of_one_texture_keep_it_with_its_repetitions() -> None:
 
 def test_repetitions_that_get_lost_are_told() -> None:
     picture = np.arange(48, dtype=np.uint8).reshape(4, 4, 3)
-    notes: list[str] = []
-    joined = side_by_side([sheet(picture, 3.0), sheet(picture.copy())], notes)
+    joined, notes = join_meshes([sheet(picture, 3.0), sheet(picture.copy())])
     assert joined.texture is not picture
     assert "repeats" in notes[0]
 
 
 def test_parts_without_colours_among_coloured_ones_are_white() -> None:
     red = np.tile(np.uint8([255, 0, 0]), (3, 1))
-    joined = side_by_side([sheet(None, vertex_colors=red), sheet(None)], [])
+    joined, _ = join_meshes([sheet(None, vertex_colors=red), sheet(None)])
     np.testing.assert_array_equal(joined.vertex_colors, np.concatenate([red, np.full((3, 3), 255)]))
-    assert side_by_side([sheet(None), sheet(None)], []).vertex_colors is None
+    assert join_meshes([sheet(None), sheet(None)])[0].vertex_colors is None
 
 
 # --- paths
@@ -157,7 +157,7 @@ def test_the_body_carries_the_wheels(files, tmp_path: Path) -> None:
     moved = np.ptp(motion.vertices_object, axis=0).max(axis=1)
     assert (moved < 1e-5).sum() == 8  # of the body
     assert (moved > 0.1).sum() == 16
-    assert any("3 parts" in note for note in lifted.notes)
+    assert any("3 components" in note for note in lifted.notes)
 
 
 def test_stretching_along_one_axis_stays_with_the_vertices(files, tmp_path: Path) -> None:
@@ -232,7 +232,7 @@ def test_a_pose_of_several_scales_is_refused(files, tmp_path: Path) -> None:
 
 
 def test_a_long_animation_of_a_heavy_mesh_is_read_in_part(files, tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.setattr("real2sam2real.lift.mesh_files.gltf.MOST_READ_NUMBERS", 24 * 5)
+    monkeypatch.setattr("real2sam2real.mesh.readers.gltf.MOST_READ_NUMBERS", 24 * 5)
     lifted = read_mesh_file(files.skinned_arm(tmp_path / "arm.glb"), name="arm")
     assert lifted.motion.frames == 5
     assert any("17 frames" in note and "first 5" in note for note in lifted.notes)
@@ -271,9 +271,9 @@ def test_gravity_turns_the_object_frame(files, tmp_path: Path) -> None:
 def test_a_claim_behind_the_camera_is_refused(files, tmp_path: Path) -> None:
     (tmp_path / "it.obj").write_text(files.obj(vertices=np.add(files.cube, [0, 0, 5])))
     with pytest.raises(UserError, match="camera-opencv"):
-        read_mesh_file(tmp_path / "it.obj", name="it", frame="camera-opengl")
+        read_mesh_file(tmp_path / "it.obj", name="it", coordinate_frame="camera-opengl")
     with pytest.raises(UserError, match="up"):
-        read_mesh_file(tmp_path / "it.obj", name="it", frame="camera-opencv", up="z")
+        read_mesh_file(tmp_path / "it.obj", name="it", coordinate_frame="camera-opencv", up="z")
     hint = read_mesh_file(tmp_path / "it.obj", name="it").notes
     assert any("camera-opencv" in note for note in hint)
 
@@ -289,7 +289,7 @@ def test_a_sword_along_the_line_of_sight_is_not_posed(files, tmp_path: Path) -> 
 def test_the_content_tells_the_format(files, tmp_path: Path) -> None:
     (tmp_path / "it.obj").write_text(files.ply())
     assert read_mesh_file(tmp_path / "it.obj", name="it").provenance["format"] == "PLY"
-    assert mesh_extensions() == (".glb", ".gltf", ".obj", ".ply", ".stl")
+    assert tuple(MESH_FORMATS) == (".glb", ".gltf", ".obj", ".ply", ".stl")
 
 
 def test_ply_with_texture_coordinates_at_corners(files, tmp_path: Path) -> None:
@@ -372,8 +372,9 @@ def test_material_colours_are_light_in_blender_and_codes_elsewhere(files, writte
 
 
 def test_pictures_outside_the_folder_are_not_opened(files, tmp_path: Path) -> None:
+    tmp_path = tmp_path / ("long" * 20)  # the note shows the end of a long path
     inside = tmp_path / "model"
-    inside.mkdir()
+    inside.mkdir(parents=True)
     Image.fromarray(np.full((4, 4, 3), 90, np.uint8)).save(tmp_path / "secret.png")
     obj = "mtllib m.mtl\nvt 0 0\nusemtl a\n" + "\n".join(
         line.replace(" ", "/1 ") + "/1" if line[0] == "f" else line for line in files.obj().splitlines()

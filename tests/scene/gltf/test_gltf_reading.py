@@ -16,7 +16,7 @@ from scipy.interpolate import CubicHermiteSpline
 
 from real2sam2real.geometry import quaternions, transforms
 from real2sam2real.mesh import Mesh
-from real2sam2real.mesh.gltf.colors import linear_from_srgb, srgb_from_linear
+from real2sam2real.mesh.gltf.textures import linear_from_srgb, srgb_from_linear
 from real2sam2real.scene import Entity
 from real2sam2real.scene.gltf import load_glb
 

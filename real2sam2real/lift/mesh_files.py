@@ -1,21 +1,27 @@
-"""In which frame a file's numbers are, and the object frame that its mesh is brought to.
+"""Mesh files of the user's own as lifted meshes: in which frame their numbers are, and the object frame they get.
 
 Files do not say whether they are in the photo's camera frame: lifters leave posed meshes there, modellers do not.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal, get_args
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal, get_args
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from real2sam2real.arrays import Float
 from real2sam2real.errors import UserError
 from real2sam2real.geometry import Intrinsics, transforms
+from real2sam2real.lift.file_animation import animation_notes, moved_frame, object_motion
+from real2sam2real.lift.lifted import LiftedMesh
+from real2sam2real.mesh.gltf.animation import Playback
+from real2sam2real.mesh.readers import read_mesh
 
-Frame = Literal["auto", "object", "camera-opengl", "camera-opencv"]
-FRAMES: tuple[str, ...] = get_args(Frame)
+CoordinateFrame = Literal["auto", "object", "camera-opengl", "camera-opencv"]
+COORDINATE_FRAMES: tuple[str, ...] = get_args(CoordinateFrame)
 
 _FROM_OPENCV = np.diag([1.0, -1.0, -1.0, 1.0])
 _Y_UP_FROM_Z_UP = np.array([[1.0, 0, 0, 0], [0, 0, 1, 0], [0, -1, 0, 0], [0, 0, 0, 1]])
@@ -30,8 +36,74 @@ _NEAREST = 0.05
 """A posed object keeps this much of its own size away from the camera; a sword modelled along −Z does not."""
 
 
+def read_mesh_file(
+    path: Path | str,
+    *,
+    name: str,
+    coordinate_frame: CoordinateFrame = "auto",
+    up: Literal["y", "z"] = "y",
+    intrinsics: Intrinsics | None = None,
+    up_camera: ArrayLike | None = None,
+    frames: int | None = None,
+    fps: float | None = None,
+    clip: str | None = None,
+    rest_seconds: float = 0.0,
+    loop: bool = False,
+) -> LiftedMesh:
+    """Read one object from a glTF, OBJ, PLY or STL file. See docs/meshes.md.
+
+    All components of the file become one mesh with one texture or vertex colours; units are the file's.
+
+    Args:
+        path: the file; what it is is told by its content first, then by its ending.
+        name: of the entity.
+        coordinate_frame: what the file's numbers mean: "camera-opengl" (posed in the photo's camera, +X right, +Y up,
+            looking along −Z), "camera-opencv" (+X right, +Y down, looking along +Z), "object" (its own), or "auto",
+            which decides between "camera-opengl" and "object" and says so in a note.
+        up: the axis that points up in the file where its frame is its own.
+        intrinsics: of the photo at its working size; helps "auto".
+        up_camera: `(3,)` gravity's up in the photo's camera frame; a posed mesh's object frame takes it as +Y.
+        frames: of the animation to sample; by default as many as it lasts, or one period of a loop.
+        fps: at which it is sampled; by default 16.
+        clip: name of the animation clip to play; by default the first.
+        rest_seconds: moment of the animation that the photo shows, after its first keyframe; its motion begins there.
+        loop: begin the animation again after its end; otherwise its last pose holds.
+
+    Returns:
+        The mesh at rest in its object frame (+Y up, origin in the middle of the footprint), its claimed pose if the
+        file is posed, and the file's animation, or None where nothing moves.
+
+    Raises:
+        UserError: the file is missing, damaged, too large, of another format, or holds no surface.
+        ValueError: an option has an impossible value.
+    """
+    path = Path(path)
+    if coordinate_frame not in COORDINATE_FRAMES:
+        raise ValueError(f"coordinate_frame is '{coordinate_frame}'; it is one of {', '.join(COORDINATE_FRAMES)}")
+    if up not in ("y", "z"):
+        raise ValueError(f"up is '{up}'; it is y or z")
+    file = read_mesh(path, frames=frames, fps=fps, playback=Playback(clip=clip, start=rest_seconds, loop=loop))
+    motion = object_motion(path.name, file)
+    gravity = None if up_camera is None else np.asarray(up_camera, np.float64)
+    placed = _place(
+        path.name, file.mesh.vertices, frame=coordinate_frame, up=up, intrinsics=intrinsics, up_camera=gravity
+    )
+    provenance: dict[str, Any] = {"lifter": "own mesh", "file": path.name, "format": file.format, "frame": placed.frame}
+    if motion is not None and file.animation is not None:
+        provenance["animation"] = asdict(file.animation)
+    return LiftedMesh(
+        name=name,
+        mesh=file.mesh.transformed(placed.object_from_file),
+        camera_from_object=placed.camera_from_object,
+        motion=None if motion is None else moved_frame(motion, placed.object_from_file),
+        motion_fps=None if motion is None or file.animation is None else file.animation.fps,
+        provenance=provenance,
+        notes=(*file.notes, *animation_notes(path.name, file, motion), *([placed.note] if placed.note else [])),
+    )
+
+
 @dataclass(frozen=True, eq=False)
-class Placed:
+class _Placed:
     """Where a file's numbers belong.
 
     Attributes:
@@ -43,29 +115,20 @@ class Placed:
 
     object_from_file: Float
     camera_from_object: Float | None
-    frame: Frame
+    frame: CoordinateFrame
     note: str
 
 
-def place(
+def _place(
     name: str,
     vertices: Float,
     *,
-    frame: Frame = "auto",
-    up: Literal["y", "z"] = "y",
-    intrinsics: Intrinsics | None = None,
-    up_camera: Float | None = None,
-) -> Placed:
-    """Decide on the frame of `vertices` `(V, 3)` and find the object frame.
-
-    Args:
-        name: of the file, for messages.
-        vertices: of the rest pose, as the file has them.
-        frame: what the user says; "auto" takes vertices that lie in front of a camera, in its view, as posed there.
-        up: the axis that points up in a file that is not posed.
-        intrinsics: of the photo, if known: then "auto" asks for a posed object to be in the picture.
-        up_camera: `(3,)` gravity's up in the camera frame, which the object frame of a posed mesh takes over; by
-            default the camera's own +Y.
+    frame: CoordinateFrame,
+    up: Literal["y", "z"],
+    intrinsics: Intrinsics | None,
+    up_camera: Float | None,
+) -> _Placed:
+    """Decide on the frame of `vertices` `(V, 3)`, as the file `name` has them, and find the object frame.
 
     Raises:
         UserError: a mesh that is said to be posed lies behind the camera, or "z" is up in a camera frame.
@@ -76,7 +139,7 @@ def place(
     if frame == "object":
         upright_from_file = _Y_UP_FROM_Z_UP if up == "z" else np.eye(4)
         upright = transforms.apply(upright_from_file, vertices)
-        return Placed(_moved(-_footprint(upright)) @ upright_from_file, None, frame, note)
+        return _Placed(_moved(-_footprint(upright)) @ upright_from_file, None, frame, note)
     if up != "y":
         raise UserError(f"{name}: a mesh in the frame {frame} has no up axis of its own; leave out up or say object")
     camera_from_file = _FROM_OPENCV if frame == "camera-opencv" else np.eye(4)
@@ -91,10 +154,10 @@ def place(
         )
     turned = _upright_axes(up_camera)
     camera_from_object = turned @ _moved(_footprint(transforms.apply(turned.T, points_camera)))
-    return Placed(transforms.invert_rigid(camera_from_object) @ camera_from_file, camera_from_object, frame, note)
+    return _Placed(transforms.invert_rigid(camera_from_object) @ camera_from_file, camera_from_object, frame, note)
 
 
-def _decided(name: str, vertices: Float, up: str, intrinsics: Intrinsics | None) -> tuple[Frame, str]:
+def _decided(name: str, vertices: Float, up: str, intrinsics: Intrinsics | None) -> tuple[CoordinateFrame, str]:
     own = "its numbers were taken for a frame of its own, which says nothing about its place in the photo"
     if up != "y":
         return "object", f"{name}: {own}"

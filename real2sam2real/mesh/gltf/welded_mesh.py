@@ -1,18 +1,17 @@
-"""From the primitives of a glTF mesh to one closed-as-possible `Mesh` with one texture or vertex colours."""
+"""From surfaces of several materials to one closed-as-possible `Mesh` with one texture or vertex colours."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from real2sam2real.arrays import Float, Int, UInt8
 from real2sam2real.mesh import Mesh
-from real2sam2real.mesh.gltf.atlas import build_atlas, into_atlas
-from real2sam2real.mesh.gltf.colors import srgb_from_linear
-from real2sam2real.mesh.gltf.container import Document
-from real2sam2real.mesh.gltf.json_object import JsonObject
 from real2sam2real.mesh.gltf.surfaces import Surface
+from real2sam2real.mesh.gltf.textures import build_atlas, into_atlas, srgb_from_linear
 from real2sam2real.mesh.gltf.welding import group_rows, weld
 
 _TILE = 8
@@ -27,47 +26,51 @@ class WeldedMesh:
         mesh: in the glTF mesh's own frame, undeformed.
         targets: `(K, V, 3)` displacements of its morph targets.
         joints: `(V, J)` and `weights` `(V, J)` of a skin, or None.
+        notes: how its materials became one, as sentences for the user.
     """
 
     mesh: Mesh
     targets: Float
     joints: Int | None
     weights: Float | None
+    notes: tuple[str, ...]
 
 
-def build_shape(document: Document, element: JsonObject, surfaces: list[Surface]) -> WeldedMesh | None:
-    """Join and weld the primitives of one mesh; None where no triangle is left.
+def weld_surfaces(label: str, surfaces: list[Surface]) -> WeldedMesh | None:
+    """Join and weld surfaces with equally many morph targets; None where no triangle is left.
 
-    Raises:
-        UserError: the primitives do not fit each other.
+    Notes begin with `label`.
     """
-    if len({len(surface.targets) for surface in surfaces}) > 1:
-        element.fail("its primitives have different numbers of morph targets")
     starts = np.cumsum([0] + [len(s.positions) for s in surfaces[:-1]])
-    positions = np.concatenate([s.positions for s in surfaces])
-    triangles = np.concatenate([s.triangles + start for s, start in zip(surfaces, starts, strict=True)])
+    positions = _joined([s.positions for s in surfaces])
+    triangles = _joined([s.triangles + start for s, start in zip(surfaces, starts, strict=True)])
     owner = np.repeat(np.arange(len(surfaces)), [len(s.triangles) for s in surfaces])
     joints, weights = _joined_skin(surfaces)
-    targets = surfaces[0].targets if len(surfaces) == 1 else np.concatenate([s.targets for s in surfaces], axis=1)
+    targets = _joined([s.targets for s in surfaces], axis=1)
     first, faces = weld(_places(positions, joints, weights, targets), triangles)
     kept = faces[:, 0] >= 0
     if not kept.any():
-        document.note(f"{element.label} has no triangle with an area; it was left out")
         return None
-    look = _Look(document, element, surfaces)
+    appearance = _Appearance(label, surfaces)
+    shown, owner = (triangles, owner) if kept.all() else (triangles[kept], owner[kept])
     mesh = Mesh(
-        vertices=positions[first],
-        faces=faces[kept].astype(np.int32),
-        vertex_colors=look.vertex_colors(first),
-        corner_uvs=look.corner_uvs(triangles[kept], owner[kept]),
-        texture=look.texture,
+        vertices=positions if len(first) == len(positions) else positions[first],
+        faces=(faces if kept.all() else faces[kept]).astype(np.int32),
+        vertex_colors=appearance.vertex_colors(first),
+        corner_uvs=appearance.corner_uvs(shown, owner),
+        texture=appearance.texture,
     )
     return WeldedMesh(
         mesh=mesh,
         targets=targets[:, first],
         joints=None if joints is None else joints[first],
         weights=None if weights is None else weights[first],
+        notes=tuple(appearance.notes),
     )
+
+
+def _joined(arrays: list[NDArray[Any]], axis: int = 0) -> NDArray[Any]:
+    return arrays[0] if len(arrays) == 1 else np.concatenate(arrays, axis=axis)
 
 
 def _joined_skin(surfaces: list[Surface]) -> tuple[Int | None, Float | None]:
@@ -98,22 +101,23 @@ def _places(positions: Float, joints: Int | None, weights: Float | None, targets
     return places
 
 
-class _Look:
+class _Appearance:
     """Decides between a texture, an atlas and vertex colours for the joined surfaces.
 
-    One material with a texture keeps it. Several looks with a texture or several plain colours become an atlas, so that
+    One material with a texture keeps it. Several with a texture, or several plain colours, become an atlas, so that
     their borders stay crisp. Without textures COLOR_0 and the base colour factor become vertex colours.
     """
 
-    def __init__(self, document: Document, element: JsonObject, surfaces: list[Surface]) -> None:
+    def __init__(self, label: str, surfaces: list[Surface]) -> None:
         self._surfaces = surfaces
+        self.notes: list[str] = []
         self.texture: UInt8 | None = None
         self._places: Float | None = None
-        textured = [self._usable_texture(document, s) for s in surfaces]
-        looks = {id(s.material) for s in surfaces}
+        textured = [self._usable_texture(s) for s in surfaces]
+        materials = {id(s.material) for s in surfaces}
         plain = all(s.colors is None for s in surfaces)
         factors = {None if s.material.factor is None else tuple(s.material.factor) for s in surfaces}
-        if any(t is not None for t in textured) and len(looks) == 1 and all(t is not None for t in textured):
+        if any(t is not None for t in textured) and len(materials) == 1 and all(t is not None for t in textured):
             self.texture = textured[0]
         elif any(t is not None for t in textured) or (plain and len(factors) > 1):
             tiles = [self._tile(s) if t is None else t for s, t in zip(surfaces, textured, strict=True)]
@@ -121,14 +125,14 @@ class _Look:
             self.texture, places = build_atlas(list(shared.values()))
             at = {key: k for k, key in enumerate(shared)}
             self._places = places[[at[id(tile)] for tile in tiles]]
-            document.note(f"{element.label} has {len(looks)} materials; they were joined into one texture")
+            self.notes.append(f"{label} has {len(materials)} materials; they were joined into one texture")
         if self.texture is not None and not plain:
-            document.note(f"{element.label} has vertex colours over a texture; only the texture is shown")
+            self.notes.append(f"{label} has vertex colours over a texture; only the texture is shown")
         self._textured = [t is not None for t in textured]
 
-    def _usable_texture(self, document: Document, surface: Surface) -> UInt8 | None:
+    def _usable_texture(self, surface: Surface) -> UInt8 | None:
         if surface.material.texture is not None and surface.uvs is None:
-            document.note(f"{surface.label} has a texture but no texture coordinates; it is shown without it")
+            self.notes.append(f"{surface.label} has a texture but no texture coordinates; it is shown without it")
             return None
         return surface.material.texture
 
@@ -141,29 +145,25 @@ class _Look:
     def vertex_colors(self, first: Int) -> UInt8 | None:
         """`(V, 3)` sRGB of the file vertices `first`, or None where nothing gives colours."""
         surfaces = self._surfaces
-        if all(s.plain_colors is not None for s in surfaces):
-            return srgb_from_linear(np.concatenate([s.plain_colors for s in surfaces if s.plain_colors is not None]))[
-                first
-            ]
-        if self._places is not None:
-            return None
-        given = [s.colors is not None or (self.texture is None and s.material.factor is not None) for s in surfaces]
-        if not any(given):
+        plain = [s.plain_colors for s in surfaces if s.plain_colors is not None]
+        if len(plain) == len(surfaces):
+            return srgb_from_linear(_joined(plain)[first])
+        factors = [None if self.texture is not None else s.material.factor for s in surfaces]
+        none = all(s.colors is None and factor is None for s, factor in zip(surfaces, factors, strict=True))
+        if none or self._places is not None:
             return None
         colors = []
-        for s in surfaces:
+        for s, factor in zip(surfaces, factors, strict=True):
             color = np.ones((len(s.positions), 3)) if s.colors is None else s.colors
-            if self.texture is None and s.material.factor is not None:
-                color = color * s.material.factor
-            colors.append(color)
-        return srgb_from_linear(np.concatenate(colors)[first])
+            colors.append(color if factor is None else color * factor)
+        return srgb_from_linear(_joined(colors)[first])
 
     def corner_uvs(self, triangles: Int, owner: Int) -> Float | None:
         """`(F, 3, 2)` of the triangles `(F, 3)` of file vertices that belong to surfaces `owner` `(F,)`."""
         surfaces = self._surfaces
         if self._places is None and any(s.uvs is None for s in surfaces):
             return None
-        uvs = np.concatenate([np.full((len(s.positions), 2), 0.5) if s.uvs is None else s.uvs for s in surfaces])
+        uvs = _joined([np.full((len(s.positions), 2), 0.5) if s.uvs is None else s.uvs for s in surfaces])
         corners = uvs[triangles]
         if self._places is None:
             return corners

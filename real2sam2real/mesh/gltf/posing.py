@@ -1,59 +1,96 @@
-"""Vertices at every frame: morph targets, skins, and shear that a motion cannot express."""
+"""Meshes at every frame: where nodes put them, morph targets, skins, and shear that a motion cannot express."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.sparse import csr_array
 
 from real2sam2real.arrays import Float, Float32
+from real2sam2real.geometry import quaternions, transforms
+from real2sam2real.mesh import Mesh
 from real2sam2real.mesh.gltf.accessors import read_floats
 from real2sam2real.mesh.gltf.animation import KeyframeTrack
 from real2sam2real.mesh.gltf.container import Document
 from real2sam2real.mesh.gltf.json_object import JsonObject
 from real2sam2real.mesh.gltf.nodes import NodeTree
 from real2sam2real.mesh.gltf.placing import NodePlacement, place, place_anywhere
-from real2sam2real.mesh.gltf.shapes import WeldedMesh
+from real2sam2real.mesh.gltf.welded_mesh import WeldedMesh
 
 MOST_NUMBERS = 2**27
 """Most coordinates (frames x vertices x 3) of all deforming meshes of a file."""
 
 
-@dataclass(frozen=True, eq=False)
-class Posed:
-    """A shape in the world: where it stands, and its vertices in its object frame.
+@dataclass(frozen=True, kw_only=True, eq=False)
+class PosedMesh:
+    """A node's mesh at T frames.
 
     Attributes:
-        placement: translation, rotation, scale, visibility.
-        rest: `(V, 3)` float64.
-        deformed: `(T, V, 3)` float32, or None for a rigid one.
+        label: what messages call it.
+        name: of the node, else of its mesh, else its number.
+        mesh: as the first frame shows it where the vertices move for good, in the node's frame.
+        placement: translation, rotation, scale, visibility in the world.
+        deformed: `(T, V, 3)` float32 vertices in the node's frame, or None for a rigid one.
     """
 
+    label: str
+    name: str
+    mesh: Mesh
     placement: NodePlacement
-    rest: Float
     deformed: Float32 | None
+
+    def world_from_object(self) -> Float:
+        """`(T, 4, 4)`."""
+        place = self.placement
+        return transforms.compose(place.translation, quaternions.normalize(place.rotation_wxyz), place.scale)
+
+    def at_rest(self) -> Mesh:
+        """The mesh in the world at the first frame."""
+        deformed = self.deformed
+        own = self.mesh if deformed is None else replace(self.mesh, vertices=deformed[0].astype(np.float64))
+        return own.transformed(self.world_from_object()[0])
 
 
 class Poser:
-    """Poses shapes at the frames' times `seconds` `(T,)`."""
+    """Poses welded meshes at the times `seconds` `(T,)` of the frames."""
 
     def __init__(self, document: Document, tree: NodeTree, seconds: Float, snap: float) -> None:
-        self._document = document
-        self._tree = tree
-        self._seconds = seconds
-        self._snap = snap
+        self._document, self._tree = document, tree
+        self._seconds, self._snap = seconds, snap
         self._numbers = 0
 
-    def pose(self, node: int, mesh: JsonObject, shape: WeldedMesh, weights_track: KeyframeTrack | None) -> Posed:
-        """Where `node` puts `shape`, frame by frame.
+    def pose(self, node: int, element: JsonObject, mesh: WeldedMesh, weights_track: KeyframeTrack | None) -> PosedMesh:
+        """Where `node` puts `mesh`, which is `element` of the file, frame by frame.
 
         Raises:
-            UserError: weights or joints do not fit, or the deformed vertices would not fit into memory.
+            UserError: weights or joints do not fit, the deformed vertices would not fit into memory, or what comes out
+                is not finite.
         """
+        placement, deformed, rest = self._deformed(node, element, mesh, weights_track)
+        label = self._tree.elements[node].label
+        name = self._tree.name(node) or str(element.value.get("name") or "") or f"object {node + 1}"
+        size = float(np.ptp(deformed[0], axis=0).max()) if deformed.size else 0.0
+        rigid = len(deformed) == 1 or np.abs(deformed - deformed[:1]).max() <= 1e-6 * max(size, 1e-30)
+        moving = None if rigid else deformed.astype(np.float32)
+        try:
+            shown = replace(mesh.mesh, vertices=deformed[0] if rigid else rest)
+            if not all(
+                np.isfinite(part).all()
+                for part in (placement.translation, placement.scale, deformed[:1] if moving is None else moving)
+            ):
+                raise ValueError("a translation, scale or deformed vertex is not finite (NaN or infinity)")
+        except ValueError as error:
+            self._tree.elements[node].fail(str(error))
+        return PosedMesh(label=label, name=name, mesh=shown, placement=placement, deformed=moving)
+
+    def _deformed(
+        self, node: int, mesh: JsonObject, shape: WeldedMesh, weights_track: KeyframeTrack | None
+    ) -> tuple[NodePlacement, Float, Float]:
+        """The placement, vertices `(T or 1, V, 3)` in its frame, and those `(V, 3)` that the mesh keeps."""
         element = self._tree.elements[node]
         weights = self._morph_weights(element, mesh, len(shape.targets), weights_track)
-        skin = element.index("skin", "skins", self._document.count("skins"))
+        skin = element.index("skin", "skins")
         skinned = skin is not None and shape.joints is not None
         frames, vertices = len(self._seconds), len(shape.mesh.vertices)
         deforms = skinned or not _constant(weights)
@@ -66,13 +103,14 @@ class Poser:
             element.fail(reason, "read fewer frames or decimate the mesh")
         morphed = _morphed(shape, weights if deforms else weights[:1])
         if skinned and skin is not None:
-            return _settled(placement, self._skinned(element, skin, shape, morphed, placement), None)
+            deformed = self._skinned(element, skin, shape, morphed, placement)
+            return placement, deformed, deformed[0]
         rest = shape.mesh.vertices if len(morphed) > 1 else morphed[0]
         if residual is not None:
             bend = residual if deforms else residual[:1]
             morphed = morphed @ np.swapaxes(bend, 1, 2)
             rest = rest @ residual[0].T
-        return _settled(placement, morphed, rest)
+        return placement, morphed, rest
 
     def _morph_weights(self, node: JsonObject, mesh: JsonObject, targets: int, track: KeyframeTrack | None) -> Float:
         """`(T, K)`."""
@@ -92,7 +130,7 @@ class Poser:
     ) -> Float:
         """`(T, V, 3)` in the placement's frame."""
         element = self._document.element("skins", skin)
-        joints = element.indices("joints", "nodes", len(self._tree.elements))
+        joints = element.indices("joints", "nodes")
         if shape.joints is None or shape.weights is None or not joints:
             element.fail("has no joints")
         if shape.joints.max() >= len(joints):
@@ -129,7 +167,7 @@ class Poser:
 
     def _inverse_binds(self, skin: JsonObject, joints: int) -> Float:
         """`(joints, 4, 4)`."""
-        index = skin.index("inverseBindMatrices", "accessors", self._document.count("accessors"))
+        index = skin.index("inverseBindMatrices", "accessors")
         if index is None:
             return np.broadcast_to(np.eye(4), (joints, 4, 4))
         columns = read_floats(self._document, index, "MAT4")
@@ -150,12 +188,3 @@ def _morphed(shape: WeldedMesh, weights: Float) -> Float:
 
 def _constant(values: Float) -> bool:
     return bool(np.all(np.abs(values - values[:1]) <= 1e-6))
-
-
-def _settled(placement: NodePlacement, deformed: Float, rest: Float | None) -> Posed:
-    """Rigid where nothing truly moves within the object; `rest` None means the first frame's shape."""
-    rest = deformed[0] if rest is None else rest
-    size = float(np.ptp(deformed[0], axis=0).max()) if deformed.size else 0.0
-    if len(deformed) == 1 or np.abs(deformed - deformed[:1]).max() <= 1e-6 * max(size, 1e-30):
-        return Posed(placement, deformed[0], None)
-    return Posed(placement, rest, deformed.astype(np.float32))
