@@ -96,8 +96,9 @@ def estimate_camera(
     for name, mask in masks.items():
         if mask.shape != photo.pixels.shape[:2]:
             raise ValueError(f"the mask '{name}' has shape {mask.shape}; the photo's is {photo.pixels.shape[:2]}")
-    prior, focal_note = estimate_intrinsics(photo, options.fov, masks=masks)
-    focal_source = "user" if options.fov is not None else "exif" if photo.focal_px is not None else "default"
+    fov = options.horizontal_fov(photo.width)
+    prior, focal_note = estimate_intrinsics(photo, fov, masks=masks)
+    focal_source = "user" if fov is not None else "exif" if photo.focal_px is not None else "default"
     estimator = estimator or load_estimator(options)
     if estimator is None:
         upright = _upright_from_masks(prior, masks.values(), options)

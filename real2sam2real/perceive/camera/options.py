@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Annotated, Literal, get_args
 
@@ -52,6 +53,12 @@ class ViewOptions:
         _require_inside("a horizontal field of view", self.fov, FOV_RANGE_DEGREES, "phones have 50…75°")
         _require_inside("a pitch", self.pitch, PITCH_RANGE_DEGREES, "positive looks down")
         _require_inside("a roll", self.roll, ROLL_RANGE_DEGREES, "turn the photo upright first")
+
+    def horizontal_fov(self, width: int) -> float | None:
+        """Degrees across a photo of `width` pixels, where they are given; `focal` counts in pixels of that photo."""
+        if self.focal is None:
+            return self.fov
+        return math.degrees(2 * math.atan(width / (2 * self.focal)))
 
 
 def _require_inside(what: str, value: float | None, bounds: tuple[float, float], hint: str) -> None:
