@@ -29,14 +29,9 @@ class DemoCommand:
 
     def execute(self) -> None:
         """Run all stages and print the page's path."""
-        from real2sam2real.run.demo import run_demo
+        from real2sam2real.run.demo import demo_config
+        from real2sam2real.run.pipeline import run
         from real2sam2real.run.progress import Progress
 
-        page = run_demo(
-            self.out,
-            generate=self.generate,
-            preview_only=self.preview_only,
-            command=["r2s2r", *sys.argv[1:]],
-            progress=Progress.on_stderr(),
-        )
-        print(page)
+        config = demo_config(self.generate, preview_only=self.preview_only)
+        print(run(config, self.out, command=["r2s2r", *sys.argv[1:]], progress=Progress.on_stderr()))

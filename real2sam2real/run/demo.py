@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
 
@@ -10,8 +9,6 @@ from real2sam2real.diffusion.options import GenerateOptions
 from real2sam2real.perceive.camera.options import ViewOptions
 from real2sam2real.perceive.segment.options import SegmentOptions
 from real2sam2real.run.options import RunConfig, ShotOptions
-from real2sam2real.run.pipeline import run
-from real2sam2real.run.progress import Progress
 
 PITCH_DEGREES = 45.0
 """How far the demo's camera looks down at the table."""
@@ -22,17 +19,10 @@ def demo_folder() -> Path:
     return Path(str(resources.files("real2sam2real"))) / "assets" / "demo"
 
 
-def run_demo(
-    out: Path,
-    *,
-    generate: GenerateOptions,
-    command: Sequence[str],
-    progress: Progress,
-    preview_only: bool = False,
-) -> Path:
-    """Make the run folder `out` from the package's own photo; returns the path of its page. Raises as `run` does."""
+def demo_config(generate: GenerateOptions, *, preview_only: bool = False) -> RunConfig:
+    """What `pipeline.run` needs to make a run folder from the package's own photo."""
     assets = demo_folder()
-    config = RunConfig(
+    return RunConfig(
         photo=assets / "photo.jpg",
         objects=SegmentOptions(mask=(str(assets / "cup.png"),)),
         view=ViewOptions(pitch=PITCH_DEGREES),
@@ -40,4 +30,3 @@ def run_demo(
         generate=generate,
         preview_only=preview_only,
     )
-    return run(config, out, command=command, progress=progress)

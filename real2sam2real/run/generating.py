@@ -44,7 +44,7 @@ class Generator:
 
     def __init__(self, options: GenerateOptions, model: LoadedModel, sampling: Sampling) -> None:
         self.options, self.model, self.sampling = options, model, sampling
-        self._live: LatentPreview | None = None
+        self._latent_preview: LatentPreview | None = None
 
     @classmethod
     def load(cls, options: GenerateOptions, progress: Progress) -> Generator:
@@ -159,8 +159,8 @@ class Generator:
             steps = pipeline.num_timesteps
             advance(pipeline.segment * steps + step + 1, pipeline.num_segments * steps)
             if self.options.preview_image is not None and is_main_rank():
-                self._live = self._live or LatentPreview.find(pipeline.vae)
-                write_live(self.options.preview_image, self._live, tensors["estimate"])
+                self._latent_preview = self._latent_preview or LatentPreview.find(pipeline.vae)
+                write_live(self.options.preview_image, self._latent_preview, tensors["estimate"])
 
         return observe
 

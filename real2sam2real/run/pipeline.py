@@ -79,7 +79,7 @@ def _stages(config: RunConfig, shot: Shot, folder: RunFolder) -> Iterator[Stage]
         outputs=(directed.name,),
         work=lambda: direct_to_folder(lifted, shot, directed),
     )
-    scene, mended = open_scene(directed)  # again, because it may have been edited by hand
+    scene, repaired = open_scene(directed)  # again, because it may have been edited by hand
     yield Stage(
         name="preview",
         title="preview",
@@ -88,7 +88,7 @@ def _stages(config: RunConfig, shot: Shot, folder: RunFolder) -> Iterator[Stage]
         inputs=(directed,),
         outputs=("preview.mp4", "normals.mp4"),
         work=lambda: [
-            *mended,
+            *repaired,
             *preview_to_file(scene, folder.path / "preview.mp4", progress),
             *normals_to_file(scene, folder.path / "normals.mp4", progress),
         ],

@@ -64,7 +64,7 @@ class PageContent:
         videos: played together, `frames` long at `fps`.
         pictures: shown below them.
         timings: what was done, and seconds.
-        notes: what was assumed, mended or chosen.
+        notes: what was assumed, repaired or chosen.
         record: run.json's content.
     """
 
