@@ -167,6 +167,8 @@ class Real2Sam2RealPipeline(DiffusionPipeline):
             UserError: a file is damaged or foreign.
         """
         if _is_own(Path(pretrained_model_name_or_path)) and not adapters:
+            import real2sam2real.diffusion.autoencoder  # noqa: F401  diffusers finds only what is imported already
+
             loaded: Real2Sam2RealPipeline = super().from_pretrained(
                 pretrained_model_name_or_path, dtype=dtype, **options
             )
