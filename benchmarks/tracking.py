@@ -13,7 +13,7 @@ import time
 
 import numpy as np
 
-from real2sam2real.lab.curate.instances import Mark, load_tracker
+from real2sam2real.lab.curate.instances import InstancePrompt, load_tracker
 from real2sam2real.lab.synth import sample_clip
 
 LEAST = 64
@@ -36,12 +36,12 @@ def measure(seed: int, kind: str, frames: int, width: int, height: int) -> tuple
     if not numbers:
         return None
     first = [clip.ids[0] == n for n in numbers]
-    marks = [
-        Mark(label=f"object {n}", **({"mask": mask} if kind == "mask" else {"box": box_of(mask)}))
+    prompts = [
+        InstancePrompt(label=f"object {n}", **({"mask": mask} if kind == "mask" else {"box": box_of(mask)}))
         for n, mask in zip(numbers, first, strict=True)
     ]
     start = time.perf_counter()
-    ids = load_tracker("embedded").track(clip.video, marks).ids
+    ids = load_tracker("embedded").track(clip.video, prompts).ids
     seconds = (time.perf_counter() - start) / frames
     return float(np.mean([mean_iou(ids == k, clip.ids == n) for k, n in enumerate(numbers, 1)])), seconds
 

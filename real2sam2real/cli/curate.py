@@ -60,19 +60,21 @@ class CurateCommand:
         """Curate and print what came of it."""
         from tqdm import tqdm
 
-        from real2sam2real.lab.curate.fitting import Fit
-        from real2sam2real.lab.curate.gate import Gate
-        from real2sam2real.lab.curate.marks import parse_mark
+        from real2sam2real.lab.curate.clip_format import ClipFormat
         from real2sam2real.lab.curate.pipeline.run import curate
         from real2sam2real.lab.curate.pipeline.settings import CurationSettings, find_sources
+        from real2sam2real.lab.curate.prompts import parse_prompt
+        from real2sam2real.lab.curate.quality import QualityFilter
 
         width, height = parse_size(self.size)
-        marks = [parse_mark(text, is_mask=False) for text in self.box]
-        marks += [parse_mark(text, is_mask=True) for text in self.mask]
-        sources = find_sources(self.clips, marks)
+        prompts = [parse_prompt(text, is_mask=False) for text in self.box]
+        prompts += [parse_prompt(text, is_mask=True) for text in self.mask]
+        sources = find_sources(self.clips, prompts)
         settings = CurationSettings(
-            fit=Fit(width=width, height=height, frames=self.frames, fps=self.fps),
-            gate=Gate(min_change=self.min_change, min_light=self.min_light, min_sharpness=self.min_sharpness),
+            clip_format=ClipFormat(width=width, height=height, frames=self.frames, fps=self.fps),
+            quality_filter=QualityFilter(
+                min_change=self.min_change, min_light=self.min_light, min_sharpness=self.min_sharpness
+            ),
             shots=self.shots,
             masks=self.masks,
             text=self.text,

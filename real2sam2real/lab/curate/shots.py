@@ -19,7 +19,7 @@ _SHORTEST = 4  # frames; a change that comes sooner after the last cut is a flas
 
 
 @dataclass(frozen=True, kw_only=True)
-class Shot:
+class ShotSpan:
     """Frames between two cuts.
 
     Attributes:
@@ -31,7 +31,7 @@ class Shot:
     count: int
 
 
-def find_shots(path: Path) -> list[Shot]:
+def find_shots(path: Path) -> list[ShotSpan]:
     """The shots of a video, in order; together they hold every frame once.
 
     A cut is a change that stands out from those around it (PySceneDetect's adaptive detector), so fast camera
@@ -54,7 +54,7 @@ def find_shots(path: Path) -> list[Shot]:
         cuts.extend(int(cut.frame_num) for cut in detector.process_frame(timecode(count - 1), frame))
     cuts.extend(int(cut.frame_num) for cut in detector.post_process(timecode(count - 1)))
     bounds = sorted({0, *(cut for cut in cuts if 0 < cut < count), count})
-    return [Shot(first=first, count=end - first) for first, end in pairwise(bounds)]
+    return [ShotSpan(first=first, count=end - first) for first, end in pairwise(bounds)]
 
 
 def _small_frames(path: Path) -> Iterator[UInt8]:

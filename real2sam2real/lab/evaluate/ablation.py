@@ -17,7 +17,7 @@ import torch
 
 from real2sam2real.arrays import UInt8
 from real2sam2real.diffusion.checkpoints import CheckpointSettings
-from real2sam2real.lab.curate.instances import InstanceTracker, Mark
+from real2sam2real.lab.curate.instances import InstancePrompt, InstanceTracker
 from real2sam2real.lab.evaluate.held_out import psnr
 from real2sam2real.lab.evaluate.lifted import LiftedCase, lifted_case
 from real2sam2real.lab.evaluate.perceptual import Lpips
@@ -114,8 +114,8 @@ def silhouette_overlap(video: UInt8, case: LiftedCase, tracker: InstanceTracker)
     moved = case.moved()
     if not moved:
         return float("nan")
-    marks = [Mark(label=str(number), frame=0, mask=case.clip.ids[0] == number) for number in case.numbers]
-    followed = tracker.track(video, marks)
+    prompts = [InstancePrompt(label=str(number), frame=0, mask=case.clip.ids[0] == number) for number in case.numbers]
+    followed = tracker.track(video, prompts)
     by_label = {label: number for number, label in followed.labels.items()}
     half = len(video) // 2
     overlaps = []

@@ -25,7 +25,7 @@ from real2sam2real.lab.synth import TRAIN_SEEDS
 from real2sam2real.lab.train.clips import LatentClips, ShardSource, render_clip, shard_seed
 from real2sam2real.lab.train.objective import flow_matching_loss
 from real2sam2real.lab.train.optimizers import Optimizers, learning_rate_at
-from real2sam2real.lab.train.recipes import BaseConfig, Stage
+from real2sam2real.lab.train.recipes import BaseConfig, TrainingStage
 
 WINDOW = 6
 AUTOENCODER_SEED_OFFSET = 900_000_000
@@ -169,7 +169,7 @@ class BaseTrainer:
         with replacing_file(self._state_file) as temporary:
             torch.save(state, temporary)
 
-    def _run_stage(self, index: int, stage: Stage, first: int, stop_after: int | None) -> None:
+    def _run_stage(self, index: int, stage: TrainingStage, first: int, stop_after: int | None) -> None:
         per_shard = self.config.clips_per_shard
         steps_per_shard = max(1, per_shard * stage.reuse // stage.batch)
         shards = -(-stage.steps // steps_per_shard)
@@ -214,7 +214,7 @@ class BaseTrainer:
             }
         )
 
-    def _train_step(self, stage: Stage, clips: LatentClips, empty: Tensor, black: Tensor) -> float:
+    def _train_step(self, stage: TrainingStage, clips: LatentClips, empty: Tensor, black: Tensor) -> float:
         started = time.monotonic()
         config = self.config
         rate = learning_rate_at(

@@ -19,7 +19,7 @@ from real2sam2real.diffusion.autoencoder import BlockTransformAutoencoder
 from real2sam2real.diffusion.conditioning import encode_latents, to_video_tensor
 from real2sam2real.errors import UserError
 from real2sam2real.files import replacing_file
-from real2sam2real.lab.train.recipes import Stage
+from real2sam2real.lab.train.recipes import TrainingStage
 
 VARIANTS = 4
 SEED_BLOCK = 1_000_000
@@ -62,7 +62,7 @@ def vary(video: UInt8, normals: UInt8, variant: int) -> tuple[UInt8, UInt8]:
     return video, normals
 
 
-def render_clip(seed: int, stage: Stage) -> tuple[UInt8, UInt8]:
+def render_clip(seed: int, stage: TrainingStage) -> tuple[UInt8, UInt8]:
     """Video and encoded normals, both `(T, H, W, 3)` uint8, of one seed of the procedural world."""
     from real2sam2real.lab.synth import sample_clip, varied_world
 
@@ -71,7 +71,9 @@ def render_clip(seed: int, stage: Stage) -> tuple[UInt8, UInt8]:
     return clip.video, NormalConvention().encode(clip.normals, clip.ids)
 
 
-def write_shard(path: Path, autoencoder: BlockTransformAutoencoder, stage: Stage, first_seed: int, clips: int) -> None:
+def write_shard(
+    path: Path, autoencoder: BlockTransformAutoencoder, stage: TrainingStage, first_seed: int, clips: int
+) -> None:
     """Render `clips` clips (variants of every seed, from `first_seed` on), encode them, and write them to `path`."""
     parts: dict[str, list[Tensor]] = {"video": [], "normals": [], "photo": []}
     for start in range(0, clips, VARIANTS):
@@ -117,7 +119,7 @@ class ShardSource:
     """
 
     def __init__(
-        self, folder: Path, autoencoder_folder: Path, stage: Stage, first_seeds: list[int], clips: int
+        self, folder: Path, autoencoder_folder: Path, stage: TrainingStage, first_seeds: list[int], clips: int
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._paths = [folder / f"shard-{index:04d}.safetensors" for index in range(len(first_seeds))]
@@ -150,7 +152,7 @@ class ShardSource:
 
 
 def _render_shards(
-    paths: list[Path], autoencoder_folder: Path, stage: Stage, first_seeds: list[int], clips: int
+    paths: list[Path], autoencoder_folder: Path, stage: TrainingStage, first_seeds: list[int], clips: int
 ) -> None:
     os.nice(5)
     torch.set_num_threads(1)

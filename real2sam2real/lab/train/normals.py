@@ -287,8 +287,8 @@ def draw_batch(
         Video `(B, T, 3, h, w)` 0…1, true normals `(B, T, 3, h, w)`, true ids `(B, T, h, w)`, and the ids that the
         network is given, whose outlines are off by up to two pixels, as a tracker's are.
     """
-    drawn = [_draw_clip(shards, config, rng) for _ in range(config.batch)]
-    video, normals, ids, seen = (torch.from_numpy(np.stack(parts)) for parts in zip(*drawn, strict=True))
+    step_noise = [_draw_clip(shards, config, rng) for _ in range(config.batch)]
+    video, normals, ids, seen = (torch.from_numpy(np.stack(parts)) for parts in zip(*step_noise, strict=True))
     return video.permute(0, 1, 4, 2, 3), normals.permute(0, 1, 4, 2, 3), ids, seen
 
 

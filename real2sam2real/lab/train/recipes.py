@@ -25,7 +25,7 @@ class ModelSize:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Stage:
+class TrainingStage:
     """A stretch of training at one clip size.
 
     Attributes:
@@ -87,7 +87,7 @@ class BaseConfig:
 
     size: ModelSize = field(default_factory=ModelSize)
     start: str | None = None
-    stages: tuple[Stage, ...]
+    stages: tuple[TrainingStage, ...]
     autoencoder_clips: int = 96
     learning_rate: float = 3e-3
     adam_ratio: float = 0.5
@@ -114,9 +114,9 @@ def mini() -> BaseConfig:
     """The shipped checkpoint: small clips first, where most of the motion is learned, then the full size."""
     return BaseConfig(
         stages=(
-            Stage(width=96, height=64, frames=33, batch=32, steps=800, shift=3.0, level_floor=0.25),
-            Stage(width=160, height=96, frames=33, batch=16, steps=330),
-            Stage(width=256, height=144, frames=49, batch=6, steps=300),
+            TrainingStage(width=96, height=64, frames=33, batch=32, steps=800, shift=3.0, level_floor=0.25),
+            TrainingStage(width=160, height=96, frames=33, batch=16, steps=330),
+            TrainingStage(width=256, height=144, frames=49, batch=6, steps=300),
         )
     )
 
@@ -129,9 +129,15 @@ def refine() -> BaseConfig:
     return BaseConfig(
         start="mini-base",
         stages=(
-            Stage(width=160, height=96, frames=33, batch=16, steps=300, shift=2.0, level_floor=0.25, varied=True),
-            Stage(width=256, height=144, frames=33, batch=8, steps=160, shift=2.0, level_floor=0.25, varied=True),
-            Stage(width=256, height=144, frames=49, batch=4, steps=40, shift=2.0, level_floor=0.25, varied=True),
+            TrainingStage(
+                width=160, height=96, frames=33, batch=16, steps=300, shift=2.0, level_floor=0.25, varied=True
+            ),
+            TrainingStage(
+                width=256, height=144, frames=33, batch=8, steps=160, shift=2.0, level_floor=0.25, varied=True
+            ),
+            TrainingStage(
+                width=256, height=144, frames=49, batch=4, steps=40, shift=2.0, level_floor=0.25, varied=True
+            ),
         ),
         learning_rate=1e-3,
         warmup_steps=20,
@@ -144,7 +150,7 @@ def smoke() -> BaseConfig:
     """A run of seconds that exercises every part; its checkpoint knows nothing."""
     return BaseConfig(
         size=ModelSize(heads=1, layers=2, ffn_dim=64, latent_channels=8),
-        stages=(Stage(width=48, height=32, frames=5, batch=4, steps=6, reuse=2),),
+        stages=(TrainingStage(width=48, height=32, frames=5, batch=4, steps=6, reuse=2),),
         autoencoder_clips=2,
         warmup_steps=2,
         clips_per_shard=4,

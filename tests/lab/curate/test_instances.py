@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from real2sam2real.errors import UserError
-from real2sam2real.lab.curate.instances import Mark, load_tracker
+from real2sam2real.lab.curate.instances import InstancePrompt, load_tracker
 from real2sam2real.lab.curate.instances.following import connected, tidied
 
 HEIGHT, WIDTH = 72, 128
@@ -44,8 +44,8 @@ PASSING = [[(12 + 6 * t, 24) for t in range(FRAMES)], [(90 - 6 * t, 26) for t in
 def test_a_box_is_followed_both_ways(frame: int) -> None:
     video, ids = clip(ACROSS)
     x, y = ACROSS[0][frame]
-    mark = Mark(label="square", frame=frame, box=(x - 4, y - 4, x + 28, y + 28))
-    found = load_tracker("embedded").track(video, [mark])
+    prompt = InstancePrompt(label="square", frame=frame, box=(x - 4, y - 4, x + 28, y + 28))
+    found = load_tracker("embedded").track(video, [prompt])
     assert found.labels == {1: "square"}
     assert found.ids.shape == ids.shape
     assert min(iou(found.ids[t] == 1, ids[t] == 1) for t in range(FRAMES)) > 0.8
@@ -53,8 +53,8 @@ def test_a_box_is_followed_both_ways(frame: int) -> None:
 
 def test_two_that_pass_each_other_keep_their_ids() -> None:
     video, ids = clip(PASSING)
-    marks = [Mark(label=f"square {n}", mask=ids[0] == n) for n in (1, 2)]
-    found = load_tracker("embedded").track(video, marks).ids
+    prompts = [InstancePrompt(label=f"square {n}", mask=ids[0] == n) for n in (1, 2)]
+    found = load_tracker("embedded").track(video, prompts).ids
     for number in (1, 2):
         assert iou(found[-1] == number, ids[-1] == number) > 0.7, number
     assert iou(found[6] == 2, ids[6] == 2) > 0.7  # the one in front
@@ -62,14 +62,14 @@ def test_two_that_pass_each_other_keep_their_ids() -> None:
 
 def test_the_same_clip_gives_the_same_masks() -> None:
     video, ids = clip(ACROSS)
-    marks = [Mark(label="square", mask=ids[0] == 1)]
-    first, second = (load_tracker("embedded").track(video, marks).ids for _ in range(2))
+    prompts = [InstancePrompt(label="square", mask=ids[0] == 1)]
+    first, second = (load_tracker("embedded").track(video, prompts).ids for _ in range(2))
     assert np.array_equal(first, second)
 
 
 def test_what_leaves_the_picture_is_gone() -> None:
     video, ids = clip([[(84 + 8 * t, 24) for t in range(FRAMES)]])
-    found = load_tracker("embedded").track(video, [Mark(label="square", mask=ids[0] == 1)]).ids
+    found = load_tracker("embedded").track(video, [InstancePrompt(label="square", mask=ids[0] == 1)]).ids
     assert iou(found[1] == 1, ids[1] == 1) > 0.8
     assert not found[-3:].any()
 
@@ -82,25 +82,25 @@ def test_what_leaves_the_picture_is_gone() -> None:
         ({"label": "a", "frame": -1, "box": (0, 0, 9, 9)}, "counted from 0"),
     ],
 )
-def test_a_mark_that_cannot_be_is_refused(mark: dict, message: str) -> None:
+def test_a_mark_that_cannot_be_is_refused(prompt: dict, message: str) -> None:
     with pytest.raises(UserError, match=message):
-        Mark(**mark)
+        InstancePrompt(**prompt)
 
 
 @pytest.mark.parametrize(
     ("marks", "message"),
     [
         ([], "nothing is marked"),
-        ([Mark(label="a", frame=FRAMES, box=(0, 0, 20, 20))], f"has {FRAMES} frames"),
-        ([Mark(label="a", mask=np.ones((3, 4), bool))], "4×3"),
-        ([Mark(label="a", mask=np.zeros((HEIGHT, WIDTH), bool))], "empty"),
-        ([Mark(label="a", box=(200, 200, 220, 220))], "box"),
+        ([InstancePrompt(label="a", frame=FRAMES, box=(0, 0, 20, 20))], f"has {FRAMES} frames"),
+        ([InstancePrompt(label="a", mask=np.ones((3, 4), bool))], "4×3"),
+        ([InstancePrompt(label="a", mask=np.zeros((HEIGHT, WIDTH), bool))], "empty"),
+        ([InstancePrompt(label="a", box=(200, 200, 220, 220))], "box"),
     ],
 )
-def test_marks_that_do_not_fit_the_clip_are_refused(marks: list[Mark], message: str) -> None:
+def test_marks_that_do_not_fit_the_clip_are_refused(prompts: list[InstancePrompt], message: str) -> None:
     video, _ = clip(ACROSS)
     with pytest.raises(UserError, match=message):
-        load_tracker("embedded").track(video, marks)
+        load_tracker("embedded").track(video, prompts)
 
 
 def test_a_tracker_is_given_what_it_can_use() -> None:
@@ -120,7 +120,7 @@ def test_what_comes_out_from_behind_is_something_else() -> None:
     video, ids = clip([behind, [(50 + t, 24) for t in range(FRAMES)]])
     alike = texture(2, (20, 20, 150), (80, 80, 250))
     video[ids == 1] = np.broadcast_to(alike, video.shape)[ids == 1]
-    found = load_tracker("embedded").track(video, [Mark(label="front", mask=ids[0] == 2)]).ids
+    found = load_tracker("embedded").track(video, [InstancePrompt(label="front", mask=ids[0] == 2)]).ids
     assert min(iou(found[t] == 1, ids[t] == 2) for t in range(4, 7)) > 0.75  # 0.5 to 0.7 forwards alone
     assert iou(found[-1] == 1, ids[-1] == 2) > 0.9
 

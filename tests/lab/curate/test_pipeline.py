@@ -16,18 +16,22 @@ import pytest
 
 from real2sam2real import media
 from real2sam2real.errors import UserError
+from real2sam2real.lab.curate.clip_format import ClipFormat
 from real2sam2real.lab.curate.dataset import iterate_samples, read_info
-from real2sam2real.lab.curate.fitting import Fit
-from real2sam2real.lab.curate.gate import Gate
-from real2sam2real.lab.curate.marks import SourceMark
 from real2sam2real.lab.curate.pipeline.run import curate
 from real2sam2real.lab.curate.pipeline.settings import CurationSettings, find_sources
+from real2sam2real.lab.curate.prompts import SourcePrompt
+from real2sam2real.lab.curate.quality import QualityFilter
 from real2sam2real.lab.synth import sample_clip
 from real2sam2real.lab.synth.export import write_clips
 
-FIT = Fit(width=96, height=64, frames=5, fps=16)
+FORMAT = ClipFormat(width=96, height=64, frames=5, fps=16)
 SETTINGS = CurationSettings(
-    fit=FIT, gate=Gate(min_change=0, min_light=0, min_sharpness=0), shots="none", licence="own", shard_samples=2
+    clip_format=FORMAT,
+    quality_filter=QualityFilter(min_change=0, min_light=0, min_sharpness=0),
+    shots="none",
+    licence="own",
+    shard_samples=2,
 )
 
 
@@ -158,8 +162,8 @@ def test_masks_are_handed_on_through_a_shot(tmp_path):
     number = int(np.bincount(clip.ids[6][clip.ids[6] > 0]).argmax())
     media.write_lossless_video(tmp_path / "long.mkv", clip.video, 16)
     media.write_png(tmp_path / "m.png", (clip.ids[6] == number).astype(np.uint8) * 255)
-    mark = SourceMark(label="thing", frame=6, mask=str(tmp_path / "m.png"))
-    curate(find_sources([tmp_path / "long.mkv"], [mark]), SETTINGS, tmp_path / "set")
+    prompt = SourcePrompt(label="thing", frame=6, mask=str(tmp_path / "m.png"))
+    curate(find_sources([tmp_path / "long.mkv"], [prompt]), SETTINGS, tmp_path / "set")
     samples = list(iterate_samples(tmp_path / "set"))
     assert len(samples) == 3
     for sample, first in zip(samples, (1, 6, 11), strict=True):
@@ -180,6 +184,6 @@ def test_sources_that_cannot_be(clips, tmp_path):
     with pytest.raises(UserError, match="no video"):
         find_sources([tmp_path], [])
     with pytest.raises(UserError, match="for 6 videos"):
-        find_sources([clips], [SourceMark(label="a", box=(0, 0, 1, 1))])
+        find_sources([clips], [SourcePrompt(label="a", box=(0, 0, 1, 1))])
     with pytest.raises(UserError, match="licence"):
         replace(SETTINGS, licence=" ")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from real2sam2real.errors import MissingPartError, UserError
-from real2sam2real.lab.curate.instances import Mark, load_tracker
+from real2sam2real.lab.curate.instances import InstancePrompt, load_tracker
 from real2sam2real.lab.curate.instances.sam2_video import Sam2Tracker
 
 torch = pytest.importorskip("torch")
@@ -16,10 +16,10 @@ pytest.importorskip("transformers")
 
 HEIGHT, WIDTH = 60, 90
 VIDEO = np.random.default_rng(0).integers(0, 255, (4, HEIGHT, WIDTH, 3)).astype(np.uint8)
-CUP = Mark(label="cup", frame=2, box=(5, 5, 40, 30))
+CUP = InstancePrompt(label="cup", frame=2, box=(5, 5, 40, 30))
 PATCH = np.zeros((HEIGHT, WIDTH), bool)
 PATCH[10:40, 20:60] = True
-DOG = Mark(label="dog", frame=1, mask=PATCH)
+DOG = InstancePrompt(label="dog", frame=1, mask=PATCH)
 
 
 def tiny_models() -> ModuleType:
@@ -43,8 +43,8 @@ def tracker(tmp_path_factory: pytest.TempPathFactory) -> Sam2Tracker:
     return loaded
 
 
-def followed(tracker: Sam2Tracker, frame: int, mark: Mark) -> dict[int, np.ndarray]:
-    return {at: logits for at, number, logits in tracker.follower.followed(VIDEO, frame, {7: mark}) if number == 7}
+def followed(tracker: Sam2Tracker, frame: int, prompt: InstancePrompt) -> dict[int, np.ndarray]:
+    return {at: logits for at, number, logits in tracker.follower.followed(VIDEO, frame, {7: prompt}) if number == 7}
 
 
 def test_marks_are_followed_through_every_frame(tracker: Sam2Tracker) -> None:
@@ -59,16 +59,18 @@ def test_marks_are_followed_through_every_frame(tracker: Sam2Tracker) -> None:
 
 
 @pytest.mark.parametrize("mark", [CUP, DOG], ids=["box", "mask"])
-def test_what_is_followed_depends_on_the_mark_and_the_pictures(tracker: Sam2Tracker, mark: Mark) -> None:
-    got = followed(tracker, mark.frame, mark)
+def test_what_is_followed_depends_on_the_mark_and_the_pictures(tracker: Sam2Tracker, prompt: InstancePrompt) -> None:
+    got = followed(tracker, prompt.frame, prompt)
     assert sorted(got) == [0, 1, 2, 3]
     assert all(logits.shape == (HEIGHT, WIDTH) and logits.dtype == np.float32 for logits in got.values())
-    elsewhere = Mark(label="cup", frame=mark.frame, box=(50, 30, 85, 55))
-    other = followed(tracker, mark.frame, elsewhere)
+    elsewhere = InstancePrompt(label="cup", frame=prompt.frame, box=(50, 30, 85, 55))
+    other = followed(tracker, prompt.frame, elsewhere)
     assert all(np.abs(got[at] - other[at]).max() > 0.1 for at in range(4))
     pictures = np.ascontiguousarray(VIDEO[:, ::-1])
-    flipped = {at: x for at, _, x in tracker.follower.followed(pictures, mark.frame, {7: mark})}
-    assert all(np.abs(got[at] - flipped[at]).max() > 0.1 for at in range(4) if not (mark.mask is not None and at == 1))
+    flipped = {at: x for at, _, x in tracker.follower.followed(pictures, prompt.frame, {7: prompt})}
+    assert all(
+        np.abs(got[at] - flipped[at]).max() > 0.1 for at in range(4) if not (prompt.mask is not None and at == 1)
+    )
 
 
 def test_the_marked_frame_is_answered_as_the_model_answers_it(tracker: Sam2Tracker) -> None:
@@ -92,7 +94,7 @@ def test_the_marked_frame_is_answered_as_the_model_answers_it(tracker: Sam2Track
 
 
 @pytest.mark.parametrize("mark", [CUP, DOG], ids=["box", "mask"])
-def test_the_logits_are_those_of_transformers_own_processor(tracker: Sam2Tracker, mark: Mark) -> None:
+def test_the_logits_are_those_of_transformers_own_processor(tracker: Sam2Tracker, prompt: InstancePrompt) -> None:
     pytest.importorskip("torchvision")
     from transformers import Sam2ImageProcessor, Sam2VideoProcessor, Sam2VideoVideoProcessor
 
@@ -101,22 +103,22 @@ def test_the_logits_are_those_of_transformers_own_processor(tracker: Sam2Tracker
     videos = Sam2VideoVideoProcessor(size=size)
     processor = Sam2VideoProcessor(image_processor=images, video_processor=videos, target_size=128)
     session = processor.init_video_session(video=list(VIDEO), inference_device="cpu", dtype=torch.float32)
-    given = {"input_boxes": [[list(mark.box)]]} if mark.box else {"input_masks": torch.from_numpy(mark.mask)}
-    processor.add_inputs_to_inference_session(session, frame_idx=mark.frame, obj_ids=7, **given)
+    given = {"input_boxes": [[list(prompt.box)]]} if prompt.box else {"input_masks": torch.from_numpy(prompt.mask)}
+    processor.add_inputs_to_inference_session(session, frame_idx=prompt.frame, obj_ids=7, **given)
     model, theirs = tracker.follower.model, {}
-    model(inference_session=session, frame_idx=mark.frame)
+    model(inference_session=session, frame_idx=prompt.frame)
     for reverse in (False, True):
-        for output in model.propagate_in_video_iterator(session, start_frame_idx=mark.frame, reverse=reverse):
+        for output in model.propagate_in_video_iterator(session, start_frame_idx=prompt.frame, reverse=reverse):
             masks = processor.post_process_masks([output.pred_masks], [[HEIGHT, WIDTH]], binarize=False)[0]
             theirs[output.frame_idx] = masks[0, 0].numpy()
-    ours = followed(tracker, mark.frame, mark)
+    ours = followed(tracker, prompt.frame, prompt)
     assert sorted(ours) == sorted(theirs)
     # The pictures differ by less than 1e-6, as normalised at once or in two steps; random weights magnify it.
     assert max(np.abs(ours[at] - theirs[at]).max() for at in ours) < 0.02
 
 
 def test_several_marks_on_one_frame_are_followed_together(tracker: Sam2Tracker) -> None:
-    both = {1: Mark(label="cup", frame=1, box=(5, 5, 40, 30)), 2: DOG}
+    both = {1: InstancePrompt(label="cup", frame=1, box=(5, 5, 40, 30)), 2: DOG}
     got = {(at, number) for at, number, _ in tracker.follower.followed(VIDEO, 1, both)}
     assert got == {(at, number) for at in range(4) for number in (1, 2)}
 

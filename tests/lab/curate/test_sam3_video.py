@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from real2sam2real.errors import MissingPartError, UserError
-from real2sam2real.lab.curate.instances import Mark, load_tracker
+from real2sam2real.lab.curate.instances import InstancePrompt, load_tracker
 from real2sam2real.lab.curate.instances.memory import clip_pictures
 from real2sam2real.lab.curate.instances.sam3_video import (
+    Observation,
     Sam3Tracker,
-    Sighting,
     WordFollower,
     distinct,
     painted,
@@ -50,8 +50,8 @@ def tracker(folder: Path) -> Sam3Tracker:
     return loaded
 
 
-def sightings(tracker: Sam3Tracker, word: str, video: np.ndarray = VIDEO) -> list[list[Sighting]]:
-    return list(tracker.finder.sightings(clip_pictures(tracker.finder.preprocessor, video), word, SIZE))
+def observations(tracker: Sam3Tracker, word: str, video: np.ndarray = VIDEO) -> list[list[Observation]]:
+    return list(tracker.finder.observations(clip_pictures(tracker.finder.preprocessor, video), word, SIZE))
 
 
 @pytest.fixture
@@ -88,7 +88,7 @@ def test_words_become_instances_through_time(tracker: Sam3Tracker) -> None:
 
 def test_a_pixel_goes_to_the_instance_that_is_likeliest_to_be_what_it_is_called(tracker: Sam3Tracker) -> None:
     found = tracker.track(VIDEO)
-    seen = {word: sightings(tracker, word) for word in WORDS}
+    seen = {word: observations(tracker, word) for word in WORDS}
     for at, ids in enumerate(found.ids):
         scores = {word: painted(seen[word][at], SIZE)[1] for word in WORDS}
         expected = np.where(scores["dog"] > scores["car"], "dog", np.where(scores["car"] > 0, "car", ""))
@@ -100,7 +100,7 @@ def test_the_masks_are_the_models_own(tracker: Sam3Tracker, untouched: WordFollo
     outputs = list(untouched.model.propagate_in_video_iterator(own_session(untouched, "dog")))
     assert [output.frame_idx for output in outputs] == list(range(len(VIDEO)))
     compared = 0
-    for output, seen in zip(outputs, sightings(tracker, "dog"), strict=True):
+    for output, seen in zip(outputs, observations(tracker, "dog"), strict=True):
         for each in seen:
             low = output.obj_id_to_mask[each.number]
             large = torch.nn.functional.interpolate(low[None], SIZE, mode="bilinear")[0, 0] > 0
@@ -124,7 +124,7 @@ def test_the_masks_are_those_of_transformers_own_processor(tracker: Sam3Tracker,
     session = processor.init_video_session(video=list(VIDEO), dtype=torch.float32)
     processor.add_text_prompt(session, "car")
     outputs = untouched.model.propagate_in_video_iterator(session)
-    for output, seen in zip(outputs, sightings(tracker, "car"), strict=True):
+    for output, seen in zip(outputs, observations(tracker, "car"), strict=True):
         theirs = processor.postprocess_outputs(session, output)
         numbers, _ = painted(seen, SIZE)
         assert theirs["object_ids"].tolist() == [each.number for each in seen]
@@ -133,8 +133,8 @@ def test_the_masks_are_those_of_transformers_own_processor(tracker: Sam3Tracker,
 
 
 def test_what_is_found_depends_on_the_word_and_the_pictures(tracker: Sam3Tracker) -> None:
-    car, dog = sightings(tracker, "car"), sightings(tracker, "dog")
-    flipped = sightings(tracker, "car", np.ascontiguousarray(VIDEO[:, ::-1]))
+    car, dog = observations(tracker, "car"), observations(tracker, "dog")
+    flipped = observations(tracker, "car", np.ascontiguousarray(VIDEO[:, ::-1]))
     for other in (dog, flipped):
         assert any(
             not np.array_equal(a.mask, b.mask)
@@ -144,9 +144,9 @@ def test_what_is_found_depends_on_the_word_and_the_pictures(tracker: Sam3Tracker
 
 
 def test_what_soon_proves_to_be_nothing_is_taken_back(tracker: Sam3Tracker, monkeypatch: pytest.MonkeyPatch) -> None:
-    before = {each.number for seen in sightings(tracker, "dog") for each in seen}
+    before = {each.number for seen in observations(tracker, "dog") for each in seen}
     monkeypatch.setattr(tracker.finder.model, "hotstart_unmatch_thresh", 1)
-    after = sightings(tracker, "dog")
+    after = observations(tracker, "dog")
     gone = before - {each.number for seen in after for each in seen}
     assert gone
     assert 1 in before
@@ -154,12 +154,12 @@ def test_what_soon_proves_to_be_nothing_is_taken_back(tracker: Sam3Tracker, monk
 
 
 def test_doubles_are_not_found(tracker: Sam3Tracker, monkeypatch: pytest.MonkeyPatch) -> None:
-    first = sightings(tracker, "car")[0]
+    first = observations(tracker, "car")[0]
     masks = [each.mask for each in first]
     low = [float((a & b).sum() / (a | b).sum()) for k, a in enumerate(masks) for b in masks[:k]]
     assert all(share < 0.6 for share in low)  # 0.5 at the model's own resolution
     monkeypatch.setattr(tracker.finder, "_overlap", 0.0)
-    assert len(sightings(tracker, "car")[0]) > len(first)
+    assert len(observations(tracker, "car")[0]) > len(first)
 
 
 def test_the_weaker_of_two_that_overlap_is_dropped() -> None:
@@ -188,14 +188,17 @@ def test_specks_and_holes_go() -> None:
 def test_marks_are_followed_in_place_of_words(tracker: Sam3Tracker) -> None:
     patch = np.zeros(SIZE, bool)
     patch[10:40, 20:60] = True
-    marks = [Mark(label="cup", frame=2, box=(5, 5, 40, 30)), Mark(label="hat", frame=0, mask=patch)]
-    found = tracker.track(VIDEO, marks)
+    prompts = [
+        InstancePrompt(label="cup", frame=2, box=(5, 5, 40, 30)),
+        InstancePrompt(label="hat", frame=0, mask=patch),
+    ]
+    found = tracker.track(VIDEO, prompts)
     assert found.labels == {1: "cup", 2: "hat"}
     assert set(np.unique(found.ids)) == {0, 1, 2}
     assert all((ids == 2).any() for ids in found.ids[:1])
-    got = {at: logits for at, _, logits in tracker.follower.followed(VIDEO, 2, {1: marks[0]})}
+    got = {at: logits for at, _, logits in tracker.follower.followed(VIDEO, 2, {1: prompts[0]})}
     assert sorted(got) == list(range(len(VIDEO)))
-    elsewhere = Mark(label="cup", frame=2, box=(50, 30, 85, 55))
+    elsewhere = InstancePrompt(label="cup", frame=2, box=(50, 30, 85, 55))
     other = {at: logits for at, _, logits in tracker.follower.followed(VIDEO, 2, {1: elsewhere})}
     assert all(np.abs(got[at] - other[at]).max() > 0.1 for at in got)
 
@@ -204,7 +207,7 @@ def test_without_words_the_part_for_marks_is_loaded_alone(folder: Path) -> None:
     tracker = load_tracker("sam3", weights=folder)
     assert isinstance(tracker, Sam3Tracker)
     assert "finder" not in vars(tracker)
-    assert tracker.track(VIDEO, [Mark(label="cup", box=(5, 5, 40, 30))]).labels == {1: "cup"}
+    assert tracker.track(VIDEO, [InstancePrompt(label="cup", box=(5, 5, 40, 30))]).labels == {1: "cup"}
     with pytest.raises(UserError, match="neither a word nor a mark"):
         tracker.track(VIDEO)
 

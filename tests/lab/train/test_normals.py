@@ -44,9 +44,9 @@ def test_drawn_normals_turn_with_the_picture():
     shard = NormalClips(
         video=video, normals=np.rint(normals * 127).astype(np.int8), ids=np.ones(normals.shape[:-1], np.uint8)
     )
-    _, drawn, ids, seen = draw_batch([shard], config, np.random.default_rng(0))
-    assert drawn.shape == (16, config.frames, 3, config.crop_height, config.crop_width)
-    slope = (drawn[:, :, 0, :, -1] - drawn[:, :, 0, :, 0]).mean(dim=(1, 2))
+    _, step_noise, ids, seen = draw_batch([shard], config, np.random.default_rng(0))
+    assert step_noise.shape == (16, config.frames, 3, config.crop_height, config.crop_width)
+    slope = (step_noise[:, :, 0, :, -1] - step_noise[:, :, 0, :, 0]).mean(dim=(1, 2))
     assert (slope > 0).all()  # normals lean right on the right side, mirrored or not
-    torch.testing.assert_close(drawn.norm(dim=2), torch.ones(ids.shape), atol=1e-4, rtol=0)
+    torch.testing.assert_close(step_noise.norm(dim=2), torch.ones(ids.shape), atol=1e-4, rtol=0)
     assert seen.shape == ids.shape

@@ -10,7 +10,7 @@ from real2sam2real.lab.train.base import AUTOENCODER_SEED_OFFSET, build_transfor
 from real2sam2real.lab.train.clips import LatentClips, shard_seed, vary
 from real2sam2real.lab.train.objective import changed_weights, flow_matching_loss, sample_levels
 from real2sam2real.lab.train.optimizers import is_hidden_matrix, learning_rate_at
-from real2sam2real.lab.train.recipes import Stage, refine, smoke
+from real2sam2real.lab.train.recipes import TrainingStage, refine, smoke
 
 
 def coded_normals():
@@ -150,4 +150,4 @@ def test_learning_rate_rises_holds_and_falls():
 @pytest.mark.parametrize("bad", [{"width": 40}, {"frames": 8}, {"steps": 0}])
 def test_impossible_stages_are_refused(bad):
     with pytest.raises(ValueError):
-        Stage(**{"width": 48, "height": 32, "frames": 5, "batch": 1, "steps": 1, **bad})
+        TrainingStage(**{"width": 48, "height": 32, "frames": 5, "batch": 1, "steps": 1, **bad})

@@ -12,13 +12,13 @@ import numpy as np
 
 from real2sam2real.arrays import Bool, Float32, UInt8
 from real2sam2real.errors import UserError
-from real2sam2real.lab.curate.instances.following import Follower, Look
-from real2sam2real.lab.curate.instances.interface import Instances, Mark, check_marks
-from real2sam2real.lab.curate.instances.motion import Motion
+from real2sam2real.lab.curate.instances.following import Follower, FrameFeatures
+from real2sam2real.lab.curate.instances.interface import InstancePrompt, Instances, check_prompts
+from real2sam2real.lab.curate.instances.motion import ClipMotion
 from real2sam2real.lab.curate.instances.starting import movers, sharpened
 from real2sam2real.perceive.grabcut import mask_from_box
 
-_LOOK_EVERY = 5  # frames after which other things that move are looked for anew
+_SEARCH_EVERY = 5  # frames after which other things that move are looked for anew
 _INSIDE = 127  # of 255, above which a pixel is an instance's
 _ENOUGH = 12  # pixels of a mask from which it can be followed
 _AGREED = 0.5  # share of a mask that must be found on the way back, for it to count
@@ -30,15 +30,15 @@ class EmbeddedTracker:
 
     name = "embedded"
 
-    def track(self, video: UInt8, marks: Sequence[Mark]) -> Instances:
+    def track(self, video: UInt8, prompts: Sequence[InstancePrompt]) -> Instances:
         """See `InstanceTracker`."""
-        check_marks(video, marks)
-        if not marks:
+        check_prompts(video, prompts)
+        if not prompts:
             raise UserError("nothing is marked; draw a box around each instance that is to be followed")
-        motion = Motion(video)
-        starts = [_start(motion, video[mark.frame], mark) for mark in marks]
-        soft = np.zeros((len(marks), *motion.frames.shape[:3]), np.uint8)
-        starts_at = [mark.frame for mark in marks]
+        motion = ClipMotion(video)
+        starts = [_start(motion, video[prompt.frame], prompt) for prompt in prompts]
+        soft = np.zeros((len(prompts), *motion.frames.shape[:3]), np.uint8)
+        starts_at = [prompt.frame for prompt in prompts]
         for direction in (1, -1):
             if _follow(motion, starts_at, starts, direction, soft):
                 _retrace(motion, starts_at, direction, soft)
@@ -46,32 +46,32 @@ class EmbeddedTracker:
             _settle(motion, each)
         return Instances(
             ids=_at_full_size(soft, video.shape[1], video.shape[2]),
-            labels={number: mark.label for number, mark in enumerate(marks, 1)},
+            labels={number: prompt.label for number, prompt in enumerate(prompts, 1)},
         )
 
 
-def _start(motion: Motion, frame: UInt8, mark: Mark) -> Bool:
+def _start(motion: ClipMotion, frame: UInt8, prompt: InstancePrompt) -> Bool:
     """The instance on the marked frame, `(h, w)` bool."""
-    if mark.mask is not None:
-        return _work_size(mark.mask, motion)
-    assert mark.box is not None  # a mark has either
-    mask = _work_size(mask_from_box(frame, mark.box), motion)
+    if prompt.mask is not None:
+        return _work_size(prompt.mask, motion)
+    assert prompt.box is not None  # a mark has either
+    mask = _work_size(mask_from_box(frame, prompt.box), motion)
     x, y = motion.width / frame.shape[1], motion.height / frame.shape[0]
-    left, top, right, bottom = mark.box
-    return sharpened(mask, (left * x, top * y, right * x, bottom * y), _look(motion, mark.frame))
+    left, top, right, bottom = prompt.box
+    return sharpened(mask, (left * x, top * y, right * x, bottom * y), _features(motion, prompt.frame))
 
 
-def _work_size(mask: Bool, motion: Motion) -> Bool:
+def _work_size(mask: Bool, motion: ClipMotion) -> Bool:
     small = cv2.resize(mask.astype(np.float32), (motion.width, motion.height), interpolation=cv2.INTER_AREA)
     found = small > 0.5
     return np.asarray(found if found.any() else small >= small.max(), np.bool_)
 
 
-def _look(motion: Motion, at: int) -> Look:
-    return Look.at(motion.frames[at], motion.difference(at))
+def _features(motion: ClipMotion, at: int) -> FrameFeatures:
+    return FrameFeatures.at(motion.frames[at], motion.difference(at))
 
 
-def _follow(motion: Motion, starts_at: Sequence[int], starts: Sequence[Bool], direction: int, soft: UInt8) -> bool:
+def _follow(motion: ClipMotion, starts_at: Sequence[int], starts: Sequence[Bool], direction: int, soft: UInt8) -> bool:
     """Follow every instance from where it is known to one end of the clip; `soft` `(N, T, h, w)` gets its masks, 0…255.
 
     What else moves is followed too, so that it is not taken for an instance that it touches.
@@ -86,15 +86,15 @@ def _follow(motion: Motion, starts_at: Sequence[int], starts: Sequence[Bool], di
         due = [k for k, start in enumerate(starts_at) if start == at]
         if not (due or followers):
             continue
-        look = _look(motion, at)
-        _step(motion, followers, at - direction, at, look)
-        followers.update({k: Follower(starts[k], look) for k in due})
+        features = _features(motion, at)
+        _step(motion, followers, at - direction, at, features)
+        followers.update({k: Follower(starts[k], features) for k in due})
         for k in [k for k, follower in followers.items() if k < 0 and follower.lost]:
             del followers[k]
-        if due or at % _LOOK_EVERY == 0:
+        if due or at % _SEARCH_EVERY == 0:
             known = [follower.soft > 0.5 for follower in followers.values()]
-            for mask in movers(look, known):
-                followers[min(0, *followers) - 1] = Follower(mask, look)
+            for mask in movers(features, known):
+                followers[min(0, *followers) - 1] = Follower(mask, features)
                 others = True
         for k, follower in followers.items():
             if k >= 0:
@@ -102,7 +102,7 @@ def _follow(motion: Motion, starts_at: Sequence[int], starts: Sequence[Bool], di
     return others
 
 
-def _retrace(motion: Motion, starts_at: Sequence[int], direction: int, soft: UInt8) -> None:
+def _retrace(motion: ClipMotion, starts_at: Sequence[int], direction: int, soft: UInt8) -> None:
     """Follow the instances back from where they were last seen, and keep of `soft` what both ways agree on.
 
     Something that comes out from behind an instance looks like a part of it, until it has left. Seen backwards it comes
@@ -125,26 +125,26 @@ def _last_seen(masks: UInt8, start: int, direction: int) -> int:
     return int(ahead.max() if direction > 0 else ahead.min()) if len(ahead) else start
 
 
-def _step(motion: Motion, followers: dict[int, Follower], before: int, after: int, look: Look) -> None:
+def _step(motion: ClipMotion, followers: dict[int, Follower], before: int, after: int, features: FrameFeatures) -> None:
     """Take all instances to the next frame together, so that each pixel goes to the likeliest one."""
     carried: dict[int, Float32] = {}
     evidence: dict[int, Float32] = {}
     for k, follower in followers.items():
         if follower.lost:
-            place = follower.returned(look)
+            place = follower.returned(features)
             if place is None:
                 continue
             carried[k], trust = place, np.ones_like(place)
         else:
             carried[k], trust = motion.warped(follower.soft, before, after)
-        evidence[k] = follower.evidence(carried[k], trust, look)
+        evidence[k] = follower.evidence(carried[k], trust, features)
     for k, mine in evidence.items():
         others = [other for j, other in evidence.items() if j != k]
         best = np.max(others, axis=0) if others else np.full_like(mine, -np.inf)
-        followers[k].step(carried[k], mine, (best > mine) & (best > 0), look)
+        followers[k].step(carried[k], mine, (best > mine) & (best > 0), features)
 
 
-def _settle(motion: Motion, masks: UInt8) -> None:
+def _settle(motion: ClipMotion, masks: UInt8) -> None:
     """Make masks `(T, h, w)` steady: each becomes the mean of itself and its neighbours, carried to it."""
     before = masks.copy()
     for at in range(len(masks)):

@@ -23,7 +23,7 @@ _STAYS = 0.25  # weight of the carried mask in the new one
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Look:
+class FrameFeatures:
     """A frame as followers see it.
 
     Attributes:
@@ -40,8 +40,8 @@ class Look:
     steps: Int
 
     @classmethod
-    def at(cls, picture: UInt8, difference: UInt8) -> Look:
-        """Look at a frame `(h, w, 3)` that differs so much, `(h, w)`, from the background behind it."""
+    def at(cls, picture: UInt8, difference: UInt8) -> FrameFeatures:
+        """FrameFeatures at a frame `(h, w, 3)` that differs so much, `(h, w)`, from the background behind it."""
         return cls(
             picture=picture, difference=difference, colors=color_bins(picture), steps=difference_bins(difference)
         )
@@ -54,17 +54,17 @@ class Follower:
         soft: `(h, w)` float32, its mask on the last frame seen, 0…1; nothing where it is lost.
     """
 
-    def __init__(self, mask: Bool, look: Look) -> None:
+    def __init__(self, mask: Bool, features: FrameFeatures) -> None:
         """Start from the marked frame.
 
         Args:
             mask: `(h, w)` bool, with something in it.
-            look: the marked frame.
+            features: the marked frame.
         """
         self.soft = mask.astype(np.float32)
-        self._appearance = Appearance(look.colors, look.steps, mask, around(mask))
+        self._appearance = Appearance(features.colors, features.steps, mask, around(mask))
         self._area = float(mask.sum())
-        self._seen, self._seen_picture = mask, look.picture
+        self._seen, self._seen_picture = mask, features.picture
         self._lost = 0
 
     @property
@@ -72,13 +72,13 @@ class Follower:
         """Whether it is nowhere to be seen."""
         return self._lost > 0
 
-    def evidence(self, carried: Float32, trust: Float32, look: Look) -> Float32:
+    def evidence(self, carried: Float32, trust: Float32, features: FrameFeatures) -> Float32:
         """How much speaks for each pixel's being the instance's, `(h, w)` float32 in nats.
 
         Args:
             carried: `(h, w)` float32, its mask carried to this frame.
             trust: `(h, w)` float32, 0…1, how far to believe that.
-            look: this frame.
+            features: this frame.
         """
         mask = carried > 0.5
         if not mask.any():
@@ -86,22 +86,22 @@ class Follower:
         distance = signed_distance(mask)
         prior = np.clip(distance / _SOFT, -_PRIOR_LIMIT, _PRIOR_LIMIT)
         prior = np.where(distance > 0, prior * (0.4 + 0.6 * trust), prior)
-        seen = 0.7 * self._appearance.color_evidence(look.colors)
-        seen += 0.8 * self._appearance.difference_evidence(look.steps)
+        seen = 0.7 * self._appearance.color_evidence(features.colors)
+        seen += 0.8 * self._appearance.difference_evidence(features.steps)
         seen = cv2.GaussianBlur(seen, (0, 0), 0.8)
         far = -2 * _SURE * np.clip((-distance - _reach(mask)) / 4, 0, 1)
         return np.asarray(prior + seen + far, np.float32)
 
-    def step(self, carried: Float32, evidence: Float32, rivals: Bool, look: Look) -> None:
+    def step(self, carried: Float32, evidence: Float32, rivals: Bool, features: FrameFeatures) -> None:
         """Take the next frame: `soft` is its mask there.
 
         Args:
             carried: `(h, w)` float32, its mask carried to this frame.
             evidence: from `evidence`.
             rivals: `(h, w)` bool, where other instances are the likelier ones.
-            look: this frame.
+            features: this frame.
         """
-        mask = cut_out(evidence, rivals, look.picture)
+        mask = cut_out(evidence, rivals, features.picture)
         mask = connected(mask, carried > 0.5)
         if mask.sum() < max(12.0, _LOST_SHARE * self._area):
             self._lost += 1
@@ -113,23 +113,23 @@ class Follower:
         self._lost = 0
         self._area = 0.97 * self._area + 0.03 * float(mask.sum())
         if mask.sum() > 0.5 * self._area:
-            self._seen, self._seen_picture = mask, look.picture
+            self._seen, self._seen_picture = mask, features.picture
         inside = cv2.erode(mask.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
         inside &= evidence > 1
-        self._appearance.learn(look.colors, look.steps, inside, around(mask))
+        self._appearance.learn(features.colors, features.steps, inside, around(mask))
 
-    def returned(self, look: Look) -> Float32 | None:
+    def returned(self, features: FrameFeatures) -> Float32 | None:
         """Where a lost instance may be again, `(h, w)` float32 mask: as it last looked, near its last place; or None.
 
         Args:
-            look: this frame.
+            features: this frame.
         """
         rows, columns = np.nonzero(self._seen)
         y0, y1, x0, x1 = rows.min(), rows.max() + 1, columns.min(), columns.max() + 1
         reach = 16 + 8 * min(self._lost, 20)
         height, width = self._seen.shape
         top, left = max(0, y0 - reach), max(0, x0 - reach)
-        window = look.picture[top : min(height, y1 + reach), left : min(width, x1 + reach)]
+        window = features.picture[top : min(height, y1 + reach), left : min(width, x1 + reach)]
         shape = self._seen[y0:y1, x0:x1]
         score = _correlation(window, self._seen_picture[y0:y1, x0:x1], shape)
         y, x = np.unravel_index(int(score.argmax()), score.shape)
@@ -138,7 +138,7 @@ class Follower:
             return None
         mask = np.zeros(self._seen.shape, np.float32)
         mask[top + y : top + y + shape.shape[0], left + x : left + x + shape.shape[1]] = shape
-        colors = self._appearance.color_evidence(look.colors)
+        colors = self._appearance.color_evidence(features.colors)
         return mask if float(colors[mask > 0].mean()) > 0.3 else None
 
 

@@ -20,7 +20,7 @@ MAX_INSTANCES = 255
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Mark:
+class InstancePrompt:
     """One instance, shown on one frame of the clip, by a box or by a mask.
 
     Attributes:
@@ -73,12 +73,12 @@ class InstanceTracker(Protocol):
 
     name: str
 
-    def track(self, video: UInt8, marks: Sequence[Mark]) -> Instances:
+    def track(self, video: UInt8, prompts: Sequence[InstancePrompt]) -> Instances:
         """Find the instances in every frame.
 
         Args:
             video: `(T, H, W, 3)` uint8 sRGB.
-            marks: the instances to follow, which get the ids 1, 2, … in this order. Where there are none, a tracker
+            prompts: the instances to follow, which get the ids 1, 2, … in this order. Where there are none, a tracker
                 with words finds instances by these.
 
         Raises:
@@ -87,12 +87,12 @@ class InstanceTracker(Protocol):
         ...
 
 
-def check_marks(video: UInt8, marks: Sequence[Mark]) -> None:
+def check_prompts(video: UInt8, prompts: Sequence[InstancePrompt]) -> None:
     """See that marks fit a clip.
 
     Args:
         video: `(T, H, W, 3)` uint8.
-        marks: to be checked.
+        prompts: to be checked.
 
     Raises:
         ValueError: the video is no such array.
@@ -100,16 +100,16 @@ def check_marks(video: UInt8, marks: Sequence[Mark]) -> None:
     """
     if video.ndim != 4 or video.shape[3] != 3 or video.dtype != np.uint8 or not len(video):
         raise ValueError(f"a clip is (T, H, W, 3) uint8, not {video.shape} {video.dtype}")
-    if len(marks) > MAX_INSTANCES:
-        raise UserError(f"{len(marks)} marks are more than the {MAX_INSTANCES} that fit 8-bit ids; leave some out")
+    if len(prompts) > MAX_INSTANCES:
+        raise UserError(f"{len(prompts)} marks are more than the {MAX_INSTANCES} that fit 8-bit ids; leave some out")
     frames, height, width = video.shape[:3]
-    for mark in marks:
-        if mark.frame >= frames:
-            raise UserError(f"the mark '{mark.label}' is on frame {mark.frame}, but the clip has {frames} frames")
-        if mark.mask is None:
+    for prompt in prompts:
+        if prompt.frame >= frames:
+            raise UserError(f"the mark '{prompt.label}' is on frame {prompt.frame}, but the clip has {frames} frames")
+        if prompt.mask is None:
             continue
-        if mark.mask.shape != (height, width):
-            rows, columns = mark.mask.shape
-            raise UserError(f"the mask of '{mark.label}' has {columns}×{rows} pixels, but the clip {width}×{height}")
-        if not mark.mask.any():
-            raise UserError(f"the mask of '{mark.label}' is empty; paint the object")
+        if prompt.mask.shape != (height, width):
+            rows, columns = prompt.mask.shape
+            raise UserError(f"the mask of '{prompt.label}' has {columns}×{rows} pixels, but the clip {width}×{height}")
+        if not prompt.mask.any():
+            raise UserError(f"the mask of '{prompt.label}' is empty; paint the object")

@@ -16,7 +16,7 @@ import numpy as np
 
 from real2sam2real.arrays import Bool, Float32, UInt8
 from real2sam2real.errors import UserError
-from real2sam2real.lab.curate.instances.interface import Box, Instances, Mark, check_marks
+from real2sam2real.lab.curate.instances.interface import Box, InstancePrompt, Instances, check_prompts
 from real2sam2real.perceive.segment.preprocessing import ImagePreprocessor
 from real2sam2real.pretrained.packages import transformers_class
 
@@ -56,31 +56,35 @@ class MemoryFollower:
         self.model, self.preprocessor, self.device = model, preprocessor, device
         self._side, self._session_class = int(side), transformers_class(session)
 
-    def track(self, video: UInt8, marks: Sequence[Mark]) -> Instances:
+    def track(self, video: UInt8, prompts: Sequence[InstancePrompt]) -> Instances:
         """See `InstanceTracker`. A pixel that several instances claim goes to the one with the largest logit."""
-        check_marks(video, marks)
-        if not marks:
+        check_prompts(video, prompts)
+        if not prompts:
             raise UserError("nothing is marked; draw a box around each instance that is to be followed")
         ids = np.zeros(video.shape[:3], np.uint8)
         best = np.zeros(video.shape[:3], np.float32)
         pictures = clip_pictures(self.preprocessor, video)
-        for frame in sorted({mark.frame for mark in marks}):
-            there = {number: mark for number, mark in enumerate(marks, 1) if mark.frame == frame}
+        for frame in sorted({prompt.frame for prompt in prompts}):
+            there = {number: prompt for number, prompt in enumerate(prompts, 1) if prompt.frame == frame}
             for at, number, logits in self.followed(video, frame, there, pictures):
                 over = logits > best[at]
                 ids[at][over] = number
                 best[at] = np.maximum(best[at], logits)
-        return Instances(ids=ids, labels={number: mark.label for number, mark in enumerate(marks, 1)})
+        return Instances(ids=ids, labels={number: prompt.label for number, prompt in enumerate(prompts, 1)})
 
     def followed(
-        self, video: UInt8, frame: int, marks: Mapping[int, Mark], pictures: Sequence[torch.Tensor] | None = None
+        self,
+        video: UInt8,
+        frame: int,
+        prompts: Mapping[int, InstancePrompt],
+        pictures: Sequence[torch.Tensor] | None = None,
     ) -> Iterator[tuple[int, int, Float32]]:
         """What is marked on one frame, followed both ways.
 
         Args:
             video: `(T, H, W, 3)` uint8 sRGB.
             frame: the one that is marked.
-            marks: by the ids that they shall have.
+            prompts: by the ids that they shall have.
             pictures: of `clip_pictures`, where they are at hand.
 
         Yields:
@@ -90,8 +94,8 @@ class MemoryFollower:
         height, width = video.shape[1:3]
         pictures = pictures or clip_pictures(self.preprocessor, video)
         session = new_session(self._session_class, pictures, (height, width), self.device)
-        for number, mark in marks.items():
-            self._add(session, frame, number, mark, (height, width))
+        for number, prompt in prompts.items():
+            self._add(session, frame, number, prompt, (height, width))
         self.model(inference_session=session, frame_idx=frame)
         for reverse in (False, True) if frame else (False,):
             walk = self.model.propagate_in_video_iterator(session, start_frame_idx=frame, reverse=reverse)
@@ -100,13 +104,13 @@ class MemoryFollower:
                 for number, each in zip(session.obj_ids, logits, strict=True):
                     yield output.frame_idx, int(number), each
 
-    def _add(self, session: Any, frame: int, number: int, mark: Mark, size: tuple[int, int]) -> None:
+    def _add(self, session: Any, frame: int, number: int, prompt: InstancePrompt, size: tuple[int, int]) -> None:
         index = session.obj_id_to_idx(number)
-        if mark.mask is not None:
-            session.add_mask_inputs(index, frame, _mask_picture(mark.mask, self._side))
+        if prompt.mask is not None:
+            session.add_mask_inputs(index, frame, _mask_picture(prompt.mask, self._side))
         else:
-            assert mark.box is not None  # a mark has either
-            session.add_point_inputs(index, frame, _corners(mark.box, size, self._side))
+            assert prompt.box is not None  # a mark has either
+            session.add_point_inputs(index, frame, _corners(prompt.box, size, self._side))
         session.obj_with_new_inputs = [*session.obj_with_new_inputs, number]
 
 

@@ -22,7 +22,7 @@ _SAMPLES = 16
 _FEATURES = 500
 
 
-class Motion:
+class ClipMotion:
     """The frames of a clip at work size, and what moves in them; everything is computed when it is first asked for."""
 
     def __init__(self, video: UInt8) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from real2sam2real.arrays import UInt8
 from real2sam2real.errors import UserError
-from real2sam2real.lab.curate.instances.interface import Instances, Mark
+from real2sam2real.lab.curate.instances.interface import InstancePrompt, Instances
 from real2sam2real.lab.curate.instances.memory import MemoryFollower
 from real2sam2real.perceive.segment.options import SAM2, SegmentOptions
 from real2sam2real.perceive.segment.preprocessing import read_preprocessor
@@ -44,9 +44,9 @@ class Sam2Tracker:
         model = load_pretrained("Sam2VideoModel", folder, kinds=("sam2_video",), device=where)
         return cls(MemoryFollower(model, "Sam2VideoInferenceSession", read_preprocessor(folder), where))
 
-    def track(self, video: UInt8, marks: Sequence[Mark]) -> Instances:
+    def track(self, video: UInt8, prompts: Sequence[InstancePrompt]) -> Instances:
         """See `InstanceTracker`."""
-        return self.follower.track(video, marks)
+        return self.follower.track(video, prompts)
 
 
 class GroundedSam2Tracker:
@@ -77,11 +77,11 @@ class GroundedSam2Tracker:
         finder = load_segmenter(SegmentOptions(segmenter="sam2", sam2=str(weights or SAM2)))
         return cls(words, finder, Sam2Tracker.load(weights))
 
-    def track(self, video: UInt8, marks: Sequence[Mark] = ()) -> Instances:
+    def track(self, video: UInt8, prompts: Sequence[InstancePrompt] = ()) -> Instances:
         """See `InstanceTracker`; marks, where there are some, are followed in place of words."""
-        return self.tracker.track(video, marks or self._found(video))
+        return self.tracker.track(video, prompts or self._found(video))
 
-    def _found(self, video: UInt8) -> list[Mark]:
+    def _found(self, video: UInt8) -> list[InstancePrompt]:
         reasons = []
         for frame in sorted({0, len(video) // 2, len(video) - 1}):
             opened = self.finder.open(video[frame])
@@ -92,5 +92,5 @@ class GroundedSam2Tracker:
                 except UserError as error:  # a word that this frame does not show
                     reasons.append(str(error))
             if found:
-                return [Mark(label=each.word, frame=frame, mask=each.mask) for each in found]
+                return [InstancePrompt(label=each.word, frame=frame, mask=each.mask) for each in found]
         raise UserError(f"none of the words {', '.join(self.words)} was found in the clip ({reasons[0]})")

@@ -18,7 +18,7 @@ from scipy import ndimage
 
 from real2sam2real.arrays import Bool, Float32, Int32, UInt8
 from real2sam2real.errors import UserError
-from real2sam2real.lab.curate.instances.interface import MAX_INSTANCES, Instances, Mark, check_marks
+from real2sam2real.lab.curate.instances.interface import MAX_INSTANCES, InstancePrompt, Instances, check_prompts
 from real2sam2real.lab.curate.instances.memory import MemoryFollower, clip_pictures, logits_at_clip_size, new_session
 from real2sam2real.perceive.segment.options import SAM3
 from real2sam2real.perceive.segment.preprocessing import ImagePreprocessor, read_preprocessor
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Sighting:
+class Observation:
     """One instance on one frame.
 
     Attributes:
@@ -76,7 +76,9 @@ class WordFollower:
         model.det_nms_thresh, model.fill_hole_area = 0.0, 0
         model.detector_model.register_forward_hook(self._without_doubles)
 
-    def sightings(self, pictures: Sequence[torch.Tensor], word: str, size: tuple[int, int]) -> Iterator[list[Sighting]]:
+    def observations(
+        self, pictures: Sequence[torch.Tensor], word: str, size: tuple[int, int]
+    ) -> Iterator[list[Observation]]:
         """What a word names, frame by frame.
 
         Args:
@@ -99,7 +101,7 @@ class WordFollower:
             # The model answers some frames late, so that it can take back what soon proved to be nothing.
             hidden = set(output.suppressed_obj_ids or ()) | set(session.hotstart_removed_obj_ids)
             yield [
-                Sighting(
+                Observation(
                     number=int(number),
                     score=float(output.obj_id_to_score[number]),
                     presence=float(output.obj_id_to_tracker_score.get(number, 0.0)),
@@ -177,24 +179,24 @@ class Sam3Tracker:
         model = load_pretrained("Sam3TrackerVideoModel", self._folder, kinds=("sam3_video",), device=self._device)
         return MemoryFollower(model, "Sam3TrackerVideoInferenceSession", read_preprocessor(self._folder), self._device)
 
-    def track(self, video: UInt8, marks: Sequence[Mark] = ()) -> Instances:
+    def track(self, video: UInt8, prompts: Sequence[InstancePrompt] = ()) -> Instances:
         """See `InstanceTracker`; marks, where there are some, are followed in place of words.
 
         Raises:
             UserError: no word is found, or so much that 8-bit ids do not suffice.
         """
-        if marks:
-            return self.follower.track(video, marks)
+        if prompts:
+            return self.follower.track(video, prompts)
         if not self.words:
             raise UserError("there is neither a word nor a mark; say what is to be found, or draw a box around it")
-        check_marks(video, marks)
+        check_prompts(video, prompts)
         size = (int(video.shape[1]), int(video.shape[2]))
         pictures = clip_pictures(self.finder.preprocessor, video)
         ids, best = np.zeros(video.shape[:3], np.int32), np.zeros(video.shape[:3], np.float32)
         words: list[str] = []
         for word in self.words:
             first = len(words) + 1
-            for at, seen in enumerate(self.finder.sightings(pictures, word, size)):
+            for at, seen in enumerate(self.finder.observations(pictures, word, size)):
                 mine, score = painted(seen, size)
                 over = score > best[at]
                 ids[at][over] = mine[over] + first
@@ -203,7 +205,7 @@ class Sam3Tracker:
         return _numbered(ids, words, self.words)
 
 
-def painted(seen: Sequence[Sighting], size: tuple[int, int]) -> tuple[Int32, Float32]:
+def painted(seen: Sequence[Observation], size: tuple[int, int]) -> tuple[Int32, Float32]:
     """The instances of one word on one frame without overlaps: the one that is surest to be seen is in front.
 
     Args:
@@ -214,7 +216,7 @@ def painted(seen: Sequence[Sighting], size: tuple[int, int]) -> tuple[Int32, Flo
         Each pixel's instance `(H, W)` int32, by its number, and its score `(H, W)` float32; -1 and 0 where is none.
     """
     numbers, scores = np.full(size, -1, np.int32), np.zeros(size, np.float32)
-    for each in sorted(seen, key=lambda sighting: (sighting.presence, -sighting.number)):
+    for each in sorted(seen, key=lambda observation: (observation.presence, -observation.number)):
         numbers[each.mask] = each.number
         scores[each.mask] = each.score
     return numbers, scores

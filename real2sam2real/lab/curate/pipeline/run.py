@@ -23,10 +23,10 @@ from typing import Any
 from real2sam2real.errors import MissingPartError, UserError
 from real2sam2real.files import replacing_file
 from real2sam2real.lab.curate.dataset import INFO_FILE, DatasetInfo, shard_writer, write_info
+from real2sam2real.lab.curate.pipeline.job import CurationJob
 from real2sam2real.lab.curate.pipeline.packing import MANIFEST, pack, show, write_card
-from real2sam2real.lab.curate.pipeline.settings import CurationSettings, Source
-from real2sam2real.lab.curate.pipeline.stages import STAGES, Stage
-from real2sam2real.lab.curate.pipeline.work import Work
+from real2sam2real.lab.curate.pipeline.settings import CurationSettings, SourceVideo
+from real2sam2real.lab.curate.pipeline.stages import STAGES, CurationStage
 from real2sam2real.workfolder.lock import locked
 
 PLAN = "curation.json"
@@ -35,7 +35,7 @@ TIMINGS = "timings.jsonl"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Outcome:
+class CurationResult:
     """What came of a curation.
 
     Attributes:
@@ -55,14 +55,14 @@ class Outcome:
 
 
 def curate(
-    sources: Sequence[Source],
+    sources: Sequence[SourceVideo],
     settings: CurationSettings,
     folder: Path,
     *,
     workers: int = 1,
     ray_address: str | None = None,
     on_source: Callable[[Mapping[str, Any]], None] = lambda row: None,
-) -> Outcome:
+) -> CurationResult:
     """Make a data set of sources.
 
     Args:
@@ -86,7 +86,7 @@ def curate(
         if (folder / INFO_FILE).is_file():
             shutil.rmtree(folder / WORK, ignore_errors=True)  # where it was killed before this last step
             rows = [json.loads(line) for line in (folder / MANIFEST).read_text(encoding="utf-8").splitlines()]
-            return Outcome(rows=tuple(rows))
+            return CurationResult(rows=tuple(rows))
         work = folder / WORK
         work.mkdir(exist_ok=True)
         waiting = []
@@ -109,7 +109,7 @@ class Writing:
         self._info = _info(settings)
         self._work = work
 
-    def __call__(self, work: Work) -> dict[str, Any]:
+    def __call__(self, work: CurationJob) -> dict[str, Any]:
         """Write samples, seconds and row; the row is what says that the source is finished."""
         row = work.row()
         key = work.source.key
@@ -121,13 +121,13 @@ class Writing:
         return row
 
 
-def _here(sources: Sequence[Source], settings: CurationSettings, work: Path) -> Iterator[dict[str, Any]]:
+def _here(sources: Sequence[SourceVideo], settings: CurationSettings, work: Path) -> Iterator[dict[str, Any]]:
     if not sources:
         return
     stages = [stage(settings) for stage in STAGES]
     write = Writing(settings, work)
     for source in sources:
-        item = Work(source=source)
+        item = CurationJob(source=source)
         for stage in stages:
             item = stage(item)
         yield write(item)
@@ -140,13 +140,15 @@ class _OnRay:
         self._workers = workers
         self._address = address
 
-    def __call__(self, sources: Sequence[Source], settings: CurationSettings, work: Path) -> Iterator[dict[str, Any]]:
+    def __call__(
+        self, sources: Sequence[SourceVideo], settings: CurationSettings, work: Path
+    ) -> Iterator[dict[str, Any]]:
         if not sources:
             return
         for stage in STAGES:  # what is missing is told here, in one line, before anything is started
             stage(settings)
         with _connected(self._address, self._workers) as data:
-            rows = data.from_items([{"work": _packed(Work(source=source))} for source in sources])
+            rows = data.from_items([{"work": _packed(CurationJob(source=source))} for source in sources])
             # One block a source, or a whole block of them would be lost and done again when a worker dies.
             rows = rows.repartition(len(sources))
             gpus = _gpus()
@@ -160,7 +162,7 @@ class _OnRay:
 
 
 class _StageOnRay:
-    def __init__(self, stage: type[Stage], settings: CurationSettings) -> None:
+    def __init__(self, stage: type[CurationStage], settings: CurationSettings) -> None:
         self._stage = stage(settings)
 
     def __call__(self, row: dict[str, bytes]) -> dict[str, bytes]:
@@ -175,16 +177,16 @@ class _WritingOnRay:
         return {"row": json.dumps(self._write(_unpacked(row["work"])))}
 
 
-def _packed(work: Work) -> bytes:
+def _packed(work: CurationJob) -> bytes:
     import pickle
 
     return pickle.dumps(work, protocol=5)
 
 
-def _unpacked(packed: bytes) -> Work:
+def _unpacked(packed: bytes) -> CurationJob:
     import pickle
 
-    work: Work = pickle.loads(packed)  # written by this program, a stage earlier
+    work: CurationJob = pickle.loads(packed)  # written by this program, a stage earlier
     return work
 
 
@@ -216,7 +218,7 @@ def _gpus() -> int:
     return int(ray.cluster_resources().get("GPU", 0))
 
 
-def _claim(folder: Path, sources: Sequence[Source], settings: CurationSettings) -> None:
+def _claim(folder: Path, sources: Sequence[SourceVideo], settings: CurationSettings) -> None:
     """See that the folder is new or holds this very curation.
 
     Raises:
@@ -239,13 +241,13 @@ def _claim(folder: Path, sources: Sequence[Source], settings: CurationSettings) 
 
 
 def _info(settings: CurationSettings) -> DatasetInfo:
-    fit = settings.fit
+    clip_format = settings.clip_format
     words = f" ({', '.join(settings.text)})" if settings.text else ""
     return DatasetInfo(
-        width=fit.width,
-        height=fit.height,
-        frames=fit.frames,
-        fps=fit.fps,
+        width=clip_format.width,
+        height=clip_format.height,
+        frames=clip_format.frames,
+        fps=clip_format.fps,
         normals_by=settings.normals,
         masks_by=settings.masks + words,
         captions_by=settings.captions,
@@ -253,7 +255,7 @@ def _info(settings: CurationSettings) -> DatasetInfo:
     )
 
 
-def _row(work: Path, source: Source) -> dict[str, Any] | None:
+def _row(work: Path, source: SourceVideo) -> dict[str, Any] | None:
     path = work / f"{source.key}.json"
     if not path.is_file():
         return None
@@ -268,14 +270,14 @@ def _sweep(folder: Path) -> None:
             path.unlink()
 
 
-def _finish(sources: Sequence[Source], settings: CurationSettings, folder: Path) -> Outcome:
+def _finish(sources: Sequence[SourceVideo], settings: CurationSettings, folder: Path) -> CurationResult:
     work, results = folder / WORK, []
     for source in sources:
         row = _row(work, source)
         if row is None:
             raise UserError(f"{source.path} was lost on the way; run the same command again to make up for it")
         results.append((work / f"{source.key}.tar", row))
-    outcome = Outcome(rows=tuple(row for _, row in results))
+    outcome = CurationResult(rows=tuple(row for _, row in results))
     if not outcome.samples:
         first = next((f"{r['path']}: {'; '.join(r['reasons'])}" for r in outcome.rows), "there was no source")
         shutil.rmtree(work)

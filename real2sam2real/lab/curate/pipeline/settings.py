@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from real2sam2real.errors import UserError
-from real2sam2real.lab.curate.fitting import Fit
-from real2sam2real.lab.curate.gate import Gate
-from real2sam2real.lab.curate.marks import SUFFIX, SourceMark, read_marks
+from real2sam2real.lab.curate.clip_format import ClipFormat
+from real2sam2real.lab.curate.prompts import SUFFIX, SourcePrompt, read_prompts
+from real2sam2real.lab.curate.quality import QualityFilter
 
-Shots = Literal["detect", "none"]
+ShotDetection = Literal["detect", "none"]
 VIDEO_SUFFIXES = {".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm"}
 
 
@@ -37,8 +37,8 @@ class CurationSettings:
     """How clips become samples; the same settings and sources give the same data set, to the byte.
 
     Attributes:
-        fit: size, length and rate.
-        gate: limits for clips.
+        clip_format: size, length and rate.
+        quality_filter: limits for clips.
         limits: limits for instances.
         shots: "detect" cuts (PySceneDetect), or "none" where every source is one shot.
         masks: tracker, as `curate.instances.load_tracker` knows it.
@@ -49,10 +49,10 @@ class CurationSettings:
         shard_samples: samples in a shard.
     """
 
-    fit: Fit = field(default_factory=Fit)
-    gate: Gate = field(default_factory=Gate)
+    clip_format: ClipFormat = field(default_factory=ClipFormat)
+    quality_filter: QualityFilter = field(default_factory=QualityFilter)
     limits: MaskLimits = field(default_factory=MaskLimits)
-    shots: Shots = "detect"
+    shots: ShotDetection = "detect"
     masks: str = "embedded"
     text: tuple[str, ...] = ()
     normals: str = "mini"
@@ -68,20 +68,20 @@ class CurationSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Source:
+class SourceVideo:
     """One video to be curated.
 
     Attributes:
         key: first part of its samples' keys: its number among the sources, and its name.
         path: of the file, as the user gave it.
-        marks: of instances, on the source's frames.
+        prompts: of instances, on the source's frames.
         caption: of the user, or None.
         problem: why it cannot be used, where that is known already.
     """
 
     key: str
     path: str
-    marks: tuple[SourceMark, ...] = ()
+    prompts: tuple[SourcePrompt, ...] = ()
     caption: str | None = None
     problem: str | None = None
 
@@ -90,12 +90,12 @@ class Source:
         return asdict(self)
 
 
-def find_sources(clips: Sequence[Path], marks: Sequence[SourceMark]) -> list[Source]:
+def find_sources(clips: Sequence[Path], prompts: Sequence[SourcePrompt]) -> list[SourceVideo]:
     """The videos among files and folders, in the order given; a folder's by name.
 
     Args:
         clips: files, or folders whose videos are taken.
-        marks: of the command line; they need a single video.
+        prompts: of the command line; they need a single video.
 
     Raises:
         UserError: a path leads nowhere, there is no video, or marks are given for several.
@@ -108,18 +108,18 @@ def find_sources(clips: Sequence[Path], marks: Sequence[SourceMark]) -> list[Sou
         if not found:
             raise UserError(f"the folder {clip} holds no video ({', '.join(sorted(VIDEO_SUFFIXES))})")
         paths += found
-    if marks and len(paths) > 1:
+    if prompts and len(paths) > 1:
         raise UserError(
             f"boxes and masks are given for {len(paths)} videos; give one video, or write VIDEO{SUFFIX} beside each"
         )
-    return [_source(number, path, tuple(marks)) for number, path in enumerate(paths)]
+    return [_source(number, path, tuple(prompts)) for number, path in enumerate(paths)]
 
 
-def _source(number: int, path: Path, given: tuple[SourceMark, ...]) -> Source:
+def _source(number: int, path: Path, given: tuple[SourcePrompt, ...]) -> SourceVideo:
     name = re.sub(r"[^A-Za-z0-9]+", "-", path.stem).strip("-") or "clip"
     key = f"{number:06d}-{name[:60]}"
     try:
-        beside, caption = read_marks(path)
+        beside, caption = read_prompts(path)
     except UserError as error:  # one bad file does not stop the others
-        return Source(key=key, path=str(path), problem=str(error))
-    return Source(key=key, path=str(path), marks=given or beside, caption=caption)
+        return SourceVideo(key=key, path=str(path), problem=str(error))
+    return SourceVideo(key=key, path=str(path), prompts=given or beside, caption=caption)

@@ -16,16 +16,16 @@ from real2sam2real import media
 from real2sam2real.arrays import UInt8
 from real2sam2real.errors import MissingPartError, UserError
 from real2sam2real.lab.curate.captions import load_captioner
-from real2sam2real.lab.curate.fitting import fitted_frame, pieces
-from real2sam2real.lab.curate.gate import measure
-from real2sam2real.lab.curate.instances import Instances, Mark, load_tracker
+from real2sam2real.lab.curate.clip_format import clips, fitted_frame
+from real2sam2real.lab.curate.instances import InstancePrompt, Instances, load_tracker
 from real2sam2real.lab.curate.normals import load_estimator
-from real2sam2real.lab.curate.pipeline.settings import CurationSettings, Shots
-from real2sam2real.lab.curate.pipeline.work import Piece, Work
-from real2sam2real.lab.curate.shots import Shot, find_shots
+from real2sam2real.lab.curate.pipeline.job import Clip, CurationJob
+from real2sam2real.lab.curate.pipeline.settings import CurationSettings, ShotDetection
+from real2sam2real.lab.curate.quality import measure
+from real2sam2real.lab.curate.shots import ShotSpan, find_shots
 
 
-class Stage(ABC):
+class CurationStage(ABC):
     """One stage.
 
     Attributes:
@@ -42,63 +42,63 @@ class Stage(ABC):
     def __init__(self, settings: CurationSettings) -> None:
         self._settings = settings
 
-    def __call__(self, work: Work) -> Work:
+    def __call__(self, job: CurationJob) -> CurationJob:
         """Do it, unless the source has failed already; a failure of this source is written into it.
 
         Raises:
             MissingPartError: a part is missing, which fails every source alike.
         """
         started = time.perf_counter()
-        if work.failure is None:
+        if job.failure is None:
             try:
-                self.do(work)
+                self.do(job)
             except MissingPartError:
                 raise
             except UserError as error:
-                work.failure = str(error)
+                job.failure = str(error)
             except Exception as error:  # whatever a codec or a network throws at one source leaves the others alone
-                work.failure = f"{self.name}: unexpected {type(error).__name__}: {error}"
-        work.seconds[self.name] = time.perf_counter() - started
-        return work
+                job.failure = f"{self.name}: unexpected {type(error).__name__}: {error}"
+        job.seconds[self.name] = time.perf_counter() - started
+        return job
 
     @abstractmethod
-    def do(self, work: Work) -> None:
+    def do(self, job: CurationJob) -> None:
         """Fill in what this stage finds."""
 
 
-class Cutting(Stage):
+class Cutting(CurationStage):
     """Decode, find the shots, cut clips from them, and drop those of no use."""
 
     name = "cutting"
 
-    def do(self, work: Work) -> None:
-        """See `Stage.do`."""
-        settings, source = self._settings, work.source
+    def do(self, job: CurationJob) -> None:
+        """See `CurationStage.do`."""
+        settings, source = self._settings, job.source
         if source.problem is not None:
             raise UserError(source.problem)
         path = Path(source.path)
         info = media.video_info(path)
-        work.size, work.fps = (info.width, info.height), info.fps
+        job.size, job.fps = (info.width, info.height), info.fps
         if info.fps <= 0:
             raise UserError(f"{path} does not say how many frames it has a second; write it again with a rate")
         plan = []
         for number, shot in enumerate(_shots(path, settings.shots)):
-            inside = [m.frame for m in source.marks if shot.first <= m.frame < shot.first + shot.count]
-            cut = pieces(shot.first, shot.count, info.fps, settings.fit, anchor=min(inside, default=None))
+            inside = [m.frame for m in source.prompts if shot.first <= m.frame < shot.first + shot.count]
+            cut = clips(shot.first, shot.count, info.fps, settings.clip_format, anchor=min(inside, default=None))
             plan += [(number, numbers) for numbers in cut]
             if not cut:
-                work.reasons.append(_why_no_clip(number, shot, info.fps, settings))
+                job.reasons.append(_why_no_clip(number, shot, info.fps, settings))
         frames = _wanted_frames(path, {int(n) for _, numbers in plan for n in numbers}, settings)
         for index, (number, numbers) in enumerate(plan):
             video = np.stack([frames[int(n)] for n in numbers])
-            piece = Piece(key=f"{source.key}-{index:03d}", shot=number, numbers=numbers, video=video)
+            clip = Clip(key=f"{source.key}-{index:03d}", shot=number, numbers=numbers, video=video)
             quality = measure(video)
-            piece.quality = asdict(quality)
-            piece.drop(*quality.reasons(settings.gate))
-            work.pieces.append(piece)
+            clip.quality = asdict(quality)
+            clip.drop(*quality.reasons(settings.quality_filter))
+            job.clips.append(clip)
 
 
-class Masking(Stage):
+class Masking(CurationStage):
     """Follow the instances through the clips."""
 
     name = "masks"
@@ -109,52 +109,52 @@ class Masking(Stage):
         tracker = partial(load_tracker, settings.masks)
         self._tracker = tracker(text=settings.text) if settings.text else tracker()
 
-    def do(self, work: Work) -> None:
-        """See `Stage.do`."""
-        for _, shot in groupby(work.pieces, key=lambda piece: piece.shot):
-            self._follow(list(shot), work)
-        for piece in work.kept:
-            if piece.ids is None:
-                piece.drop("nothing is marked in this shot; mark an instance on one of its frames")
+    def do(self, job: CurationJob) -> None:
+        """See `CurationStage.do`."""
+        for _, shot in groupby(job.clips, key=lambda clip: clip.shot):
+            self._follow(list(shot), job)
+        for clip in job.kept:
+            if clip.ids is None:
+                clip.drop("nothing is marked in this shot; mark an instance on one of its frames")
             else:
-                piece.drop(*without_useless(piece, self._settings))
+                clip.drop(*without_useless(clip, self._settings))
 
-    def _follow(self, shot: list[Piece], work: Work) -> None:
+    def _follow(self, shot: list[Clip], job: CurationJob) -> None:
         """Track from the clip that is marked, and hand the masks on to the clips of the shot before and after it."""
-        marked = [(index, self._marks_on(piece, work)) for index, piece in enumerate(shot) if piece.kept]
-        if self._settings.text and not work.source.marks:
+        marked = [(index, self._prompts_on(clip, job)) for index, clip in enumerate(shot) if clip.kept]
+        if self._settings.text and not job.source.prompts:
             for index, _ in marked:
                 self._fill(shot[index], ())
             return
-        first = next(((index, marks) for index, marks in marked if marks), None)
+        first = next(((index, prompts) for index, prompts in marked if prompts), None)
         if first is None:
             return
         self._fill(shot[first[0]], first[1])
         for step in (1, -1):
             index = first[0] + step
             while 0 <= index < len(shot) and shot[index].kept:
-                marks = _handed_on(shot[index - step], forward=step > 0, frames=len(shot[index].video))
-                if not marks:
+                prompts = _handed_on(shot[index - step], forward=step > 0, frames=len(shot[index].video))
+                if not prompts:
                     break
-                self._fill(shot[index], marks)
+                self._fill(shot[index], prompts)
                 index += step
 
-    def _marks_on(self, piece: Piece, work: Work) -> list[Mark]:
-        fit, found = self._settings.fit, []
-        for mark in work.source.marks:
-            distance = np.abs(piece.numbers - mark.frame)
+    def _prompts_on(self, clip: Clip, job: CurationJob) -> list[InstancePrompt]:
+        clip_format, found = self._settings.clip_format, []
+        for prompt in job.source.prompts:
+            distance = np.abs(clip.numbers - prompt.frame)
             nearest = int(distance.argmin())
             # The frame itself may have been left out by the change of rate; its neighbour shows nearly the same.
-            if distance[nearest] <= max(1.0, work.fps / fit.fps / 2):
-                found.append(mark.on_clip(nearest, work.size, fit))
+            if distance[nearest] <= max(1.0, job.fps / clip_format.fps / 2):
+                found.append(prompt.on_clip(nearest, job.size, clip_format))
         return found
 
-    def _fill(self, piece: Piece, marks: Sequence[Mark]) -> None:
-        found: Instances = self._tracker.track(piece.video, list(marks))
-        piece.ids, piece.labels = found.ids, dict(found.labels)
+    def _fill(self, clip: Clip, prompts: Sequence[InstancePrompt]) -> None:
+        found: Instances = self._tracker.track(clip.video, list(prompts))
+        clip.ids, clip.labels = found.ids, dict(found.labels)
 
 
-class Normals(Stage):
+class NormalEstimation(CurationStage):
     """Estimate normals, and keep those of the instances."""
 
     name = "normals"
@@ -164,15 +164,15 @@ class Normals(Stage):
         super().__init__(settings)
         self._estimator = load_estimator(settings.normals)
 
-    def do(self, work: Work) -> None:
-        """See `Stage.do`."""
-        for piece in work.kept:
-            assert piece.ids is not None
-            normals = self._estimator.estimate(piece.video, piece.ids)
-            piece.normals = np.asarray(normals * (piece.ids > 0)[..., None], np.float32)
+    def do(self, job: CurationJob) -> None:
+        """See `CurationStage.do`."""
+        for clip in job.kept:
+            assert clip.ids is not None
+            normals = self._estimator.estimate(clip.video, clip.ids)
+            clip.normals = np.asarray(normals * (clip.ids > 0)[..., None], np.float32)
 
 
-class Captions(Stage):
+class Captioning(CurationStage):
     """Say what the clips show."""
 
     name = "captions"
@@ -182,21 +182,21 @@ class Captions(Stage):
         super().__init__(settings)
         self._captioner = load_captioner(settings.captions)
 
-    def do(self, work: Work) -> None:
-        """See `Stage.do`."""
-        for piece in work.kept:
-            piece.caption = work.source.caption or self._captioner.caption(piece.video, piece.labels)
+    def do(self, job: CurationJob) -> None:
+        """See `CurationStage.do`."""
+        for clip in job.kept:
+            clip.caption = job.source.caption or self._captioner.caption(clip.video, clip.labels)
 
 
-STAGES: tuple[type[Stage], ...] = (Cutting, Masking, Normals, Captions)
+STAGES: tuple[type[CurationStage], ...] = (Cutting, Masking, NormalEstimation, Captioning)
 
 
-def without_useless(piece: Piece, settings: CurationSettings) -> list[str]:
+def without_useless(clip: Clip, settings: CurationSettings) -> list[str]:
     """Take instances out of a clip that are too small, too large or hardly there; why the clip is left without any."""
-    assert piece.ids is not None
+    assert clip.ids is not None
     limits, reasons, kept = settings.limits, [], {}
-    for number, label in piece.labels.items():
-        areas = (piece.ids == number).mean(axis=(1, 2))
+    for number, label in clip.labels.items():
+        areas = (clip.ids == number).mean(axis=(1, 2))
         seen = areas > 0
         area = float(np.median(areas[seen])) if seen.any() else 0.0
         if seen.mean() < limits.min_seen:
@@ -206,16 +206,16 @@ def without_useless(piece: Piece, settings: CurationSettings) -> list[str]:
             reasons.append(f"'{label}' takes {area:.1%} of the picture; {allowed}")
         else:
             kept[number] = label
-    piece.ids = np.where(np.isin(piece.ids, [*kept]), piece.ids, 0).astype(np.uint8)
-    piece.labels = kept
-    piece.quality["instances"] = float(len(kept))
+    clip.ids = np.where(np.isin(clip.ids, [*kept]), clip.ids, 0).astype(np.uint8)
+    clip.labels = kept
+    clip.quality["instances"] = float(len(kept))
     return [] if kept else reasons or ["no instance was found"]
 
 
-def _shots(path: Path, how: Shots) -> list[Shot]:
+def _shots(path: Path, how: ShotDetection) -> list[ShotSpan]:
     if how == "detect":
         return find_shots(path)
-    return [Shot(first=0, count=len(media.VideoFrames(path)))]
+    return [ShotSpan(first=0, count=len(media.VideoFrames(path)))]
 
 
 def _wanted_frames(path: Path, wanted: set[int], settings: CurationSettings) -> dict[int, UInt8]:
@@ -223,7 +223,7 @@ def _wanted_frames(path: Path, wanted: set[int], settings: CurationSettings) -> 
     frames = {}
     for number, frame in enumerate(_colored(path)):
         if number in wanted:
-            frames[number] = fitted_frame(frame, settings.fit)
+            frames[number] = fitted_frame(frame, settings.clip_format)
     return frames
 
 
@@ -232,21 +232,21 @@ def _colored(path: Path) -> Iterator[UInt8]:
         yield frame if frame.ndim == 3 else np.repeat(frame[..., None], 3, axis=2)
 
 
-def _why_no_clip(number: int, shot: Shot, fps: float, settings: CurationSettings) -> str:
-    fit = settings.fit
-    if fps < fit.fps and not pieces(0, 10**6, fps, fit):
-        return f"shot {number + 1}: {fps:g} frames per second are too few for {fit.fps:g}"
-    needed = fit.frames / fit.fps
+def _why_no_clip(number: int, shot: ShotSpan, fps: float, settings: CurationSettings) -> str:
+    clip_format = settings.clip_format
+    if fps < clip_format.fps and not clips(0, 10**6, fps, clip_format):
+        return f"shot {number + 1}: {fps:g} frames per second are too few for {clip_format.fps:g}"
+    needed = clip_format.frames / clip_format.fps
     return f"shot {number + 1}: too short, {shot.count / fps:.1f} s of {needed:.1f} s"
 
 
-def _handed_on(neighbour: Piece, *, forward: bool, frames: int) -> list[Mark]:
+def _handed_on(neighbour: Clip, *, forward: bool, frames: int) -> list[InstancePrompt]:
     """Marks for the next clip of a shot: the masks that its neighbour ends or begins with."""
     if neighbour.ids is None:
         return []
     masks, at = (neighbour.ids[-1], 0) if forward else (neighbour.ids[0], frames - 1)
     return [
-        Mark(label=label, frame=at, mask=masks == number)
+        InstancePrompt(label=label, frame=at, mask=masks == number)
         for number, label in neighbour.labels.items()
         if (masks == number).any()
     ]

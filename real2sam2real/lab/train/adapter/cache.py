@@ -33,11 +33,11 @@ from real2sam2real.errors import UserError
 from real2sam2real.files import replacing_file
 from real2sam2real.lab.curate.dataset import DatasetInfo, Sample, iterate_samples, read_info, shard_paths
 from real2sam2real.lab.train.adapter.bases import Encoders, TrainingBase
-from real2sam2real.lab.train.adapter.objective import Batch, Nothing
+from real2sam2real.lab.train.adapter.objective import Batch, NullConditions
 from real2sam2real.lab.train.adapter.order import generator_for
 
 VERSION = 1
-INDEX, NOTHING, CLIPS = "index.json", "nothing.safetensors", "clips"
+INDEX, NULL_CONDITIONS, CLIPS = "index.json", "nothing.safetensors", "clips"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,10 +81,10 @@ class ClipCache:
     keys: tuple[str, ...]
     distortion: Distortion
 
-    def nothing(self) -> Nothing:
+    def null_conditions(self) -> NullConditions:
         """What stands for nothing."""
-        tensors = load_file(self.folder / NOTHING)
-        return Nothing(**{name: value[None] for name, value in tensors.items()})
+        tensors = load_file(self.folder / NULL_CONDITIONS)
+        return NullConditions(**{name: value[None] for name, value in tensors.items()})
 
     def batch(
         self, indices: tuple[int, ...], generator: torch.Generator, encoders: Encoders | None, *, plain: bool = False
@@ -161,7 +161,7 @@ def open_cache(
         keys = _encode_all(folder, dataset, info, encoders, distortion, rank, world)
         wait()
         if rank == 0:
-            _write_nothing(folder, info, encoders)
+            _write_null_conditions(folder, info, encoders)
             with replacing_file(folder / INDEX) as path:
                 path.write_text(json.dumps({"keys": keys}, indent=1), encoding="utf-8")
         wait()
@@ -246,7 +246,7 @@ def _encode_distorted(
     return encoders.latents(info.normal_convention.encode(new.permute(0, 2, 3, 1).cpu().numpy(), new_ids.cpu().numpy()))
 
 
-def _write_nothing(folder: Path, info: DatasetInfo, encoders: Encoders) -> None:
+def _write_null_conditions(folder: Path, info: DatasetInfo, encoders: Encoders) -> None:
     frames, height, width = info.shape
     with torch.no_grad():
         gray = torch.zeros(1, 3, frames, height, width, device=encoders.device)
@@ -255,7 +255,7 @@ def _write_nothing(folder: Path, info: DatasetInfo, encoders: Encoders) -> None:
             "normals": encode_latents(encoders.vae, gray - 1)[0].cpu(),
             "text": encoders.embedded(""),
         }
-    _save(folder / NOTHING, tensors)
+    _save(folder / NULL_CONDITIONS, tensors)
 
 
 def _clip_file(folder: Path, key: str) -> Path:

@@ -66,7 +66,7 @@ class Batch:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Nothing:
+class NullConditions:
     """What stands for nothing, for clips of one size.
 
     Attributes:
@@ -81,7 +81,7 @@ class Nothing:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Draw:
+class StepNoise:
     """Everything random in a step, so that a step can be made again.
 
     Attributes:
@@ -99,8 +99,8 @@ class Draw:
     keep_normals: Tensor
 
 
-def draw(batch: Batch, *, shift: float, dropout: Dropout, generator: torch.Generator) -> Draw:
-    """Draw a step for a batch.
+def draw(batch: Batch, *, shift: float, dropout: Dropout, generator: torch.Generator) -> StepNoise:
+    """StepNoise a step for a batch.
 
     Args:
         batch: whose sizes and device count.
@@ -112,16 +112,21 @@ def draw(batch: Batch, *, shift: float, dropout: Dropout, generator: torch.Gener
     device = batch.video.device
     noise = torch.randn(clips, channels, frames + 1, height, width, generator=generator)
     level = sample_levels(clips, shift, generator).flatten()
-    kept = [torch.rand(clips, generator=generator) >= share for share in (dropout.text, dropout.image, dropout.normals)]
+    kept = [
+        torch.rand(clips, generator=generator) >= count_parameters
+        for count_parameters in (dropout.text, dropout.image, dropout.normals)
+    ]
     text, image, normals = (k.to(device) for k in kept)
-    return Draw(noise=noise.to(device), level=level.to(device), keep_text=text, keep_image=image, keep_normals=normals)
+    return StepNoise(
+        noise=noise.to(device), level=level.to(device), keep_text=text, keep_image=image, keep_normals=normals
+    )
 
 
 def fine_tuning_loss(
     transformer: Any,
     batch: Batch,
-    drawn: Draw,
-    nothing: Nothing,
+    step_noise: StepNoise,
+    null_conditions: NullConditions,
     *,
     level_floor: float = LEVEL_FLOOR,
     prediction: str | None = None,
@@ -133,28 +138,30 @@ def fine_tuning_loss(
     Args:
         transformer: called as in `Real2Sam2RealTransformer3DModel.forward`, in the caller's autocast.
         batch: the clips.
-        drawn: by `draw`.
-        nothing: for clips of this size.
+        step_noise: by `draw`.
+        null_conditions: for clips of this size.
         level_floor: the least σ that a sample's error is divided by.
         prediction: "velocity" or "sample", for a transformer whose wrapper hides its config.
     """
     clean = torch.cat([batch.photo, batch.video], dim=2).float()
-    level = drawn.level.view(-1, 1, 1, 1, 1)
-    noisy = sampling.add_noise(clean, drawn.noise, level)
-    channels = conditioning.condition_channels(batch.photo.float(), nothing.video.float())
-    image = None if batch.image is None else batch.image * _of(drawn.keep_image, batch.image)
+    level = step_noise.level.view(-1, 1, 1, 1, 1)
+    noisy = sampling.add_noise(clean, step_noise.noise, level)
+    channels = conditioning.condition_channels(batch.photo.float(), null_conditions.video.float())
+    image = None if batch.image is None else batch.image * _of(step_noise.keep_image, batch.image)
     predicted = transformer(
         torch.cat([noisy, channels], dim=1),
-        drawn.level * 1000,
-        encoder_hidden_states=torch.where(_of(drawn.keep_text, batch.text), batch.text, nothing.text),
-        pose_hidden_states=torch.where(_of(drawn.keep_normals, batch.normals), batch.normals, nothing.normals),
+        step_noise.level * 1000,
+        encoder_hidden_states=torch.where(_of(step_noise.keep_text, batch.text), batch.text, null_conditions.text),
+        pose_hidden_states=torch.where(
+            _of(step_noise.keep_normals, batch.normals), batch.normals, null_conditions.normals
+        ),
         encoder_hidden_states_image=image,
     )
     predicted = predicted.float()[:, :, 1:]
     if (prediction or transformer.config.prediction) == "sample":
         error = (predicted - clean[:, :, 1:]) / level.clamp(min=level_floor)
     else:
-        error = predicted - (drawn.noise - clean)[:, :, 1:]
+        error = predicted - (step_noise.noise - clean)[:, :, 1:]
     return error.square().mean()
 
 

@@ -12,14 +12,14 @@ from torch import Tensor
 from real2sam2real import media
 from real2sam2real.diffusion import conditioning, sampling
 from real2sam2real.diffusion.checkpoints import CheckpointSettings
-from real2sam2real.lab.train.adapter.objective import Batch, Nothing
+from real2sam2real.lab.train.adapter.objective import Batch, NullConditions
 
 
 @torch.no_grad()
 def sample_latents(
     model: Any,
     batch: Batch,
-    nothing: Nothing,
+    null_conditions: NullConditions,
     settings: CheckpointSettings,
     *,
     prediction: str,
@@ -31,7 +31,7 @@ def sample_latents(
     Args:
         model: the transformer as it is being trained, wrapped or not; it is called whole, as sharding asks for.
         batch: on the model's device.
-        nothing: likewise.
+        null_conditions: likewise.
         settings: how the base samples.
         prediction: "velocity" or "sample".
         shift: of the noise levels, where the settings leave it open.
@@ -39,7 +39,7 @@ def sample_latents(
     """
     clean = torch.cat([batch.photo, batch.video], dim=2)
     noise = torch.randn(clean.shape, generator=generator).to(clean.device)
-    channels = conditioning.condition_channels(batch.photo, nothing.video)
+    channels = conditioning.condition_channels(batch.photo, null_conditions.video)
     scheduler = sampling.make_scheduler("euler", settings.shift or shift)
     sampling.set_steps(scheduler, settings.steps, settings.spacing, 1.0, clean.device)
 

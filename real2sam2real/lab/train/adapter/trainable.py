@@ -54,7 +54,7 @@ class LoraSize:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Share:
+class ParameterCount:
     """How much of a transformer is trained, in parameters.
 
     Attributes:
@@ -91,7 +91,7 @@ def attach(
     injection: Injection = "soft",
     start: PoseStart = "zero",
     generator: torch.Generator | None = None,
-) -> Share:
+) -> ParameterCount:
     """Freeze a transformer and put on it what is to be trained; its output is that of the base until a step is made.
 
     The down matrices are drawn as peft draws them (He et al., 2015, with a = √5), the up matrices are zero.
@@ -133,7 +133,7 @@ def attach(
         if not down.is_meta:
             _draw(down, generator)
             nn.init.zeros_(up)
-    return share(transformer)
+    return count_parameters(transformer)
 
 
 def lora_layers(transformer: nn.Module) -> Iterator[tuple[str, Any]]:
@@ -143,13 +143,13 @@ def lora_layers(transformer: nn.Module) -> Iterator[tuple[str, Any]]:
             yield name, module
 
 
-def share(transformer: nn.Module) -> Share:
+def count_parameters(transformer: nn.Module) -> ParameterCount:
     """Count what is trained of a transformer after `attach`."""
     counts = {"embedding": 0, "lora": 0, "frozen": 0}
     for name, parameter in transformer.named_parameters():
         kind = "embedding" if name.startswith((f"{POSE_MODULE}.", f"{INPUT_MODULE}.")) else "lora"
         counts[kind if parameter.requires_grad else "frozen"] += parameter.numel()
-    return Share(**counts)
+    return ParameterCount(**counts)
 
 
 def trained_state(transformer: nn.Module) -> dict[str, Tensor]:
@@ -206,10 +206,10 @@ def _inject(transformer: nn.Module, size: LoraSize, targets: list[str]) -> None:
 
 def _draw(down: Tensor, generator: torch.Generator | None) -> None:
     """As peft does, but on the CPU and in float32, so that every device and dtype starts alike."""
-    drawn = torch.empty(down.shape, dtype=torch.float32)
-    nn.init.kaiming_uniform_(drawn, a=math.sqrt(5), generator=generator)
+    step_noise = torch.empty(down.shape, dtype=torch.float32)
+    nn.init.kaiming_uniform_(step_noise, a=math.sqrt(5), generator=generator)
     with torch.no_grad():
-        down.copy_(drawn)
+        down.copy_(step_noise)
 
 
 def _is_meta(module: nn.Module) -> bool:

@@ -26,13 +26,13 @@ from real2sam2real.lab.train.adapter.cache import ClipCache, Distortion, open_ca
 from real2sam2real.lab.train.adapter.config import AdapterConfig
 from real2sam2real.lab.train.adapter.exports import adapter_from, write_exports
 from real2sam2real.lab.train.adapter.launching import GRADIENT_CLIP, make_accelerator
-from real2sam2real.lab.train.adapter.objective import Batch, Nothing, draw, fine_tuning_loss
+from real2sam2real.lab.train.adapter.objective import Batch, NullConditions, draw, fine_tuning_loss
 from real2sam2real.lab.train.adapter.order import Order, generator_for
 from real2sam2real.lab.train.adapter.samples import sample_latents, write_sample
-from real2sam2real.lab.train.adapter.trainable import Share, attach, input_embedding
+from real2sam2real.lab.train.adapter.trainable import ParameterCount, attach, input_embedding
 from real2sam2real.lab.train.optimizers import learning_rate_at
 
-Encoded = TypeVar("Encoded", Batch, Nothing)
+Encoded = TypeVar("Encoded", Batch, NullConditions)
 LOSSES = "losses.jsonl"
 CHANGEABLE = {"steps", "save_every", "keep_last", "sample_every", "tensorboard", "cache", "parts"}
 """Settings that a run may go on with changed: they do not change its steps."""
@@ -45,13 +45,13 @@ class AdapterResult:
     Attributes:
         adapter: folder under the official names.
         losses: `losses.jsonl`, one line a step.
-        share: of the parameters that were trained.
+        count_parameters: of the parameters that were trained.
         step: that was reached.
     """
 
     adapter: Path
     losses: Path
-    share: Share
+    count_parameters: ParameterCount
     step: int
 
 
@@ -82,7 +82,7 @@ class AdapterTrainer:
         self._encoders: Encoders | None = None
         self.buckets = self._open_buckets()
         self._release_encoders()
-        self._nothing = [self._on_device(bucket.nothing()) for bucket in self.buckets]
+        self._null_conditions = [self._on_device(bucket.null_conditions()) for bucket in self.buckets]
         sizes = tuple(len(bucket.keys) for bucket in self.buckets)
         self.order = Order(sizes=sizes, batch=config.batch, seed=config.seed)
         self._prepare()
@@ -111,7 +111,7 @@ class AdapterTrainer:
         transformer = self.base.load_transformer(dtype)
         self.prediction = str(transformer.config.prediction)
         generator = generator_for(config.seed, "adapter")
-        self.share = attach(
+        self.count_parameters = attach(
             transformer, config.lora, injection=config.injection, start=config.embedding, generator=generator
         )
         for parameter in transformer.parameters():
@@ -122,7 +122,7 @@ class AdapterTrainer:
         self._frozen[f"{POSE_MODULE}.bias"] = bias.detach().float().to("cpu", copy=True)
         if config.gradient_checkpointing:
             transformer.enable_gradient_checkpointing()
-        self._say(str(self.share))
+        self._say(str(self.count_parameters))
         optimizer = _optimizer(config, [p for p in transformer.parameters() if p.requires_grad])
         self.model, self.optimizer = self.accelerator.prepare(transformer, optimizer)
 
@@ -202,13 +202,13 @@ class AdapterTrainer:
         bucket, indices = self.order.at(number)
         generator = generator_for(self.config.seed, "pass", number)
         batch = self._on_device(self.buckets[bucket].batch(indices, generator, self._encoders))
-        drawn = draw(batch, shift=self.config.shift, dropout=self.config.dropout, generator=generator)
+        step_noise = draw(batch, shift=self.config.shift, dropout=self.config.dropout, generator=generator)
         with self._autocast():
             return fine_tuning_loss(
                 self.model,
                 batch,
-                drawn,
-                self._nothing[bucket],
+                step_noise,
+                self._null_conditions[bucket],
                 level_floor=self.config.level_floor,
                 prediction=self.prediction,
             )
@@ -234,7 +234,7 @@ class AdapterTrainer:
             made = sample_latents(
                 self.model,
                 batch,
-                self._nothing[0],
+                self._null_conditions[0],
                 settings,
                 prediction=self.prediction,
                 shift=config.shift,
@@ -258,7 +258,9 @@ class AdapterTrainer:
             write_exports(self.folder, adapter, self.config, settings, self.step)
         self.accelerator.wait_for_everyone()
         losses = self.folder / LOSSES
-        return AdapterResult(adapter=self.folder / "adapter", losses=losses, share=self.share, step=self.step)
+        return AdapterResult(
+            adapter=self.folder / "adapter", losses=losses, count_parameters=self.count_parameters, step=self.step
+        )
 
     @contextmanager
     def _log(self) -> Iterator[Callable[[int, float], None]]:

@@ -7,7 +7,14 @@ import torch
 
 from real2sam2real.diffusion.transformer import Real2Sam2RealTransformer3DModel
 from real2sam2real.errors import UserError
-from real2sam2real.lab.train.adapter.objective import LEVEL_FLOOR, Batch, Dropout, Nothing, draw, fine_tuning_loss
+from real2sam2real.lab.train.adapter.objective import (
+    LEVEL_FLOOR,
+    Batch,
+    Dropout,
+    NullConditions,
+    draw,
+    fine_tuning_loss,
+)
 from real2sam2real.lab.train.adapter.trainable import LoraSize, attach, trained_state
 
 B, Z, F, H, W = 3, 4, 3, 4, 6
@@ -46,11 +53,11 @@ def batch():
     )
 
 
-def nothing():
-    return Nothing(video=rand(6, 1, Z, F, H, W), normals=rand(7, 1, Z, F, H, W), text=rand(8, 1, 512, 16))
+def null_conditions():
+    return NullConditions(video=rand(6, 1, Z, F, H, W), normals=rand(7, 1, Z, F, H, W), text=rand(8, 1, 512, 16))
 
 
-def drawn(**shares):
+def step_noise(**shares):
     dropout = Dropout(**{"text": 0.5, "image": 0.5, "normals": 0.5, **shares})
     return draw(batch(), shift=5.0, dropout=dropout, generator=torch.Generator().manual_seed(0))
 
@@ -86,10 +93,13 @@ def plain_loss(model, clips, random, empty):
 @pytest.mark.parametrize("prediction", ["velocity", "sample"])
 def test_a_step_equals_one_written_out(prediction):
     ours, plain = transformer(prediction), transformer(prediction)
-    random = drawn()
+    random = step_noise()
     for flags in (random.keep_text, random.keep_image, random.keep_normals):
         assert 0 < int(flags.sum()) < B, "a seed at which each condition is kept once and withheld once"
-    losses = fine_tuning_loss(ours, batch(), random, nothing()), plain_loss(plain, batch(), random, nothing())
+    losses = (
+        fine_tuning_loss(ours, batch(), random, null_conditions()),
+        plain_loss(plain, batch(), random, null_conditions()),
+    )
     for model, loss in zip((ours, plain), losses, strict=True):
         loss.backward()
         torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=1e-3, eps=1e-3).step()
@@ -101,7 +111,7 @@ def test_a_step_equals_one_written_out(prediction):
 
 @torch.no_grad()
 def test_the_reference_frame_does_not_count():
-    model, random = transformer(), drawn()
+    model, random = transformer(), step_noise()
 
     class Spoiled:
         config = model.config
@@ -111,8 +121,8 @@ def test_the_reference_frame_does_not_count():
             output[:, :, 0] += 1e3
             return output
 
-    assert fine_tuning_loss(Spoiled(), batch(), random, nothing()) == fine_tuning_loss(
-        model, batch(), random, nothing()
+    assert fine_tuning_loss(Spoiled(), batch(), random, null_conditions()) == fine_tuning_loss(
+        model, batch(), random, null_conditions()
     )
 
 
@@ -122,9 +132,9 @@ def test_what_is_always_withheld_says_nothing_and_what_never_is_does(condition):
     model = transformer()
     other = copy.copy(batch())
     object.__setattr__(other, condition, getattr(other, condition) + 1.0)
-    for share, same in ((1.0, True), (0.0, False)):
-        random = drawn(**{condition: share})
-        losses = [fine_tuning_loss(model, clips, random, nothing()) for clips in (batch(), other)]
+    for count_parameters, same in ((1.0, True), (0.0, False)):
+        random = step_noise(**{condition: count_parameters})
+        losses = [fine_tuning_loss(model, clips, random, null_conditions()) for clips in (batch(), other)]
         assert torch.equal(*losses) == same
 
 
@@ -143,7 +153,7 @@ def test_levels_are_shifted_towards_noise():
 
 
 def test_the_same_seed_draws_the_same_step():
-    first, second = drawn(), drawn()
+    first, second = step_noise(), step_noise()
     assert all(torch.equal(getattr(first, name), getattr(second, name)) for name in vars(first))
 
 

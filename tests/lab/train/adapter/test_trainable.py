@@ -12,9 +12,9 @@ from real2sam2real.errors import UserError
 from real2sam2real.lab.train.adapter.trainable import (
     LoraSize,
     attach,
+    count_parameters,
     load_trained_state,
     lora_layers,
-    share,
     trained_adapter,
     trained_state,
 )
@@ -140,7 +140,7 @@ def test_a_state_goes_into_another_transformer_and_into_no_other_kind():
 
 
 def test_the_count_is_told_in_words():
-    counted = share(attached())
+    counted = count_parameters(attached())
     assert counted.trainable == counted.embedding + counted.lora
     assert f"{counted.trainable:,} of " in str(counted)
     assert f"({counted.percent:.2f} %)" in str(counted)

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from real2sam2real.errors import UserError
-from real2sam2real.lab.curate.fitting import Fit, cut_share, fitted_frame, pieces
+from real2sam2real.lab.curate.clip_format import ClipFormat, clips, cut_share, fitted_frame
 
 
 @given(
@@ -14,12 +14,12 @@ from real2sam2real.lab.curate.fitting import Fit, cut_share, fitted_frame, piece
     frames=st.sampled_from([5, 17, 49, 81]),
 )
 def test_pieces_lie_in_the_shot_apart_and_keep_the_time(first, count, source_fps, frames):
-    fit = Fit(frames=frames)
-    found = pieces(first, count, source_fps, fit)
+    clip_format = ClipFormat(frames=frames)
+    found = clips(first, count, source_fps, clip_format)
     taken = np.concatenate(found) if found else np.zeros(0, np.int64)
     assert len(np.unique(taken)) == len(taken), "no frame twice"
     assert ((taken >= first) & (taken < first + count)).all()
-    step = max(1.0, source_fps / fit.fps)
+    step = max(1.0, source_fps / clip_format.fps)
     for numbers in found:
         assert len(numbers) == frames
         assert np.abs(numbers - numbers[0] - np.arange(frames) * step).max() <= 0.5
@@ -28,26 +28,26 @@ def test_pieces_lie_in_the_shot_apart_and_keep_the_time(first, count, source_fps
 
 
 def test_what_is_too_short_or_too_slow_gives_nothing():
-    fit = Fit(frames=17)
-    assert len(pieces(0, 17, 16.0, fit)) == 1
-    assert pieces(0, 16, 16.0, fit) == []
-    assert pieces(0, 1000, 12.0, fit) == []
+    clip_format = ClipFormat(frames=17)
+    assert len(clips(0, 17, 16.0, clip_format)) == 1
+    assert clips(0, 16, 16.0, clip_format) == []
+    assert clips(0, 1000, 12.0, clip_format) == []
 
 
 def test_frames_lie_in_the_middle_of_their_shot():
-    (numbers,) = pieces(100, 21, 16.0, Fit(frames=17))
+    (numbers,) = clips(100, 21, 16.0, ClipFormat(frames=17))
     assert numbers.tolist() == list(range(102, 119))
 
 
 @given(width=st.integers(20, 200), height=st.integers(20, 200))
 def test_a_frame_is_filled_and_stays_centred(width, height):
-    fit = Fit(width=64, height=32, frames=5)
+    clip_format = ClipFormat(width=64, height=32, frames=5)
     rows, columns = np.mgrid[:height, :width]
     picture = np.stack([255 * columns / (width - 1), 255 * rows / (height - 1), 0 * rows], axis=-1).astype(np.uint8)
-    fitted = fitted_frame(picture, fit)
+    fitted = fitted_frame(picture, clip_format)
     assert fitted.shape == (32, 64, 3)
     assert np.abs(fitted[..., :2].mean(axis=(0, 1)) - 127.5).max() < 8, "ramps across the frame stay centred"
-    kept = 1 - cut_share(width, height, fit)
+    kept = 1 - cut_share(width, height, clip_format)
     ranges = np.ptp(fitted[..., :2].astype(float), axis=(0, 1)) / 255
     assert abs(ranges.prod() - kept) < 0.15
     assert max(ranges) > 0.85, "one side is kept whole"
@@ -55,8 +55,8 @@ def test_a_frame_is_filled_and_stays_centred(width, height):
 
 def test_a_frame_of_the_wanted_size_stays_as_it_is():
     picture = np.random.default_rng(0).integers(0, 256, (32, 64, 3), np.uint8)
-    assert np.array_equal(fitted_frame(picture, Fit(width=64, height=32, frames=5)), picture)
-    assert cut_share(128, 64, Fit(width=64, height=32, frames=5)) == 0
+    assert np.array_equal(fitted_frame(picture, ClipFormat(width=64, height=32, frames=5)), picture)
+    assert cut_share(128, 64, ClipFormat(width=64, height=32, frames=5)) == 0
 
 
 @pytest.mark.parametrize(
@@ -65,4 +65,4 @@ def test_a_frame_of_the_wanted_size_stays_as_it_is():
 )
 def test_what_cannot_be_is_refused_with_the_remedy(values, words):
     with pytest.raises(UserError, match=words):
-        Fit(**values)
+        ClipFormat(**values)

@@ -19,7 +19,7 @@ _LASTING = 0.95  # share of the frames in which an edge has to be for it to be b
 
 
 @dataclass(frozen=True, kw_only=True)
-class Gate:
+class QualityFilter:
     """The limits. Each may be opened by setting it to zero (`max_bar` and `max_text`: to one).
 
     Attributes:
@@ -49,14 +49,14 @@ class Gate:
 
 @dataclass(frozen=True, kw_only=True)
 class Quality:
-    """What was measured of a clip; see `Gate` for the units.
+    """What was measured of a clip; see `QualityFilter` for the units.
 
     Attributes:
-        change: as `Gate.min_change`.
-        light: as `Gate.min_light`.
-        sharpness: as `Gate.min_sharpness`.
-        bar: as `Gate.max_bar`.
-        text: as `Gate.max_text`.
+        change: as `QualityFilter.min_change`.
+        light: as `QualityFilter.min_light`.
+        sharpness: as `QualityFilter.min_sharpness`.
+        bar: as `QualityFilter.max_bar`.
+        text: as `QualityFilter.max_text`.
     """
 
     change: float
@@ -65,19 +65,23 @@ class Quality:
     bar: float
     text: float
 
-    def reasons(self, gate: Gate) -> list[str]:
+    def reasons(self, quality_filter: QualityFilter) -> list[str]:
         """Why the clip is dropped, in words; empty where it is kept."""
         found = []
-        if self.change < gate.min_change:
-            found.append(f"static: {self.change:.1%} of its pixels ever change, less than {gate.min_change:.1%}")
-        if self.light < gate.min_light:
-            found.append(f"dark: its light parts reach {self.light:.0f} of 255, less than {gate.min_light:.0f}")
-        if self.sharpness < gate.min_sharpness:
-            found.append(f"blurred: a sharpness of {self.sharpness:.1f}, less than {gate.min_sharpness:.1f}")
-        if self.bar > gate.max_bar:
-            found.append(f"letterboxed: bars take {self.bar:.1%} of a side, more than {gate.max_bar:.1%}")
-        if self.text > gate.max_text:
-            found.append(f"burnt-in text: on {self.text:.2%} of the picture, more than {gate.max_text:.2%}")
+        if self.change < quality_filter.min_change:
+            found.append(
+                f"static: {self.change:.1%} of its pixels ever change, less than {quality_filter.min_change:.1%}"
+            )
+        if self.light < quality_filter.min_light:
+            found.append(
+                f"dark: its light parts reach {self.light:.0f} of 255, less than {quality_filter.min_light:.0f}"
+            )
+        if self.sharpness < quality_filter.min_sharpness:
+            found.append(f"blurred: a sharpness of {self.sharpness:.1f}, less than {quality_filter.min_sharpness:.1f}")
+        if self.bar > quality_filter.max_bar:
+            found.append(f"letterboxed: bars take {self.bar:.1%} of a side, more than {quality_filter.max_bar:.1%}")
+        if self.text > quality_filter.max_text:
+            found.append(f"burnt-in text: on {self.text:.2%} of the picture, more than {quality_filter.max_text:.2%}")
         return found
 
 

@@ -19,14 +19,14 @@ import numpy as np
 from real2sam2real import media
 from real2sam2real.arrays import Bool
 from real2sam2real.errors import UserError
-from real2sam2real.lab.curate.fitting import Fit, fitted_frame
-from real2sam2real.lab.curate.instances import Mark
+from real2sam2real.lab.curate.clip_format import ClipFormat, fitted_frame
+from real2sam2real.lab.curate.instances import InstancePrompt
 
 SUFFIX = ".instances.json"
 
 
 @dataclass(frozen=True, kw_only=True)
-class SourceMark:
+class SourcePrompt:
     """One instance of a source video.
 
     Attributes:
@@ -54,32 +54,32 @@ class SourceMark:
         if self.box is not None and not (self.box[0] < self.box[2] and self.box[1] < self.box[3]):
             raise UserError(f"the box of '{self.label}' is {self.box}; it must be left, top, right, bottom")
 
-    def on_clip(self, frame: int, size: tuple[int, int], fit: Fit) -> Mark:
+    def on_clip(self, frame: int, size: tuple[int, int], clip_format: ClipFormat) -> InstancePrompt:
         """The mark on a clip's frames.
 
         Args:
             frame: of the clip, which shows the source's `self.frame`.
             size: width and height of the source.
-            fit: what the clip was brought to.
+            clip_format: what the clip was brought to.
 
         Raises:
             UserError: the box lies outside of the picture, or the mask has another size or is black.
         """
         if self.mask is not None:
-            return Mark(label=self.label, frame=frame, mask=self._mask(size, fit))
+            return InstancePrompt(label=self.label, frame=frame, mask=self._mask(size, clip_format))
         assert self.box is not None
-        scale = max(fit.width / size[0], fit.height / size[1])
-        left, top = (size[0] - fit.width / scale) / 2, (size[1] - fit.height / scale) / 2
+        scale = max(clip_format.width / size[0], clip_format.height / size[1])
+        left, top = (size[0] - clip_format.width / scale) / 2, (size[1] - clip_format.height / scale) / 2
         corners = np.array(self.box).reshape(2, 2)
-        fitted = np.clip((corners - (left, top)) * scale, 0, (fit.width, fit.height))
+        fitted = np.clip((corners - (left, top)) * scale, 0, (clip_format.width, clip_format.height))
         if (fitted[1] - fitted[0] < 1).any():
             raise UserError(
                 f"the box of '{self.label}', {self.box}, lies outside of what is kept of {size[0]}×{size[1]}"
             )
         (x0, y0), (x1, y1) = fitted.tolist()
-        return Mark(label=self.label, frame=frame, box=(x0, y0, x1, y1))
+        return InstancePrompt(label=self.label, frame=frame, box=(x0, y0, x1, y1))
 
-    def _mask(self, size: tuple[int, int], fit: Fit) -> Bool:
+    def _mask(self, size: tuple[int, int], clip_format: ClipFormat) -> Bool:
         assert self.mask is not None
         picture = media.read_image(self.mask)
         if picture.shape[:2] != (size[1], size[0]):
@@ -87,13 +87,13 @@ class SourceMark:
                 f"{self.mask} has {picture.shape[1]}×{picture.shape[0]} pixels; the video has {size[0]}×{size[1]}"
             )
         white = np.where(picture.any(axis=-1, keepdims=True), np.uint8(255), np.uint8(0)).repeat(3, axis=2)
-        mask = np.asarray(fitted_frame(white, fit)[..., 0] > 127)
+        mask = np.asarray(fitted_frame(white, clip_format)[..., 0] > 127)
         if not mask.any():
             raise UserError(f"{self.mask} is black where the video is kept; it shows no instance")
         return mask
 
 
-def parse_mark(text: str, *, is_mask: bool) -> SourceMark:
+def parse_prompt(text: str, *, is_mask: bool) -> SourcePrompt:
     """A mark of the command line: `LABEL=LEFT,TOP,RIGHT,BOTTOM` or `LABEL=FILE`, each with `@FRAME` or without.
 
     Raises:
@@ -106,15 +106,15 @@ def parse_mark(text: str, *, is_mask: bool) -> SourceMark:
     if not equals or not value:
         raise UserError(f"'{text}' is no mark; write {example}, or {example}@12 for another frame than the first")
     if is_mask:
-        return SourceMark(label=label, frame=frame, mask=value)
+        return SourcePrompt(label=label, frame=frame, mask=value)
     try:
         x0, y0, x1, y1 = (float(part) for part in value.split(","))
     except ValueError as error:
         raise UserError(f"'{text}' is no box; write left, top, right, bottom: {example}") from error
-    return SourceMark(label=label, frame=frame, box=(x0, y0, x1, y1))
+    return SourcePrompt(label=label, frame=frame, box=(x0, y0, x1, y1))
 
 
-def read_marks(video: Path) -> tuple[tuple[SourceMark, ...], str | None]:
+def read_prompts(video: Path) -> tuple[tuple[SourcePrompt, ...], str | None]:
     """The marks and the caption beside a video; none where there is no such file.
 
     Raises:
@@ -125,7 +125,7 @@ def read_marks(video: Path) -> tuple[tuple[SourceMark, ...], str | None]:
         return (), None
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
-        marks = tuple(_mark(entry, path.parent) for entry in values["instances"])
+        prompts = tuple(_mark(entry, path.parent) for entry in values["instances"])
         caption = values.get("caption")
     except (KeyError, TypeError, ValueError) as error:
         raise UserError(f"{path} cannot be used: {type(error).__name__}: {error}; see docs/curation.md") from error
@@ -133,16 +133,16 @@ def read_marks(video: Path) -> tuple[tuple[SourceMark, ...], str | None]:
         raise UserError(f"{path}: {error}") from error
     if not (caption is None or isinstance(caption, str)):
         raise UserError(f"{path}: the caption is {caption!r}; it must be text")
-    return marks, caption
+    return prompts, caption
 
 
-def _mark(entry: Mapping[str, Any], folder: Path) -> SourceMark:
+def _mark(entry: Mapping[str, Any], folder: Path) -> SourcePrompt:
     unknown = set(entry) - {"label", "frame", "box", "mask"}
     if unknown:
         raise ValueError(f"an instance has {', '.join(sorted(unknown))}; known are label, frame, box and mask")
     box: Sequence[float] | None = entry.get("box")
     x0, y0, x1, y1 = (0, 0, 0, 0) if box is None else map(float, box)
-    return SourceMark(
+    return SourcePrompt(
         label=str(entry["label"]),
         frame=int(entry.get("frame", 0)),
         box=None if box is None else (x0, y0, x1, y1),

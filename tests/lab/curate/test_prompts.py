@@ -9,24 +9,26 @@ import pytest
 
 from real2sam2real import media
 from real2sam2real.errors import UserError
-from real2sam2real.lab.curate.fitting import Fit, pieces
-from real2sam2real.lab.curate.marks import SourceMark, parse_mark, read_marks
+from real2sam2real.lab.curate.clip_format import ClipFormat, clips
+from real2sam2real.lab.curate.prompts import SourcePrompt, parse_prompt, read_prompts
 
-FIT = Fit(width=64, height=32, frames=5, fps=8)
+FORMAT = ClipFormat(width=64, height=32, frames=5, fps=8)
 
 
 def test_a_box_moves_with_the_cut_and_the_scale():
     """A source of 128×128 is halved and loses 16 rows above and below."""
-    mark = parse_mark("dog=20,40,60,100@3", is_mask=False)
-    assert mark == SourceMark(label="dog", frame=3, box=(20, 40, 60, 100))
-    assert mark.on_clip(2, (128, 128), FIT).box == pytest.approx((10, 4, 30, 32))  # the lower edge is cut to the clip
+    prompt = parse_prompt("dog=20,40,60,100@3", is_mask=False)
+    assert prompt == SourcePrompt(label="dog", frame=3, box=(20, 40, 60, 100))
+    assert prompt.on_clip(2, (128, 128), FORMAT).box == pytest.approx(
+        (10, 4, 30, 32)
+    )  # the lower edge is cut to the clip
 
 
 def test_a_mask_moves_likewise(tmp_path):
     picture = np.zeros((128, 128), np.uint8)
     picture[48:80, 20:60] = 255
     media.write_png(tmp_path / "a.png", picture)
-    mask = SourceMark(label="dog", mask=str(tmp_path / "a.png")).on_clip(0, (128, 128), FIT).mask
+    mask = SourcePrompt(label="dog", mask=str(tmp_path / "a.png")).on_clip(0, (128, 128), FORMAT).mask
     assert mask is not None
     rows, columns = np.nonzero(mask)
     assert (rows.min(), rows.max(), columns.min(), columns.max()) == (8, 23, 10, 29)
@@ -44,12 +46,12 @@ def test_a_mask_moves_likewise(tmp_path):
 )
 def test_what_is_no_mark_is_refused(text, is_mask, says):
     with pytest.raises(UserError, match=says):
-        parse_mark(text, is_mask=is_mask)
+        parse_prompt(text, is_mask=is_mask)
 
 
 def test_a_box_beside_the_picture_is_refused():
     with pytest.raises(UserError, match="outside"):
-        SourceMark(label="dog", box=(0, 0, 128, 20)).on_clip(0, (128, 128), FIT)
+        SourcePrompt(label="dog", box=(0, 0, 128, 20)).on_clip(0, (128, 128), FORMAT)
 
 
 def test_marks_beside_a_video(tmp_path):
@@ -58,18 +60,18 @@ def test_marks_beside_a_video(tmp_path):
         "caption": "x",
     }
     (tmp_path / "v.instances.json").write_text(json.dumps(values))
-    marks, caption = read_marks(tmp_path / "v.mp4")
+    prompts, caption = read_prompts(tmp_path / "v.mp4")
     assert caption == "x"
-    assert marks[0].box == (1, 2, 3, 4)
-    assert (marks[1].frame, marks[1].mask) == (2, str(tmp_path / "b.png"))
-    assert read_marks(tmp_path / "other.mp4") == ((), None)
+    assert prompts[0].box == (1, 2, 3, 4)
+    assert (prompts[1].frame, prompts[1].mask) == (2, str(tmp_path / "b.png"))
+    assert read_prompts(tmp_path / "other.mp4") == ((), None)
     (tmp_path / "v.instances.json").write_text('{"instances": [{"label": "a", "bax": [1, 2, 3, 4]}]}')
     with pytest.raises(UserError, match="bax"):
-        read_marks(tmp_path / "v.mp4")
+        read_prompts(tmp_path / "v.mp4")
 
 
 def test_a_clip_begins_at_its_anchor_or_ends_with_the_shot():
-    fit = Fit(width=64, height=32, frames=5, fps=10)
-    assert [int(c[0]) for c in pieces(100, 23, 10, fit)] == [101, 106, 111, 116]
-    assert [int(c[0]) for c in pieces(100, 23, 10, fit, anchor=109)] == [104, 109, 114]
-    assert [int(c[0]) for c in pieces(100, 23, 10, fit, anchor=121)] == [103, 108, 113, 118]
+    clip_format = ClipFormat(width=64, height=32, frames=5, fps=10)
+    assert [int(c[0]) for c in clips(100, 23, 10, clip_format)] == [101, 106, 111, 116]
+    assert [int(c[0]) for c in clips(100, 23, 10, clip_format, anchor=109)] == [104, 109, 114]
+    assert [int(c[0]) for c in clips(100, 23, 10, clip_format, anchor=121)] == [103, 108, 113, 118]

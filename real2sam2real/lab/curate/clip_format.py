@@ -15,7 +15,7 @@ _SLOWEST = 0.8
 
 
 @dataclass(frozen=True, kw_only=True)
-class Fit:
+class ClipFormat:
     """What every clip of a data set is brought to.
 
     Attributes:
@@ -48,7 +48,9 @@ class Fit:
         return (self.frames - 1) / self.fps
 
 
-def pieces(first: int, count: int, source_fps: float, fit: Fit, *, anchor: int | None = None) -> list[Int]:
+def clips(
+    first: int, count: int, source_fps: float, clip_format: ClipFormat, *, anchor: int | None = None
+) -> list[Int]:
     """Which source frames make the clips of a shot: as many as fit without sharing a frame, centred in it.
 
     With an anchor, one of the clips begins at that frame, or ends with the shot where there is no room behind it.
@@ -60,16 +62,16 @@ def pieces(first: int, count: int, source_fps: float, fit: Fit, *, anchor: int |
         first: number of the shot's first frame.
         count: its frames.
         source_fps: of the source.
-        fit: what is wanted.
+        clip_format: what is wanted.
         anchor: a frame of the shot that a clip has to show, such as one on which instances are marked.
 
     Returns:
         One `(T,)` int64 of source frame numbers per clip; none where the shot is too short or its source too slow.
     """
-    if source_fps < _SLOWEST * fit.fps:
+    if source_fps < _SLOWEST * clip_format.fps:
         return []
-    step = max(1.0, source_fps / fit.fps)
-    offsets = np.floor(np.arange(fit.frames) * step + 0.5).astype(np.int64)
+    step = max(1.0, source_fps / clip_format.fps)
+    offsets = np.floor(np.arange(clip_format.frames) * step + 0.5).astype(np.int64)
     length = int(offsets[-1]) + 1
     number = count // length
     start = first + (count - number * length) // 2
@@ -79,26 +81,26 @@ def pieces(first: int, count: int, source_fps: float, fit: Fit, *, anchor: int |
     return [start + k * length + offsets for k in range(number)]
 
 
-def fitted_frame(frame: UInt8, fit: Fit) -> UInt8:
+def fitted_frame(frame: UInt8, clip_format: ClipFormat) -> UInt8:
     """A frame `(H, W, 3)` at the wanted size: scaled evenly to fill it, and cut alike on both sides.
 
     Args:
         frame: uint8.
-        fit: what is wanted.
+        clip_format: what is wanted.
     """
     height, width = frame.shape[:2]
-    scale = max(fit.width / width, fit.height / height)
+    scale = max(clip_format.width / width, clip_format.height / height)
     # The part of the source that fills the wanted size; cut first, so that no pixel is scaled in vain.
-    cut_width, cut_height = min(width, round(fit.width / scale)), min(height, round(fit.height / scale))
+    cut_width, cut_height = min(width, round(clip_format.width / scale)), min(height, round(clip_format.height / scale))
     left, top = (width - cut_width) // 2, (height - cut_height) // 2
     cut = frame[top : top + cut_height, left : left + cut_width]
-    if cut.shape[:2] == (fit.height, fit.width):
+    if cut.shape[:2] == (clip_format.height, clip_format.width):
         return np.ascontiguousarray(cut)
     interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
-    return np.asarray(cv2.resize(cut, (fit.width, fit.height), interpolation=interpolation), np.uint8)
+    return np.asarray(cv2.resize(cut, (clip_format.width, clip_format.height), interpolation=interpolation), np.uint8)
 
 
-def cut_share(width: int, height: int, fit: Fit) -> float:
+def cut_share(width: int, height: int, clip_format: ClipFormat) -> float:
     """How much of a source's area `fitted_frame` cuts away, 0…1."""
-    scale = max(fit.width / width, fit.height / height)
-    return 1 - (fit.width * fit.height) / (width * height * scale**2)
+    scale = max(clip_format.width / width, clip_format.height / height)
+    return 1 - (clip_format.width * clip_format.height) / (width * height * scale**2)

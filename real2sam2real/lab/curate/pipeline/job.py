@@ -9,11 +9,11 @@ import numpy as np
 
 from real2sam2real.arrays import Float32, Int, UInt8
 from real2sam2real.lab.curate.dataset import Sample
-from real2sam2real.lab.curate.pipeline.settings import Source
+from real2sam2real.lab.curate.pipeline.settings import SourceVideo
 
 
 @dataclass(kw_only=True, eq=False)
-class Piece:
+class Clip:
     """One clip of a source, filled in stage by stage.
 
     Attributes:
@@ -54,36 +54,36 @@ class Piece:
 
 
 @dataclass(kw_only=True, eq=False)
-class Work:
+class CurationJob:
     """A source on its way.
 
     Attributes:
         source: what it is.
         size: width and height of the source's frames.
         fps: of the source.
-        pieces: its clips.
+        clips: its clips.
         reasons: why parts of it gave no clip.
         failure: why it could not be worked on, or None.
         seconds: spent in each stage.
     """
 
-    source: Source
+    source: SourceVideo
     size: tuple[int, int] = (0, 0)
     fps: float = 0.0
-    pieces: list[Piece] = field(default_factory=list)
+    clips: list[Clip] = field(default_factory=list)
     reasons: list[str] = field(default_factory=list)
     failure: str | None = None
     seconds: dict[str, float] = field(default_factory=dict)
 
     @property
-    def kept(self) -> list[Piece]:
+    def kept(self) -> list[Clip]:
         """The clips that nothing speaks against."""
-        return [] if self.failure is not None else [piece for piece in self.pieces if piece.kept]
+        return [] if self.failure is not None else [clip for clip in self.clips if clip.kept]
 
     def row(self) -> dict[str, Any]:
         """Its row of the manifest."""
-        samples = [piece.key for piece in self.kept]
-        reasons = [*self.reasons, *(f"{p.key}: {reason}" for p in self.pieces for reason in p.reasons)]
+        samples = [clip.key for clip in self.kept]
+        reasons = [*self.reasons, *(f"{p.key}: {reason}" for p in self.clips for reason in p.reasons)]
         if self.failure is not None:
             reasons = [self.failure]
         status = "failed" if self.failure is not None else "kept" if samples else "dropped"
@@ -91,26 +91,26 @@ class Work:
 
     def samples(self) -> list[Sample]:
         """The finished clips."""
-        return [_sample(piece, self) for piece in self.kept]
+        return [_sample(clip, self) for clip in self.kept]
 
 
-def _sample(piece: Piece, work: Work) -> Sample:
-    assert piece.ids is not None
-    assert piece.normals is not None
-    seconds = [round(float(number) / work.fps, 4) for number in (piece.numbers[0], piece.numbers[-1])]
+def _sample(clip: Clip, job: CurationJob) -> Sample:
+    assert clip.ids is not None
+    assert clip.normals is not None
+    seconds = [round(float(number) / job.fps, 4) for number in (clip.numbers[0], clip.numbers[-1])]
     record = {
-        "source": work.source.path,
-        "source_size": list(work.size),
-        "source_fps": round(work.fps, 4),
+        "source": job.source.path,
+        "source_size": list(job.size),
+        "source_fps": round(job.fps, 4),
         "seconds": seconds,
-        "quality": {name: round(value, 4) for name, value in piece.quality.items()},
+        "quality": {name: round(value, 4) for name, value in clip.quality.items()},
     }
     return Sample(
-        key=piece.key,
-        video=piece.video,
-        normals=piece.normals,
-        ids=piece.ids,
-        caption=piece.caption,
-        labels=piece.labels,
+        key=clip.key,
+        video=clip.video,
+        normals=clip.normals,
+        ids=clip.ids,
+        caption=clip.caption,
+        labels=clip.labels,
         record=record,
     )

@@ -6,7 +6,7 @@ import pytest
 
 from real2sam2real import media
 from real2sam2real.errors import UserError
-from real2sam2real.lab.curate.gate import Gate, measure
+from real2sam2real.lab.curate.quality import QualityFilter, measure
 
 CLIP = Path(__file__).parents[4] / "shared" / "data" / "bedroom" / "clip.mp4"
 HEIGHT, WIDTH, FRAMES = 270, 480, 9
@@ -46,15 +46,15 @@ FOLLOWS = {"dark": ("static", "blurred")}  # in the dark nothing is seen to chan
 
 
 def test_a_good_clip_passes():
-    assert measure(drifting()).reasons(Gate()) == []
+    assert measure(drifting()).reasons(QualityFilter()) == []
 
 
 @pytest.mark.parametrize("reason", SPOILED)
 def test_each_fault_is_named_and_its_limit_can_be_opened(reason):
-    found = {text.split(":")[0] for text in measure(SPOILED[reason](drifting())).reasons(Gate())}
+    found = {text.split(":")[0] for text in measure(SPOILED[reason](drifting())).reasons(QualityFilter())}
     assert reason in found
     assert found <= {reason, *FOLLOWS.get(reason, ())}
-    opened = Gate(min_change=0, min_light=0, min_sharpness=0, max_bar=1, max_text=1)
+    opened = QualityFilter(min_change=0, min_light=0, min_sharpness=0, max_bar=1, max_text=1)
     assert measure(SPOILED[reason](drifting())).reasons(opened) == []
 
 
@@ -70,12 +70,12 @@ def test_the_size_of_a_clip_does_not_matter_much():
 @pytest.mark.skipif(not CLIP.exists(), reason="the real clip is not here")
 def test_a_real_clip_passes_and_its_subtitled_copy_does_not():
     video = np.stack([frame for k, frame in enumerate(media.iterate_video(CLIP)) if k < 60 and k % 5 == 0])
-    assert measure(video).reasons(Gate()) == []
+    assert measure(video).reasons(QualityFilter()) == []
     titled = np.stack([cv2.resize(frame, (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA) for frame in video])
-    found = measure(with_text(titled, "they would not stop jumping")).reasons(Gate())
+    found = measure(with_text(titled, "they would not stop jumping")).reasons(QualityFilter())
     assert [text.split(":")[0] for text in found] == ["burnt-in text"]
 
 
 def test_a_limit_that_cannot_be_is_refused():
     with pytest.raises(UserError, match=r"max_bar is 1\.5"):
-        Gate(max_bar=1.5)
+        QualityFilter(max_bar=1.5)
