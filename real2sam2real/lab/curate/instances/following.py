@@ -28,7 +28,6 @@ class FrameFeatures:
 
     Attributes:
         picture: `(h, w, 3)` uint8 sRGB.
-        colors: `(h, w)` int64, bins of colour.
         difference: `(h, w)` uint8, from the background behind.
         colors: `(h, w)` int64, bins of colour.
         steps: `(h, w)` int64, bins of the difference.

@@ -1,6 +1,6 @@
 """Which clips make which pass, and every random draw, as functions of seed and position alone.
 
-NullConditions is carried from step to step, so a run that was stopped goes on exactly as if it had not been, on however many
+Nothing is carried from step to step, so a run that was stopped goes on exactly as if it had not been, on however many
 processes: a pass is counted through all processes together.
 """
 

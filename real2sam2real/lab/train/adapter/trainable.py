@@ -206,10 +206,10 @@ def _inject(transformer: nn.Module, size: LoraSize, targets: list[str]) -> None:
 
 def _draw(down: Tensor, generator: torch.Generator | None) -> None:
     """As peft does, but on the CPU and in float32, so that every device and dtype starts alike."""
-    step_noise = torch.empty(down.shape, dtype=torch.float32)
-    nn.init.kaiming_uniform_(step_noise, a=math.sqrt(5), generator=generator)
+    drawn = torch.empty(down.shape, dtype=torch.float32)
+    nn.init.kaiming_uniform_(drawn, a=math.sqrt(5), generator=generator)
     with torch.no_grad():
-        down.copy_(step_noise)
+        down.copy_(drawn)
 
 
 def _is_meta(module: nn.Module) -> bool:
