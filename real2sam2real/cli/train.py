@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -37,9 +37,10 @@ class TrainBase:
 
         if self.threads is not None:
             torch.set_num_threads(self.threads)
-        result = BaseTrainer(RECIPES[self.recipe](), self.out, compile_model=self.compile).run()
-        draw_loss_curve(result.losses, self.out / "loss.png")
-        print(result.checkpoint)
+        trainer = BaseTrainer(RECIPES[self.recipe](), self.out, compile_model=self.compile)
+        checkpoint = trainer.fit()
+        draw_loss_curve(trainer.losses, self.out / "loss.png")
+        print(checkpoint)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +65,7 @@ class TrainNormals:
 
         if self.threads is not None:
             torch.set_num_threads(self.threads)
-        print(NormalsTrainer(NORMALS_RECIPES[self.recipe](), self.out).run())
+        print(NormalsTrainer(NORMALS_RECIPES[self.recipe](), self.out).fit())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,10 +86,12 @@ class TrainAdapter:
         from real2sam2real.lab.train.adapter.config import read_config
         from real2sam2real.lab.train.adapter.trainer import AdapterTrainer
 
-        trainer = AdapterTrainer(read_config(self.config), self.out, say=lambda text: print(text, file=sys.stderr))
-        result = trainer.run()
-        if trainer.accelerator.is_main_process:
-            print(result.adapter)
+        logging.basicConfig(format="%(message)s")  # to standard error
+        logging.getLogger("real2sam2real").setLevel(logging.INFO)
+        trainer = AdapterTrainer(read_config(self.config), self.out)
+        adapter = trainer.fit()
+        if trainer.is_main:
+            print(adapter)
 
 
 COMMANDS = {"adapter": TrainAdapter, "base": TrainBase, "normals": TrainNormals}

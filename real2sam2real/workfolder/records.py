@@ -64,7 +64,12 @@ def trim_lines(path: Path, step: int) -> None:
 
 
 def keep_settings(
-    path: Path, settings: Mapping[str, Any], *, what: str = "run", changeable: Collection[str] = ()
+    path: Path,
+    settings: Mapping[str, Any],
+    *,
+    what: str = "run",
+    changeable: Collection[str] = (),
+    upgrade: Callable[[dict[str, Any]], dict[str, Any]] = dict,
 ) -> None:
     """See that the work in a folder is this very work, and note its settings; the folder is made if need be.
 
@@ -73,6 +78,7 @@ def keep_settings(
         settings: JSON values.
         what: the work is, for messages.
         changeable: names of settings that may differ from those of the earlier call.
+        upgrade: makes today's settings of those that an earlier version of the program noted.
 
     Raises:
         UserError: the folder holds work with other settings, which the message names; or `path` is damaged.
@@ -80,7 +86,7 @@ def keep_settings(
     wanted = json.loads(json.dumps(settings))
     if path.is_file():
         remedy = "choose another folder, or delete this one"
-        there = read_record(path, dict, what=f"record of a {what}", remedy=remedy)
+        there = read_record(path, upgrade, what=f"record of a {what}", remedy=remedy)
         if other := [name for name in _differing(there, wanted) if name.partition(".")[0] not in changeable]:
             raise UserError(
                 f"{path.parent} holds a {what} with another {', '.join(other)}; choose another folder, or undo the "

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
 import torch
 from diffusers import FlowMatchEulerDiscreteScheduler
 from torch import Tensor
-from tqdm import tqdm
 
 from real2sam2real.diffusion import conditioning
 from real2sam2real.diffusion.autoencoder import BlockTransformAutoencoder, fit_autoencoder
@@ -22,30 +20,15 @@ from real2sam2real.diffusion.transformer import Real2Sam2RealTransformer3DModel
 from real2sam2real.errors import UserError
 from real2sam2real.files import replacing_file, replacing_folder
 from real2sam2real.lab.synth import TRAIN_SEEDS
-from real2sam2real.lab.train.clips import LatentClips, ShardSource, render_clip, shard_seed
+from real2sam2real.lab.train.clips import LatentClips, latent_shards, render_clip, shard_seed
 from real2sam2real.lab.train.objective import flow_matching_loss
-from real2sam2real.lab.train.optimizers import Optimizers, learning_rate_at
-from real2sam2real.lab.train.recipes import BaseConfig, TrainingStage
+from real2sam2real.lab.train.optimizers import Optimizers
+from real2sam2real.lab.train.recipes import BaseConfig
+from real2sam2real.lab.train.training import NetworkTrainer
 
 WINDOW = 6
 AUTOENCODER_SEED_OFFSET = 900_000_000
-GRADIENT_CLIP = 1.0
 RECORD, START_RECORD = "training.json", "start.json"
-
-
-@dataclass(frozen=True, kw_only=True)
-class BaseResult:
-    """What a finished run leaves.
-
-    Attributes:
-        checkpoint: folder of the pipeline (diffusers layout).
-        losses: `losses.jsonl`, one line a step.
-        seconds: time spent in optimiser steps, over all restarts.
-    """
-
-    checkpoint: Path
-    losses: Path
-    seconds: float
 
 
 def build_transformer(config: BaseConfig) -> Real2Sam2RealTransformer3DModel:
@@ -83,47 +66,27 @@ def fit_world_autoencoder(config: BaseConfig) -> BlockTransformAutoencoder:
     return fit_autoencoder(clips(), config.size.latent_channels)
 
 
-class BaseTrainer:
-    """Trains in a folder; a later call with the same configuration goes on where the last one stopped.
+class BaseTrainer(NetworkTrainer[BaseConfig]):
+    """Trains a base checkpoint: leaves `checkpoint/`, a pipeline's folder; see `NetworkTrainer`.
+
+    The folder also holds `autoencoder/`, `shards/`, and of a start `start.json`.
 
     Args:
         config: the recipe.
-        folder: `autoencoder/`, `shards/`, `state.pt`, `losses.jsonl`, `checkpoint/`, and of a start `start.json`.
+        folder: of the run.
         compile_model: compile the network with torch.compile (needs a C++ compiler on the CPU).
-        checkpoint_seconds: how often the state is written.
-
-    Raises:
-        UserError: the folder belongs to a run with another configuration.
+        checkpoint_seconds: time between checkpoints.
     """
+
+    network: Real2Sam2RealTransformer3DModel
 
     def __init__(
         self, config: BaseConfig, folder: Path, *, compile_model: bool = False, checkpoint_seconds: float = 300
     ) -> None:
-        self.config = config
-        self.folder = folder
-        self.checkpoint_seconds = checkpoint_seconds
-        self._claim_folder()
-        self.autoencoder = self._load_or_fit_autoencoder()
-        self.model = build_transformer(config)
-        if config.start is not None and not self._state_file.exists():
-            self._begin_with(config.start)
-        self.forward: Any = torch.compile(self.model, dynamic=False) if compile_model else self.model
-        self.optimizers = Optimizers.build(self.model, config.learning_rate, config.adam_ratio)
-        self.average = {name: p.detach().clone() for name, p in self.model.named_parameters()}
-        self.generator = torch.Generator().manual_seed(config.seed)
-        self.step = 0
-        self.seconds = 0.0
-        self._resume()
-
-    def run(self, stop_after: int | None = None) -> BaseResult:
-        """Train to the end (or to step `stop_after`), then write the checkpoint."""
-        first = 0
-        for index, stage in enumerate(self.config.stages):
-            if self.step < first + stage.steps and (stop_after is None or self.step < stop_after):
-                self._run_stage(index, stage, first, stop_after)
-            first += stage.steps
-        self.save()
-        return BaseResult(checkpoint=self.export(), losses=self.folder / "losses.jsonl", seconds=self.seconds)
+        super().__init__(config, folder, checkpoint_seconds=checkpoint_seconds)
+        self.average_decay = config.ema
+        self._compile = compile_model
+        self._clips: _StageClips | None = None
 
     def export(self) -> Path:
         """Write the averaged weights as a pipeline folder, whole or not at all."""
@@ -141,7 +104,7 @@ class BaseTrainer:
 
     def _record(self) -> dict[str, Any]:
         """How the weights came to be, and before that those that they began with."""
-        record = {"config": asdict(self.config), "steps": self.step, "seconds": round(self.seconds)}
+        record = super()._record()
         if self.config.start is not None:
             record["start"] = json.loads((self.folder / START_RECORD).read_text())
         return record
@@ -156,109 +119,57 @@ class BaseTrainer:
             strength=config.strength,
         )
 
-    def save(self) -> None:
-        """Write everything needed to go on exactly from here."""
-        state = {
-            "model": self.model.state_dict(),
-            "average": self.average,
-            "optimizers": self.optimizers.state_dict(),
-            "generator": self.generator.get_state(),
-            "step": self.step,
-            "seconds": self.seconds,
+    def _build(self) -> None:
+        self.autoencoder = self._load_or_fit_autoencoder()
+        self.network = build_transformer(self.config)
+        if self.config.start is not None and not self._state_file.exists():
+            self._begin_with(self.config.start)
+        self._forward: Any = torch.compile(self.network, dynamic=False) if self._compile else self.network
+        self._optimizers = Optimizers.build(self.network, self.config.learning_rate, self.config.adam_ratio)
+        self._generator = torch.Generator().manual_seed(self.config.seed)
+
+    def _state(self) -> dict[str, Any]:
+        return {
+            "model": self.network.state_dict(),
+            "optimizers": self._optimizers.state_dict(),
+            "generator": self._generator.get_state(),
         }
-        with replacing_file(self._state_file) as temporary:
-            torch.save(state, temporary)
 
-    def _run_stage(self, index: int, stage: TrainingStage, first: int, stop_after: int | None) -> None:
-        per_shard = self.config.clips_per_shard
-        steps_per_shard = max(1, per_shard * stage.reuse // stage.batch)
-        shards = -(-stage.steps // steps_per_shard)
-        seeds = [shard_seed(index, k, per_shard, TRAIN_SEEDS.start, self.config.seed) for k in range(shards)]
-        name = f"{index}-{stage.width}x{stage.height}x{stage.frames}"
-        source = ShardSource(self.folder / "shards" / name, self.folder / "autoencoder", stage, seeds, per_shard)
-        size = (stage.frames, stage.height, stage.width)
-        empty = conditioning.empty_latents(self.autoencoder, *size)
-        black = conditioning.encode_latents(self.autoencoder, torch.full((1, 3, *size), -1.0))
-        last = first + stage.steps if stop_after is None else min(first + stage.steps, stop_after)
-        loaded: dict[int, LatentClips] = {}
-        saved_at = time.monotonic()
-        try:
-            with (
-                (self.folder / "losses.jsonl").open("a") as log,
-                tqdm(total=stage.steps, initial=self.step - first, desc=name, unit="step") as bar,
-            ):
-                while self.step < last:
-                    newest = (self.step - first) // steps_per_shard
-                    window = range(max(0, newest - WINDOW + 1), newest + 1)
-                    loaded = {k: loaded[k] if k in loaded else source.get(k) for k in window}
-                    loss = self._train_step(stage, self._draw(list(loaded.values()), stage.batch), empty, black)
-                    log.write(json.dumps({"step": self.step, "stage": name, "loss": round(loss, 6)}) + "\n")
-                    log.flush()
-                    bar.update()
-                    bar.set_postfix(loss=f"{loss:.4f}")
-                    if time.monotonic() - saved_at > self.checkpoint_seconds:
-                        self.save()
-                        saved_at = time.monotonic()
-        finally:
-            source.close()
+    def _restore(self, state: dict[str, Any]) -> None:
+        self.network.load_state_dict(state["model"])
+        self._optimizers.load_state_dict(state["optimizers"])
+        self._generator.set_state(state["generator"])
 
-    def _draw(self, shards: list[LatentClips], batch: int) -> LatentClips:
-        """`batch` clips, drawn evenly from the shards in the window."""
-        sizes = [len(shard.video) for shard in shards]
-        picks = torch.randint(sum(sizes), (batch,), generator=self.generator).tolist()
-        rows = [(k, pick) for pick in picks for k, pick in [_locate(pick, sizes)]]
-        return LatentClips(
-            **{
-                name: torch.stack([getattr(shards[k], name)[row] for k, row in rows])
-                for name in ("video", "normals", "photo")
-            }
-        )
+    def _next_batch(self) -> LatentClips:
+        if self._clips is None or self.step >= self._clips.last:
+            self._close()
+            self._clips = _StageClips(self.config, self.step, self.folder, self.autoencoder)
+        return self._clips.draw(self.step, self._generator)
 
-    def _train_step(self, stage: TrainingStage, clips: LatentClips, empty: Tensor, black: Tensor) -> float:
-        started = time.monotonic()
-        config = self.config
-        rate = learning_rate_at(
-            self.step,
-            peak=config.learning_rate,
-            total=config.total_steps,
-            warmup=config.warmup_steps,
-            decay_fraction=config.decay_fraction,
-        )
-        blank = torch.rand(len(clips.video), generator=self.generator) < config.blank_normals
+    def _loss(self, batch: LatentClips) -> tuple[Tensor, dict[str, Any]]:
+        assert self._clips is not None  # the batch is of it
+        stage = self._clips.stage
+        blank = torch.rand(len(batch.video), generator=self._generator) < self.config.blank_normals
         loss = flow_matching_loss(
-            self.forward,
-            clips,
-            empty,
+            self._forward,
+            batch,
+            self._clips.empty,
             shift=stage.shift,
             level_floor=stage.level_floor,
-            changed_weight=config.changed_weight,
+            changed_weight=self.config.changed_weight,
             blank=blank,
-            blank_normals=black,
-            generator=self.generator,
+            blank_normals=self._clips.black,
+            generator=self._generator,
         )
-        loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
-        torch.nn.utils.clip_grad_norm_(self.model.parameters(), GRADIENT_CLIP)
-        self.optimizers.step(rate)
-        self.step += 1
-        self._update_average()
-        self.seconds += time.monotonic() - started
-        return loss.item()
+        return loss, {"stage": self._clips.name, "loss": round(loss.item(), 6)}
 
-    @torch.no_grad()
-    def _update_average(self) -> None:
-        """Exponential average of the weights; young averages forget faster, so that early weights do not linger."""
-        decay = min(self.config.ema, (1 + self.step) / (10 + self.step))
-        for name, parameter in self.model.named_parameters():
-            self.average[name].lerp_(parameter, 1 - decay)
+    def _update(self, learning_rate: float) -> None:
+        self._optimizers.step(learning_rate)
 
-    def _claim_folder(self) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        path = self.folder / "config.json"
-        wanted = json.dumps(asdict(self.config), indent=2)
-        if path.exists() and json.loads(path.read_text()) != json.loads(wanted):
-            raise UserError(f"{self.folder} holds a run with another configuration; choose another folder")
-        with replacing_file(path) as temporary:
-            temporary.write_text(wanted)
+    def _close(self) -> None:
+        if self._clips is not None:
+            self._clips.source.close()
+            self._clips = None
 
     def _load_or_fit_autoencoder(self) -> BlockTransformAutoencoder:
         path = self.folder / "autoencoder"
@@ -272,10 +183,6 @@ class BaseTrainer:
             return fit_world_autoencoder(self.config)
         return _load_autoencoder(find_checkpoint(self.config.start) / "vae")
 
-    @property
-    def _state_file(self) -> Path:
-        return self.folder / "state.pt"
-
     def _begin_with(self, start: str) -> None:
         """Take the weights of a finished pipeline, and note how they came to be: it may be another by the end.
 
@@ -288,30 +195,40 @@ class BaseTrainer:
             temporary.write_text(before.read_text() if before.is_file() else "null")
         weights = Real2Sam2RealTransformer3DModel.from_pretrained(folder / "transformer").state_dict()
         try:
-            self.model.load_state_dict(weights)
+            self.network.load_state_dict(weights)
         except RuntimeError as error:
             raise UserError(f"the transformer of {start} does not fit this recipe's size: {error}") from error
 
-    def _resume(self) -> None:
-        if not self._state_file.exists():
-            return
-        state = torch.load(self._state_file, weights_only=True)
-        self.model.load_state_dict(state["model"])
-        self.average = state["average"]
-        self.optimizers.load_state_dict(state["optimizers"])
-        self.generator.set_state(state["generator"])
-        self.step = state["step"]
-        self.seconds = state["seconds"]
-        self._trim_losses()
 
-    def _trim_losses(self) -> None:
-        """Drop the lines of steps that the state does not know: they are about to be made again."""
-        path = self.folder / "losses.jsonl"
-        if not path.exists():
-            return
-        kept = [line for line in path.read_text().splitlines() if json.loads(line)["step"] <= self.step]
-        with replacing_file(path) as temporary:
-            temporary.write_text("".join(line + "\n" for line in kept))
+class _StageClips:
+    """The clips of the stage that a step belongs to, and what stands for no video and no normals at their size."""
+
+    def __init__(self, config: BaseConfig, step: int, folder: Path, autoencoder: BlockTransformAutoencoder) -> None:
+        ends = list(accumulate(stage.steps for stage in config.stages))
+        index = next(k for k, end in enumerate(ends) if step < end)
+        self.stage, self.last = config.stages[index], ends[index]
+        self._first = self.last - self.stage.steps
+        self._per_shard = config.clips_per_shard
+        self._steps_per_shard = max(1, self._per_shard * self.stage.reuse // self.stage.batch_size)
+        shards = range(-(-self.stage.steps // self._steps_per_shard))
+        seeds = [shard_seed(index, k, self._per_shard, TRAIN_SEEDS.start, config.seed) for k in shards]
+        self.name = f"{index}-{self.stage.width}x{self.stage.height}x{self.stage.frames}"
+        autoencoder_folder = folder / "autoencoder"
+        self.source = latent_shards(
+            folder / "shards" / self.name, autoencoder_folder, self.stage, seeds, self._per_shard
+        )
+        size = (self.stage.frames, self.stage.height, self.stage.width)
+        self.empty = conditioning.empty_latents(autoencoder, *size)
+        self.black = conditioning.encode_latents(autoencoder, torch.full((1, 3, *size), -1.0))
+
+    def draw(self, step: int, generator: torch.Generator) -> LatentClips:
+        """A batch, drawn evenly from the shards in the window."""
+        shards = self.source.window((step - self._first) // self._steps_per_shard, WINDOW)
+        most = sum(len(shard.video) for shard in shards)
+        picks = torch.randint(most, (self.stage.batch_size,), generator=generator).tolist()
+        rows = [(shards[pick // self._per_shard], pick % self._per_shard) for pick in picks]
+        names = ("video", "normals", "photo")
+        return LatentClips(**{name: torch.stack([getattr(shard, name)[row] for shard, row in rows]) for name in names})
 
 
 def _load_autoencoder(folder: Path) -> BlockTransformAutoencoder:
@@ -325,12 +242,3 @@ def _halve_matrices(transformer: Real2Sam2RealTransformer3DModel) -> None:
     for name, parameter in transformer.named_parameters():
         if parameter.ndim >= 2 and "table" not in name and "time_embedder" not in name:
             parameter.data = parameter.data.to(torch.bfloat16)
-
-
-def _locate(pick: int, sizes: list[int]) -> tuple[int, int]:
-    """Which shard, and which row of it, holds the `pick`-th clip of all."""
-    for index, size in enumerate(sizes):
-        if pick < size:
-            return index, pick
-        pick -= size
-    raise IndexError(pick)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
+from typing import Generic, TypeVar
 
 import numpy as np
 import torch
@@ -21,6 +24,7 @@ from real2sam2real.errors import UserError
 from real2sam2real.files import replacing_file
 from real2sam2real.lab.train.recipes import TrainingStage
 
+Clips = TypeVar("Clips")
 VARIANTS = 4
 SEED_BLOCK = 1_000_000
 BLOCKS_PER_RUN = 8
@@ -107,42 +111,48 @@ def shard_seed(stage_index: int, shard: int, clips_per_shard: int, first_seed: i
     return first_seed + block * SEED_BLOCK + shard * (clips_per_shard // VARIANTS)
 
 
-class ShardSource:
-    """Shards of one stage in order, rendered ahead by a process of its own.
+class ShardSource(Generic[Clips]):
+    """Files of clips in a fixed order, rendered ahead by a process of its own; existing ones are used as they are.
 
     Args:
-        folder: where shards are kept; existing ones are used as they are.
-        autoencoder_folder: the fitted autoencoder.
-        stage: size of the clips.
-        first_seeds: the first seed of every shard.
-        clips: clips per shard.
+        paths: of the files.
+        make_writer: called in that process; what it gives writes file `index` to a path, whole or not at all.
+        read: one file.
     """
 
     def __init__(
-        self, folder: Path, autoencoder_folder: Path, stage: TrainingStage, first_seeds: list[int], clips: int
+        self,
+        paths: Sequence[Path],
+        make_writer: Callable[[], Callable[[Path, int], None]],
+        read: Callable[[Path], Clips],
     ) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        self._paths = [folder / f"shard-{index:04d}.safetensors" for index in range(len(first_seeds))]
+        self._paths, self._read = paths, read
+        self._loaded: dict[int, Clips] = {}
         self._process: SpawnProcess | None = None
-        if not all(path.exists() for path in self._paths):
+        if not all(path.exists() for path in paths):
             self._process = multiprocessing.get_context("spawn").Process(
-                target=_render_shards, args=(self._paths, autoencoder_folder, stage, first_seeds, clips), daemon=True
+                target=_render_shards, args=(paths, make_writer), daemon=True
             )
             self._process.start()
 
-    def get(self, index: int) -> LatentClips:
-        """Shard `index`, once it is rendered.
+    def window(self, newest: int, size: int) -> list[Clips]:
+        """Shard `newest` and those before it, `size` at most, once they are rendered.
 
         Raises:
-            UserError: the rendering process ended without writing it.
+            UserError: the rendering process ended without writing one.
         """
+        numbers = range(max(0, newest - size + 1), newest + 1)
+        self._loaded = {k: self._loaded[k] if k in self._loaded else self._read(self._rendered(k)) for k in numbers}
+        return list(self._loaded.values())
+
+    def _rendered(self, index: int) -> Path:
         path = self._paths[index]
         while not path.exists():
             if self._process is not None:
                 self._process.join(timeout=0.2)
             if (self._process is None or not self._process.is_alive()) and not path.exists():
                 raise UserError(f"the process that renders training clips stopped before {path}; see its error above")
-        return read_shard(path)
+        return path
 
     def close(self) -> None:
         """Stop rendering."""
@@ -151,18 +161,39 @@ class ShardSource:
             self._process.join()
 
 
-def _render_shards(
-    paths: list[Path], autoencoder_folder: Path, stage: TrainingStage, first_seeds: list[int], clips: int
-) -> None:
+def latent_shards(
+    folder: Path, autoencoder_folder: Path, stage: TrainingStage, first_seeds: list[int], clips: int
+) -> ShardSource[LatentClips]:
+    """The shards of one stage.
+
+    Args:
+        folder: where they are kept.
+        autoencoder_folder: the fitted autoencoder.
+        stage: size of the clips.
+        first_seeds: the first seed of every shard.
+        clips: clips per shard.
+    """
+    paths = [folder / f"shard-{index:04d}.safetensors" for index in range(len(first_seeds))]
+    return ShardSource(paths, partial(_latent_writer, autoencoder_folder, stage, first_seeds, clips), read_shard)
+
+
+def _latent_writer(
+    autoencoder_folder: Path, stage: TrainingStage, first_seeds: list[int], clips: int
+) -> Callable[[Path, int], None]:
+    autoencoder = BlockTransformAutoencoder.from_pretrained(autoencoder_folder)
+    return lambda path, index: write_shard(path, autoencoder, stage, first_seeds[index], clips)
+
+
+def _render_shards(paths: Sequence[Path], make_writer: Callable[[], Callable[[Path, int], None]]) -> None:
     os.nice(5)
     torch.set_num_threads(1)
     import numba
 
     numba.set_num_threads(1)
-    autoencoder = BlockTransformAutoencoder.from_pretrained(autoencoder_folder)
+    write = make_writer()
     trainer = os.getppid()
-    for path, seed in zip(paths, first_seeds, strict=True):
+    for index, path in enumerate(paths):
         if os.getppid() != trainer:  # the trainer was killed; nobody would stop an orphan
             return
         if not path.exists():
-            write_shard(path, autoencoder, stage, seed, clips)
+            write(path, index)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
-import time
-from concurrent.futures import Future, ProcessPoolExecutor
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -15,23 +15,21 @@ import torch
 from numpy.typing import NDArray
 from safetensors.torch import save_file
 from torch import Tensor
-from tqdm import tqdm
 
 from real2sam2real.arrays import Float32, UInt8
-from real2sam2real.errors import UserError
 from real2sam2real.files import replacing_file, replacing_folder
 from real2sam2real.lab.curate.normals.network import NormalNetwork, inputs
 from real2sam2real.lab.synth import TRAIN_SEEDS, sample_clip
-from real2sam2real.lab.train.optimizers import learning_rate_at
+from real2sam2real.lab.train.clips import ShardSource
+from real2sam2real.lab.train.optimizers import step_at
+from real2sam2real.lab.train.training import NetworkTrainer, TrainingSettings
 
 _SEED_OFFSET = 500_000_000  # away from the clips that other networks are trained on
-_GRADIENT_CLIP = 1.0
-_AVERAGE = 0.998
 
 
 @dataclass(frozen=True, kw_only=True)
-class NormalsConfig:
-    """The recipe.
+class NormalsConfig(TrainingSettings):
+    """The recipe; see `TrainingSettings` for what is not listed.
 
     Attributes:
         width: of the rendered clips in pixels.
@@ -43,12 +41,10 @@ class NormalsConfig:
         clips_per_shard: clips rendered at a time.
         shards: all there are.
         window: so many of the latest shards are drawn from.
-        batch: clips a step.
+        batch_size: clips a step.
         steps: of the optimiser.
-        learning_rate: its peak.
         channels: of the network's levels.
         blocks: of each level.
-        seed: of weights, clips and order.
     """
 
     width: int = 256
@@ -60,12 +56,18 @@ class NormalsConfig:
     clips_per_shard: int = 48
     shards: int = 40
     window: int = 16
-    batch: int = 6
+    batch_size: int = 6
     steps: int = 3000
     learning_rate: float = 1.5e-3
     channels: tuple[int, ...] = (32, 64, 96, 128, 160)
     blocks: int = 1
-    seed: int = 0
+    warmup_steps: int = 50
+    decay_fraction: float = 0.5
+
+    @property
+    def total_steps(self) -> int:
+        """See `TrainingSettings`."""
+        return self.steps
 
 
 def mini() -> NormalsConfig:
@@ -85,7 +87,7 @@ def smoke() -> NormalsConfig:
         clips_per_shard=2,
         shards=2,
         window=2,
-        batch=2,
+        batch_size=2,
         steps=4,
         channels=(8, 16),
     )
@@ -112,63 +114,10 @@ class NormalClips:
         return len(self.ids)
 
 
-class NormalsTrainer:
-    """Trains in a folder; a later call with the same configuration goes on where the last one stopped.
+class NormalsTrainer(NetworkTrainer[NormalsConfig]):
+    """Trains the network in a folder: rendered `clips/`, and at the end `network/`; see `NetworkTrainer`."""
 
-    Args:
-        config: the recipe.
-        folder: `clips/`, `state.pt`, `losses.jsonl`, and at the end `network/`.
-        save_seconds: how often the state is written.
-
-    Raises:
-        UserError: the folder belongs to another configuration.
-    """
-
-    def __init__(self, config: NormalsConfig, folder: Path, *, save_seconds: float = 120) -> None:
-        self.config = config
-        self.folder = folder
-        self._save_seconds = save_seconds
-        _claim(folder, config)
-        torch.manual_seed(config.seed)
-        self.network = NormalNetwork(config.channels, config.blocks)
-        self.average = {name: p.detach().clone() for name, p in self.network.named_parameters()}
-        self.optimizer = torch.optim.AdamW(self.network.parameters(), lr=config.learning_rate, weight_decay=0.01)
-        self.step = 0
-        self.seconds = 0.0
-        self._resume()
-
-    def run(self, stop_after: int | None = None) -> Path:
-        """Train to the end, or to step `stop_after`; the network's folder."""
-        last = min(self.config.steps, stop_after or self.config.steps)
-        saved_at = time.monotonic()
-        with (
-            _Shards(self.config, self.folder / "clips") as shards,
-            (self.folder / "losses.jsonl").open("a") as log,
-            tqdm(total=self.config.steps, initial=self.step, desc="normals", unit="step") as bar,
-        ):
-            while self.step < last:
-                error = self._train_step(shards.window(self.step))
-                log.write(json.dumps({"step": self.step, "degrees": round(error, 3)}) + "\n")
-                log.flush()
-                bar.update()
-                bar.set_postfix(degrees=f"{error:.1f}")
-                if time.monotonic() - saved_at > self._save_seconds:
-                    self.save()
-                    saved_at = time.monotonic()
-        self.save()
-        return self.export()
-
-    def save(self) -> None:
-        """Write everything needed to go on from here."""
-        state = {
-            "network": self.network.state_dict(),
-            "average": self.average,
-            "optimizer": self.optimizer.state_dict(),
-            "step": self.step,
-            "seconds": self.seconds,
-        }
-        with replacing_file(self.folder / "state.pt") as path:
-            torch.save(state, path)
+    network: NormalNetwork
 
     def export(self) -> Path:
         """Write the averaged weights, in float16, with their configuration; whole or not at all."""
@@ -177,100 +126,70 @@ class NormalsTrainer:
             state = {name: values.to(torch.float16).contiguous() for name, values in self.average.items()}
             save_file(state, folder / "network.safetensors")
             (folder / "config.json").write_text(json.dumps(dict(self.network.config), indent=1) + "\n")
-            record = {"config": asdict(self.config), "steps": self.step, "seconds": round(self.seconds)}
-            (folder / "training.json").write_text(json.dumps(record, indent=1) + "\n")
+            (folder / "training.json").write_text(json.dumps(self._record(), indent=1) + "\n")
         return target
 
-    def _train_step(self, clips: list[NormalClips]) -> float:
-        """One step; the mean angle of the estimate in degrees."""
-        started = time.monotonic()
-        rng = np.random.default_rng((self.config.seed, self.step))
-        video, normals, ids, seen = draw_batch(clips, self.config, rng)
+    def _build(self) -> None:
+        config = self.config
+        torch.manual_seed(config.seed)
+        self.network = NormalNetwork(config.channels, config.blocks)
+        self._optimizer = torch.optim.AdamW(self.network.parameters(), lr=config.learning_rate, weight_decay=0.01)
+        self._shards: ShardSource[NormalClips] | None = None
+
+    def _state(self) -> dict[str, Any]:
+        return {"network": self.network.state_dict(), "optimizer": self._optimizer.state_dict()}
+
+    def _restore(self, state: dict[str, Any]) -> None:
+        self.network.load_state_dict(state["network"])
+        self._optimizer.load_state_dict(state["optimizer"])
+
+    def _next_batch(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        config = self.config
+        if self._shards is None:
+            paths = [self.folder / "clips" / f"{number:04d}.npz" for number in range(config.shards)]
+            self._shards = ShardSource(paths, partial(_shard_writer, config), _read_shard)
+        # New clips come in the first part of the run; the rest of it goes over the last of them.
+        newest = min(config.shards - 1, self.step * config.shards // max(1, int(config.steps * 0.6)))
+        rng = np.random.default_rng((config.seed, self.step))
+        return draw_batch(self._shards.window(newest, config.window), config, rng)
+
+    def _loss(self, batch: tuple[Tensor, Tensor, Tensor, Tensor]) -> tuple[Tensor, dict[str, Any]]:
+        """The loss, and the mean angle of the estimate in degrees."""
+        video, normals, ids, seen = batch
         with torch.autocast("cpu", torch.bfloat16):
             estimated = self.network(inputs(video, seen))
         cosine = (estimated * normals).sum(dim=2)[ids > 0].clamp(-1 + 1e-5, 1 - 1e-5)
-        loss = (1 - cosine).mean() + 0.2 * torch.arccos(cosine).mean()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(self.network.parameters(), _GRADIENT_CLIP)
-        rate = learning_rate_at(
-            self.step, peak=self.config.learning_rate, total=self.config.steps, warmup=50, decay_fraction=0.5
-        )
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
-        self.optimizer.step()
-        self.optimizer.zero_grad(set_to_none=True)
-        self.step += 1
-        decay = min(_AVERAGE, (1 + self.step) / (10 + self.step))
-        with torch.no_grad():
-            for name, parameter in self.network.named_parameters():
-                self.average[name].lerp_(parameter, 1 - decay)
-        self.seconds += time.monotonic() - started
-        return float(torch.rad2deg(torch.arccos(cosine.detach())).mean())
+        angles = torch.arccos(cosine)
+        degrees = float(torch.rad2deg(angles.detach()).mean())
+        return (1 - cosine).mean() + 0.2 * angles.mean(), {"degrees": round(degrees, 3)}
 
-    def _resume(self) -> None:
-        path = self.folder / "state.pt"
-        if not path.exists():
-            return
-        state = torch.load(path, weights_only=True)
-        self.network.load_state_dict(state["network"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.average, self.step, self.seconds = state["average"], state["step"], state["seconds"]
-        losses = self.folder / "losses.jsonl"
-        kept = [line for line in losses.read_text().splitlines() if json.loads(line)["step"] <= self.step]
-        with replacing_file(losses) as path:
-            path.write_text("".join(line + "\n" for line in kept))
+    def _update(self, learning_rate: float) -> None:
+        step_at(self._optimizer, learning_rate)
+
+    def _close(self) -> None:
+        if self._shards is not None:
+            self._shards.close()
+            self._shards = None
 
 
-class _Shards:
-    """Rendered clips in a fixed order; a second process renders ahead of the training."""
+def _shard_writer(config: NormalsConfig) -> Callable[[Path, int], None]:
+    def write(path: Path, number: int) -> None:
+        first = TRAIN_SEEDS.start + _SEED_OFFSET + config.seed * 1_000_000 + number * config.clips_per_shard
+        video, normals, ids = [], [], []
+        for seed in range(first, first + config.clips_per_shard):
+            clip = sample_clip(seed, width=config.width, height=config.height, frames=config.rendered)
+            video.append(clip.video)
+            normals.append(np.rint(clip.normals * 127).astype(np.int8))
+            ids.append(clip.ids)
+        with replacing_file(path) as temporary, temporary.open("wb") as file:
+            np.savez(file, video=np.stack(video), normals=np.stack(normals), ids=np.stack(ids))
 
-    def __init__(self, config: NormalsConfig, folder: Path) -> None:
-        self._config = config
-        self._folder = folder
-        self._pool = ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"))
-        self._pending: dict[int, Future[None]] = {}
-        self._loaded: dict[int, NormalClips] = {}
-
-    def __enter__(self) -> _Shards:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._pool.shutdown(wait=False, cancel_futures=True)
-
-    def window(self, step: int) -> list[NormalClips]:
-        """The shards that step `step` draws from; rendered first where they are not there."""
-        config = self._config
-        newest = min(config.shards - 1, step * config.shards // max(1, int(config.steps * 0.6)))
-        numbers = range(max(0, newest - config.window + 1), newest + 1)
-        for number in (*numbers, *range(newest + 1, min(newest + 3, config.shards))):
-            if number not in self._loaded and number not in self._pending:
-                self._pending[number] = self._pool.submit(_render_shard, config, number, self._path(number))
-        self._loaded = {number: self._load(number) for number in numbers}
-        return list(self._loaded.values())
-
-    def _load(self, number: int) -> NormalClips:
-        if number in self._loaded:
-            return self._loaded[number]
-        self._pending.pop(number).result()
-        with np.load(self._path(number)) as arrays:
-            return NormalClips(video=arrays["video"], normals=arrays["normals"], ids=arrays["ids"])
-
-    def _path(self, number: int) -> Path:
-        return self._folder / f"{number:04d}.npz"
+    return write
 
 
-def _render_shard(config: NormalsConfig, number: int, path: Path) -> None:
-    if path.exists():
-        return
-    first = TRAIN_SEEDS.start + _SEED_OFFSET + config.seed * 1_000_000 + number * config.clips_per_shard
-    video, normals, ids = [], [], []
-    for seed in range(first, first + config.clips_per_shard):
-        clip = sample_clip(seed, width=config.width, height=config.height, frames=config.rendered)
-        video.append(clip.video)
-        normals.append(np.rint(clip.normals * 127).astype(np.int8))
-        ids.append(clip.ids)
-    with replacing_file(path) as temporary, temporary.open("wb") as file:
-        np.savez(file, video=np.stack(video), normals=np.stack(normals), ids=np.stack(ids))
+def _read_shard(path: Path) -> NormalClips:
+    with np.load(path) as arrays:
+        return NormalClips(video=arrays["video"], normals=arrays["normals"], ids=arrays["ids"])
 
 
 def draw_batch(
@@ -287,7 +206,7 @@ def draw_batch(
         Video `(B, T, 3, h, w)` 0…1, true normals `(B, T, 3, h, w)`, true ids `(B, T, h, w)`, and the ids that the
         network is given, whose outlines are off by up to two pixels, as a tracker's are.
     """
-    step_noise = [_draw_clip(shards, config, rng) for _ in range(config.batch)]
+    step_noise = [_draw_clip(shards, config, rng) for _ in range(config.batch_size)]
     video, normals, ids, seen = (torch.from_numpy(np.stack(parts)) for parts in zip(*step_noise, strict=True))
     return video.permute(0, 1, 4, 2, 3), normals.permute(0, 1, 4, 2, 3), ids, seen
 
@@ -351,13 +270,3 @@ def _roughened(ids: UInt8, rng: np.random.Generator) -> UInt8:
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
     change = cv2.dilate if rng.random() < 0.5 else cv2.erode
     return np.stack([change(frame, kernel) for frame in ids])
-
-
-def _claim(folder: Path, config: NormalsConfig) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / "config.json"
-    wanted = json.dumps(asdict(config), indent=1)
-    if path.exists() and path.read_text() != wanted:
-        raise UserError(f"{folder} holds a run with another configuration; choose another folder")
-    with replacing_file(path) as temporary:
-        temporary.write_text(wanted)

@@ -44,11 +44,8 @@ class Optimizers:
 
     def step(self, learning_rate: float) -> None:
         """One update at this learning rate; gradients are cleared."""
-        for optimizer, rate in ((self.muon, learning_rate), (self.adam, learning_rate * self.adam_ratio)):
-            for group in optimizer.param_groups:
-                group["lr"] = rate
-            optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
+        step_at(self.muon, learning_rate)
+        step_at(self.adam, learning_rate * self.adam_ratio)
 
     def state_dict(self) -> dict[str, Any]:
         """Of both."""
@@ -60,8 +57,14 @@ class Optimizers:
         self.adam.load_state_dict(state["adam"])
 
 
-def learning_rate_at(step: int, *, peak: float, total: int, warmup: int, decay_fraction: float) -> float:
-    """Linear warm-up, a plateau, and a linear fall to zero over the last `decay_fraction` of all steps."""
-    rise = min(1.0, (step + 1) / max(warmup, 1))
-    decay_steps = max(1.0, total * decay_fraction)
-    return peak * rise * min(1.0, max(0.0, (total - step) / decay_steps))
+def set_learning_rate(optimizer: torch.optim.Optimizer, learning_rate: float) -> None:
+    """Set the rate of all parameters."""
+    for group in optimizer.param_groups:
+        group["lr"] = learning_rate
+
+
+def step_at(optimizer: torch.optim.Optimizer, learning_rate: float) -> None:
+    """One update at this learning rate; gradients are cleared."""
+    set_learning_rate(optimizer, learning_rate)
+    optimizer.step()
+    optimizer.zero_grad(set_to_none=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from real2sam2real.diffusion.checkpoints import Init
+from real2sam2real.lab.train.training import TrainingSettings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +33,7 @@ class TrainingStage:
         width: pixels, a multiple of 16.
         height: pixels, a multiple of 16.
         frames: T = 4k + 1.
-        batch: clips per step.
+        batch_size: clips per step.
         steps: optimiser steps.
         reuse: how often each clip is drawn, on average.
         shift: timestep shift of the noise levels drawn; more of it trains more at high noise, where layout is decided.
@@ -43,7 +44,7 @@ class TrainingStage:
     width: int
     height: int
     frames: int
-    batch: int
+    batch_size: int
     steps: int
     reuse: int = 2
     shift: float = 5.0
@@ -55,13 +56,13 @@ class TrainingStage:
             raise ValueError(f"stage size {self.width}×{self.height}: both must be multiples of 16")
         if self.frames % 4 != 1:
             raise ValueError(f"stage of {self.frames} frames: the number of frames must be 4k + 1")
-        if min(self.batch, self.steps, self.reuse) < 1:
+        if min(self.batch_size, self.steps, self.reuse) < 1:
             raise ValueError("a stage needs at least one clip per step, one step and one use of each clip")
 
 
 @dataclass(frozen=True, kw_only=True)
-class BaseConfig:
-    """Pre-training of a base checkpoint on the procedural world.
+class BaseConfig(TrainingSettings):
+    """Pre-training of a base checkpoint on the procedural world; see `TrainingSettings` for what is not listed.
 
     Attributes:
         size: the transformer.
@@ -71,13 +72,11 @@ class BaseConfig:
         autoencoder_clips: clips of the first and the last stage's size that the autoencoder is fitted to.
         learning_rate: peak, for matrices (Muon); everything else trains at `adam_ratio` of it (AdamW).
         adam_ratio: see `learning_rate`.
-        warmup_steps: linear rise at the start.
-        decay_fraction: share of all steps, at the end, over which the rate falls linearly to zero.
         sampling_shift: timestep shift that the checkpoint samples with.
         blank_normals: share of clips trained with empty normals, so that the model knows what not being told means.
         changed_weight: extra weight of the loss where the video differs from the photo.
         ema: decay of the averaged weights that are kept.
-        seed: of the weights, the noise and the order of clips, and which of `synth`'s training seeds are drawn.
+        seed: also says which of `synth`'s training seeds are drawn.
         clips_per_shard: clips rendered and encoded at a time.
         max_frames: longest clip that the checkpoint may be asked for.
         sampling_steps: denoising steps that the checkpoint asks for.
@@ -97,7 +96,6 @@ class BaseConfig:
     blank_normals: float = 0.1
     changed_weight: float = 3.0
     ema: float = 0.998
-    seed: int = 0
     clips_per_shard: int = 96
     max_frames: int = 49
     sampling_steps: int = 4
@@ -114,9 +112,9 @@ def mini() -> BaseConfig:
     """The shipped checkpoint: small clips first, where most of the motion is learned, then the full size."""
     return BaseConfig(
         stages=(
-            TrainingStage(width=96, height=64, frames=33, batch=32, steps=800, shift=3.0, level_floor=0.25),
-            TrainingStage(width=160, height=96, frames=33, batch=16, steps=330),
-            TrainingStage(width=256, height=144, frames=49, batch=6, steps=300),
+            TrainingStage(width=96, height=64, frames=33, batch_size=32, steps=800, shift=3.0, level_floor=0.25),
+            TrainingStage(width=160, height=96, frames=33, batch_size=16, steps=330),
+            TrainingStage(width=256, height=144, frames=49, batch_size=6, steps=300),
         )
     )
 
@@ -130,13 +128,13 @@ def refine() -> BaseConfig:
         start="mini-base",
         stages=(
             TrainingStage(
-                width=160, height=96, frames=33, batch=16, steps=300, shift=2.0, level_floor=0.25, varied=True
+                width=160, height=96, frames=33, batch_size=16, steps=300, shift=2.0, level_floor=0.25, varied=True
             ),
             TrainingStage(
-                width=256, height=144, frames=33, batch=8, steps=160, shift=2.0, level_floor=0.25, varied=True
+                width=256, height=144, frames=33, batch_size=8, steps=160, shift=2.0, level_floor=0.25, varied=True
             ),
             TrainingStage(
-                width=256, height=144, frames=49, batch=4, steps=40, shift=2.0, level_floor=0.25, varied=True
+                width=256, height=144, frames=49, batch_size=4, steps=40, shift=2.0, level_floor=0.25, varied=True
             ),
         ),
         learning_rate=1e-3,
@@ -150,7 +148,7 @@ def smoke() -> BaseConfig:
     """A run of seconds that exercises every part; its checkpoint knows nothing."""
     return BaseConfig(
         size=ModelSize(heads=1, layers=2, ffn_dim=64, latent_channels=8),
-        stages=(TrainingStage(width=48, height=32, frames=5, batch=4, steps=6, reuse=2),),
+        stages=(TrainingStage(width=48, height=32, frames=5, batch_size=4, steps=6, reuse=2),),
         autoencoder_clips=2,
         warmup_steps=2,
         clips_per_shard=4,

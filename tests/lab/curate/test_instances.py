@@ -75,7 +75,7 @@ def test_what_leaves_the_picture_is_gone() -> None:
 
 
 @pytest.mark.parametrize(
-    ("mark", "message"),
+    ("prompt", "message"),
     [
         ({"label": " ", "box": (0, 0, 9, 9)}, "no label"),
         ({"label": "a"}, "a box or a mask"),
@@ -88,7 +88,7 @@ def test_a_mark_that_cannot_be_is_refused(prompt: dict, message: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("marks", "message"),
+    ("prompts", "message"),
     [
         ([], "nothing is marked"),
         ([InstancePrompt(label="a", frame=FRAMES, box=(0, 0, 20, 20))], f"has {FRAMES} frames"),

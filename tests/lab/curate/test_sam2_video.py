@@ -58,7 +58,7 @@ def test_marks_are_followed_through_every_frame(tracker: Sam2Tracker) -> None:
     assert set(np.unique(found.ids)) == {0, 1, 2}
 
 
-@pytest.mark.parametrize("mark", [CUP, DOG], ids=["box", "mask"])
+@pytest.mark.parametrize("prompt", [CUP, DOG], ids=["box", "mask"])
 def test_what_is_followed_depends_on_the_mark_and_the_pictures(tracker: Sam2Tracker, prompt: InstancePrompt) -> None:
     got = followed(tracker, prompt.frame, prompt)
     assert sorted(got) == [0, 1, 2, 3]
@@ -93,7 +93,7 @@ def test_the_marked_frame_is_answered_as_the_model_answers_it(tracker: Sam2Track
     assert np.allclose(followed(tracker, 2, CUP)[2], large.numpy(), atol=1e-4)
 
 
-@pytest.mark.parametrize("mark", [CUP, DOG], ids=["box", "mask"])
+@pytest.mark.parametrize("prompt", [CUP, DOG], ids=["box", "mask"])
 def test_the_logits_are_those_of_transformers_own_processor(tracker: Sam2Tracker, prompt: InstancePrompt) -> None:
     pytest.importorskip("torchvision")
     from transformers import Sam2ImageProcessor, Sam2VideoProcessor, Sam2VideoVideoProcessor

@@ -11,7 +11,7 @@ from real2sam2real.diffusion.autoencoder import BlockTransformAutoencoder
 from real2sam2real.diffusion.checkpoints import load_pipeline, load_settings
 from real2sam2real.errors import UserError
 from real2sam2real.lab.train.base import BaseTrainer, build_transformer
-from real2sam2real.lab.train.clips import ShardSource, read_shard, write_shard
+from real2sam2real.lab.train.clips import latent_shards, read_shard, write_shard
 from real2sam2real.lab.train.curve import draw_loss_curve
 
 
@@ -19,7 +19,7 @@ from real2sam2real.lab.train.curve import draw_loss_curve
 def finished(tiny_config, tmp_path_factory):
     """A run straight through, and its folder."""
     folder = tmp_path_factory.mktemp("straight")
-    return BaseTrainer(tiny_config, folder).run(), folder
+    return BaseTrainer(tiny_config, folder).fit(), folder
 
 
 @pytest.fixture
@@ -35,37 +35,38 @@ def losses(folder):
 
 
 def test_a_run_ends_in_a_checkpoint_that_generates(finished, tiny_config):
-    result, _ = finished
-    settings = load_settings(result.checkpoint)
+    checkpoint, _ = finished
+    settings = load_settings(checkpoint)
     assert settings.fit(32, 32) == (32, 32)
-    pipeline = load_pipeline(result.checkpoint)
+    pipeline = load_pipeline(checkpoint)
     photo = np.full((32, 32, 3), 128, np.uint8)
     video = pipeline(photo, np.zeros((5, 32, 32, 3), np.uint8), num_inference_steps=2)
     assert video.shape == (5, 32, 32, 3)
-    record = json.loads((result.checkpoint / "training.json").read_text())
+    record = json.loads((checkpoint / "training.json").read_text())
     assert record["steps"] == tiny_config.total_steps
 
 
 def test_a_checkpoint_does_not_tell_where_it_was_made(finished):
-    result, folder = finished
-    for file in result.checkpoint.rglob("*.json"):
+    checkpoint, folder = finished
+    for file in checkpoint.rglob("*.json"):
         assert str(folder) not in file.read_text()
 
 
 @pytest.mark.parametrize("stop", [2, 4, 5])
 def test_stopped_and_resumed_equals_straight_through(finished, tiny_config, rendered, stop):
-    BaseTrainer(tiny_config, rendered).run(stop_after=stop)
+    BaseTrainer(tiny_config, rendered).fit(stop_after=stop)
     resumed = BaseTrainer(tiny_config, rendered)
+    resumed.prepare()
     assert resumed.step == stop
-    resumed.run()
+    resumed.fit()
     assert losses(rendered) == losses(finished[1])
 
 
 def test_losses_of_steps_that_were_not_saved_are_not_kept_twice(tiny_config, rendered):
-    BaseTrainer(tiny_config, rendered).run(stop_after=2)
+    BaseTrainer(tiny_config, rendered).fit(stop_after=2)
     with (rendered / "losses.jsonl").open("a") as file:
         file.write('{"step": 3, "stage": "lost", "loss": 1.0}\n')
-    BaseTrainer(tiny_config, rendered).run(stop_after=3)
+    BaseTrainer(tiny_config, rendered).fit(stop_after=3)
     assert [record["step"] for record in losses(rendered)] == [1, 2, 3]
     assert all(record["stage"] != "lost" for record in losses(rendered))
 
@@ -87,14 +88,14 @@ def test_a_damaged_shard_is_named(tmp_path):
 
 
 def test_a_renderer_that_fails_does_not_leave_the_trainer_waiting(tiny_config, tmp_path):
-    source = ShardSource(tmp_path / "shards", tmp_path / "no-autoencoder", tiny_config.stages[0], [0], 4)
+    source = latent_shards(tmp_path / "shards", tmp_path / "no-autoencoder", tiny_config.stages[0], [0], 4)
     with pytest.raises(UserError, match="stopped before"):
-        source.get(0)
+        source.window(0, 1)
 
 
 def test_a_folder_of_another_configuration_is_refused(finished, tiny_config):
-    with pytest.raises(UserError, match="another configuration"):
-        BaseTrainer(replace(tiny_config, seed=1), finished[1])
+    with pytest.raises(UserError, match="another seed"):
+        BaseTrainer(replace(tiny_config, seed=1), finished[1]).prepare()
 
 
 def test_training_moves_the_weights_and_their_average(finished, tiny_config):
@@ -105,9 +106,10 @@ def test_training_moves_the_weights_and_their_average(finished, tiny_config):
 
 
 def test_a_run_may_go_on_from_a_finished_one(finished, tiny_config, tmp_path):
-    trainer = BaseTrainer(replace(tiny_config, start=str(finished[0].checkpoint), seed=1), tmp_path)
-    stored = load_file(finished[0].checkpoint / "transformer" / "diffusion_pytorch_model.safetensors")
-    for name, parameter in trainer.model.named_parameters():
+    trainer = BaseTrainer(replace(tiny_config, start=str(finished[0]), seed=1), tmp_path)
+    trainer.prepare()
+    stored = load_file(finished[0] / "transformer" / "diffusion_pytorch_model.safetensors")
+    for name, parameter in trainer.network.named_parameters():
         assert torch.equal(parameter, stored[name].float())
         assert torch.equal(trainer.average[name], parameter)
     first, second = (
@@ -119,13 +121,13 @@ def test_a_run_may_go_on_from_a_finished_one(finished, tiny_config, tmp_path):
 
 
 def test_a_run_cannot_go_on_from_another_size(finished, tiny_config, tmp_path):
-    larger = replace(tiny_config, start=str(finished[0].checkpoint), size=replace(tiny_config.size, layers=3))
+    larger = replace(tiny_config, start=str(finished[0]), size=replace(tiny_config.size, layers=3))
     with pytest.raises(UserError, match="does not fit"):
-        BaseTrainer(larger, tmp_path)
+        BaseTrainer(larger, tmp_path).prepare()
 
 
 def test_the_loss_curve_is_a_picture(finished, tmp_path):
-    draw_loss_curve(finished[0].losses, tmp_path / "loss.png")
+    draw_loss_curve(finished[1] / "losses.jsonl", tmp_path / "loss.png")
     assert (tmp_path / "loss.png").read_bytes().startswith(b"\x89PNG")
 
 
@@ -133,3 +135,14 @@ def test_a_curve_of_nothing_is_refused(tmp_path):
     (tmp_path / "losses.jsonl").write_text("")
     with pytest.raises(UserError, match="no step"):
         draw_loss_curve(tmp_path / "losses.jsonl", tmp_path / "loss.png")
+
+
+def test_a_trainer_is_made_at_once_and_a_run_of_an_earlier_version_goes_on(finished, tiny_config, rendered):
+    BaseTrainer(tiny_config, rendered)
+    assert not (rendered / "config.json").exists()
+    noted = json.loads((finished[1] / "config.json").read_text())
+    for stage in noted["stages"]:
+        stage["batch"] = stage.pop("batch_size")
+    (rendered / "config.json").write_text(json.dumps(noted))
+    BaseTrainer(tiny_config, rendered).prepare()
+    assert json.loads((rendered / "config.json").read_text()) == json.loads((finished[1] / "config.json").read_text())

@@ -16,9 +16,9 @@ from real2sam2real.lab.train.normals import NormalClips, NormalsTrainer, draw_ba
 
 
 def test_resumed_equals_straight_through(tmp_path):
-    straight = NormalsTrainer(smoke(), tmp_path / "a").run()
-    NormalsTrainer(smoke(), tmp_path / "b").run(stop_after=2)
-    resumed = NormalsTrainer(smoke(), tmp_path / "b").run()
+    straight = NormalsTrainer(smoke(), tmp_path / "a").fit()
+    NormalsTrainer(smoke(), tmp_path / "b").fit(stop_after=2)
+    resumed = NormalsTrainer(smoke(), tmp_path / "b").fit()
     first, second = (load_file(folder / "network.safetensors") for folder in (straight, resumed))
     assert first.keys() == second.keys()
     assert all(torch.equal(first[name], second[name]) for name in first)
@@ -29,14 +29,14 @@ def test_resumed_equals_straight_through(tmp_path):
 
 
 def test_another_configuration_is_refused(tmp_path):
-    NormalsTrainer(smoke(), tmp_path)
-    with pytest.raises(UserError, match="another configuration"):
-        NormalsTrainer(replace(smoke(), seed=1), tmp_path)
+    NormalsTrainer(smoke(), tmp_path).prepare()
+    with pytest.raises(UserError, match="another seed"):
+        NormalsTrainer(replace(smoke(), seed=1), tmp_path).prepare()
 
 
 def test_drawn_normals_turn_with_the_picture():
     """A picture whose red says the normal's x keeps saying so, whichever way it is mirrored and cut."""
-    config = replace(smoke(), batch=16)
+    config = replace(smoke(), batch_size=16)
     x = np.linspace(-0.9, 0.9, config.width, dtype=np.float32)
     normals = np.zeros((1, config.rendered, config.height, config.width, 3), np.float32)
     normals[..., 0], normals[..., 2] = x, np.sqrt(1 - x**2)

@@ -8,8 +8,9 @@ from real2sam2real.control.normal_convention import NormalConvention
 from real2sam2real.lab.synth import HELD_OUT_SEEDS, TRAIN_SEEDS
 from real2sam2real.lab.train.base import AUTOENCODER_SEED_OFFSET, build_transformer
 from real2sam2real.lab.train.clips import LatentClips, shard_seed, vary
+from real2sam2real.lab.train.normals import NormalsConfig
 from real2sam2real.lab.train.objective import changed_weights, flow_matching_loss, sample_levels
-from real2sam2real.lab.train.optimizers import is_hidden_matrix, learning_rate_at
+from real2sam2real.lab.train.optimizers import is_hidden_matrix
 from real2sam2real.lab.train.recipes import TrainingStage, refine, smoke
 
 
@@ -140,7 +141,8 @@ def test_muon_gets_the_matrices_of_the_blocks_alone():
 
 
 def test_learning_rate_rises_holds_and_falls():
-    rates = [learning_rate_at(s, peak=1.0, total=100, warmup=10, decay_fraction=0.25) for s in range(101)]
+    config = NormalsConfig(learning_rate=1.0, steps=100, warmup_steps=10, decay_fraction=0.25)
+    rates = [config.learning_rate_at(step) for step in range(101)]
     assert rates[0] == pytest.approx(0.1)
     assert rates[9:76] == pytest.approx([1.0] * 67)
     assert rates[100] == 0
@@ -150,4 +152,4 @@ def test_learning_rate_rises_holds_and_falls():
 @pytest.mark.parametrize("bad", [{"width": 40}, {"frames": 8}, {"steps": 0}])
 def test_impossible_stages_are_refused(bad):
     with pytest.raises(ValueError):
-        TrainingStage(**{"width": 48, "height": 32, "frames": 5, "batch": 1, "steps": 1, **bad})
+        TrainingStage(**{"width": 48, "height": 32, "frames": 5, "batch_size": 1, "steps": 1, **bad})

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -35,6 +36,7 @@ from real2sam2real.lab.curate.dataset import DatasetInfo, Sample, iterate_sample
 from real2sam2real.lab.train.adapter.bases import Encoders, TrainingBase
 from real2sam2real.lab.train.adapter.objective import Batch, NullConditions
 from real2sam2real.lab.train.adapter.order import generator_for
+from real2sam2real.workfolder.records import write_json
 
 VERSION = 1
 INDEX, NULL_CONDITIONS, CLIPS = "index.json", "nothing.safetensors", "clips"
@@ -133,7 +135,6 @@ def open_cache(
     rank: int = 0,
     world: int = 1,
     wait: Callable[[], None] = lambda: None,
-    say: Callable[[str], None] = lambda _: None,
 ) -> ClipCache:
     """Encode a data set where that has not been done, clip by clip, and open it.
 
@@ -146,7 +147,6 @@ def open_cache(
         rank: of this process, which encodes its share of the clips.
         world: number of processes.
         wait: returns when all processes have called it.
-        say: told what is encoded.
 
     Raises:
         UserError: there is no data set, it is damaged, or its size does not fit the base.
@@ -157,13 +157,13 @@ def open_cache(
         wait()  # nobody may write the index before all have looked for it
         encoders = load_encoders()
         _check_size(info, encoders)
-        say(f"encoding {dataset} into {folder}")
+        if rank == 0:
+            logging.getLogger(__name__).info("encoding %s into %s", dataset, folder)
         keys = _encode_all(folder, dataset, info, encoders, distortion, rank, world)
         wait()
         if rank == 0:
             _write_null_conditions(folder, info, encoders)
-            with replacing_file(folder / INDEX) as path:
-                path.write_text(json.dumps({"keys": keys}, indent=1), encoding="utf-8")
+            write_json(folder / INDEX, {"keys": keys})
         wait()
     keys = json.loads((folder / INDEX).read_text(encoding="utf-8"))["keys"]
     return ClipCache(folder=folder, info=info, keys=tuple(keys), distortion=distortion)

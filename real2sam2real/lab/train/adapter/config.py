@@ -9,15 +9,16 @@ from typing import Any, Literal, get_args
 
 from real2sam2real.control.perturbation import PerturbationRanges
 from real2sam2real.errors import UserError
-from real2sam2real.lab.train.adapter.objective import LEVEL_FLOOR, Dropout
-from real2sam2real.lab.train.adapter.trainable import Injection, LoraSize, PoseStart
+from real2sam2real.lab.train.adapter.objective import LEVEL_FLOOR
+from real2sam2real.lab.train.adapter.trainable import Injection, PoseStart
+from real2sam2real.lab.train.training import TrainingSettings, with_current_names
 
 OptimizerName = Literal["adamw", "adamw8bit"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class AdapterConfig:
-    """What is trained, on what, and how.
+class AdapterConfig(TrainingSettings):
+    """What is trained, on what, and how; see `TrainingSettings` for what is not listed.
 
     Attributes:
         base: `mini-base`, a pipeline's folder, or a base model as `find_base` takes it.
@@ -35,22 +36,18 @@ class AdapterConfig:
         drop_text: share of clips trained without their text.
         drop_image: share trained without image features.
         drop_normals: share trained with empty normals.
-        learning_rate: after the warm-up, and until the decay.
-        warmup: steps at the start over which it rises.
-        decay: share of the steps, at the end, over which it falls to zero; 0 leaves it constant.
         steps: optimiser steps.
-        batch: clips per pass.
+        batch_size: clips per pass.
         accumulation: passes per step, of all processes together.
         bf16: frozen weights and arithmetic in bfloat16; what is trained stays float32.
         gradient_checkpointing: compute each block's activations again in the backward pass, to save memory.
         optimizer: "adamw", or "adamw8bit" with its state in 8 bits (bitsandbytes).
         shift: timestep shift of the noise levels.
         level_floor: for bases that predict the sample: noise levels under it weigh like it.
-        save_every: steps between checkpoints.
+        checkpoint_every: steps between checkpoints.
         keep_last: checkpoints kept.
         sample_every: steps between evaluation samples; 0 makes none.
         tensorboard: log for TensorBoard.
-        seed: of adapters, noise, order and distortion.
 
     Raises:
         UserError: a value makes no sense; the message names it.
@@ -71,28 +68,25 @@ class AdapterConfig:
     drop_image: float = 0.1
     drop_normals: float = 0.1
     learning_rate: float = 1e-4
-    warmup: int = 0
-    decay: float = 0.0
     steps: int = 2000
-    batch: int = 1
+    batch_size: int = 1
     accumulation: int = 8
     bf16: bool = True
     gradient_checkpointing: bool = True
     optimizer: OptimizerName = "adamw"
     shift: float = 5.0
     level_floor: float = LEVEL_FLOOR
-    save_every: int = 200
+    checkpoint_every: int = 200
     keep_last: int = 3
     sample_every: int = 0
     tensorboard: bool = True
-    seed: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("rank", "steps", "batch", "accumulation", "save_every", "keep_last"):
+        for name in ("rank", "steps", "batch_size", "accumulation", "checkpoint_every", "keep_last"):
             self._need_int(name, 1)
-        for name in ("variants", "sample_every", "seed", "warmup"):
+        for name in ("variants", "sample_every", "seed", "warmup_steps"):
             self._need_int(name, 0)
-        for name in ("drop_text", "drop_image", "drop_normals", "decay"):
+        for name in ("drop_text", "drop_image", "drop_normals", "decay_fraction"):
             self._need_number(name, 0.0, 1.0)
         for name in ("alpha", "learning_rate", "shift"):
             self._need_number(name, 1e-12, 1e6)
@@ -123,14 +117,9 @@ class AdapterConfig:
         return self.dataset if isinstance(self.dataset, tuple) and self.dataset else (self.dataset,)  # type: ignore[return-value]
 
     @property
-    def dropout(self) -> Dropout:
-        """Of the conditions."""
-        return Dropout(text=self.drop_text, image=self.drop_image, normals=self.drop_normals)
-
-    @property
-    def lora(self) -> LoraSize:
-        """Of the low-rank changes."""
-        return LoraSize(rank=self.rank, alpha=self.alpha)
+    def total_steps(self) -> int:
+        """See `TrainingSettings`."""
+        return self.steps
 
     def _need_int(self, name: str, least: int) -> None:
         value = getattr(self, name)
@@ -150,18 +139,18 @@ class AdapterConfig:
 
 
 def config_from_dict(values: Mapping[str, Any]) -> AdapterConfig:
-    """A configuration of plain values.
+    """A configuration of plain values, also under the names of earlier versions.
 
     Raises:
         UserError: a key is unknown or missing, or a value makes no sense.
     """
+    given = with_current_names(dict(values))
     known = {f.name for f in fields(AdapterConfig)}
-    unknown = sorted(str(key) for key in values if key not in known)
+    unknown = sorted(str(key) for key in given if key not in known)
     if unknown:
         raise UserError(f"unknown settings: {', '.join(unknown)}; known are {', '.join(sorted(known))}")
     if "dataset" not in values:
         raise UserError("there is no 'dataset'; give a folder that r2s2r curate wrote")
-    given = dict(values)
     if "ranges" in given:
         given["ranges"] = _ranges(given["ranges"])
     if isinstance(given["dataset"], list):

@@ -9,9 +9,7 @@ from typing import Any
 
 from real2sam2real.errors import MissingPartError, UserError
 from real2sam2real.lab.train.adapter.config import AdapterConfig
-
-GRADIENT_CLIP = 1.0
-"""Largest norm of all gradients together."""
+from real2sam2real.lab.train.training import GRADIENT_CLIP
 
 
 def make_accelerator(config: AdapterConfig) -> Any:
@@ -75,8 +73,8 @@ def deepspeed_plugin(config: AdapterConfig, passes: int) -> Any:
         # DeepSpeed's engine does these, and what the trainer asks accelerate for does nothing then.
         gradient_clipping=GRADIENT_CLIP,
         gradient_accumulation_steps=passes,
-        train_micro_batch_size_per_gpu=config.batch,
-        train_batch_size=config.batch * config.accumulation,
+        train_micro_batch_size_per_gpu=config.batch_size,
+        train_batch_size=config.batch_size * config.accumulation,
         # It ends an autocast around it. Its bf16 would round what is trained, and what the base keeps in float32.
         torch_autocast={"enabled": config.bf16, "dtype": "bfloat16", "lower_precision_safe_modules": []},
         bf16={"enabled": False},

@@ -16,34 +16,10 @@ import torch
 from torch import Tensor
 
 from real2sam2real.diffusion import conditioning, sampling
-from real2sam2real.errors import UserError
 from real2sam2real.lab.train.objective import sample_levels
 
 LEVEL_FLOOR = 0.25
 """Smaller noise levels divide a sample's error like this one, or the last traces of noise would outweigh everything."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Dropout:
-    """How often a condition is withheld, each on its own and clip by clip, so that guidance has something to leave.
-
-    Attributes:
-        text: the prompt becomes the empty one.
-        image: the image encoder's features become zero; the photo's latent stays.
-        normals: no instance anywhere.
-
-    Raises:
-        UserError: a share is outside 0…1.
-    """
-
-    text: float = 0.1
-    image: float = 0.1
-    normals: float = 0.1
-
-    def __post_init__(self) -> None:
-        for name in ("text", "image", "normals"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise UserError(f"the dropout of {name} is {getattr(self, name):g}; it is a share and lies in 0…1")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -99,23 +75,30 @@ class StepNoise:
     keep_normals: Tensor
 
 
-def draw(batch: Batch, *, shift: float, dropout: Dropout, generator: torch.Generator) -> StepNoise:
-    """StepNoise a step for a batch.
+def draw_step_noise(
+    batch: Batch,
+    *,
+    shift: float,
+    generator: torch.Generator,
+    drop_text: float = 0.1,
+    drop_image: float = 0.1,
+    drop_normals: float = 0.1,
+) -> StepNoise:
+    """Draw a step for a batch; conditions are withheld each on its own, so that guidance has something to leave.
 
     Args:
         batch: whose sizes and device count.
         shift: timestep shift of the noise levels; Wan's is 5.
-        dropout: of the conditions.
         generator: on the CPU, so that every device draws the same.
+        drop_text: share of clips whose prompt becomes the empty one.
+        drop_image: share whose features of the image encoder become zero; the photo's latent stays.
+        drop_normals: share without any instance.
     """
     clips, channels, frames, height, width = batch.video.shape
     device = batch.video.device
     noise = torch.randn(clips, channels, frames + 1, height, width, generator=generator)
     level = sample_levels(clips, shift, generator).flatten()
-    kept = [
-        torch.rand(clips, generator=generator) >= count_parameters
-        for count_parameters in (dropout.text, dropout.image, dropout.normals)
-    ]
+    kept = [torch.rand(clips, generator=generator) >= share for share in (drop_text, drop_image, drop_normals)]
     text, image, normals = (k.to(device) for k in kept)
     return StepNoise(
         noise=noise.to(device), level=level.to(device), keep_text=text, keep_image=image, keep_normals=normals
@@ -138,7 +121,7 @@ def fine_tuning_loss(
     Args:
         transformer: called as in `Real2Sam2RealTransformer3DModel.forward`, in the caller's autocast.
         batch: the clips.
-        step_noise: by `draw`.
+        step_noise: by `draw_step_noise`.
         null_conditions: for clips of this size.
         level_floor: the least σ that a sample's error is divided by.
         prediction: "velocity" or "sample", for a transformer whose wrapper hides its config.

@@ -24,18 +24,18 @@ class Order:
 
     Attributes:
         sizes: number of clips of each bucket, at least one each.
-        batch: clips per pass, all of one bucket; the last of an epoch begins the bucket anew where clips run out.
+        batch_size: clips per pass, all of one bucket; the last of an epoch begins the bucket anew where clips run out.
         seed: of the order.
     """
 
     sizes: tuple[int, ...]
-    batch: int
+    batch_size: int
     seed: int
 
     @property
     def passes(self) -> int:
         """Per epoch."""
-        return sum(-(-size // self.batch) for size in self.sizes)
+        return sum(-(-size // self.batch_size) for size in self.sizes)
 
     def at(self, number: int) -> tuple[int, tuple[int, ...]]:
         """The bucket and the clips of pass `number`, counted from 0 through the whole run."""
@@ -44,6 +44,6 @@ class Order:
         batches = []
         for bucket, size in enumerate(self.sizes):
             shuffled = torch.randperm(size, generator=generator).tolist()
-            for start in range(0, size, self.batch):
-                batches.append((bucket, tuple(shuffled[(start + k) % size] for k in range(self.batch))))
+            for start in range(0, size, self.batch_size):
+                batches.append((bucket, tuple(shuffled[(start + k) % size] for k in range(self.batch_size))))
         return batches[int(torch.randperm(len(batches), generator=generator)[place])]

@@ -13,15 +13,14 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
-from real2sam2real.diffusion.weights.adapter_file import POSE_MODULE, Adapter
-from real2sam2real.diffusion.weights.export import adapter_of
+from real2sam2real.diffusion.weights.adapter_file import POSE_MODULE
 from real2sam2real.errors import MissingPartError, UserError
 
 NAME = "normals"
@@ -31,26 +30,6 @@ TARGETS = re.compile(r"blocks\.\d+\.(attn[12]\.to_[qkv]|ffn\.net\.0\.proj|ffn\.n
 INPUT_MODULE = "patch_embedding"
 PoseStart = Literal["zero", "base"]
 Injection = Literal["soft", "hard"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class LoraSize:
-    """Of the low-rank changes; each is multiplied by alpha / rank.
-
-    Attributes:
-        rank: of every change.
-        alpha: see above.
-
-    Raises:
-        UserError: a value is not positive.
-    """
-
-    rank: int = 64
-    alpha: float = 32.0
-
-    def __post_init__(self) -> None:
-        if self.rank < 1 or not 0 < self.alpha < math.inf:
-            raise UserError(f"a LoRA of rank {self.rank} and alpha {self.alpha:g} is none; both must be positive")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,8 +65,9 @@ class ParameterCount:
 
 def attach(
     transformer: nn.Module,
-    size: LoraSize,
     *,
+    rank: int = 64,
+    alpha: float = 32.0,
     injection: Injection = "soft",
     start: PoseStart = "zero",
     generator: torch.Generator | None = None,
@@ -98,7 +78,8 @@ def attach(
 
     Args:
         transformer: of our class or with its module names; changed in place. It may be on the meta device, to count.
-        size: of the LoRA.
+        rank: of the LoRA's changes.
+        alpha: each change is multiplied by alpha / rank.
         injection: see this module; "hard" trains the input's patch embedding too, and no bias of the normals' own.
         start: of the patch embedding: "zero" adds nothing at first; "base" keeps what the base has, which for
             Wan-Animate is made for skeletons.
@@ -106,8 +87,11 @@ def attach(
 
     Raises:
         MissingPartError: peft is not installed.
-        UserError: the transformer lacks the patch embedding or the projections, or has such a LoRA already.
+        UserError: the transformer lacks the patch embedding or the projections, or has such a LoRA already; or rank
+            or alpha is not positive.
     """
+    if rank < 1 or not 0 < alpha < math.inf:
+        raise UserError(f"a LoRA of rank {rank} and alpha {alpha:g} is none; both must be positive")
     targets = [name for name, module in transformer.named_modules() if TARGETS.fullmatch(name)]
     if not targets or not any(name == POSE_MODULE for name, _ in transformer.named_modules()):
         raise UserError(
@@ -117,7 +101,7 @@ def attach(
     if NAME in getattr(transformer, "peft_config", {}):
         raise UserError("this transformer is being fine-tuned already; load the base anew")
     transformer.requires_grad_(False)
-    _inject(transformer, size, targets)
+    _inject(transformer, rank, alpha, targets)
     embedding = transformer.get_submodule(POSE_MODULE)
     embedding.requires_grad_(True)
     if start == "zero" and not _is_meta(embedding):
@@ -152,55 +136,19 @@ def count_parameters(transformer: nn.Module) -> ParameterCount:
     return ParameterCount(**counts)
 
 
-def trained_state(transformer: nn.Module) -> dict[str, Tensor]:
-    """The trainable parameters by name, detached but not copied: what a checkpoint of a run has to keep."""
-    return {name: parameter.detach() for name, parameter in transformer.named_parameters() if parameter.requires_grad}
-
-
-def load_trained_state(transformer: nn.Module, state: dict[str, Tensor]) -> None:
-    """Copy what `trained_state` gave into the transformer, in place.
-
-    Raises:
-        UserError: the names or the shapes are not those of this transformer's trainable parameters.
-    """
-    own = trained_state(transformer)
-    wrong = sorted(own.keys() ^ state.keys()) or [n for n in own if own[n].shape != state[n].shape]
-    if wrong:
-        raise UserError(
-            f"the state belongs to another fine-tuning: {len(wrong)} parameters do not fit, the first is {wrong[0]}"
-        )
-    with torch.no_grad():
-        for name, parameter in own.items():
-            parameter.copy_(state[name])
-
-
 def input_embedding(transformer: nn.Module) -> dict[str, Tensor]:
-    """A copy, float32 on the CPU, of the input's patch embedding: hard injection's change is told against it."""
+    """A copy, float32 on the CPU, of the input's patch embedding: hard injection's change is the difference from it."""
     named = transformer.get_submodule(INPUT_MODULE).named_parameters()
     return {f"{INPUT_MODULE}.{key}": value.detach().float().to("cpu", copy=True) for key, value in named}
 
 
-def trained_adapter(transformer: nn.Module, before: Mapping[str, Tensor] | None = None) -> Adapter:
-    """What was trained, to be written by `diffusion.weights.export.save_adapter`.
-
-    Args:
-        transformer: after `attach` and training.
-        before: `input_embedding` of the base, where the injection is hard.
-    """
-    adapter = adapter_of(transformer, NAME)
-    if before is None:
-        return adapter
-    after = input_embedding(transformer)
-    return replace(adapter, differences={key: after[key] - value for key, value in before.items()})
-
-
-def _inject(transformer: nn.Module, size: LoraSize, targets: list[str]) -> None:
+def _inject(transformer: nn.Module, rank: int, alpha: float, targets: list[str]) -> None:
     try:
         from peft import LoraConfig, inject_adapter_in_model
     except ImportError as error:
         raise MissingPartError("to fine-tune: pip install peft") from error
-    alpha: Any = size.alpha  # peft says int and takes any number
-    config = LoraConfig(r=size.rank, lora_alpha=alpha, target_modules=targets, bias="none")
+    scale: Any = alpha  # peft says int and takes any number
+    config = LoraConfig(r=rank, lora_alpha=scale, target_modules=targets, bias="none")
     inject_adapter_in_model(config, transformer, NAME)
 
 

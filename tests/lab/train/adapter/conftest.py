@@ -81,7 +81,7 @@ def make_config(dataset, tiny_base):
             "accumulation": 2,
             "variants": 2,
             "bf16": False,
-            "save_every": 2,
+            "checkpoint_every": 2,
             "keep_last": 2,
             "tensorboard": False,
         }

@@ -15,6 +15,13 @@ def test_a_file_says_what_differs_from_the_recipe(tmp_path):
     assert config_from_dict(expected.to_dict()) == expected
 
 
+def test_names_of_earlier_versions_are_read(tmp_path):
+    path = tmp_path / "run.yaml"
+    path.write_text("dataset: data\nbatch: 2\nwarmup: 3\ndecay: 0.5\nsave_every: 7\n")
+    config = read_config(path)
+    assert (config.batch_size, config.warmup_steps, config.decay_fraction, config.checkpoint_every) == (2, 3, 0.5, 7)
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
@@ -24,6 +31,7 @@ def test_a_file_says_what_differs_from_the_recipe(tmp_path):
         ("dataset: data\nlearning_rate: 1e-4\n", "write 1.0e-4"),
         ("dataset: data\ndrop_text: 2.0\n", "drop_text is 2.0"),
         ("dataset: data\nperturb: maybe\n", "true or false"),
+        ("dataset: data\ndrop_image: 1.5\n", "drop_image is 1.5"),
         ("dataset: data\noptimizer: sgd\n", "one of adamw, adamw8bit"),
         ("dataset: data\nranges: {bend: [0.3, 0.1]}\n", "ranges cannot be used"),
         ("- dataset\n", "run.yaml"),

@@ -67,7 +67,7 @@ def launched(config, folder, stage, port):
 
 
 def plain(config, folder):
-    AdapterTrainer(config, folder, say=lambda text: None).run()
+    AdapterTrainer(config, folder).fit()
     return losses(folder)
 
 
@@ -85,7 +85,7 @@ def tensors(folder):
 @pytest.mark.parametrize("stage", [2, 3])
 def test_two_processes_and_a_stop_equal_one_plain_process(make_config, tmp_path, free_port, monkeypatch, stage):
     monkeypatch.setattr(trainer, "_optimizer", damped)
-    changes = {"learning_rate": 0.1, "warmup": 3, "accumulation": 4, "injection": "hard", "sample_every": 3}
+    changes = {"learning_rate": 0.1, "warmup_steps": 3, "accumulation": 4, "injection": "hard", "sample_every": 3}
     expected = plain(make_config(steps=4, **changes), tmp_path / "one")
     for steps in (2, 4):  # the second goes on from the first one's checkpoint
         two = launched(make_config(steps=steps, **changes), tmp_path, stage, free_port)
@@ -96,7 +96,7 @@ def test_two_processes_and_a_stop_equal_one_plain_process(make_config, tmp_path,
         assert (value - theirs[name]).abs().max() <= 1e-5
     assert (two / "samples" / "step-000003.mp4").is_file()
     with pytest.raises(UserError, match="written with DeepSpeed"):
-        AdapterTrainer(make_config(steps=5, **changes), two, say=lambda text: None)
+        AdapterTrainer(make_config(steps=5, **changes), two).prepare()
 
     monkeypatch.setattr(trainer, "GRADIENT_CLIP", 7.0)  # nothing above would show that it is 1, were it to do nothing
     assert np.abs(plain(make_config(steps=4, **changes), tmp_path / "unclipped") - expected).max() > 1e-3
@@ -108,7 +108,7 @@ def test_deepspeed_is_told_what_the_trainer_decides(make_config, monkeypatch, tm
     given = {"zero_optimization": {"stage": 3}, "gradient_clipping": 7.0, "bf16": {"enabled": True}}
     (tmp_path / "given.json").write_text(json.dumps(given))
     monkeypatch.setenv("ACCELERATE_DEEPSPEED_CONFIG_FILE", str(tmp_path / "given.json"))
-    settings = launching.deepspeed_plugin(make_config(accumulation=8, batch=2, bf16=True), 4).deepspeed_config
+    settings = launching.deepspeed_plugin(make_config(accumulation=8, batch_size=2, bf16=True), 4).deepspeed_config
     assert settings["zero_optimization"]["stage"] == 3
     assert settings["gradient_clipping"] == trainer.GRADIENT_CLIP
     assert settings["gradient_accumulation_steps"] == 4

@@ -5,13 +5,14 @@ from pathlib import Path
 
 from real2sam2real.diffusion.checkpoints import find_checkpoint
 from real2sam2real.lab.train.adapter.config import read_config
+from real2sam2real.lab.train.training import with_current_names
 
 EXAMPLE = Path(__file__).parents[4] / "examples" / "mini_adapter.yaml"
 
 
 def test_the_example_is_how_the_shipped_adapter_was_made():
     config = read_config(EXAMPLE)
-    made = json.loads((find_checkpoint("mini") / "training.json").read_text(encoding="utf-8"))
+    made = with_current_names(json.loads((find_checkpoint("mini") / "training.json").read_text(encoding="utf-8")))
     wanted = json.loads(json.dumps(config.to_dict()))
     differing = {name for name in wanted.keys() & made.keys() if wanted[name] != made[name]}
     assert not differing

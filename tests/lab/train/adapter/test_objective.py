@@ -6,16 +6,14 @@ import pytest
 import torch
 
 from real2sam2real.diffusion.transformer import Real2Sam2RealTransformer3DModel
-from real2sam2real.errors import UserError
 from real2sam2real.lab.train.adapter.objective import (
     LEVEL_FLOOR,
     Batch,
-    Dropout,
     NullConditions,
-    draw,
+    draw_step_noise,
     fine_tuning_loss,
 )
-from real2sam2real.lab.train.adapter.trainable import LoraSize, attach, trained_state
+from real2sam2real.lab.train.adapter.trainable import attach
 
 B, Z, F, H, W = 3, 4, 3, 4, 6
 
@@ -35,8 +33,12 @@ def transformer(prediction="velocity"):
         rope_max_seq_len=32,
         prediction=prediction,
     )
-    attach(model, LoraSize(rank=4, alpha=2.0), start="base", generator=torch.Generator().manual_seed(2))
+    attach(model, rank=4, alpha=2.0, start="base", generator=torch.Generator().manual_seed(2))
     return model
+
+
+def trained_state(model):
+    return {name: parameter.detach() for name, parameter in model.named_parameters() if parameter.requires_grad}
 
 
 def rand(seed, *shape):
@@ -58,8 +60,8 @@ def null_conditions():
 
 
 def step_noise(**shares):
-    dropout = Dropout(**{"text": 0.5, "image": 0.5, "normals": 0.5, **shares})
-    return draw(batch(), shift=5.0, dropout=dropout, generator=torch.Generator().manual_seed(0))
+    dropped = {"drop_text": 0.5, "drop_image": 0.5, "drop_normals": 0.5, **shares}
+    return draw_step_noise(batch(), shift=5.0, generator=torch.Generator().manual_seed(0), **dropped)
 
 
 def plain_loss(model, clips, random, empty):
@@ -132,8 +134,8 @@ def test_what_is_always_withheld_says_nothing_and_what_never_is_does(condition):
     model = transformer()
     other = copy.copy(batch())
     object.__setattr__(other, condition, getattr(other, condition) + 1.0)
-    for count_parameters, same in ((1.0, True), (0.0, False)):
-        random = step_noise(**{condition: count_parameters})
+    for share, same in ((1.0, True), (0.0, False)):
+        random = step_noise(**{f"drop_{condition}": share})
         losses = [fine_tuning_loss(model, clips, random, null_conditions()) for clips in (batch(), other)]
         assert torch.equal(*losses) == same
 
@@ -145,7 +147,7 @@ def test_levels_are_shifted_towards_noise():
         normals=torch.zeros(4000, 1, 1, 1, 1),
         text=torch.zeros(4000, 1, 1),
     )
-    level = draw(many, shift=5.0, dropout=Dropout(), generator=torch.Generator().manual_seed(0)).level
+    level = draw_step_noise(many, shift=5.0, generator=torch.Generator().manual_seed(0)).level
     assert level.min() >= 0
     assert level.max() <= 1
     # u uniform, σ = 5u / (1 + 4u): the median is σ(½) = 5/6.
@@ -155,8 +157,3 @@ def test_levels_are_shifted_towards_noise():
 def test_the_same_seed_draws_the_same_step():
     first, second = step_noise(), step_noise()
     assert all(torch.equal(getattr(first, name), getattr(second, name)) for name in vars(first))
-
-
-def test_a_share_outside_its_range_is_refused():
-    with pytest.raises(UserError, match=r"dropout of image is 1\.5"):
-        Dropout(image=1.5)

@@ -20,16 +20,14 @@ from real2sam2real.lab.train.adapter import checkpoints, trainer
 from real2sam2real.lab.train.adapter.trainer import AdapterTrainer
 
 
-def quiet(text):
-    pass
-
-
 def losses(folder):
     return [json.loads(line)["loss"] for line in (folder / "losses.jsonl").read_text().splitlines()]
 
 
 def train(config, folder, **options):
-    return AdapterTrainer(config, folder, say=quiet).run(**options)
+    trainer = AdapterTrainer(config, folder)
+    trainer.fit(**options)
+    return trainer
 
 
 def test_stopped_and_resumed_equals_straight_through(make_config, tmp_path):
@@ -54,12 +52,12 @@ def test_the_learning_rate_rises_and_falls(make_config, tmp_path, monkeypatch):
         return step(optimizer, *args, **options)
 
     monkeypatch.setattr(torch.optim.AdamW, "step", listening)
-    config = make_config(learning_rate=0.01, warmup=2, decay=0.5, steps=6)
+    config = make_config(learning_rate=0.01, warmup_steps=2, decay_fraction=0.5, steps=6)
     train(config, tmp_path, stop_after=4)
     train(config, tmp_path)
     assert rates == pytest.approx([0.005, 0.01, 0.01, 0.01, 0.02 / 3, 0.01 / 3])
     with pytest.raises(UserError, match="another steps"):
-        train(make_config(learning_rate=0.01, warmup=2, decay=0.5, steps=9), tmp_path)
+        train(make_config(learning_rate=0.01, warmup_steps=2, decay_fraction=0.5, steps=9), tmp_path)
 
 
 def inputs():
@@ -80,8 +78,8 @@ def inputs():
 @pytest.mark.parametrize("injection", ["soft", "hard"])
 def test_every_export_loads_to_the_same_output(make_config, tmp_path, injection):
     with torch.enable_grad():
-        run = AdapterTrainer(make_config(injection=injection, variants=0, steps=2), tmp_path, say=quiet)
-        run.run()
+        run = AdapterTrainer(make_config(injection=injection, variants=0, steps=2), tmp_path)
+        run.fit()
     expected = run.model(**inputs())
     folders = sorted(path.name for path in tmp_path.glob("adapter*"))
     assert folders == ["adapter", "adapter-comfyui", *(["adapter-diffusers"] if injection == "soft" else [])]
@@ -97,13 +95,13 @@ def test_every_export_loads_to_the_same_output(make_config, tmp_path, injection)
 
 
 def test_an_adapter_of_a_pipeline_s_folder_knows_its_base_and_is_a_lora_too(make_config, tiny_base, tmp_path):
-    adapter = str(train(make_config(steps=2), tmp_path).adapter)
+    adapter = str(AdapterTrainer(make_config(steps=2), tmp_path).fit())
     photo = np.full((32, 48, 3), 90, np.uint8)
     videos = []
     for checkpoint, loras in ((adapter, []), (str(tiny_base), [adapter]), (str(tiny_base), [])):
         located = locate(ModelOptions(checkpoint=checkpoint, lora=loras))
         assert tiny_base.resolve() in located.files
-        pipeline = load_model(located, plan="auto", sampling=None, say=quiet).pipeline
+        pipeline = load_model(located, plan="auto", sampling=None, say=lambda text: None).pipeline
         generator = torch.Generator().manual_seed(0)
         videos.append(pipeline(photo, np.zeros((5, 32, 48, 3), np.uint8), num_inference_steps=1, generator=generator))
     assert np.array_equal(videos[0], videos[1])
@@ -116,7 +114,7 @@ def test_an_adapter_is_no_base(make_config, tmp_path):
 
 
 def test_checkpoints_are_whole_and_the_last_are_kept(make_config, tmp_path, monkeypatch):
-    config = make_config(steps=5, save_every=1)
+    config = make_config(steps=5, checkpoint_every=1)
     train(config, tmp_path, stop_after=3)
     assert [step for step, _ in checkpoints.list_checkpoints(tmp_path)] == [2, 3]
 
@@ -211,7 +209,7 @@ def test_two_processes_copied_and_then_sharded_equal_one(make_config, tmp_path, 
 
 
 def test_eight_bit_adam_resumes(make_config, tmp_path):
-    config = make_config(optimizer="adamw8bit", steps=3, save_every=1)
+    config = make_config(optimizer="adamw8bit", steps=3, checkpoint_every=1)
     train(config, tmp_path / "straight")
     train(config, tmp_path / "stopped", stop_after=1)
     train(config, tmp_path / "stopped")
