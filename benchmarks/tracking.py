@@ -13,7 +13,8 @@ import time
 
 import numpy as np
 
-from real2sam2real.lab.curate.instances import InstancePrompt, load_tracker
+from real2sam2real.lab.curate.instances.interface import InstancePrompt
+from real2sam2real.lab.curate.instances.loading import load_tracker
 from real2sam2real.lab.synth import sample_clip
 
 LEAST = 64

@@ -54,7 +54,7 @@ class CheckNormals:
     def execute(self) -> None:
         """Print the best fit, and what was asked for; fails when they differ."""
         from real2sam2real import media
-        from real2sam2real.lab.curate.normals import load_estimator
+        from real2sam2real.lab.curate.normals.estimator import load_estimator
         from real2sam2real.lab.curate.normals.sphere import check
 
         result = check(load_estimator(self.estimator))

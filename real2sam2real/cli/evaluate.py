@@ -84,7 +84,7 @@ class EvaluateNormals:
         import numpy as np
 
         from real2sam2real.control.normal_convention import NormalConvention
-        from real2sam2real.lab.curate.normals import NormalEstimator, load_estimator
+        from real2sam2real.lab.curate.normals.estimator import NormalEstimator, load_estimator
         from real2sam2real.lab.curate.normals.mini import MiniEstimator
         from real2sam2real.lab.evaluate.normals import evaluate_normals
 
@@ -135,7 +135,7 @@ class EvaluateAblation:
         from real2sam2real.diffusion.options import ModelOptions
         from real2sam2real.diffusion.presets import choose_sampling
         from real2sam2real.errors import UserError
-        from real2sam2real.lab.curate.instances import load_tracker
+        from real2sam2real.lab.curate.instances.loading import load_tracker
         from real2sam2real.lab.evaluate.ablation import Judges, differences, evaluate_variants, table
         from real2sam2real.lab.evaluate.lifted import LiftedCase
         from real2sam2real.lab.evaluate.perceptual import load_lpips

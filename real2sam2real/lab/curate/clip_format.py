@@ -48,7 +48,7 @@ class ClipFormat:
         return (self.frames - 1) / self.fps
 
 
-def clips(
+def clip_frames(
     first: int, count: int, source_fps: float, clip_format: ClipFormat, *, anchor: int | None = None
 ) -> list[Int]:
     """Which source frames make the clips of a shot: as many as fit without sharing a frame, centred in it.
@@ -98,9 +98,3 @@ def fitted_frame(frame: UInt8, clip_format: ClipFormat) -> UInt8:
         return np.ascontiguousarray(cut)
     interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
     return np.asarray(cv2.resize(cut, (clip_format.width, clip_format.height), interpolation=interpolation), np.uint8)
-
-
-def cut_share(width: int, height: int, clip_format: ClipFormat) -> float:
-    """How much of a source's area `fitted_frame` cuts away, 0…1."""
-    scale = max(clip_format.width / width, clip_format.height / height)
-    return 1 - (clip_format.width * clip_format.height) / (width * height * scale**2)

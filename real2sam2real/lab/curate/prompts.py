@@ -20,7 +20,7 @@ from real2sam2real import media
 from real2sam2real.arrays import Bool
 from real2sam2real.errors import UserError
 from real2sam2real.lab.curate.clip_format import ClipFormat, fitted_frame
-from real2sam2real.lab.curate.instances import InstancePrompt
+from real2sam2real.lab.curate.instances.interface import InstancePrompt
 
 SUFFIX = ".instances.json"
 

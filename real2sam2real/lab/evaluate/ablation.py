@@ -17,7 +17,7 @@ import torch
 
 from real2sam2real.arrays import UInt8
 from real2sam2real.diffusion.checkpoints import CheckpointSettings
-from real2sam2real.lab.curate.instances import InstancePrompt, InstanceTracker
+from real2sam2real.lab.curate.instances.interface import InstancePrompt, InstanceTracker
 from real2sam2real.lab.evaluate.held_out import psnr
 from real2sam2real.lab.evaluate.lifted import LiftedCase, lifted_case
 from real2sam2real.lab.evaluate.perceptual import Lpips

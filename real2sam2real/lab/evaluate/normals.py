@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from real2sam2real.arrays import Bool, Float32, UInt8
-from real2sam2real.lab.curate.normals import NormalEstimator
+from real2sam2real.lab.curate.normals.estimator import NormalEstimator
 from real2sam2real.lab.synth import HELD_OUT_SEEDS, SynthClip, sample_clip
 
 

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from real2sam2real.errors import UserError
-from real2sam2real.lab.curate.clip_format import ClipFormat, clips, cut_share, fitted_frame
+from real2sam2real.lab.curate.clip_format import ClipFormat, clip_frames, fitted_frame
 
 
 @given(
@@ -15,7 +15,7 @@ from real2sam2real.lab.curate.clip_format import ClipFormat, clips, cut_share, f
 )
 def test_pieces_lie_in_the_shot_apart_and_keep_the_time(first, count, source_fps, frames):
     clip_format = ClipFormat(frames=frames)
-    found = clips(first, count, source_fps, clip_format)
+    found = clip_frames(first, count, source_fps, clip_format)
     taken = np.concatenate(found) if found else np.zeros(0, np.int64)
     assert len(np.unique(taken)) == len(taken), "no frame twice"
     assert ((taken >= first) & (taken < first + count)).all()
@@ -29,13 +29,13 @@ def test_pieces_lie_in_the_shot_apart_and_keep_the_time(first, count, source_fps
 
 def test_what_is_too_short_or_too_slow_gives_nothing():
     clip_format = ClipFormat(frames=17)
-    assert len(clips(0, 17, 16.0, clip_format)) == 1
-    assert clips(0, 16, 16.0, clip_format) == []
-    assert clips(0, 1000, 12.0, clip_format) == []
+    assert len(clip_frames(0, 17, 16.0, clip_format)) == 1
+    assert clip_frames(0, 16, 16.0, clip_format) == []
+    assert clip_frames(0, 1000, 12.0, clip_format) == []
 
 
 def test_frames_lie_in_the_middle_of_their_shot():
-    (numbers,) = clips(100, 21, 16.0, ClipFormat(frames=17))
+    (numbers,) = clip_frames(100, 21, 16.0, ClipFormat(frames=17))
     assert numbers.tolist() == list(range(102, 119))
 
 
@@ -47,7 +47,7 @@ def test_a_frame_is_filled_and_stays_centred(width, height):
     fitted = fitted_frame(picture, clip_format)
     assert fitted.shape == (32, 64, 3)
     assert np.abs(fitted[..., :2].mean(axis=(0, 1)) - 127.5).max() < 8, "ramps across the frame stay centred"
-    kept = 1 - cut_share(width, height, clip_format)
+    kept = 64 * 32 / (width * height * max(64 / width, 32 / height) ** 2)
     ranges = np.ptp(fitted[..., :2].astype(float), axis=(0, 1)) / 255
     assert abs(ranges.prod() - kept) < 0.15
     assert max(ranges) > 0.85, "one side is kept whole"
@@ -56,7 +56,6 @@ def test_a_frame_is_filled_and_stays_centred(width, height):
 def test_a_frame_of_the_wanted_size_stays_as_it_is():
     picture = np.random.default_rng(0).integers(0, 256, (32, 64, 3), np.uint8)
     assert np.array_equal(fitted_frame(picture, ClipFormat(width=64, height=32, frames=5)), picture)
-    assert cut_share(128, 64, ClipFormat(width=64, height=32, frames=5)) == 0
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 
 from real2sam2real.errors import UserError
-from real2sam2real.lab.curate.instances import InstancePrompt, load_tracker
 from real2sam2real.lab.curate.instances.following import connected, tidied
+from real2sam2real.lab.curate.instances.interface import InstancePrompt
+from real2sam2real.lab.curate.instances.loading import load_tracker
 
 HEIGHT, WIDTH = 72, 128
 FRAMES = 13

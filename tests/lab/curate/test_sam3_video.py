@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from real2sam2real.errors import MissingPartError, UserError
-from real2sam2real.lab.curate.instances import InstancePrompt, load_tracker
+from real2sam2real.lab.curate.instances.interface import InstancePrompt
+from real2sam2real.lab.curate.instances.loading import load_tracker
 from real2sam2real.lab.curate.instances.memory import clip_pictures
 from real2sam2real.lab.curate.instances.sam3_video import (
     Observation,

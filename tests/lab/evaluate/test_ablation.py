@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from real2sam2real.diffusion.checkpoints import CheckpointSettings
-from real2sam2real.lab.curate.instances import load_tracker
+from real2sam2real.lab.curate.instances.loading import load_tracker
 from real2sam2real.lab.evaluate.ablation import CaseScore, Judges, differences, evaluate_variants, score, table
 from real2sam2real.lab.evaluate.lifted import lifted_case
 from real2sam2real.lab.synth import HELD_OUT_SEEDS, sample_clip

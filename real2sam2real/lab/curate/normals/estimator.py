@@ -59,7 +59,7 @@ def load_estimator(name: str, *, model: str | None = None, offline: bool = False
 
         return MoGeNormals(MoGe.load(model, offline=offline))
     if name == "normalcrafter":
-        from real2sam2real.lab.curate.normals.normalcrafter import NormalCrafter
+        from real2sam2real.lab.curate.normals.normalcrafter.estimator import NormalCrafter
 
         return NormalCrafter.find(model, offline=offline)
     raise UserError(f"there is no normal estimator '{name}'; choose one of {', '.join(ESTIMATORS)}")

@@ -1,4 +1,4 @@
-"""Curate many sources, in this process or on Ray Data; killed and started again, nothing is lost or done twice.
+"""Curate many sources, in this process or by Ray's workers; killed and started again, nothing is lost or done twice.
 
     DATASET/curation.json        settings and sources; another run in this folder must have the same
     DATASET/work/KEY.tar         the samples of one source
@@ -10,28 +10,31 @@ When all sources are finished, `packing` makes the data set of them, and `work` 
 
 from __future__ import annotations
 
-import importlib
 import json
-import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from real2sam2real.errors import MissingPartError, UserError
-from real2sam2real.files import replacing_file
+from real2sam2real.errors import UserError
+from real2sam2real.files import sweep
 from real2sam2real.lab.curate.dataset import INFO_FILE, DatasetInfo, shard_writer, write_info
 from real2sam2real.lab.curate.pipeline.job import CurationJob
 from real2sam2real.lab.curate.pipeline.packing import MANIFEST, pack, show, write_card
-from real2sam2real.lab.curate.pipeline.settings import CurationSettings, SourceVideo
+from real2sam2real.lab.curate.pipeline.settings import CurationSettings, SourceVideo, with_current_names
 from real2sam2real.lab.curate.pipeline.stages import STAGES, CurationStage
+from real2sam2real.workfolder.jobs import Tried, make_here
 from real2sam2real.workfolder.lock import locked
+from real2sam2real.workfolder.ray_pool import RayPool
+from real2sam2real.workfolder.records import keep_settings, read_lines, write_json, write_lines
 
 PLAN = "curation.json"
 WORK = "work"
 TIMINGS = "timings.jsonl"
+
+Row = Mapping[str, Any]
+"""Of the manifest: what became of one source."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +45,7 @@ class CurationResult:
         rows: of the manifest.
     """
 
-    rows: tuple[Mapping[str, Any], ...]
+    rows: tuple[Row, ...]
 
     @property
     def samples(self) -> int:
@@ -61,7 +64,7 @@ def curate(
     *,
     workers: int = 1,
     ray_address: str | None = None,
-    on_source: Callable[[Mapping[str, Any]], None] = lambda row: None,
+    on_source: Callable[[Row], None] = lambda row: None,
 ) -> CurationResult:
     """Make a data set of sources.
 
@@ -71,7 +74,7 @@ def curate(
         folder: of the data set.
         workers: sources worked on at a time; more than 1 need Ray.
         ray_address: of a cluster; None is this machine.
-        on_source: told the manifest's row of each source as it is finished, those of earlier runs first.
+        on_source: called with the row of each source as it is finished, those of earlier runs first.
 
     Raises:
         MissingPartError: a part is not installed.
@@ -81,163 +84,82 @@ def curate(
         raise UserError(f"{workers} workers cannot be; at least 1")
     folder.mkdir(parents=True, exist_ok=True)
     with locked(folder):
-        _sweep(folder)
-        _claim(folder, sources, settings)
-        if (folder / INFO_FILE).is_file():
-            shutil.rmtree(folder / WORK, ignore_errors=True)  # where it was killed before this last step
-            rows = [json.loads(line) for line in (folder / MANIFEST).read_text(encoding="utf-8").splitlines()]
-            return CurationResult(rows=tuple(rows))
+        sweep(folder, recursive=True)
+        plan = {"settings": asdict(settings), "sources": [source.to_dict() for source in sources]}
+        keep_settings(folder / PLAN, plan, what="curation", upgrade=with_current_names)
         work = folder / WORK
+        if (folder / INFO_FILE).is_file():
+            shutil.rmtree(work, ignore_errors=True)  # where it was killed before this last step
+            return CurationResult(rows=tuple(read_lines(folder / MANIFEST)))
         work.mkdir(exist_ok=True)
-        waiting = []
-        for source in sources:
-            row = _row(work, source)
-            if row is None:
-                waiting.append(source)
-            else:
-                on_source(row)
-        run = _here if workers == 1 and ray_address is None else _OnRay(workers, ray_address)
-        for row in run(waiting, settings, work):
+        for row in filter(None, (_row(work, source) for source in sources)):
+            on_source(row)
+        waiting = [source for source in sources if _row(work, source) is None]
+        curator = Curator(settings, work)
+        if workers == 1 and ray_address is None:
+            rows = make_here(curator, waiting)
+        else:
+            pool = RayPool(
+                maker=curator,
+                give_up=curator.give_up,
+                describe=lambda source: source.path,
+                shared=[work],
+                workers=workers,
+                address=ray_address,
+                retries=1,
+                option="--workers",
+                extra="curate",
+            )
+            rows = pool.make(waiting)
+        for row in rows:
             on_source(row)
         return _finish(sources, settings, folder)
 
 
-class Writing:
-    """The last stage: what a source gave, on disk; whole or not at all."""
+class Curator:
+    """Curates one source after the other; its stages are made once.
+
+    Args:
+        settings: how.
+        work: folder of the results of single sources.
+    """
 
     def __init__(self, settings: CurationSettings, work: Path) -> None:
-        self._info = _info(settings)
-        self._work = work
+        self._settings, self._work = settings, work
+        self._stages: list[CurationStage] = []
 
-    def __call__(self, work: CurationJob) -> dict[str, Any]:
-        """Write samples, seconds and row; the row is what says that the source is finished."""
-        row = work.row()
-        key = work.source.key
-        with shard_writer(self._work / f"{key}.tar", self._info) as shard:
-            for sample in work.samples():
+    def load(self) -> None:
+        """Make the stages.
+
+        Raises:
+            MissingPartError: what one needs is not installed.
+            UserError: a setting cannot be used.
+        """
+        self._stages = [stage(self._settings) for stage in STAGES]
+
+    def make(self, source: SourceVideo, number: int) -> Tried[Row]:
+        """Cut, follow, estimate, caption and write one source, whole or not at all.
+
+        Raises:
+            MissingPartError: a part is missing, which fails every source alike.
+        """
+        job = CurationJob(source=source)
+        for stage in self._stages:
+            stage(job)
+        return Tried(result=self._write(job))
+
+    def give_up(self, source: SourceVideo, reason: str, number: int) -> Row:
+        """Write that a source failed, whose worker died."""
+        return self._write(CurationJob(source=source, failure=reason))
+
+    def _write(self, job: CurationJob) -> Row:
+        row, key = job.row(), job.source.key
+        with shard_writer(self._work / f"{key}.tar", _info(self._settings)) as shard:
+            for sample in job.samples():
                 shard.add(sample)
-        _write_json(self._work / f"{key}.seconds", {k: round(v, 4) for k, v in work.seconds.items()})
-        _write_json(self._work / f"{key}.json", row)
+        write_json(self._work / f"{key}.seconds", {name: round(value, 4) for name, value in job.seconds.items()})
+        write_json(self._work / f"{key}.json", row)  # last: it says that the source is finished
         return row
-
-
-def _here(sources: Sequence[SourceVideo], settings: CurationSettings, work: Path) -> Iterator[dict[str, Any]]:
-    if not sources:
-        return
-    stages = [stage(settings) for stage in STAGES]
-    write = Writing(settings, work)
-    for source in sources:
-        item = CurationJob(source=source)
-        for stage in stages:
-            item = stage(item)
-        yield write(item)
-
-
-class _OnRay:
-    """A stage is a pool of actors of Ray Data, which holds a stage back while those after it are behind."""
-
-    def __init__(self, workers: int, address: str | None) -> None:
-        self._workers = workers
-        self._address = address
-
-    def __call__(
-        self, sources: Sequence[SourceVideo], settings: CurationSettings, work: Path
-    ) -> Iterator[dict[str, Any]]:
-        if not sources:
-            return
-        for stage in STAGES:  # what is missing is told here, in one line, before anything is started
-            stage(settings)
-        with _connected(self._address, self._workers) as data:
-            rows = data.from_items([{"work": _packed(CurationJob(source=source))} for source in sources])
-            # One block a source, or a whole block of them would be lost and done again when a worker dies.
-            rows = rows.repartition(len(sources))
-            gpus = _gpus()
-            for stage in STAGES:
-                options = {"num_gpus": 1} if stage.uses_gpu and gpus else {"num_cpus": 1 / len(STAGES)}
-                pool = max(1, min(self._workers, gpus)) if stage.uses_gpu and gpus else self._workers
-                rows = rows.map(_StageOnRay, fn_constructor_args=(stage, settings), concurrency=pool, **options)
-            rows = rows.map(_WritingOnRay, fn_constructor_args=(settings, str(work)), concurrency=1, num_cpus=0.1)
-            for row in rows.iter_rows():
-                yield json.loads(row["row"])
-
-
-class _StageOnRay:
-    def __init__(self, stage: type[CurationStage], settings: CurationSettings) -> None:
-        self._stage = stage(settings)
-
-    def __call__(self, row: dict[str, bytes]) -> dict[str, bytes]:
-        return {"work": _packed(self._stage(_unpacked(row["work"])))}
-
-
-class _WritingOnRay:
-    def __init__(self, settings: CurationSettings, work: str) -> None:
-        self._write = Writing(settings, Path(work))
-
-    def __call__(self, row: dict[str, bytes]) -> dict[str, str]:
-        return {"row": json.dumps(self._write(_unpacked(row["work"])))}
-
-
-def _packed(work: CurationJob) -> bytes:
-    import pickle
-
-    return pickle.dumps(work, protocol=5)
-
-
-def _unpacked(packed: bytes) -> CurationJob:
-    import pickle
-
-    work: CurationJob = pickle.loads(packed)  # written by this program, a stage earlier
-    return work
-
-
-@contextmanager
-def _connected(address: str | None, workers: int) -> Iterator[Any]:
-    """`ray.data`, connected to a cluster, or to a small one of this machine that ends with the block."""
-    try:
-        ray, data = importlib.import_module("ray"), importlib.import_module("ray.data")
-    except ImportError as error:
-        raise MissingPartError(
-            "more than one worker needs Ray Data: pip install 'real2sam2real[curate]'; or leave --workers away"
-        ) from error
-    if ray.is_initialized():  # by the program that calls us
-        yield data
-        return
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-    local = {} if address else {"num_cpus": workers + 2, "include_dashboard": False}
-    ray.init(address=address or "local", log_to_driver=False, logging_level="ERROR", **local)
-    context = data.DataContext.get_current()
-    context.enable_progress_bars = False
-    try:
-        yield data
-    finally:
-        ray.shutdown()
-
-
-def _gpus() -> int:
-    ray = importlib.import_module("ray")
-    return int(ray.cluster_resources().get("GPU", 0))
-
-
-def _claim(folder: Path, sources: Sequence[SourceVideo], settings: CurationSettings) -> None:
-    """See that the folder is new or holds this very curation.
-
-    Raises:
-        UserError: it holds another one; the message says what differs.
-    """
-    wanted = json.loads(json.dumps({"settings": asdict(settings), "sources": [s.to_dict() for s in sources]}))
-    path = folder / PLAN
-    if not path.is_file():
-        _write_json(path, wanted)
-        return
-    found = json.loads(path.read_text(encoding="utf-8"))
-    if found == wanted:
-        return
-    differing = [key for key, value in wanted["settings"].items() if found.get("settings", {}).get(key) != value]
-    if found.get("sources") != wanted["sources"]:
-        differing.append("the sources or their marks")
-    raise UserError(
-        f"{folder} holds another curation; what differs: {', '.join(differing)}. Choose another folder, or delete it"
-    )
 
 
 def _info(settings: CurationSettings) -> DatasetInfo:
@@ -255,19 +177,9 @@ def _info(settings: CurationSettings) -> DatasetInfo:
     )
 
 
-def _row(work: Path, source: SourceVideo) -> dict[str, Any] | None:
+def _row(work: Path, source: SourceVideo) -> Row | None:
     path = work / f"{source.key}.json"
-    if not path.is_file():
-        return None
-    row: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return row
-
-
-def _sweep(folder: Path) -> None:
-    """Remove what a killed run was writing; nobody else works in a folder that is locked."""
-    for path in folder.rglob(".*"):
-        if path.is_file() and path.name != ".lock":
-            path.unlink()
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
 
 
 def _finish(sources: Sequence[SourceVideo], settings: CurationSettings, folder: Path) -> CurationResult:
@@ -277,24 +189,18 @@ def _finish(sources: Sequence[SourceVideo], settings: CurationSettings, folder: 
         if row is None:
             raise UserError(f"{source.path} was lost on the way; run the same command again to make up for it")
         results.append((work / f"{source.key}.tar", row))
-    outcome = CurationResult(rows=tuple(row for _, row in results))
-    if not outcome.samples:
-        first = next((f"{r['path']}: {'; '.join(r['reasons'])}" for r in outcome.rows), "there was no source")
+    result = CurationResult(rows=tuple(row for _, row in results))
+    if not result.samples:
+        first = next((f"{r['path']}: {'; '.join(r['reasons'])}" for r in result.rows), "there was no source")
         shutil.rmtree(work)
         (folder / PLAN).unlink()
         raise UserError(f"nothing was kept of {len(sources)} sources, so there is no data set; the first: {first}")
-    with replacing_file(folder / TIMINGS) as path:
-        lines = ((source.key, json.loads((work / f"{source.key}.seconds").read_text())) for source in sources)
-        path.write_text("".join(json.dumps({"key": key, **seconds}) + "\n" for key, seconds in lines))
+    seconds = [json.loads((work / f"{source.key}.seconds").read_text(encoding="utf-8")) for source in sources]
+    write_lines(folder / TIMINGS, ({"key": s.key, **spent} for s, spent in zip(sources, seconds, strict=True)))
     info = _info(settings)
     pack(folder, results, settings.shard_samples)
     show(folder, info)
-    write_card(folder, outcome.rows, info, settings)
+    write_card(folder, result.rows, info, settings)
     write_info(folder, info)  # last: a folder that has it is finished
     shutil.rmtree(work)
-    return outcome
-
-
-def _write_json(path: Path, values: Mapping[str, Any]) -> None:
-    with replacing_file(path) as temporary:
-        temporary.write_text(json.dumps(values, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    return result

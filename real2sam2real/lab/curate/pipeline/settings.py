@@ -90,6 +90,16 @@ class SourceVideo:
         return asdict(self)
 
 
+def with_current_names(noted: dict[str, Any]) -> dict[str, Any]:
+    """Settings and sources as an earlier version noted them, under the names that they have now."""
+    names = {"fit": "clip_format", "gate": "quality_filter", "marks": "prompts"}
+    settings, *sources = (
+        {names.get(name, name): value for name, value in values.items()}
+        for values in (noted["settings"], *noted["sources"])
+    )
+    return {"settings": settings, "sources": sources}
+
+
 def find_sources(clips: Sequence[Path], prompts: Sequence[SourcePrompt]) -> list[SourceVideo]:
     """The videos among files and folders, in the order given; a folder's by name.
 

@@ -15,10 +15,11 @@ import numpy as np
 from real2sam2real import media
 from real2sam2real.arrays import UInt8
 from real2sam2real.errors import MissingPartError, UserError
-from real2sam2real.lab.curate.captions import load_captioner
-from real2sam2real.lab.curate.clip_format import clips, fitted_frame
-from real2sam2real.lab.curate.instances import InstancePrompt, Instances, load_tracker
-from real2sam2real.lab.curate.normals import load_estimator
+from real2sam2real.lab.curate.captions.captioner import load_captioner
+from real2sam2real.lab.curate.clip_format import clip_frames, fitted_frame
+from real2sam2real.lab.curate.instances.interface import InstancePrompt, Instances
+from real2sam2real.lab.curate.instances.loading import load_tracker
+from real2sam2real.lab.curate.normals.estimator import load_estimator
 from real2sam2real.lab.curate.pipeline.job import Clip, CurationJob
 from real2sam2real.lab.curate.pipeline.settings import CurationSettings, ShotDetection
 from real2sam2real.lab.curate.quality import measure
@@ -30,19 +31,17 @@ class CurationStage(ABC):
 
     Attributes:
         name: as in the timings.
-        uses_gpu: whether it is faster with one.
 
     Raises:
         MissingPartError: what it needs is not installed.
     """
 
     name: str
-    uses_gpu = False
 
     def __init__(self, settings: CurationSettings) -> None:
         self._settings = settings
 
-    def __call__(self, job: CurationJob) -> CurationJob:
+    def __call__(self, job: CurationJob) -> None:
         """Do it, unless the source has failed already; a failure of this source is written into it.
 
         Raises:
@@ -59,7 +58,6 @@ class CurationStage(ABC):
             except Exception as error:  # whatever a codec or a network throws at one source leaves the others alone
                 job.failure = f"{self.name}: unexpected {type(error).__name__}: {error}"
         job.seconds[self.name] = time.perf_counter() - started
-        return job
 
     @abstractmethod
     def do(self, job: CurationJob) -> None:
@@ -84,7 +82,7 @@ class Cutting(CurationStage):
         plan = []
         for number, shot in enumerate(_shots(path, settings.shots)):
             inside = [m.frame for m in source.prompts if shot.first <= m.frame < shot.first + shot.count]
-            cut = clips(shot.first, shot.count, info.fps, settings.clip_format, anchor=min(inside, default=None))
+            cut = clip_frames(shot.first, shot.count, info.fps, settings.clip_format, anchor=min(inside, default=None))
             plan += [(number, numbers) for numbers in cut]
             if not cut:
                 job.reasons.append(_why_no_clip(number, shot, info.fps, settings))
@@ -102,7 +100,6 @@ class Masking(CurationStage):
     """Follow the instances through the clips."""
 
     name = "masks"
-    uses_gpu = True
 
     def __init__(self, settings: CurationSettings) -> None:
         super().__init__(settings)
@@ -158,7 +155,6 @@ class NormalEstimation(CurationStage):
     """Estimate normals, and keep those of the instances."""
 
     name = "normals"
-    uses_gpu = True
 
     def __init__(self, settings: CurationSettings) -> None:
         super().__init__(settings)
@@ -176,7 +172,6 @@ class Captioning(CurationStage):
     """Say what the clips show."""
 
     name = "captions"
-    uses_gpu = True
 
     def __init__(self, settings: CurationSettings) -> None:
         super().__init__(settings)
@@ -234,7 +229,7 @@ def _colored(path: Path) -> Iterator[UInt8]:
 
 def _why_no_clip(number: int, shot: ShotSpan, fps: float, settings: CurationSettings) -> str:
     clip_format = settings.clip_format
-    if fps < clip_format.fps and not clips(0, 10**6, fps, clip_format):
+    if fps < clip_format.fps and not clip_frames(0, 10**6, fps, clip_format):
         return f"shot {number + 1}: {fps:g} frames per second are too few for {clip_format.fps:g}"
     needed = clip_format.frames / clip_format.fps
     return f"shot {number + 1}: too short, {shot.count / fps:.1f} s of {needed:.1f} s"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -14,6 +14,15 @@ from real2sam2real.lab.train.adapter.trainable import Injection, PoseStart
 from real2sam2real.lab.train.training import TrainingSettings, with_current_names
 
 OptimizerName = Literal["adamw", "adamw8bit"]
+_WHOLE = {
+    **dict.fromkeys(("rank", "steps", "batch_size", "accumulation", "checkpoint_every", "keep_last"), 1),
+    **dict.fromkeys(("variants", "sample_every", "seed", "warmup_steps"), 0),
+}
+_NUMBERS = {
+    **dict.fromkeys(("drop_text", "drop_image", "drop_normals", "decay_fraction"), (0.0, 1.0)),
+    **dict.fromkeys(("alpha", "learning_rate", "shift"), (1e-12, 1e6)),
+    "level_floor": (1e-3, 1.0),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,34 +91,28 @@ class AdapterConfig(TrainingSettings):
     tensorboard: bool = True
 
     def __post_init__(self) -> None:
-        for name in ("rank", "steps", "batch_size", "accumulation", "checkpoint_every", "keep_last"):
-            self._need_int(name, 1)
-        for name in ("variants", "sample_every", "seed", "warmup_steps"):
-            self._need_int(name, 0)
-        for name in ("drop_text", "drop_image", "drop_normals", "decay_fraction"):
-            self._need_number(name, 0.0, 1.0)
-        for name in ("alpha", "learning_rate", "shift"):
-            self._need_number(name, 1e-12, 1e6)
-        self._need_number("level_floor", 1e-3, 1.0)
+        for name, value, fits, wanted in self._checks():
+            if not fits:
+                raise UserError(f"{name} is {value!r}; it must be {wanted}")
+
+    def _checks(self) -> Iterator[tuple[str, Any, bool, str]]:
+        """Every setting's name and value, whether it makes sense, and what would."""
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        for name, least in _WHOLE.items():
+            value = values[name]
+            yield name, value, type(value) is int and value >= least, f"a whole number, at least {least}"
+        for name, (low, high) in _NUMBERS.items():
+            value = values[name]
+            fits = type(value) in (int, float) and low <= value <= high
+            yield name, value, fits, f"a number within {low:g}…{high:g} (write 1.0e-4, not 1e-4)"
         for name in ("perturb", "bf16", "gradient_checkpointing", "tensorboard"):
-            if not isinstance(getattr(self, name), bool):
-                raise UserError(f"{name} is {getattr(self, name)!r}; it must be true or false")
-        self._need_choices()
-        self._need_names()
-
-    def _need_choices(self) -> None:
-        named = {"injection": Injection, "embedding": PoseStart, "optimizer": OptimizerName}
-        for name, choices in ((name, get_args(kind)) for name, kind in named.items()):
-            if getattr(self, name) not in choices:
-                raise UserError(f"{name} is {getattr(self, name)!r}; it must be one of {', '.join(choices)}")
-
-    def _need_names(self) -> None:
+            yield name, values[name], isinstance(values[name], bool), "true or false"
+        for name, kind in {"injection": Injection, "embedding": PoseStart, "optimizer": OptimizerName}.items():
+            yield name, values[name], values[name] in get_args(kind), f"one of {', '.join(get_args(kind))}"
         for name, value in [("base", self.base), *(("dataset", folder) for folder in self.datasets)]:
-            if not isinstance(value, str) or not value:
-                raise UserError(f"{name} is {value!r}; it must be a name or a path")
+            yield name, value, isinstance(value, str) and bool(value), "a name or a path"
         for name in ("parts", "cache"):
-            if not isinstance(getattr(self, name), str | None) or getattr(self, name) == "":
-                raise UserError(f"{name} is {getattr(self, name)!r}; it must be a path")
+            yield name, values[name], isinstance(values[name], str | None) and values[name] != "", "a path"
 
     @property
     def datasets(self) -> tuple[str, ...]:
@@ -120,18 +123,6 @@ class AdapterConfig(TrainingSettings):
     def total_steps(self) -> int:
         """See `TrainingSettings`."""
         return self.steps
-
-    def _need_int(self, name: str, least: int) -> None:
-        value = getattr(self, name)
-        if isinstance(value, bool) or not isinstance(value, int) or value < least:
-            raise UserError(f"{name} is {value!r}; it must be a whole number, at least {least}")
-
-    def _need_number(self, name: str, least: float, most: float) -> None:
-        value = getattr(self, name)
-        if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:
-            raise UserError(
-                f"{name} is {value!r}; it must be a number within {least:g}…{most:g} (write 1.0e-4, not 1e-4)"
-            )
 
     def to_dict(self) -> dict[str, Any]:
         """As plain values; inverse of `config_from_dict`."""

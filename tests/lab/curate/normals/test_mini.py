@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import save_file
 
 from real2sam2real.errors import MissingPartError, UserError
-from real2sam2real.lab.curate.normals import load_estimator
+from real2sam2real.lab.curate.normals.estimator import load_estimator
 from real2sam2real.lab.curate.normals.mini import MiniEstimator
 from real2sam2real.lab.curate.normals.network import NormalNetwork, inputs, shifted
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from real2sam2real.lab.curate.normals import load_estimator
+from real2sam2real.lab.curate.normals.estimator import load_estimator
 from real2sam2real.lab.curate.normals.mini import SHIPPED
 from real2sam2real.lab.curate.normals.sphere import check
 from real2sam2real.lab.evaluate.normals import evaluate_normals
