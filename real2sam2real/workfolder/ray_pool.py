@@ -100,7 +100,7 @@ class RayPool(Generic[Job, Result]):
             try:
                 tried: Tried[Result] | None = ray.get(call)
             except ray.exceptions.RayError as error:
-                _raise_if_hopeless(ray, error, attempt)
+                _raise_if_hopeless(ray, error)
                 crashes += 1
                 reason = why_it_died(error)
                 if crashes > _CRASHES_IN_A_ROW + count:
@@ -260,13 +260,13 @@ def _share(ray: Ray, workers: int | None, *, is_local: bool) -> _Share:
     return _Share(count=count, resources=resources, means=means)
 
 
-def _raise_if_hopeless(ray: Ray, error: Exception, attempt: Attempt[Any] | None) -> None:
+def _raise_if_hopeless(ray: Ray, error: Exception) -> None:
     """What a worker says about the model or its machine is true for all of them, so it ends the run.
 
     Raises:
         UserError: it is such a message.
     """
-    if attempt is None and isinstance(error, ray.exceptions.RayTaskError) and isinstance(error.cause, UserError):
+    if isinstance(error, ray.exceptions.RayTaskError) and isinstance(error.cause, UserError):
         raise error.cause
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from real2sam2real import media
 from real2sam2real.errors import UserError
-from real2sam2real.lab.curate.clip_format import ClipFormat, clips
+from real2sam2real.lab.curate.clip_format import ClipFormat, clip_frames
 from real2sam2real.lab.curate.prompts import SourcePrompt, parse_prompt, read_prompts
 
 FORMAT = ClipFormat(width=64, height=32, frames=5, fps=8)
@@ -72,6 +72,6 @@ def test_marks_beside_a_video(tmp_path):
 
 def test_a_clip_begins_at_its_anchor_or_ends_with_the_shot():
     clip_format = ClipFormat(width=64, height=32, frames=5, fps=10)
-    assert [int(c[0]) for c in clips(100, 23, 10, clip_format)] == [101, 106, 111, 116]
-    assert [int(c[0]) for c in clips(100, 23, 10, clip_format, anchor=109)] == [104, 109, 114]
-    assert [int(c[0]) for c in clips(100, 23, 10, clip_format, anchor=121)] == [103, 108, 113, 118]
+    assert [int(c[0]) for c in clip_frames(100, 23, 10, clip_format)] == [101, 106, 111, 116]
+    assert [int(c[0]) for c in clip_frames(100, 23, 10, clip_format, anchor=109)] == [104, 109, 114]
+    assert [int(c[0]) for c in clip_frames(100, 23, 10, clip_format, anchor=121)] == [103, 108, 113, 118]
