@@ -58,7 +58,7 @@ MEASURES = {
     "changed": "PSNR where it changes, dB",
     "overlap": "IoU of moved objects",
     "static": "PSNR where it stays, dB",
-    "drift": "background flicker, of 255",
+    "drift": "flicker of the background, of 255",
 }
 
 
