@@ -151,7 +151,7 @@ def test_killed_and_started_again_gives_the_same_bytes(dataset, clips, tmp_path)
 
 
 def test_two_workers_on_ray_give_the_same_bytes(dataset, clips, tmp_path):
-    pytest.importorskip("ray.data")
+    pytest.importorskip("ray")
     curate(find_sources([clips], []), SETTINGS, tmp_path / "set", workers=2)
     assert contents(tmp_path / "set") == contents(dataset[0])
 
