@@ -34,7 +34,7 @@ def tiny_checkpoint(folder: Path) -> Path:
 
     from real2sam2real.diffusion.autoencoder import fit_autoencoder
     from real2sam2real.diffusion.checkpoints import CheckpointSettings
-    from real2sam2real.diffusion.pipeline import Real2Sam2RealPipeline
+    from real2sam2real.diffusion.loading import Real2Sam2RealPipeline
     from real2sam2real.diffusion.transformer import Real2Sam2RealTransformer3DModel
 
     torch.manual_seed(0)

@@ -1,11 +1,13 @@
 """What generating costs: counted for every preset and memory plan, and timed where there is a GPU.
 
     python benchmarks/generate.py table                  # passes, operations and memory at 81 frames of 1280×720
+    python benchmarks/generate.py check                  # the same memory and operations, counted on the code itself
     python benchmarks/generate.py time -o times.json     # the 14 B architecture with random weights, on the GPU
     python benchmarks/generate.py time --tiny -o t.json  # the same code on any machine, in seconds
 
-Counting runs the real 14 B architecture on tensors without data. Timing writes its file after every measurement, the
-most important ones first, so that a run that is cut off is not lost. A shot's seconds are those of its parts: encoding
+What `table` reckons, `check` counts by running the 14 B architecture on tensors without data, which takes minutes.
+Timing writes its file after every measurement, the most important ones first, so that a run that is cut off is not
+lost. A shot's seconds are those of its parts: encoding
 and decoding as measured, a pass as the mean over `--steps` steps, times the passes of the preset.
 """
 
@@ -25,17 +27,16 @@ import torch
 from diffusers import AutoencoderKLWan
 from torch import nn
 
+from real2sam2real.diffusion.loading import Real2Sam2RealPipeline
 from real2sam2real.diffusion.memory.apply import apply_plan
-from real2sam2real.diffusion.memory.architecture import CLIP_VIT_H, UMT5_XXL, Architecture
 from real2sam2real.diffusion.memory.attention import use_backend
 from real2sam2real.diffusion.memory.choose import gib
-from real2sam2real.diffusion.memory.cost import Clip
+from real2sam2real.diffusion.memory.costs import Architecture, Clip
 from real2sam2real.diffusion.memory.formats import quantize
 from real2sam2real.diffusion.memory.machine import inspect_machine
 from real2sam2real.diffusion.memory.needs import autoencoder_dtype, needs_of
 from real2sam2real.diffusion.memory.plans import PLANS, Plan, find_plan
-from real2sam2real.diffusion.pipeline import Real2Sam2RealPipeline
-from real2sam2real.diffusion.presets import PRESETS, Preset
+from real2sam2real.diffusion.presets import PRESETS, Preset, Sampling
 from real2sam2real.diffusion.sampling import make_scheduler
 from real2sam2real.diffusion.transformer import Real2Sam2RealTransformer3DModel
 from real2sam2real.files import replacing_file
@@ -53,7 +54,7 @@ TINY_VAE = {
 
 def table() -> None:
     """Print the tables of docs/memory.md."""
-    architecture = Architecture(text_encoder=UMT5_XXL, image_encoder=CLIP_VIT_H)
+    architecture = Architecture()
     resident = find_plan("resident")
     print("| preset | segments | passes | PFLOP per pass (attention) | PFLOP per shot |\n|---|---|---|---|---|")
     for preset in PRESETS.values():
@@ -71,6 +72,17 @@ def table() -> None:
         both = [needs_of(plan, architecture, clip, guided=guided, packed=packed) for guided in (True, False)]
         device = [gib(needs.device) if plan.device == "cuda" else "-" for needs in both]
         print(f"| `{plan.name}` | {plan.purpose} | {device[0]} | {device[1]} | {gib(both[0].ram)} |")
+
+
+def check() -> None:
+    """Print the largest deviation of what is reckoned from what is counted, for several sizes and all formats."""
+    import memory_measured as measured
+
+    architecture = Architecture()
+    for frames, width, height in ((81, WIDTH, HEIGHT), (49, 832, 480), (17, 640, 368)):
+        clip = Clip(frames=frames, width=width, height=height)
+        worst = max(measured.deviations(architecture, clip), key=lambda deviation: abs(deviation[1]))
+        print(f"{clip}: {worst[0]} deviates by {worst[1]:+.2%}", flush=True)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -163,10 +175,7 @@ def timed_segment(pipeline: Real2Sam2RealPipeline, preset: Preset, shape: tuple[
         normals,
         prompt_embeds=prompt,
         negative_prompt_embeds=prompt,
-        guidance_scale=preset.guidance_scale,
-        num_inference_steps=steps,
-        segment_frames=frames,
-        overlap=1,
+        sampling=Sampling(steps=steps, guidance_scale=preset.guidance_scale, segment_frames=frames, overlap=1),
         generator=torch.Generator().manual_seed(0),
         callback_on_step_end=mark,
     ):
@@ -236,6 +245,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("table")
+    commands.add_parser("check")
     timing = commands.add_parser("time")
     timing.add_argument("-o", "--out", type=Path, required=True)
     timing.add_argument("--steps", type=int, default=3, help="steps timed per case, at least 2")
@@ -243,6 +253,8 @@ def main() -> None:
     given = parser.parse_args()
     if given.command == "table":
         table()
+    elif given.command == "check":
+        check()
     else:
         run_times(given.out, max(2, given.steps), tiny=given.tiny)
 

@@ -17,7 +17,8 @@ from torch import Tensor
 
 from real2sam2real.diffusion import conditioning, sampling
 from real2sam2real.diffusion.caches import FirstBlock, StepCache, TaylorSeer, step_cache
-from real2sam2real.diffusion.checkpoints import find_checkpoint, load_pipeline, load_settings
+from real2sam2real.diffusion.loading import load_model, locate
+from real2sam2real.diffusion.options import ModelOptions
 from real2sam2real.diffusion.sampling import Solver
 from real2sam2real.lab.synth import HELD_OUT_SEEDS, sample_clip
 
@@ -126,12 +127,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--scenes", type=int, default=4)
     count = parser.parse_args().scenes
-    folder = find_checkpoint("mini")
-    settings, pipeline = load_settings(folder), load_pipeline(folder)
-    pipeline.transformer.float()
+    model = load_model(locate(ModelOptions(checkpoint="mini")))
+    model.pipeline.transformer.float()
     found: dict[Way, list[tuple[float, float, float]]] = {way: [] for way in WAYS}
     for index in range(count):
-        scene = Scene(pipeline, settings, index)
+        scene = Scene(model.pipeline, model.settings, index)
         exact = scene.sample(REFERENCE)
         for way in WAYS:
             found[way].append(distances(scene.sample(way), exact))

@@ -37,10 +37,11 @@ class EvaluateHeldOut:
         """Evaluate and print the table."""
         from tqdm import tqdm
 
-        from real2sam2real.diffusion.checkpoints import find_checkpoint, load_pipeline, load_settings
+        from real2sam2real.diffusion.loading import load_model, locate
+        from real2sam2real.diffusion.options import ModelOptions
         from real2sam2real.lab.evaluate.held_out import SceneResult, contact_sheet, evaluate, table
 
-        folder = find_checkpoint(self.checkpoint)
+        model = load_model(locate(ModelOptions(checkpoint=self.checkpoint)))
         kept: list[SceneResult] = []
         with tqdm(total=self.scenes, desc="held-out scenes", unit="scene") as bar:
 
@@ -50,8 +51,8 @@ class EvaluateHeldOut:
                     kept.append(result)
 
             scores = evaluate(
-                load_pipeline(folder),
-                load_settings(folder),
+                model.pipeline,
+                model.settings,
                 scenes=self.scenes,
                 frames=self.frames,
                 strengths=self.strengths,
@@ -133,7 +134,6 @@ class EvaluateAblation:
 
         from real2sam2real.diffusion.loading import load_model, locate
         from real2sam2real.diffusion.options import ModelOptions
-        from real2sam2real.diffusion.presets import choose_sampling
         from real2sam2real.errors import UserError
         from real2sam2real.lab.curate.instances.loading import load_tracker
         from real2sam2real.lab.evaluate.ablation import Judges, differences, evaluate_variants, table
@@ -147,8 +147,7 @@ class EvaluateAblation:
         variants = {}
         for name, checkpoint in named.items():
             located = locate(ModelOptions(checkpoint=checkpoint))
-            sampling = choose_sampling(located.settings, None)
-            variants[name] = (load_model(located, plan="auto", sampling=sampling, say=print).pipeline, located.settings)
+            variants[name] = (load_model(located).pipeline, located.settings)
         strips: list[UInt8] = []
         with tqdm(total=self.cases, desc="cases", unit="case") as bar:
 

@@ -9,28 +9,25 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal
-
-import torch
 
 from real2sam2real.control.normal_convention import NormalConvention, with_current_names
-from real2sam2real.diffusion.pipeline import Real2Sam2RealPipeline
-from real2sam2real.diffusion.sampling import Spacing
-from real2sam2real.diffusion.weights.adapter_file import read_adapter
-from real2sam2real.diffusion.weights.adapters import apply_adapters
-from real2sam2real.diffusion.weights.base import find_adapter
-from real2sam2real.diffusion.weights.hub import split_id
+from real2sam2real.diffusion.options import Init
+from real2sam2real.diffusion.sampling import Solver, Spacing
+from real2sam2real.diffusion.weights.adapter_file import LORA_FILE, POSE_FILE
+from real2sam2real.diffusion.weights.base import PIPELINE_FILE, find_adapter
 from real2sam2real.errors import MissingPartError, UserError
+from real2sam2real.pretrained.hub import split_id
 
-Init = Literal["noise", "preview"]
 SETTINGS_FILE = "checkpoint.json"
-PIPELINE_FILE = "model_index.json"
 SHIPPED = {"mini": "mini", "mini-base": "mini_base"}
 """Checkpoints in the package, and their folders there: an adapter, and the base that it was trained on."""
-ADAPTER_FILES = ("pose_patch_embedding.safetensors", "lora_diffusion_pytorch_model.safetensors")
+ADAPTER_FILES = (POSE_FILE, LORA_FILE)
+
+
+_OLD_KEYS = {"squash_photo": "resize_without_crop"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,10 +42,11 @@ class CheckpointSettings:
         guidance_scale: classifier-free guidance; 1 is none.
         init: start from "noise" or from the "preview".
         strength: noise level that the preview is brought to when it is the start, 0…1.
+        solver: of the flow's differential equation; see `sampling.make_scheduler`.
         spacing: of the noise levels; see `sampling.set_steps`.
         shift: of the noise levels towards noise, or None for what the checkpoint's own scheduler says.
         continues: whether it was trained to go on from given frames, so that longer shots can be made by segments.
-        squash_photo: how CLIP was shown the photo; see `Real2Sam2RealPipeline`.
+        resize_without_crop: how CLIP was shown the photo; see `conditioning.pixels_for_clip`.
         normal_convention: how normals are coloured.
         base: of an adapter, the pipeline that it belongs on, a shipped one's name or a folder; None for the published
             base, which the user names.
@@ -61,22 +59,22 @@ class CheckpointSettings:
     guidance_scale: float = 1.0
     init: Init = "noise"
     strength: float = 1.0
+    solver: Solver = "euler"
     spacing: Spacing = "even"
     shift: float | None = None
     continues: bool = False
-    squash_photo: bool = False
+    resize_without_crop: bool = False
     normal_convention: NormalConvention = field(default_factory=NormalConvention)
     base: str | None = None
 
     def to_json(self) -> str:
         """As the text of `checkpoint.json`."""
-        values = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "normal_convention"}
-        return json.dumps({**values, "normal_convention": asdict(self.normal_convention)}, indent=2)
+        return json.dumps(asdict(self), indent=2)
 
     @classmethod
     def from_json(cls, text: str) -> CheckpointSettings:
-        """Inverse of `to_json`; unknown keys are an error."""
-        values = with_current_names(json.loads(text))
+        """Inverse of `to_json`, which also knows the names that older versions wrote; unknown keys are an error."""
+        values = {_OLD_KEYS.get(key, key): value for key, value in with_current_names(json.loads(text)).items()}
         return cls(**{**values, "normal_convention": NormalConvention(**values["normal_convention"])})
 
     def fit(self, width: int, height: int) -> tuple[int, int]:
@@ -96,8 +94,11 @@ OFFICIAL_SETTINGS = CheckpointSettings(
     spacing="scheduler",
     shift=5.0,
     continues=True,
-    squash_photo=True,
+    resize_without_crop=True,
 )
+
+# What a pipeline's folder without settings is taken for; Python alone asks for that.
+UNTOLD_SETTINGS = CheckpointSettings(area=1280 * 720, max_frames=81, spacing="scheduler", continues=True)
 
 
 def find_checkpoint(name: str | Path, *, offline: bool = False) -> Path:
@@ -131,15 +132,20 @@ def is_adapter(folder: Path) -> bool:
     return any((folder / name).is_file() for name in ADAPTER_FILES)
 
 
-def load_settings(folder: Path) -> CheckpointSettings:
+def load_settings(folder: Path, untold: CheckpointSettings | None = None) -> CheckpointSettings:
     """The settings of a checkpoint folder; an adapter without any is taken for one of the published ones.
+
+    Args:
+        folder: of the checkpoint.
+        untold: those of a pipeline without any, which is an error otherwise.
 
     Raises:
         UserError: `checkpoint.json` is missing or does not fit.
     """
     path = folder / SETTINGS_FILE
-    if is_adapter(folder) and not path.exists():
-        return OFFICIAL_SETTINGS
+    default = OFFICIAL_SETTINGS if is_adapter(folder) else untold
+    if default is not None and not path.exists():
+        return default
     try:
         return CheckpointSettings.from_json(path.read_text())
     except FileNotFoundError as error:
@@ -148,38 +154,3 @@ def load_settings(folder: Path) -> CheckpointSettings:
         ) from error
     except (KeyError, TypeError, ValueError) as error:
         raise UserError(f"{path} cannot be used: {error}") from error
-
-
-def best_dtype() -> torch.dtype:
-    """bfloat16 where the machine multiplies it natively, else float32."""
-    if torch.cuda.is_available() or torch.cpu._is_avx512_bf16_supported():
-        return torch.bfloat16
-    return torch.float32
-
-
-def load_pipeline(folder: Path) -> Real2Sam2RealPipeline:
-    """The pipeline of a checkpoint folder, on the GPU where there is one; an adapter's is its base with it merged in.
-
-    Raises:
-        UserError: files are missing or damaged, or an adapter does not say which pipeline it belongs on.
-    """
-    if is_adapter(folder):
-        base = load_settings(folder).base
-        if base is None:
-            raise UserError(f"{folder} is an adapter for a base model that must be named; load it with `load_model`")
-        pipeline = load_pipeline(find_checkpoint(base))
-        apply_adapters(pipeline.transformer, [(read_adapter(folder), 1.0)], merge=True)
-        return pipeline
-    return _load_whole(folder)
-
-
-def _load_whole(folder: Path) -> Real2Sam2RealPipeline:
-    try:
-        pipeline: Any = Real2Sam2RealPipeline.from_pretrained(
-            folder, dtype={"transformer": best_dtype(), "default": torch.float32}, local_files_only=True
-        )
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
-        raise UserError(f"the checkpoint {folder} cannot be loaded: {error}") from error
-    pipeline.set_progress_bar_config(disable=True)
-    loaded: Real2Sam2RealPipeline = pipeline.to("cuda" if torch.cuda.is_available() else "cpu")
-    return loaded

@@ -45,17 +45,38 @@ def decode_latents(autoencoder: Any, latents: Tensor) -> Tensor:
     return autoencoder.decode((latents * std + mean).to(autoencoder.dtype), return_dict=False)[0].float()
 
 
-def cropped_for_clip(photo: UInt8, image_processor: Any) -> Tensor:
-    """`(1, 3, S, S)` of `(H, W, 3)` uint8: the photo's middle, as CLIP's own processing and diffusers have it."""
-    pixels: Tensor = image_processor(images=Image.fromarray(photo), return_tensors="pt").pixel_values
-    return pixels
+@torch.no_grad()
+def embed_photo(
+    photo: UInt8, image_encoder: Any, image_processor: Any, device: torch.device, *, resize_without_crop: bool
+) -> Tensor:
+    """`(1, 257, image_dim)` of `(H, W, 3)` uint8: the features before CLIP's last layer, as Wan was trained.
 
-
-def squashed_for_clip(photo: UInt8, image_processor: Any) -> Tensor:
-    """`(1, 3, S, S)` of `(H, W, 3)` uint8: the whole photo, squashed, as the original Wan code has it.
-
-    It does so without smoothing first, and that is what the model was trained with.
+    Args:
+        photo: of any size.
+        image_encoder: CLIP's vision model, on `device` or streamed there.
+        image_processor: what CLIP's pictures are prepared by.
+        device: where to compute.
+        resize_without_crop: see `pixels_for_clip`.
     """
+    pixels = pixels_for_clip(photo, image_processor, resize_without_crop=resize_without_crop)
+    hidden = image_encoder(pixels.to(device, image_encoder.dtype), output_hidden_states=True).hidden_states
+    features: Tensor = hidden[-2]
+    return features
+
+
+def pixels_for_clip(photo: UInt8, image_processor: Any, *, resize_without_crop: bool) -> Tensor:
+    """`(1, 3, S, S)` of `(H, W, 3)` uint8, normalised as CLIP wants it.
+
+    Args:
+        photo: of any size.
+        image_processor: of the image encoder.
+        resize_without_crop: the whole photo is resized to the square, whatever its aspect, as the original Wan code
+            does, without smoothing first; that is what the published adapters were trained with. Otherwise its middle
+            is cut out, as CLIP's own processing and diffusers' pipelines do.
+    """
+    if not resize_without_crop:
+        cropped: Tensor = image_processor(images=Image.fromarray(photo), return_tensors="pt").pixel_values
+        return cropped
     side = image_processor.crop_size["height"]
     pixels = rearrange(torch.from_numpy(photo.copy()), "h w c -> 1 c h w").float() / 255
     pixels = functional.interpolate(pixels, size=(side, side), mode="bicubic", align_corners=False)

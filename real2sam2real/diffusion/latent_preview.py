@@ -25,7 +25,6 @@ from real2sam2real import media
 from real2sam2real.arrays import UInt8
 from real2sam2real.diffusion import conditioning
 from real2sam2real.diffusion.tiny_decoder import TinyDecoder, find_tiny_decoder, load_tiny_decoder
-from real2sam2real.errors import UserError
 
 # Wan 2.1's channels to RGB in −1…1, and what is added; as published with ComfyUI (latent_formats, Wan21). They are for
 # standardised latents: channels of unit variance then spread colours by 0.7 about the middle as pictures do, while the
@@ -69,21 +68,15 @@ class LatentPreview(ABC):
     name: str
 
     @staticmethod
-    def find(autoencoder: Any, weights: Path | None = None) -> LatentPreview:
-        """The best preview that is at hand for an autoencoder.
-
-        Args:
-            autoencoder: of `AutoencoderKLWan`'s interface, on its device.
-            weights: of TAEW2.1; None looks where `find_tiny_decoder` says.
+    def find(autoencoder: Any) -> LatentPreview:
+        """The best preview that is at hand for an autoencoder of `AutoencoderKLWan`'s interface, on its device.
 
         Raises:
-            UserError: the weights are not there, damaged, or not for this autoencoder.
+            MissingPartError: the weights that `find_tiny_decoder` looks for are named and not there.
         """
         if not is_wan(autoencoder):
-            if weights is not None:
-                raise UserError(f"{weights} decodes Wan 2.1's latents, and this checkpoint has others; leave it out")
             return LinearPreview.fitted(autoencoder)
-        found = find_tiny_decoder(weights)
+        found = find_tiny_decoder()
         return LinearPreview.of_wan() if found is None else TinyPreview(found)
 
     @abstractmethod
@@ -208,7 +201,7 @@ def contact_strip(frames: UInt8, columns: int = 6, height: int = 144) -> UInt8:
     return np.concatenate([media.resized(frames[moment], width, height) for moment in moments], axis=1)
 
 
-def write_live(path: Path, preview: LatentPreview, estimate: Tensor) -> None:
+def write_preview_image(path: Path, preview: LatentPreview, estimate: Tensor) -> None:
     """Write a contact strip of the current estimate as a PNG file; whoever looks at it sees the old or the new one.
 
     Args:

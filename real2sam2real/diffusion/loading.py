@@ -1,7 +1,8 @@
-"""From what the user names (checkpoint, base, LoRAs) to a pipeline that is ready to generate.
+"""From what the user names (checkpoint, base, adapters) to a pipeline that is ready to generate.
 
 A checkpoint is a pipeline's folder, an adapter that knows the pipeline it belongs on (as `mini`), or an adapter for the
-published base, whose parts are loaded one by one, so that the text encoder never shares memory with the transformer.
+published base. Python enters by `Real2Sam2RealPipeline.from_pretrained`, the command line by `locate` and `load_model`;
+both load by the same code, so that the same names give the same video.
 """
 
 from __future__ import annotations
@@ -19,30 +20,28 @@ from torch import Tensor, distributed
 from real2sam2real.diffusion.checkpoints import (
     OFFICIAL_SETTINGS,
     SETTINGS_FILE,
+    SHIPPED,
+    UNTOLD_SETTINGS,
     CheckpointSettings,
     find_checkpoint,
     is_adapter,
-    load_pipeline,
     load_settings,
 )
-from real2sam2real.diffusion.generate import Prompts
 from real2sam2real.diffusion.memory.apply import apply_plan, place_encoder
-from real2sam2real.diffusion.memory.architecture import CLIP_VIT_H, UMT5_XXL, Architecture
 from real2sam2real.diffusion.memory.attention import use_backend
 from real2sam2real.diffusion.memory.choose import Choice, choose_plan, out_of_memory_remedy
-from real2sam2real.diffusion.memory.cost import Clip
+from real2sam2real.diffusion.memory.costs import CLIP_VIT_H, UMT5_XXL, Architecture, Clip
 from real2sam2real.diffusion.memory.machine import Machine, inspect_machine
 from real2sam2real.diffusion.memory.needs import autoencoder_dtype
-from real2sam2real.diffusion.options import ModelOptions
+from real2sam2real.diffusion.options import DEFAULT_BASE, ModelOptions, PresetName
 from real2sam2real.diffusion.parallel import enable_context_parallel
-from real2sam2real.diffusion.pipeline import NEGATIVE_PROMPT, Real2Sam2RealPipeline, embed_text
-from real2sam2real.diffusion.presets import Sampling
-from real2sam2real.diffusion.prompts import PromptCache, encoder_identity
+from real2sam2real.diffusion.pipeline import DenoisingPipeline
+from real2sam2real.diffusion.presets import Sampling, choose_sampling
+from real2sam2real.diffusion.prompts import NEGATIVE_PROMPT, PromptCache, embed_text, encoder_identity
 from real2sam2real.diffusion.sampling import make_scheduler, scheduler_shift
-from real2sam2real.diffusion.transformer import Real2Sam2RealTransformer3DModel
 from real2sam2real.diffusion.weights.adapter_file import Adapter, read_adapter
 from real2sam2real.diffusion.weights.adapters import apply_adapters
-from real2sam2real.diffusion.weights.base import BaseSource, find_adapter, find_base
+from real2sam2real.diffusion.weights.base import BaseSource, find_adapter, find_base, is_own_pipeline
 from real2sam2real.diffusion.weights.load import (
     load_image_encoder,
     load_scheduler,
@@ -53,6 +52,32 @@ from real2sam2real.diffusion.weights.load import (
 )
 from real2sam2real.errors import UserError
 
+DEFAULT_PRESET: PresetName = "quality"
+
+
+@dataclass(frozen=True, kw_only=True)
+class LocatedAdapter:
+    """Where an adapter is, and how much of it counts.
+
+    Attributes:
+        path: its file or folder.
+        weight: 1 is as trained.
+        further: it comes on top of a checkpoint, so keys of the face branch, as distillation LoRAs for Wan-Animate may
+            hold, are passed over.
+    """
+
+    path: Path
+    weight: float = 1.0
+    further: bool = True
+
+    def read(self) -> tuple[Adapter, float]:
+        """It and its weight.
+
+        Raises:
+            UserError: a file is damaged or not understood.
+        """
+        return read_adapter(self.path, leave_out_face=self.further), self.weight
+
 
 @dataclass(frozen=True, kw_only=True)
 class Located:
@@ -60,75 +85,167 @@ class Located:
 
     Attributes:
         name: of the checkpoint, as the user gave it.
-        folder: of the checkpoint.
+        folder: of the checkpoint; None for a base alone.
         settings: of the checkpoint.
-        base: the published one under an adapter, or None for a pipeline and for an adapter that knows its own.
-        loras: files or folders, with weights.
+        base: what its adapters are put on.
+        adapters: in the order in which they are put on.
+        uses_presets: nothing says how it samples best, so that a preset must.
     """
 
     name: str
-    folder: Path
+    folder: Path | None
     settings: CheckpointSettings
-    base: BaseSource | None
-    loras: tuple[tuple[Path, float], ...]
-
-    @property
-    def uses_presets(self) -> bool:
-        """Whether it says nothing of how it samples best, as the published adapters, so that a preset must."""
-        return self.base is not None and not (self.folder / SETTINGS_FILE).is_file()
+    base: BaseSource
+    adapters: tuple[LocatedAdapter, ...]
+    uses_presets: bool
 
     @property
     def files(self) -> tuple[Path, ...]:
         """Files and folders that decide what comes out."""
-        published = () if self.base is None else (*self.base.transformer, *_present(self.base))
-        known = () if self.settings.base is None else (find_checkpoint(self.settings.base),)
-        return (self.folder, *(path for path, _ in self.loras), *published, *known)
+        named = (self.folder, *(adapter.path for adapter in self.adapters))
+        base = (Path(self.base.name),) if self.base.own else self.base.files
+        return tuple(dict.fromkeys(path for path in (*named, *base) if path is not None))
+
+    def sampling(
+        self, preset: PresetName | None = None, *, steps: int | None = None, guidance: float | None = None
+    ) -> Sampling:
+        """How to denoise: as the preset says, or else as the checkpoint does; see `choose_sampling`."""
+        preset = preset or (DEFAULT_PRESET if self.uses_presets else None)
+        return choose_sampling(self.settings, preset, steps=steps, guidance=guidance)
 
 
-def locate(options: ModelOptions) -> Located:
+def locate(options: ModelOptions, *, base_alone: bool = False, untold: CheckpointSettings | None = None) -> Located:
     """Find what was named.
+
+    Args:
+        options: the names.
+        base_alone: there is no checkpoint, only a base and further adapters.
+        untold: settings of a pipeline's folder that has none; without these that is an error.
 
     Raises:
         MissingPartError: something is not on this machine and cannot be fetched.
         UserError: a name leads nowhere, or to something else.
     """
-    folder = find_checkpoint(options.checkpoint, offline=options.offline)
-    settings = load_settings(folder)
-    on_published = is_adapter(folder) and settings.base is None
+    adapters = [_further(text, offline=options.offline) for text in options.lora]
+    folder = None if base_alone else find_checkpoint(options.checkpoint, offline=options.offline)
+    told = folder or next((one.path for one in adapters if (one.path / SETTINGS_FILE).is_file()), None)
+    settings = OFFICIAL_SETTINGS if told is None else load_settings(told, untold)
+    if folder is not None and is_adapter(folder):
+        adapters.insert(0, LocatedAdapter(path=folder, further=False))
+    if folder is not None and not is_adapter(folder):
+        base = find_base(folder)
+    elif folder is not None and settings.base is not None:
+        base = find_base(find_checkpoint(settings.base))
+    else:
+        base = find_base(options.base, offline=options.offline, components=options.components)
     return Located(
-        name=options.checkpoint,
+        name=options.base if base_alone else options.checkpoint,
         folder=folder,
         settings=settings,
-        base=find_base(options.base, offline=options.offline, parts=options.components) if on_published else None,
-        loras=tuple(_lora(text, offline=options.offline) for text in options.lora),
+        base=base,
+        adapters=tuple(adapters),
+        uses_presets=not base.own and (told is None or not (told / SETTINGS_FILE).is_file()),
     )
 
 
-def _lora(text: str, *, offline: bool) -> tuple[Path, float]:
+def _further(text: str, *, offline: bool) -> LocatedAdapter:
     name, equals, weight = text.rpartition("=")
     if not equals:
-        return find_adapter(text, offline=offline), 1.0
+        return LocatedAdapter(path=find_adapter(text, offline=offline))
     try:
-        return find_adapter(name, offline=offline), float(weight)
+        return LocatedAdapter(path=find_adapter(name, offline=offline), weight=float(weight))
     except ValueError:
         raise UserError(f"--lora {text}: the weight '{weight}' is no number; write FILE=0.8, or FILE alone") from None
 
 
-def _present(base: BaseSource) -> tuple[Path, ...]:
-    parts = (base.vae, base.text_encoder, base.image_encoder)
-    return tuple(path for path in parts if path is not None)
+class Real2Sam2RealPipeline(DenoisingPipeline):
+    """Photo + rendered normals (+ prompt) → video; see `DenoisingPipeline` for everything but loading."""
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        name: str | Path = "mini",
+        *,
+        base: str | Path | None = None,
+        adapters: Sequence[str | Path] = (),
+        components: str | Path | None = None,
+        offline: bool = False,
+        dtype: torch.dtype | None = None,
+    ) -> Real2Sam2RealPipeline:
+        """Load a checkpoint, or a base model in any of its layouts with adapters on it, on the CPU.
+
+        Args:
+            name: a checkpoint (`mini`, a pipeline's folder, an adapter), or a base: a folder in diffusers' or the
+                original layout, a safetensors or GGUF file, or a name on the hub.
+            base: what `name` is put on if it is an adapter; without it, the pipeline that the adapter knows, or the
+                published base.
+            adapters: further adapter folders or files, or names on the hub, merged into the weights (kept apart where
+                the base is packed); `FILE=WEIGHT` for one that is not to count in full.
+            components: where VAE and encoders are, for a base that is a transformer alone.
+            offline: never reach for the network.
+            dtype: of the weights; None for what the command line would take.
+
+        Raises:
+            MissingPartError: something is not on this machine.
+            UserError: a file is damaged or foreign.
+        """
+        is_checkpoint = str(name) in SHIPPED or is_adapter(Path(name)) or is_own_pipeline(Path(name))
+        is_checkpoint = is_checkpoint or base is not None
+        options = ModelOptions(
+            checkpoint=str(name),
+            base=str(base or (DEFAULT_BASE if is_checkpoint else name)),
+            components=None if components is None else str(components),
+            lora=tuple(str(adapter) for adapter in adapters),
+            offline=offline,
+        )
+        located = locate(options, base_alone=not is_checkpoint, untold=UNTOLD_SETTINGS)
+        on_gpu = torch.cuda.is_available() and not located.base.own
+        vae_dtype = dtype or (torch.bfloat16 if on_gpu else torch.float32)
+        read = [adapter.read() for adapter in located.adapters]
+        return _load(located, read, dtype=dtype or best_dtype(), vae_dtype=vae_dtype)
 
 
-def read_adapters(located: Located) -> list[tuple[Adapter, float]]:
-    """What is put on the base, or on the pipeline: an adapter for the published base, and the further ones.
+def best_dtype() -> torch.dtype:
+    """bfloat16 where the machine multiplies it natively, else float32."""
+    if torch.cuda.is_available() or torch.cpu._is_avx512_bf16_supported():
+        return torch.bfloat16
+    return torch.float32
 
-    Raises:
-        UserError: a file is damaged or not understood.
-    """
-    # A distillation LoRA for Wan-Animate may hold keys of the face branch; the rest of it is what is wanted here.
-    further = [(read_adapter(path, leave_out_face=True), weight) for path, weight in located.loras]
-    own = [] if located.base is None else [(read_adapter(located.folder), 1.0)]
-    return [*own, *further]
+
+def _load(
+    located: Located,
+    adapters: Sequence[tuple[Adapter, float]],
+    *,
+    dtype: torch.dtype,
+    vae_dtype: torch.dtype,
+    device: torch.device | str = "cpu",
+    with_text_encoder: bool = True,
+) -> Real2Sam2RealPipeline:
+    """The pipeline with its adapters, on the CPU but for the transformer, which goes to `device`."""
+    base, settings, sampling = located.base, located.settings, located.sampling()
+    transformer = load_transformer(base, dtype, device=device)
+    apply_adapters(transformer, adapters, merge=base.layout != "gguf")
+    scheduler = load_scheduler(base)
+    if settings is not UNTOLD_SETTINGS:
+        scheduler = make_scheduler(sampling.solver, settings.shift or scheduler_shift(scheduler))
+    tokenizer = text_encoder = image_processor = image_encoder = None
+    if with_text_encoder and base.text_encoder is not None:
+        tokenizer, text_encoder = load_text_encoder(base, dtype)
+    if base.image_encoder is not None and transformer.config.image_dim is not None:
+        image_processor, image_encoder = load_image_encoder(base)
+    pipeline = Real2Sam2RealPipeline(
+        vae=load_vae(base, vae_dtype),
+        transformer=transformer,
+        scheduler=scheduler,
+        text_encoder=text_encoder,
+        tokenizer=tokenizer,
+        image_encoder=image_encoder,
+        image_processor=image_processor,
+    )
+    pipeline.sampling = sampling
+    pipeline.resize_without_crop = settings.resize_without_crop
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -159,12 +276,12 @@ class LoadedModel:
         """Whether prompts, and so guidance, mean anything to it."""
         return self.prompt_cache is not None or self.pipeline.text_encoder is not None
 
-    def prompts(self, prompt: str, *, guided: bool) -> Prompts | None:
-        """Text embeddings of a prompt, and of the negative prompt where there is guidance."""
+    def prompts(self, prompt: str, *, guided: bool) -> dict[str, Any]:
+        """The options of the pipeline that say what the video should show."""
         if self.prompt_cache is None:
-            return None
+            return {"prompt": prompt}
         negative = self.prompt_cache(NEGATIVE_PROMPT) if guided else None
-        return Prompts(prompt=self.prompt_cache(prompt), negative=negative)
+        return {"prompt_embeds": self.prompt_cache(prompt), "negative_prompt_embeds": negative}
 
     @contextmanager
     def memory_advice(self) -> Iterator[None]:
@@ -177,102 +294,87 @@ class LoadedModel:
             raise UserError(out_of_memory_remedy(self.choice)) from error
 
 
-def load_model(located: Located, *, plan: str, sampling: Sampling, say: Callable[[str], None]) -> LoadedModel:
-    """Load what was located, in a way that fits into this machine's memory.
+def load_model(
+    located: Located, *, plan: str = "auto", sampling: Sampling | None = None, say: Callable[[str], None] = print
+) -> LoadedModel:
+    """Load what was located, in a way that fits into this machine's memory, on the GPU where there is one.
+
+    Several connected processes share each pass.
 
     Args:
         located: from `locate`.
-        plan: a memory plan's name, or "auto"; without effect on a checkpoint that is whole.
-        sampling: tells how long a segment is and whether there is guidance.
+        plan: a memory plan's name, or "auto"; without effect on one of our pipelines, which is small.
+        sampling: tells how long a segment is and whether there is guidance; None for the checkpoint's own.
         say: told what is loaded and how.
 
     Raises:
         MissingPartError: a package that the plan needs is not installed.
         UserError: no plan fits, or a file is damaged or foreign.
     """
-    if located.base is None:
-        pipeline = load_pipeline(located.folder)
-        if located.loras:
-            apply_adapters(pipeline.transformer, read_adapters(located), merge=True)
-        return share_among_ranks(LoadedModel(located=located, pipeline=pipeline))
+    adapters = [adapter.read() for adapter in located.adapters]
+    if located.base.own:
+        pipeline = _load(located, adapters, dtype=best_dtype(), vae_dtype=torch.float32)
+        pipeline.to("cuda" if torch.cuda.is_available() else "cpu")
+        model = LoadedModel(located=located, pipeline=pipeline)
+    else:
+        model = _load_by_plan(located, adapters, plan, sampling or located.sampling(), say)
+    if _ranks() > 1:
+        enable_context_parallel(model.pipeline.transformer)
+    return model
+
+
+def _load_by_plan(
+    located: Located,
+    adapters: Sequence[tuple[Adapter, float]],
+    plan: str,
+    sampling: Sampling,
+    say: Callable[[str], None],
+) -> LoadedModel:
+    base = located.base
     choice = plan_memory(located, plan=plan, sampling=sampling, machine=inspect_machine())
     say(f"memory plan {choice.plan.name} ({choice.plan.purpose}): {choice.why}")
-    adapters = read_adapters(located)
-    pipeline = _assemble(located.base, located.settings, adapters, choice, say)
+    say(f"loading the transformer, the autoencoder and the image encoder from {base.name}")
+    stays = choice.plan.weights in ("bfloat16", "gguf") and not choice.plan.blocks_streamed
+    pipeline = _load(
+        located,
+        adapters,
+        dtype=best_dtype(),
+        vae_dtype=autoencoder_dtype(choice.plan),
+        device=choice.machine.device if stays else "cpu",
+        with_text_encoder=False,
+    )
     apply_plan(pipeline, choice.plan)
-    backend = use_backend(pipeline.transformer, choice.machine, parallel=_ranks() > 1)
-    say(f"attention: {backend.name}")
-    notes = (f"base '{located.base.name}' ({located.base.layout}), memory plan {choice.plan.name}",)
-    return share_among_ranks(
-        LoadedModel(
-            located=located,
-            pipeline=pipeline,
-            choice=choice,
-            prompt_cache=_prompt_cache(located.base, pipeline, choice, say),
-            notes=(*notes, *(_adapter_note(adapter, weight) for adapter, weight in adapters)),
-        )
+    say(f"attention: {use_backend(pipeline.transformer, choice.machine, parallel=_ranks() > 1).name}")
+    return LoadedModel(
+        located=located,
+        pipeline=pipeline,
+        choice=choice,
+        prompt_cache=_prompt_cache(base, choice, say),
+        notes=(
+            f"base '{base.name}' ({base.layout}), memory plan {choice.plan.name}",
+            *(_adapter_note(adapter, weight) for adapter, weight in adapters),
+        ),
     )
-
-
-def assemble_base(
-    name: str | Path,
-    *,
-    adapters: Sequence[str | Path],
-    parts: str | Path | None,
-    offline: bool,
-    dtype: torch.dtype,
-) -> Real2Sam2RealPipeline:
-    """A pipeline with all parts of a base and adapters on it, on the CPU; see `Real2Sam2RealPipeline.from_pretrained`.
-
-    Raises:
-        MissingPartError: something is not on this machine.
-        UserError: a file is damaged or foreign.
-    """
-    base = find_base(name, offline=offline, parts=parts)
-    located = [_lora(str(adapter), offline=offline) for adapter in adapters]
-    read = [(read_adapter(path, leave_out_face=True), weight) for path, weight in located]
-    transformer = load_transformer(base, dtype)
-    apply_adapters(transformer, read, merge=base.layout != "gguf")
-    tokenizer, text_encoder = load_text_encoder(base, dtype)
-    image_processor, image_encoder = _load_image_encoder(base, transformer)
-    pipeline = Real2Sam2RealPipeline(
-        vae=load_vae(base, dtype),
-        transformer=transformer,
-        scheduler=load_scheduler(base),
-        text_encoder=text_encoder,
-        tokenizer=tokenizer,
-        image_encoder=image_encoder,
-        image_processor=image_processor,
-    )
-    pipeline.squash_photo = OFFICIAL_SETTINGS.squash_photo
-    return pipeline
-
-
-def _load_image_encoder(base: BaseSource, transformer: Real2Sam2RealTransformer3DModel) -> tuple[Any, Any]:
-    return (None, None) if transformer.config.image_dim is None else load_image_encoder(base)
 
 
 def plan_memory(located: Located, *, plan: str, sampling: Sampling, machine: Machine) -> Choice:
     """The memory plan for a base model on a machine; see `choose_plan`."""
-    base = located.base
-    if base is None:
-        raise ValueError(f"the checkpoint {located.name} is whole; memory plans are for base models")
     width, height = located.settings.fit(16, 9)
     return choose_plan(
         machine,
-        architecture_of(base),
+        architecture_of(located.base),
         Clip(frames=sampling.segment_frames, width=width, height=height),
         wanted=plan,
         guided=sampling.guided,
-        base_layout=base.layout,
+        base_layout=located.base.layout,
     )
 
 
 def architecture_of(base: BaseSource) -> Architecture:
-    """The networks of a base, for measuring; the published ones where a part does not say."""
+    """The networks of a base, for reckoning; the published ones where a component does not say."""
 
-    def config(part: Path | None) -> dict[str, Any] | None:
-        file = None if part is None else part / "config.json"
+    def config(component: Path | None) -> dict[str, Any] | None:
+        file = None if component is None else component / "config.json"
         return json.loads(file.read_text(encoding="utf-8")) if file is not None and file.is_file() else None
 
     return Architecture(
@@ -283,45 +385,16 @@ def architecture_of(base: BaseSource) -> Architecture:
     )
 
 
-def _assemble(
-    base: BaseSource,
-    settings: CheckpointSettings,
-    adapters: list[tuple[Adapter, float]],
-    choice: Choice,
-    say: Callable[[str], None],
-) -> Real2Sam2RealPipeline:
-    """The pipeline with its adapters, on the CPU but for weights that stay on the device as they are."""
-    device, plan = choice.machine.device, choice.plan
-    dtype = torch.bfloat16 if choice.machine.native_bfloat16 else torch.float32
-    say(f"loading the transformer from {base.name}")
-    stays = plan.weights in ("bfloat16", "gguf") and not plan.blocks_streamed
-    transformer = load_transformer(base, dtype, device=device if stays else "cpu")
-    apply_adapters(transformer, adapters, merge=base.layout != "gguf")
-    say("loading the autoencoder and the image encoder")
-    image_processor, image_encoder = _load_image_encoder(base, transformer)
-    shift = settings.shift or scheduler_shift(load_scheduler(base))
-    return Real2Sam2RealPipeline(
-        vae=load_vae(base, autoencoder_dtype(plan)),
-        transformer=transformer,
-        scheduler=make_scheduler("euler", shift),
-        image_encoder=image_encoder,
-        image_processor=image_processor,
-    )
-
-
-def _prompt_cache(
-    base: BaseSource, pipeline: Real2Sam2RealPipeline, choice: Choice, say: Callable[[str], None]
-) -> PromptCache:
+def _prompt_cache(base: BaseSource, choice: Choice, say: Callable[[str], None]) -> PromptCache:
     """Text embeddings from disk; the text encoder is loaded when a prompt is new, and let go again."""
     if base.text_encoder is None:  # `find_base` has made sure that it is there
         raise ValueError(f"the base {base.name} has no text encoder")
 
     def embed(prompt: str) -> Tensor:
         say("reading a new prompt: loading the text encoder")
-        dtype = torch.bfloat16 if choice.machine.native_bfloat16 else torch.float32
-        tokenizer, encoder = load_text_encoder(base, dtype)
+        tokenizer, encoder = load_text_encoder(base, best_dtype())
         place_encoder(encoder, choice.plan)
-        return embed_text(encoder, tokenizer, prompt, pipeline._execution_device, release=False)
+        return embed_text(encoder, tokenizer, prompt, torch.device(choice.plan.device))
 
     return PromptCache(encoder_identity(base.text_encoder), embed)
 
@@ -333,13 +406,6 @@ def _adapter_note(adapter: Adapter, weight: float) -> str:
     face = f", {len(adapter.face_keys)} keys of the face branch left out" if adapter.face_keys else ""
     origin = f" (alpha from {adapter.alpha_from})" if scale else ""
     return f"adapter {adapter.name}, weight {weight:g}: {parts}{scale}{origin}{face}"
-
-
-def share_among_ranks(model: LoadedModel) -> LoadedModel:
-    """Share each pass among the processes that were started for one shot; nothing happens where there is only one."""
-    if _ranks() > 1:
-        enable_context_parallel(model.pipeline.transformer)
-    return model
 
 
 def _ranks() -> int:

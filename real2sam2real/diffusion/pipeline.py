@@ -1,40 +1,40 @@
-"""One pipeline for every checkpoint of the Wan2.2-Animate layout, from the shipped `mini` to 14 B."""
+"""Denoising: one pipeline for every checkpoint of the Wan2.2-Animate layout, from the shipped `mini` to 14 B.
+
+`loading.Real2Sam2RealPipeline` is the class that is loaded; this one knows nothing of files.
+"""
 
 from __future__ import annotations
 
-import html
-import json
+import copy
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from diffusers import DiffusionPipeline
 from PIL import Image
-from torch import Tensor, nn
+from torch import Tensor
 
 from real2sam2real.arrays import UInt8
 from real2sam2real.diffusion import conditioning, sampling
+from real2sam2real.diffusion.caches import reset_step_cache, step_cache
+from real2sam2real.diffusion.presets import Sampling
+from real2sam2real.diffusion.prompts import NEGATIVE_PROMPT, embed_text
 from real2sam2real.diffusion.ranks import from_main_rank
-from real2sam2real.diffusion.sampling import OnStep, Spacing, Step
-from real2sam2real.diffusion.segments import Frames, Segment, plan_segments, window, without_drift
+from real2sam2real.diffusion.sampling import OnStep, Step, make_scheduler, scheduler_shift
+from real2sam2real.diffusion.segments import Frames, Segment, window, without_drift
 from real2sam2real.diffusion.transformer import StepConstants
-from real2sam2real.errors import MissingPartError
 
 # diffusers' own form: called with the pipeline, the step from 0, its timestep, and the tensors by name; a "latents"
 # entry in what it returns takes the place of the step's.
 StepCallback = Callable[[Any, int, Tensor, dict[str, Tensor]], dict[str, Tensor] | None]
 
-TEXT_TOKENS = 512
-NEGATIVE_PROMPT = "bad detailed"  # the official script's
-
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Conditions:
+class SegmentConditions:
     """All that stays constant while a segment is denoised.
 
     Attributes:
@@ -51,22 +51,32 @@ class Conditions:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Shot:
-    """What all segments of a shot share.
+class _Run:
+    """What all segments of a run share.
 
     Attributes:
+        sampling: how to denoise.
+        scheduler: this run's own.
         reference: `(1, z, 1, h, w)` standardised latents of the photo.
         prompt: `(1, N, text_dim)` text embeddings.
         negative_prompt: the same, or None without guidance.
         image: `(1, 257, image_dim)` image features, or None for checkpoints without an image encoder.
-        guidance_scale: see `Conditions`.
+        normals: `(T, H, W, 3)` by slice, or None.
+        start: `(T, H, W, 3)` by slice to start from, or None for noise.
+        strength: noise level that `start` is brought to.
+        generator: source of the noise.
     """
 
+    sampling: Sampling
+    scheduler: Any
     reference: Tensor
     prompt: Tensor
     negative_prompt: Tensor | None
     image: Tensor | None
-    guidance_scale: float
+    normals: Frames | None
+    start: Frames | None
+    strength: float
+    generator: torch.Generator | None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -86,13 +96,30 @@ class SegmentVideo:
     tail: Tensor
 
 
-class Real2Sam2RealPipeline(DiffusionPipeline):
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Finished:
+    """Segments that an earlier run has made.
+
+    Attributes:
+        segments: how many.
+        tail: the last one's `SegmentVideo.tail`, or None when there is none.
+    """
+
+    segments: int = 0
+    tail: Tensor | None = None
+
+    def __post_init__(self) -> None:
+        if self.segments and self.tail is None:
+            raise ValueError("segments that are done need the tail of the last one")
+
+
+class DenoisingPipeline(DiffusionPipeline):
     """Photo + rendered normals (+ prompt) → video.
 
     Args:
         vae: an autoencoder of `AutoencoderKLWan`'s interface.
         transformer: a `Real2Sam2RealTransformer3DModel`.
-        scheduler: as `sampling.make_scheduler` makes it.
+        scheduler: as `sampling.make_scheduler` makes it. It is copied for each run, never changed.
         text_encoder: UMT5, with `tokenizer`; None for checkpoints trained without text, or where `prompt_embeds` come
             from elsewhere.
         tokenizer: see `text_encoder`.
@@ -100,13 +127,12 @@ class Real2Sam2RealPipeline(DiffusionPipeline):
         image_processor: see `image_encoder`.
 
     Attributes:
-        squash_photo: show CLIP the whole photo, squashed to its square, as the original Wan code does, and so as the
-            published adapters were trained; otherwise its centre, cut out, as diffusers' pipelines do.
+        sampling: how it denoises unless told otherwise; its solver is that of `scheduler`.
+        resize_without_crop: show CLIP the whole photo; see `conditioning.pixels_for_clip`.
         keep_keys_values: keep cross-attention's keys and values of all blocks through a segment (0.6 GB per prompt at
             14 B) in place of making them in each step. Not for blocks that leave the device between steps.
-        release_encoders: move the text and image encoders to the device for their use only.
-        segment: the segment at work, from 0; for callbacks.
-        num_segments: of the shot at work.
+        segment: the segment at work, from 0; for callbacks, as the next two.
+        num_segments: of the shot at work, or 0.
         num_timesteps: steps per segment.
     """
 
@@ -134,52 +160,10 @@ class Real2Sam2RealPipeline(DiffusionPipeline):
             image_encoder=image_encoder,
             image_processor=image_processor,
         )
+        self.sampling = Sampling()
         self.keep_keys_values = True
-        self.release_encoders = False
-        self.squash_photo = False
+        self.resize_without_crop = False
         self.segment = self.num_segments = self.num_timesteps = 0
-
-    @classmethod
-    def from_pretrained(
-        cls,
-        pretrained_model_name_or_path: str | Path,
-        *,
-        adapters: Sequence[str | Path] = (),
-        parts: str | Path | None = None,
-        offline: bool = False,
-        dtype: Any = torch.float32,
-        **options: Any,
-    ) -> Real2Sam2RealPipeline:
-        """Load one of our pipeline folders, or a base model in any of its layouts with adapters on it, on the CPU.
-
-        Args:
-            pretrained_model_name_or_path: a pipeline's folder, or a base: a folder in diffusers' or the original
-                layout, a safetensors or GGUF file, or a name on the hub.
-            adapters: adapter folders or files, or names on the hub, merged into the weights (kept apart where the base
-                is packed); `FILE=WEIGHT` for one that is not to count in full.
-            parts: where VAE and encoders are, for a base that is a transformer alone.
-            offline: never reach for the network.
-            dtype: of the weights.
-            options: of diffusers' `from_pretrained`, for pipeline folders.
-
-        Raises:
-            MissingPartError: something is not on this machine.
-            UserError: a file is damaged or foreign.
-        """
-        if _is_own(Path(pretrained_model_name_or_path)) and not adapters:
-            import real2sam2real.diffusion.autoencoder  # noqa: F401  diffusers finds only what is imported already
-
-            loaded: Real2Sam2RealPipeline = super().from_pretrained(
-                pretrained_model_name_or_path, dtype=dtype, **options
-            )
-            return loaded
-        from real2sam2real.diffusion.loading import assemble_base
-
-        if options:
-            raise ValueError(f"a base model takes no {', '.join(options)}; these are for pipeline folders")
-        return assemble_base(
-            pretrained_model_name_or_path, adapters=adapters, parts=parts, offline=offline, dtype=dtype
-        )
 
     @torch.no_grad()
     def __call__(
@@ -210,86 +194,82 @@ class Real2Sam2RealPipeline(DiffusionPipeline):
         normals: Frames | None = None,
         *,
         frames: int | None = None,
-        prompt: str | None = None,
+        prompt: str = "",
         negative_prompt: str = NEGATIVE_PROMPT,
         prompt_embeds: Tensor | None = None,
         negative_prompt_embeds: Tensor | None = None,
-        num_inference_steps: int = 25,
-        guidance_scale: float = 1.0,
-        spacing: Spacing = "scheduler",
-        segment_frames: int = 81,
-        overlap: int = 5,
-        fixed_segments: bool = False,
-        match_colors: bool = True,
+        sampling: Sampling | None = None,
+        num_inference_steps: int | None = None,
+        guidance_scale: float | None = None,
         init_video: Frames | None = None,
         strength: float = 1.0,
         generator: torch.Generator | None = None,
         callback_on_step_end: StepCallback | None = None,
         callback_on_step_end_tensor_inputs: Sequence[str] = ("latents",),
-        done: int = 0,
-        tail: Tensor | None = None,
+        finished: Finished | None = None,
     ) -> Iterator[SegmentVideo]:
-        """Generate a video segment by segment; memory does not grow with its length.
+        """Generate a video segment by segment; memory does not grow with its length, and the pipeline stays as it is.
 
         Args:
             image: `(H, W, 3)` uint8 or a picture, the photo.
             normals: `(T, H, W, 3)` uint8 encoded normals by slice, or None (then give `frames`).
             frames: T; taken from `normals` when given. Any number: what 4k + 1 asks for beyond it is cut off again.
             prompt: what the video should show; needs a checkpoint with a text encoder.
-            negative_prompt: what it should not show; used when `guidance_scale` > 1.
+            negative_prompt: what it should not show; used with guidance.
             prompt_embeds: `(1, N, text_dim)` in place of `prompt`, as `embed_prompt` makes them.
             negative_prompt_embeds: the same for `negative_prompt`.
-            num_inference_steps: steps of a full run from noise.
-            guidance_scale: classifier-free guidance; 1 turns it off.
-            spacing: of the noise levels; see `sampling.set_steps`.
-            segment_frames: most frames denoised together, 4k + 1.
-            overlap: frames that a segment takes over from the one before, 4k + 1.
-            fixed_segments: pad the shot to whole segments of `segment_frames`, as Wan2.2-Animate's pipeline does.
-            match_colors: take out the shift of colours between segments; see `segments.without_drift`.
+            sampling: in place of the pipeline's own, such as one of `PRESETS`.
+            num_inference_steps: in place of the sampling's steps.
+            guidance_scale: in place of the sampling's.
             init_video: `(T, H, W, 3)` uint8 by slice to start from in place of pure noise.
             strength: noise level 0…1 that `init_video` is brought to; 1 is pure noise.
             generator: source of the noise; the same seed gives the same video.
-            callback_on_step_end: called with the pipeline, the step from 0, its timestep and the tensors asked for;
-                "latents" in the dictionary that it returns replace the step's.
+            callback_on_step_end: see `StepCallback`.
             callback_on_step_end_tensor_inputs: of "latents" and "estimate", the clean latents as the step expects them.
-            done: segments that were finished in an earlier run.
-            tail: the last of those segments' `tail`.
+            finished: segments that an earlier run has made.
 
         Raises:
             ValueError: sizes disagree or do not fit the checkpoint's grid, or an option is out of range.
         """
         photo = np.asarray(image.convert("RGB")) if isinstance(image, Image.Image) else image
-        frames = self._check(photo, normals, frames, init_video)
-        plan = plan_segments(frames, longest=segment_frames, overlap=overlap, fixed=fixed_segments)
-        if done and tail is None:
-            raise ValueError("segments that are done need the tail of the last one")
-        shot = self._prepare(photo, prompt, negative_prompt, prompt_embeds, negative_prompt_embeds, guidance_scale)
+        count = self._check(photo, normals, frames, init_video)
+        chosen, scheduler = self._choose(sampling, num_inference_steps, guidance_scale)
+        segments = chosen.plan(count)
         on_step = self._observer(callback_on_step_end, callback_on_step_end_tensor_inputs)
-        self.num_segments = len(plan)
-        for index, segment in enumerate(plan):
+        embeds = self._embeds(prompt, negative_prompt, prompt_embeds, negative_prompt_embeds, guided=chosen.guided)
+        start = None if strength >= 1 else init_video
+        how = {"sampling": chosen, "scheduler": scheduler, "generator": generator}
+        run = self._prepare(photo, embeds, normals=normals, start=start, strength=strength, **how)
+        with step_cache(self.transformer, chosen.cache, chosen.steps), self._progress(len(segments)):
+            yield from self._segments(run, segments, count, on_step, finished or Finished())
+
+    def _segments(
+        self, run: _Run, segments: Sequence[Segment], frames: int, on_step: OnStep | None, finished: Finished
+    ) -> Iterator[SegmentVideo]:
+        tail, overlap = finished.tail, run.sampling.overlap
+        for index, segment in enumerate(segments):
             self.segment = index
-            noise = self._noise(segment, shot, generator)  # drawn for finished segments too: the others keep theirs
-            if index < done:
+            noise = self._noise(run, segment)  # drawn for finished segments too: the others keep theirs
+            if index < finished.segments:
                 continue
-            conditions = self._conditions(segment, shot, normals, tail)
-            initial = None if init_video is None or strength >= 1 else window(init_video, segment.start, segment.stop)
-            latents = self._start(noise, shot, initial, strength, num_inference_steps, spacing)
-            latents = self._denoise(latents, conditions, on_step)
+            conditions = self._conditions(run, segment, tail)
+            latents = self._start(run, segment, noise)
+            latents = self._denoise(run, latents, conditions, on_step)
             del conditions
             video = conditioning.decode_latents(self.vae, latents[:, :, 1:])
-            if match_colors and segment.overlap and tail is not None:
+            if run.sampling.match_colors and segment.overlap and tail is not None:
                 video = without_drift(video, tail.to(video.device))
             tail = video[:, :, video.shape[2] - overlap :].clone()
             kept = video[:, :, segment.overlap : frames - segment.start]
-            yield SegmentVideo(index=index, total=len(plan), video=kept, tail=tail)
+            yield SegmentVideo(index=index, total=len(segments), video=kept, tail=tail)
 
     def embed_prompt(self, prompt: str) -> Tensor:
         """`(1, 512, text_dim)` as `embed_text`, or `null_prompt` for a pipeline without a text encoder."""
         if self.text_encoder is None:
             return conditioning.null_prompt(self.transformer, 1)
-        return embed_text(self.text_encoder, self.tokenizer, prompt, self._execution_device, self.release_encoders)
+        return embed_text(self.text_encoder, self.tokenizer, prompt, self._execution_device)
 
-    def velocity(self, noisy: Tensor, timestep: Tensor, level: Tensor, conditions: Conditions) -> Tensor:
+    def velocity(self, noisy: Tensor, timestep: Tensor, level: Tensor, conditions: SegmentConditions) -> Tensor:
         """The flow's velocity at `noisy` `(1, z, F + 1, h, w)`, guided if the conditions say so; see `Predictor`."""
         predicted = self._predict("cond", noisy, timestep, conditions.channels, conditions.prompted)
         if conditions.unprompted is not None:
@@ -328,77 +308,94 @@ class Real2Sam2RealPipeline(DiffusionPipeline):
                 raise ValueError(f"{name} has shape {shape}; the photo asks for {(frames, height, width, 3)}")
         return frames
 
-    def _prepare(
-        self,
-        photo: UInt8,
-        prompt: str | None,
-        negative_prompt: str,
-        prompt_embeds: Tensor | None,
-        negative_prompt_embeds: Tensor | None,
-        guidance_scale: float,
-    ) -> Shot:
-        """Encode what the whole shot shares: photo and prompts."""
+    @contextmanager
+    def _progress(self, segments: int) -> Iterator[None]:
+        """For the time of a run, say how far it is."""
+        self.num_segments = segments
+        try:
+            yield
+        finally:
+            self.segment = self.num_segments = self.num_timesteps = 0
+
+    def _choose(self, sampling: Sampling | None, steps: int | None, guidance: float | None) -> tuple[Sampling, Any]:
+        """How to denoise, and a scheduler for it that nobody else has."""
+        if sampling is None:
+            return self.sampling.changed(steps, guidance), copy.deepcopy(self.scheduler)
+        scheduler = make_scheduler(sampling.solver, scheduler_shift(self.scheduler))
+        return sampling.changed(steps, guidance), scheduler
+
+    def _embeds(
+        self, prompt: str, negative: str, embeds: Tensor | None, negative_embeds: Tensor | None, *, guided: bool
+    ) -> tuple[Tensor, Tensor | None]:
+        """The text embeddings of a prompt, and of the negative one where there is guidance."""
+        if guided and self.text_encoder is None and negative_embeds is None:
+            raise ValueError("guidance needs a text encoder or negative_prompt_embeds; this pipeline has neither")
+        positive = self.embed_prompt(prompt) if embeds is None else embeds
+        if not guided:
+            return positive, None
+        return positive, self.embed_prompt(negative) if negative_embeds is None else negative_embeds
+
+    def _prepare(self, photo: UInt8, embeds: tuple[Tensor, Tensor | None], **given: Any) -> _Run:
+        """Encode what all segments share: photo and prompts."""
         device, dtype = self._execution_device, self.transformer.dtype
-        negative = None
-        if guidance_scale > 1:
-            if self.text_encoder is None and negative_prompt_embeds is None:
-                raise ValueError("guidance needs a text encoder or negative_prompt_embeds; this pipeline has neither")
-            negative = self.embed_prompt(negative_prompt) if negative_prompt_embeds is None else negative_prompt_embeds
-        positive = self.embed_prompt(prompt or "") if prompt_embeds is None else prompt_embeds
-        return Shot(
-            reference=conditioning.encode_latents(self.vae, conditioning.to_video_tensor(photo[None], device)),
-            prompt=positive.to(device, dtype),
+        prompt, negative = embeds
+        image = None
+        if self.image_encoder is not None:
+            parts = (self.image_encoder, self.image_processor, device)
+            image = conditioning.embed_photo(photo, *parts, resize_without_crop=self.resize_without_crop).to(dtype)
+        reference = conditioning.encode_latents(self.vae, conditioning.to_video_tensor(photo[None], device))
+        return _Run(
+            reference=reference,
+            prompt=prompt.to(device, dtype),
             negative_prompt=None if negative is None else negative.to(device, dtype),
-            image=self._embed_image(photo),
-            guidance_scale=guidance_scale,
+            image=image,
+            **given,
         )
 
-    def _conditions(self, segment: Segment, shot: Shot, normals: Frames | None, tail: Tensor | None) -> Conditions:
+    def _conditions(self, run: _Run, segment: Segment, tail: Tensor | None) -> SegmentConditions:
         """Encode what one segment is steered by: its normals, and the frames it begins with."""
-        device, dtype = shot.reference.device, self.transformer.dtype
-        height, width = (size * self.vae.config.scale_factor_spatial for size in shot.reference.shape[3:])
+        device = run.reference.device
+        height, width = (size * self.vae.config.scale_factor_spatial for size in run.reference.shape[3:])
         if segment.overlap and tail is not None:
             given = conditioning.continued_latents(self.vae, tail.to(device), segment.frames)
         else:
             given = conditioning.empty_latents(self.vae, segment.frames, height, width)
         drawn = None
-        if normals is not None:
-            video = conditioning.to_video_tensor(window(normals, segment.start, segment.stop), device)
-            drawn = conditioning.encode_latents(self.vae, video).to(dtype)
+        if run.normals is not None:
+            video = conditioning.to_video_tensor(window(run.normals, segment.start, segment.stop), device)
+            drawn = conditioning.encode_latents(self.vae, video).to(self.transformer.dtype)
 
         def constants(prompt: Tensor) -> StepConstants:
-            return self.transformer.precompute(prompt, drawn, shot.image, keys_values=self.keep_keys_values)
+            return self.transformer.precompute(prompt, drawn, run.image, keys_values=self.keep_keys_values)
 
-        return Conditions(
-            channels=conditioning.condition_channels(shot.reference, given, segment.overlap),
-            prompted=constants(shot.prompt),
-            unprompted=None if shot.negative_prompt is None else constants(shot.negative_prompt),
-            guidance_scale=shot.guidance_scale,
+        return SegmentConditions(
+            channels=conditioning.condition_channels(run.reference, given, segment.overlap),
+            prompted=constants(run.prompt),
+            unprompted=None if run.negative_prompt is None else constants(run.negative_prompt),
+            guidance_scale=run.sampling.guidance_scale,
         )
 
-    def _noise(self, segment: Segment, shot: Shot, generator: torch.Generator | None) -> Tensor:
+    def _noise(self, run: _Run, segment: Segment) -> Tensor:
         """`(1, z, F + 1, h, w)`, drawn on the CPU so that every device starts from the same."""
         latent_frames = (segment.frames - 1) // self.vae.config.scale_factor_temporal + 2
-        shape = (1, shot.reference.shape[1], latent_frames, *shot.reference.shape[3:])
-        noise = from_main_rank(torch.randn(shape, generator=generator, dtype=torch.float32))
-        return noise.to(shot.reference.device)
+        shape = (1, run.reference.shape[1], latent_frames, *run.reference.shape[3:])
+        noise = from_main_rank(torch.randn(shape, generator=run.generator, dtype=torch.float32))
+        return noise.to(run.reference.device)
 
-    def _start(
-        self, noise: Tensor, shot: Shot, initial: UInt8 | None, strength: float, steps: int, spacing: Spacing
-    ) -> Tensor:
-        """Set the schedule; return pure noise, or the initial video's latents at noise level `strength`."""
-        start = 1.0 if initial is None else strength
-        sampling.set_steps(self.scheduler, steps, spacing, start, noise.device)
-        self.num_timesteps = len(self.scheduler.timesteps)
-        if initial is None:
+    def _start(self, run: _Run, segment: Segment, noise: Tensor) -> Tensor:
+        """Set the schedule; return pure noise, or the latents of the video to start from at their noise level."""
+        level = 1.0 if run.start is None else run.strength
+        sampling.set_steps(run.scheduler, run.sampling.steps, run.sampling.spacing, level, noise.device)
+        self.num_timesteps = len(run.scheduler.timesteps)
+        if run.start is None:
             return noise
-        video = conditioning.encode_latents(self.vae, conditioning.to_video_tensor(initial, noise.device))
-        return sampling.add_noise(torch.cat([shot.reference, video], dim=2), noise, strength)
+        frames = window(run.start, segment.start, segment.stop)
+        video = conditioning.encode_latents(self.vae, conditioning.to_video_tensor(frames, noise.device))
+        return sampling.add_noise(torch.cat([run.reference, video], dim=2), noise, run.strength)
 
-    def _denoise(self, latents: Tensor, conditions: Conditions, on_step: OnStep | None) -> Tensor:
-        if self.transformer.is_cache_enabled:
-            self.transformer._reset_stateful_cache()
-        return sampling.denoise(self.scheduler, partial(self.velocity, conditions=conditions), latents, on_step)
+    def _denoise(self, run: _Run, latents: Tensor, conditions: SegmentConditions, on_step: OnStep | None) -> Tensor:
+        reset_step_cache(self.transformer)
+        return sampling.denoise(run.scheduler, partial(self.velocity, conditions=conditions), latents, on_step)
 
     def _observer(self, callback: StepCallback | None, names: Sequence[str]) -> OnStep | None:
         """The callback in diffusers' form as the loop's own."""
@@ -416,77 +413,3 @@ class Real2Sam2RealPipeline(DiffusionPipeline):
             return None if answer is None else answer.get("latents")
 
         return observe
-
-    def _embed_image(self, photo: UInt8) -> Tensor | None:
-        """`(1, 257, image_dim)`: the features before CLIP's last layer, as Wan was trained."""
-        if self.image_encoder is None:
-            return None
-        device = self._execution_device
-        prepare = conditioning.squashed_for_clip if self.squash_photo else conditioning.cropped_for_clip
-        pixels = prepare(photo, self.image_processor)
-        with on_device(self.image_encoder, device, release=self.release_encoders):
-            given = pixels.to(device, self.image_encoder.dtype)
-            hidden: Sequence[Tensor] = self.image_encoder(given, output_hidden_states=True).hidden_states
-        return hidden[-2].to(self.transformer.dtype)
-
-
-def _is_own(folder: Path) -> bool:
-    index = folder / "model_index.json"
-    return index.is_file() and json.loads(index.read_text(encoding="utf-8")).get("_class_name") == (
-        Real2Sam2RealPipeline.__name__
-    )
-
-
-@contextmanager
-def on_device(module: nn.Module, device: torch.device, *, release: bool) -> Iterator[None]:
-    """Have `module` on the device within the block; afterwards back on the CPU when it is to be released."""
-    if not release:
-        yield
-        return
-    module.to(device)
-    try:
-        yield
-    finally:
-        module.to("cpu")
-
-
-def embed_text(text_encoder: Any, tokenizer: Any, prompt: str, device: torch.device, release: bool) -> Tensor:
-    """`(1, 512, text_dim)` text embeddings, zeros after the prompt's last token.
-
-    Args:
-        text_encoder: UMT5's encoder.
-        tokenizer: its tokenizer.
-        prompt: any text.
-        device: where to compute.
-        release: whether the encoder leaves the device again.
-
-    Raises:
-        MissingPartError: ftfy is not installed.
-    """
-    tokens = tokenizer(
-        [clean_prompt(prompt)],
-        padding="max_length",
-        max_length=TEXT_TOKENS,
-        truncation=True,
-        return_attention_mask=True,
-        return_tensors="pt",
-    ).to(device)
-    with on_device(text_encoder, device, release=release):
-        embedded = text_encoder(tokens.input_ids, tokens.attention_mask).last_hidden_state
-    result: Tensor = embedded * tokens.attention_mask[..., None]
-    return result
-
-
-def clean_prompt(prompt: str) -> str:
-    """The prompt as Wan's text encoder was trained to see it: broken Unicode mended, HTML entities read, one space.
-
-    Raises:
-        MissingPartError: ftfy is not installed.
-    """
-    try:
-        import ftfy
-    except ImportError as error:
-        raise MissingPartError(
-            "reading prompts as the model was trained needs ftfy; pip install 'real2sam2real[full]'"
-        ) from error
-    return " ".join(html.unescape(html.unescape(ftfy.fix_text(prompt))).split())

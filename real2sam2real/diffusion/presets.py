@@ -6,14 +6,13 @@ A pass is one run of the whole transformer over one segment. `docs/generate.md` 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Self
 
 from real2sam2real.diffusion.caches import StepCache, TaylorSeer, computed_steps
 from real2sam2real.diffusion.checkpoints import CheckpointSettings
+from real2sam2real.diffusion.options import PresetName
 from real2sam2real.diffusion.sampling import Solver, Spacing
 from real2sam2real.diffusion.segments import Segment, plan_segments
-
-PresetName = Literal["official", "quality", "balanced", "fast"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,8 +31,8 @@ class Sampling:
         match_colors: take out the shift of colours between segments.
     """
 
-    steps: int
-    guidance_scale: float
+    steps: int = 25
+    guidance_scale: float = 1.0
     solver: Solver = "euler"
     spacing: Spacing = "scheduler"
     cache: StepCache | None = None
@@ -46,6 +45,14 @@ class Sampling:
     def guided(self) -> bool:
         """Whether a step takes two passes, one with the prompt and one with the negative prompt."""
         return self.guidance_scale > 1
+
+    def changed(self, steps: int | None, guidance_scale: float | None) -> Self:
+        """With other steps or another guidance, where one is given."""
+        return replace(
+            self,
+            steps=self.steps if steps is None else steps,
+            guidance_scale=self.guidance_scale if guidance_scale is None else guidance_scale,
+        )
 
     def plan(self, frames: int) -> tuple[Segment, ...]:
         """The segments of a shot of `frames` frames."""
@@ -126,6 +133,7 @@ def choose_sampling(
         sampling = Sampling(
             steps=settings.steps,
             guidance_scale=settings.guidance_scale,
+            solver=settings.solver,
             spacing=settings.spacing,
             segment_frames=settings.max_frames,
         )
@@ -135,8 +143,4 @@ def choose_sampling(
             sampling = replace(sampling, segment_frames=settings.max_frames)
     if sampling.overlap >= sampling.segment_frames:
         sampling = replace(sampling, overlap=1)
-    return replace(
-        sampling,
-        steps=sampling.steps if steps is None else steps,
-        guidance_scale=sampling.guidance_scale if guidance is None else guidance,
-    )
+    return sampling.changed(steps, guidance)

@@ -1,23 +1,71 @@
-"""Text embeddings kept on disk: the text encoder is the largest file after the transformer, and its answers are small.
+"""Prompts as embeddings, and those kept on disk.
 
-An embedding is 2 to 4 MB; UMT5-XXL is 11 GB. One file per prompt and encoder, named by a hash of both.
+The text encoder is the largest file after the transformer, and its answers are small: an embedding is 2 to 4 MB,
+UMT5-XXL is 11 GB. One file per prompt and encoder, named by a hash of both.
 """
 
 from __future__ import annotations
 
 import hashlib
+import html
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from real2sam2real.diffusion.pipeline import clean_prompt
+from real2sam2real.errors import MissingPartError
 from real2sam2real.files import replacing_file
 
 Embed = Callable[[str], Tensor]
+
+TEXT_TOKENS = 512
+NEGATIVE_PROMPT = "bad detailed"  # the official script's
+
+
+@torch.no_grad()
+def embed_text(text_encoder: Any, tokenizer: Any, prompt: str, device: torch.device) -> Tensor:
+    """`(1, 512, text_dim)` text embeddings, zeros after the prompt's last token.
+
+    Args:
+        text_encoder: UMT5's encoder.
+        tokenizer: its tokenizer.
+        prompt: any text.
+        device: where to compute.
+
+    Raises:
+        MissingPartError: ftfy is not installed.
+    """
+    tokens = tokenizer(
+        [clean_prompt(prompt)],
+        padding="max_length",
+        max_length=TEXT_TOKENS,
+        truncation=True,
+        return_attention_mask=True,
+        return_tensors="pt",
+    ).to(device)
+    embedded = text_encoder(tokens.input_ids, tokens.attention_mask).last_hidden_state
+    result: Tensor = embedded * tokens.attention_mask[..., None]
+    return result
+
+
+def clean_prompt(prompt: str) -> str:
+    """The prompt as Wan's text encoder was trained to see it: broken Unicode mended, HTML entities read, one space.
+
+    Raises:
+        MissingPartError: ftfy is not installed.
+    """
+    try:
+        import ftfy
+    except ImportError as error:
+        raise MissingPartError(
+            "reading prompts as the model was trained needs ftfy; pip install 'real2sam2real[full]'"
+        ) from error
+    return " ".join(html.unescape(html.unescape(ftfy.fix_text(prompt))).split())
 
 
 def cache_folder() -> Path:

@@ -9,7 +9,6 @@ Shape letters: z = 16 channels, F latent frames, h × w latent size, C channels 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,7 +18,7 @@ from torch.nn import functional
 
 from real2sam2real.diffusion.weights.assign import fill, without_memory
 from real2sam2real.diffusion.weights.files import open_tensors
-from real2sam2real.errors import UserError
+from real2sam2real.pretrained.hub import cached_file, file_from_environment
 
 WEIGHTS_VARIABLE = "R2S2R_TAEW"
 WEIGHTS_NAMES = ("taew2_1.safetensors", "taew2_1.pth")
@@ -142,36 +141,15 @@ def _through(layer: nn.Module, frames: Iterator[Tensor], *, double: bool, all_fr
             yield layer(frame)
 
 
-def find_tiny_decoder(weights: Path | None = None) -> Path | None:
-    """The weight file, or None: the one given, that of the environment variable, or one in the hub's cache.
-
-    Nothing is downloaded.
-
-    Args:
-        weights: the file, or a folder that holds it.
+def find_tiny_decoder() -> Path | None:
+    """The weight file, or None: that of the environment variable, or one in the hub's cache; nothing is downloaded.
 
     Raises:
-        UserError: `weights` or the variable `R2S2R_TAEW` names what is not there.
+        MissingPartError: the variable `R2S2R_TAEW` names what is not there.
     """
-    variable = os.environ.get(WEIGHTS_VARIABLE)
-    named = weights or (Path(variable) if variable else None)
-    if named is not None:
-        found = [path for path in (named, *(named / name for name in WEIGHTS_NAMES)) if path.is_file()]
-        if not found:
-            raise UserError(
-                f"there is no {' or '.join(WEIGHTS_NAMES)} at {named}; correct the path"
-                + ("" if weights else f" in the variable {WEIGHTS_VARIABLE}")
-                + ", or leave it out to have simpler previews"
-            )
-        return found[0]
-    from huggingface_hub import try_to_load_from_cache
-
-    for repository in WEIGHTS_REPOSITORIES:
-        for name in WEIGHTS_NAMES:
-            cached = try_to_load_from_cache(repository, name)
-            if isinstance(cached, str):
-                return Path(cached)
-    return None
+    named = file_from_environment(WEIGHTS_VARIABLE, WEIGHTS_NAMES, hint="Without it, previews are simpler.")
+    cached = (cached_file(repository, name) for repository in WEIGHTS_REPOSITORIES for name in WEIGHTS_NAMES)
+    return named or next((path for path in cached if path is not None), None)
 
 
 def load_tiny_decoder(path: Path, *, dtype: torch.dtype, device: torch.device | str = "cpu") -> TinyDecoder:

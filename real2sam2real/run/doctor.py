@@ -9,10 +9,9 @@ from pathlib import Path
 
 from real2sam2real.diffusion.checkpoints import OFFICIAL_SETTINGS, find_checkpoint
 from real2sam2real.diffusion.loading import architecture_of
-from real2sam2real.diffusion.memory.architecture import CLIP_VIT_H, UMT5_XXL, Architecture
 from real2sam2real.diffusion.memory.attention import BACKENDS, choose_backend, refusal
 from real2sam2real.diffusion.memory.choose import MARGIN_IN_WORDS, Choice, choose_plan, gib
-from real2sam2real.diffusion.memory.cost import Clip
+from real2sam2real.diffusion.memory.costs import Architecture, Clip
 from real2sam2real.diffusion.memory.machine import PACKAGES, Machine, inspect_machine
 from real2sam2real.diffusion.options import ModelOptions
 from real2sam2real.diffusion.presets import PRESETS
@@ -91,7 +90,7 @@ def _weights(options: ModelOptions) -> Iterator[str]:
     finders: dict[str, Callable[[], Path]] = {
         "mini": lambda: find_checkpoint("mini"),
         "checkpoint": lambda: find_checkpoint(options.checkpoint, offline=True),
-        "base": lambda: find_base(options.base, offline=True, parts=options.components).transformer[0].parent,
+        "base": lambda: find_base(options.base, offline=True, components=options.components).transformer[0].parent,
     }
     for title, find in finders.items():
         try:
@@ -157,9 +156,9 @@ def _verdict(chosen: Choice) -> str:
 def _architecture(options: ModelOptions) -> tuple[Architecture, str]:
     """Of the base where it is found, else of the published one."""
     try:
-        base = find_base(options.base, offline=True, parts=options.components)
+        base = find_base(options.base, offline=True, components=options.components)
     except UserError:
-        return Architecture(text_encoder=UMT5_XXL, image_encoder=CLIP_VIT_H), "diffusers"
+        return Architecture(), "diffusers"
     return architecture_of(base), base.layout
 
 

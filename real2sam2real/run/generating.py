@@ -16,12 +16,12 @@ from real2sam2real.control.normal_convention import NormalConvention
 from real2sam2real.control.reading import ControlStream, open_control
 from real2sam2real.diffusion.checkpoints import CheckpointSettings
 from real2sam2real.diffusion.conditioning import to_frames
-from real2sam2real.diffusion.generate import Finished, check_length, stream_segments
-from real2sam2real.diffusion.latent_preview import LatentPreview, write_live
+from real2sam2real.diffusion.generate import check_length, stream_segments
+from real2sam2real.diffusion.latent_preview import LatentPreview, write_preview_image
 from real2sam2real.diffusion.loading import LoadedModel, Located, load_model, locate
 from real2sam2real.diffusion.options import GenerateOptions, ModelOptions
-from real2sam2real.diffusion.pipeline import SegmentVideo, StepCallback
-from real2sam2real.diffusion.presets import Preset, Sampling, choose_sampling
+from real2sam2real.diffusion.pipeline import Finished, SegmentVideo, StepCallback
+from real2sam2real.diffusion.presets import Preset, Sampling
 from real2sam2real.diffusion.ranks import (
     from_main_rank,
     is_main_rank,
@@ -128,14 +128,15 @@ class Generator:
             yield from stream_segments(
                 self.model.pipeline,
                 settings,
-                self.sampling,
                 control,
+                sampling=self.sampling,
                 preview=preview,
                 strength=self._strength,
                 seed=self.options.seed if seed is None else seed,
-                prompts=self.model.prompts(control.prompt, guided=self.sampling.guided),
-                callback=self._observer(advance),
+                callback_on_step_end=self._observer(advance),
+                callback_on_step_end_tensor_inputs=("estimate",),
                 finished=finished or Finished(),
+                **self.model.prompts(control.prompt, guided=self.sampling.guided),
             )
 
     @property
@@ -160,7 +161,7 @@ class Generator:
             advance(pipeline.segment * steps + step + 1, pipeline.num_segments * steps)
             if self.options.preview_image is not None and is_main_rank():
                 self._latent_preview = self._latent_preview or LatentPreview.find(pipeline.vae)
-                write_live(self.options.preview_image, self._latent_preview, tensors["estimate"])
+                write_preview_image(self.options.preview_image, self._latent_preview, tensors["estimate"])
 
         return observe
 
@@ -206,8 +207,7 @@ def with_normal_convention(located: Located, convention: str | None) -> Located:
 
 def sampling_of(options: GenerateOptions, located: Located) -> Sampling:
     """How to denoise; an adapter without settings of its own is run with the preset `quality`."""
-    preset = options.preset or ("quality" if located.uses_presets else None)
-    return choose_sampling(located.settings, preset, steps=options.steps, guidance=options.guidance)
+    return located.sampling(options.preset, steps=options.steps, guidance=options.guidance)
 
 
 def generate_to_file(control_folder: Path, options: GenerateOptions, path: Path, progress: Progress) -> list[str]:

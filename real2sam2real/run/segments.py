@@ -12,8 +12,7 @@ from safetensors.torch import load_file, save_file
 from real2sam2real import media
 from real2sam2real.arrays import UInt8
 from real2sam2real.diffusion.conditioning import to_frames
-from real2sam2real.diffusion.generate import Finished
-from real2sam2real.diffusion.pipeline import SegmentVideo
+from real2sam2real.diffusion.pipeline import Finished, SegmentVideo
 from real2sam2real.errors import UserError
 from real2sam2real.files import replacing_file, sweep
 

@@ -13,7 +13,7 @@ from diffusers import FlowMatchEulerDiscreteScheduler
 from real2sam2real.cli.main import main
 from real2sam2real.diffusion.autoencoder import fit_autoencoder
 from real2sam2real.diffusion.checkpoints import SETTINGS_FILE, CheckpointSettings
-from real2sam2real.diffusion.pipeline import Real2Sam2RealPipeline
+from real2sam2real.diffusion.loading import Real2Sam2RealPipeline
 from real2sam2real.diffusion.transformer import Real2Sam2RealTransformer3DModel
 from real2sam2real.media import write_png
 

@@ -6,7 +6,7 @@ import torch
 from diffusers import FlowMatchEulerDiscreteScheduler
 
 from real2sam2real.diffusion.autoencoder import fit_autoencoder
-from real2sam2real.diffusion.pipeline import Real2Sam2RealPipeline
+from real2sam2real.diffusion.loading import Real2Sam2RealPipeline
 from real2sam2real.diffusion.transformer import Real2Sam2RealTransformer3DModel
 
 TINY = {

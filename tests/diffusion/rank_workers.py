@@ -192,9 +192,9 @@ def compare_pipeline(folder):
     import numpy as np
 
     from real2sam2real.diffusion import caches, parallel
-    from real2sam2real.diffusion.pipeline import Real2Sam2RealPipeline
+    from real2sam2real.diffusion.loading import Real2Sam2RealPipeline
 
-    pipeline = Real2Sam2RealPipeline.from_pretrained(folder, local_files_only=True)
+    pipeline = Real2Sam2RealPipeline.from_pretrained(folder, dtype=torch.float32)
     pipeline.set_progress_bar_config(disable=True)
     random = np.random.default_rng(0)
     photo = random.integers(0, 256, (32, 48, 3), dtype=np.uint8)

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -6,14 +7,11 @@ import torch
 
 from real2sam2real.control.folder import Control
 from real2sam2real.control.normal_convention import NormalConvention
-from real2sam2real.diffusion.checkpoints import (
-    SETTINGS_FILE,
-    CheckpointSettings,
-    find_checkpoint,
-    load_pipeline,
-    load_settings,
-)
-from real2sam2real.diffusion.generate import Resized, generate_video, working_size
+from real2sam2real.diffusion.checkpoints import SETTINGS_FILE, CheckpointSettings, find_checkpoint, load_settings
+from real2sam2real.diffusion.conditioning import to_frames
+from real2sam2real.diffusion.generate import Resized, check_length, stream_segments, working_size
+from real2sam2real.diffusion.loading import load_model, locate
+from real2sam2real.diffusion.options import ModelOptions
 from real2sam2real.diffusion.weights.adapter_file import read_adapter
 from real2sam2real.errors import UserError
 
@@ -39,12 +37,30 @@ def control(frames=5, convention=None):
     )
 
 
+def load(checkpoint):
+    return load_model(locate(ModelOptions(checkpoint=str(checkpoint))))
+
+
+def generated(given, checkpoint, **options):
+    """`(T, h, w, 3)` as a checkpoint makes it of a control."""
+    model = load(checkpoint)
+    segments = stream_segments(model.pipeline, model.settings, given, **options)
+    return np.concatenate([to_frames(segment.video) for segment in segments])
+
+
 def test_settings_survive_their_file():
     changed = CheckpointSettings(area=100, max_frames=5, normal_convention=NormalConvention.preset("left-up-towards"))
     assert CheckpointSettings.from_json(changed.to_json()) == changed
     older = changed.to_json().replace('"normal_convention"', '"coding"')
     assert '"coding"' in older
     assert CheckpointSettings.from_json(older) == changed
+
+
+def test_settings_of_older_versions_are_read():
+    old = json.loads(SETTINGS.to_json())
+    old["squash_photo"] = old.pop("resize_without_crop") or True
+    del old["solver"]
+    assert CheckpointSettings.from_json(json.dumps(old)) == replace(SETTINGS, resize_without_crop=True)
 
 
 @pytest.mark.parametrize(
@@ -62,13 +78,13 @@ def test_the_shipped_checkpoint_is_complete_and_small():
     assert settings.base == "mini-base"
     assert settings.area == load_settings(base).area == 256 * 144
     assert settings.max_frames >= 33
-    assert load_pipeline(base).transformer.config.prediction == "sample"
+    assert load("mini-base").pipeline.transformer.config.prediction == "sample"
 
 
 def test_the_shipped_checkpoint_is_its_base_with_the_adapter_on_it():
     """Told from the files themselves: one projection's change is scale · up · down."""
     adapter = read_adapter(find_checkpoint("mini"))
-    whole, base = (load_pipeline(find_checkpoint(name)).transformer for name in ("mini", "mini-base"))
+    whole, base = (load(name).pipeline.transformer for name in ("mini", "mini-base"))
     name = "blocks.0.attn1.to_q"
     pair = adapter.low_rank[name]
     change = whole.get_parameter(f"{name}.weight").float() - base.get_parameter(f"{name}.weight").float()
@@ -79,17 +95,11 @@ def test_the_shipped_checkpoint_is_its_base_with_the_adapter_on_it():
     assert not torch.equal(whole.get_parameter(normals), base.get_parameter(normals))
 
 
-def test_an_adapter_for_a_base_that_must_be_named_is_no_pipeline(tmp_path):
-    (tmp_path / "pose_patch_embedding.safetensors").touch()
-    with pytest.raises(UserError, match="must be named"):
-        load_pipeline(tmp_path)
-
-
 def test_a_video_comes_out_at_the_working_size_and_repeats(checkpoint):
     given = control()
     preview = np.broadcast_to(given.photo, given.normals.shape).copy()
     assert working_size(checkpoint, 96, 64) == (48, 32)
-    videos = [generate_video(given, checkpoint=checkpoint, preview=preview, seed=s) for s in (3, 3, 4)]
+    videos = [generated(given, checkpoint, preview=preview, strength=0.5, seed=s) for s in (3, 3, 4)]
     assert videos[0].shape == (5, 32, 48, 3)
     assert np.array_equal(videos[0], videos[1])
     assert not np.array_equal(videos[0], videos[2])
@@ -98,16 +108,8 @@ def test_a_video_comes_out_at_the_working_size_and_repeats(checkpoint):
 def test_normals_in_another_convention_are_translated(checkpoint):
     ours, theirs = control(), control(convention=NormalConvention.preset("left-up-towards"))
     assert not np.array_equal(ours.normals, theirs.normals)
-    made = [generate_video(c, checkpoint=checkpoint, init="noise") for c in (ours, theirs)]
+    made = [generated(c, checkpoint) for c in (ours, theirs)]
     assert np.abs(made[0].astype(int) - made[1]).max() <= 2  # quantised once more on the way
-
-
-def test_progress_is_reported(checkpoint):
-    seen = []
-    generate_video(
-        control(), checkpoint=checkpoint, init="noise", progress=lambda step, steps: seen.append((step, steps))
-    )
-    assert seen == [(1, 2), (2, 2)]
 
 
 def test_an_adapter_without_settings_is_run_as_the_published_ones(tmp_path):
@@ -120,14 +122,9 @@ def test_an_adapter_without_settings_is_run_as_the_published_ones(tmp_path):
     assert settings.fit(1920, 1080) == (1280, 720)
 
 
-def test_a_start_from_the_preview_needs_one(checkpoint):
-    with pytest.raises(UserError, match="needs the preview"):
-        generate_video(control(), checkpoint=checkpoint)
-
-
 def test_too_long_a_shot_is_refused_with_the_limit(checkpoint):
     with pytest.raises(UserError, match="at most 9"):
-        generate_video(control(13), checkpoint=checkpoint, init="noise")
+        check_length(13, load_settings(checkpoint), checkpoint)
 
 
 def test_a_folder_that_is_no_checkpoint_is_named(tmp_path):
@@ -147,8 +144,8 @@ def test_settings_that_do_not_fit_are_named(checkpoint):
 def test_damaged_weights_are_named(checkpoint):
     weights = next(checkpoint.glob("transformer/*.safetensors"))
     weights.write_bytes(weights.read_bytes()[:100])
-    with pytest.raises(UserError, match="cannot be loaded"):
-        load_pipeline(checkpoint)
+    with pytest.raises(UserError, match=f"{weights} is damaged"):
+        load(checkpoint)
 
 
 def test_resizing_keeps_a_flat_colour():

@@ -29,7 +29,7 @@ def found(workers, tiny_autoencoder, tmp_path_factory):
     """Everything that two ranks find out, in one start."""
     from diffusers import FlowMatchEulerDiscreteScheduler
 
-    from real2sam2real.diffusion.pipeline import Real2Sam2RealPipeline
+    from real2sam2real.diffusion.loading import Real2Sam2RealPipeline
     from real2sam2real.diffusion.transformer import Real2Sam2RealTransformer3DModel
 
     folder = tmp_path_factory.mktemp("pipeline")

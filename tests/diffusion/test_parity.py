@@ -6,7 +6,8 @@ import torch
 from diffusers import FlowMatchEulerDiscreteScheduler, UniPCMultistepScheduler, WanAnimatePipeline
 from PIL import Image
 
-from real2sam2real.diffusion.pipeline import Real2Sam2RealPipeline
+from real2sam2real.diffusion.loading import Real2Sam2RealPipeline
+from real2sam2real.diffusion.presets import Sampling
 from real2sam2real.diffusion.sampling import make_scheduler
 
 SIZE = (32, 48)
@@ -62,10 +63,9 @@ def test_equals_wan_animate_pipeline(wan, frames, length, overlap, solver):
     video = pipeline(
         photo,
         normals,
-        segment_frames=length,
-        overlap=overlap,
-        fixed_segments=True,
-        match_colors=False,
+        sampling=Sampling(
+            solver=solver, segment_frames=length, overlap=overlap, fixed_segments=True, match_colors=False
+        ),
         generator=torch.Generator().manual_seed(42),
         output_type="pt",
         **shared,

@@ -1,10 +1,14 @@
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
 from peft import LoraConfig
 
 from real2sam2real.diffusion import conditioning
-from real2sam2real.diffusion.pipeline import Real2Sam2RealPipeline
+from real2sam2real.diffusion.loading import Real2Sam2RealPipeline
+from real2sam2real.diffusion.pipeline import Finished
+from real2sam2real.diffusion.presets import PRESETS, Sampling
 
 SIZE = (32, 48)
 FRAMES = 5
@@ -42,7 +46,7 @@ def test_normals_matter(make_pipeline):
 def test_saved_and_loaded_makes_the_same_video(make_pipeline, tmp_path):
     pipeline = make_pipeline()
     pipeline.save_pretrained(tmp_path)
-    loaded = Real2Sam2RealPipeline.from_pretrained(tmp_path, local_files_only=True)
+    loaded = Real2Sam2RealPipeline.from_pretrained(tmp_path, dtype=torch.float32)
     assert np.array_equal(generate(pipeline), generate(loaded))
 
 
@@ -125,11 +129,10 @@ def test_a_fresh_lora_changes_nothing(make_pipeline):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"segment_frames": 6}, "longest is 6; it must be 4k \\+ 1"),
-        ({"segment_frames": 5, "overlap": 5}, "leaves nothing new"),
+        ({"sampling": Sampling(segment_frames=6)}, "longest is 6; it must be 4k \\+ 1"),
+        ({"sampling": Sampling(segment_frames=5, overlap=5)}, "leaves nothing new"),
         ({"guidance_scale": 2.0}, "guidance needs a text encoder"),
         ({"output_type": "pil"}, "'pil'"),
-        ({"done": 1}, "tail"),
         ({"given": normals()[:, :16]}, "normals has shape"),
         ({"init_video": normals()[:1]}, "init_video has shape"),
         ({"init_video": normals(), "strength": 0.0}, "strength"),
@@ -138,6 +141,46 @@ def test_a_fresh_lora_changes_nothing(make_pipeline):
 def test_what_does_not_fit_is_refused(make_pipeline, options, message):
     with pytest.raises(ValueError, match=message):
         generate(make_pipeline(), **options)
+
+
+def test_finished_segments_need_the_end_of_the_last():
+    with pytest.raises(ValueError, match="tail"):
+        Finished(segments=1)
+
+
+def test_a_run_leaves_the_pipeline_as_it_was(make_pipeline):
+    """Schedulers, step caches, hooks and progress are a run's own, whether it ends, is dropped or fails."""
+    pipeline = make_pipeline()
+    pipeline.scheduler.set_timesteps(7)
+
+    def state():
+        scheduler = {key: repr(value) for key, value in vars(pipeline.scheduler).items() if key != "_internal_dict"}
+        scheduler |= {key: value for key, value in pipeline.scheduler.config.items() if not key.startswith("_")}
+        own = {key: repr(value) for key, value in vars(pipeline).items() if not isinstance(value, torch.nn.Module)}
+        registries = [getattr(module, "_diffusers_hook", None) for module in pipeline.transformer.modules()]
+        hooks = [sorted(registry.hooks) for registry in registries if registry is not None and registry.hooks]
+        weights = [tensor.clone() for tensor in pipeline.transformer.state_dict().values()]
+        return scheduler, own, hooks, pipeline.transformer.is_cache_enabled, weights
+
+    def same(one, other):
+        return one[:4] == other[:4] and all(map(torch.equal, one[4], other[4]))
+
+    before, identity = state(), id(pipeline.scheduler)
+    generate(pipeline, sampling=PRESETS["balanced"], guidance_scale=1.0)
+    assert same(state(), before)
+    assert id(pipeline.scheduler) == identity
+    dropped = pipeline.stream(photo(), normals(), sampling=PRESETS["balanced"], guidance_scale=1.0)
+    next(dropped)
+    assert pipeline.transformer.is_cache_enabled
+    dropped.close()
+    assert same(state(), before)
+
+    def fail(*_):
+        raise RuntimeError("no")
+
+    with pytest.raises(RuntimeError, match="no"):
+        generate(pipeline, callback_on_step_end=fail)
+    assert same(state(), before)
 
 
 def test_sizes_off_the_grid_are_refused(make_pipeline):
@@ -177,23 +220,23 @@ def tiny_text():
     return UMT5EncoderModel(config).eval(), tokenizer
 
 
-@pytest.mark.parametrize("squash", [True, False])
-def test_clip_sees_the_whole_photo_only_when_it_is_squashed(wan_animate, squash):
-    """The original Wan code squashes; CLIP's own processing, which diffusers uses, cuts the sides off."""
+@pytest.mark.parametrize("whole", [True, False])
+def test_clip_sees_the_whole_photo_only_when_it_is_resized_without_crop(wan_animate, whole):
+    """The original Wan code resizes; CLIP's own processing, which diffusers uses, cuts the sides off."""
     _, processor = wan_animate.image_encoder()
-    prepare = conditioning.squashed_for_clip if squash else conditioning.cropped_for_clip
+    prepare = partial(conditioning.pixels_for_clip, resize_without_crop=whole)
     photo = np.random.default_rng(0).integers(0, 256, (32, 64, 3), dtype=np.uint8)
     other_sides = photo.copy()
     other_sides[:, :12] = other_sides[:, -12:] = 0
     pixels = prepare(photo, processor)
     assert pixels.shape == prepare(photo[:, :32], processor).shape
-    assert torch.equal(pixels, prepare(other_sides, processor)) != squash
+    assert torch.equal(pixels, prepare(other_sides, processor)) != whole
 
 
-def test_a_squashed_photo_keeps_its_colours(wan_animate):
+def test_a_photo_resized_without_crop_keeps_its_colours(wan_animate):
     _, processor = wan_animate.image_encoder()
     grey = np.full((32, 64, 3), 100, np.uint8)
     mean, std = torch.tensor(processor.image_mean), torch.tensor(processor.image_std)
-    pixels = conditioning.squashed_for_clip(grey, processor)
+    pixels = conditioning.pixels_for_clip(grey, processor, resize_without_crop=True)
     expected = ((100 / 255 - mean) / std).view(1, 3, 1, 1).expand_as(pixels)
     torch.testing.assert_close(pixels, expected)

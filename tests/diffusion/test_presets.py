@@ -8,7 +8,7 @@ import pytest
 from real2sam2real.control.normal_convention import NormalConvention
 from real2sam2real.diffusion.checkpoints import OFFICIAL_SETTINGS, CheckpointSettings
 from real2sam2real.diffusion.generate import stream_segments
-from real2sam2real.diffusion.pipeline import Real2Sam2RealPipeline
+from real2sam2real.diffusion.loading import Real2Sam2RealPipeline
 from real2sam2real.diffusion.presets import PRESETS, choose_sampling
 from real2sam2real.diffusion.sampling import make_scheduler
 
@@ -52,7 +52,7 @@ def test_passes_are_counted_as_they_are_made(pipeline, name, frames):
     made = []
     hook = pipeline.transformer.blocks[-1].attn1.register_forward_hook(lambda *_: made.append(1))
     try:
-        segments = list(stream_segments(pipeline, TINY, sampling, Steering(frames)))
+        segments = list(stream_segments(pipeline, TINY, Steering(frames), sampling=sampling))
     finally:
         hook.remove()
     assert len(made) == sampling.passes(frames)

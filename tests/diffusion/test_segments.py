@@ -7,6 +7,8 @@ from hypothesis import strategies as st
 
 from real2sam2real.diffusion import conditioning
 from real2sam2real.diffusion.autoencoder import fit_autoencoder
+from real2sam2real.diffusion.pipeline import Finished
+from real2sam2real.diffusion.presets import Sampling
 from real2sam2real.diffusion.segments import plan_segments, window, without_drift
 
 SIZE = (32, 48)
@@ -80,14 +82,9 @@ def normals(frames):
     return np.random.default_rng(1).integers(0, 256, (frames, *SIZE, 3), dtype=np.uint8)
 
 
-def options(**changes):
-    return {
-        "num_inference_steps": 2,
-        "segment_frames": 9,
-        "overlap": 5,
-        "generator": torch.Generator().manual_seed(0),
-        **changes,
-    }
+def options(steps=2, match_colors=True, **changes):
+    sampling = Sampling(steps=steps, segment_frames=9, overlap=5, match_colors=match_colors)
+    return {"sampling": sampling, "generator": torch.Generator().manual_seed(0), **changes}
 
 
 def test_a_shot_that_was_cut_off_goes_on_as_if_nothing_had_happened(make_pipeline):
@@ -95,7 +92,11 @@ def test_a_shot_that_was_cut_off_goes_on_as_if_nothing_had_happened(make_pipelin
     whole = list(pipeline.stream(photo(), normals(17), **options()))
     assert [segment.video.shape[2] for segment in whole] == [9, 4, 4]
     for done in (1, 2):
-        rest = list(pipeline.stream(photo(), normals(17), **options(done=done, tail=whole[done - 1].tail)))
+        rest = list(
+            pipeline.stream(
+                photo(), normals(17), **options(finished=Finished(segments=done, tail=whole[done - 1].tail))
+            )
+        )
         assert [segment.index for segment in rest] == list(range(done, 3))
         for again, before in zip(rest, whole[done:], strict=True):
             assert torch.equal(again.video, before.video)
@@ -105,7 +106,7 @@ def test_a_segment_begins_with_the_frames_before_it(make_pipeline):
     """The end of the segment before is among the conditions: another end, another segment."""
     pipeline = make_pipeline()
     first, second = pipeline.stream(photo(), normals(13), **options(match_colors=False))
-    other = options(done=1, tail=-first.tail, match_colors=False)
+    other = options(finished=Finished(segments=1, tail=-first.tail), match_colors=False)
     assert not torch.equal(next(pipeline.stream(photo(), normals(13), **other)).video, second.video)
 
 
@@ -124,7 +125,7 @@ class Reader:
 
 
 def test_frames_are_read_one_segment_at_a_time(make_pipeline):
-    reader, given = Reader(normals(41)), options(num_inference_steps=1)
+    reader, given = Reader(normals(41)), options(steps=1)
     pipeline = make_pipeline()
     frames = pipeline(photo(), reader, **given)
     assert max(reader.asked) == 9
@@ -164,7 +165,7 @@ def test_colours_do_not_drift_over_many_segments(make_pipeline):
     smooth[:, SIZE[1] // 2 :] = 150
 
     def drift(match):
-        given = options(frames=37, num_inference_steps=1, match_colors=match, output_type="pt")
+        given = options(frames=37, steps=1, match_colors=match, output_type="pt")
         video = pipeline(smooth, **given)
         return float((video[:, :, -1] - video[:, :, 8]).mean() * 127.5)
 

@@ -13,9 +13,8 @@ from safetensors.torch import save_file
 from real2sam2real import media
 from real2sam2real.control.folder import Control, save_control
 from real2sam2real.diffusion.checkpoints import OFFICIAL_SETTINGS, SETTINGS_FILE
-from real2sam2real.diffusion.loading import locate
+from real2sam2real.diffusion.loading import Real2Sam2RealPipeline, locate
 from real2sam2real.diffusion.options import GenerateOptions
-from real2sam2real.diffusion.pipeline import Real2Sam2RealPipeline
 from real2sam2real.diffusion.ranks import run_on_ranks
 from real2sam2real.errors import UserError
 from real2sam2real.run.generating import (
@@ -23,7 +22,6 @@ from real2sam2real.run.generating import (
     _on_this_rank,
     generate_to_file,
     longest_clip,
-    model_choice,
     sampling_of,
 )
 from real2sam2real.run.progress import Progress
@@ -175,7 +173,7 @@ def test_presets_name_their_passes(base, tmp_path):
 
     def sampling(**changes):
         given = options(base, plain, **changes)
-        return sampling_of(given, locate(model_choice(given)))
+        return sampling_of(given, locate(given))
 
     assert (sampling().name, sampling().passes(81)) == ("quality", 50)
     for name, passes in (("official", 100), ("balanced", 24), ("fast", 4)):

@@ -1,1 +1,1 @@
-"""What the generator needs of a machine, measured, and how it is made to fit: plans, quantisation, offloading."""
+"""What the generator needs of a machine, and how it is made to fit: plans, quantisation, offloading."""

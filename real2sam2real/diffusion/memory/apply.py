@@ -8,11 +8,10 @@ import torch
 from diffusers.hooks import HookRegistry, apply_group_offloading
 from torch import nn
 
-from real2sam2real.diffusion.memory.formats import quantize
+from real2sam2real.diffusion.memory.formats import plain_parts, quantize
 from real2sam2real.diffusion.memory.machine import free_ram
 from real2sam2real.diffusion.memory.needs import PROCESS, autoencoder_dtype
 from real2sam2real.diffusion.memory.plans import Plan
-from real2sam2real.diffusion.memory.tracking import plain_parts
 
 
 def apply_plan(pipeline: Any, plan: Plan, device: torch.device | str | None = None) -> None:
@@ -40,7 +39,6 @@ def apply_plan(pipeline: Any, plan: Plan, device: torch.device | str | None = No
         if encoder is not None:
             place_encoder(encoder, plan, device)
     pipeline.keep_keys_values = plan.precompute_context
-    pipeline.release_encoders = False  # what does not stay on the device is streamed, not moved as a whole
 
 
 def place_transformer(transformer: Any, plan: Plan, device: torch.device | str | None = None) -> None:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from real2sam2real.diffusion.memory.architecture import Architecture
 from real2sam2real.diffusion.memory.attention import choose_backend
-from real2sam2real.diffusion.memory.cost import Clip
+from real2sam2real.diffusion.memory.costs import Architecture, Clip
 from real2sam2real.diffusion.memory.machine import Machine
 from real2sam2real.diffusion.memory.needs import FIXED_MARGIN, GIB, SHARE_MARGIN, Needs, needs_of
 from real2sam2real.diffusion.memory.plans import PLANS, Plan, find_plan
@@ -67,7 +66,7 @@ def choose_plan(
 ) -> Choice:
     """The plan that the user wants, or the first of `PLANS` that fits.
 
-    Nothing is loaded for it: needs are measured on tensors without data.
+    Nothing is loaded for it: needs are reckoned.
 
     Args:
         machine: as `inspect_machine` finds it.
@@ -98,7 +97,7 @@ def out_of_memory_remedy(choice: Choice) -> str:
     """What to tell when the device ran out of memory though the plan was expected to fit."""
     text = (
         f"the {choice.machine.name} ran out of memory under the plan '{choice.plan.name}' at {choice.clip}, though its "
-        "need was measured to fit: another program may have taken some since"
+        "need was reckoned to fit: another program may have taken some since"
     )
     below = choice.below()
     if below is None:

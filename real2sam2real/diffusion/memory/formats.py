@@ -7,16 +7,10 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
+from torch.utils._python_dispatch import is_traceable_wrapper_subclass
 
 from real2sam2real.diffusion.memory.plans import WeightFormat
 from real2sam2real.errors import MissingPartError
-
-PLAIN: dict[str, torch.dtype] = {"float32": torch.float32, "bfloat16": torch.bfloat16}
-
-# Bytes that bitsandbytes keeps for one weight of NF4: 4 bits; one byte of scale for 64 weights; for 256 such scales one
-# float32 of their own.
-NF4_BYTES = 0.5 + 1 / 64 + 4 / (64 * 256)
 
 
 def quantize(module: nn.Module, weights: WeightFormat, device: torch.device | str | None = None) -> None:
@@ -77,29 +71,9 @@ def _quantize_to_nf4(module: nn.Module, device: torch.device | str | None) -> No
         module.set_submodule(name, packed.to(device or linear.weight.device))
 
 
-class PackedLinear(nn.Module):
-    """Stands for a layer that unpacks its weight when called, to measure formats that fake tensors cannot take.
-
-    Args:
-        like: the layer in bfloat16.
-        bytes_per_weight: of the packed form.
-    """
-
-    def __init__(self, like: nn.Linear, bytes_per_weight: float) -> None:
-        super().__init__()
-        self.packed = nn.Parameter(
-            torch.empty(round(like.weight.numel() * bytes_per_weight), dtype=torch.uint8), requires_grad=False
-        )
-        self.bias = like.bias
-        self.shape, self.dtype = like.weight.shape, like.weight.dtype
-
-    def forward(self, values: Tensor) -> Tensor:
-        """`(…, out)` of `(…, in)`: the right shapes, no values."""
-        return functional.linear(values, torch.empty(self.shape, dtype=self.dtype), self.bias)
-
-
-def pack(module: nn.Module, bytes_per_weight: float) -> None:
-    """Put a `PackedLinear` in the place of every linear layer, in place."""
-    for name, linear in list(module.named_modules()):
-        if isinstance(linear, nn.Linear):
-            module.set_submodule(name, PackedLinear(linear, bytes_per_weight))
+def plain_parts(tensor: Any) -> list[Tensor]:
+    """The tensor itself, or the tensors that a quantised one consists of."""
+    if not is_traceable_wrapper_subclass(tensor):
+        return [tensor]
+    names, _ = tensor.__tensor_flatten__()
+    return [part for name in names for part in plain_parts(getattr(tensor, name))]

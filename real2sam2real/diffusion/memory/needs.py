@@ -1,4 +1,4 @@
-"""What each plan needs of a machine, stage by stage, from measured costs."""
+"""What each plan needs of a machine, stage by stage."""
 
 from __future__ import annotations
 
@@ -6,16 +6,22 @@ from dataclasses import dataclass
 
 import torch
 
-from real2sam2real.diffusion.memory.architecture import Architecture
-from real2sam2real.diffusion.memory.autoencoder_cost import measure_decoding, measure_encoding
-from real2sam2real.diffusion.memory.cost import Clip, Cost
-from real2sam2real.diffusion.memory.encoder_cost import measure_image_encoder, measure_text_encoder
-from real2sam2real.diffusion.memory.formats import PLAIN
+from real2sam2real.diffusion.memory.costs import (
+    Architecture,
+    Clip,
+    Cost,
+    PassCost,
+    autoencoder_weights,
+    autoencoder_working,
+    image_encoder_cost,
+    pass_cost,
+    text_encoder_cost,
+    transformer_weights,
+)
 from real2sam2real.diffusion.memory.plans import Placement, Plan, WeightFormat
-from real2sam2real.diffusion.memory.transformer_cost import PassCost, measure_pass, plain_weights
 
 GIB = 2**30
-# What measuring does not see: workspaces of cuDNN and cuBLAS, and blocks that the allocator cannot use.
+# What is not reckoned: workspaces of cuDNN and cuBLAS, and blocks that the allocator cannot use.
 FIXED_MARGIN = 0.75 * GIB
 SHARE_MARGIN = 0.05
 # Python with its libraries, and a clip's pictures on their way in and out.
@@ -49,7 +55,7 @@ def needs_of(
     packed: bool = False,
     attention_copies: bool = False,
 ) -> Needs:
-    """What `plan` needs, measured.
+    """What `plan` needs, by arithmetic.
 
     Args:
         plan: any.
@@ -59,48 +65,50 @@ def needs_of(
         native_bfloat16: of the device; a CPU without it computes in float32.
         packed: the transformer comes from a GGUF file and stays packed.
         attention_copies: of the attention kernel; see `attention.Backend.copies`.
-
-    Raises:
-        MissingPartError: a package is missing that measuring needs.
     """
     plain: WeightFormat = "bfloat16" if native_bfloat16 else "float32"
-    weights = "gguf" if packed else plain if plan.weights == "bfloat16" else plan.weights
-    one_pass = measure_pass(
+    one_pass = pass_cost(
         architecture,
         clip,
-        weights=weights,
+        weights="gguf" if packed else plain if plan.weights == "bfloat16" else plan.weights,
         token_chunks=plan.token_chunks,
         keys_values=plan.precompute_context,
         prompts=2 if guided else 1,
         attention_copies=attention_copies,
     )
-    dtype = autoencoder_dtype(plan)
-    encode = measure_encoding(architecture, clip, dtype, tiled=plan.vae_tiled)
-    decode = measure_decoding(architecture, clip, dtype, tiled=plan.vae_tiled)
-    text = measure_text_encoder(architecture, PLAIN[plain])
-    image = measure_image_encoder(architecture)
-    always = decode.weights + _kept(plan.encoders, text) + _kept(plan.encoders, image)
-    always += one_pass.weights - (one_pass.all_blocks if plan.blocks_streamed else 0)
-    # The block at work and the one on its way.
-    streamed = 2 * one_pass.block if plan.blocks_streamed else 0
-    stages = {
-        "text": always + _visiting(plan.encoders, text) + text.working,
-        "image": always + _visiting(plan.encoders, image) + image.working,
-        "encode": always + encode.working,
-        "denoise": always + streamed + one_pass.working,
-        "decode": always + decode.working,
-    }
+    text = text_encoder_cost(architecture.text_encoder, 2 if native_bfloat16 else 4)
+    image = image_encoder_cost(architecture.image_encoder)
+    stages = _stages(plan, architecture, clip, one_pass, text, image)
     peak = max(stages.values())
     waiting = 0 if plan.encoders == "resident" else text.weights + image.weights
     waiting += one_pass.all_blocks if plan.blocks_streamed else 0
     # Adapters are merged before weights are quantised or copied, in CPU memory.
-    loading = one_pass.weights if packed else plain_weights(architecture, plain)
+    block, rest = transformer_weights(architecture, plain)
+    loading = one_pass.weights if packed else block * one_pass.layers + rest
     return Needs(
         stages=stages,
         device=round(peak * (1 + SHARE_MARGIN) + FIXED_MARGIN) if plan.device == "cuda" else peak + PROCESS,
         ram=(max(waiting, loading) if plan.device == "cuda" else peak) + PROCESS,
         one_pass=one_pass,
     )
+
+
+def _stages(
+    plan: Plan, architecture: Architecture, clip: Clip, one_pass: PassCost, text: Cost, image: Cost
+) -> dict[str, int]:
+    """Bytes on the device at the peak of each stage."""
+    b = autoencoder_dtype(plan).itemsize
+    always = autoencoder_weights(architecture, b) + _kept(plan.encoders, text) + _kept(plan.encoders, image)
+    always += one_pass.weights - (one_pass.all_blocks if plan.blocks_streamed else 0)
+    # The block at work and the one on its way.
+    streamed = 2 * one_pass.block if plan.blocks_streamed else 0
+    return {
+        "text": always + _visiting(plan.encoders, text) + text.working,
+        "image": always + _visiting(plan.encoders, image) + image.working,
+        "encode": always + autoencoder_working(architecture, clip, "encode", b, tiled=plan.vae_tiled),
+        "denoise": always + streamed + one_pass.working,
+        "decode": always + autoencoder_working(architecture, clip, "decode", b, tiled=plan.vae_tiled),
+    }
 
 
 def autoencoder_dtype(plan: Plan) -> torch.dtype:

@@ -44,7 +44,7 @@ def config_from_diffusers(path: Path) -> Config:
     Raises:
         UserError: the file cannot be read, or describes another architecture.
     """
-    values = _read_json(path)
+    values = read_json(path)
     name = values.get("_class_name")
     if name not in ARCHITECTURES:
         raise UserError(
@@ -134,7 +134,12 @@ def config_from_shapes(shapes: Mapping[str, tuple[int, ...]], file: Path) -> Con
     }
 
 
-def _read_json(path: Path) -> Config:
+def read_json(path: Path) -> Config:
+    """A config's values.
+
+    Raises:
+        UserError: the file cannot be read or is no config.
+    """
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:

@@ -1,4 +1,4 @@
-"""Weight files, opened without reading their tensors: safetensors (one file or shards), pickles, GGUF.
+"""Weight files, opened without reading their tensors: safetensors, pickles, GGUF.
 
 A file becomes a mapping from its keys to `LazyTensor`s. Opening reads the header alone; the tensors are memory-mapped,
 so memory is taken when a tensor is read, converted or moved, one at a time.
@@ -7,8 +7,8 @@ so memory is taken when a tensor is read, converted or moved, one at a time.
 from __future__ import annotations
 
 import json
+import math
 import pickle
-import re
 import zipfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -19,9 +19,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from real2sam2real.errors import UserError
+from real2sam2real.errors import MissingPartError, UserError
 
-_SHARD = re.compile(r"(.+)-(\d{5})-of-(\d{5})\.safetensors$")
 FLOAT8 = (torch.float8_e4m3fn, torch.float8_e5m2)
 _DTYPES = {
     "F64": torch.float64,
@@ -73,9 +72,7 @@ def open_tensors(path: Path) -> Tensors:
     if head.startswith(b"version https://git-lfs"):
         raise UserError(f"{path} is a Git LFS pointer, not the weights themselves; get them with: git lfs pull")
     if head.startswith(b"GGUF"):
-        from real2sam2real.diffusion.weights.gguf_file import open_gguf
-
-        return open_gguf(path)
+        return _open_gguf(path)
     # A safetensors file starts with the length of its JSON header, then the header.
     if head[8:9] == b"{":
         return _open_safetensors(path)
@@ -217,48 +214,68 @@ def _scaled(weight: LazyTensor, scale: LazyTensor) -> LazyTensor:
     return replace(weight, read=read)
 
 
-def sharded(folder: Path, stem: str = "diffusion_pytorch_model") -> tuple[Path, ...]:
-    """The safetensors files of a model in `folder`: one file, the shards of its index, or shards without an index.
+def _open_gguf(path: Path) -> Tensors:
+    """A GGUF file of the transformer, as ComfyUI users have them: quantised tensors stay packed.
 
-    Shards that are not on disk are among the answer, so that they are named when opened or counted as missing.
-
-    Returns:
-        Nothing where there is no such model.
-
-    Raises:
-        UserError: the index cannot be read, or numbered shards of several sets lie together.
+    GGUF itself knows up to four dimensions. The patch embedding's five are stored either as they are, which the reader
+    allows, or flattened with the true shape in `comfy.gguf.orig_shape.<key>`, as city96's converter does.
     """
-    single, index = folder / f"{stem}.safetensors", folder / f"{stem}.safetensors.index.json"
-    if index.is_file():
-        return tuple(folder / name for name in shard_names(index))
-    if single.is_file():
-        return (single,)
-    found = [match for path in folder.glob(f"{stem}-*.safetensors") if (match := _SHARD.match(path.name))]
-    if not found:
-        return ()
-    totals = {int(match[3]) for match in found}
-    if len(totals) > 1:
-        raise UserError(f"{folder} holds shards of several sets: of {', '.join(map(str, sorted(totals)))} files")
-    total = totals.pop()
-    return tuple(folder / f"{stem}-{number:05d}-of-{total:05d}.safetensors" for number in range(1, total + 1))
-
-
-def shard_names(index: Path) -> list[str]:
-    """The files of an index that hold anything but the face and motion branch, in order.
-
-    Raises:
-        UserError: the index cannot be read.
-    """
-    from real2sam2real.diffusion.weights.keys import is_left_out
-
     try:
-        weight_map = json.loads(index.read_text(encoding="utf-8"))["weight_map"]
-        names = sorted({str(name) for key, name in weight_map.items() if not is_left_out(key)})
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UserError(f"{index} is damaged or no index of weights: {error}") from error
-    if any(Path(name).name != name for name in names):
-        raise UserError(f"{index} names files outside its folder; it is damaged or not to be trusted")
-    return names
+        import gguf
+    except ImportError as error:
+        raise MissingPartError(f"{path} is a GGUF file; to read it: pip install gguf") from error
+    try:
+        # "c": a private mapping, so that torch may take the memory as its own without a copy.
+        reader = gguf.GGUFReader(path, "c")
+    except (ValueError, IndexError, KeyError, OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} is damaged, cut short or no GGUF file: {error}") from error
+    return {tensor.name: _gguf_tensor(path, reader, tensor) for tensor in reader.tensors}
+
+
+def _gguf_tensor(path: Path, reader: Any, tensor: Any) -> LazyTensor:
+    from diffusers.quantizers.gguf.utils import SUPPORTED_GGUF_QUANT_TYPES
+    from gguf import GGMLQuantizationType as Kind
+
+    stored = tuple(int(size) for size in reversed(tensor.shape.tolist()))
+    shape = _original_shape(reader, tensor.name) or stored
+    if math.prod(shape) != math.prod(stored):
+        raise UserError(f"{path}: '{tensor.name}' says its shape is {shape} but holds {math.prod(stored)} values")
+    plain = {Kind.F64, Kind.F32, Kind.F16, Kind.BF16}
+    if tensor.tensor_type not in plain and tensor.tensor_type not in SUPPORTED_GGUF_QUANT_TYPES:
+        raise UserError(
+            f"{path}: '{tensor.name}' is stored as {tensor.tensor_type.name}, which cannot be computed with"
+        )
+    # A tensor whose rows were regrouped to fit the blocks cannot stay packed: unpack it as it is read.
+    quantised = tensor.tensor_type not in plain and shape == stored
+    return LazyTensor(
+        file=path,
+        key=tensor.name,
+        shape=shape,
+        read=_gguf_reader(tensor, shape, packed=quantised),
+        quantised=quantised,
+    )
+
+
+def _original_shape(reader: Any, key: str) -> tuple[int, ...] | None:
+    field = reader.get_field(f"comfy.gguf.orig_shape.{key}")
+    return None if field is None else tuple(int(field.parts[index][0]) for index in field.data)
+
+
+def _gguf_reader(tensor: Any, shape: tuple[int, ...], *, packed: bool) -> Callable[[], Tensor]:
+    from gguf import GGMLQuantizationType as Kind
+
+    def read() -> Tensor:
+        from diffusers.quantizers.gguf.utils import GGUFParameter, dequantize_gguf_tensor
+
+        values = torch.from_numpy(np.asarray(tensor.data))
+        if tensor.tensor_type == Kind.BF16:
+            return values.view(torch.bfloat16).reshape(shape)
+        if tensor.tensor_type in (Kind.F64, Kind.F32, Kind.F16):
+            return values.reshape(shape)
+        parameter = GGUFParameter(values, quant_type=tensor.tensor_type)
+        return parameter if packed else dequantize_gguf_tensor(parameter).reshape(shape)
+
+    return read
 
 
 def list_some(items: Sequence[str], limit: int = 5) -> str:

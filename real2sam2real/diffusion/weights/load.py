@@ -1,4 +1,4 @@
-"""The parts of a base model, loaded from wherever `find_base` found them.
+"""The components of a base model, loaded from wherever `find_base` found them.
 
 Peak memory: weights that keep their dtype on the CPU stay mapped from their files; what is converted or moved is
 held once, plus one tensor. Nothing is downloaded here.
@@ -6,19 +6,20 @@ held once, plus one tensor. Nothing is downloaded here.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from real2sam2real.diffusion.autoencoder import BlockTransformAutoencoder
 from real2sam2real.diffusion.transformer import Real2Sam2RealTransformer3DModel
 from real2sam2real.diffusion.weights import encoders, keys
 from real2sam2real.diffusion.weights.assign import fill, without_memory
 from real2sam2real.diffusion.weights.base import BaseSource
-from real2sam2real.diffusion.weights.config import config_from_diffusers, config_from_shapes
-from real2sam2real.diffusion.weights.files import LazyTensor, open_all, open_tensors, sharded
+from real2sam2real.diffusion.weights.config import config_from_diffusers, config_from_shapes, read_json
+from real2sam2real.diffusion.weights.files import LazyTensor, open_all, open_tensors
+from real2sam2real.diffusion.weights.shards import sharded
 from real2sam2real.errors import MissingPartError, UserError
 
 OFFICIAL_SHIFT = 5.0
@@ -82,7 +83,7 @@ def _transformer_config(source: BaseSource, tensors: Mapping[str, LazyTensor]) -
 
 
 def load_vae(source: BaseSource, dtype: torch.dtype = torch.float32, *, device: torch.device | str = "cpu") -> Any:
-    """Diffusers' `AutoencoderKLWan`.
+    """Diffusers' `AutoencoderKLWan`, or the `BlockTransformAutoencoder` of the shipped base.
 
     Raises:
         MissingPartError: the source has no VAE.
@@ -91,15 +92,20 @@ def load_vae(source: BaseSource, dtype: torch.dtype = torch.float32, *, device: 
     from diffusers import AutoencoderKLWan
 
     path = _need(source, source.vae, "VAE")
+    kinds: dict[Any, Any] = {kind.__name__: kind for kind in (AutoencoderKLWan, BlockTransformAutoencoder)}
+    name = "AutoencoderKLWan"
     if path.is_dir():
-        config = _config(path, "AutoencoderKLWan")
+        config = read_json(path / "config.json")
+        name = str(config.get("_class_name"))
+        if name not in kinds:
+            raise UserError(f"{path / 'config.json'} describes a {name}; needed is a {' or a '.join(kinds)}")
         tensors = open_all(_component_files(path, "diffusion_pytorch_model"))
     else:
         tensors = encoders.vae_tensors(open_tensors(path))
         config = encoders.vae_config(tensors, path)
     with without_memory():
-        model = AutoencoderKLWan.from_config(config)
-    return fill(model, tensors, (path,), dtype=dtype, device=device, what="Wan 2.1's VAE")
+        model = kinds[name].from_config(config)
+    return fill(model, tensors, (path,), dtype=dtype, device=device, what="the VAE")
 
 
 def load_text_encoder(
@@ -181,7 +187,7 @@ def load_scheduler(source: BaseSource) -> Any:
     folder = source.scheduler
     if folder is None:
         return diffusers.FlowMatchEulerDiscreteScheduler(shift=OFFICIAL_SHIFT)
-    config = _read_config(folder / "scheduler_config.json")
+    config = read_json(folder / "scheduler_config.json")
     kind = getattr(diffusers, str(config.get("_class_name")), None)
     if not isinstance(kind, type) or not issubclass(kind, diffusers.SchedulerMixin):
         raise UserError(
@@ -202,28 +208,13 @@ def _transformers(what: str) -> Any:
 def _need(source: BaseSource, path: Path | None, what: str) -> Path:
     if path is None or not path.exists():
         raise MissingPartError(
-            f"the base {source.name} has no {what}; name a folder or hub id that has one as its parts"
+            f"the base {source.name} has no {what}; name a folder or hub id that has one as its components"
         )
     return path
 
 
 def _component_files(folder: Path, stem: str) -> tuple[Path, ...]:
     return sharded(folder, stem) or (folder / f"{stem}.safetensors",)
-
-
-def _config(folder: Path, class_name: str) -> dict[str, Any]:
-    config = _read_config(folder / "config.json")
-    if config.get("_class_name") != class_name:
-        raise UserError(f"{folder / 'config.json'} describes a {config.get('_class_name')}; needed is {class_name}")
-    return config
-
-
-def _read_config(path: Path) -> dict[str, Any]:
-    try:
-        config: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path} cannot be used: {error}") from error
-    return config
 
 
 def _from_folder(folder: Path, load: Callable[[Path], Any]) -> Any:

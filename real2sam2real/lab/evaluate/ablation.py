@@ -68,8 +68,6 @@ def make(pipeline: Any, settings: CheckpointSettings, case: LiftedCase, *, seed:
     made: UInt8 = pipeline(
         case.clip.video[0],
         settings.normal_convention.encode(case.normals, case.ids),
-        num_inference_steps=settings.steps,
-        spacing=settings.spacing,
         generator=torch.Generator().manual_seed(seed),
         **start,
     )

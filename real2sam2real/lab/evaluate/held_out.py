@@ -80,8 +80,6 @@ def evaluate_scene(
         made: UInt8 = pipeline(
             clip.video[0],
             with_normals,
-            num_inference_steps=settings.steps,
-            spacing=settings.spacing,
             generator=generator,
             **options,
         )

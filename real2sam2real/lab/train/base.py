@@ -15,7 +15,7 @@ from torch import Tensor
 from real2sam2real.diffusion import conditioning
 from real2sam2real.diffusion.autoencoder import BlockTransformAutoencoder, fit_autoencoder
 from real2sam2real.diffusion.checkpoints import SETTINGS_FILE, CheckpointSettings, find_checkpoint
-from real2sam2real.diffusion.pipeline import Real2Sam2RealPipeline
+from real2sam2real.diffusion.loading import Real2Sam2RealPipeline
 from real2sam2real.diffusion.transformer import Real2Sam2RealTransformer3DModel
 from real2sam2real.errors import UserError
 from real2sam2real.files import replacing_file, replacing_folder

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from real2sam2real.diffusion.checkpoints import Init
+from real2sam2real.diffusion.options import Init
 from real2sam2real.lab.train.training import TrainingSettings
 
 

@@ -1,4 +1,7 @@
 import dataclasses
+import importlib.util
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -29,3 +32,14 @@ def make_gpu():
 @pytest.fixture
 def cpu_machine() -> Machine:
     return gpu(0, device="cpu", name="CPU", capability=None)
+
+
+@pytest.fixture(scope="session")
+def measured():
+    """The module that counts by running the networks without data."""
+    path = Path(__file__).parents[3] / "benchmarks" / "memory_measured.py"
+    spec = importlib.util.spec_from_file_location("memory_measured", path)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["memory_measured"] = module  # dataclasses look their module up
+    spec.loader.exec_module(module)
+    return module

@@ -7,9 +7,9 @@ from torch import nn
 
 from real2sam2real.diffusion.memory import formats
 from real2sam2real.diffusion.memory.apply import apply_plan, place_encoder
-from real2sam2real.diffusion.memory.formats import NF4_BYTES, PackedLinear, quantize
+from real2sam2real.diffusion.memory.costs import FORMATS
+from real2sam2real.diffusion.memory.formats import quantize
 from real2sam2real.diffusion.memory.plans import PLANS, Plan, find_plan
-from real2sam2real.diffusion.memory.tracking import bytes_of
 from real2sam2real.errors import MissingPartError, UserError
 
 # Wide enough that a block's weights are more than the scales of a quantised format.
@@ -81,21 +81,25 @@ def test_streaming_changes_no_bit(make_bfloat16, make_pipeline) -> None:
 
 
 # Bytes for each weight and for each output channel: a float32 scale, and for int8 a zero point.
-@pytest.mark.parametrize(("weights", "size", "channel"), [("int8", 1, 5), ("float8", 1, 4), ("nf4", NF4_BYTES, 0)])
-def test_quantised_weights_take_the_bytes_they_should(make_bfloat16, weights: str, size: float, channel: int) -> None:
+@pytest.mark.parametrize(
+    ("weights", "size", "channel"), [("int8", 1, 5), ("float8", 1, 4), ("nf4", FORMATS["nf4"].weight, 0)]
+)
+def test_quantised_weights_take_the_bytes_they_should(
+    measured, make_bfloat16, weights: str, size: float, channel: int
+) -> None:
     block = make_bfloat16().blocks[0]
     linears = [module for module in block.modules() if isinstance(module, nn.Linear)]
     values, outputs = sum(m.weight.numel() for m in linears), sum(m.out_features for m in linears)
-    rest = bytes_of(block.parameters()) - sum(m.weight.nbytes for m in linears)
+    rest = measured.bytes_of(block.parameters()) - sum(m.weight.nbytes for m in linears)
     quantize(block, weights)
     if weights == "nf4":
         stored = [state for m in block.modules() if hasattr(m, "weight") for state in nf4_tensors(m.weight)]
         # One code book, and one for the scales, per layer are no more than that.
-        assert bytes_of(stored) == pytest.approx(
+        assert measured.bytes_of(stored) == pytest.approx(
             values * size + len(linears) * 4 * (16 + 256 + 1), abs=64 * len(linears)
         )
     else:
-        assert bytes_of(block.parameters()) - rest == values * size + channel * outputs
+        assert measured.bytes_of(block.parameters()) - rest == values * size + channel * outputs
 
 
 def nf4_tensors(weight: torch.Tensor) -> list[torch.Tensor]:
@@ -172,7 +176,7 @@ def test_an_unknown_plan_is_answered_with_the_known_ones() -> None:
         find_plan("huge")
 
 
-def test_the_stand_in_for_packed_weights_has_the_layers_shapes() -> None:
-    packed = PackedLinear(nn.Linear(6, 8, dtype=torch.bfloat16), 0.5)
-    assert bytes_of([packed.packed]) == 24
+def test_the_stand_in_for_packed_weights_has_the_layers_shapes(measured) -> None:
+    packed = measured.PackedLinear(nn.Linear(6, 8, dtype=torch.bfloat16), 0.5)
+    assert measured.bytes_of([packed.packed]) == 24
     assert packed(torch.zeros(2, 6, dtype=torch.bfloat16)).shape == (2, 8)

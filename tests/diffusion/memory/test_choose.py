@@ -5,12 +5,10 @@ import dataclasses
 import pytest
 
 from real2sam2real.diffusion.memory import choose
-from real2sam2real.diffusion.memory.architecture import WAN_ANIMATE_14B
 from real2sam2real.diffusion.memory.choose import choose_plan, out_of_memory_remedy
-from real2sam2real.diffusion.memory.cost import Clip
+from real2sam2real.diffusion.memory.costs import Architecture, Clip, PassCost
 from real2sam2real.diffusion.memory.needs import FIXED_MARGIN, GIB, SHARE_MARGIN, Needs, needs_of
 from real2sam2real.diffusion.memory.plans import PLANS, find_plan
-from real2sam2real.diffusion.memory.transformer_cost import PassCost
 from real2sam2real.errors import UserError
 
 # GiB on the device and of CPU memory.
@@ -25,6 +23,7 @@ NEEDS = {
     "nf4": (18, 33),
     "cpu": (64, 64),
 }
+WAN_ANIMATE_14B = Architecture()
 SHORT = Clip(frames=17, width=640, height=368)
 
 
@@ -33,7 +32,9 @@ def reckoned(monkeypatch):
     """Needs as in the table, in place of measured ones; `flops` is what each byte of a block's weights is used for."""
 
     def use(flops: float = 1e6) -> None:
-        one_pass = PassCost(block=1, layers=1, tokens=1, other_flops=round(flops))
+        one_pass = PassCost(
+            weights=1, working=1, block=1, layers=1, tokens=1, attention_flops=0, other_flops=round(flops)
+        )
 
         def needs(plan, *_: object, **__: object) -> Needs:
             device, ram = NEEDS[plan.name]

@@ -7,10 +7,6 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
-from real2sam2real.diffusion.memory.architecture import as_fake, without_data
-from real2sam2real.diffusion.memory.cost import Cost, metered
-from real2sam2real.diffusion.memory.tracking import Meter, bytes_of, fake_device
-
 # 16 latent frames of 16 × 16 tokens; the feed-forward layers are where memory peaks.
 SHAPES = {
     "hidden_states": (1, 12, 5, 32, 32),
@@ -44,34 +40,34 @@ def allocated_peak(work) -> int:
 
 
 @torch.no_grad()
-def test_the_peak_is_what_the_allocator_gave_out(make_transformer, dtype) -> None:
+def test_the_peak_is_what_the_allocator_gave_out(measured, make_transformer, dtype) -> None:
     transformer = make_transformer(ffn_dim=960).to(dtype)
     inputs = {name: torch.randn(shape).to(dtype) for name, shape in SHAPES.items()}
     transformer(**inputs)
     expected = allocated_peak(lambda: transformer(**inputs))
-    cost = metered(transformer, lambda: transformer(**inputs), inputs.values())
-    assert cost.working - bytes_of(inputs.values()) == expected
+    cost = measured.metered(transformer, lambda: transformer(**inputs), inputs.values())
+    assert cost.working - measured.bytes_of(inputs.values()) == expected
 
 
 @torch.no_grad()
-def test_without_data_the_same_is_counted(make_transformer, dtype) -> None:
+def test_without_data_the_same_is_counted(measured, make_transformer, dtype) -> None:
     real = make_transformer(ffn_dim=960)
     for parameter in real.parameters():
         parameter.data = parameter.data.to(dtype)
     inputs = {name: torch.randn(shape).to(dtype) for name, shape in SHAPES.items()}
-    expected = metered(real, lambda: real(**inputs), inputs.values())
-    empty = without_data(lambda: make_transformer(ffn_dim=960))
+    expected = measured.metered(real, lambda: real(**inputs), inputs.values())
+    empty = measured.without_data(lambda: make_transformer(ffn_dim=960))
     with FakeTensorMode():
-        as_fake(empty, dtype)
+        measured.as_fake(empty, dtype)
         inputs = {name: torch.empty(shape, dtype=dtype) for name, shape in SHAPES.items()}
-        assert metered(empty, lambda: empty(**inputs), inputs.values()) == expected
+        assert measured.metered(empty, lambda: empty(**inputs), inputs.values()) == expected
 
 
 @torch.no_grad()
-def test_operations_are_those_of_torchs_counter(make_transformer) -> None:
+def test_operations_are_those_of_torchs_counter(measured, make_transformer) -> None:
     transformer = make_transformer()
     inputs = {name: torch.randn(shape) for name, shape in SHAPES.items()}
-    cost = metered(transformer, lambda: transformer(**inputs))
+    cost = measured.metered(transformer, lambda: transformer(**inputs))
     with FlopCounterMode(display=False) as counter:
         transformer(**inputs)
     assert cost.other_flops == counter.get_total_flops()  # torch's counts no fused attention of the CPU's
@@ -79,8 +75,8 @@ def test_operations_are_those_of_torchs_counter(make_transformer) -> None:
     assert cost.attention_flops == layers * 4 * width * (tokens * tokens + tokens * 5)
 
 
-def test_bytes_by_hand() -> None:
-    with fake_device(), Meter() as meter:
+def test_bytes_by_hand(measured) -> None:
+    with measured.fake_device(), measured.Meter() as meter:
         meter.follow([weights := torch.empty(100, 10)])
         assert meter.live == 4000
         values = torch.empty(5, 100)
@@ -96,24 +92,24 @@ def test_bytes_by_hand() -> None:
         assert (meter.peak, meter.other_flops) == (4000, 0)
 
 
-def test_a_gpus_kernels_are_assumed() -> None:
+def test_a_gpus_kernels_are_assumed(measured) -> None:
     def peak(**options: bool) -> int:
-        with fake_device(**options):
+        with measured.fake_device(**options):
             given = [torch.empty(1, 64, 2, 8, dtype=torch.bfloat16).transpose(1, 2) for _ in range(3)]
-            with Meter() as meter:
+            with measured.Meter() as meter:
                 torch.nn.functional.scaled_dot_product_attention(*given)
         return meter.peak
 
     one = 64 * 2 * 8 * 2
     assert peak(copy_attention_inputs=True) - peak() == 3 * one
-    with fake_device():
+    with measured.fake_device():
         norm, given = nn.RMSNorm(8, dtype=torch.bfloat16), torch.empty(4, 8, dtype=torch.bfloat16)
-        with Meter() as meter:
+        with measured.Meter() as meter:
             norm(given)
     assert meter.peak == 4 * 8 * 2  # the result; the CPU's steps would take float32 copies beside it
 
 
-def test_shared_weights_count_once_and_buffers_stay() -> None:
+def test_shared_weights_count_once_and_buffers_stay(measured) -> None:
     class Tied(nn.Module):
         def __init__(self) -> None:
             super().__init__()
@@ -122,13 +118,16 @@ def test_shared_weights_count_once_and_buffers_stay() -> None:
             self.two.weight = self.one.weight
             self.register_buffer("table", torch.empty(3, dtype=torch.int64))
 
-    module = without_data(Tied)
-    with fake_device():
-        as_fake(module, torch.bfloat16)
+    module = measured.without_data(Tied)
+    with measured.fake_device():
+        measured.as_fake(module, torch.bfloat16)
         assert module.two.weight is module.one.weight
-        assert bytes_of([*module.parameters(), *module.buffers()]) == 80 + 24
+        assert measured.bytes_of([*module.parameters(), *module.buffers()]) == 80 + 24
 
 
-def test_costs_extrapolate_along_a_line() -> None:
-    first, second = Cost(weights=10, working=7, other_flops=1), Cost(weights=12, working=7, other_flops=4)
-    assert first.extrapolated(second, 3) == Cost(weights=16, working=7, other_flops=10)
+def test_costs_extrapolate_along_a_line(measured) -> None:
+    first, second = (
+        measured.Measured(weights=10, working=7, other_flops=1),
+        measured.Measured(weights=12, working=7, other_flops=4),
+    )
+    assert first.extrapolated(second, 3) == measured.Measured(weights=16, working=7, other_flops=10)

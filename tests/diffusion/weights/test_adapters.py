@@ -390,7 +390,7 @@ def test_merging_rounds_to_the_weights_dtype_once(transformer, official_folder, 
 @torch.no_grad()
 def test_packed_weights_take_adapters_apart_and_refuse_them_merged(layouts, official_folder, distillation_file, inputs):
     def packed():
-        return load_transformer(find_base(layouts.gguf["Q8_0"], parts=layouts.original), torch.float32)
+        return load_transformer(find_base(layouts.gguf["Q8_0"], components=layouts.original), torch.float32)
 
     model = packed()
     adapters = [(read_adapter(official_folder), 1.0), (read_adapter(distillation_file), 0.5)]

@@ -10,8 +10,8 @@ import torch
 from huggingface_hub import constants
 from huggingface_hub.utils import filter_repo_objects
 
-from real2sam2real.diffusion.weights.base import DEFAULT_BASE, find_adapter, find_base
-from real2sam2real.diffusion.weights.hub import split_id
+from real2sam2real.diffusion.options import DEFAULT_BASE
+from real2sam2real.diffusion.weights.base import find_adapter, find_base
 from real2sam2real.diffusion.weights.load import load_transformer, load_vae
 from real2sam2real.errors import MissingPartError, UserError
 
@@ -69,7 +69,7 @@ def test_the_transformers_own_folder_is_enough(layouts):
 def test_companions_come_from_a_folder_of_either_layout(layouts):
     transformer = layouts.gguf["F16"]
     for parts in (layouts.diffusers, layouts.original):
-        source = find_base(transformer, parts=parts)
+        source = find_base(transformer, components=parts)
         assert source.transformer == (transformer,)
         assert source.vae is not None
         assert source.vae.parent == parts
@@ -118,13 +118,13 @@ def test_offline_uses_the_cache(layouts, hub_cache, inputs):
 def test_offline_takes_the_companions_of_a_lone_file_from_the_cache(layouts, hub_cache):
     snapshot = hub_cache(REPO, layouts.diffusers)
     shutil.rmtree(snapshot / "transformer")
-    source = find_base(layouts.gguf["F16"], offline=True, parts=REPO)
+    source = find_base(layouts.gguf["F16"], offline=True, components=REPO)
     assert source.text_encoder == snapshot / "text_encoder"
 
 
 def test_offline_takes_one_file_of_a_repository(layouts, hub_cache):
     hub_cache("someone/animate-gguf", layouts.gguf["F16"].parent)
-    source = find_base("someone/animate-gguf/animate-F16.gguf", offline=True, parts=layouts.original)
+    source = find_base("someone/animate-gguf/animate-F16.gguf", offline=True, components=layouts.original)
     assert source.layout == "gguf"
     load_transformer(source)
 
@@ -199,15 +199,8 @@ def test_only_what_is_used_is_fetched_of_the_original_layout(layouts, remote, tm
 
 def test_companions_are_fetched_without_their_transformer(layouts, remote):
     got = remote(layouts.diffusers)
-    find_base(layouts.gguf["F16"], parts=REPO)
+    find_base(layouts.gguf["F16"], components=REPO)
     assert not [name for name in fetched(got) if name.startswith("transformer/")]
-
-
-def test_names_of_the_hub():
-    assert split_id("Wan-AI/Wan2.2-Animate-14B") == ("Wan-AI/Wan2.2-Animate-14B", None)
-    assert split_id("a/b/c/d.gguf") == ("a/b", "c/d.gguf")
-    for name in ("a", "./a/b", "/a/b", "~/a/b", "a b/c"):
-        assert split_id(name) is None
 
 
 def test_adapters_are_found_here_or_in_the_cache(layouts, hub_cache, tmp_path):

@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from real2sam2real.diffusion.weights.base import BaseSource, find_base
-from real2sam2real.diffusion.weights.files import list_some, open_all, open_tensors, sharded
+from real2sam2real.diffusion.weights.files import list_some, open_all, open_tensors
 from real2sam2real.diffusion.weights.load import (
     load_image_encoder,
     load_scheduler,
@@ -22,6 +22,7 @@ from real2sam2real.diffusion.weights.load import (
     load_transformer,
     load_vae,
 )
+from real2sam2real.diffusion.weights.shards import sharded
 from real2sam2real.errors import MissingPartError, UserError
 
 
@@ -235,7 +236,7 @@ def test_broken_configs_are_named(layouts, tmp_path):
         with pytest.raises(UserError, match=folder):
             load(copy)
     (tmp_path / "copy" / "vae" / "config.json").write_text(json.dumps({"_class_name": "AutoencoderKL"}))
-    with pytest.raises(UserError, match="describes a AutoencoderKL; needed is AutoencoderKLWan"):
+    with pytest.raises(UserError, match="describes a AutoencoderKL; needed is a AutoencoderKLWan"):
         load_vae(copy)
     (tmp_path / "copy" / "scheduler" / "scheduler_config.json").write_text(json.dumps({"_class_name": "WanPipeline"}))
     with pytest.raises(UserError, match="WanPipeline"):

@@ -59,7 +59,7 @@ def test_every_layout_gives_the_same_output_to_the_bit(layouts, inputs, referenc
 @torch.no_grad()
 @pytest.mark.parametrize(("kind", "bound"), [("F32", 0.0), ("F16", 0.0), ("BF16", 0.02), ("Q8_0", 0.02), ("Q4_0", 0.3)])
 def test_gguf_gives_the_same_output_within_its_precision(layouts, inputs, reference, kind, bound):
-    source = find_base(layouts.gguf[kind], parts=layouts.original)
+    source = find_base(layouts.gguf[kind], components=layouts.original)
     assert source.layout == "gguf"
     model = load_aligned(source)
     difference = (model(**inputs) - reference).abs().max() / reference.abs().max()
@@ -68,7 +68,7 @@ def test_gguf_gives_the_same_output_within_its_precision(layouts, inputs, refere
 
 
 def test_packed_weights_stay_packed_where_a_layer_can_compute_with_them(layouts):
-    model = load_transformer(find_base(layouts.gguf["Q8_0"], parts=layouts.original), torch.bfloat16)
+    model = load_transformer(find_base(layouts.gguf["Q8_0"], components=layouts.original), torch.bfloat16)
     assert isinstance(model.blocks[0].attn1.to_q, GGUFLinear)
     assert model.blocks[0].attn1.to_q.weight.dtype == torch.uint8
     assert model.blocks[0].attn1.to_q.bias.dtype == torch.bfloat16

@@ -8,7 +8,8 @@ import torch
 from safetensors.torch import load_file
 
 from real2sam2real.diffusion.autoencoder import BlockTransformAutoencoder
-from real2sam2real.diffusion.checkpoints import load_pipeline, load_settings
+from real2sam2real.diffusion.loading import load_model, locate
+from real2sam2real.diffusion.options import ModelOptions
 from real2sam2real.errors import UserError
 from real2sam2real.lab.train.base import BaseTrainer, build_transformer
 from real2sam2real.lab.train.clips import latent_shards, read_shard, write_shard
@@ -36,11 +37,10 @@ def losses(folder):
 
 def test_a_run_ends_in_a_checkpoint_that_generates(finished, tiny_config):
     checkpoint, _ = finished
-    settings = load_settings(checkpoint)
-    assert settings.fit(32, 32) == (32, 32)
-    pipeline = load_pipeline(checkpoint)
+    model = load_model(locate(ModelOptions(checkpoint=str(checkpoint))))
+    assert model.settings.fit(32, 32) == (32, 32)
     photo = np.full((32, 32, 3), 128, np.uint8)
-    video = pipeline(photo, np.zeros((5, 32, 32, 3), np.uint8), num_inference_steps=2)
+    video = model.pipeline(photo, np.zeros((5, 32, 32, 3), np.uint8), num_inference_steps=2)
     assert video.shape == (5, 32, 32, 3)
     record = json.loads((checkpoint / "training.json").read_text())
     assert record["steps"] == tiny_config.total_steps

@@ -1,4 +1,4 @@
-"""The frozen base of a fine-tuning: where its parts are, and each loaded only when it is needed."""
+"""The frozen base of a fine-tuning: where its components are, and each loaded only when it is needed."""
 
 from __future__ import annotations
 
@@ -15,17 +15,14 @@ from torch import Tensor
 from real2sam2real.diffusion import conditioning
 from real2sam2real.diffusion.checkpoints import (
     OFFICIAL_SETTINGS,
-    PIPELINE_FILE,
-    SETTINGS_FILE,
     SHIPPED,
     CheckpointSettings,
     find_checkpoint,
     is_adapter,
     load_settings,
 )
-from real2sam2real.diffusion.pipeline import Real2Sam2RealPipeline, embed_text
-from real2sam2real.diffusion.prompts import encoder_identity
-from real2sam2real.diffusion.weights.base import BaseSource, find_base
+from real2sam2real.diffusion.prompts import embed_text, encoder_identity
+from real2sam2real.diffusion.weights.base import BaseSource, find_base, is_own_pipeline
 from real2sam2real.diffusion.weights.load import (
     load_image_encoder,
     load_text_encoder,
@@ -45,7 +42,7 @@ class Encoders:
         vae: of `AutoencoderKLWan`'s interface.
         text: tokenizer and encoder, or None for a base without text.
         image: processor and encoder, or None for a base without image features.
-        squash_photo: how the image encoder is shown the photo; see `Real2Sam2RealPipeline`.
+        resize_without_crop: how the image encoder is shown the photo; see `conditioning.pixels_for_clip`.
         text_dim: width of text embeddings.
         device: where they are.
     """
@@ -53,7 +50,7 @@ class Encoders:
     vae: Any
     text: tuple[Any, Any] | None
     image: tuple[Any, Any] | None
-    squash_photo: bool
+    resize_without_crop: bool
     text_dim: int
     device: torch.device
 
@@ -68,7 +65,7 @@ class Encoders:
         if self.text is None:
             return torch.zeros(1, self.text_dim)
         tokenizer, encoder = self.text
-        return embed_text(encoder, tokenizer, caption, self.device, release=False)[0].cpu()
+        return embed_text(encoder, tokenizer, caption, self.device)[0].cpu()
 
     @torch.no_grad()
     def seen(self, photo: NDArray[uint8]) -> Tensor | None:
@@ -76,10 +73,10 @@ class Encoders:
         if self.image is None:
             return None
         processor, encoder = self.image
-        prepare = conditioning.squashed_for_clip if self.squash_photo else conditioning.cropped_for_clip
-        pixels = prepare(photo, processor).to(self.device, encoder.dtype)
-        hidden: Tensor = encoder(pixels, output_hidden_states=True).hidden_states[-2][0]
-        return hidden.cpu()
+        features = conditioning.embed_photo(
+            photo, encoder, processor, self.device, resize_without_crop=self.resize_without_crop
+        )
+        return features[0].cpu()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,33 +85,28 @@ class TrainingBase:
 
     Attributes:
         name: as the user gave it.
-        folder: of one of our pipelines, or None.
-        source: of a base in a published layout, or None.
+        source: where its components are.
         settings: how it samples.
     """
 
     name: str
-    folder: Path | None
-    source: BaseSource | None
+    source: BaseSource
     settings: CheckpointSettings
 
     @property
     def identity(self) -> str:
         """What tells its encoders from others; without reading them."""
-        if self.folder is not None:
-            parts = [self.folder / "vae"]
-        else:
-            source = self._source()
-            parts = [part for part in (source.vae, source.text_encoder, source.image_encoder) if part is not None]
-        return hashlib.sha256("".join(map(encoder_identity, parts)).encode()).hexdigest()
+        encoders = (self.source.vae, self.source.text_encoder, self.source.image_encoder)
+        identities = [encoder_identity(path) for path in encoders if path is not None]
+        return hashlib.sha256("".join(identities).encode()).hexdigest()
 
     def settings_for(self, info: DatasetInfo, shift: float) -> CheckpointSettings:
         """What an adapter trained on a data set is to be used with."""
-        if self.folder is not None:
+        if self.source.own:
             return replace(
                 self.settings,
                 normal_convention=info.normal_convention,
-                base=self.name if self.name in SHIPPED else str(self.folder),
+                base=self.name if self.name in SHIPPED else self.source.name,
             )
         area = info.width * info.height
         # No segment of training goes on from another, so an adapter alone knows no continuation.
@@ -128,78 +120,52 @@ class TrainingBase:
         )
 
     def load_transformer(self, dtype: torch.dtype) -> Any:
-        """The transformer on the CPU, in evaluation mode."""
-        if self.folder is not None:
-            return self._pipeline(dtype).transformer.eval()
-        return load_transformer(self._source(), dtype).eval()
+        """The transformer on the CPU, frozen and in evaluation mode."""
+        return load_transformer(self.source, dtype)
 
     def load_vae(self, device: torch.device) -> Any:
         """The autoencoder in float32."""
-        vae = self._pipeline(torch.float32).vae if self.folder is not None else load_vae(self._source())
-        return vae.to(device).eval().requires_grad_(False)
+        return load_vae(self.source).to(device)
 
     def load_encoders(self, device: torch.device) -> Encoders:
         """Everything but the transformer; the text encoder in bfloat16 on a GPU.
 
         Raises:
-            MissingPartError: a part or a package is missing.
+            MissingPartError: a component or a package is missing.
         """
-        if self.folder is not None:
-            pipeline = self._pipeline(torch.float32)
-            if pipeline.text_encoder is not None or pipeline.image_encoder is not None:
-                raise UserError(f"{self.name} has encoders of its own; name its base's folder to fine-tune it")
-            return Encoders(
-                vae=pipeline.vae.to(device).eval(),
-                text=None,
-                image=None,
-                squash_photo=False,
-                text_dim=pipeline.transformer.config.text_dim,
-                device=device,
+        source, config = self.source, transformer_config(self.source)
+        text = image = None
+        if source.text_encoder is not None:
+            tokenizer, text_encoder = load_text_encoder(
+                source, torch.float32 if device.type == "cpu" else torch.bfloat16
             )
-        source = self._source()
-        config = transformer_config(source)
-        dtype = torch.float32 if device.type == "cpu" else torch.bfloat16
-        tokenizer, text_encoder = load_text_encoder(source, dtype)
-        image = None
-        if config.get("image_dim", 1280) is not None:
+            text = tokenizer, text_encoder.to(device)
+        if source.image_encoder is not None and config.get("image_dim", 1280) is not None:
             processor, image_encoder = load_image_encoder(source)
-            image = processor, image_encoder.to(device).eval()
+            image = processor, image_encoder.to(device)
         return Encoders(
             vae=self.load_vae(device),
-            text=(tokenizer, text_encoder.to(device).eval()),
+            text=text,
             image=image,
-            squash_photo=self.settings.squash_photo,
+            resize_without_crop=self.settings.resize_without_crop,
             text_dim=config.get("text_dim", 4096),
             device=device,
         )
-
-    def _source(self) -> BaseSource:
-        if self.source is None:
-            raise ValueError(f"{self.name} is a pipeline's folder, not a base in a published layout")
-        return self.source
-
-    def _pipeline(self, dtype: torch.dtype) -> Real2Sam2RealPipeline:
-        kinds = {"transformer": dtype, "default": torch.float32}
-        try:
-            return Real2Sam2RealPipeline.from_pretrained(str(self.folder), dtype=kinds, local_files_only=True)
-        except (OSError, ValueError, KeyError, RuntimeError) as error:
-            raise UserError(f"the base {self.folder} cannot be loaded: {error}") from error
 
 
 def find_training_base(name: str, parts: str | None = None) -> TrainingBase:
     """Find a base: `mini-base`, a folder of one of our pipelines, or what `find_base` takes.
 
     Raises:
-        MissingPartError: a part is not on this machine.
+        MissingPartError: a component is not on this machine.
         UserError: the name leads nowhere, or to packed weights, which cannot be trained upon here.
     """
-    path = Path(name)
-    if name in SHIPPED or ((path / SETTINGS_FILE).is_file() and (path / PIPELINE_FILE).is_file()):
-        folder = find_checkpoint(name).resolve()
-        if is_adapter(folder):
-            raise UserError(f"{name} is an adapter, not a base; its base is {load_settings(folder).base}")
-        return TrainingBase(name=name, folder=folder, source=None, settings=load_settings(folder))
-    source = find_base(name, parts=parts)
+    folder = find_checkpoint(name).resolve() if name in SHIPPED else Path(name).resolve()
+    if is_adapter(folder):
+        raise UserError(f"{name} is an adapter, not a base; its base is {load_settings(folder).base}")
+    if is_own_pipeline(folder):
+        return TrainingBase(name=name, source=find_base(folder), settings=load_settings(folder))
+    source = find_base(name, components=parts)
     if source.layout == "gguf":
         raise UserError(f"{name} holds packed weights (GGUF); fine-tuning needs the base in safetensors")
-    return TrainingBase(name=name, folder=None, source=source, settings=OFFICIAL_SETTINGS)
+    return TrainingBase(name=name, source=source, settings=OFFICIAL_SETTINGS)

@@ -174,7 +174,7 @@ def _name(dataset: Path, info: DatasetInfo, base: TrainingBase, distortion: Dist
     decided_by = {
         "version": VERSION,
         "base": base.identity,
-        "squash": base.settings.squash_photo,
+        "squash": base.settings.resize_without_crop,
         "dataset": [str(dataset.resolve()), asdict(info), shards],
         "distortion": asdict(distortion),
     }

@@ -144,7 +144,7 @@ class AdapterTrainer(Trainer[AdapterConfig]):
                 vae=self.base.load_vae(self.accelerator.device),
                 text=None,
                 image=None,
-                squash_photo=False,
+                resize_without_crop=False,
                 text_dim=0,
                 device=self.accelerator.device,
             )
