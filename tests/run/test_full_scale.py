@@ -146,20 +146,20 @@ def test_longer_shots_are_made_by_segments_and_go_on_after_an_interruption(base,
     generate_to_file(control, given, tmp_path / "whole.mp4", Progress())
     assert len(media.read_video(tmp_path / "whole.mp4")) == 17
     generator = Generator.load(given, Progress())
-    kept = generator._segments
+    kept = generator.segments
 
-    def cut_short(*arguments):
-        for index, segment in enumerate(kept(*arguments)):
+    def cut_short(*arguments, **options):
+        for index, segment in enumerate(kept(*arguments, **options)):
             if index == 1:
                 raise KeyboardInterrupt
             yield segment
 
-    generator._segments = cut_short
+    generator.segments = cut_short
     with pytest.raises(KeyboardInterrupt):
         generator.to_file(control, tmp_path / "cut.mp4", Progress())
     assert not (tmp_path / "cut.mp4").exists()
     assert len(list((tmp_path / ".cut.mp4.segments").glob("*.mkv"))) == 1
-    generator._segments, asked = kept, []
+    generator.segments, asked = kept, []
     progress = Progress()
     generator._observer = lambda advance: lambda pipeline, *_: asked.append(pipeline.segment)
     generator.to_file(control, tmp_path / "cut.mp4", progress)
@@ -185,13 +185,13 @@ def test_presets_name_their_passes(base, tmp_path):
 
 def test_what_cannot_be_used_is_named(base, adapter, tmp_path):
     for changes, message in (
-        ({"plan": "resident"}, "there is no GPU"),
-        ({"plan": "tiny"}, "no memory plan 'tiny'"),
+        ({"memory": "resident"}, "there is no GPU"),
+        ({"memory": "tiny"}, "no memory plan 'tiny'"),
         ({"lora": (f"{adapter}=heavy",)}, "'heavy' is no number"),
         ({"lora": (str(tmp_path / "gone.safetensors"),)}, "gone.safetensors"),
         ({"base": str(tmp_path)}, str(tmp_path)),
         ({"checkpoint": "mini", "preset": "quality"}, "reads no text"),
-        ({"coding": "upside-down"}, "no normal convention"),
+        ({"normal_convention": "upside-down"}, "no normal convention"),
     ):
         with pytest.raises(UserError, match=message):
             Generator.load(replace(options(base, adapter), **changes), Progress())
