@@ -20,7 +20,7 @@ import manifold3d
 import numpy as np
 
 from real2sam2real.geometry import Intrinsics, transforms
-from real2sam2real.geometry.rotations import about_x
+from real2sam2real.geometry.transforms import about_x
 from real2sam2real.lift.contact import ContactOptions, ContactReport, resolve_contacts
 from real2sam2real.lift.contact.body import ContactBody
 from real2sam2real.mesh import Mesh

@@ -100,14 +100,8 @@ def write_control(
 ) -> None:
     """Write a control folder from rendered frames, one frame in memory at a time; whole or not at all.
 
-    Args:
-        folder: is made, or replaced when it exists.
-        frames: as `render_frames` gives them, all of one size.
-        photo: `(H', W', 3)` uint8; resized to the frames' size when it has another one.
-        prompt: text for text-conditioned checkpoints.
-        fps: frames per second.
-        convention: how normals become colours.
-        names: entity names; name k belongs to id k + 1.
+    The folder is made, or replaced when it exists. All is as in `Control`, but a photo `(H', W', 3)` uint8 of another
+    size than the frames is resized to theirs.
 
     Raises:
         ValueError: there is no frame, or the frames differ in size.

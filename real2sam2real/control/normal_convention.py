@@ -122,7 +122,9 @@ class NormalConvention:
         Raises:
             ValueError: the shapes do not fit, or the colours are not uint8.
         """
-        colors = _checked_colors(colors)
+        if colors.dtype != np.uint8 or colors.ndim < 1 or colors.shape[-1] != 3:
+            raise ValueError(f"normal colours are (..., H, W, 3) uint8, not {colors.shape} {colors.dtype}")
+        colors = np.ascontiguousarray(colors)
         foreground = self.foreground(colors) if ids is None else _matching_ids(ids, colors.shape)
         normals = np.empty(colors.shape, np.float32)
         order, signs = self._order_and_signs()
@@ -197,12 +199,6 @@ PRESETS: dict[str, NormalConvention] = {
 def with_current_names(values: Mapping[str, Any]) -> dict[str, Any]:
     """The values of a JSON file; `coding`, which older files have, under its name of today, `normal_convention`."""
     return {("normal_convention" if name == "coding" else name): value for name, value in values.items()}
-
-
-def _checked_colors(colors: UInt8) -> UInt8:
-    if colors.dtype != np.uint8 or colors.ndim < 1 or colors.shape[-1] != 3:
-        raise ValueError(f"normal colours are (..., H, W, 3) uint8, not {colors.shape} {colors.dtype}")
-    return np.ascontiguousarray(colors)
 
 
 def _matching_ids(ids: UInt8, shape: tuple[int, ...]) -> UInt8:

@@ -13,7 +13,7 @@ Shape letters: T frames, H × W pixels, h × w a window that follows one instanc
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -226,7 +226,7 @@ def _perturbed(normals: Tensor, own: Tensor, window: _Window, what: Perturbation
     bent = bent[:, :3] * mask
     radius = round(what.grow * window.size)
     if radius:
-        bent, mask = _grown(bent, mask, radius) if radius > 0 else _shrunk(bent, mask, -radius)
+        bent, mask = _resized(bent, mask, radius)
     if what.blur * window.size > 0.3:  # a narrower Gaussian is a single pixel
         bent = _blurred(bent, what.blur * window.size)
     length = bent.square().sum(dim=1, keepdim=True).sqrt()
@@ -254,29 +254,20 @@ def _sampling_grid(window: _Window, field: Tensor, shape: torch.Size) -> Tensor:
     return (place + offset) * scale - 1
 
 
-def _grown(normals: Tensor, mask: Tensor, radius: int) -> tuple[Tensor, Tensor]:
-    """Dilation by a square; new pixels take the mean normal of those within reach."""
-    larger = _pooled_max(mask, radius)
-    around = _pooled_mean(normals, radius)
+def _resized(normals: Tensor, mask: Tensor, radius: int) -> tuple[Tensor, Tensor]:
+    """Dilation by a square, where new pixels take the mean normal of those within reach; erosion below zero."""
+    if radius < 0:
+        smaller = 1 - _pooled(functional.max_pool2d, 1 - mask, -radius)
+        return normals * smaller, smaller
+    larger = _pooled(functional.max_pool2d, mask, radius)
+    around = _pooled(functional.avg_pool2d, normals, radius)
     return torch.where(mask > 0, normals, around) * larger, larger
 
 
-def _shrunk(normals: Tensor, mask: Tensor, radius: int) -> tuple[Tensor, Tensor]:
-    """Erosion by a square."""
-    smaller = 1 - _pooled_max(1 - mask, radius)
-    return normals * smaller, smaller
-
-
-def _pooled_max(values: Tensor, radius: int) -> Tensor:
+def _pooled(pool: Callable[..., Tensor], values: Tensor, radius: int) -> Tensor:
     size = 2 * radius + 1
-    along = functional.max_pool2d(values, (1, size), stride=1, padding=(0, radius))
-    return functional.max_pool2d(along, (size, 1), stride=1, padding=(radius, 0))
-
-
-def _pooled_mean(values: Tensor, radius: int) -> Tensor:
-    size = 2 * radius + 1
-    along = functional.avg_pool2d(values, (1, size), stride=1, padding=(0, radius))
-    return functional.avg_pool2d(along, (size, 1), stride=1, padding=(radius, 0))
+    along = pool(values, (1, size), stride=1, padding=(0, radius))
+    return pool(along, (size, 1), stride=1, padding=(radius, 0))
 
 
 def _blurred(values: Tensor, sigma: float, mode: str = "constant") -> Tensor:

@@ -37,24 +37,20 @@ class NormalsInConvention:
     """Coded normals by slice, `(t, H, W, 3)` uint8.
 
     Attributes:
-        colors: the video of the normals.
-        ids: the video of the instance ids, or None for the official, lossy video: what is nearly black is then empty.
-        given: how the video is encoded.
+        stream: the videos, as they are encoded.
         wanted: how the slices are encoded.
     """
 
-    colors: media.VideoFrames
-    ids: media.VideoFrames | None
-    given: NormalConvention
+    stream: ControlStream
     wanted: NormalConvention
 
     def __len__(self) -> int:
-        return len(self.colors)
+        return self.stream.frames
 
     def __getitem__(self, window: slice, /) -> UInt8:
-        colors = self.colors[window]
-        ids = _clear_black(colors) if self.ids is None else self.ids[window]
-        return converted(colors, ids, self.given, self.wanted)
+        colors = self.stream.colors[window]
+        ids = _clear_black(colors) if self.stream.ids is None else self.stream.ids[window]
+        return converted(colors, ids, self.stream.normal_convention, self.wanted)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -65,25 +61,30 @@ class ControlStream:
         photo: `(H, W, 3)` uint8 sRGB.
         prompt: text, may be empty.
         fps: frames per second.
-        frames: number of frames T.
         normal_convention: how the video of the normals is encoded.
         names: as in `Control`.
         notes: what a person should know about how this was read or made.
+        colors: the video of the normals.
+        ids: the video of the instance ids, or None for the official, lossy video: what is nearly black is then empty.
     """
 
     photo: UInt8
     prompt: str
     fps: float
-    frames: int
     normal_convention: NormalConvention
     names: tuple[str, ...]
     notes: tuple[str, ...]
     colors: media.VideoFrames
     ids: media.VideoFrames | None
 
+    @property
+    def frames(self) -> int:
+        """Number of frames T."""
+        return len(self.colors)
+
     def normals_in(self, convention: NormalConvention) -> NormalsInConvention:
         """The normals in a convention, by slice."""
-        return NormalsInConvention(colors=self.colors, ids=self.ids, given=self.normal_convention, wanted=convention)
+        return NormalsInConvention(stream=self, wanted=convention)
 
 
 def read_control(folder: Path | str, *, from_official: bool = False) -> Control:
@@ -149,7 +150,6 @@ def _open_official(folder: Path, photo: UInt8, prompt: str) -> ControlStream:
         photo=fit_to_size(photo, width=colors.info.width, height=colors.info.height),
         prompt=prompt,
         fps=colors.info.fps,
-        frames=len(colors),
         normal_convention=OPENGL,
         names=(),
         notes=(_OFFICIAL_NOTE,),
@@ -176,7 +176,6 @@ def _open_lossless(folder: Path, photo: UInt8, prompt: str) -> ControlStream:
         photo=photo,
         prompt=prompt,
         fps=description["fps"],
-        frames=len(colors),
         normal_convention=NormalConvention.from_dict(description["normal_convention"]),
         names=tuple(entity["name"] for entity in description["entities"]),
         notes=tuple(description["notes"]),

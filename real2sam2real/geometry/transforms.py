@@ -1,6 +1,11 @@
-"""4×4 transforms, acting on column vectors, named `target_from_source`. See docs/conventions.md."""
+"""4×4 transforms, named `target_from_source`, and 3×3 rotations about the axes, right-handed; see docs/conventions.md.
+
+Both act on column vectors.
+"""
 
 from __future__ import annotations
+
+import math
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -89,3 +94,21 @@ def look_at(eye: ArrayLike, target: ArrayLike, up: ArrayLike = (0.0, 1.0, 0.0)) 
     matrix[..., :3, 3] = eye
     matrix[..., 3, 3] = 1.0
     return matrix
+
+
+def about_x(angle: float) -> Float:
+    """`(3, 3)` rotation by `angle` radians about +X: +Y goes to +Z."""
+    c, s = math.cos(angle), math.sin(angle)
+    return np.array([[1.0, 0.0, 0.0], [0.0, c, -s], [0.0, s, c]])
+
+
+def about_y(angle: float) -> Float:
+    """`(3, 3)` rotation by `angle` radians about +Y: +Z goes to +X."""
+    c, s = math.cos(angle), math.sin(angle)
+    return np.array([[c, 0.0, s], [0.0, 1.0, 0.0], [-s, 0.0, c]])
+
+
+def about_z(angle: float) -> Float:
+    """`(3, 3)` rotation by `angle` radians about +Z: +X goes to +Y."""
+    c, s = math.cos(angle), math.sin(angle)
+    return np.array([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]])

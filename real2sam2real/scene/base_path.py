@@ -11,7 +11,7 @@ import numpy as np
 from real2sam2real.arrays import Float
 from real2sam2real.errors import UserError
 from real2sam2real.geometry import quaternions, transforms
-from real2sam2real.geometry.rotations import about_x, about_y, about_z
+from real2sam2real.geometry.transforms import about_x, about_y, about_z
 from real2sam2real.scene import camera_moves as cm
 from real2sam2real.scene.motion import Keyframe, Motion
 from real2sam2real.scene.paths import load_camera_path
@@ -81,7 +81,7 @@ def _keyframe(key: cm.CameraKeyframe, where: str, targets: MoveTargets) -> Keyfr
 def _along_file(move: cm.ImportedPath, targets: MoveTargets, steps: int, count: int) -> tuple[Float, Float]:
     """The file's poses, relative to its first one and scaled, from the photo's camera on, in the move's span."""
     with located(move.where):
-        timing = Timing.of(move.span, move.easing, targets.scene)
+        timing = Timing(*move.span.in_frames(targets.scene.frames, targets.scene.fps), move.easing)
     intrinsics = targets.scene.camera.intrinsics
     try:
         even = load_camera_path(move.file, intrinsics=intrinsics, format=move.format, frames=count)

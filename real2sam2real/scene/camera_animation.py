@@ -18,14 +18,13 @@ import numpy as np
 from real2sam2real.arrays import Float
 from real2sam2real.errors import UserError
 from real2sam2real.geometry import quaternions
-from real2sam2real.geometry.rotations import about_x, about_y, about_z
+from real2sam2real.geometry.transforms import about_x, about_y, about_z
 from real2sam2real.scene import camera_moves as cm
 from real2sam2real.scene.base_path import base_path
 from real2sam2real.scene.camera_path import CameraPath
-from real2sam2real.scene.camera_shake import CameraShake
 from real2sam2real.scene.scene import Scene
 from real2sam2real.scene.targets import UP, MoveTargets, unit
-from real2sam2real.scene.timing import Timing
+from real2sam2real.scene.timing import Timing, ease
 from real2sam2real.scene.units import BadValueError, located
 
 STEPS = 8  # time steps per frame; single moves are exact at any number, overlapping ones converge with its square
@@ -61,7 +60,7 @@ class _CameraRig:
         self.targets = targets
         self.animators = [_ANIMATORS[type(move)](move, targets) for move in moves if type(move) in _ANIMATORS]
         self.aims = [_AimAnimator(move, targets) for move in moves if isinstance(move, (cm.LookAt, cm.TrackTarget))]
-        self.shakes = [CameraShake(move, targets) for move in moves if isinstance(move, cm.Handheld)]
+        self.shakes = [_CameraShake(move, targets) for move in moves if isinstance(move, cm.Handheld)]
         self.base, self.base_zoom = base_path(moves, targets, STEPS)
         self.position = self.base[0, :3, 3].copy()
         self.carriage = np.eye(3)
@@ -123,7 +122,7 @@ class _CameraAnimator(Generic[MoveT]):
     def __init__(self, move: MoveT, targets: MoveTargets) -> None:
         self.move, self.targets = move, targets
         with located(move.where):
-            self.timing = Timing.of(move.span, move.easing, targets.scene)
+            self.timing = Timing(*move.span.in_frames(targets.scene.frames, targets.scene.fps), move.easing)
         self.begun = False
 
     def step(self, rig: _CameraRig, before: float, after: float) -> None:
@@ -303,6 +302,51 @@ class _AimAnimator(_CameraAnimator[cm.LookAt | cm.TrackTarget]):
 
 def _wrap(angle: float) -> float:
     return (angle + math.pi) % (2 * math.pi) - math.pi
+
+
+class _CameraShake:
+    """Sums of sines with random phases: smooth, band-limited, the same for the same seed at any frame rate."""
+
+    WAVES = 6
+    SETTLE_SECONDS = 0.5
+
+    def __init__(self, move: cm.Handheld, targets: MoveTargets) -> None:
+        self.move, self.targets = move, targets
+        with located(move.where):
+            self.start, self.end = move.span.in_frames(targets.scene.frames, targets.scene.fps)
+            shift = self._shift(targets.photo_camera[:3, 3])
+        random = np.random.default_rng([targets.seed if move.seed is None else move.seed, 0x5A4E])
+        shape = (6, self.WAVES)
+        self.frequencies = move.frequency * random.uniform(0.15, 1.0, shape)
+        self.phases = random.uniform(0, 2 * np.pi, shape)
+        weights = random.uniform(0.5, 1.0, shape) / self.frequencies
+        self.weights = weights / np.sqrt(np.sum(weights**2, axis=1, keepdims=True) / 2)
+        swing = math.radians(move.rotation)
+        self.amplitudes = move.amount * np.array([swing, swing, swing / 2, shift, shift, shift])
+
+    def _shift(self, camera: Float) -> float:
+        """Sway in world units; a share of the distance to nothing is no sway."""
+        try:
+            return self.targets.length(self.move.shift, camera)
+        except BadValueError:
+            if self.move.shift.unit == "%":
+                return 0.0
+            raise
+
+    def offset(self, frame: int) -> Float:
+        """`(4, 4)` camera-from-shaken-camera transform: identity at the ends of the span and outside it."""
+        fps = self.targets.scene.fps
+        seconds = frame / fps
+        edge = min(frame - self.start, math.inf if self.end >= self.targets.last else self.end - frame) / fps
+        if edge <= 0:
+            return np.eye(4)
+        envelope = float(ease(edge / self.SETTLE_SECONDS, "ease"))
+        waves = np.sin(2 * np.pi * self.frequencies * seconds + self.phases)
+        pitch, yaw, roll, x, y, z = self.amplitudes * envelope * np.sum(self.weights * waves, axis=1)
+        pose = np.eye(4)
+        pose[:3, :3] = about_y(yaw) @ about_x(pitch) @ about_z(roll)
+        pose[:3, 3] = x, y, z
+        return pose
 
 
 _ANIMATORS: dict[type[cm.CameraMove], type[_CameraAnimator]] = {  # type: ignore[type-arg]

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from real2sam2real.scene import move_syntax as s
-from real2sam2real.scene.easing import Easing
 from real2sam2real.scene.move_syntax import Target, TimedMove, Vocabulary, WrittenKeyframe, WrittenMove, setting
 from real2sam2real.scene.paths import FORMATS
+from real2sam2real.scene.timing import Easing
 from real2sam2real.scene.units import (
     BadValueError,
     Length,

@@ -17,7 +17,7 @@ import numpy as np
 from real2sam2real.arrays import Float
 from real2sam2real.errors import UserError
 from real2sam2real.geometry import quaternions, transforms
-from real2sam2real.geometry.rotations import about_y
+from real2sam2real.geometry.transforms import about_y
 from real2sam2real.scene import entity_moves as em
 from real2sam2real.scene.motion import Keyframe, Motion
 from real2sam2real.scene.scene import Entity, Scene
@@ -220,7 +220,7 @@ class _EntityAnimator(Generic[MoveT]):
         self.move, self.pose = move, pose
         span, easing = (move.span, move.easing) if isinstance(move, em.TimedEntityMove) else (Span(), "linear")
         with located(move.where):
-            self.timing = Timing.of(span, easing, pose.scene)
+            self.timing = Timing(*span.in_frames(pose.scene.frames, pose.scene.fps), easing)
             self.prepare()
 
     def step(self, before: float, after: float) -> None:

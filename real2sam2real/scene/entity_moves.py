@@ -10,8 +10,8 @@ from typing import Literal
 
 from real2sam2real.scene import move_syntax as s
 from real2sam2real.scene.camera_moves import CLOCKWISE, RIGHT, UP
-from real2sam2real.scene.easing import Easing
 from real2sam2real.scene.move_syntax import TimedMove, Vocabulary, WrittenKeyframe, WrittenMove, setting
+from real2sam2real.scene.timing import Easing
 from real2sam2real.scene.units import (
     BadValueError,
     Length,

@@ -199,7 +199,7 @@ class _Loader:
         self.fps = root.number("fps")
         if self.fps <= 0:
             root.fail(f"'fps' is {self.fps:g}; it must be positive")
-        self.photo = self._photo()
+        self.photo = _read_image(self.folder / _PHOTO, "RGB") if _PHOTO in root.array("files") else None
 
     def load(self) -> LoadedScene:
         path = self.folder / _GLB
@@ -287,11 +287,6 @@ class _Loader:
             size, photo = pixels.shape[::-1], self.photo.shape[1::-1]
             entry.fail(f"its mask has {size[0]}×{size[1]} pixels but the photo {photo[0]}×{photo[1]}", _REMEDY)
         return pixels > 127
-
-    def _photo(self) -> UInt8 | None:
-        if _PHOTO not in self.root.array("files"):
-            return None
-        return _read_image(self.folder / _PHOTO, "RGB")
 
     def _camera(self, read: GltfCamera | None, edited: bool) -> CameraPath:
         """The camera as saved; its motion and zoom from `scene.glb` where that was edited and still has a camera."""

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from real2sam2real.arrays import Bool, Float, Float32
 from real2sam2real.geometry import quaternions, transforms
-from real2sam2real.scene.easing import Easing, ease
+from real2sam2real.scene.timing import Easing, ease
 
 
 @dataclass(frozen=True, kw_only=True)

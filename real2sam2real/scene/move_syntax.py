@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, TypeVar, dataclass_transform
 
 from real2sam2real.errors import UserError
-from real2sam2real.scene.easing import EASINGS, Easing
+from real2sam2real.scene.timing import EASINGS, Easing
 from real2sam2real.scene.units import (
     BadValueError,
     Length,
@@ -146,7 +146,8 @@ def unquoted(text: str) -> str:
     return text[1:-1] if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'" else text
 
 
-def _parse_integer(text: str) -> int:
+def parse_integer(text: str) -> int:
+    """A whole number of at least 0."""
     value = parse_number(text)
     if value != int(value) or value < 0:
         raise BadValueError(f"'{text}' is not a whole number of at least 0")
@@ -164,7 +165,7 @@ ANGLE = Kind("an angle", parse_angle, lambda degrees: f"{number_text(degrees)} d
 LENGTH = Kind("a distance", Length.parse)
 FACTOR = Kind("a factor", parse_factor, lambda factor: f"{number_text(factor)}x")
 HERTZ = Kind("a frequency", parse_hertz, lambda hertz: f"{number_text(hertz)} Hz")
-INTEGER = Kind("a whole number", _parse_integer)
+INTEGER = Kind("a whole number", parse_integer)
 TIME = Kind("a time", Time.parse)
 SPAN = Kind("a span of time", Span.parse)
 EASING = choice("an easing", "easing", "easings", EASINGS)

@@ -18,21 +18,17 @@ def retimed(scene: Scene, frames: int) -> Scene:
     """`scene` with every motion and the camera stretched to `frames` frames; the ends stay what they are."""
     if frames == scene.frames:
         return scene
+    places = np.linspace(0, scene.frames - 1, frames)
 
     def longer(entity: Entity) -> Entity:
-        return replace(entity, motion=retimed_motion(entity.motion, frames))
+        return replace(entity, motion=sampled_motion(entity.motion, places))
 
     return replace(
         scene,
-        camera=retimed_camera(scene.camera, frames),
+        camera=sampled_camera(scene.camera, places),
         entities=tuple(longer(entity) for entity in scene.entities),
         removed=tuple(longer(entity) for entity in scene.removed),
     )
-
-
-def retimed_camera(path: CameraPath, frames: int) -> CameraPath:
-    """`path` at `frames` evenly spaced times from its first to its last frame."""
-    return sampled_camera(path, np.linspace(0, path.frames - 1, frames))
 
 
 def sampled_camera(path: CameraPath, places: Float) -> CameraPath:
@@ -52,11 +48,6 @@ def sampled_camera(path: CameraPath, places: Float) -> CameraPath:
     poses[exact] = path.world_from_camera[low[exact]]
     zoom = np.where(exact, path.zoom[low], np.exp(log_zoom[low] * (1 - mix) + log_zoom[high] * mix))
     return CameraPath(world_from_camera=poses, intrinsics=path.intrinsics, zoom=zoom)
-
-
-def retimed_motion(motion: Motion, frames: int) -> Motion:
-    """`motion` at `frames` evenly spaced times from its first to its last frame."""
-    return sampled_motion(motion, np.linspace(0, motion.frames - 1, frames))
 
 
 def sampled_motion(motion: Motion, places: Float) -> Motion:

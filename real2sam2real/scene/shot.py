@@ -11,18 +11,18 @@ from typing import Any
 import numpy as np
 import yaml
 
+from real2sam2real.arrays import Float
 from real2sam2real.errors import UserError
 from real2sam2real.scene import camera_moves as cm
 from real2sam2real.scene import entity_moves as em
 from real2sam2real.scene import shot_yaml
 from real2sam2real.scene.camera_animation import animate_camera
 from real2sam2real.scene.entity_animation import animate_entity, displacement, front_object
-from real2sam2real.scene.inside import camera_inside
 from real2sam2real.scene.motion import Motion
-from real2sam2real.scene.move_syntax import WrittenMove, written
+from real2sam2real.scene.move_syntax import WrittenMove, parse_integer, written
 from real2sam2real.scene.retime import retimed
 from real2sam2real.scene.scene import Entity, Scene
-from real2sam2real.scene.units import BadValueError, located, nearest, parse_number, split_quantity
+from real2sam2real.scene.units import BadValueError, located, nearest, split_quantity
 
 KEYS = ("frames", "fps", "prompt", "seed", "camera", "entities")
 MAX_FRAMES = 4097  # 4k + 1; four minutes at 16 fps, far beyond any checkpoint, and still a moderate scene in memory
@@ -52,11 +52,10 @@ class Shot:
     entities: Mapping[str, tuple[em.EntityMove, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if self.frames is not None:
-            with located(""):
+        with located(""):
+            if self.frames is not None:
                 check_frames(self.frames)
-        if self.fps is not None:
-            with located(""):
+            if self.fps is not None:
                 check_fps(self.fps)
 
     @classmethod
@@ -71,16 +70,10 @@ class Shot:
         prompt: str | None = None,
         seed: int = 0,
     ) -> Shot:
-        """A shot from the command line's flags.
+        """A shot from the texts of the command line's flags of the same names.
 
-        Args:
-            camera: texts of `--camera`, such as "orbit 30deg around car; dolly in 0.5".
-            move: texts of `--move`, such as "car: forward 2, turn 25deg"; an entity may come up several times.
-            remove: names given to `--remove`.
-            frames: `--frames`.
-            fps: `--fps`.
-            prompt: `--prompt`.
-            seed: `--seed`.
+        `camera` is such as "orbit 30deg around car; dolly in 0.5", `move` such as "car: forward 2, turn 25deg" (an
+        entity may come up several times), `remove` entity names.
 
         Raises:
             UserError: a text cannot be read; the message quotes the flag and names the nearest valid word.
@@ -129,13 +122,19 @@ class Shot:
         for name, moves in entities.items():
             scene = _with_copies(scene, name, moves)
         for name, moves in entities.items():
-            scene = _with_moves(scene, name, moves)
+            entity = _known(scene, name, moves[0].where if moves else "")
+            scene = scene.with_motion(name, animate_entity(moves, entity, scene))
         for name, moves in entities.items():
             if _removes(moves):
                 scene = scene.without(name)
         if self.camera is not None:
             scene = replace(scene, camera=animate_camera(self.camera, scene, seed=self.seed))
-        _check_camera_is_outside(scene)
+        if (found := camera_inside(scene)) is not None:
+            frame, name = found
+            raise UserError(
+                f"in frame {frame} the camera is inside '{name}'; shorten or turn the moves that bring them together, "
+                f"or hide '{name}' for those frames"
+            )
         return scene
 
     def to_yaml(self) -> str:
@@ -191,24 +190,24 @@ def _shot(root: shot_yaml.YamlNode | None, folder: Path) -> Shot:
     if root is None or root.empty:
         return Shot()
     entries = root.entries("a shot file")
-    shot_yaml.check_keys(entries, KEYS, "a shot file")
     values: dict[str, Any] = {}
     for key, (key_source, source) in entries.items():
+        if key not in KEYS:
+            raise key_source.error(f"'{key}' is not a key of a shot file{nearest(key, KEYS)} (keys: {', '.join(KEYS)})")
         if key == "camera":
-            values[key] = tuple(_in_folder(move, folder) for move in shot_yaml.moves(source, cm.CAMERA_MOVES))
+            values[key] = tuple(  # paths in a shot file are relative to the file
+                replace(move, file=str(folder / move.file)) if isinstance(move, cm.ImportedPath) else move
+                for move in shot_yaml.moves(source, cm.CAMERA_MOVES)
+            )
         elif key == "entities":
-            values[key] = {} if source.empty else _entities(source)
+            named = {} if source.empty else source.entries("moves by entity name")
+            values[key] = {name: shot_yaml.moves(value, em.ENTITY_MOVES) for name, (_, value) in named.items()}
         elif source.empty:
             raise key_source.error(f"'{key}' has no value")
         else:
             with located(source.where):
                 values[key] = _scalar(key, source.text(f"a value of '{key}'"))
     return Shot(**values)
-
-
-def _entities(source: shot_yaml.YamlNode) -> dict[str, tuple[em.EntityMove, ...]]:
-    entries = source.entries("moves by entity name")
-    return {name: shot_yaml.moves(value, em.ENTITY_MOVES) for name, (_, value) in entries.items()}
 
 
 def _scalar(key: str, text: str) -> Any:
@@ -218,17 +217,10 @@ def _scalar(key: str, text: str) -> Any:
         fps = split_quantity(text, "a frame rate", ["", "fps"])[0]
         check_fps(fps)
         return fps
-    value = parse_number(text)
-    if value != int(value) or value < 0:
-        raise BadValueError(f"{key} is {text}; it must be a whole number of at least 0")
+    value = parse_integer(text)
     if key == "frames":
-        check_frames(int(value))
-    return int(value)
-
-
-def _in_folder(move: cm.CameraMove, folder: Path) -> cm.CameraMove:
-    """Paths in a shot file are relative to the file."""
-    return replace(move, file=str(folder / move.file)) if isinstance(move, cm.ImportedPath) else move
+        check_frames(value)
+    return value
 
 
 def _as_data(move: WrittenMove) -> Any:
@@ -236,15 +228,6 @@ def _as_data(move: WrittenMove) -> Any:
     if not main and not settings:
         return move.kind
     return {move.kind: main or None, **settings}
-
-
-def _check_camera_is_outside(scene: Scene) -> None:
-    if (found := camera_inside(scene)) is not None:
-        frame, name = found
-        raise UserError(
-            f"in frame {frame} the camera is inside '{name}'; shorten or turn the moves that bring them together, or "
-            f"hide '{name}' for those frames"
-        )
 
 
 def _removes(moves: Sequence[em.EntityMove]) -> bool:
@@ -269,7 +252,8 @@ def _with_copies(scene: Scene, name: str, moves: Sequence[em.EntityMove]) -> Sce
                 if scene.entity(move.name).provenance.get("copy_of") != name:
                     raise BadValueError(f"'{move.name}' is already in the scene; choose another name for the copy")
                 scene = scene.without(move.name)
-            forward = _rest_rotation(source) @ front_object(moves, source, scene)
+            linear = source.rest_world_from_object[:3, :3]
+            forward = linear / np.linalg.norm(linear, axis=0) @ front_object(moves, source, scene)
             offset = displacement(move.by, move.axes, source, scene, forward)
             try:
                 scene = scene.duplicated(name, move.name, offset)
@@ -282,11 +266,45 @@ def _with_copies(scene: Scene, name: str, moves: Sequence[em.EntityMove]) -> Sce
     return scene
 
 
-def _rest_rotation(entity: Entity) -> Any:
-    linear = entity.rest_world_from_object[:3, :3]
-    return linear / np.linalg.norm(linear, axis=0)
+def camera_inside(scene: Scene) -> tuple[int, str] | None:
+    """The first frame and the name of a visible entity that the camera is inside of, or None.
+
+    From there its mesh is seen inside out, and no video model knows what to do.
+    """
+    eyes = scene.camera.world_from_camera[:, :3, 3]
+    found = [(frame, entity.name) for entity in scene.entities if (frame := _first_inside(entity, eyes)) is not None]
+    return min(found, default=None)
 
 
-def _with_moves(scene: Scene, name: str, moves: Sequence[em.EntityMove]) -> Scene:
-    entity = _known(scene, name, moves[0].where if moves else "")
-    return scene.with_motion(name, animate_entity(moves, entity, scene))
+def _first_inside(entity: Entity, eyes_world: Float) -> int | None:
+    inverse = np.linalg.inv(entity.motion.matrices())
+    eyes = np.einsum("tij,tj->ti", inverse[:, :3, :3], eyes_world) + inverse[:, :3, 3]
+    deformed = entity.motion.vertices_object
+    vertices = entity.mesh.vertices
+    low, high = vertices.min(axis=0), vertices.max(axis=0)
+    if deformed is not None:
+        low, high = deformed.min(axis=(0, 1)).astype(np.float64), deformed.max(axis=(0, 1)).astype(np.float64)
+    near = np.all((eyes > low) & (eyes < high), axis=1) & entity.motion.visible
+    for frame in np.flatnonzero(near):
+        points = vertices if deformed is None else deformed[frame].astype(np.float64)
+        if winding_number(points, entity.mesh.faces, eyes[frame]) > 0.5:
+            return int(frame)
+    return None
+
+
+def winding_number(vertices: Float, faces: np.ndarray, point: Float) -> float:
+    """How often a surface winds around `point` `(3,)`: 1 inside a closed outward mesh, 0 outside.
+
+    The sum of the triangles' solid angles over 4π (van Oosterom and Strackee, 1983).
+
+    Args:
+        vertices: `(V, 3)` in the frame of `point`.
+        faces: `(F, 3)` int.
+        point: `(3,)`.
+    """
+    a, b, c = (vertices[faces[:, k]] - point for k in range(3))
+    la, lb, lc = (np.linalg.norm(v, axis=1) for v in (a, b, c))
+    triple = np.einsum("ij,ij->i", a, np.cross(b, c))
+    dots = [np.einsum("ij,ij->i", u, v) for u, v in ((a, b), (b, c), (c, a))]
+    divisor = la * lb * lc + dots[0] * lc + dots[1] * la + dots[2] * lb
+    return float(np.sum(2 * np.arctan2(triple, divisor)) / (4 * np.pi))

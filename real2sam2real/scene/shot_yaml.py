@@ -6,7 +6,7 @@ aliases are refused, because a few of them can stand for billions of nodes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +14,6 @@ import yaml
 
 from real2sam2real.errors import UserError
 from real2sam2real.scene.move_syntax import MoveT, Vocabulary, Words, build
-from real2sam2real.scene.units import nearest
 
 MAX_BYTES = 1_000_000
 MAX_DEPTH = 20
@@ -126,20 +125,13 @@ def _check_events(text: str, file: str) -> None:
 
 
 def moves(source: YamlNode, vocabulary: Vocabulary[MoveT]) -> tuple[MoveT, ...]:
-    """The moves of a list, or of a single line of text."""
+    """The moves of a list; one line of text or one mapping counts as a list of one."""
+    if source.empty:
+        return ()
     found: list[MoveT] = []
-    for item in _lines(source, f"{vocabulary.what}s"):
+    for item in source.items(f"a list of {vocabulary.what}s") if source.is_list else [source]:
         found += vocabulary.parse(item.text("a move"), item.where) if item.is_text else [_move(item, vocabulary)]
     return tuple(found)
-
-
-def _lines(source: YamlNode, what: str) -> list[YamlNode]:
-    """The items of a list; one line of text or one mapping counts as a list of one."""
-    if source.empty:
-        return []
-    if source.is_list:
-        return source.items(f"a list of {what}")
-    return [source]
 
 
 def _move(item: YamlNode, vocabulary: Vocabulary[MoveT]) -> MoveT:
@@ -189,10 +181,3 @@ def _keyframe(source: YamlNode) -> Words:
             raise key.error(f"'{name}' has no value")
         settings[name], places[name] = value.text("a value"), value.where
     return Words(None, settings, source.where, places)
-
-
-def check_keys(entries: Mapping[str, tuple[YamlNode, YamlNode]], known: Sequence[str], what: str) -> None:
-    """Raise for the first key that is not known, naming the nearest one."""
-    for name, (key, _) in entries.items():
-        if name not in known:
-            raise key.error(f"'{name}' is not a key of {what}{nearest(name, known)} (keys: {', '.join(known)})")

@@ -1,14 +1,43 @@
-"""When a move happens, and how much of it is done at a moment."""
+"""How much of a move is done at a moment: easing curves, and spans in frames."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Literal, get_args
 
-from real2sam2real.scene.easing import Easing, ease
-from real2sam2real.scene.scene import Scene
-from real2sam2real.scene.units import BadValueError, Span
+import numpy as np
+from numpy.typing import ArrayLike
+
+from real2sam2real.arrays import Float
+from real2sam2real.scene.units import BadValueError
+
+Easing = Literal["linear", "ease", "ease-in", "ease-out", "hold"]
+EASINGS: tuple[str, ...] = get_args(Easing)
+
+
+def ease(fraction: ArrayLike, easing: Easing) -> Float:
+    """Map time fractions `(...)` in 0…1 to move fractions in 0…1.
+
+    `linear` runs at constant speed; `ease` starts and ends at rest (smoothstep, 3f² − 2f³); `ease-in` starts and
+    `ease-out` ends at rest (quadratic); `hold` stays at 0 until the end.
+
+    Raises:
+        ValueError: an unknown easing.
+    """
+    f = np.clip(np.asarray(fraction, np.float64), 0.0, 1.0)
+    if easing == "linear":
+        return f
+    if easing == "ease":
+        return f * f * (3 - 2 * f)
+    if easing == "ease-in":
+        return f * f
+    if easing == "ease-out":
+        return f * (2 - f)
+    if easing == "hold":
+        return np.floor(f)
+    raise ValueError(f"unknown easing '{easing}'; choose one of {', '.join(EASINGS)}")
 
 
 @dataclass(frozen=True)
@@ -18,15 +47,6 @@ class Timing:
     start: float
     end: float
     easing: Easing
-
-    @classmethod
-    def of(cls, span: Span, easing: Easing, scene: Scene) -> Timing:
-        """The timing of a span in a scene's frames.
-
-        Raises:
-            BadValueError: it leaves the shot or takes no time.
-        """
-        return cls(*span.in_frames(scene.frames, scene.fps), easing)
 
     def progress(self, time: float) -> float:
         """Share of the move, 0…1, that is done at frame number `time`."""

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Literal
 
 from real2sam2real.errors import UserError
@@ -276,7 +277,8 @@ def split_list(text: str, separators: str = ",") -> list[str]:
         BadValueError: a bracket or a quote is not closed.
     """
     body = text.strip()
-    if body[:1] in ("(", "[") and _closing(body) == len(body) - 1:
+    depths = list(accumulate((char in "([") - (char in ")]") for char in body))
+    if depths and depths[-1] == 0 and all(depth > 0 for depth in depths[:-1]) and len(body) > 1:
         body = body[1:-1].strip()
     parts = split_outside(body, separators)
     return [part.strip() for part in parts] if body else []
@@ -304,13 +306,3 @@ def split_outside(text: str, separators: str) -> list[str]:
     if depth or quote:
         raise BadValueError(f"'{text}' has a bracket or quote that is not closed, or closed twice")
     return [*parts, part]
-
-
-def _closing(text: str) -> int:
-    """Index of the bracket that closes the one at index 0, or -1."""
-    depth = 0
-    for index, char in enumerate(text):
-        depth += (char in "([") - (char in ")]")
-        if depth == 0:
-            return index
-    return -1

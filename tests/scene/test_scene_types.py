@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from real2sam2real.geometry import Intrinsics, quaternions, transforms
 from real2sam2real.scene import CameraPath, Keyframe, Motion, Scene
-from real2sam2real.scene.easing import EASINGS, ease
-from real2sam2real.scene.inside import camera_inside, winding_number
-from real2sam2real.scene.retime import retimed_camera, retimed_motion, sampled_camera
+from real2sam2real.scene.retime import sampled_camera, sampled_motion
+from real2sam2real.scene.shot import camera_inside, winding_number
+from real2sam2real.scene.timing import EASINGS, ease
 
 seeds = st.integers(0, 2**32 - 1)
 
@@ -107,7 +107,7 @@ def test_what_is_no_motion(change, message):
 @settings(max_examples=20)
 def test_stretching_keeps_the_ends_and_every_old_frame(seed, times):
     motion = some_motion(seed)
-    longer = retimed_motion(motion, 4 * times + 1)
+    longer = sampled_motion(motion, np.linspace(0, motion.frames - 1, 4 * times + 1))
     assert longer.frames == 4 * times + 1
     np.testing.assert_allclose(longer.matrices()[::times], motion.matrices(), atol=1e-12)
     np.testing.assert_array_equal(longer.visible[::times], motion.visible)
@@ -122,12 +122,14 @@ def test_stretching_a_camera(seed):
         world_from_camera=transforms.compose(random.normal(size=(3, 3)), random.normal(size=(3, 4))),
         intrinsics=Intrinsics.from_fov(64, 48, horizontal_degrees=50), zoom=np.array([1.0, 4.0, 2.0]),
     )  # fmt: skip
-    longer = retimed_camera(path, 5)
+    longer = sampled_camera(path, np.linspace(0, 2, 5))
     np.testing.assert_array_equal(longer.world_from_camera[::2], path.world_from_camera)
     np.testing.assert_allclose(longer.zoom, [1, 2, 4, np.sqrt(8), 2])
     np.testing.assert_allclose(longer.world_from_camera[1, :3, 3], path.world_from_camera[:2, :3, 3].mean(axis=0))
     np.testing.assert_array_equal(sampled_camera(path, np.array([2.0])).world_from_camera[0], path.world_from_camera[2])
-    np.testing.assert_array_equal(retimed_camera(path, 1).world_from_camera[0], path.world_from_camera[0])
+    np.testing.assert_array_equal(
+        sampled_camera(path, np.linspace(0, 2, 1)).world_from_camera[0], path.world_from_camera[0]
+    )
 
 
 @pytest.mark.parametrize(

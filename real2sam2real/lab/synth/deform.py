@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 
 from real2sam2real.arrays import Float, Float32
-from real2sam2real.scene.easing import ease
+from real2sam2real.scene.timing import ease
 
 Rng = np.random.Generator
 Kind = Literal["bend", "twist", "stretch", "wave"]

@@ -25,7 +25,7 @@ from real2sam2real.lab.synth.motions import (
     camera_poses,
 )
 from real2sam2real.lab.synth.shapes import HELD_OUT_SHAPES, TRAIN_SHAPES, base_shape
-from real2sam2real.scene.easing import Easing
+from real2sam2real.scene.timing import Easing
 
 Rng = np.random.Generator
 

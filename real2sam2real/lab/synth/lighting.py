@@ -17,7 +17,7 @@ from real2sam2real.lab.synth.config import WorldConfig
 from real2sam2real.render import Frame, Light, render_frames
 from real2sam2real.render.compiled import kernel
 from real2sam2real.scene import CameraPath, Entity, Scene
-from real2sam2real.scene.easing import ease
+from real2sam2real.scene.timing import ease
 
 Rng = np.random.Generator
 

@@ -10,7 +10,7 @@ import numpy as np
 from real2sam2real.arrays import Float
 from real2sam2real.geometry import quaternions, transforms
 from real2sam2real.scene import Motion
-from real2sam2real.scene.easing import Easing, ease
+from real2sam2real.scene.timing import Easing, ease
 
 Vector = tuple[float, float, float]
 CameraKind = Literal["orbit", "pan", "tilt", "roll", "truck", "pedestal", "dolly", "zoom"]

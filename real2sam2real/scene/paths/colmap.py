@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from real2sam2real.errors import UserError
-from real2sam2real.geometry import quaternions, transforms
+from real2sam2real.geometry import Intrinsics, quaternions, transforms
 from real2sam2real.scene.camera_path import CameraPath
 from real2sam2real.scene.paths.track import (
     CameraTrack,
@@ -37,13 +37,6 @@ _MODELS = {
     9: ("RADIAL_FISHEYE", 5), 10: ("THIN_PRISM_FISHEYE", 12), 11: ("RAD_TAN_THIN_PRISM_FISHEYE", 16),
 }  # fmt: skip
 _PINHOLES = ("SIMPLE_PINHOLE", "PINHOLE")
-
-
-@dataclass(frozen=True)
-class _Camera:
-    width: int
-    height: int
-    intrinsics: tuple[float, float, float, float]
 
 
 @dataclass(frozen=True)
@@ -88,7 +81,7 @@ def _counting(name: str) -> list[Any]:
     return [(0, int(part), "") if part.isdigit() else (1, 0, part) for part in re.split(r"(\d+)", name)]
 
 
-def _track(folder: Path, cameras: dict[int, _Camera], images: list[_Image]) -> CameraTrack:
+def _track(folder: Path, cameras: dict[int, Intrinsics], images: list[_Image]) -> CameraTrack:
     if not images:
         raise UserError(f"{folder}: the COLMAP model has no images")
     for image in images:
@@ -108,13 +101,13 @@ def _track(folder: Path, cameras: dict[int, _Camera], images: list[_Image]) -> C
         poses.append(transforms.invert_rigid(camera_from_world))
     return CameraTrack(
         world_from_camera=from_opencv(np.array(poses)),
-        intrinsics=np.array([camera.intrinsics for camera in used]),
+        intrinsics=np.array([(camera.fx, camera.fy, camera.cx, camera.cy) for camera in used]),
         width=used[0].width,
         height=used[0].height,
     )
 
 
-def _camera(model: str, width: int, height: int, parameters: list[float], where: str) -> _Camera:
+def _camera(model: str, width: int, height: int, parameters: list[float], where: str) -> Intrinsics:
     if model not in _PINHOLES:
         raise UserError(
             f"{where}: the camera model {model} has lens distortion, which a camera path cannot hold; undistort the "
@@ -129,10 +122,10 @@ def _camera(model: str, width: int, height: int, parameters: list[float], where:
         raise UserError(
             f"{where}: a camera of {width}×{height} pixels with focal lengths {fx:g} and {fy:g} is not usable"
         )
-    return _Camera(width, height, (fx, fy, cx, cy))
+    return Intrinsics(width=width, height=height, fx=fx, fy=fy, cx=cx, cy=cy)
 
 
-def _read_cameras_txt(path: Path) -> dict[int, _Camera]:
+def _read_cameras_txt(path: Path) -> dict[int, Intrinsics]:
     cameras = {}
     for number, line in read_lines(path):
         if not line:
@@ -211,7 +204,7 @@ class _BinaryRecords:
         return list(values)
 
 
-def _read_cameras_bin(path: Path) -> dict[int, _Camera]:
+def _read_cameras_bin(path: Path) -> dict[int, Intrinsics]:
     cameras = {}
     with path.open("rb") as file:
         data = _BinaryRecords(path, file)

@@ -8,7 +8,7 @@ import pytest
 import trimesh
 
 from real2sam2real.geometry import Intrinsics, transforms
-from real2sam2real.geometry.rotations import about_x
+from real2sam2real.geometry.transforms import about_x
 from real2sam2real.lift.contact.body import ContactBody, common_volume
 from real2sam2real.mesh import Mesh
 from real2sam2real.render import render_frames

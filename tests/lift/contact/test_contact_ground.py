@@ -7,7 +7,7 @@ import pytest
 
 from real2sam2real.geometry import transforms
 from real2sam2real.geometry.quaternions import from_axis_angle, multiply
-from real2sam2real.geometry.rotations import about_x
+from real2sam2real.geometry.transforms import about_x
 from real2sam2real.lift.contact import ContactOptions, resolve_contacts
 from real2sam2real.scene import Motion
 
