@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from real2sam2real.geometry import quaternions, rotations, transforms
+from real2sam2real.geometry import quaternions, transforms
 
 shapes = st.sampled_from([(), (4,), (2, 3), (0,)])
 seeds = st.integers(0, 2**32 - 1)
@@ -97,7 +97,9 @@ def test_what_cannot_be_is_an_error():
         transforms.decompose(np.full((4, 4), np.nan))
 
 
-@pytest.mark.parametrize(("axis", "about"), list(enumerate((rotations.about_x, rotations.about_y, rotations.about_z))))
+@pytest.mark.parametrize(
+    ("axis", "about"), list(enumerate((transforms.about_x, transforms.about_y, transforms.about_z)))
+)
 def test_turns_about_the_axes_agree_with_quaternions(axis, about):
     for angle in (0.0, 0.3, -2.0, np.pi):
         expected = quaternions.to_matrix(quaternions.from_axis_angle(np.eye(3)[axis], angle))
