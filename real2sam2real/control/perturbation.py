@@ -120,12 +120,8 @@ def apply_perturbations(
 ) -> tuple[Tensor, Tensor]:
     """Apply given perturbations; instances without one stay as they are.
 
-    Where two come to lie on one pixel, the one that was there stays; on free ground the higher id wins.
-
-    Args:
-        normals: `(T, 3, H, W)` float, unit length, zero where there is no instance.
-        ids: `(T, H, W)` uint8, 0 = none.
-        perturbations: by id.
+    Where two come to lie on one pixel, the one that was there stays; on free ground the higher id wins. Normals
+    and ids are as for `perturb`, the perturbations by id.
 
     Raises:
         ValueError: the shapes do not fit.

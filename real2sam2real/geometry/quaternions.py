@@ -41,11 +41,6 @@ def multiply(a: ArrayLike, b: ArrayLike) -> Float:
     )
 
 
-def conjugate(quaternions: ArrayLike) -> Float:
-    """The inverse rotation of unit quaternions `(..., 4)`."""
-    return np.asarray(quaternions, np.float64) * np.array([1.0, -1.0, -1.0, -1.0])
-
-
 def from_axis_angle(axis: ArrayLike, radians: ArrayLike) -> Float:
     """Rotation by `radians` `(...)` about `axis` `(..., 3)` (any length but zero), right-handed. Returns `(..., 4)`."""
     axis = np.asarray(axis, np.float64)
@@ -107,5 +102,5 @@ def slerp(a: ArrayLike, b: ArrayLike, fraction: ArrayLike) -> Float:
 
 def angle_between(a: ArrayLike, b: ArrayLike) -> Float:
     """Radians `(...)` in 0…π of the rotation that takes `a` to `b`, both `(..., 4)`."""
-    relative = multiply(conjugate(normalize(a)), normalize(b))
+    relative = multiply(normalize(a) * np.array([1.0, -1.0, -1.0, -1.0]), normalize(b))
     return 2 * np.arctan2(np.linalg.norm(relative[..., 1:], axis=-1), np.abs(relative[..., 0]))

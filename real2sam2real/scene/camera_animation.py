@@ -35,16 +35,10 @@ MoveT = TypeVar("MoveT", bound=cm.TimedCameraMove)
 
 
 def animate_camera(moves: Sequence[cm.CameraMove], scene: Scene, *, seed: int = 0) -> CameraPath:
-    """Perform `moves` in `scene`; without moves the camera rests where the photo was taken.
+    """Perform `moves`, in any order, in `scene`; without moves the camera rests where the photo was taken.
 
-    Args:
-        moves: camera moves in any order.
-        scene: gives frames, fps, the photo's camera and intrinsics, and the entities as they move.
-        seed: of the handheld moves that have none of their own.
-
-    Returns:
-        A path of `scene.frames` frames in the scene's world. Frame 0 is the photo's own camera unless keyframes say
-        otherwise.
+    The path has `scene.frames` frames in the scene's world. Frame 0 is the photo's own camera unless keyframes say
+    otherwise. `seed` is for the handheld moves that have none of their own.
 
     Raises:
         UserError: an unknown target, a span outside the shot, metres in a scene of unknown scale, or a move that

@@ -23,7 +23,7 @@ from real2sam2real.scene.motion import Keyframe, Motion
 from real2sam2real.scene.scene import Entity, Scene
 from real2sam2real.scene.targets import UP, bounds_at_rest
 from real2sam2real.scene.timing import Timing, check_distinct
-from real2sam2real.scene.units import BadValueError, Point, Span, located
+from real2sam2real.scene.units import BadValueError, Length, Point, Span, located
 
 STEPS = 8  # time steps per frame; single moves are exact at any number, driven curves converge with its square
 MAX_SCALE = 1e6
@@ -33,15 +33,9 @@ Axes = Literal["entity", "camera", "world"] | None
 
 
 def animate_entity(moves: Sequence[em.EntityMove], entity: Entity, scene: Scene) -> Motion:
-    """Perform `moves` of `entity`, starting from its pose in the photo, except those that remove or copy it.
+    """Perform `moves` of `entity`, in any order, from its pose in the photo on, except those that remove or copy it.
 
-    Args:
-        moves: in any order.
-        entity: its pose in the photo, its mesh, its deformation and visibility, which are kept.
-        scene: gives frames, fps, unit and the photo's camera.
-
-    Returns:
-        A motion of `scene.frames` frames.
+    The motion has `scene.frames` frames and keeps the entity's deformation and visibility.
 
     Raises:
         UserError: a span outside the shot, metres in a scene of unknown scale, doubled keyframes or facings.
@@ -82,9 +76,8 @@ def displacement(by: em.Steps | Point, axes: Axes, entity: Entity, scene: Scene,
         scene: gives the unit and the photo's camera.
         forward_world: `(3,)` where the entity's front points.
     """
-    size = longest_side(entity)
     if not isinstance(by, em.Steps):
-        vector = np.array([length.in_scene(scene.unit, size) for length in by])
+        vector = _in_world(by, entity, scene)
         if axes == "camera":
             return np.asarray(scene.photo_world_from_camera)[:3, :3] @ vector
         if axes == "entity":
@@ -92,8 +85,9 @@ def displacement(by: em.Steps | Point, axes: Axes, entity: Entity, scene: Scene,
             return quaternions.to_matrix(rotation) @ vector
         return vector
     total = np.zeros(3)
-    for direction, length in by.parts:
-        total += direction_world(direction, axes, scene, forward_world) * length.in_scene(scene.unit, size)
+    distances = _in_world([length for _, length in by.parts], entity, scene)
+    for (direction, _), distance in zip(by.parts, distances, strict=True):
+        total += direction_world(direction, axes, scene, forward_world) * distance
     return total
 
 
@@ -136,10 +130,10 @@ def _level(vector: Float) -> Float:
     return np.array([vector[0], 0.0, vector[2]]) / length
 
 
-def longest_side(entity: Entity) -> float:
-    """The longest side of an entity's bounds in the world at rest, in world units."""
-    low, high = bounds_at_rest(entity)
-    return float((high - low).max())
+def _in_world(lengths: Sequence[Length], entity: Entity, scene: Scene) -> Float:
+    """`(N,)` world units of lengths; percent are of the longest side of the entity's bounds at rest."""
+    longest_side = float(np.ptp(bounds_at_rest(entity), axis=0).max())
+    return np.array([length.in_scene(scene.unit, longest_side) for length in lengths])
 
 
 class _EntityPose:
@@ -243,11 +237,11 @@ class _MoveAnimator(_EntityAnimator[em.Move]):
 
     def prepare(self) -> None:
         pose, by, axes = self.pose, self.move.by, self.move.axes
-        size = longest_side(pose.entity)
         self.along: list[tuple[str, float]] = []
         if isinstance(by, em.Steps):
             own = [part for part in by.parts if _follows_heading(part[0], axes)]
-            self.along = [(direction, length.in_scene(pose.scene.unit, size)) for direction, length in own]
+            distances = _in_world([length for _, length in own], pose.entity, pose.scene)
+            self.along = [(direction, float(d)) for (direction, _), d in zip(own, distances, strict=True)]
             by = em.Steps(tuple(part for part in by.parts if part not in own))
         self.fixed = displacement(by, axes, pose.entity, pose.scene, pose.forward)
 
@@ -292,8 +286,7 @@ class _FollowAnimator(_EntityAnimator[em.Follow]):
 
     def prepare(self) -> None:
         pose = self.pose
-        size = longest_side(pose.entity)
-        points = [np.array([length.in_scene(pose.scene.unit, size) for length in point]) for point in self.move.points]
+        points = [_in_world(point, pose.entity, pose.scene) for point in self.move.points]
         if float(np.abs(points[0]).max()) > 1e-12:
             points.insert(0, np.zeros(3))
         if len(points) < 2 or any(float(np.linalg.norm(b - a)) < 1e-9 for a, b in pairwise(points)):
@@ -352,14 +345,14 @@ class _KeyframeAnimator(_EntityAnimator[em.EntityKeyframes]):
 
     def _key(self, key: em.EntityKeyframe) -> Keyframe:
         pose = self.pose
-        size, scene = longest_side(pose.entity), pose.scene
+        scene = pose.scene
         with located(key.where or self.move.where):
             frame = key.time.frame(scene.frames, scene.fps)
             offset = np.zeros(3)
             if key.position is not None:
-                offset = np.array([part.in_scene(scene.unit, size) for part in key.position]) - pose.position
+                offset = _in_world(key.position, pose.entity, scene) - pose.position
             elif key.by is not None:
-                offset = np.array([part.in_scene(scene.unit, size) for part in key.by])
+                offset = _in_world(key.by, pose.entity, scene)
         rotation = quaternions.from_axis_angle(-UP, math.radians(key.turn))
         for axis, degrees in ((pose.right_object, key.pitch), (pose.front_object, key.roll)):
             rotation = quaternions.multiply(rotation, quaternions.from_axis_angle(axis, math.radians(degrees)))

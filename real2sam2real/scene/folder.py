@@ -82,8 +82,9 @@ def _keep(old: Path, new: Path) -> None:
 
 def _write(scene: Scene, folder: Path) -> None:
     save_glb(scene, folder / _GLB)
-    if scene.removed:
-        save_glb(replace(scene, entities=_uniquely_named(scene.removed), removed=()), folder / _REMOVED)
+    if scene.removed:  # two may share a name (removed, imported again, removed again); those in a file may not
+        named = tuple(replace(entity, name=f"removed {k}") for k, entity in enumerate(scene.removed))
+        save_glb(replace(scene, entities=named, removed=()), folder / _REMOVED)
     if scene.photo is not None:
         Image.fromarray(np.ascontiguousarray(scene.photo)).save(folder / _PHOTO)
     mask_names = _write_masks(folder, [*scene.entities, *scene.removed])
@@ -111,11 +112,6 @@ def _write(scene: Scene, folder: Path) -> None:
     except (TypeError, ValueError) as error:
         raise ValueError(f"an entity's provenance is not made of JSON values: {error}") from error
     (folder / SCENE_FILE).write_text(text + "\n", encoding="utf-8")
-
-
-def _uniquely_named(entities: tuple[Entity, ...]) -> tuple[Entity, ...]:
-    """Two removed entities may share a name (removed, imported again, removed again); a file's may not."""
-    return tuple(replace(entity, name=f"removed {k}") for k, entity in enumerate(entities))
 
 
 def _write_masks(folder: Path, entities: list[Entity]) -> dict[int, str]:
@@ -242,8 +238,7 @@ class _Loader:
                     gone.append(self._described(_stand_in(entry, name, self.frames), entry))
         for name, entity in found.items():
             self.notes.append(f"'{name}' is new in {_GLB}: it counts as added to the photo")
-            provenance = {"source": f"added to {_GLB}"}
-            kept.append(replace(entity, in_photo=False, provenance=provenance))
+            kept.append(replace(entity, in_photo=False, provenance={"source": f"added to {_GLB}"}))
         return tuple(kept), tuple(gone)
 
     def _removed(self) -> tuple[Entity, ...]:

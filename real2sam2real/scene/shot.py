@@ -22,6 +22,7 @@ from real2sam2real.scene.motion import Motion
 from real2sam2real.scene.move_syntax import WrittenMove, parse_integer, written
 from real2sam2real.scene.retime import retimed
 from real2sam2real.scene.scene import Entity, Scene
+from real2sam2real.scene.targets import entity_called
 from real2sam2real.scene.units import BadValueError, located, nearest, split_quantity
 
 KEYS = ("frames", "fps", "prompt", "seed", "camera", "entities")
@@ -122,7 +123,8 @@ class Shot:
         for name, moves in entities.items():
             scene = _with_copies(scene, name, moves)
         for name, moves in entities.items():
-            entity = _known(scene, name, moves[0].where if moves else "")
+            with located(moves[0].where if moves else ""):
+                entity = entity_called(scene, name)
             scene = scene.with_motion(name, animate_entity(moves, entity, scene))
         for name, moves in entities.items():
             if _removes(moves):
@@ -234,20 +236,12 @@ def _removes(moves: Sequence[em.EntityMove]) -> bool:
     return any(isinstance(move, em.Remove) for move in moves)
 
 
-def _known(scene: Scene, name: str, where: str) -> Entity:
-    if name in scene.names:
-        return scene.entity(name)
-    hint = nearest(name, scene.names) or "; the scene has no entities"
-    names = f" (entities: {', '.join(scene.names)})" if scene.names else ""
-    raise UserError(f"{where}: no entity called '{name}'{hint}{names}".removeprefix(": "))
-
-
 def _with_copies(scene: Scene, name: str, moves: Sequence[em.EntityMove]) -> Scene:
     for move in moves:
         if not isinstance(move, em.Duplicate):
             continue
-        source = _known(scene, name, move.where)
         with located(move.where):
+            source = entity_called(scene, name)
             if move.name in scene.names:
                 if scene.entity(move.name).provenance.get("copy_of") != name:
                     raise BadValueError(f"'{move.name}' is already in the scene; choose another name for the copy")
@@ -295,12 +289,8 @@ def _first_inside(entity: Entity, eyes_world: Float) -> int | None:
 def winding_number(vertices: Float, faces: np.ndarray, point: Float) -> float:
     """How often a surface winds around `point` `(3,)`: 1 inside a closed outward mesh, 0 outside.
 
-    The sum of the triangles' solid angles over 4π (van Oosterom and Strackee, 1983).
-
-    Args:
-        vertices: `(V, 3)` in the frame of `point`.
-        faces: `(F, 3)` int.
-        point: `(3,)`.
+    `vertices` are `(V, 3)` in the frame of `point`, `faces` `(F, 3)` int. It is the sum of the triangles' solid angles
+    over 4π (van Oosterom and Strackee, 1983).
     """
     a, b, c = (vertices[faces[:, k]] - point for k in range(3))
     la, lb, lc = (np.linalg.norm(v, axis=1) for v in (a, b, c))

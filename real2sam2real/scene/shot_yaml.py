@@ -154,15 +154,9 @@ def _move(item: YamlNode, vocabulary: Vocabulary[MoveT]) -> MoveT:
     else:
         head = names[0]
         main = _value(entries[head][1])
-    settings, places = {}, {}
-    for name, (key, value) in entries.items():
-        if name != head and name not in directions:
-            found = _value(value)
-            if found is None:
-                raise key.error(f"'{name}' has no value")
-            settings[name], places[name] = found, value.where
     where = entries[head][0].where
-    return build(vocabulary.find(head, where), Words(main, settings, where, places))
+    rest = {name: entry for name, entry in entries.items() if name != head and name not in directions}
+    return build(vocabulary.find(head, where), _words(main, rest, where))
 
 
 def _value(source: YamlNode) -> str | Sequence[Words] | None:
@@ -170,14 +164,16 @@ def _value(source: YamlNode) -> str | Sequence[Words] | None:
     if source.empty:
         return None
     if source.is_list and any(not item.is_text and not item.is_list for item in source.items("a list")):
-        return [_keyframe(item) for item in source.items("a list of keyframes")]
+        items = source.items("a list of keyframes")
+        return [_words(None, item.entries("a keyframe"), item.where) for item in items]
     return source.text("a value")
 
 
-def _keyframe(source: YamlNode) -> Words:
+def _words(main: str | Sequence[Words] | None, entries: dict[str, tuple[YamlNode, YamlNode]], where: str) -> Words:
     settings, places = {}, {}
-    for name, (key, value) in source.entries("a keyframe").items():
-        if value.empty:
+    for name, (key, value) in entries.items():
+        found = _value(value)
+        if found is None:
             raise key.error(f"'{name}' has no value")
-        settings[name], places[name] = value.text("a value"), value.where
-    return Words(None, settings, source.where, places)
+        settings[name], places[name] = found, value.where
+    return Words(main, settings, where, places)

@@ -21,6 +21,16 @@ def bounds_at_rest(entity: Entity) -> Float:
     return np.stack([points.min(axis=0), points.max(axis=0)])
 
 
+def entity_called(scene: Scene, name: str) -> Entity:
+    """The entity called `name`, or a `BadValueError` with the nearest one."""
+    if name not in scene.names:
+        hint = nearest(name, scene.names) or "; the scene has no entities"
+        gone = " (it was removed)" if any(entity.name == name for entity in scene.removed) else ""
+        names = f" (entities: {', '.join(scene.names)})" if scene.names else ""
+        raise BadValueError(f"no entity called '{name}'{gone}{hint}{names}")
+    return scene.entity(name)
+
+
 @dataclass
 class MoveTargets:
     """What moves refer to: the scene, its targets and its scale."""
@@ -38,14 +48,6 @@ class MoveTargets:
     def photo_camera(self) -> Float:
         """`(4, 4)` world_from_camera of the photo."""
         return np.asarray(self.scene.photo_world_from_camera, np.float64)
-
-    def entity(self, name: str) -> Entity:
-        """The entity called `name`, or a `BadValueError` with the nearest one."""
-        if name not in self.scene.names:
-            hint = nearest(name, self.scene.names) or "; the scene has no entities"
-            gone = " (it was removed)" if any(entity.name == name for entity in self.scene.removed) else ""
-            raise BadValueError(f"no entity called '{name}'{gone}{hint}")
-        return self.scene.entity(name)
 
     def focus(self) -> str:
         """The entity that looks largest from the photo's camera: what moves refer to when no target is given."""
@@ -71,7 +73,7 @@ class MoveTargets:
             target = self.focus()
         if isinstance(target, str):
             if target not in self._middles:
-                self._middles[target] = bounds_at_rest(self.entity(target)).mean(axis=0)
+                self._middles[target] = bounds_at_rest(entity_called(self.scene, target)).mean(axis=0)
             return self._middles[target]
         return np.array([self.length(part) for part in target])
 
@@ -79,7 +81,7 @@ class MoveTargets:
         """`(T, 3)` world positions of a target as it moves: the middle of its bounds at rest, carried along."""
         if not isinstance(target, str):
             return np.broadcast_to(self.place(target), (self.scene.frames, 3))
-        entity = self.entity(target)
+        entity = entity_called(self.scene, target)
         inverse = np.linalg.inv(entity.rest_world_from_object)
         middle_object = transforms.apply(inverse, self.place(target)[None])
         return transforms.apply(entity.motion.matrices(), middle_object[None])[:, 0]

@@ -37,14 +37,14 @@ def read(path: Path) -> CameraTrack:
         if not isinstance(frame, dict):
             raise UserError(f"{where}: expected an object with 'transform_matrix'")
         poses.append(rigid(_matrix(frame.get("transform_matrix"), where), where))
-        width, height, row = _intrinsics({**data, **frame}, where)
-        sizes.add((width, height))
+        size, row = _intrinsics({**data, **frame}, where)
+        sizes.add(size)
         intrinsics.append(row)
     if len(sizes) > 1 or len({row is None for row in intrinsics}) > 1:
         raise UserError(
             f"{path}: the frames have different image sizes, or only some have a lens; a camera path has one"
         )
-    width, height = sizes.pop()
+    width, height = sizes.pop() or (None, None)
     known = None if intrinsics[0] is None else np.array(intrinsics, np.float64)
     return CameraTrack(world_from_camera=np.array(poses), intrinsics=known, width=width, height=height)
 
@@ -71,10 +71,8 @@ def _matrix(value: Any, where: str) -> Any:
     return matrix
 
 
-def _intrinsics(
-    values: dict[str, Any], where: str
-) -> tuple[int | None, int | None, tuple[float, float, float, float] | None]:
-    """Width, height and fx, fy, cx, cy; in a 1×1 image (fractions) when no size is known."""
+def _intrinsics(values: dict[str, Any], where: str) -> tuple[tuple[int, int] | None, tuple[float, ...] | None]:
+    """Image size and fx, fy, cx, cy; in a 1×1 image (fractions) when no size is known."""
     if any(_number(values, key, where) for key in _DISTORTION):
         raise UserError(f"{where}: the lens is distorted (k1…p2 are not zero); undistort the images first")
     width, height = _number(values, "w", where), _number(values, "h", where)
@@ -84,20 +82,19 @@ def _intrinsics(
     if angle is not None and not 0 < angle < math.pi:
         raise UserError(f"{where}: 'camera_angle_x' is {angle:g}; it is an angle in radians between 0 and π")
     size = None if width is None or height is None else (int(width), int(height))
-    if fx is None and angle is None:
-        return (*(size or (None, None)), None)
-    if size is None:
-        if fx is not None:
-            raise UserError(f"{where}: 'fl_x' is in pixels, but 'w' and 'h' are missing; add the image's size")
-        return None, None, None if angle is None else (0.5 / math.tan(angle / 2), math.nan, 0.5, 0.5)
-    if fx is None and angle is not None:
+    if fx is None:
+        if angle is None:
+            return size, None
+        if size is None:
+            return None, (0.5 / math.tan(angle / 2), math.nan, 0.5, 0.5)
         fx = size[0] / 2 / math.tan(angle / 2)
-    fy = _number(values, "fl_y", where)
-    cx, cy = _number(values, "cx", where), _number(values, "cy", where)
-    row = (fx, fx if fy is None else fy, size[0] / 2 if cx is None else cx, size[1] / 2 if cy is None else cy)
-    if row[0] is None or row[0] <= 0 or row[1] is None or row[1] <= 0:
-        raise UserError(f"{where}: the focal lengths are {row[0]} and {row[1]}; they must be positive")
-    return (*size, (row[0], row[1], row[2], row[3]))
+    elif size is None:
+        raise UserError(f"{where}: 'fl_x' is in pixels, but 'w' and 'h' are missing; add the image's size")
+    fy, cx, cy = (_number(values, key, where) for key in ("fl_y", "cx", "cy"))
+    fy = fx if fy is None else fy
+    if fx <= 0 or fy <= 0:
+        raise UserError(f"{where}: the focal lengths are {fx} and {fy}; they must be positive")
+    return size, (fx, fy, size[0] / 2 if cx is None else cx, size[1] / 2 if cy is None else cy)
 
 
 def _number(values: dict[str, Any], key: str, where: str) -> float | None:

@@ -68,11 +68,7 @@ def rigid(poses: ArrayLike, where: str) -> Float:
 
 
 def rotation_of(wxyz: Sequence[float], where: str) -> Float:
-    """`(3, 3)` rotation of a quaternion.
-
-    Raises:
-        UserError: the quaternion is zero or far from unit length.
-    """
+    """`(3, 3)` rotation of a quaternion; a `UserError` where it is zero or far from unit length."""
     length = math.sqrt(sum(part * part for part in wxyz))
     if not 0.9 < length < 1.1:
         raise UserError(f"{where}: the quaternion has length {length:.3g}; a rotation has length 1")
@@ -80,11 +76,7 @@ def rotation_of(wxyz: Sequence[float], where: str) -> Float:
 
 
 def numbers(words: Sequence[str], where: str) -> list[float]:
-    """Finite numbers.
-
-    Raises:
-        UserError: a word is not a number, or not finite.
-    """
+    """Finite numbers; a `UserError` where a word is none."""
     found = []
     for word in words:
         try:
@@ -103,11 +95,7 @@ def number_words(values: ArrayLike) -> str:
 
 
 def integer(word: str, where: str, what: str) -> int:
-    """A whole number.
-
-    Raises:
-        UserError: it is not one.
-    """
+    """A whole number; a `UserError` where the word is none."""
     try:
         return int(word)
     except ValueError as error:
@@ -131,21 +119,13 @@ def read_text(path: Path) -> str:
 
 
 def read_lines(path: Path) -> list[tuple[int, str]]:
-    """Lines of a text file with their numbers, counted from 1, without comments (lines that start with #).
-
-    Raises:
-        UserError: as `read_text`.
-    """
+    """Lines of `read_text` with their numbers, counted from 1, without comments (lines that start with #)."""
     lines = enumerate(read_text(path).splitlines(), start=1)
     return [(number, line.strip()) for number, line in lines if not line.lstrip().startswith("#")]
 
 
 def check_increasing(seconds: Sequence[float], places: Sequence[str]) -> Float:
-    """Time stamps as `(N,)`.
-
-    Raises:
-        UserError: a stamp does not come after the one before it.
-    """
+    """Time stamps as `(N,)`; a `UserError` where one does not come after the one before it."""
     for k in range(1, len(seconds)):
         if seconds[k] <= seconds[k - 1]:
             raise UserError(
