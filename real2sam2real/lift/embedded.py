@@ -74,14 +74,13 @@ def lift_photo(
         ValueError: sizes of photo, masks and intrinsics disagree.
     """
     _check_sizes(photo_pixels, masks, intrinsics)
-    notes: list[str] = []
-    masks = clean_masks(masks, notes=notes)
-    outlines = outlines_by_nearness(masks)
+    cleaned = clean_masks(masks)
+    outlines = outlines_by_nearness(cleaned)
     ground = ground_under(outlines, intrinsics, pitch_degrees)
     nearer = np.zeros(photo_pixels.shape[:2], np.float32)
     solids = _fitted_solids(outlines, ground)
     lifted = {o.name: _lift(photo_pixels, o, ground, solids.get(o.name), nearer) for o in outlines}
-    entities = [lifted[name] for name in masks]
+    entities = [lifted[name] for name in cleaned]
     scale = TYPICAL_HEIGHT / float(np.median([entity.mesh.bounds()[1, 1] for entity in entities]))
     pose = ground.world_from_camera
     scene = Scene(
@@ -93,7 +92,7 @@ def lift_photo(
         prompt=prompt,
         ground_y=-scale,
     )
-    return scene, [*notes, ground.note]
+    return scene, [*cleaned.notes, ground.note]
 
 
 def _check_sizes(photo_pixels: UInt8, masks: Mapping[str, Mask], intrinsics: Intrinsics) -> None:

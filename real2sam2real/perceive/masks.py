@@ -22,14 +22,17 @@ MAX_INSTANCES = 255
 _SUFFIXES = {".png", ".bmp", ".gif", ".jpg", ".jpeg", ".tif", ".tiff", ".webp"}
 
 
+class Masks(dict[str, Bool]):
+    """`(H, W)` bool by name, and `notes` on what was resized, dropped or resolved, in words."""
+
+    def __init__(self, masks: Mapping[str, Bool] | None = None, notes: Iterable[str] = ()) -> None:
+        super().__init__(masks or {})
+        self.notes = list(notes)
+
+
 def load_masks(
-    paths: Path | str | Iterable[Path | str],
-    width: int,
-    height: int,
-    *,
-    notes: list[str] | None = None,
-    photo: Path | None = None,
-) -> dict[str, Bool]:
+    paths: Path | str | Iterable[Path | str], width: int, height: int, *, photo: Path | None = None
+) -> Masks:
     """Read masks and bring them to the photo's size.
 
     Args:
@@ -37,39 +40,53 @@ def load_masks(
             its file; the instances of a label image get the label's number behind it.
         width: the photo's width in pixels.
         height: the photo's height in pixels.
-        notes: receives what was resized, dropped or resolved, in words.
         photo: the photo's own file, which is no mask where it lies in the same folder.
 
     Returns:
-        `(height, width)` bool per entity, disjoint, in the order of the files.
+        `(height, width)` bool per entity, disjoint, in the order of the files, with notes.
 
     Raises:
         UserError: a file is unreadable, of another aspect ratio, empty, full, tiny, or two entities share a name.
     """
-    notes = notes if notes is not None else []
-    masks: dict[str, Bool] = {}
+    masks = Masks()
     for name, path in _named_files(paths, photo):
-        for label, mask in _read(path, width, height, notes).items():
-            full_name = _entity_name(name + label, notes)
+        read = _read(path, width, height)
+        masks.notes += read.notes
+        for label, mask in read.items():
+            full_name = _entity_name(name + label)
             if full_name in masks:
                 raise UserError(f"two masks are called '{full_name}'; rename one, or give it as name=path")
+            if full_name != name + label:
+                masks.notes.append(f"the mask '{name + label}' is called '{full_name}'")
             masks[full_name] = mask
-    return clean_masks(masks, notes=notes)
+    return clean_masks(masks)
 
 
-def clean_masks(masks: Mapping[str, Bool], *, notes: list[str] | None = None) -> dict[str, Bool]:
+def clean_masks(masks: Mapping[str, Bool]) -> Masks:
     """Check masks `(H, W)` bool, drop their specks, and give contested pixels to the smaller mask.
+
+    That is most often the part in front. Notes that the masks bring are kept.
 
     Raises:
         UserError: there is no mask, or one is empty, full, tiny or wholly covered by another.
     """
-    notes = notes if notes is not None else []
     if not masks:
         raise UserError("there is no mask; give at least one, or a box around an object")
     if len(masks) > MAX_INSTANCES:
         raise UserError(f"{len(masks)} masks are more than the {MAX_INSTANCES} that fit 8-bit ids; leave some out")
-    cleaned = {name: _without_specks(name, mask, notes) for name, mask in masks.items()}
-    return _disjoint(cleaned, notes)
+    result = Masks(notes=masks.notes if isinstance(masks, Masks) else ())
+    for name, mask in masks.items():
+        result[name], notes = _without_specks(name, mask)
+        result.notes += notes
+    taken = np.zeros(next(iter(masks.values())).shape, bool)
+    for name, mask in sorted(result.items(), key=lambda item: int(item[1].sum())):
+        if contested := int((mask & taken).sum()):
+            result[name] = mask & ~taken
+            if result[name].sum() < MIN_PIXELS:
+                raise UserError(f"the mask '{name}' lies wholly under other masks; remove the double")
+            result.notes.append(f"{contested} pixels of '{name}' also belong to smaller masks and are left to those")
+        taken |= mask
+    return result
 
 
 def _named_files(paths: Path | str | Iterable[Path | str], photo: Path | None) -> list[tuple[str, Path]]:
@@ -92,31 +109,31 @@ def _named_files(paths: Path | str | Iterable[Path | str], photo: Path | None) -
     return named
 
 
-def _entity_name(name: str, notes: list[str]) -> str:
+def _entity_name(name: str) -> str:
     """A name that a scene accepts: odd characters become '_'."""
     valid = "".join(c if c.isalnum() or c in "_-. " else "_" for c in name).strip() or "entity"
-    valid = valid if valid[0].isalnum() or valid[0] == "_" else f"_{valid}"
-    if valid != name:
-        notes.append(f"the mask '{name}' is called '{valid}'")
-    return valid
+    return valid if valid[0].isalnum() or valid[0] == "_" else f"_{valid}"
 
 
-def _read(path: Path, width: int, height: int, notes: list[str]) -> dict[str, Bool]:
+def _read(path: Path, width: int, height: int) -> Masks:
     """The masks of one file at the photo's size; several where it is a label image, their suffixes as keys."""
     image = open_image(path)
     labels, lossy = _label_values(image), image.format in ("JPEG", "WEBP")
+    notes = []
     if (image.width, image.height) != (width, height):
-        labels = _resize(path, labels, width, height, notes)
+        labels = _resize(path, labels, width, height)
+        notes.append(f"'{path.name}' resized from {image.width}×{image.height} to {width}×{height}")
     values = np.unique(labels)
     if labels.dtype == bool or len(values) <= 2:
-        return {"": labels > values[0] if len(values) == 2 else labels > 0}
+        return Masks({"": labels > values[0] if len(values) == 2 else labels > 0}, notes)
     if lossy or not _holds_instances(labels, values):
-        return {"": labels > (float(values[0]) + float(values[-1])) / 2}
+        return Masks({"": labels > (float(values[0]) + float(values[-1])) / 2}, notes)
     instances = [value for value in values if value != 0]
     if len(instances) > MAX_INSTANCES:
         raise UserError(f"'{path.name}' holds {len(instances)} different values; a label image has at most 255")
     notes.append(f"'{path.name}' is a label image of {len(instances)} instances")
-    return {f"_{rank + 1 if values[-1] > 65535 else int(v)}": labels == v for rank, v in enumerate(instances)}
+    by_number = {f"_{rank + 1 if values[-1] > 65535 else int(v)}": labels == v for rank, v in enumerate(instances)}
+    return Masks(by_number, notes)
 
 
 def _label_values(image: Image.Image) -> Bool | Int:
@@ -153,21 +170,20 @@ def _holds_instances(labels: NDArray[Any], values: NDArray[Any]) -> bool:
     return False
 
 
-def _resize(path: Path, labels: Bool | Int, width: int, height: int, notes: list[str]) -> Bool | Int:
+def _resize(path: Path, labels: Bool | Int, width: int, height: int) -> Bool | Int:
     h, w = labels.shape
     if abs(w * height / (h * width) - 1) > 0.02:
         raise UserError(
             f"the mask '{path.name}' has {w}×{h} pixels but the photo {width}×{height}; "
             "draw it on the photo itself, or on a scaled copy of it"
         )
-    notes.append(f"'{path.name}' resized from {w}×{h} to {width}×{height}")
     rows = np.minimum(((np.arange(height) + 0.5) * h / height).astype(int), h - 1)
     columns = np.minimum(((np.arange(width) + 0.5) * w / width).astype(int), w - 1)
     return labels[rows[:, None], columns[None, :]]
 
 
-def _without_specks(name: str, mask: Bool, notes: list[str]) -> Bool:
-    """The mask's connected components that are worth keeping.
+def _without_specks(name: str, mask: Bool) -> tuple[Bool, list[str]]:
+    """The mask's connected components that are worth keeping, and notes.
 
     Raises:
         UserError: nothing, or everything, is left.
@@ -177,32 +193,14 @@ def _without_specks(name: str, mask: Bool, notes: list[str]) -> Bool:
         raise UserError(f"the mask '{name}' is empty; paint the object white on black")
     if total >= FULL_SHARE * mask.size:
         raise UserError(f"the mask '{name}' covers the whole photo; paint only the object white")
-    count, components, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
+    _, components, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
     areas = stats[1:, cv2.CC_STAT_AREA]
     keep = areas >= max(SPECK_SHARE * areas.max(), 9)
     if not keep.any() or areas[keep].sum() < MIN_PIXELS:
         raise UserError(f"the mask '{name}' has only {total} pixels; an object needs at least {MIN_PIXELS}")
+    notes = []
     if dropped := int((~keep).sum()):
         notes.append(f"{dropped} specks of the mask '{name}' ({int(areas[~keep].sum())} pixels) are left out")
     if keep.sum() > 1:
         notes.append(f"the mask '{name}' has {int(keep.sum())} parts, taken as one object")
-    return np.concatenate([[False], keep])[components] if count > 1 else mask
-
-
-def _disjoint(masks: dict[str, Bool], notes: list[str]) -> dict[str, Bool]:
-    """Every pixel to at most one mask: the smaller one, which is most often the part in front."""
-    result = dict(masks)
-    by_size = sorted(masks, key=lambda name: int(masks[name].sum()))
-    taken = np.zeros(next(iter(masks.values())).shape, bool)
-    for name in by_size:
-        contested = masks[name] & taken
-        if contested.any():
-            left = masks[name] & ~taken
-            if left.sum() < MIN_PIXELS:
-                raise UserError(f"the mask '{name}' lies wholly under other masks; remove the double")
-            notes.append(
-                f"{int(contested.sum())} pixels of '{name}' also belong to smaller masks and are left to those"
-            )
-            result[name] = left
-        taken |= masks[name]
-    return result
+    return np.concatenate([[False], keep])[components], notes

@@ -10,11 +10,11 @@ import numpy as np
 from real2sam2real.arrays import Mask
 from real2sam2real.errors import UserError
 from real2sam2real.options import split_named
-from real2sam2real.perceive.masks import load_masks
+from real2sam2real.perceive.masks import Masks, load_masks
 from real2sam2real.perceive.photo import Photo, load_photo
 from real2sam2real.perceive.segment.options import SegmentOptions, parse_box, parse_points
 from real2sam2real.perceive.segment.overlaps import MaskRequest, collect_masks
-from real2sam2real.perceive.segment.segmenter import load_segmenter
+from real2sam2real.perceive.segment.segmenter import Segmenter
 
 # The control is at most full-scale video size; a larger photo costs memory and shows nothing more.
 LONGEST_SIDE = 1920
@@ -66,9 +66,9 @@ def find_masks(
     photo, shrink = working.photo, working.shrink
     boxes, points = split_named("--box", options.box), split_named("--points", options.points)
     inside_and_outside = {name: parse_points(name, text) for name, text in points.items()}
-    notes: list[str] = []
+    from_files = _from_files(photo_path, options.mask, photo)
     request = MaskRequest(
-        masks=_from_files(photo_path, options.mask, photo, notes),
+        masks=from_files,
         boxes={name: [value * shrink for value in parse_box(f"--box {name}", text)] for name, text in boxes.items()},
         points={
             name: (np.reshape(inside, (-1, 2)) * shrink, np.reshape(outside, (-1, 2)) * shrink)
@@ -77,8 +77,9 @@ def find_masks(
         words=dict(_words(text) for text in options.text),
         propose=options.propose,
     )
-    masks = collect_masks(load_segmenter(options).open(photo.pixels), request, notes)
-    return masks, tuple(dict.fromkeys(notes))  # files are cleaned when they are read, and again among the others
+    masks = collect_masks(Segmenter(options).open(photo.pixels), request)
+    # Files are cleaned when they are read, and again among the others.
+    return masks, tuple(dict.fromkeys([*from_files.notes, *masks.notes]))
 
 
 def _words(text: str) -> tuple[str, str]:
@@ -87,17 +88,18 @@ def _words(text: str) -> tuple[str, str]:
     return (words.strip(), name.strip()) if equals else (text.strip(), "")
 
 
-def _from_files(photo_path: Path, given: tuple[str, ...], photo: Photo, notes: list[str]) -> dict[str, Mask]:
+def _from_files(photo_path: Path, given: tuple[str, ...], photo: Photo) -> Masks:
     folders = [item for item in given if Path(item).is_dir()]
     files = [item for item in given if item not in folders]
-    masks: dict[str, Mask] = {}
+    masks = Masks()
     for source in [*folders, files]:
         if not source:
             continue
-        found = load_masks(source, photo.width, photo.height, notes=notes, photo=photo_path)
+        found = load_masks(source, photo.width, photo.height, photo=photo_path)
         if double := masks.keys() & found.keys():
             raise UserError(f"two objects are called '{min(double)}'; give each its own name")
         masks |= found
+        masks.notes += found.notes
     return masks
 
 

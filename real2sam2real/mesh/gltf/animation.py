@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from real2sam2real.mesh.gltf.container import Document
 from real2sam2real.mesh.gltf.json_object import JsonObject
 
 NODE_PATHS = ("translation", "rotation", "scale", "weights")
+_POINTERS = ("/perspective/yfov", "/KHR_node_visibility/visible")
 _INTERPOLATIONS = ("LINEAR", "STEP", "CUBICSPLINE")
 
 
@@ -178,9 +179,7 @@ def read_animations(document: Document, chosen: str | None = None) -> Animations
         held = f"its clips are: {', '.join(names)}" if names else "it has no animation"
         raise UserError(f"{document.path.name} has no clip called '{chosen}'; {held}")
     if chosen is not None:
-        alone = _read_clip(document, document.element("animations", names.index(chosen)))
-        alone.clips.append(chosen)
-        return alone
+        return replace(_read_clip(document, document.element("animations", names.index(chosen))), clips=[chosen])
     together = Animations()
     for name, element in zip(names, document.elements("animations"), strict=True):
         clip = _read_clip(document, element)
@@ -203,7 +202,7 @@ def _read_clip(document: Document, element: JsonObject) -> Animations:
         path = target.text("path")
         if path == "pointer":
             pointer = target.child("extensions").child("KHR_animation_pointer").text("pointer", "")
-            if _is_pointer_we_read(pointer):
+            if pointer.endswith(_POINTERS):
                 clip.pointers[pointer] = _read_track(document, sampler)
             continue
         node = target.index("node", "nodes")
@@ -211,14 +210,12 @@ def _read_clip(document: Document, element: JsonObject) -> Animations:
             continue
         track = _read_track(document, sampler)
         width = {"translation": 3, "rotation": 4, "scale": 3}.get(path)
-        clip.nodes[node, path] = track if width is not None else _regrouped(sampler, track)
+        clip.nodes[node, path] = track
+        if width is None and len(track.values) != len(track.times):
+            sampler.fail("its weights do not fit its times")
         if width is not None and track.width != width:
             sampler.fail(f"its output has {track.width} components where {path} needs {width}")
     return clip
-
-
-def _is_pointer_we_read(pointer: str) -> bool:
-    return pointer.endswith(("/perspective/yfov", "/KHR_node_visibility/visible"))
 
 
 def _read_track(document: Document, sampler: JsonObject) -> KeyframeTrack:
@@ -244,9 +241,3 @@ def _read_track(document: Document, sampler: JsonObject) -> KeyframeTrack:
     elif len(values) != len(times):
         sampler.fail(f"it has {len(times)} times but {len(values)} values")
     return KeyframeTrack(label=sampler.label, times=times, values=values, interpolation=interpolation)
-
-
-def _regrouped(sampler: JsonObject, track: KeyframeTrack) -> KeyframeTrack:
-    if track.values.shape[0] != len(track.times):
-        sampler.fail("its weights do not fit its times")
-    return track

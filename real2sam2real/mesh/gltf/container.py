@@ -116,25 +116,19 @@ def read_uri(document: Document, element: JsonObject) -> memoryview:
             return memoryview(base64.b64decode(body, validate=True))
         except (binascii.Error, ValueError):
             element.fail("its data URI holds characters that are not base64")
-    return memoryview(_read_neighbour(document, element, unquote(uri)))
-
-
-def _read_neighbour(document: Document, element: JsonObject, name: str) -> bytes:
+    name = unquote(uri)
     remedy = "put the file beside the glTF file and name it by a relative path, or export a GLB"
-    if "://" in name or name.startswith(("/", "\\")) or ":" in name or "\0" in name:
+    if name.startswith(("/", "\\")) or ":" in name or "\0" in name:
         element.fail(f"its uri '{name[:80]}' is absolute or on the network, and is not followed", remedy)
     folder = document.path.resolve().parent
     try:
         target = (folder / name.replace("\\", "/")).resolve()
-    except (OSError, RuntimeError, ValueError):
-        element.fail(f"its uri '{name[:80]}' is not a usable file name", remedy)
-    if not target.is_relative_to(folder):
-        element.fail(f"its uri '{name[:80]}' leads out of the file's folder, and is not followed", remedy)
-    try:
+        if not target.is_relative_to(folder):
+            element.fail(f"its uri '{name[:80]}' leads out of the file's folder, and is not followed", remedy)
         if not target.is_file() or target.stat().st_size > MOST_BYTES:
             element.fail(f"its file '{name[:80]}' is missing or has more than {MOST_BYTES:,} bytes", remedy)
-        return target.read_bytes()
-    except (OSError, ValueError):
+        return memoryview(target.read_bytes())
+    except (OSError, RuntimeError, ValueError):
         element.fail(f"its file '{name[:80]}' cannot be read", remedy)
 
 
@@ -164,10 +158,16 @@ def read_document(path: Path) -> Document:
     text: bytes | memoryview = data
     if data[:4] == b"glTF":
         text, binary = _glb_chunks(path.name, memoryview(data))
-    document = Document(path=path, root=JsonObject(_parse(path.name, bytes(text)), path.name), binary=binary)
-    _check_version(document)
-    _check_extensions(document)
-    return document
+    root = JsonObject(_parse(path.name, bytes(text)), path.name)
+    version = root.child("asset").value.get("version")
+    if not isinstance(version, str) or version.split(".")[0] != "2":
+        shown = repr(version)[:20]
+        raise UserError(f"{path.name} is glTF version {shown}; only version 2 is read: {REMEDY} as glTF 2.0")
+    for extension in map(str, root.array("extensionsRequired")):
+        if not extension.startswith(_IGNORABLE):
+            remedy = _REMEDIES.get(extension, "export without it")
+            raise UserError(f"{path.name} needs the glTF extension {extension[:60]}, which is not read; {remedy}")
+    return Document(path=path, root=root, binary=binary)
 
 
 def _glb_chunks(name: str, data: memoryview) -> tuple[memoryview, memoryview | None]:
@@ -203,21 +203,6 @@ def _parse(name: str, text: bytes) -> Any:
     except (ValueError, RecursionError) as error:
         reason = "its lists nest too deep" if isinstance(error, RecursionError) else str(error)[:120]
         raise UserError(f"{name} is neither a GLB nor glTF JSON ({reason}); give a .glb or .gltf file") from error
-
-
-def _check_version(document: Document) -> None:
-    version = document.root.child("asset").value.get("version")
-    if not isinstance(version, str) or version.split(".")[0] != "2":
-        shown = repr(version)[:20]
-        raise UserError(f"{document.path.name} is glTF version {shown}; only version 2 is read: {REMEDY} as glTF 2.0")
-
-
-def _check_extensions(document: Document) -> None:
-    for name in document.root.array("extensionsRequired"):
-        if isinstance(name, str) and name.startswith(_IGNORABLE):
-            continue
-        remedy = _REMEDIES.get(str(name), "export without it")
-        raise UserError(f"{document.path.name} needs the glTF extension {str(name)[:60]}, which is not read; {remedy}")
 
 
 def write_glb(path: Path, root: dict[str, Any], binary: bytes | bytearray) -> None:

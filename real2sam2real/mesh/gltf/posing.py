@@ -12,10 +12,8 @@ from real2sam2real.geometry import quaternions, transforms
 from real2sam2real.mesh import Mesh
 from real2sam2real.mesh.gltf.accessors import read_floats
 from real2sam2real.mesh.gltf.animation import KeyframeTrack
-from real2sam2real.mesh.gltf.container import Document
 from real2sam2real.mesh.gltf.json_object import JsonObject
-from real2sam2real.mesh.gltf.nodes import NodeTree
-from real2sam2real.mesh.gltf.placing import NodePlacement, place, place_anywhere
+from real2sam2real.mesh.gltf.nodes import NodePlacement, NodeTree, place, place_anywhere
 from real2sam2real.mesh.gltf.welded_mesh import WeldedMesh
 
 MOST_NUMBERS = 2**27
@@ -53,11 +51,10 @@ class PosedMesh:
 
 
 class Poser:
-    """Poses welded meshes at the times `seconds` `(T,)` of the frames."""
+    """Poses welded meshes at the frames of a tree."""
 
-    def __init__(self, document: Document, tree: NodeTree, seconds: Float, snap: float) -> None:
-        self._document, self._tree = document, tree
-        self._seconds, self._snap = seconds, snap
+    def __init__(self, tree: NodeTree) -> None:
+        self._document, self._tree = tree.document, tree
         self._numbers = 0
 
     def pose(self, node: int, element: JsonObject, mesh: WeldedMesh, weights_track: KeyframeTrack | None) -> PosedMesh:
@@ -92,7 +89,7 @@ class Poser:
         weights = self._morph_weights(element, mesh, len(shape.targets), weights_track)
         skin = element.index("skin", "skins")
         skinned = skin is not None and shape.joints is not None
-        frames, vertices = len(self._seconds), len(shape.mesh.vertices)
+        frames, vertices = len(self._tree.seconds), len(shape.mesh.vertices)
         deforms = skinned or not _constant(weights)
         placement = place_anywhere(self._tree, node) if skinned else place(self._tree, node)
         residual = placement.residual
@@ -114,13 +111,13 @@ class Poser:
 
     def _morph_weights(self, node: JsonObject, mesh: JsonObject, targets: int, track: KeyframeTrack | None) -> Float:
         """`(T, K)`."""
-        frames = len(self._seconds)
+        frames = len(self._tree.seconds)
         source = node if node.has("weights") else mesh
         still = source.numbers("weights", None, ()) if targets else []
         if track is not None and targets:
             if track.width != targets:
                 node.fail(f"its animation gives {track.width} weights for {targets} morph targets")
-            return track.at(self._seconds, snap=self._snap)
+            return track.at(self._tree.seconds, snap=self._tree.snap)
         if still and len(still) != targets:
             source.fail(f"gives {len(still)} weights for {targets} morph targets")
         return np.broadcast_to(np.array(still) if still else np.zeros(targets), (frames, targets))

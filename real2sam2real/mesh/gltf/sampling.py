@@ -34,54 +34,44 @@ def check_sampling(frames: int | None, fps: float | None) -> None:
         raise ValueError(f"fps is {fps}; it must be a positive number")
 
 
-class SampledGltf:
+def sample_nodes(
+    document: Document, animations: Animations, frames: int, fps: float, playback: Playback | None
+) -> NodeTree:
     """The nodes of a file at T frames.
-
-    Attributes:
-        document: the file.
-        animations: what plays.
-        seconds: `(T,)` of the frames, on the file's clock.
-        snap: seconds within which a frame means a keyframe.
-        tree: the nodes' transforms.
 
     Raises:
         UserError: there are too many nodes, or they do not make a tree.
     """
+    if document.count("nodes") > MOST_NODES:
+        document.root.fail(f"has more than {MOST_NODES:,} nodes", "split the file")
+    seconds: Float = np.arange(frames) / fps
+    if playback is not None:
+        seconds = playback.times(frames, fps, animations.begin, animations.seconds)
+    return NodeTree(document, animations, seconds, _SNAP / fps)
 
-    def __init__(
-        self, document: Document, animations: Animations, frames: int, fps: float, playback: Playback | None
-    ) -> None:
-        if document.count("nodes") > MOST_NODES:
-            document.root.fail(f"has more than {MOST_NODES:,} nodes", "split the file")
-        self.document, self.animations = document, animations
-        self.seconds: Float = np.arange(frames) / fps
-        if playback is not None:
-            self.seconds = playback.times(frames, fps, animations.begin, animations.seconds)
-        self.snap = _SNAP / fps
-        self.tree = NodeTree(document, animations, self.seconds, self.snap)
 
-    def posed_meshes(self, most: int) -> list[PosedMesh]:
-        """Every mesh of the shown scene, in file order.
+def pose_meshes(tree: NodeTree, most: int) -> list[PosedMesh]:
+    """Every mesh of the shown scene, in file order.
 
-        Raises:
-            UserError: there are more than `most`, or one is damaged.
-        """
-        document, tree = self.document, self.tree
-        indices = {node: tree.elements[node].index("mesh", "meshes") for node in sorted(tree.order)}
-        held = {node: index for node, index in indices.items() if index is not None}
-        if len(held) > most:
-            remedy = "join some of them in Blender (Ctrl+J)"
-            raise UserError(f"{document.path.name} holds {len(held)} meshes; at most {most} are read: {remedy}")
-        poser, materials = Poser(document, tree, self.seconds, self.snap), Materials(document)
-        welded: dict[int, WeldedMesh | None] = {}
-        posed = []
-        for node, index in held.items():
-            element = document.element("meshes", index)
-            if index not in welded:
-                welded[index] = _welded(document, element, index, materials)
-            if (mesh := welded[index]) is not None:
-                posed.append(poser.pose(node, element, mesh, self.animations.nodes.get((node, "weights"))))
-        return posed
+    Raises:
+        UserError: there are more than `most`, or one is damaged.
+    """
+    document = tree.document
+    indices = {node: tree.elements[node].index("mesh", "meshes") for node in sorted(tree.order)}
+    held = {node: index for node, index in indices.items() if index is not None}
+    if len(held) > most:
+        remedy = "join some of them in Blender (Ctrl+J)"
+        raise UserError(f"{document.path.name} holds {len(held)} meshes; at most {most} are read: {remedy}")
+    poser, materials = Poser(tree), Materials(document)
+    welded: dict[int, WeldedMesh | None] = {}
+    posed = []
+    for node, index in held.items():
+        element = document.element("meshes", index)
+        if index not in welded:
+            welded[index] = _welded(document, element, index, materials)
+        if (mesh := welded[index]) is not None:
+            posed.append(poser.pose(node, element, mesh, tree.animations.nodes.get((node, "weights"))))
+    return posed
 
 
 def _welded(document: Document, element: JsonObject, index: int, materials: Materials) -> WeldedMesh | None:

@@ -70,13 +70,21 @@ def encode_png(pixels: UInt8) -> bytes:
     return buffer.getvalue()
 
 
-def build_atlas(tiles: list[UInt8]) -> tuple[UInt8, Float]:
-    """Lay tiles `(h, w, 3)` out in shelves.
+def plain_tile(color: UInt8) -> UInt8:
+    """A small picture `(8, 8, 3)` of one sRGB colour `(3,)`."""
+    return np.broadcast_to(color, (8, 8, 3)).copy()
+
+
+def build_atlas(given: list[UInt8]) -> tuple[UInt8, Float]:
+    """Lay tiles `(h, w, 3)` out in shelves; the same array given twice is laid out once.
 
     Returns:
         The atlas `(H, W, 3)` and for every tile `(K, 4)`: left, top, width, height as fractions of the atlas. Tiles
         are scaled down together where the atlas would exceed `MOST_PIXELS`.
     """
+    shared = {id(tile): tile for tile in given}
+    number = {key: k for k, key in enumerate(shared)}
+    tiles = list(shared.values())
     area = _area(tiles)
     if area * 1.3 > MOST_PIXELS:
         tiles = [_shrunk(tile, math.sqrt(MOST_PIXELS / (area * 1.3))) for tile in tiles]
@@ -99,7 +107,7 @@ def build_atlas(tiles: list[UInt8]) -> tuple[UInt8, Float]:
         padded = np.pad(tile, ((_BORDER, _BORDER), (_BORDER, _BORDER), (0, 0)), mode="edge")
         atlas[top : top + h + 2 * _BORDER, left : left + w + 2 * _BORDER] = padded
         places[k] = (left + _BORDER) / width, (top + _BORDER) / height, w / width, h / height
-    return atlas, places
+    return atlas, places[[number[id(tile)] for tile in given]]
 
 
 def into_atlas(corner_uvs: Float, place: Float) -> Float:

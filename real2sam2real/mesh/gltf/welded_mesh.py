@@ -11,11 +11,8 @@ from numpy.typing import NDArray
 from real2sam2real.arrays import Float, Int, UInt8
 from real2sam2real.mesh import Mesh
 from real2sam2real.mesh.gltf.surfaces import Surface
-from real2sam2real.mesh.gltf.textures import build_atlas, into_atlas, srgb_from_linear
+from real2sam2real.mesh.gltf.textures import build_atlas, into_atlas, plain_tile, srgb_from_linear
 from real2sam2real.mesh.gltf.welding import group_rows, weld
-
-_TILE = 8
-"""Side in pixels of an atlas tile of one colour."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,10 +118,7 @@ class _Appearance:
             self.texture = textured[0]
         elif any(t is not None for t in textured) or (plain and len(factors) > 1):
             tiles = [self._tile(s) if t is None else t for s, t in zip(surfaces, textured, strict=True)]
-            shared = {id(tile): tile for tile in tiles}  # primitives may share a texture: one tile for it
-            self.texture, places = build_atlas(list(shared.values()))
-            at = {key: k for k, key in enumerate(shared)}
-            self._places = places[[at[id(tile)] for tile in tiles]]
+            self.texture, self._places = build_atlas(tiles)
             self.notes.append(f"{label} has {len(materials)} materials; they were joined into one texture")
         if self.texture is not None and not plain:
             self.notes.append(f"{label} has vertex colours over a texture; only the texture is shown")
@@ -140,7 +134,7 @@ class _Appearance:
         color = np.ones(3) if surface.material.factor is None else surface.material.factor
         if surface.colors is not None:
             color = color * surface.colors.mean(axis=0)
-        return np.broadcast_to(srgb_from_linear(color), (_TILE, _TILE, 3)).copy()
+        return plain_tile(srgb_from_linear(color))
 
     def vertex_colors(self, first: Int) -> UInt8 | None:
         """`(V, 3)` sRGB of the file vertices `first`, or None where nothing gives colours."""
@@ -152,10 +146,8 @@ class _Appearance:
         none = all(s.colors is None and factor is None for s, factor in zip(surfaces, factors, strict=True))
         if none or self._places is not None:
             return None
-        colors = []
-        for s, factor in zip(surfaces, factors, strict=True):
-            color = np.ones((len(s.positions), 3)) if s.colors is None else s.colors
-            colors.append(color if factor is None else color * factor)
+        colors = [np.ones((len(s.positions), 3)) if s.colors is None else s.colors for s in surfaces]
+        colors = [c if factor is None else c * factor for c, factor in zip(colors, factors, strict=True)]
         return srgb_from_linear(_joined(colors)[first])
 
     def corner_uvs(self, triangles: Int, owner: Int) -> Float | None:

@@ -11,7 +11,7 @@ from real2sam2real.mesh.gltf.animation import Animations, Playback, clip_names, 
 from real2sam2real.mesh.gltf.container import Document, read_document
 from real2sam2real.mesh.gltf.json_object import JsonObject
 from real2sam2real.mesh.gltf.posing import PosedMesh
-from real2sam2real.mesh.gltf.sampling import DEFAULT_FPS, MOST_FRAMES, SampledGltf, check_sampling
+from real2sam2real.mesh.gltf.sampling import DEFAULT_FPS, MOST_FRAMES, check_sampling, pose_meshes, sample_nodes
 from real2sam2real.mesh.readers.joining import join_meshes
 from real2sam2real.mesh.readers.mesh_file import MeshFile, SampledAnimation, check_faces
 
@@ -35,7 +35,7 @@ def read_gltf(path: Path, *, frames: int | None, fps: float | None, playback: Pl
     rate = DEFAULT_FPS if fps is None else fps
     count = (frames or _frames_to_read(document, animations, rate, playback)) if animated else 1
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # results are checked for being finite
-        components = SampledGltf(document, animations, count, rate, playback).posed_meshes(MOST_COMPONENTS)
+        components = pose_meshes(sample_nodes(document, animations, count, rate, playback), MOST_COMPONENTS)
     if not components:
         raise UserError(f"{path.name} holds no triangle mesh; export the object itself")
     lasts = animations.seconds - animations.begin

@@ -9,12 +9,7 @@ import numpy as np
 
 from real2sam2real.arrays import Float, UInt8
 from real2sam2real.mesh import Mesh
-from real2sam2real.mesh.gltf.textures import MOST_PIXELS, build_atlas, into_atlas
-
-_PLAIN = 8
-"""Side in pixels of a tile of one colour."""
-
-_WHITE = 255
+from real2sam2real.mesh.gltf.textures import MOST_PIXELS, build_atlas, into_atlas, plain_tile
 
 
 def join_meshes(meshes: Sequence[Mesh]) -> tuple[Mesh, tuple[str, ...]]:
@@ -47,29 +42,26 @@ def join_meshes(meshes: Sequence[Mesh]) -> tuple[Mesh, tuple[str, ...]]:
     return joined, (lost,) if repeating else ()
 
 
-def _colors(mesh: Mesh) -> UInt8:
-    return np.full(mesh.vertices.shape, _WHITE, np.uint8) if mesh.vertex_colors is None else mesh.vertex_colors
+def _colors(mesh: Mesh) -> UInt8:  # white where it has none
+    return np.full(mesh.vertices.shape, 255, np.uint8) if mesh.vertex_colors is None else mesh.vertex_colors
 
 
 def _one_texture(meshes: Sequence[Mesh]) -> tuple[UInt8, Float, int]:
     """An atlas, coordinates `(F, 3, 2)` in it of all faces, and over how many of them a texture repeats."""
-    tiles: dict[int, UInt8] = {id(m.texture): m.texture for m in meshes if m.texture is not None}
-    room = MOST_PIXELS / 2 - sum(tile.shape[0] * tile.shape[1] for tile in tiles.values())
-    keys, coordinates, repeating = [], [], 0
+    textures = {id(m.texture): m.texture.size // 3 for m in meshes if m.texture is not None}
+    room = MOST_PIXELS / 2 - sum(textures.values())
+    tiles, coordinates, repeating = [], [], 0
     for mesh in meshes:
-        uvs = mesh.corner_uvs
-        if mesh.texture is not None and uvs is not None:
-            keys.append(id(mesh.texture))
+        tile, uvs = mesh.texture, mesh.corner_uvs
+        if tile is not None and uvs is not None:
             repeating += int((np.ptp(uvs, axis=1) > 1 + 1e-6).any(axis=1).sum())
         else:
             tile, uvs = drawn_colors(_colors(mesh)[mesh.faces], most_pixels=room)
-            room -= tile.shape[0] * tile.shape[1]
-            keys.append(id(tile))
-            tiles[id(tile)] = tile
+            room -= tile.size // 3
+        tiles.append(tile)
         coordinates.append(uvs)
-    atlas, places = build_atlas(list(tiles.values()))
-    at = {key: k for k, key in enumerate(tiles)}
-    joined = [into_atlas(uvs, places[at[key]]) for key, uvs in zip(keys, coordinates, strict=True)]
+    atlas, places = build_atlas(tiles)
+    joined = [into_atlas(uvs, place) for uvs, place in zip(coordinates, places, strict=True)]
     return atlas, np.concatenate(joined), repeating
 
 
@@ -83,7 +75,7 @@ def drawn_colors(corner_colors: UInt8, *, most_pixels: float) -> tuple[UInt8, Fl
     flat = bool((corner_colors == corner_colors[:1, :1]).all())
     if flat or count * 4 * 1.1 > most_pixels:
         color = np.round(corner_colors.reshape(-1, 3).mean(axis=0)).astype(np.uint8)
-        return np.broadcast_to(color, (_PLAIN, _PLAIN, 3)).copy(), np.full((count, 3, 2), 0.5)
+        return plain_tile(color), np.full((count, 3, 2), 0.5)
     columns = math.ceil(math.sqrt(count))
     rows = math.ceil(count / columns)
     a, b, c = (corner_colors[:, k].astype(np.int64) for k in range(3))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from itertools import chain, compress, repeat
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -16,7 +17,7 @@ from real2sam2real.arrays import Float, Int, UInt8
 from real2sam2real.errors import UserError
 from real2sam2real.mesh.gltf.materials import Material
 from real2sam2real.mesh.gltf.surfaces import Surface
-from real2sam2real.mesh.readers.materials import MaterialLibraries
+from real2sam2real.mesh.readers.materials import read_libraries
 from real2sam2real.mesh.readers.mesh_file import MeshFile, check_faces, check_positions, still_file, surface_of
 from real2sam2real.mesh.readers.polygons import triangulated
 
@@ -48,6 +49,18 @@ def read_obj(path: Path, data: bytes) -> MeshFile:
     return parser.finish(path)
 
 
+class _Block(NamedTuple):
+    """What some lines hold: coordinates, vertices with a colour and those, texture coordinates, and polygons."""
+
+    positions: Float
+    colored: Int
+    colors: Float
+    uvs: Float
+    sizes: Int
+    corners: Int
+    materials: Int
+
+
 class _Parser:
     """Collects what blocks of lines say: V vertices, U texture coordinates, P polygons of C corners in all."""
 
@@ -58,10 +71,7 @@ class _Parser:
         self.libraries: list[str] = []
         self.materials = {"": 0}
         self.material = 0
-        self._positions, self._uvs = [np.zeros((0, 3))], [np.zeros((0, 2))]
-        self._colored, self._colors = [np.zeros(0, np.int64)], [np.zeros((0, 3))]
-        self._sizes, self._face_materials = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
-        self._corners = [np.zeros((0, 2), np.int64)]
+        self._blocks: list[_Block] = []
 
     def read(self, lines: list[str], number: int) -> None:
         """Read `lines`, of which the first is line `number` of the file."""
@@ -104,13 +114,9 @@ class _Parser:
                 self.uvs + np.searchsorted(coordinates, polygons),
             ]
             corners = _counted_from_start(corners, np.repeat(np.stack(so_far, axis=1), sizes, axis=0))
-        self._positions.append(positions)
-        self._colored.append(colored + self.vertices)
-        self._colors.append(colors)
-        self._uvs.append(uvs)
-        self._sizes.append(sizes)
-        self._corners.append(corners - 1)
-        self._face_materials.append(self._read_names(lines, keys, polygons))
+        materials = self._read_names(lines, keys, polygons)
+        block = _Block(positions, colored + self.vertices, colors, uvs, sizes, corners - 1, materials)
+        self._blocks.append(block)
         self.vertices += len(positions)
         self.uvs += len(uvs)
         self.faces += len(sizes)
@@ -159,7 +165,8 @@ class _Parser:
         if not self.faces:
             what = f"{self.vertices:,} vertices but no face" if self.vertices else "no vertex and no face"
             raise UserError(f"{path.name} holds {what}: it is no surface; export the object as a mesh")
-        corners = np.concatenate(self._corners)
+        whole = _Block(*(np.concatenate(column) for column in zip(*self._blocks, strict=True)))
+        corners = whole.corners
         for kind, most, count in zip(
             ("vertex", "coordinate vt"), corners.max(axis=0), (self.vertices, self.uvs), strict=True
         ):
@@ -171,39 +178,30 @@ class _Parser:
             notes.append(f"{self.dropped:,} faces with fewer than three corners were left out")
         if self.curved:
             notes.append("its curved surfaces were left out; only polygons are read")
-        colors = self._vertex_colors(notes)
-        libraries = MaterialLibraries()
-        for library in dict.fromkeys(self.libraries):
-            libraries.read(path.parent, library)
-        if self.libraries and (lost := sorted(set(self.materials) - {*libraries.materials, ""})):
-            libraries.notes.append(
-                f"no library has the materials {', '.join(lost[:5])}; they are shown without colours"
-            )
-        surfaces = self._surfaces(corners, colors, libraries.materials)
-        return still_file(path, "OBJ", surfaces, [*notes, *libraries.notes])
-
-    def _vertex_colors(self, notes: list[str]) -> UInt8 | None:
-        given = np.concatenate(self._colors)
-        if not len(given):
-            return None
-        if not np.isfinite(given).all():
+        if not (finite := bool(np.isfinite(whole.colors).all())):
             notes.append("its vertex colours are not finite; they were left out")
-            return None
-        if len(given) < self.vertices:
-            notes.append(f"{self.vertices - len(given):,} of its vertices have no colour; they are white")
-        most = 255.0 if given.max(initial=0) <= 1 else 1.0  # some tools write bytes
+        elif 0 < len(whole.colors) < self.vertices:
+            notes.append(f"{self.vertices - len(whole.colors):,} of its vertices have no colour; they are white")
+        materials, left_out = read_libraries(path.parent, self.libraries)
+        if self.libraries and (lost := sorted(set(self.materials) - {*materials, ""})):
+            left_out.append(f"no library has the materials {', '.join(lost[:5])}; they are shown without colours")
+        colors = self._vertex_colors(whole) if finite and len(whole.colors) else None
+        return still_file(path, "OBJ", self._surfaces(whole, colors, materials), [*notes, *left_out])
+
+    def _vertex_colors(self, whole: _Block) -> UInt8:
+        most = 255.0 if whole.colors.max(initial=0) <= 1 else 1.0  # some tools write bytes
         colors = np.full((self.vertices, 3), 255, np.uint8)
-        colors[np.concatenate(self._colored)] = np.round(np.clip(given * most, 0, 255)).astype(np.uint8)
+        colors[whole.colored] = np.round(np.clip(whole.colors * most, 0, 255)).astype(np.uint8)
         return colors
 
-    def _surfaces(self, corners: Int, colors: UInt8 | None, materials: dict[str, Material]) -> list[Surface]:
+    def _surfaces(self, whole: _Block, colors: UInt8 | None, materials: dict[str, Material]) -> list[Surface]:
         """One surface per material, and one more where some of its faces have no texture coordinates."""
-        positions, uvs = np.concatenate(self._positions), np.concatenate(self._uvs)
+        positions, uvs, corners = whole.positions, whole.uvs, whole.corners
         check_positions(self.name, positions, corners[:, 0])
-        triangles, polygon = triangulated(positions, corners[:, 0], np.concatenate(self._sizes))
+        triangles, polygon = triangulated(positions, corners[:, 0], whole.sizes)
         check_faces(self.name, len(triangles))
         textured = (corners[:, 1] >= 0)[triangles].all(axis=1)
-        kinds = np.concatenate(self._face_materials)[polygon] * 2 + textured
+        kinds = whole.materials[polygon] * 2 + textured
         names, nothing = list(self.materials), Material()
         surfaces = []
         for kind in np.unique(kinds).tolist():

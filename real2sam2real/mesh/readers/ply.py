@@ -33,15 +33,18 @@ def read_ply(path: Path, data: bytes) -> MeshFile:
     header = read_header(path.name, data)
     _check_holds_a_surface(path.name, header)
     elements = read_elements(path.name, data, header)
-    vertex, notes = elements["vertex"], list[str]()
+    vertex = elements["vertex"]
     positions = _numbers(vertex, ("x", "y", "z"))
     if positions is None:
         raise UserError(f"{path.name}: its coordinates are lists, not numbers; export the object as a mesh")
-    corners, sizes, corner_uvs = _polygons(path.name, elements["face"], len(positions), notes)
+    corners, sizes, corner_uvs, notes = _polygons(path.name, elements["face"], len(positions))
     check_positions(path.name, positions, corners)
     triangles, _ = triangulated(positions, corners, sizes)
     uvs = next((found for names in _COORDINATES if (found := _numbers(vertex, names)) is not None), None)
-    colors = _colors(vertex, notes)
+    colors = _colors(vertex)
+    if isinstance(colors, str):
+        notes.append(colors)
+        colors = None
     if corner_uvs is not None:  # a vertex for every corner: welding joins them again
         positions, uvs = positions[corners], corner_uvs
         colors = None if colors is None else colors[corners]
@@ -49,7 +52,11 @@ def read_ply(path: Path, data: bytes) -> MeshFile:
         triangles = corners.reshape(-1, 3)
     else:
         triangles = corners[triangles]
-    material = None if uvs is None else _material(path, header, notes)
+    texture = None if uvs is None else _texture(path, header)
+    if isinstance(texture, str):
+        notes.append(texture)
+        texture = None
+    material = Material(texture=texture)
     surface = surface_of(path.name, positions, triangles, material=material, uvs=uvs, colors=colors)
     return still_file(path, "PLY", [surface], notes)
 
@@ -84,23 +91,25 @@ def _numbers(columns: Columns, names: tuple[str, ...]) -> Float | None:
     return np.stack(arrays, axis=1, dtype=np.float64, casting="unsafe") if len(arrays) == len(names) else None
 
 
-def _colors(vertex: Columns, notes: list[str]) -> UInt8 | None:
-    """`(N, 3)` sRGB, or None. Numbers with a fraction count up to 1, 16-bit ones up to 65535, others up to 255."""
+def _colors(vertex: Columns) -> UInt8 | str | None:
+    """`(N, 3)` sRGB, None, or why there are none.
+
+    Numbers with a fraction count up to 1, 16-bit ones up to 65535, others up to 255.
+    """
     for names in _COLORS:
         values, first = _numbers(vertex, names), vertex.get(names[0])
         if values is None or not isinstance(first, np.ndarray):
             continue
         if not np.isfinite(values).all():
-            notes.append("its vertex colours are not finite; they were left out")
-            return None
+            return "its vertex colours are not finite; they were left out"
         kind = first.dtype
         most = np.iinfo(kind).max if kind.kind == "u" else 1.0 if values.max(initial=0.0) <= 1.0 else 255.0
         return np.round(np.clip(values / most, 0.0, 1.0) * 255).astype(np.uint8)
     return None
 
 
-def _polygons(name: str, face: Columns, vertices: int, notes: list[str]) -> tuple[Int, Int, Float | None]:
-    """Vertex numbers `(C,)` of all corners in a row, corners `(P,)` of each polygon, texture coordinates `(C, 2)`."""
+def _polygons(name: str, face: Columns, vertices: int) -> tuple[Int, Int, Float | None, list[str]]:
+    """Vertex numbers `(C,)` of all corners in a row, corners `(P,)` of each polygon, uvs `(C, 2)`, and notes."""
     lists = next(column for key in _CORNERS if isinstance(column := face.get(key), Lists))
     numbers = lists.values.astype(np.int64)
     if lists.values.dtype.kind == "f" and not np.array_equal(numbers, lists.values):
@@ -110,26 +119,23 @@ def _polygons(name: str, face: Columns, vertices: int, notes: list[str]) -> tupl
         raise UserError(
             f"{name}: a face points at vertex {wrong:,} of {vertices:,}; the file is damaged: export it again"
         )
-    if {"red", "r"} & face.keys():
-        notes.append("the colours of its faces were left out; only those of vertices are read")
+    colored = {"red", "r"} & face.keys()
+    notes = ["the colours of its faces were left out; only those of vertices are read"] if colored else []
     uvs = face.get("texcoord")  # as MeshLab writes it
     fits = isinstance(uvs, Lists) and np.array_equal(uvs.lengths, 2 * lists.lengths)
     corner_uvs = uvs.values.astype(np.float64).reshape(-1, 2) if isinstance(uvs, Lists) and fits else None
     usable = lists.lengths >= 3
     if usable.all():
-        return numbers, lists.lengths, corner_uvs
+        return numbers, lists.lengths, corner_uvs, notes
     notes.append(f"{int((~usable).sum()):,} faces with fewer than three corners were left out")
     kept = np.repeat(usable, lists.lengths)
-    return numbers[kept], lists.lengths[usable], None if corner_uvs is None else corner_uvs[kept]
+    return numbers[kept], lists.lengths[usable], None if corner_uvs is None else corner_uvs[kept], notes
 
 
-def _material(path: Path, header: PlyHeader, notes: list[str]) -> Material | None:
-    """The texture that a comment names, as MeshLab writes it."""
+def _texture(path: Path, header: PlyHeader) -> UInt8 | str | None:
+    """The texture that a comment names, as MeshLab writes it, or why it is not there."""
     for comment in header.comments:
         key, _, name = comment.partition(" ")
         if key.lower() == "texturefile" and name.strip():
-            pixels = read_texture(path.parent, name.strip())
-            if not isinstance(pixels, str):
-                return Material(texture=pixels)
-            notes.append(pixels)
+            return read_texture(path.parent, name.strip())
     return None

@@ -17,20 +17,9 @@ MESH_FORMATS = {".glb": "glTF", ".gltf": "glTF", ".obj": "OBJ", ".ply": "PLY", "
 """By the files' endings."""
 
 _STILL_FORMATS = {"OBJ": read_obj, "PLY": read_ply, "STL": read_stl}
-_SCENES_OF_OTHER_TOOLS = {
-    ".3ds",
-    ".3mf",
-    ".abc",
-    ".blend",
-    ".dae",
-    ".fbx",
-    ".ma",
-    ".mb",
-    ".usd",
-    ".usda",
-    ".usdc",
-    ".usdz",
-}
+_SCENES_OF_OTHER_TOOLS = (
+    ".3ds", ".3mf", ".abc", ".blend", ".dae", ".fbx", ".ma", ".mb", ".usd", ".usda", ".usdc", ".usdz",
+)  # fmt: skip
 
 
 def read_mesh(

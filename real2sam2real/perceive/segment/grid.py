@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from real2sam2real.arrays import Bool, Float, Mask
-from real2sam2real.perceive.segment.sam2 import Candidates, Embedding, Prompt, Sam2, at_photo_size
+from real2sam2real.perceive.segment.network import Embedding
+from real2sam2real.perceive.segment.sam2 import Candidates, Prompt, Sam2, at_photo_size
 
 if TYPE_CHECKING:
     import torch
@@ -65,9 +66,7 @@ def propose_by_grid(
     logits = torch.cat([each.logits for each in offered])
     quality = np.concatenate([each.quality for each in offered])
     kept = select(logits, quality, most, limits)
-    masks: Sequence[Mask] | Bool = ()
-    if kept:
-        masks = at_photo_size(logits[kept], embedding.height, embedding.width)
+    masks = at_photo_size(logits[kept], embedding.height, embedding.width) if kept else ()
     return [(mask, float(quality[k])) for k, mask in zip(kept, masks, strict=True)]
 
 

@@ -6,18 +6,15 @@ Shape legend: Q boxes that the model proposes, L tokens of the text.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from real2sam2real.arrays import Float, UInt8
 from real2sam2real.errors import UserError
 from real2sam2real.perceive.segment.detections import suppress_overlapping
-from real2sam2real.perceive.segment.network import TextPromptedNetwork
+from real2sam2real.perceive.segment.network import Network
 from real2sam2real.perceive.segment.options import SegmentOptions
-
-if TYPE_CHECKING:
-    pass
 
 _SPLITTERS = ".?"  # the model takes what stands between them as one phrase
 
@@ -36,7 +33,7 @@ class BoxDetection(NamedTuple):
     score: float
 
 
-class Detector(TextPromptedNetwork):
+class Detector(Network):
     """MM-Grounding-DINO with its weights loaded: an `MMGroundingDinoForObjectDetection` and its BERT tokenizer."""
 
     @classmethod

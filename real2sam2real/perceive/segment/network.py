@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 from real2sam2real.perceive.segment.options import SegmentOptions
@@ -15,6 +16,21 @@ if TYPE_CHECKING:
     import torch
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Embedding:
+    """What a network makes of a photo.
+
+    Attributes:
+        features: the network's own output, float32.
+        height: the photo's height in pixels.
+        width: the photo's width in pixels.
+    """
+
+    features: Any
+    height: int
+    width: int
+
+
 class Network:
     """A loaded network that looks at photos.
 
@@ -22,13 +38,41 @@ class Network:
         model: of transformers, in float32, on `device`.
         preprocessor: makes its picture.
         device: where it computes.
+        tokenizer: of its checkpoint, where it is asked by words.
         bfloat16: compute in bfloat16.
     """
 
     def __init__(
-        self, model: Any, preprocessor: ImagePreprocessor, device: torch.device, *, bfloat16: bool = False
+        self,
+        model: Any,
+        preprocessor: ImagePreprocessor,
+        device: torch.device,
+        *,
+        tokenizer: Any = None,
+        bfloat16: bool = False,
     ) -> None:
-        self.model, self.preprocessor, self.device, self.bfloat16 = model, preprocessor, device, bfloat16
+        self.model, self.preprocessor, self.device = model, preprocessor, device
+        self.tokenizer, self.bfloat16 = tokenizer, bfloat16
+
+    @classmethod
+    def from_checkpoint(
+        cls,
+        name: str,
+        architecture: str,
+        kinds: Collection[str],
+        options: SegmentOptions,
+        *,
+        words: bool = True,
+        hint: str = "",
+        twins: Collection[str] = (),
+    ) -> Self:
+        """Find and load everything, with the tokenizer for `words`; the rest as of `find_folder`, `load_pretrained`."""
+        device = choose_device(options.device)
+        folder = find_folder(name, offline=options.offline, hint=hint)
+        model = load_pretrained(architecture, folder, kinds=kinds, device=device, twins=twins)
+        tokenizer = load_processing("AutoTokenizer", folder, "tokenizer") if words else None
+        bfloat16 = options.precision == "bfloat16"
+        return cls(model, read_preprocessor(folder), device, tokenizer=tokenizer, bfloat16=bfloat16)
 
     @contextmanager
     def inference(self) -> Iterator[None]:
@@ -37,30 +81,3 @@ class Network:
 
         with torch.inference_mode(), torch.autocast(self.device.type, torch.bfloat16, enabled=self.bfloat16):
             yield
-
-
-class TextPromptedNetwork(Network):
-    """A `Network` that is asked by words; `tokenizer` is the one of its checkpoint."""
-
-    def __init__(
-        self,
-        model: Any,
-        tokenizer: Any,
-        preprocessor: ImagePreprocessor,
-        device: torch.device,
-        *,
-        bfloat16: bool = False,
-    ) -> None:
-        super().__init__(model, preprocessor, device, bfloat16=bfloat16)
-        self.tokenizer = tokenizer
-
-    @classmethod
-    def from_checkpoint(
-        cls, name: str, architecture: str, kinds: Collection[str], options: SegmentOptions, *, hint: str = ""
-    ) -> Self:
-        """Find and load everything; arguments and errors as of `find_folder` and `load_pretrained`."""
-        device = choose_device(options.device)
-        folder = find_folder(name, offline=options.offline, hint=hint)
-        model = load_pretrained(architecture, folder, kinds=kinds, device=device)
-        tokenizer = load_processing("AutoTokenizer", folder, "tokenizer")
-        return cls(model, tokenizer, read_preprocessor(folder), device, bfloat16=options.precision == "bfloat16")

@@ -20,7 +20,7 @@ from numpy.typing import ArrayLike
 
 from real2sam2real.arrays import Mask
 from real2sam2real.errors import UserError
-from real2sam2real.perceive.masks import MIN_PIXELS, SPECK_SHARE, clean_masks
+from real2sam2real.perceive.masks import MIN_PIXELS, SPECK_SHARE, Masks, clean_masks
 from real2sam2real.perceive.segment.detections import SAME, Detection, box_of, mask_iou, name_detections
 from real2sam2real.perceive.segment.segmenter import OpenedPhoto
 
@@ -51,30 +51,33 @@ class _Candidate:
 
 
 def resolve_overlaps(
-    named: Mapping[str, Mask],
-    found: Sequence[Detection],
-    notes: list[str],
-    names: Mapping[str, str] | None = None,
-) -> dict[str, Mask]:
+    named: Mapping[str, Mask], found: Sequence[Detection], names: Mapping[str, str] | None = None
+) -> Masks:
     """Disjoint masks `(H, W)` bool by name: those that the user named, then those that were found.
 
     Args:
         named: masks from files, boxes and points; each stays, though it may lose pixels to one in front of it.
         found: masks from words and proposals; what stays of them gets its name here (see `name_detections`).
-        notes: receives what was found, what was dropped and why, in words.
         names: by word, the name that its objects get in place of it.
+
+    Returns:
+        With notes on what was found, and on what was dropped and why.
 
     Raises:
         UserError: two named masks are the same object.
     """
     entries = [_Candidate(f"'{name}'", mask) for name, mask in named.items()]
     entries += [_Candidate(_place(each), each.mask, each) for each in found if each.mask.any()]
-    for rule in (_without_doubles, _without_groups, _without_parts):
-        entries = rule(entries, notes)
+    notes: list[str] = []
+    for rule in (_doubles, _groups, _parts):
+        dropped = rule(entries)
+        notes += [f"{entry.label} is {reason}" for entry, reason in dropped.items()]
+        entries = [entry for entry in entries if entry not in dropped]
     survivors = name_detections([entry.found for entry in entries if entry.found is not None], set(named), names)
     for name, each in survivors.items():
         notes.append(f"'{name}' was {'found' if each.asked else 'proposed'} as '{each.word}', score {each.score:.2f}")
-    return _split(named, survivors, notes)
+    split = _split(named, survivors)
+    return Masks(split, [*notes, *split.notes])
 
 
 def _place(found: Detection) -> str:
@@ -83,8 +86,10 @@ def _place(found: Detection) -> str:
     return f"the {found.word} at {(left + right) // 2},{(top + bottom) // 2}"
 
 
-def _without_doubles(entries: list[_Candidate], notes: list[str]) -> list[_Candidate]:
+def _doubles(entries: list[_Candidate]) -> dict[_Candidate, str]:
+    """Which entries go, and why; likewise for the other rules."""
     kept: list[_Candidate] = []
+    dropped = {}
     for entry in sorted(entries, key=lambda each: each.rank, reverse=True):
         twin = next((other for other in kept if mask_iou(entry.mask, other.mask) >= SAME), None)
         if twin is None:
@@ -92,62 +97,54 @@ def _without_doubles(entries: list[_Candidate], notes: list[str]) -> list[_Candi
         elif entry.found is None:
             raise UserError(f"{twin.label} and {entry.label} are the same object; leave one of them out")
         else:
-            notes.append(f"{entry.label} is the same object as {twin.label} and is left out")
-    return [entry for entry in entries if entry in kept]
+            dropped[entry] = f"the same object as {twin.label} and is left out"
+    return dropped
 
 
-def _without_groups(entries: list[_Candidate], notes: list[str]) -> list[_Candidate]:
-    kept = []
+def _groups(entries: list[_Candidate]) -> dict[_Candidate, str]:
+    dropped = {}
     for entry in entries:
         members = [other for other in entries if other.same_kind(entry) and other.within(entry)]
         covered = np.any([other.mask for other in members], axis=0) if len(members) > 1 else None
         if covered is not None and (covered & entry.mask).sum() >= FILLED * entry.mask.sum():
-            notes.append(f"{entry.label} is a group of {len(members)} and is left out; its members stay")
-        else:
-            kept.append(entry)
-    return kept
+            dropped[entry] = f"a group of {len(members)} and is left out; its members stay"
+    return dropped
 
 
-def _without_parts(entries: list[_Candidate], notes: list[str]) -> list[_Candidate]:
-    kept = []
+def _parts(entries: list[_Candidate]) -> dict[_Candidate, str]:
+    dropped = {}
     for entry in entries:
         proposed = entry.found is not None and not entry.found.asked
-        whole = next(
-            (other for other in entries if entry.within(other) and (proposed or entry.same_kind(other))),
-            None,
-        )
-        if whole is None:
-            kept.append(entry)
-        else:
-            notes.append(f"{entry.label} is a part of {whole.label} and is left out")
-    return kept
+        for whole in entries:
+            if entry.within(whole) and (proposed or entry.same_kind(whole)):
+                dropped[entry] = f"a part of {whole.label} and is left out"
+                break
+    return dropped
 
 
-def _split(named: Mapping[str, Mask], found: Mapping[str, Detection], notes: list[str]) -> dict[str, Mask]:
+def _split(named: Mapping[str, Mask], found: Mapping[str, Detection]) -> Masks:
     """Every pixel to one mask at most; what is hidden almost wholly goes, unless the user named it."""
     masks = {**named, **{name: each.mask for name, each in found.items()}}
-    result: dict[str, Mask] = {}
+    result = Masks()
     for name in sorted(masks, key=lambda name: int(masks[name].sum())):
         mask = masks[name]
         taken = np.any(list(result.values()), axis=0) if result else np.zeros_like(mask)
         contested = int((mask & taken).sum())
         left = _without_slivers(mask & ~taken) if contested else mask
         if name in found and left.sum() < max(LEFT * mask.sum(), MIN_PIXELS):
-            notes.append(f"'{name}' is almost wholly hidden, or tiny, and is left out")
+            result.notes.append(f"'{name}' is almost wholly hidden, or tiny, and is left out")
             continue
         if contested:
-            notes.append(f"{contested} pixels of '{name}' also belong to smaller masks and are left to those")
+            result.notes.append(f"{contested} pixels of '{name}' also belong to smaller masks and are left to those")
         result[name] = left
-    return {name: result[name] for name in masks if name in result}
+    return Masks({name: result[name] for name in masks if name in result}, result.notes)
 
 
 def _without_slivers(mask: Mask) -> Mask:
     """Without the crumbs that stay where another mask was cut out."""
-    count, components, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
-    if count <= 2:
-        return mask
+    _, components, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
     areas = stats[1:, cv2.CC_STAT_AREA]
-    return np.concatenate([[False], areas >= SPECK_SHARE * areas.max()])[components]
+    return np.concatenate([[False], areas >= SPECK_SHARE * areas.max(initial=0)])[components]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -169,13 +166,14 @@ class MaskRequest:
     propose: bool = False
 
 
-def collect_masks(opened: OpenedPhoto, request: MaskRequest, notes: list[str]) -> dict[str, Mask]:
+def collect_masks(opened: OpenedPhoto, request: MaskRequest) -> Masks:
     """Disjoint masks `(H, W)` bool by name: files, boxes and points first, then words, then proposals.
+
+    Their notes say what was found, dropped or resolved.
 
     Args:
         opened: the photo.
         request: which objects are wanted.
-        notes: receives what was found, dropped or resolved, in words.
 
     Raises:
         UserError: nothing is asked for, something is not found or cannot be used, or a name comes twice.
@@ -191,11 +189,10 @@ def collect_masks(opened: OpenedPhoto, request: MaskRequest, notes: list[str]) -
     if request.propose:
         found += opened.propose()
     names = {" ".join(word.lower().split()): name for word, name in request.words.items()}
-    return clean_masks(resolve_overlaps(named, found, notes, names), notes=notes)
+    return clean_masks(resolve_overlaps(named, found, names))
 
 
 def _from_prompt(opened: OpenedPhoto, request: MaskRequest, name: str) -> Mask:
-    """The object of a box, of points, or of both under one name."""
     if name not in request.points:
         return opened.from_box(request.boxes[name])
     inside, outside = request.points[name]

@@ -7,18 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from real2sam2real.arrays import Bool, Float, Int, Mask, UInt8
 from real2sam2real.errors import UserError
 from real2sam2real.perceive.segment.detections import box_of, box_overlaps
-from real2sam2real.perceive.segment.network import Network
+from real2sam2real.perceive.segment.network import Embedding, Network
 from real2sam2real.perceive.segment.options import SegmentOptions
-from real2sam2real.perceive.segment.preprocessing import ImagePreprocessor, read_preprocessor
-from real2sam2real.pretrained.hub import find_folder
-from real2sam2real.pretrained.models import choose_device, load_pretrained
 
 if TYPE_CHECKING:
     import torch
@@ -50,21 +47,6 @@ class Prompt:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Embedding:
-    """What SAM 2.1 makes of a photo.
-
-    Attributes:
-        maps: the model's feature maps, float32.
-        height: the photo's height in pixels.
-        width: the photo's width in pixels.
-    """
-
-    maps: list[torch.Tensor]
-    height: int
-    width: int
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
 class Candidates:
     """The masks that SAM 2.1 offers for one prompt.
 
@@ -78,27 +60,11 @@ class Candidates:
 
 
 class Sam2(Network):
-    """SAM 2.1 with its weights loaded."""
+    """SAM 2.1 with its weights loaded: a `Sam2Model`.
 
-    def __init__(
-        self, model: Any, preprocessor: ImagePreprocessor, device: torch.device, *, bfloat16: bool = False
-    ) -> None:
-        """Use a loaded `Sam2Model`.
-
-        Args:
-            model: in float32, on `device`.
-            preprocessor: how its picture is made.
-            device: where it computes.
-            bfloat16: compute the embedding in bfloat16. Prompts are always taken in float32: in bfloat16 a point would
-                be rounded to some two pixels.
-
-        Raises:
-            UserError: model and preprocessor are of different sizes.
-        """
-        side = model.config.prompt_encoder_config.image_size
-        if (preprocessor.height, preprocessor.width) != (side, side):
-            raise UserError(f"this SAM 2.1 is made for {side}×{side} pixels, but its folder says {preprocessor}")
-        super().__init__(model, preprocessor, device, bfloat16=bfloat16)
+    With `bfloat16` its embedding is computed so. Prompts are always taken in float32: in bfloat16 a point would be
+    rounded to some two pixels.
+    """
 
     @classmethod
     def load(cls, options: SegmentOptions) -> Sam2:
@@ -106,13 +72,14 @@ class Sam2(Network):
 
         Raises:
             MissingPartError: transformers or the weights are missing; the message says how to get them.
-            UserError: the weights are another model's or incomplete.
+            UserError: the weights are another model's or incomplete, or not of the size that their folder says.
         """
-        device = choose_device(options.device)
-        folder = find_folder(options.sam2, offline=options.offline)
-        # Published checkpoints name the video model; the image model is a part of it.
-        model = load_pretrained("Sam2Model", folder, kinds=("sam2", "sam2_video"), device=device, twins=_TWINS)
-        return cls(model, read_preprocessor(folder), device, bfloat16=options.precision == "bfloat16")
+        kinds = ("sam2", "sam2_video")  # published checkpoints name the video model; the image model is a part of it
+        found = cls.from_checkpoint(options.sam2, "Sam2Model", kinds, options, words=False, twins=_TWINS)
+        side = found.model.config.prompt_encoder_config.image_size
+        if (found.preprocessor.height, found.preprocessor.width) != (side, side):
+            raise UserError(f"this SAM 2.1 is made for {side}×{side} pixels, but its folder says {found.preprocessor}")
+        return found
 
     def embed(self, pixels: UInt8) -> Embedding:
         """Look at a photo, once for all its objects.
@@ -123,7 +90,7 @@ class Sam2(Network):
         picture = self.preprocessor.picture(pixels).to(self.device)
         with self.inference():
             maps = self.model.get_image_embeddings(picture)
-        return Embedding(maps=[each.float() for each in maps], height=pixels.shape[0], width=pixels.shape[1])
+        return Embedding(features=[each.float() for each in maps], height=pixels.shape[0], width=pixels.shape[1])
 
     def candidates(self, embedding: Embedding, prompts: Sequence[Prompt]) -> Iterator[Candidates]:
         """The masks that the model offers for each prompt, in order.
@@ -135,12 +102,15 @@ class Sam2(Network):
             embedding: of the photo.
             prompts: each with its own numbers of points; some may have boxes.
         """
+        import torch
+
         for kind, several in _alike(prompts):
             outputs = [self._decode(embedding, several, multimask=True)]
             if not kind.ambiguous:
                 outputs.append(self._decode(embedding, several, multimask=False))
             for k in range(len(several)):
-                yield _join([(logits[k], quality[k]) for logits, quality in outputs])
+                logits = torch.cat([every[k] for every, _ in outputs])
+                yield Candidates(logits=logits, quality=np.concatenate([quality[k] for _, quality in outputs]))
 
     def masks(self, embedding: Embedding, prompts: Sequence[Prompt]) -> list[tuple[Mask, float]]:
         """The best mask `(H, W)` bool of each prompt, and the model's guess of its IoU with the truth, in order.
@@ -166,7 +136,7 @@ class Sam2(Network):
 
         with torch.inference_mode():
             output = self.model(
-                image_embeddings=embedding.maps, multimask_output=multimask, **self._inputs(embedding, prompts)
+                image_embeddings=embedding.features, multimask_output=multimask, **self._inputs(embedding, prompts)
             )
         return output.pred_masks[0].float().cpu(), output.iou_scores[0].double().cpu().numpy()
 
@@ -216,7 +186,8 @@ def consistency(mask: Mask, inside: Float, outside: Float, box: Float | None) ->
         return 0.0
     agreement = 1.0
     if len(inside) + len(outside):
-        agreement *= float(np.concatenate([_holds(mask, inside), ~_holds(mask, outside)]).mean())
+        columns, rows = np.concatenate([inside, outside]).astype(int).T
+        agreement *= float((mask[rows, columns] == (np.arange(len(rows)) < len(inside))).mean())
     if box is not None:
         agreement *= float(box_overlaps(box_of(mask), box[None])[0])
     return agreement
@@ -230,11 +201,6 @@ def preferred(scores: Float, areas: Int | None = None) -> int:
     return int(np.argmax(np.where(near, areas, -1)))
 
 
-def _holds(mask: Mask, points: Float) -> Bool:
-    columns, rows = points.astype(int).T
-    return mask[rows, columns]
-
-
 def _alike(prompts: Sequence[Prompt]) -> Iterator[tuple[Prompt, list[Prompt]]]:
     """Runs of consecutive prompts that the model can decode together, each with its first one as their kind."""
 
@@ -246,11 +212,3 @@ def _alike(prompts: Sequence[Prompt]) -> Iterator[tuple[Prompt, list[Prompt]]]:
         if k == len(prompts) or kind(prompts[k]) != kind(prompts[start]) or k - start == BATCH:
             yield prompts[start], list(prompts[start:k])
             start = k
-
-
-def _join(parts: Sequence[tuple[torch.Tensor, Float]]) -> Candidates:
-    import torch
-
-    return Candidates(
-        logits=torch.cat([logits for logits, _ in parts]), quality=np.concatenate([quality for _, quality in parts])
-    )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,7 +10,7 @@ import numpy as np
 from real2sam2real.arrays import Float, UInt8
 from real2sam2real.errors import UserError
 from real2sam2real.perceive.segment.detections import Detection, Search, suppress_overlapping
-from real2sam2real.perceive.segment.network import TextPromptedNetwork
+from real2sam2real.perceive.segment.network import Embedding, Network
 from real2sam2real.perceive.segment.options import SegmentOptions
 from real2sam2real.perceive.segment.sam2 import at_photo_size
 
@@ -25,22 +24,7 @@ ACCESS = (
 )
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Sam3Embedding:
-    """What SAM 3 makes of a photo.
-
-    Attributes:
-        features: the model's own output.
-        height: the photo's height in pixels.
-        width: the photo's width in pixels.
-    """
-
-    features: Any
-    height: int
-    width: int
-
-
-class Sam3(TextPromptedNetwork):
+class Sam3(Network):
     """SAM 3 with its weights loaded: a `Sam3Model` and its CLIP tokenizer."""
 
     @classmethod
@@ -54,7 +38,7 @@ class Sam3(TextPromptedNetwork):
         """
         return cls.from_checkpoint(options.sam3, "Sam3Model", ("sam3", "sam3_video"), options, hint=ACCESS)
 
-    def embed(self, pixels: UInt8) -> Sam3Embedding:
+    def embed(self, pixels: UInt8) -> Embedding:
         """Look at a photo, once for all words.
 
         Args:
@@ -62,9 +46,9 @@ class Sam3(TextPromptedNetwork):
         """
         with self.inference():
             features = self.model.get_vision_features(self.preprocessor.picture(pixels).to(self.device))
-        return Sam3Embedding(features=features, height=pixels.shape[0], width=pixels.shape[1])
+        return Embedding(features=features, height=pixels.shape[0], width=pixels.shape[1])
 
-    def find(self, embedding: Sam3Embedding, words: Sequence[str], least: float, overlap: float) -> Search:
+    def find(self, embedding: Embedding, words: Sequence[str], least: float, overlap: float) -> Search:
         """Masks of everything that the words name, word by word, best first.
 
         Args:
@@ -90,7 +74,7 @@ class Sam3(TextPromptedNetwork):
             )
         return search
 
-    def _run(self, embedding: Sam3Embedding, word: str) -> tuple[Float, Float, torch.Tensor]:
+    def _run(self, embedding: Embedding, word: str) -> tuple[Float, Float, torch.Tensor]:
         """Scores `(Q,)`, boxes `(Q, 4)` as shares of the photo, and mask logits `(Q, h, w)` of the model's queries."""
         tokens = word_tokens(self.tokenizer, word, self.device)
         with self.inference():

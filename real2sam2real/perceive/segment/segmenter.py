@@ -1,7 +1,7 @@
 """One interface to everything that finds and cuts out objects of a photo.
 
 ```python
-segmenter = load_segmenter(SegmentOptions(segmenter="sam2"))
+segmenter = Segmenter(SegmentOptions(segmenter="sam2"))
 opened = segmenter.open(photo.pixels)
 car = opened.from_box((410, 300, 720, 520))
 dogs = opened.from_text(["dog"])
@@ -31,9 +31,10 @@ from real2sam2real.perceive.prompts import box_text, checked_box, checked_inside
 from real2sam2real.perceive.segment.detections import SAME, Detection, Search, mask_iou
 from real2sam2real.perceive.segment.grid import propose_by_grid
 from real2sam2real.perceive.segment.grounding import Detector
+from real2sam2real.perceive.segment.network import Embedding
 from real2sam2real.perceive.segment.options import SegmentOptions
-from real2sam2real.perceive.segment.sam2 import Embedding, Prompt, Sam2
-from real2sam2real.perceive.segment.sam3 import Sam3, Sam3Embedding
+from real2sam2real.perceive.segment.sam2 import Prompt, Sam2
+from real2sam2real.perceive.segment.sam3 import Sam3
 
 _FLOOR = 0.02  # scores are asked for down to here, so that a message can say how near a word came
 _REMEDY = "choose the model sam2 or sam3 (docs/masks.md says what they need), or draw a box"
@@ -72,33 +73,9 @@ class OpenedPhoto(Protocol):
         """
 
 
-class Segmenter(Protocol):
-    """Finds and cuts out objects."""
-
-    def open(self, pixels: UInt8) -> OpenedPhoto:
-        """A photo, `(H, W, 3)` uint8 sRGB, ready to be asked; it is looked at when it first is."""
-
-
-def load_segmenter(options: SegmentOptions) -> Segmenter:
-    """What the options choose. Weights are loaded when they are first needed, each model once.
-
-    Args:
-        options: which model, where from, and how.
-    """
-    return GrabCutSegmenter() if options.segmenter == "grabcut" else ModelSegmenter(options)
-
-
-class GrabCutSegmenter:
-    """Points and boxes, cut out by their colours alone."""
-
-    def open(self, pixels: UInt8) -> GrabCutPhoto:
-        """See `Segmenter`."""
-        return GrabCutPhoto(pixels)
-
-
 @dataclass(frozen=True, eq=False)
 class GrabCutPhoto:
-    """See `OpenedPhoto`."""
+    """See `OpenedPhoto`. Points and boxes, cut out by their colours alone."""
 
     pixels: UInt8
 
@@ -119,15 +96,14 @@ class GrabCutPhoto:
         raise UserError(f"GrabCut cannot propose objects; {_REMEDY} around each")
 
 
-class ModelSegmenter:
-    """SAM 2.1 with MM-Grounding-DINO, or with SAM 3 for words."""
+class Segmenter:
+    """Finds and cuts out objects: by GrabCut, by SAM 2.1 with MM-Grounding-DINO, or by both SAMs with SAM 3 for words.
+
+    Args:
+        options: which models, where from, and how. Weights are loaded when they are first needed, each model once.
+    """
 
     def __init__(self, options: SegmentOptions) -> None:
-        """Choose; nothing is loaded yet.
-
-        Args:
-            options: which models, where from, and how.
-        """
         self.options = options
 
     @cached_property
@@ -145,21 +121,15 @@ class ModelSegmenter:
         """SAM 3, loaded on first use."""
         return Sam3.load(self.options)
 
-    def open(self, pixels: UInt8) -> ModelPhoto:
-        """See `Segmenter`."""
-        return ModelPhoto(self, pixels)
+    def open(self, pixels: UInt8) -> OpenedPhoto:
+        """A photo, `(H, W, 3)` uint8 sRGB, ready to be asked; it is looked at when it first is."""
+        return GrabCutPhoto(pixels) if self.options.segmenter == "grabcut" else ModelPhoto(self, pixels)
 
 
 class ModelPhoto:
     """See `OpenedPhoto`. Each model embeds the photo once, when it is first asked."""
 
-    def __init__(self, models: ModelSegmenter, pixels: UInt8) -> None:
-        """Open a photo.
-
-        Args:
-            models: what looks at it.
-            pixels: `(H, W, 3)` uint8 sRGB.
-        """
+    def __init__(self, models: Segmenter, pixels: UInt8) -> None:
         self.models, self.options, self.pixels = models, models.options, pixels
         self.height, self.width = pixels.shape[:2]
 
@@ -168,7 +138,7 @@ class ModelPhoto:
         return self.models.sam2.embed(self.pixels)
 
     @cached_property
-    def _seen_by_sam3(self) -> Sam3Embedding:
+    def _seen_by_sam3(self) -> Embedding:
         return self.models.sam3.embed(self.pixels)
 
     def from_points(self, inside: ArrayLike, outside: ArrayLike = (), box_xyxy: Sequence[float] | None = None) -> Mask:

@@ -9,7 +9,6 @@ import numpy as np
 from real2sam2real.arrays import Float
 from real2sam2real.geometry import Intrinsics, transforms
 from real2sam2real.mesh.gltf.nodes import NodeTree
-from real2sam2real.mesh.gltf.sampling import SampledGltf
 from real2sam2real.scene.camera_path import CameraPath
 
 
@@ -58,13 +57,13 @@ class GltfCamera:
         )
 
 
-def read_cameras(sampled: SampledGltf) -> list[GltfCamera]:
+def read_cameras(tree: NodeTree) -> list[GltfCamera]:
     """Every perspective camera of the shown scene, in file order; orthographic ones are left out with a note.
 
     Raises:
         UserError: a camera has no usable field of view or stands nowhere.
     """
-    document, tree = sampled.document, sampled.tree
+    document = tree.document
     cameras: list[GltfCamera] = []
     for node in sorted(tree.order):
         element = tree.elements[node]
@@ -76,9 +75,9 @@ def read_cameras(sampled: SampledGltf) -> list[GltfCamera]:
             document.note(f"{camera.label} is not a perspective camera; it was left out")
             continue
         lens = camera.child("perspective")
-        track = sampled.animations.pointers.get(f"/cameras/{index}/perspective/yfov")
-        still = np.full(len(sampled.seconds), lens.number("yfov"))
-        angles = still if track is None else track.at(sampled.seconds, snap=sampled.snap)[:, 0]
+        track = tree.animations.pointers.get(f"/cameras/{index}/perspective/yfov")
+        still = np.full(len(tree.seconds), lens.number("yfov"))
+        angles = still if track is None else track.at(tree.seconds, snap=tree.snap)[:, 0]
         if np.any(angles <= 1e-6) or np.any(angles >= np.pi - 1e-6):
             camera.fail(f"its field of view 'yfov' is {angles[0]:g} radians", "give an angle between 0 and π")
         aspect = lens.number("aspectRatio") if lens.has("aspectRatio") else None

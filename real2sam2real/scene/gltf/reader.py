@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from scipy.spatial import cKDTree
 
-from real2sam2real.arrays import Float32
 from real2sam2real.errors import UserError
-from real2sam2real.mesh import Mesh
 from real2sam2real.mesh.gltf.animation import Animations, Playback, clip_names, read_animations
 from real2sam2real.mesh.gltf.container import Document, read_document
 from real2sam2real.mesh.gltf.json_object import JsonObject
 from real2sam2real.mesh.gltf.posing import PosedMesh
-from real2sam2real.mesh.gltf.sampling import DEFAULT_FPS, MOST_FRAMES, SampledGltf, check_sampling
+from real2sam2real.mesh.gltf.sampling import DEFAULT_FPS, MOST_FRAMES, check_sampling, pose_meshes, sample_nodes
 from real2sam2real.scene.gltf.cameras import GltfCamera, read_cameras
 from real2sam2real.scene.motion import Motion
 from real2sam2real.scene.scene import Entity
@@ -24,9 +20,6 @@ from real2sam2real.scene.scene import Entity
 MOST_ENTITIES = 255
 EXTRAS = "real2sam2real"
 """Key of our own remarks in a file's extras. Nothing depends on them: other tools drop them."""
-
-Repair = Callable[[Mesh], Mesh]
-"""Takes a mesh with holes or inconsistent faces and returns a closed one."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -71,7 +64,6 @@ def load_glb(
     *,
     frames: int | None = None,
     fps: float | None = None,
-    repair: Repair | None = None,
     playback: Playback | None = None,
     most_meshes: int = MOST_ENTITIES,
 ) -> GltfScene:
@@ -83,8 +75,6 @@ def load_glb(
         path: the file.
         frames: number of frames to sample; by default as many as the animation lasts.
         fps: frames per second; by default the file's own remark if we wrote it, else 16.
-        repair: closes meshes that are not closed; without it they stay as they are. A deforming mesh whose vertices it
-            changes takes the deformation of its nearest old vertices.
         playback: which clip is sampled, from when, and what follows its end; by default the first from second 0 of the
             file's clock, and then rest.
         most_meshes: a file with more nodes that hold a mesh is refused.
@@ -102,9 +92,9 @@ def load_glb(
         fps = fps or (own_fps if own_fps > 0 else DEFAULT_FPS)
         if frames is None:
             frames = _count_frames(document, animations, playback, remark, own_fps, fps)
-        sampled = SampledGltf(document, animations, frames, fps, playback)
-        cameras = read_cameras(sampled)
-        entities = [_entity(document, posed, repair) for posed in sampled.posed_meshes(most_meshes)]
+        tree = sample_nodes(document, animations, frames, fps, playback)
+        cameras = read_cameras(tree)
+        entities = [_entity(document, posed) for posed in pose_meshes(tree, most_meshes)]
         entities = _with_unique_names(document, entities)
     if not entities and not cameras:
         raise UserError(f"{document.path.name} holds no triangle mesh and no camera; export at least one object")
@@ -151,22 +141,20 @@ def _count_frames(
     return round(seconds * fps) + 1
 
 
-def _entity(document: Document, posed: PosedMesh, repair: Repair | None) -> Entity:
-    mesh, deformed, place = posed.mesh, posed.deformed, posed.placement
+def _entity(document: Document, posed: PosedMesh) -> Entity:
+    place = posed.placement
     name = _usable_name(posed.name)
     if name != posed.name:
         document.note(f"{posed.label} was renamed '{name}': names have letters, digits, _ - . and spaces")
     try:
-        if repair is not None and not mesh.is_closed():
-            mesh, deformed = _repaired(mesh, deformed, repair)
         motion = Motion(
             translation=place.translation,
             rotation_wxyz=place.rotation_wxyz,
             scale=place.scale,
             visible=place.visible,
-            vertices_object=deformed,
+            vertices_object=posed.deformed,
         )
-        return Entity(name=name, mesh=mesh, rest_world_from_object=motion.matrices()[0], motion=motion)
+        return Entity(name=name, mesh=posed.mesh, rest_world_from_object=motion.matrices()[0], motion=motion)
     except ValueError as error:
         JsonObject({}, posed.label).fail(str(error))
 
@@ -186,17 +174,6 @@ def _with_unique_names(document: Document, entities: list[Entity]) -> list[Entit
         seen.add(name)
         result.append(entity)
     return result
-
-
-def _repaired(mesh: Mesh, deformed: Float32 | None, repair: Repair) -> tuple[Mesh, Float32 | None]:
-    """The repaired mesh and its deformation `(T, V', 3)`: a new vertex moves as the nearest old one does."""
-    closed = repair(mesh)
-    same = mesh.vertices.shape == closed.vertices.shape and np.allclose(mesh.vertices, closed.vertices)
-    if deformed is None or same:
-        return closed, deformed
-    nearest = cKDTree(mesh.vertices).query(closed.vertices)[1]
-    moved = deformed.astype(np.float64) - mesh.vertices
-    return closed, (closed.vertices + moved[:, nearest]).astype(np.float32)
 
 
 def _usable_name(name: str) -> str:

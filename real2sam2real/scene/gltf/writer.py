@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +14,7 @@ from real2sam2real.geometry import quaternions
 from real2sam2real.mesh import Mesh
 from real2sam2real.mesh.gltf.building import INDICES, VERTICES, GltfBuilder
 from real2sam2real.mesh.gltf.container import write_glb
-from real2sam2real.mesh.gltf.morphing import morph_of
-from real2sam2real.mesh.gltf.placing import HIDING_SCALE
+from real2sam2real.mesh.gltf.nodes import HIDING_SCALE
 from real2sam2real.mesh.gltf.textures import encode_png, linear_from_srgb
 from real2sam2real.mesh.gltf.welding import group_rows
 from real2sam2real.scene.gltf.reader import EXTRAS
@@ -25,13 +23,19 @@ from real2sam2real.scene.scene import Entity, Scene
 CLIP = "Shot"
 """Name of the one animation clip."""
 
+MOST_TARGETS = 200
+"""Up to so many distinct frames each has a target of its own; longer sequences share a smaller set of shapes."""
+
+_TOLERANCE = 1e-5
+"""Largest error of a shared set of shapes, as a fraction of the mesh's size."""
+
 
 def save_glb(scene: Scene, path: Path) -> None:
     """Write `scene` for any glTF tool: meshes, textures, every entity's motion, and the camera with its motion.
 
     Numbers become 32-bit floats. A hidden frame is a scale of nearly nothing, deformation becomes one morph target per
-    distinct frame (see `morph_of` for long ones), and zoom is animated through KHR_animation_pointer, which tools may
-    ignore.
+    distinct frame (a smaller set of shapes where there are more than `MOST_TARGETS`), and zoom is animated through
+    KHR_animation_pointer, which tools may ignore.
 
     Raises:
         UserError: a number is too large for glTF, a mesh is empty, or the file cannot be written.
@@ -45,27 +49,18 @@ def save_glb(scene: Scene, path: Path) -> None:
     write_glb(Path(path), writer.builder.finished(), writer.builder.binary)
 
 
-@dataclass(frozen=True, eq=False)
-class _Split:
+def _split_at_seams(mesh: Mesh) -> tuple[Int, Int, Float | None]:
     """Vertices as glTF wants them, one per distinct texture coordinate.
 
-    Attributes:
-        source: `(N,)` the mesh vertex of every file vertex; each vertex's first use stands at its own place.
-        faces: `(F, 3)` into the file vertices.
-        uvs: `(N, 2)`, or None.
+    File vertex k is mesh vertex k for k < V, so that the order survives; further coordinates are appended.
+
+    Returns:
+        The mesh vertex `(N,)` of every file vertex, faces `(F, 3)` of file vertices, and coordinates `(N, 2)` or None.
     """
-
-    source: Int
-    faces: Int
-    uvs: Float | None
-
-
-def _split_at_seams(mesh: Mesh) -> _Split:
-    """File vertex k is mesh vertex k for k < V, so that the order survives; further coordinates are appended."""
     count = len(mesh.vertices)
     faces = mesh.faces.astype(np.int64)
     if mesh.corner_uvs is None or not len(faces):
-        return _Split(np.arange(count), faces, None)
+        return np.arange(count), faces, None
     corners = faces.ravel()
     uvs = mesh.corner_uvs.reshape(-1, 2)
     pairs = group_rows(np.concatenate([corners[:, None].astype(np.float64), uvs.astype(np.float32)], axis=1))
@@ -77,7 +72,7 @@ def _split_at_seams(mesh: Mesh) -> _Split:
     source = np.concatenate([np.arange(count), owner[~is_first]])
     file_uvs = np.zeros((len(source), 2))
     file_uvs[number] = uvs[first]
-    return _Split(source, number[pairs].reshape(-1, 3), file_uvs)
+    return source, number[pairs].reshape(-1, 3), file_uvs
 
 
 class _Writer:
@@ -129,32 +124,32 @@ class _Writer:
             raise UserError(f"'{entity.name}' has no triangles, and glTF knows no empty mesh; remove it from the scene")
         if deformed is None and id(mesh) in self._meshes:  # copies share their mesh
             return self._meshes[id(mesh)]
-        split = _split_at_seams(mesh)
+        source, faces, uvs = _split_at_seams(mesh)
         builder = self.builder
-        positions = mesh.vertices[split.source].astype(np.float32)
+        positions = mesh.vertices[source].astype(np.float32)
         attributes = {
             "POSITION": builder.accessor(positions, target=VERTICES, bounds=True),
-            "NORMAL": builder.accessor(mesh.vertex_normals()[split.source].astype(np.float32), target=VERTICES),
+            "NORMAL": builder.accessor(mesh.vertex_normals()[source].astype(np.float32), target=VERTICES),
         }
-        if split.uvs is not None:
-            attributes["TEXCOORD_0"] = builder.accessor(split.uvs.astype(np.float32), target=VERTICES)
+        if uvs is not None:
+            attributes["TEXCOORD_0"] = builder.accessor(uvs.astype(np.float32), target=VERTICES)
         if mesh.vertex_colors is not None:
             # 16 bits of linear light tell all 256 sRGB codes apart; over a texture COLOR_0 would tint it
-            colors = np.ones((len(split.source), 4))
-            colors[:, :3] = linear_from_srgb(mesh.vertex_colors)[split.source]
+            colors = np.ones((len(source), 4))
+            colors[:, :3] = linear_from_srgb(mesh.vertex_colors)[source]
             name = "COLOR_0" if mesh.texture is None else "_COLOR_0"
             codes = np.round(colors * 65535).astype(np.uint16)
             attributes[name] = builder.accessor(codes, target=VERTICES, normalized=True)
-        kind = np.uint16 if len(split.source) < 65535 else np.uint32
+        kind = np.uint16 if len(source) < 65535 else np.uint32
         primitive: dict[str, Any] = {
             "attributes": attributes,
-            "indices": builder.accessor(split.faces.ravel().astype(kind), target=INDICES),
+            "indices": builder.accessor(faces.ravel().astype(kind), target=INDICES),
         }
         if mesh.texture is not None or mesh.vertex_colors is not None:
             primitive["material"] = self._material(mesh)
         element: dict[str, Any] = {"name": entity.name, "primitives": [primitive]}
         if deformed is not None:
-            self._add_targets(element, primitive, mesh, split, deformed, node)
+            self._add_targets(element, primitive, mesh, source, deformed, node)
         index = builder.add("meshes", element)
         if deformed is None:
             self._meshes[id(mesh)] = index
@@ -178,26 +173,27 @@ class _Writer:
         element: dict[str, Any],
         primitive: dict[str, Any],
         mesh: Mesh,
-        split: _Split,
+        source: Int,
         deformed: Float32,
         node: int,
     ) -> None:
         """The deformation as morph targets, and their weights over time."""
-        morph = morph_of(mesh.vertices.astype(np.float32).astype(np.float64), deformed)
+        base = mesh.vertices.astype(np.float32).astype(np.float64)
+        targets, weights, names = _morph_targets(base, deformed)
         primitive["targets"] = [
-            {"POSITION": self.builder.accessor(moved[split.source], target=VERTICES, bounds=True)}
-            for moved in morph.targets
+            {"POSITION": self.builder.accessor(moved[source], target=VERTICES, bounds=True)} for moved in targets
         ]
-        element["weights"] = morph.weights[0].tolist()
-        element["extras"] = {"targetNames": morph.names}
-        if np.any(morph.weights != morph.weights[0]):
-            self._channel({"node": node, "path": "weights"}, morph.weights.reshape(-1), "LINEAR")
+        element["weights"] = weights[0].tolist()
+        element["extras"] = {"targetNames": names}
+        if np.any(weights != weights[0]):
+            self._channel({"node": node, "path": "weights"}, weights.reshape(-1), "LINEAR")
 
     def add_camera(self) -> None:
         camera = self.scene.camera
         lens = camera.intrinsics
         fov = 2 * np.arctan(lens.height / 2 / (lens.fy * camera.zoom))
-        perspective = {"yfov": float(fov[0]), "aspectRatio": _aspect(scene=self.scene), "znear": 0.01, "zfar": 10000.0}
+        aspect = (lens.width / lens.fx) / (lens.height / lens.fy)
+        perspective = {"yfov": float(fov[0]), "aspectRatio": aspect, "znear": 0.01, "zfar": 10000.0}
         principal = {"principal_point": [lens.cx, lens.cy], "size": [lens.width, lens.height]}
         index = self.builder.add(
             "cameras", {"type": "perspective", "perspective": perspective, "extras": {EXTRAS: principal}}
@@ -230,6 +226,40 @@ class _Writer:
             root["animations"] = [{"name": CLIP, "channels": self.channels, "samplers": self.samplers}]
 
 
-def _aspect(scene: Scene) -> float:
-    lens = scene.camera.intrinsics
-    return (lens.width / lens.fx) / (lens.height / lens.fy)
+def _morph_targets(base: Float, deformed: Float32) -> tuple[Float32, Float32, list[str]]:
+    """Targets `(K, V, 3)` that turn `base` `(V, 3)` into `deformed` `(T, V, 3)`, weights `(T, K)`, and names `(K,)`.
+
+    Frame t is the base plus the sum of `weights[t, k] * targets[k]`. One target per distinct frame is exact and linear
+    between frames, as a mesh cache would be. A sequence of more than `MOST_TARGETS` distinct frames is written in its
+    principal components, to 1e-5 of the mesh's size.
+    """
+    seen: dict[bytes, int] = {}
+    shown = np.array([seen.setdefault((frame + 0.0).tobytes(), len(seen)) for frame in deformed])  # −0 equals 0
+    _, first = np.unique(shown, return_index=True)
+    moved = (deformed[first] - base).astype(np.float32)
+    if len(first) <= MOST_TARGETS:
+        weights = np.zeros((len(deformed), len(first)), np.float32)
+        weights[np.arange(len(deformed)), shown] = 1.0
+        return moved, weights, [f"frame {frame}" for frame in first]
+    targets, weights = _principal(moved, _TOLERANCE * float(np.ptp(base, axis=0).max()))
+    return targets, weights[shown], [f"shape {k + 1}" for k in range(len(targets))]
+
+
+def _principal(moved: Float32, tolerance: float) -> tuple[Float32, Float32]:
+    """The fewest principal components (in steps of half as many again) that rebuild `(T, V, 3)` within `tolerance`.
+
+    The eigenvectors of the frames' T×T Gram matrix give the components without a decomposition of the whole sequence.
+    """
+    flat = moved.reshape(len(moved), -1)
+    order = np.linalg.eigh(flat.astype(np.float64) @ flat.T.astype(np.float64))[1][:, ::-1]
+    count = 8
+    while True:
+        count = min(count, len(flat))
+        directions = order[:, :count]
+        shapes = directions.T @ flat  # (K, 3V)
+        largest = np.abs(directions).max(axis=0)  # weights within −1…1, as sliders in other tools expect
+        targets = (shapes * largest[:, None]).astype(np.float32)
+        weights = (directions / largest).astype(np.float32)
+        if count == len(flat) or np.abs(weights @ targets - flat).max() <= tolerance:
+            return targets.reshape(count, *moved.shape[1:]), weights
+        count += count // 2

@@ -86,5 +86,7 @@ def test_every_box_belongs_to_its_best_word_and_doubles_go() -> None:
 
 
 def test_bfloat16_runs(detector: Detector, wide_photo: np.ndarray) -> None:
-    coarse = Detector(detector.model, detector.tokenizer, detector.preprocessor, detector.device, bfloat16=True)
+    coarse = Detector(
+        detector.model, detector.preprocessor, detector.device, tokenizer=detector.tokenizer, bfloat16=True
+    )
     assert coarse.detect(wide_photo, ["car"], 0.0001, 1.0)

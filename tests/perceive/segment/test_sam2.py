@@ -100,7 +100,7 @@ def test_the_models_output_is_the_real_models(sam2: Sam2, sam2_checkpoint: Any, 
 
 def test_bfloat16_stays_near(sam2: Sam2, wide_photo: np.ndarray) -> None:
     coarse = Sam2(sam2.model, sam2.preprocessor, sam2.device, bfloat16=True)
-    for one, other in zip(sam2.embed(wide_photo).maps, coarse.embed(wide_photo).maps, strict=True):
+    for one, other in zip(sam2.embed(wide_photo).features, coarse.embed(wide_photo).features, strict=True):
         assert other.dtype == torch.float32
         assert not torch.equal(one, other)
         torch.testing.assert_close(one, other, atol=0.1, rtol=0.1)

@@ -54,5 +54,5 @@ def test_words_that_cannot_be_asked_are_refused(sam3: Sam3, wide_photo: np.ndarr
 
 
 def test_bfloat16_runs(sam3: Sam3, wide_photo: np.ndarray) -> None:
-    coarse = Sam3(sam3.model, sam3.tokenizer, sam3.preprocessor, sam3.device, bfloat16=True)
+    coarse = Sam3(sam3.model, sam3.preprocessor, sam3.device, tokenizer=sam3.tokenizer, bfloat16=True)
     assert coarse.find(coarse.embed(wide_photo), ["car"], 0.0, 1.0).nearest["car"] > 0

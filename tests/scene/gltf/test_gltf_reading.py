@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import io
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,6 @@ from PIL import Image
 from scipy.interpolate import CubicHermiteSpline
 
 from real2sam2real.geometry import quaternions, transforms
-from real2sam2real.mesh import Mesh
 from real2sam2real.mesh.gltf.textures import linear_from_srgb, srgb_from_linear
 from real2sam2real.scene import Entity
 from real2sam2real.scene.gltf import load_glb
@@ -405,29 +403,10 @@ def test_several_materials_become_one_texture_with_crisp_borders(handmade: Any) 
             np.testing.assert_allclose(mesh.texture[y, x], expected, atol=2)
 
 
-def test_open_meshes_are_named_and_repaired(handmade: Any) -> None:
+def test_open_meshes_are_named(handmade: Any) -> None:
     handmade.primitive["indices"] = handmade.add(np.array([0, 2, 1, 0, 1, 3, 1, 2, 3], np.uint16))
     path = handmade.write()
     assert load_glb(path).open_meshes == ("thing",)
-
-    def close(mesh: Mesh) -> Mesh:
-        return Mesh(vertices=mesh.vertices, faces=np.concatenate([mesh.faces, [[0, 3, 2]]]))
-
-    assert load_glb(path, repair=close).open_meshes == ()
-
-
-def test_repair_that_adds_vertices_carries_the_deformation_over(handmade: Any, make_ball: Callable[..., Mesh]) -> None:
-    up = np.zeros((4, 3), np.float32)
-    up[:, 1] = 1
-    up[1, 1] = 3
-    handmade.primitive["indices"] = handmade.add(np.array([0, 2, 1, 0, 1, 3, 1, 2, 3], np.uint16))
-    handmade.primitive["targets"] = [{"POSITION": handmade.add(up)}]
-    handmade.animate("weights", [0.0, 1.0], [[0], [1]])
-    replacement = make_ball().transformed(np.diag([0.1, 0.1, 0.1, 1.0]))
-    entity = only(handmade.write(), fps=1, repair=lambda _: replacement)
-    assert entity.motion.vertices_object is not None
-    moved = entity.motion.vertices_object[1] - replacement.vertices
-    np.testing.assert_allclose(moved, [[0, 1, 0]] * len(moved), atol=1e-6)  # all near the first corner
 
 
 def test_cameras_below_rotated_parents_and_orthographic_ones(handmade: Any) -> None:

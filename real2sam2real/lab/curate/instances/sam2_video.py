@@ -14,7 +14,7 @@ from real2sam2real.lab.curate.instances.interface import InstancePrompt, Instanc
 from real2sam2real.lab.curate.instances.memory import MemoryFollower
 from real2sam2real.perceive.segment.options import SAM2, SegmentOptions
 from real2sam2real.perceive.segment.preprocessing import read_preprocessor
-from real2sam2real.perceive.segment.segmenter import Segmenter, load_segmenter
+from real2sam2real.perceive.segment.segmenter import Segmenter
 from real2sam2real.pretrained.hub import find_folder
 from real2sam2real.pretrained.models import choose_device, load_pretrained
 
@@ -74,7 +74,7 @@ class GroundedSam2Tracker:
         """
         if not words:
             raise UserError("the tracker 'grounded-sam2' looks for words; give some, such as 'person'")
-        finder = load_segmenter(SegmentOptions(segmenter="sam2", sam2=str(weights or SAM2)))
+        finder = Segmenter(SegmentOptions(segmenter="sam2", sam2=str(weights or SAM2)))
         return cls(words, finder, Sam2Tracker.load(weights))
 
     def track(self, video: UInt8, prompts: Sequence[InstancePrompt] = ()) -> Instances:
