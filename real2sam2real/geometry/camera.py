@@ -43,7 +43,11 @@ class Intrinsics:
         """Square pixels, principal point in the centre, the given horizontal field of view in degrees (0…180)."""
         if not 0 < horizontal_degrees < 180:
             raise ValueError(f"a field of view of {horizontal_degrees}° is outside 0…180°")
-        focal = float(width / (2 * np.tan(np.radians(horizontal_degrees) / 2)))
+        return cls.from_focal(width, height, float(width / (2 * np.tan(np.radians(horizontal_degrees) / 2))))
+
+    @classmethod
+    def from_focal(cls, width: int, height: int, focal: float) -> Intrinsics:
+        """Square pixels, principal point in the centre, the given focal length in pixels."""
         return cls(width=width, height=height, fx=focal, fy=focal, cx=width / 2, cy=height / 2)
 
     @property

@@ -29,8 +29,7 @@ def mask_from_box(pixels: UInt8, box_xyxy: Sequence[float]) -> Mask:
     Raises:
         UserError: the box is not four finite numbers in order, misses the photo, is tiny, or holds no object.
     """
-    box = _checked_box(pixels, box_xyxy)
-    return _grabcut(pixels, _box_labels(pixels, box), f"the box {box_text(box_xyxy)}")
+    return _grabcut(pixels, _box_labels(pixels, box_xyxy), f"the box {box_text(box_xyxy)}")
 
 
 def mask_from_points(
@@ -57,7 +56,7 @@ def mask_from_points(
     inner = checked_inside(width, height, inside)
     outer = checked_points(width, height, outside, "outside")
     if box_xyxy is not None:
-        labels = _box_labels(pixels, _checked_box(pixels, box_xyxy))
+        labels = _box_labels(pixels, box_xyxy)
     else:
         labels = np.full((height, width), cv2.GC_PR_BGD, np.uint8)
         edge = max(1, min(width, height) // 100)
@@ -76,17 +75,12 @@ def mask_from_points(
     return np.isin(components, hit[hit > 0])
 
 
-def _checked_box(pixels: UInt8, box: Sequence[float]) -> tuple[int, int, int, int]:
+def _box_labels(pixels: UInt8, box: Sequence[float]) -> UInt8:
     height, width = pixels.shape[:2]
     x0, y0, x1, y1 = checked_box(width, height, box)
     if (x1 - x0) * (y1 - y0) >= 0.98 * width * height:
         raise UserError(f"the box {box_text(box)} covers the whole photo; leave some background outside it")
-    return x0, y0, x1, y1
-
-
-def _box_labels(pixels: UInt8, box: tuple[int, int, int, int]) -> UInt8:
-    x0, y0, x1, y1 = box
-    labels = np.full(pixels.shape[:2], cv2.GC_BGD, np.uint8)
+    labels = np.full((height, width), cv2.GC_BGD, np.uint8)
     labels[y0:y1, x0:x1] = cv2.GC_PR_FGD
     return labels
 

@@ -51,26 +51,18 @@ def estimate_intrinsics(
         intrinsics = Intrinsics.from_fov(width, height, horizontal_degrees=horizontal_fov_degrees)
         return intrinsics, f"field of view {horizontal_fov_degrees:g}°, as given"
     if photo.focal_px is not None:
-        focal = photo.focal_px
-        intrinsics = Intrinsics(width=width, height=height, fx=focal, fy=focal, cx=width / 2, cy=height / 2)
-        return (
-            intrinsics,
-            f"focal length {focal:.0f} px (field of view {intrinsics.horizontal_fov_degrees:.0f}°) from EXIF",
-        )
+        intrinsics = Intrinsics.from_focal(width, height, photo.focal_px)
+        seen = f"field of view {intrinsics.horizontal_fov_degrees:.0f}°"
+        return intrinsics, f"focal length {photo.focal_px:.0f} px ({seen}) from EXIF"
     longer = Intrinsics.from_fov(max(width, height), min(width, height), horizontal_degrees=DEFAULT_FOV_DEGREES)
     factor = 1.0 if masks is None else _focal_factor(longer.fx, height, masks)
-    focal = longer.fx * factor
-    intrinsics = Intrinsics(width=width, height=height, fx=focal, fy=focal, cx=width / 2, cy=height / 2)
+    intrinsics = Intrinsics.from_focal(width, height, longer.fx * factor)
     if factor > 1:
         fov = intrinsics.horizontal_fov_degrees
-        return (
-            intrinsics,
-            f"no focal length in the photo: how the objects shrink suggests a field of view near {fov:.0f}°",
-        )
-    note = (
-        f"no focal length in the photo: a field of view of {DEFAULT_FOV_DEGREES:g}° across the longer side is assumed"
-    )
-    return intrinsics, note
+        reason = f"how the objects shrink suggests a field of view near {fov:.0f}°"
+    else:
+        reason = f"a field of view of {DEFAULT_FOV_DEGREES:g}° across the longer side is assumed"
+    return intrinsics, f"no focal length in the photo: {reason}"
 
 
 def _focal_factor(usual_focal: float, image_height: int, masks: Mapping[str, Mask]) -> float:

@@ -95,7 +95,8 @@ def load_photo(path: Path | str) -> Photo:
     upright = ImageOps.exif_transpose(image)
     if upright.size != image.size:
         notes.append("turned upright as its EXIF data says")
-    pixels = _to_rgb(upright, notes)
+    pixels, converted = _to_rgb(upright)
+    notes += [converted] if converted else []
     height, width = pixels.shape[:2]
     if min(width, height) < MIN_SIDE:
         raise UserError(
@@ -104,28 +105,22 @@ def load_photo(path: Path | str) -> Photo:
     return Photo(pixels=pixels, focal_px=focal, notes=notes)
 
 
-def _to_rgb(image: Image.Image, notes: list[str]) -> UInt8:
+def _to_rgb(image: Image.Image) -> tuple[UInt8, str]:
+    """Pixels `(H, W, 3)`, and what was converted, if anything."""
     if image.mode in ("I", "F") or image.mode.startswith("I;16"):
-        return _grey_to_rgb(np.asarray(image).astype(np.float64), image.mode, notes)
+        # Integers span 16 bits; floats span 0…1 unless they say otherwise by exceeding it.
+        values: Float = np.nan_to_num(np.asarray(image).astype(np.float64), nan=0.0, posinf=0.0, neginf=0.0)
+        top = 65535.0 if image.mode != "F" else max(1.0, float(values.max(initial=0.0)))
+        grey = np.clip(np.round(values / top * 255), 0, 255).astype(np.uint8)
+        kind = "floating-point" if image.mode == "F" else "16-bit"
+        return np.repeat(grey[..., None], 3, axis=2), f"converted from {kind} grey to 8-bit RGB"
     if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
         rgba = image.convert("RGBA")
-        if rgba.getchannel("A").getextrema() != (255, 255):
-            notes.append("its transparent parts are laid over white")
         over = Image.new("RGBA", image.size, (255, 255, 255, 255))
         over.alpha_composite(rgba)
-        return np.array(over.convert("RGB"))
-    if image.mode != "RGB":
-        notes.append(f"converted from {image.mode} to RGB")
-    return np.array(image.convert("RGB"))
-
-
-def _grey_to_rgb(values: Float, mode: str, notes: list[str]) -> UInt8:
-    """Deep grey to 8 bits. Integers span 16 bits; floats span 0…1 unless they say otherwise by exceeding it."""
-    values = np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0)
-    top = 65535.0 if mode != "F" else max(1.0, float(values.max(initial=0.0)))
-    notes.append(f"converted from {'floating-point' if mode == 'F' else '16-bit'} grey to 8-bit RGB")
-    grey = np.clip(np.round(values / top * 255), 0, 255).astype(np.uint8)
-    return np.repeat(grey[..., None], 3, axis=2)
+        opaque = rgba.getchannel("A").getextrema() == (255, 255)
+        return np.array(over.convert("RGB")), "" if opaque else "its transparent parts are laid over white"
+    return np.array(image.convert("RGB")), "" if image.mode == "RGB" else f"converted from {image.mode} to RGB"
 
 
 def _focal_px(image: Image.Image) -> float | None:

@@ -60,7 +60,7 @@ def sample_clip(
     times = np.linspace(0.0, 1.0, frames)
     poses, zoom = layout.camera(times)
     focal = height / layout.view.span
-    lens = Intrinsics(width=width, height=height, fx=focal, fy=focal, cx=width / 2, cy=height / 2)
+    lens = Intrinsics.from_focal(width, height, focal)
     scene = Scene(
         entities=tuple(
             _entity(plan, k, _texture(generator(seed, _TEXTURES, k), config, layout, plan), times)

@@ -61,16 +61,13 @@ class Materials:
         factor = None
         if look.has(f"{key}Factor"):
             factor = np.clip(look.numbers(f"{key}Factor", 4)[:3], 0.0, 1.0)
-        if not look.has(f"{key}Texture"):
-            return Material(factor=factor)
         info = look.child(f"{key}Texture")
-        pixels = self._texture(info)
+        pixels = self._texture(info) if look.has(f"{key}Texture") else None
         if pixels is None:
             return Material(factor=factor)
         if factor is not None and np.any(factor < 1):
-            pixels = srgb_from_linear(linear_from_srgb(np.arange(256, dtype=np.uint8))[:, None] * factor)[
-                pixels, np.arange(3)
-            ]
+            tinted = srgb_from_linear(linear_from_srgb(np.arange(256, dtype=np.uint8))[:, None] * factor)
+            pixels = tinted[pixels, np.arange(3)]
         uv_set, transform = _uv_source(info)
         return Material(factor=factor, texture=pixels, uv_set=uv_set, uv_transform=transform)
 
@@ -96,8 +93,7 @@ def _read_image(document: Document, index: int) -> UInt8:
     try:
         return decode_image(io.BytesIO(data), ("PNG", "JPEG", "WEBP"))
     except TooManyPixelsError as error:
-        reason = f"is an image of {error} pixels; at most {MOST_PIXELS:,} are read"
-        element.fail(reason, "scale the texture down")
+        element.fail(f"is an image of {error} pixels; at most {MOST_PIXELS:,} are read", "scale the texture down")
     except ValueError as error:
         element.fail(f"its image cannot be decoded ({str(error)[:80]})", "export with PNG or JPEG textures")
 

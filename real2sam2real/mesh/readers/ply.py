@@ -63,7 +63,7 @@ def read_ply(path: Path, data: bytes) -> MeshFile:
 
 def _check_holds_a_surface(name: str, header: PlyHeader) -> None:
     vertex, face = header.element("vertex"), header.element("face")
-    names = vertex.names() if vertex is not None else set()
+    names = {p.name for p in vertex.properties} if vertex is not None else set()
     has_faces = face is not None and face.count > 0
     if not has_faces and any(splat <= names for splat in _SPLAT):
         raise UserError(

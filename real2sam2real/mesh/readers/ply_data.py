@@ -41,10 +41,6 @@ class PlyElement:
     count: int
     properties: list[PlyProperty] = field(default_factory=list)
 
-    def names(self) -> set[str]:
-        """Names of its properties."""
-        return {p.name for p in self.properties}
-
 
 @dataclass(frozen=True, eq=False)
 class Lists:

@@ -103,11 +103,6 @@ def resized_depth(depth: Float32, width: int, height: int) -> Float32:
     return (1.0 / np.where(smooth, linear, nearest)).astype(np.float32)
 
 
-def centred_intrinsics(width: int, height: int, focal_px: float) -> Intrinsics:
-    """Square pixels and the principal point in the middle."""
-    return Intrinsics(width=width, height=height, fx=focal_px, fy=focal_px, cx=width / 2, cy=height / 2)
-
-
 def pointmap(depth: Float32, intrinsics: Intrinsics) -> Float32:
     """Camera-space points `(H, W, 3)` float32 at the pixel centres of `depth` `(H, W)`; NaN where it is."""
     return intrinsics.unproject(pixel_centres(intrinsics.width, intrinsics.height), depth).astype(np.float32)

@@ -14,11 +14,10 @@ from real2sam2real.perceive.camera.depth import (
     WORKING_SIDE,
     DepthEstimate,
     DepthEstimator,
-    centred_intrinsics,
     pointmap,
     resized_depth,
 )
-from real2sam2real.perceive.camera.gravity import Gravity, pitch_roll_of, up_of, vote_gravity
+from real2sam2real.perceive.camera.gravity import pitch_roll_of, up_of, vote_gravity
 from real2sam2real.perceive.camera.options import ViewOptions
 from real2sam2real.perceive.camera.planes import (
     LevelPlane,
@@ -27,7 +26,7 @@ from real2sam2real.perceive.camera.planes import (
     supporting_plane,
     with_normal,
 )
-from real2sam2real.perceive.camera.surfaces import Surfaces, find_surfaces
+from real2sam2real.perceive.camera.surfaces import find_surfaces
 from real2sam2real.perceive.intrinsics import estimate_intrinsics, extents, horizon_row
 from real2sam2real.perceive.photo import Photo
 from real2sam2real.perceive.view import PhotoView, Plane
@@ -146,7 +145,7 @@ def _estimated(
     )
     # A given focal length is kept to the last bit; only the model's own has to be brought to the photo's size.
     focal = known if known is not None else assumed if estimate.focal_source == "assumed" else estimate.focal_px / zoom
-    intrinsics = centred_intrinsics(photo.width, photo.height, focal)
+    intrinsics = Intrinsics.from_focal(photo.width, photo.height, focal)
     depth = resized_depth(estimate.depth, photo.width, photo.height)
     return estimate, pointmap(depth, intrinsics), intrinsics
 
@@ -186,7 +185,7 @@ def _upright_from_masks(intrinsics: Intrinsics, masks: Iterable[Mask], options: 
     """Up without depth: as given, else from how objects shrink towards the horizon; no ground, for lack of scale."""
     roll = options.roll or 0.0
     if options.pitch is not None:
-        return _as_given(options.pitch, roll)
+        return _seen_up(options.pitch, roll, "user", "pitch as given")
     row = horizon_row(*extents(masks), intrinsics.height)
     pitch = None if row is None else float(np.degrees(np.arctan((intrinsics.cy - row) / intrinsics.fy)))
     low, high = HORIZON_PITCH_DEGREES
@@ -195,19 +194,13 @@ def _upright_from_masks(intrinsics: Intrinsics, masks: Iterable[Mask], options: 
             provenance={"gravity": {"source": "none"}, "ground": {"source": "none"}},
             notes=("which way is up cannot be told without depth; --pitch says how far the camera looks down",),
         )
-    return _Upright(
-        up_camera=up_of(pitch, roll),
-        provenance={"gravity": _gravity_facts("sizes of the objects", pitch, roll), "ground": {"source": "none"}},
-        notes=(f"camera looks down by {pitch:.0f}°, from the sizes of the objects",),
-    )
+    source = "sizes of the objects"
+    return _seen_up(pitch, roll, source, f"camera looks down by {pitch:.0f}°, from the {source}")
 
 
-def _as_given(pitch: float, roll: float) -> _Upright:
-    return _Upright(
-        up_camera=up_of(pitch, roll),
-        provenance={"gravity": _gravity_facts("user", pitch, roll), "ground": {"source": "none"}},
-        notes=("pitch as given",),
-    )
+def _seen_up(pitch: float, roll: float, source: str, note: str) -> _Upright:
+    facts = {"gravity": _gravity_facts(source, pitch, roll), "ground": {"source": "none"}}
+    return _Upright(up_camera=up_of(pitch, roll), provenance=facts, notes=(note,))
 
 
 def _gravity_facts(source: str, pitch: float, roll: float) -> dict[str, object]:
@@ -220,9 +213,12 @@ def _upright_from_points(
     """Up and ground from the surfaces in the pointmap, as far as they are not given."""
     surfaces = find_surfaces(points, intrinsics, masks.values(), estimate.normals_camera)
     surfaces = replace(surfaces, normals_camera=steadied_normals(surfaces))
-    gravity = _voted(surfaces, options)
+    # The cells beside the entities vote; entities lean and curve as they like.
+    usable = surfaces.free & np.isfinite(surfaces.normals_camera).all(axis=-1)
+    gravity = vote_gravity(surfaces.normals_camera[usable], pitch=options.pitch, roll=options.roll)
     if gravity is None or not (gravity.is_seen or options.pitch is not None):
-        return _without_surfaces(intrinsics, masks.values(), options)
+        upright = _upright_from_masks(intrinsics, masks.values(), options)
+        return replace(upright, notes=("no surface in the depth tells which way is up", *upright.notes))
     given = [value is not None for value in (options.pitch, options.roll)]
     planes = level_planes(surfaces, gravity.up_camera, tilts=not all(given))
     up = _refined(gravity.up_camera, planes, options)
@@ -231,17 +227,27 @@ def _upright_from_points(
     source = "user" if all(given) else "user and surfaces" if any(given) else "surfaces"
     facts = _gravity_facts(source, pitch, roll) | {"flat_share": gravity.flat, "upright_share": gravity.upright}
     turned = f" and is turned by {roll:+.0f}°" if abs(roll) >= 1 else ""
-    told = [f"camera looks down by {pitch:.0f}°{turned}, {'as given' if all(given) else 'from the surfaces it sees'}"]
-    ground, ground_facts = _ground(planes, points, masks, surfaces, estimate.metric, told)
+    note = f"camera looks down by {pitch:.0f}°{turned}, {'as given' if all(given) else 'from the surfaces it sees'}"
+    found = supporting_plane(planes, points, masks.values())
+    if found is None:
+        unseen: dict[str, object] = {"gravity": facts, "ground": {"source": "none"}}
+        return _Upright(up_camera=up, provenance=unseen, notes=(note, "no ground is seen"))
+    ground, standing = found
+    share = ground.support / surfaces.cells
+    length = f"{ground.height:.2f} m" if estimate.metric else f"{ground.height:.3g} units"
+    ground_facts = {
+        "source": "surfaces",
+        "height": ground.height,
+        "inlier_share": share,
+        "entities_on_it": standing,
+        "level_planes": len(planes),
+    }
     return _Upright(
-        up_camera=up, ground=ground, provenance={"gravity": facts, "ground": ground_facts}, notes=tuple(told)
+        up_camera=up,
+        ground=ground,
+        provenance={"gravity": facts, "ground": ground_facts},
+        notes=(note, f"the ground lies {length} below the camera; {share:.0%} of the photo shows it"),
     )
-
-
-def _voted(surfaces: Surfaces, options: ViewOptions) -> Gravity | None:
-    """The vote of the cells beside the entities; entities lean and curve as they like."""
-    usable = surfaces.free & np.isfinite(surfaces.normals_camera).all(axis=-1)
-    return vote_gravity(surfaces.normals_camera[usable], pitch=options.pitch, roll=options.roll)
 
 
 def _refined(up_camera: Float, planes: list[LevelPlane], options: ViewOptions) -> Float:
@@ -250,34 +256,3 @@ def _refined(up_camera: Float, planes: list[LevelPlane], options: ViewOptions) -
         return up_camera
     pitch, roll = pitch_roll_of(planes[0].up_camera)
     return up_of(pitch if options.pitch is None else options.pitch, roll if options.roll is None else options.roll)
-
-
-def _without_surfaces(intrinsics: Intrinsics, masks: Iterable[Mask], options: ViewOptions) -> _Upright:
-    upright = _upright_from_masks(intrinsics, masks, options)
-    return replace(upright, notes=("no surface in the depth tells which way is up", *upright.notes))
-
-
-def _ground(
-    planes: list[LevelPlane],
-    points: Float32,
-    masks: Mapping[str, Mask],
-    surfaces: Surfaces,
-    metric: bool,
-    told: list[str],
-) -> tuple[LevelPlane | None, dict[str, object]]:
-    found = supporting_plane(planes, points, masks.values())
-    if found is None:
-        told.append("no ground is seen")
-        return None, {"source": "none"}
-    ground, standing = found
-    share = ground.support / surfaces.cells
-    length = f"{ground.height:.2f} m" if metric else f"{ground.height:.3g} units"
-    told.append(f"the ground lies {length} below the camera; {share:.0%} of the photo shows it")
-    facts: dict[str, object] = {
-        "source": "surfaces",
-        "height": ground.height,
-        "inlier_share": share,
-        "entities_on_it": standing,
-        "level_planes": len(planes),
-    }
-    return ground, facts

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -104,9 +105,9 @@ class Sam2(Network):
         """
         import torch
 
-        for kind, several in _alike(prompts):
+        for several in _alike(prompts):
             outputs = [self._decode(embedding, several, multimask=True)]
-            if not kind.ambiguous:
+            if not several[0].ambiguous:
                 outputs.append(self._decode(embedding, several, multimask=False))
             for k in range(len(several)):
                 logits = torch.cat([every[k] for every, _ in outputs])
@@ -201,14 +202,12 @@ def preferred(scores: Float, areas: Int | None = None) -> int:
     return int(np.argmax(np.where(near, areas, -1)))
 
 
-def _alike(prompts: Sequence[Prompt]) -> Iterator[tuple[Prompt, list[Prompt]]]:
-    """Runs of consecutive prompts that the model can decode together, each with its first one as their kind."""
+def _alike(prompts: Sequence[Prompt]) -> Iterator[list[Prompt]]:
+    """Runs of consecutive prompts that the model can decode together."""
 
     def kind(prompt: Prompt) -> tuple[bool, bool, bool]:
         return prompt.box is not None, len(prompt.inside) + len(prompt.outside) > 0, prompt.ambiguous
 
-    start = 0
-    for k in range(1, len(prompts) + 1):
-        if k == len(prompts) or kind(prompts[k]) != kind(prompts[start]) or k - start == BATCH:
-            yield prompts[start], list(prompts[start:k])
-            start = k
+    for _, run in groupby(prompts, key=kind):
+        alike = list(run)
+        yield from (alike[k : k + BATCH] for k in range(0, len(alike), BATCH))

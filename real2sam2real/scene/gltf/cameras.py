@@ -49,8 +49,7 @@ class GltfCamera:
         """
         focal = self.focal_lengths(height)
         if intrinsics is None:
-            first = float(focal[0])
-            intrinsics = Intrinsics(width=width, height=height, fx=first, fy=first, cx=width / 2, cy=height / 2)
+            intrinsics = Intrinsics.from_focal(width, height, float(focal[0]))
         zoom = focal / intrinsics.resized(width, height).fy
         return CameraPath(
             world_from_camera=self.world_from_camera, intrinsics=intrinsics.resized(width, height), zoom=zoom
