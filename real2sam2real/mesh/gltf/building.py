@@ -26,12 +26,6 @@ class GltfBuilder:
         self.root.setdefault(kind, []).append(element)
         return len(self.root[kind]) - 1
 
-    def use_extension(self, name: str) -> None:
-        """Declare an extension that a reader may ignore."""
-        used = self.root.setdefault("extensionsUsed", [])
-        if name not in used:
-            used.append(name)
-
     def view(self, data: bytes, **fields: int) -> int:
         """A buffer view of `data`, aligned to four bytes."""
         self.binary.extend(b"\0" * (-len(self.binary) % 4))

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.sparse import csr_array
 
-from real2sam2real.arrays import Float, Float32
+from real2sam2real.arrays import Float, Float32, Int
 from real2sam2real.geometry import quaternions, transforms
 from real2sam2real.mesh import Mesh
 from real2sam2real.mesh.gltf.accessors import read_floats
@@ -88,10 +88,11 @@ class Poser:
         element = self._tree.elements[node]
         weights = self._morph_weights(element, mesh, len(shape.targets), weights_track)
         skin = element.index("skin", "skins")
-        skinned = skin is not None and shape.joints is not None
+        if shape.skin is None:
+            skin = None  # nothing of the mesh follows it
         frames, vertices = len(self._tree.seconds), len(shape.mesh.vertices)
-        deforms = skinned or not _constant(weights)
-        placement = place_anywhere(self._tree, node) if skinned else place(self._tree, node)
+        deforms = skin is not None or not _constant(weights)
+        placement = place(self._tree, node) if skin is None else place_anywhere(self._tree, node)
         residual = placement.residual
         deforms = deforms or (residual is not None and not _constant(residual))
         self._numbers += frames * vertices * 3 if deforms else 0
@@ -99,7 +100,7 @@ class Poser:
             reason = f"deforms {vertices:,} vertices over {frames:,} frames, more than fits into memory"
             element.fail(reason, "read fewer frames or decimate the mesh")
         morphed = _morphed(shape, weights if deforms else weights[:1])
-        if skinned and skin is not None:
+        if skin is not None:
             deformed = self._skinned(element, skin, shape, morphed, placement)
             return placement, deformed, deformed[0]
         rest = shape.mesh.vertices if len(morphed) > 1 else morphed[0]
@@ -128,11 +129,12 @@ class Poser:
         """`(T, V, 3)` in the placement's frame."""
         element = self._document.element("skins", skin)
         joints = element.indices("joints", "nodes")
-        if shape.joints is None or shape.weights is None or not joints:
+        if shape.skin is None or not joints:
             element.fail("has no joints")
-        if shape.joints.max() >= len(joints):
-            node.fail(f"its mesh uses joint {int(shape.joints.max())} of the {len(joints)} in its skin")
-        blend = self._blend(node, shape, len(joints))
+        used, weights = shape.skin
+        if used.max() >= len(joints):
+            node.fail(f"its mesh uses joint {int(used.max())} of the {len(joints)} in its skin")
+        blend = self._blend(node, used, weights, len(joints))
         inverse = self._inverse_binds(element, len(joints))
         worlds = np.stack([self._tree.world(joint) for joint in joints], axis=1)
         object_from_world = np.linalg.inv(placement.matrices())
@@ -146,11 +148,9 @@ class Poser:
             deformed[t] = np.einsum("vij,vj->vi", per_vertex[:, :, :3], points) + per_vertex[:, :, 3]
         return deformed
 
-    def _blend(self, node: JsonObject, shape: WeldedMesh, joints: int) -> csr_array:
+    def _blend(self, node: JsonObject, used: Int, weights: Float, joints: int) -> csr_array:
         """`(V, joints)` weights that sum to one."""
-        assert shape.joints is not None
-        assert shape.weights is not None
-        weights = np.maximum(shape.weights, 0.0)
+        weights = np.maximum(weights, 0.0)
         total = weights.sum(axis=1)
         if np.any(total < 1e-9):
             count = int(np.sum(total < 1e-9))
@@ -160,7 +160,7 @@ class Poser:
         vertices, width = weights.shape
         rows = np.repeat(np.arange(vertices), width)
         values = (weights / total[:, None]).ravel()
-        return csr_array((values, (rows, shape.joints.ravel())), shape=(vertices, joints))
+        return csr_array((values, (rows, used.ravel())), shape=(vertices, joints))
 
     def _inverse_binds(self, skin: JsonObject, joints: int) -> Float:
         """`(joints, 4, 4)`."""

@@ -31,7 +31,7 @@ class Surface:
         uvs: `(N, 2)` of the material's texture, or None.
         colors: `(N, 3)` linear light (COLOR_0), or None.
         plain_colors: `(N, 3)` like `colors`, but not to be multiplied with the texture (our own `_COLOR_0`).
-        joints: `(N, J)` joint numbers and `weights` `(N, J)` of a skin, or None.
+        skin: joint numbers `(N, J)` and their weights `(N, J)`, or None.
         targets: `(K, N, 3)` displacements of the morph targets.
         material: its base colour.
     """
@@ -43,8 +43,7 @@ class Surface:
     uvs: Float | None = None
     colors: Float | None = None
     plain_colors: Float | None = None
-    joints: Int | None = None
-    weights: Float | None = None
+    skin: tuple[Int, Float] | None = None
     targets: Float = field(default_factory=lambda: np.zeros((0, 0, 3)))
 
 
@@ -85,7 +84,6 @@ def _read_surface(document: Document, primitive: JsonObject, mode: int, material
         uvs = uvs @ material.uv_transform[:, :2].T + material.uv_transform[:, 2]
     colors = _attribute(document, attributes, "COLOR_0", count, "VEC3", "VEC4")
     plain = _attribute(document, attributes, "_COLOR_0", count, "VEC3", "VEC4")
-    joints, weights = _skin_weights(document, attributes, count)
     return Surface(
         label=primitive.label,
         positions=positions,
@@ -94,8 +92,7 @@ def _read_surface(document: Document, primitive: JsonObject, mode: int, material
         uvs=uvs,
         colors=None if colors is None else colors[:, :3],
         plain_colors=None if plain is None else plain[:, :3],
-        joints=joints,
-        weights=weights,
+        skin=_skin(document, attributes, count),
         targets=_targets(document, primitive, count),
     )
 
@@ -128,7 +125,7 @@ def _triangles(document: Document, primitive: JsonObject, mode: int, count: int)
     return np.stack([np.where(odd, second, first), np.where(odd, first, second), third], axis=1)
 
 
-def _skin_weights(document: Document, attributes: JsonObject, count: int) -> tuple[Int | None, Float | None]:
+def _skin(document: Document, attributes: JsonObject, count: int) -> tuple[Int, Float] | None:
     joints, weights = [], []
     for k in range(64):
         at = attributes.index(f"JOINTS_{k}", "accessors")
@@ -140,7 +137,7 @@ def _skin_weights(document: Document, attributes: JsonObject, count: int) -> tup
             attributes.fail(f"JOINTS_{k} has {len(joint):,} entries for {count:,} vertices")
         joints.append(joint)
         weights.append(weight)
-    return (np.concatenate(joints, axis=1), np.concatenate(weights, axis=1)) if joints else (None, None)
+    return (np.concatenate(joints, axis=1), np.concatenate(weights, axis=1)) if joints else None
 
 
 def _targets(document: Document, primitive: JsonObject, count: int) -> Float:

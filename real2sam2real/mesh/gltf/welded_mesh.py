@@ -22,14 +22,13 @@ class WeldedMesh:
     Attributes:
         mesh: in the glTF mesh's own frame, undeformed.
         targets: `(K, V, 3)` displacements of its morph targets.
-        joints: `(V, J)` and `weights` `(V, J)` of a skin, or None.
+        skin: joint numbers `(V, J)` and their weights `(V, J)`, or None.
         notes: how its materials became one, as sentences for the user.
     """
 
     mesh: Mesh
     targets: Float
-    joints: Int | None
-    weights: Float | None
+    skin: tuple[Int, Float] | None
     notes: tuple[str, ...]
 
 
@@ -42,9 +41,9 @@ def weld_surfaces(label: str, surfaces: list[Surface]) -> WeldedMesh | None:
     positions = _joined([s.positions for s in surfaces])
     triangles = _joined([s.triangles + start for s, start in zip(surfaces, starts, strict=True)])
     owner = np.repeat(np.arange(len(surfaces)), [len(s.triangles) for s in surfaces])
-    joints, weights = _joined_skin(surfaces)
+    skin = _joined_skin(surfaces)
     targets = _joined([s.targets for s in surfaces], axis=1)
-    first, faces = weld(_places(positions, joints, weights, targets), triangles)
+    first, faces = weld(_places(positions, skin, targets), triangles)
     kept = faces[:, 0] >= 0
     if not kept.any():
         return None
@@ -60,8 +59,7 @@ def weld_surfaces(label: str, surfaces: list[Surface]) -> WeldedMesh | None:
     return WeldedMesh(
         mesh=mesh,
         targets=targets[:, first],
-        joints=None if joints is None else joints[first],
-        weights=None if weights is None else weights[first],
+        skin=None if skin is None else (skin[0][first], skin[1][first]),
         notes=tuple(appearance.notes),
     )
 
@@ -70,24 +68,25 @@ def _joined(arrays: list[NDArray[Any]], axis: int = 0) -> NDArray[Any]:
     return arrays[0] if len(arrays) == 1 else np.concatenate(arrays, axis=axis)
 
 
-def _joined_skin(surfaces: list[Surface]) -> tuple[Int | None, Float | None]:
-    width = max((s.joints.shape[1] for s in surfaces if s.joints is not None), default=0)
+def _joined_skin(surfaces: list[Surface]) -> tuple[Int, Float] | None:
+    width = max((s.skin[0].shape[1] for s in surfaces if s.skin is not None), default=0)
     if not width:
-        return None, None
-    joints = [np.zeros((len(s.positions), width), np.int64) for s in surfaces]
-    weights = [np.zeros((len(s.positions), width)) for s in surfaces]
-    for surface, j, w in zip(surfaces, joints, weights, strict=True):
-        if surface.joints is not None and surface.weights is not None:
-            j[:, : surface.joints.shape[1]] = surface.joints
-            w[:, : surface.weights.shape[1]] = surface.weights
-    return np.concatenate(joints), np.concatenate(weights)
+        return None
+    starts = np.cumsum([0] + [len(s.positions) for s in surfaces])
+    joints, weights = np.zeros((starts[-1], width), np.int64), np.zeros((starts[-1], width))
+    for surface, start, end in zip(surfaces, starts[:-1], starts[1:], strict=True):
+        if surface.skin is not None:
+            own = surface.skin[0].shape[1]
+            joints[start:end, :own], weights[start:end, :own] = surface.skin
+    return joints, weights
 
 
-def _places(positions: Float, joints: Int | None, weights: Float | None, targets: Float) -> Int:
+def _places(positions: Float, skin: tuple[Int, Float] | None, targets: Float) -> Int:
     """Group ids `(N,)`: equal where the position and everything that deforms it are equal."""
     places = group_rows(positions)
     extras = list(targets)
-    if joints is not None and weights is not None:
+    if skin is not None:
+        joints, weights = skin
         order = np.argsort(-weights, axis=1, kind="stable")
         extras += [np.take_along_axis(joints, order, 1).astype(np.float64), np.take_along_axis(weights, order, 1)]
     shared = np.bincount(places)[places] > 1

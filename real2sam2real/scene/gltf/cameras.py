@@ -34,12 +34,8 @@ class GltfCamera:
         angles = self.vertical_fov_radians
         return bool(np.any(self.world_from_camera != self.world_from_camera[0]) or np.any(angles != angles[0]))
 
-    def focal_lengths(self, height: int) -> Float:
-        """Focal lengths `(T,)` in pixels for an image of `height` pixels: the vertical field of view is what counts."""
-        return height / 2 / np.tan(self.vertical_fov_radians / 2)
-
     def path(self, width: int, height: int, intrinsics: Intrinsics | None = None) -> CameraPath:
-        """The camera's path for images of `width × height`.
+        """The camera's path for images of `width × height`: the vertical field of view is what counts.
 
         Args:
             width: pixels.
@@ -47,7 +43,7 @@ class GltfCamera:
             intrinsics: those at zoom 1, with a principal point and pixel shape that glTF cannot hold; by default those
                 of the first frame, with square pixels and the principal point in the centre.
         """
-        focal = self.focal_lengths(height)
+        focal = height / 2 / np.tan(self.vertical_fov_radians / 2)
         if intrinsics is None:
             intrinsics = Intrinsics.from_focal(width, height, float(focal[0]))
         zoom = focal / intrinsics.resized(width, height).fy

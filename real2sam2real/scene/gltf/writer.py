@@ -87,12 +87,11 @@ class _Writer:
         self._meshes: dict[int, int] = {}
 
     def add_entity(self, number: int, entity: Entity) -> None:
-        motion = entity.motion
+        motion, hidden = entity.motion, not entity.motion.visible.all()
         scale = np.where(motion.visible[:, None], motion.scale, motion.scale * HIDING_SCALE)
         node: dict[str, Any] = {"name": entity.name, "extras": {EXTRAS: {"id": number, "in_photo": entity.in_photo}}}
         index = self.builder.add("nodes", node)
         self.nodes.append(index)
-        hidden = not motion.visible.all()
         node["mesh"] = self._mesh(entity, index)
         self._animate_pose(index, node, motion.translation, motion.rotation_wxyz, scale, step_scale=hidden)
 
@@ -189,8 +188,7 @@ class _Writer:
             self._channel({"node": node, "path": "weights"}, weights.reshape(-1), "LINEAR")
 
     def add_camera(self) -> None:
-        camera = self.scene.camera
-        lens = camera.intrinsics
+        camera, lens = self.scene.camera, self.scene.camera.intrinsics
         fov = 2 * np.arctan(lens.height / 2 / (lens.fy * camera.zoom))
         aspect = (lens.width / lens.fx) / (lens.height / lens.fy)
         perspective = {"yfov": float(fov[0]), "aspectRatio": aspect, "znear": 0.01, "zfar": 10000.0}
@@ -198,7 +196,10 @@ class _Writer:
         index = self.builder.add(
             "cameras", {"type": "perspective", "perspective": perspective, "extras": {EXTRAS: principal}}
         )
-        node: dict[str, Any] = {"name": self._camera_name(), "camera": index}
+        name = "Camera"
+        while name in self.scene.names:
+            name = f"Shot {name}"
+        node: dict[str, Any] = {"name": name, "camera": index}
         at = self.builder.add("nodes", node)
         self.nodes.append(at)
         rotation = quaternions.from_matrix(camera.world_from_camera[:, :3, :3])
@@ -206,16 +207,10 @@ class _Writer:
         self._animate_pose(at, node, camera.world_from_camera[:, :3, 3], rotation, still, step_scale=False)
         fov32 = fov.astype(np.float32)
         if np.any(fov32 != fov32[0]):
-            name = "KHR_animation_pointer"
-            self.builder.use_extension(name)
+            extension = "KHR_animation_pointer"
+            self.builder.root["extensionsUsed"] = [extension]
             pointer = {"pointer": f"/cameras/{index}/perspective/yfov"}
-            self._channel({"path": "pointer", "extensions": {name: pointer}}, fov32, "LINEAR")
-
-    def _camera_name(self) -> str:
-        name = "Camera"
-        while name in self.scene.names:
-            name = f"Shot {name}"
-        return name
+            self._channel({"path": "pointer", "extensions": {extension: pointer}}, fov32, "LINEAR")
 
     def finish(self) -> None:
         root = self.builder.root
