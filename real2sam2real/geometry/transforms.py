@@ -112,3 +112,13 @@ def about_z(angle: float) -> Float:
     """`(3, 3)` rotation by `angle` radians about +Z: +X goes to +Y."""
     c, s = math.cos(angle), math.sin(angle)
     return np.array([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]])
+
+
+def upright_rotation(up_camera: Float) -> Float:
+    """`(3, 3)` rotation that takes +Y to `up_camera` and keeps +Z towards the camera as far as it can."""
+    up = up_camera / np.linalg.norm(up_camera)
+    right = np.cross(up, [0.0, 0.0, 1.0])
+    if np.linalg.norm(right) < 1e-6:  # the camera looks straight up or down
+        right = np.array([1.0, 0.0, 0.0])
+    right /= np.linalg.norm(right)
+    return np.stack([right, up, np.cross(right, up)], axis=-1)

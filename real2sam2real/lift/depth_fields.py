@@ -34,21 +34,13 @@ T = TypeVar("T", bound=np.generic)
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class DepthField:
-    """An object before it becomes a mesh, in camera heights.
+    """An object before it becomes a mesh, in camera heights."""
 
-    Attributes:
-        middle: `(rows, columns)` depth along the camera's −Z of the object's middle, defined at every node.
-        half: `(rows, columns)` half its extent along the ray, in depth.
-        world_from_object: `(4, 4)` its frame.
-        shape: what it was taken for.
-        solid: the fitted solid, or None.
-    """
-
-    middle: Float
-    half: Float
-    world_from_object: Float
-    shape: str
-    solid: Solid | None = None
+    middle: Float  # `(rows, columns)` depth along the camera's −Z of the object's middle, defined at every node
+    half: Float  # `(rows, columns)` half its extent along the ray, in depth
+    world_from_object: Float  # `(4, 4)` its frame
+    shape: str  # what it was taken for
+    solid: Solid | None = None  # the fitted solid, or None
 
 
 def solid_silhouette(solid: Solid, ground: Ground, grid: Grid) -> tuple[Float, Float, Bool]:

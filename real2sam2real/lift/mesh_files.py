@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -15,13 +15,12 @@ from numpy.typing import ArrayLike
 from real2sam2real.arrays import Float
 from real2sam2real.errors import UserError
 from real2sam2real.geometry import Intrinsics, transforms
+from real2sam2real.geometry.transforms import upright_rotation
 from real2sam2real.lift.file_animation import animation_notes, moved_frame, object_motion
 from real2sam2real.lift.lifted import LiftedMesh
+from real2sam2real.lift.options import MeshFrame, MeshUp
 from real2sam2real.mesh.gltf.animation import Playback
 from real2sam2real.mesh.readers import read_mesh
-
-CoordinateFrame = Literal["auto", "object", "camera-opengl", "camera-opencv"]
-COORDINATE_FRAMES: tuple[str, ...] = get_args(CoordinateFrame)
 
 _FROM_OPENCV = np.diag([1.0, -1.0, -1.0, 1.0])
 _Y_UP_FROM_Z_UP = np.array([[1.0, 0, 0, 0], [0, 0, 1, 0], [0, -1, 0, 0], [0, 0, 0, 1]])
@@ -40,8 +39,8 @@ def read_mesh_file(
     path: Path | str,
     *,
     name: str,
-    coordinate_frame: CoordinateFrame = "auto",
-    up: Literal["y", "z"] = "y",
+    coordinate_frame: MeshFrame = "auto",
+    up: MeshUp = "y",
     intrinsics: Intrinsics | None = None,
     up_camera: ArrayLike | None = None,
     frames: int | None = None,
@@ -78,8 +77,8 @@ def read_mesh_file(
         ValueError: an option has an impossible value.
     """
     path = Path(path)
-    if coordinate_frame not in COORDINATE_FRAMES:
-        raise ValueError(f"coordinate_frame is '{coordinate_frame}'; it is one of {', '.join(COORDINATE_FRAMES)}")
+    if coordinate_frame not in get_args(MeshFrame):
+        raise ValueError(f"coordinate_frame is '{coordinate_frame}'; it is one of {', '.join(get_args(MeshFrame))}")
     if up not in ("y", "z"):
         raise ValueError(f"up is '{up}'; it is y or z")
     file = read_mesh(path, frames=frames, fps=fps, playback=Playback(clip=clip, start=rest_seconds, loop=loop))
@@ -104,27 +103,21 @@ def read_mesh_file(
 
 @dataclass(frozen=True, eq=False)
 class _Placed:
-    """Where a file's numbers belong.
+    """Where a file's numbers belong."""
 
-    Attributes:
-        object_from_file: `(4, 4)` rigid: into an object frame with +Y up and its origin in the middle of the footprint.
-        camera_from_object: `(4, 4)` rigid pose that the file claims in the photo's camera, or None.
-        frame: what the file's frame was taken for.
-        note: the same for a person; empty where the user said it.
-    """
-
+    # `(4, 4)` rigid: into an object frame with +Y up and its origin in the middle of the footprint
     object_from_file: Float
-    camera_from_object: Float | None
-    frame: CoordinateFrame
-    note: str
+    camera_from_object: Float | None  # `(4, 4)` rigid pose that the file claims in the photo's camera, or None
+    frame: MeshFrame  # what the file's frame was taken for
+    note: str  # the same for a person; empty where the user said it
 
 
 def _place(
     name: str,
     vertices: Float,
     *,
-    frame: CoordinateFrame,
-    up: Literal["y", "z"],
+    frame: MeshFrame,
+    up: MeshUp,
     intrinsics: Intrinsics | None,
     up_camera: Float | None,
 ) -> _Placed:
@@ -152,12 +145,14 @@ def _place(
         note = (
             f"{name}: {behind:,} of its {len(vertices):,} vertices lie behind the camera that it is said to be posed in"
         )
-    turned = _upright_axes(up_camera)
+    turned = np.eye(4)
+    if up_camera is not None:
+        turned[:3, :3] = upright_rotation(up_camera)
     camera_from_object = turned @ _moved(_footprint(transforms.apply(turned.T, points_camera)))
     return _Placed(transforms.invert_rigid(camera_from_object) @ camera_from_file, camera_from_object, frame, note)
 
 
-def _decided(name: str, vertices: Float, up: str, intrinsics: Intrinsics | None) -> tuple[CoordinateFrame, str]:
+def _decided(name: str, vertices: Float, up: str, intrinsics: Intrinsics | None) -> tuple[MeshFrame, str]:
     own = "its numbers were taken for a frame of its own, which says nothing about its place in the photo"
     if up != "y":
         return "object", f"{name}: {own}"
@@ -194,18 +189,4 @@ def _footprint(points: Float) -> Float:
 def _moved(by: Float) -> Float:
     matrix = np.eye(4)
     matrix[:3, 3] = by
-    return matrix
-
-
-def _upright_axes(up_camera: Float | None) -> Float:
-    """`(4, 4)` rotation, camera_from_object: +Y is `up_camera`, +Z as near as possible towards the camera."""
-    matrix = np.eye(4)
-    if up_camera is None:
-        return matrix
-    up = np.asarray(up_camera, np.float64) / np.linalg.norm(up_camera)
-    right = np.cross(up, [0.0, 0.0, 1.0])
-    if np.linalg.norm(right) < 1e-6:  # the camera looks straight up or down
-        right = np.array([1.0, 0.0, 0.0])
-    right /= np.linalg.norm(right)
-    matrix[:3, :3] = np.stack([right, up, np.cross(right, up)], axis=1)
     return matrix

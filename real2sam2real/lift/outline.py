@@ -148,17 +148,11 @@ def _bottom_hidden(mask: Mask, hidden: Mask, bottom: int) -> bool:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Grid:
-    """A lattice of nodes over a window of the photo, which may exceed the photo.
+    """A lattice of nodes over a window of the photo, which may exceed the photo."""
 
-    Attributes:
-        origin: `(2,)` photo pixel x, y of the first node.
-        cell: pixels between nodes.
-        shape: rows and columns.
-    """
-
-    origin: Float
-    cell: float
-    shape: tuple[int, int]
+    origin: Float  # `(2,)` photo pixel x, y of the first node
+    cell: float  # pixels between nodes
+    shape: tuple[int, int]  # rows and columns
 
     def pixels(self) -> Float:
         """`(rows, columns, 2)` photo pixels of the nodes."""

@@ -21,17 +21,11 @@ NEAREST_CROSSING = 0.08  # of an edge: keeps slivers from collapsing
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Sheets:
-    """The connectivity of a front and a back sheet.
+    """The connectivity of a front and a back sheet."""
 
-    Attributes:
-        inside: `(N, 2)` int rows and columns of the grid nodes inside; front vertex i and back vertex N + i.
-        contour: `(C, 2)` float rows and columns of the contour's vertices, 2N + i.
-        faces: `(F, 3)` int32, front triangles first; counter-clockwise seen from the camera, then from behind.
-    """
-
-    inside: Int
-    contour: Float
-    faces: Int32
+    inside: Int  # `(N, 2)` int rows and columns of the grid nodes inside; front vertex i and back vertex N + i
+    contour: Float  # `(C, 2)` float rows and columns of the contour's vertices, 2N + i
+    faces: Int32  # `(F, 3)` int32, front triangles first; counter-clockwise seen from the camera, then from behind
 
 
 def two_sheets(field: Float) -> Sheets:

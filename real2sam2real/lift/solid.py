@@ -30,27 +30,16 @@ STARTS_DEGREES = (0.0, 20.0, 45.0, 70.0)
 
 @dataclass(frozen=True, kw_only=True)
 class Profile:
-    """Superellipse exponents: 2 is round, large is boxy.
+    """Superellipse exponents: 2 is round, large is boxy."""
 
-    Attributes:
-        name: how a person would call it.
-        plan: seen from above.
-        upper: elevation, top half.
-        lower: elevation, bottom half.
-        footprint_spread: standard deviation of log(width / depth): what is round from above is a circle.
-        height_spread: standard deviation of log(height / width).
-        flatness: the usual log(width / height).
-        handicap: added to the fit's cost, so that an odd shape must earn its place.
-    """
-
-    name: str
-    plan: float
-    upper: float
-    lower: float
-    footprint_spread: float
-    height_spread: float = 0.45
-    flatness: float = 0.0
-    handicap: float = 0.0
+    name: str  # how a person would call it
+    plan: float  # seen from above
+    upper: float  # elevation, top half
+    lower: float  # elevation, bottom half
+    footprint_spread: float  # standard deviation of log(width / depth): what is round from above is a circle
+    height_spread: float = 0.45  # standard deviation of log(height / width)
+    flatness: float = 0.0  # the usual log(width / height)
+    handicap: float = 0.0  # added to the fit's cost, so that an odd shape must earn its place
 
 
 PROFILES = (
@@ -65,27 +54,16 @@ PROFILES = (
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Solid:
-    """A fitted body, in camera heights.
+    """A fitted body, in camera heights."""
 
-    Attributes:
-        center: `(3,)` middle of the footprint in the world.
-        yaw: radians about +Y from the world's axes to the body's.
-        half_width: along its x at half height.
-        half_depth: along its z at half height.
-        height: along +Y.
-        taper: share by which the top is narrower than the middle.
-        profile: its roundness.
-        misfit: root mean square distance of its outline from the mask's, as a share of the outline's size.
-    """
-
-    center: Float
-    yaw: float
-    half_width: float
-    half_depth: float
-    height: float
-    taper: float
-    profile: Profile
-    misfit: float
+    center: Float  # `(3,)` middle of the footprint in the world
+    yaw: float  # radians about +Y from the world's axes to the body's
+    half_width: float  # along its x at half height
+    half_depth: float  # along its z at half height
+    height: float  # along +Y
+    taper: float  # share by which the top is narrower than the middle
+    profile: Profile  # its roundness
+    misfit: float  # root mean square distance of its outline from the mask's, as a share of the outline's size
 
     def world_from_object(self) -> Float:
         """`(4, 4)`: origin in the middle of the footprint, axes along the body's."""

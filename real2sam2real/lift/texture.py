@@ -24,19 +24,12 @@ MIN_MIRROR_FACING = 0.12  # cosine: flatter than this the photo shows streaks
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class PhotoPage:
-    """A window of the photo that shows an entity and continues its colours beyond it.
+    """A window of the photo that shows an entity and continues its colours beyond it."""
 
-    Attributes:
-        image: `(h, w, 3)` uint8 sRGB.
-        left: x of the window in photo pixels.
-        top: y of the window in photo pixels.
-        scale: texture pixels per photo pixel.
-    """
-
-    image: UInt8
-    left: int
-    top: int
-    scale: float
+    image: UInt8  # `(h, w, 3)` uint8 sRGB
+    left: int  # x of the window in photo pixels
+    top: int  # y of the window in photo pixels
+    scale: float  # texture pixels per photo pixel
 
     def at(self, pixels: Float) -> Float:
         """`(..., 2)` pixels of the page for pixels `(..., 2)` of the photo, at its border where they lie beyond it."""

@@ -34,19 +34,12 @@ DEPTH_WEIGHT = 0.5  # a depth error of a tenth of the object's size counts like 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class FittedMesh:
-    """The mesh that is fitted.
+    """The mesh that is fitted."""
 
-    Attributes:
-        vertices: `(V, 3)` in the object frame.
-        faces: `(F, 3)` int32.
-        centre: `(3,)` what it is turned about.
-        radius: root mean square distance of the vertices from it.
-    """
-
-    vertices: Float
-    faces: Int32
-    centre: Float
-    radius: float
+    vertices: Float  # `(V, 3)` in the object frame
+    faces: Int32  # `(F, 3)` int32
+    centre: Float  # `(3,)` what it is turned about
+    radius: float  # root mean square distance of the vertices from it
 
     @classmethod
     def of(cls, vertices: Float, faces: Int32) -> FittedMesh:
@@ -59,30 +52,20 @@ class FittedMesh:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class PoseFit:
-    """A pose and how well it fits its target.
+    """A pose and how well it fits its target."""
 
-    Attributes:
-        pose: where the mesh is.
-        agreement: as `Target.agreement`.
-        worth: the agreement less what leaving the initial pose costs; the best pose has most of it.
-    """
-
-    pose: MeshPose
-    agreement: float
-    worth: float
+    pose: MeshPose  # where the mesh is
+    agreement: float  # as `Target.agreement`
+    worth: float  # the agreement less what leaving the initial pose costs; the best pose has most of it
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Freedom:
-    """What may change, and what a pose should better not leave without need.
+    """What may change, and what a pose should better not leave without need."""
 
-    Attributes:
-        focal: whether the focal length may change.
-        initial: the lifter's own pose, or None. A lifter may know a body under clothes, or a thing behind others,
-            better than a silhouette does; so to leave it costs up to `LEAVING_COST` of agreement.
-    """
-
-    focal: bool = False
+    focal: bool = False  # whether the focal length may change
+    # the lifter's own pose, or None. A lifter may know a body under clothes, or a thing behind others, better than a
+    # silhouette does; so to leave it costs up to `LEAVING_COST` of agreement
     initial: MeshPose | None = None
 
     def worth(self, pose: MeshPose, agreement: float) -> float:
@@ -101,15 +84,9 @@ def draw(shape: FittedMesh, pose: MeshPose, target: Target) -> Float:
 
 
 def fit(shape: FittedMesh, start: MeshPose, target: Target, *, steps: int, reach: float, freedom: Freedom) -> PoseFit:
-    """The best pose among `steps` Gauss-Newton steps from `start`, the start included.
+    """The best pose among at most `steps` Gauss-Newton steps from `start`, the start included.
 
-    Args:
-        shape: the mesh.
-        start: where to begin.
-        target: what to fit.
-        steps: at most so many.
-        reach: distance in the target's pixels up to which edges pull in full.
-        freedom: what may change.
+    Edges pull in full up to a distance of `reach` pixels of the target.
     """
     best = PoseFit(pose=start, agreement=-1.0, worth=-1.0)
     pose = start
@@ -117,11 +94,8 @@ def fit(shape: FittedMesh, start: MeshPose, target: Target, *, steps: int, reach
     for number in range(steps + 1):
         drawn = draw(shape, pose, target)
         agreement = target.agreement(drawn > 0)
-        signs = [
-            agreement,
-            target.edge_agreement(drawn > 0),
-            *target.depth_agreement(drawn, shape.radius * pose.size()),
-        ]
+        by_depth = target.depth_agreement(drawn, shape.radius * pose.size())
+        signs = [agreement, target.edge_agreement(drawn > 0), *by_depth]
         here = PoseFit(pose=pose, agreement=agreement, worth=freedom.worth(pose, sum(signs) / len(signs)))
         stale = 0 if here.worth > best.worth + 1e-4 else stale + 1
         if here.worth > best.worth:
@@ -159,28 +133,19 @@ def _step(
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Basis:
-    """What the parameters mean at a pose: turn (3), shifts across the line of sight (2), growth, and focal length.
+    """What the parameters mean at a pose: turn (3), shifts across the line of sight (2), growth, and focal length."""
 
-    Attributes:
-        centre: `(3,)` of the object in the camera frame.
-        radius: of the object, in the scene's unit.
-        across: `(2, 3)` directions in units of the radius.
-        target: whose pixels derivatives are in.
-        pose: at which they are taken.
-        size: number of parameters.
-    """
-
-    centre: Float
-    radius: float
-    across: Float
-    target: Target
-    pose: MeshPose
-    size: int
+    centre: Float  # `(3,)` of the object in the camera frame
+    radius: float  # of the object, in the scene's unit
+    across: Float  # `(2, 3)` directions in units of the radius
+    target: Target  # whose pixels derivatives are in
+    pose: MeshPose  # at which they are taken
+    size: int  # number of parameters
 
     @classmethod
     def at(cls, shape: FittedMesh, pose: MeshPose, target: Target, freedom: Freedom) -> _Basis:
         centre = pose.points_camera(shape.centre[None])[0]
-        radius = shape.radius * float(np.cbrt(abs(np.linalg.det(pose.camera_from_object[:3, :3]))))
+        radius = shape.radius * pose.size()
         sight = centre / np.linalg.norm(centre)
         right = np.cross(sight, [0.0, 1.0, 0.0])
         right /= max(float(np.linalg.norm(right)), 1e-9)

@@ -12,15 +12,10 @@ from real2sam2real.geometry import Intrinsics, quaternions, transforms
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class MeshPose:
-    """Where a mesh is, and through which focal length it is seen.
+    """Where a mesh is, and through which focal length it is seen."""
 
-    Attributes:
-        camera_from_object: `(4, 4)` similarity.
-        focal: factor on the photo's focal length.
-    """
-
-    camera_from_object: Float
-    focal: float = 1.0
+    camera_from_object: Float  # `(4, 4)` similarity
+    focal: float = 1.0  # factor on the photo's focal length
 
     def points_camera(self, vertices: Float) -> Float:
         """`(V, 3)` of vertices in the object frame."""
@@ -31,14 +26,9 @@ class MeshPose:
         return base if self.focal == 1 else base.zoomed(self.focal)
 
     def changed(self, centre: Float, turn: Float, shift: Float, growth: float, focal: float = 0.0) -> MeshPose:
-        """The pose after a turn and a growth about a point and a shift.
+        """The pose after a turn and a growth about a point and a shift, each `(3,)` in the camera frame.
 
-        Args:
-            centre: `(3,)` in the camera frame.
-            turn: `(3,)` rotation vector in the camera frame, radians.
-            shift: `(3,)` in the camera frame.
-            growth: logarithm of the factor on the size.
-            focal: logarithm of the factor on the focal length.
+        The turn is a rotation vector in radians; growth and focal are logarithms of factors on size and focal length.
         """
         matrix = np.eye(4)
         matrix[:3, :3] = np.exp(growth) * rotation_matrix(turn)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from real2sam2real.arrays import Bool, Float
+from real2sam2real.geometry.transforms import upright_rotation
 from real2sam2real.lift.align.fitting import FittedMesh, draw
 from real2sam2real.lift.align.pose import MeshPose, rotation_matrix
 from real2sam2real.lift.align.target import Target
@@ -32,12 +33,9 @@ def around_pose(shape: FittedMesh, pose: MeshPose, target: Target) -> Iterator[M
 def all_round(shape: FittedMesh, target: Target, up_camera: Float) -> Iterator[MeshPose]:
     """Upright poses with every side to the camera, and some that lean; on the mask.
 
-    Args:
-        shape: its frame has +Y up.
-        target: what to fit.
-        up_camera: `(3,)` unit vector, the world's up in the camera frame.
+    The mesh has +Y up, `up_camera` `(3,)` is the world's up in the camera frame.
     """
-    upright = _upright(up_camera)
+    upright = upright_rotation(up_camera)
     distance = FIRST_DISTANCE * 2 * shape.radius
     centre_pixel = _centroid(target.mask)
     for tilt in TILTS:
@@ -85,9 +83,8 @@ def onto_mask(shape: FittedMesh, pose: MeshPose, target: Target) -> MeshPose:
 
 def _in_front(shape: FittedMesh, pose: MeshPose) -> MeshPose:
     """A pose that reaches behind the camera, at a distance where it is seen whole."""
-    scale = float(np.cbrt(abs(np.linalg.det(pose.camera_from_object[:3, :3]))))
     centre = pose.points_camera(shape.centre[None])[0]
-    wanted = np.array([0.0, 0.0, -FIRST_DISTANCE * 2 * shape.radius * scale])
+    wanted = np.array([0.0, 0.0, -FIRST_DISTANCE * 2 * shape.radius * pose.size()])
     return pose.changed(centre, np.zeros(3), wanted - centre, 0.0)
 
 
@@ -101,11 +98,3 @@ def _directions() -> Float:
     faces = np.concatenate([np.eye(3), -np.eye(3)])
     corners = np.array([[x, y, z] for x in (-1.0, 1.0) for y in (-1.0, 1.0) for z in (-1.0, 1.0)]) / np.sqrt(3)
     return np.concatenate([faces, corners])
-
-
-def _upright(up_camera: Float) -> Float:
-    """`(3, 3)` rotation that takes +Y to `up_camera` and keeps +Z towards the camera as far as it can."""
-    up = up_camera / np.linalg.norm(up_camera)
-    right = np.cross(up, [0.0, 0.0, 1.0])
-    right /= np.linalg.norm(right)
-    return np.stack([right, up, np.cross(right, up)], axis=-1)

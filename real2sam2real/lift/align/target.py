@@ -37,27 +37,16 @@ class ObjectObservation:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Target:
-    """A `ObjectObservation` in a window of h × w pixels.
+    """A `ObjectObservation` in a window of h × w pixels."""
 
-    Attributes:
-        mask: `(h, w)` bool.
-        counted: `(h, w)` bool, pixels that count: within the photo, and not hidden unless the mask has them.
-        intrinsics: of the window.
-        distance: `(h, w)` signed distance to the mask's edge in pixels of the window, positive outside.
-        slope: `(h, w, 2)` its gradient along columns and rows.
-        edge: `(M, 2)` int columns and rows of pixels at the mask's edge that are the object's own edge.
-        depth: `(h, w)` or None.
-        size: longer side of the mask in pixels of the window.
-    """
-
-    mask: Bool
-    counted: Bool
-    intrinsics: Intrinsics
-    distance: Float
-    slope: Float
-    edge: Int
-    depth: Float | None
-    size: float
+    mask: Bool  # `(h, w)` bool
+    counted: Bool  # `(h, w)` bool, pixels that count: within the photo, and not hidden unless the mask has them
+    intrinsics: Intrinsics  # of the window
+    distance: Float  # `(h, w)` signed distance to the mask's edge in pixels of the window, positive outside
+    slope: Float  # `(h, w, 2)` its gradient along columns and rows
+    edge: Int  # `(M, 2)` int columns and rows of pixels at the mask's edge that are the object's own edge
+    depth: Float | None  # `(h, w)` or None
+    size: float  # longer side of the mask in pixels of the window
 
     def agreement(self, drawn: Bool) -> float:
         """Intersection over union of a drawn silhouette `(h, w)` with the mask, over the pixels that count."""
@@ -138,6 +127,7 @@ def target_of(observation: ObjectObservation, side: int) -> Target:
     hidden = _resampled(observation.hidden & ~observation.mask, window, (w, h), 0.0) > 0.25
     in_photo = _resampled(np.ones_like(observation.mask), window, (w, h), 0.0) > 0.99
     distance = signed_distance(mask)
+    rows, columns = np.nonzero(mask)
     return Target(
         mask=mask,
         counted=in_photo & (mask | ~hidden),
@@ -146,13 +136,8 @@ def target_of(observation: ObjectObservation, side: int) -> Target:
         slope=slope_of(distance),
         edge=_own_edge(mask, hidden | ~in_photo),
         depth=None if observation.depth is None else _nearest(observation.depth, window, (w, h)),
-        size=max(1.0, max(_extent(mask))),
+        size=float(max(np.ptp(columns), np.ptp(rows)) + 1) if len(rows) else 1.0,
     )
-
-
-def _extent(mask: Bool) -> tuple[int, int]:
-    rows, columns = np.nonzero(mask)
-    return (int(np.ptp(columns)) + 1, int(np.ptp(rows)) + 1) if len(rows) else (0, 0)
 
 
 def _window(mask: Bool) -> tuple[int, int, int, int]:

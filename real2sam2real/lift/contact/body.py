@@ -22,22 +22,14 @@ EMPTY = 1e-12  # of the smaller volume: what a boolean leaves of two solids that
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ContactBody:
-    """An entity and the similarity by which it has moved.
+    """An entity and the similarity by which it has moved."""
 
-    Attributes:
-        entity: as it was.
-        eye_from_world: `(4, 4)` translation by minus the camera's centre.
-        camera_from_eye: `(3, 3)` rotation.
-        start: `(V, 3)` resting vertices in the eye frame, as they were.
-        start_solid: the same for booleans; it has an error status if the mesh is no manifold.
-        moved_by: `(4, 4)` similarity in the eye frame from there to here.
-    """
-
-    entity: Entity
-    eye_from_world: Float
-    camera_from_eye: Float
-    start: Float
-    start_solid: manifold3d.Manifold
+    entity: Entity  # as it was
+    eye_from_world: Float  # `(4, 4)` translation by minus the camera's centre
+    camera_from_eye: Float  # `(3, 3)` rotation
+    start: Float  # `(V, 3)` resting vertices in the eye frame, as they were
+    start_solid: manifold3d.Manifold  # the same for booleans; it has an error status if the mesh is no manifold
+    # `(4, 4)` similarity in the eye frame from there to here
     moved_by: Float = field(default_factory=lambda: np.eye(4))
 
     @classmethod

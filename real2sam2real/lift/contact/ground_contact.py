@@ -24,15 +24,10 @@ SAME_FACE = np.cos(np.radians(0.2))
 
 @dataclass(frozen=True, kw_only=True)
 class GroundContact:
-    """How one entity is drawn to the ground.
+    """How one entity is drawn to the ground."""
 
-    Attributes:
-        log_factor: by which it has to go farther to touch it.
-        fixed: whether it stays there whatever others do; else it only would rather be there.
-    """
-
-    log_factor: float
-    fixed: bool
+    log_factor: float  # by which it has to go farther to touch it
+    fixed: bool  # whether it stays there whatever others do; else it only would rather be there
 
 
 def known_ground(

@@ -32,12 +32,8 @@ class Limit:
 def least_change(wanted: Float, fixed: Sequence[bool], limits: Sequence[Limit]) -> Float | None:
     """The `(N,)` numbers next to the wanted ones, in least squares, that keep all limits; None where there are none.
 
-    A least distance problem, solved by non-negative least squares (Lawson and Hanson, 1974, chapter 23).
-
-    Args:
-        wanted: `(N,)`.
-        fixed: `(N,)` which of them may not change.
-        limits: on their differences.
+    The fixed ones may not change. A least distance problem, solved by non-negative least squares (Lawson and Hanson,
+    1974, chapter 23).
     """
     free = np.nonzero(~np.asarray(fixed, bool))[0]
     rows, bounds = [], []

@@ -29,19 +29,12 @@ NARROW = 1e-5  # gaps narrower than that are none
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class PairObservation:
-    """What the rays through both of two bodies, a and b, tell.
+    """What the rays through both of two bodies, a and b, tell."""
 
-    Attributes:
-        forbidden: `(K, 2)` open intervals of b's shift relative to a, in log depth, ascending and apart.
-        a_shows: `(N,)` sorted shifts that b must exceed to be behind a where a's mask is.
-        b_shows: `(N,)` sorted shifts that b must stay below to be in front of a where b's mask is.
-        balance: the shift at which each is in front on half of the common rays; above it a mostly is.
-    """
-
-    forbidden: Float
-    a_shows: Float
-    b_shows: Float
-    balance: float
+    forbidden: Float  # `(K, 2)` open intervals of b's shift relative to a, in log depth, ascending and apart
+    a_shows: Float  # `(N,)` sorted shifts that b must exceed to be behind a where a's mask is
+    b_shows: Float  # `(N,)` sorted shifts that b must stay below to be in front of a where b's mask is
+    balance: float  # the shift at which each is in front on half of the common rays; above it a mostly is
 
     def agreement(self, shift: float) -> float:
         """Share of the pixels at which the nearer one is the one that the photo shows; 1 where none tells."""
@@ -58,12 +51,9 @@ class PairObservation:
         return edges.reshape(-1, 2)
 
     def choose_interval(self, shift: float, reach: float, *, touching: bool) -> tuple[float, float] | None:
-        """The interval to stay in: in the masks' order, and then the nearest to the present shift.
+        """The interval to stay in, within `reach` of the shift now: in the masks' order, and then the nearest to it.
 
-        Args:
-            shift: of b relative to a now.
-            reach: how far from there it may be.
-            touching: whether they shall touch: then distance counts to the interval's nearest edge.
+        Where they shall touch, distance counts to the interval's nearest edge.
         """
         intervals = [interval for interval in self.intervals() if interval[1] - interval[0] > NARROW]
         nearest = [_nearest_shift(interval, shift, touching=touching) for interval in intervals]
@@ -138,10 +128,8 @@ def _shown(
     rim = np.ones((RIM, RIM), np.uint8)
     wide_a, wide_b = (cv2.dilate(mask.astype(np.uint8), rim).astype(bool) for mask in (mask_a, mask_b))
     intrinsics = intrinsics.resized(mask_a.shape[1], mask_a.shape[0])
-    only_a, only_b = (
-        _lookup(mask_a & ~wide_b, nodes, lattice, intrinsics),
-        _lookup(mask_b & ~wide_a, nodes, lattice, intrinsics),
-    )
+    only_a = _lookup(mask_a & ~wide_b, nodes, lattice, intrinsics)
+    only_b = _lookup(mask_b & ~wide_a, nodes, lattice, intrinsics)
     pixels = float(np.prod(lattice.step)) * intrinsics.fx * intrinsics.fy
     if (only_a.sum() + only_b.sum()) * pixels < CLEAR_SHARE * min(mask_a.sum(), mask_b.sum()):
         return nothing, nothing
@@ -164,18 +152,10 @@ def _nearest_shift(interval: Float, shift: float, *, touching: bool) -> float:
 
 
 def exact_edge(a: ContactBody, b: ContactBody, edge: float, outward: float, most: float) -> float | None:
-    """An edge of a interval as the meshes have it, at or a little beyond where the rays saw it.
+    """An edge of an interval as the meshes have it, at or at `most` so far beyond where the rays saw it.
 
-    Args:
-        a: the one that stays, where shifts count from.
-        b: the other, at shift 0.
-        edge: the shift at which the rays say that they touch.
-        outward: +1 or -1, the way out of the interpenetration.
-        most: how far beyond the edge to look.
-
-    Returns:
-        A shift at which they have no more than `FREE` in common, but would have if it were `FINEST` or, where rays
-        and meshes agree, `FIRST_STEP` smaller; None where there is none within `most`.
+    That is a shift of b, `outward` (+1 or -1) of `edge`, at which they have no more than `FREE` in common, but would
+    have if it were `FINEST` or, where rays and meshes agree, `FIRST_STEP` smaller; None where there is none.
     """
 
     def is_free(beyond: float) -> bool:

@@ -16,19 +16,12 @@ OFFSET = 0.618034  # of a cell: nodes do not fall on the round coordinates that 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Lattice:
-    """`columns × rows` nodes over a window of the image plane; node r · columns + c lies at column c of row r.
+    """`columns × rows` nodes over a window of the image plane; node r · columns + c lies at column c of row r."""
 
-    Attributes:
-        origin: `(2,)` u, v of node 0.
-        step: `(2,)` between nodes.
-        columns: number of nodes along u.
-        rows: number of nodes along v.
-    """
-
-    origin: Float
-    step: Float
-    columns: int
-    rows: int
+    origin: Float  # `(2,)` u, v of node 0
+    step: Float  # `(2,)` between nodes
+    columns: int  # number of nodes along u
+    rows: int  # number of nodes along v
 
     @classmethod
     def over(cls, low: Float, high: Float, side: int) -> Lattice:
@@ -45,32 +38,20 @@ class Lattice:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Hits:
-    """Where rays cross a surface.
+    """Where rays cross a surface."""
 
-    Attributes:
-        nodes: `(N,)` of the lattice.
-        log_depth: `(N,)` natural logarithm of the depth along the camera's −Z.
-        entering: `(N,)` bool, whether the ray goes in there.
-    """
-
-    nodes: Int
-    log_depth: Float
-    entering: Bool
+    nodes: Int  # `(N,)` of the lattice
+    log_depth: Float  # `(N,)` natural logarithm of the depth along the camera's −Z
+    entering: Bool  # `(N,)` bool, whether the ray goes in there
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Spans:
-    """The parts of rays inside a closed mesh, sorted by node and then by depth.
+    """The parts of rays inside a closed mesh, sorted by node and then by depth."""
 
-    Attributes:
-        nodes: `(N,)` of the lattice.
-        near: `(N,)` log depth where it begins.
-        far: `(N,)` log depth where it ends.
-    """
-
-    nodes: Int
-    near: Float
-    far: Float
+    nodes: Int  # `(N,)` of the lattice
+    near: Float  # `(N,)` log depth where it begins
+    far: Float  # `(N,)` log depth where it ends
 
     def first(self) -> tuple[Int, Float]:
         """Every node with a span once, and the log depth at which its ray enters first."""

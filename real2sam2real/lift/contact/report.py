@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from itertools import combinations
 from typing import Literal
 
 import numpy as np
 
 from real2sam2real.lift.contact.body import ContactBody, common_volume
-from real2sam2real.lift.contact.ground_contact import SUNK, is_out_of_reach
+from real2sam2real.lift.contact.ground_contact import SUNK, GroundContact, is_out_of_reach
+from real2sam2real.lift.contact.options import ContactOptions
 from real2sam2real.lift.contact.pairs import FREE
 from real2sam2real.lift.contact.raster import silhouette_iou
-from real2sam2real.lift.contact.separation import PairConstraint
-from real2sam2real.lift.contact.state import ContactState
+from real2sam2real.lift.contact.separation import PairConstraint, Separation
+from real2sam2real.lift.contact.support import Support
 
 WORTH_NOTING = 0.005  # relative change of distance
 GAP_WORTH_NOTING = 2.0  # percent of its height
@@ -92,10 +94,30 @@ class ContactReport:
         Raises:
             KeyError: it took no part.
         """
-        for line in self.entities:
-            if line.name == name:
-                return line
+        if found := [line for line in self.entities if line.name == name]:
+            return found[0]
         raise KeyError(f"'{name}' took no part in the contacts")
+
+
+@dataclass(kw_only=True, eq=False)
+class ContactState:
+    """The bodies of a scene on their way from where they were to where they come to rest."""
+
+    before: tuple[ContactBody, ...]  # the bodies as they were
+    bodies: list[ContactBody]  # the same in the same order, as they are now
+    support: dict[str, Support]  # what the masks say, by name
+    options: ContactOptions  # what may be done
+    ground: float | None  # its height in the eye frame, or None
+    ground_derived: bool = False  # whether that was derived from what stands
+    ground_contacts: dict[str, GroundContact] = field(default_factory=dict)  # how the ground draws bodies, by name
+    levelled: dict[str, float] = field(default_factory=dict)  # degrees by name, of those that were turned
+    translated: set[str] = field(default_factory=set)  # names of those that moved on the ground
+    separation: Separation | None = None  # the distances that were found; None where pairs are left alone
+
+    @property
+    def numbers(self) -> Mapping[str, int]:
+        """Of the bodies, by name."""
+        return {body.name: number for number, body in enumerate(self.bodies)}
 
 
 def report_of(state: ContactState, ground_y: float | None) -> ContactReport:

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+import numpy as np
+
+from real2sam2real.arrays import Float
 from real2sam2real.geometry import Intrinsics
 from real2sam2real.lift.contact.body import ContactBody, common_volume
 from real2sam2real.lift.contact.ground_contact import GroundContact, ground_contact_of, known_ground, levelled
 from real2sam2real.lift.contact.options import ContactOptions
-from real2sam2real.lift.contact.pairs import PairObservation
-from real2sam2real.lift.contact.report import ContactReport, report_of
+from real2sam2real.lift.contact.pairs import FREE, PairObservation
+from real2sam2real.lift.contact.raster import image_plane, silhouette_iou
+from real2sam2real.lift.contact.report import ContactReport, ContactState, report_of
 from real2sam2real.lift.contact.separation import Pair, Separation, SeparationSolver, observe_all_pairs
-from real2sam2real.lift.contact.state import ContactState
 from real2sam2real.lift.contact.support import supports
-from real2sam2real.lift.contact.translation import separate_on_ground
 from real2sam2real.scene import Scene
+
+DIRECTIONS = 8  # half of them are tried each way
+TRIAL = 0.01  # of its height: a step by which the way over the picture is measured
+FILLED = 0.75  # of its box, by a usual silhouette
+FINEST = 0.02  # of the way that is allowed
 
 
 def resolve_contacts(scene: Scene, options: ContactOptions | None = None) -> tuple[Scene, ContactReport]:
@@ -51,15 +58,6 @@ def resolve_contacts(scene: Scene, options: ContactOptions | None = None) -> tup
         entities = tuple(moved.get(entity.name, entity) for entity in scene.entities)
         scene = replace(scene, entities=entities, ground_y=ground_y)
     return scene, report_of(state, ground_y)
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class _Release:
-    """What comes of it when the ground lets go of one entity: where all would be then, and how wrong that is."""
-
-    name: str
-    separation: Separation
-    error: float
 
 
 class _Resolver:
@@ -131,7 +129,7 @@ class _Resolver:
             a, b = state.bodies[i].farther(float(x[i])), state.bodies[j].farther(float(x[j]))
             if not (a.is_before_camera and b.is_before_camera):
                 continue
-            moved = separate_on_ground(a, b, state.options.max_iou_loss)
+            moved = _separate_on_ground(a, b, state.options.max_iou_loss)
             if moved is not None:
                 state.bodies[i], state.bodies[j] = moved
                 for name in names:
@@ -147,24 +145,21 @@ class _Resolver:
         given_up: set[Pair] = set()
         while contested := [pair for pair in separation.conflicts if pair not in given_up]:
             pair = contested[0]
-            best = min((self._released(name) for name in self._held(pair)), key=lambda r: r.error, default=None)
-            if best is None or best.error >= self._error(separation):
+            let_go = {name: replace(contacts[name], fixed=False) for name in self._held(pair)}
+            tried = {name: self._separated({**contacts, name: contact}) for name, contact in let_go.items()}
+            errors = {name: self._error(found) for name, found in tried.items()}
+            best = min(errors, key=errors.__getitem__, default=None)
+            if best is None or errors[best] >= self._error(separation):
                 given_up.add(pair)
                 continue
-            contacts[best.name] = replace(contacts[best.name], fixed=False)
-            separation = best.separation
+            contacts[best] = let_go[best]
+            separation = tried[best]
         return separation
 
     def _held(self, pair: Pair) -> list[str]:
         """Those of a pair that the ground holds and that have not moved on it."""
         contacts, translated = self.state.ground_contacts, self.state.translated
         return [n for n in self._names(pair) if n not in translated and (c := contacts.get(n)) and c.fixed]
-
-    def _released(self, name: str) -> _Release:
-        """What would come of letting go of one."""
-        contacts = self.state.ground_contacts
-        tried = self._separated({**contacts, name: replace(contacts[name], fixed=False)})
-        return _Release(name=name, separation=tried, error=self._error(tried))
 
     def _error(self, separation: Separation) -> float:
         """How far what shows its foot is off the ground, as a share of its height, and what pairs have in common."""
@@ -176,3 +171,58 @@ class _Resolver:
 
     def _names(self, pair: Pair) -> tuple[str, str]:
         return self.state.bodies[pair[0]].name, self.state.bodies[pair[1]].name
+
+
+def _separate_on_ground(a: ContactBody, b: ContactBody, max_iou_loss: float) -> tuple[ContactBody, ContactBody] | None:
+    """Both moved on the ground by half of the shortest way that separates them; None where none is short enough.
+
+    Both are in front of the camera. What each one's silhouette loses, against the start, stays below `max_iou_loss`.
+    """
+    best: tuple[float, Float] | None = None
+    for direction in _directions(a, b):
+        most = min(_allowed(a, -direction, max_iou_loss), _allowed(b, direction, max_iou_loss))
+        if best is not None:
+            most = min(most, best[0])
+        way = _shortest(a, b, direction, most)
+        if way is not None and (best is None or way < best[0]):
+            best = way, direction
+    if best is None:
+        return None
+    way, direction = best
+    moved = a.translated(-way * direction), b.translated(way * direction)
+    losses = (1 - silhouette_iou(body.start_camera, body.points_camera, body.faces) for body in moved)
+    return moved if all(loss <= max_iou_loss for loss in losses) else None
+
+
+def _directions(a: ContactBody, b: ContactBody) -> list[Float]:
+    """Horizontal unit vectors in which b may leave a: from middle to middle first, then others around."""
+    between = (b.points.mean(axis=0) - a.points.mean(axis=0))[[0, 2]]
+    start = float(np.arctan2(between[1], between[0]))
+    turns = [0, *(sign * k for k in range(1, DIRECTIONS // 2) for sign in (1, -1)), DIRECTIONS // 2]
+    angles = [start + 2 * np.pi * k / DIRECTIONS for k in turns]
+    return [np.array([np.cos(angle), 0.0, np.sin(angle)]) for angle in angles]
+
+
+def _allowed(body: ContactBody, direction: Float, max_iou_loss: float) -> float:
+    """About how far it may move: what a moved silhouette gains and loses at its rims, whose lengths its box gives."""
+    step = TRIAL * body.height
+    uv, _ = image_plane(body.points_camera)
+    middle = body.points_camera.mean(axis=0)
+    ends = image_plane(np.stack([middle, middle + step * direction @ body.camera_from_eye.T]))[0]
+    rims = 2 * np.abs(ends[1] - ends[0]) / (FILLED * np.maximum(np.ptp(uv, axis=0), 1e-12))
+    return step * max_iou_loss / max(float(rims.sum()), 1e-9)
+
+
+def _shortest(a: ContactBody, b: ContactBody, direction: Float, most: float) -> float | None:
+    """The least way in one direction, for each of both, after which they are free; None where `most` is too little."""
+
+    def is_free(way: float) -> bool:
+        return common_volume(a.translated(-way * direction), b.translated(way * direction)) <= FREE
+
+    if most <= 0 or not is_free(most):
+        return None
+    inside, outside = 0.0, most
+    while outside - inside > FINEST * most:
+        middle = (inside + outside) / 2
+        inside, outside = (inside, middle) if is_free(middle) else (middle, outside)
+    return outside

@@ -26,25 +26,15 @@ Pair = tuple[int, int]  # numbers of two bodies, the lower one first
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class PairConstraint:
-    """Two bodies that the photo shows on common lines of sight, and the shifts at which they may be.
+    """Two bodies that the photo shows on common lines of sight, and the shifts at which they may be."""
 
-    Attributes:
-        pair: numbers of the bodies a and b.
-        observation: what the rays say.
-        touching: whether they are to touch.
-        interval: `(low, high)` shifts of b relative to a at which they are separated.
-        exact: whether low and high were asked of the meshes.
-        wanted: the shift that the interval was chosen for.
-        given_up: whether no interval was found within reach, or none that agrees with the others.
-    """
-
-    pair: Pair
-    observation: PairObservation
-    touching: bool
-    interval: tuple[float, float]
-    exact: tuple[bool, bool]
-    wanted: float
-    given_up: bool = False
+    pair: Pair  # numbers of the bodies a and b
+    observation: PairObservation  # what the rays say
+    touching: bool  # whether they are to touch
+    interval: tuple[float, float]  # `(low, high)` shifts of b relative to a at which they are separated
+    exact: tuple[bool, bool]  # whether low and high were asked of the meshes
+    wanted: float  # the shift that the interval was chosen for
+    given_up: bool = False  # whether no interval was found within reach, or none that agrees with the others
 
     @property
     def edge(self) -> int:
@@ -64,19 +54,14 @@ class PairConstraint:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Separation:
-    """The distances that were found.
+    """The distances that were found."""
 
-    Attributes:
-        log_factors: `(N,)` by which every body goes farther.
-        constraints: of the pairs that the photo shows on common lines of sight, where one of both can move.
-        first_in_front: of all pairs on common lines of sight, whether the first one is mostly the nearer one there.
-        conflicts: pairs that still interpenetrate there.
-    """
-
-    log_factors: Float
+    log_factors: Float  # `(N,)` by which every body goes farther
+    # of the pairs that the photo shows on common lines of sight, where one of both can move
     constraints: Mapping[Pair, PairConstraint]
+    # of all pairs on common lines of sight, whether the first one is mostly the nearer one there
     first_in_front: Mapping[Pair, bool]
-    conflicts: tuple[Pair, ...]
+    conflicts: tuple[Pair, ...]  # pairs that still interpenetrate there
 
     def applied(self, bodies: Sequence[ContactBody]) -> list[ContactBody]:
         """The bodies at these distances."""

@@ -24,16 +24,12 @@ INSIDE_LEAST = 2.0  # pixels
 
 @dataclass(frozen=True, kw_only=True)
 class Support:
-    """Of one entity.
+    """Of one entity."""
 
-    Attributes:
-        edge: whether its lower edge shows where it stands ("in view"), is "hidden" by a nearer entity or "cut" by the
-            photo's border; "unknown" without a mask.
-        on: the entity that its lower edge is seen against, and within whose outline it lies; or None.
-    """
-
+    # whether its lower edge shows where it stands ("in view"), is "hidden" by a nearer entity or "cut" by the photo's
+    # border; "unknown" without a mask
     edge: LowerEdge
-    on: str | None = None
+    on: str | None = None  # the entity that its lower edge is seen against, and within whose outline it lies; or None
 
 
 def supports(entities: Sequence[Entity]) -> dict[str, Support]:

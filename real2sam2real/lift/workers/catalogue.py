@@ -12,29 +12,17 @@ PoseConvention = Literal["pytorch3d", "opencv", "none"]
 
 @dataclass(frozen=True, kw_only=True)
 class LifterFacts:
-    """One lifter.
+    """One lifter."""
 
-    Attributes:
-        name: as it is chosen.
-        title: as its makers call it.
-        licence: of code and weights.
-        page: how to install it.
-        weights: where they are, and the command that fetches them.
-        gated: page on which access is asked for; empty where anybody may download.
-        pose: the convention of the pose that it gives; "none" where it gives none.
-        takes_pointmap: whether our depth is passed in.
-        remedy: what to do when the card is too small.
-    """
-
-    name: str
-    title: str
-    licence: str
-    page: str
-    weights: str
-    gated: str
-    pose: PoseConvention
-    takes_pointmap: bool
-    remedy: str
+    name: str  # as it is chosen
+    title: str  # as its makers call it
+    licence: str  # of code and weights
+    page: str  # how to install it
+    weights: str  # where they are, and the command that fetches them
+    gated: str  # page on which access is asked for; empty where anybody may download
+    pose: PoseConvention  # the convention of the pose that it gives; "none" where it gives none
+    takes_pointmap: bool  # whether our depth is passed in
+    remedy: str  # what to do when the card is too small
 
 
 LIFTERS = {

@@ -69,17 +69,11 @@ class LiftRequest:
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """One entity of a request, as it stands on disk.
+    """One entity of a request, as it stands on disk."""
 
-    Attributes:
-        name: of the entity.
-        digest: of everything that its result depends on.
-        folder: where its result belongs.
-    """
-
-    name: str
-    digest: str
-    folder: Path
+    name: str  # of the entity
+    digest: str  # of everything that its result depends on
+    folder: Path  # where its result belongs
 
     @property
     def is_finished(self) -> bool:

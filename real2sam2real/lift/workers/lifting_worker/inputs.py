@@ -16,59 +16,36 @@ from .protocol import PROTOCOL, REQUEST, RESULTS
 
 @dataclass(frozen=True)
 class RequestedEntity:
-    """One object to lift.
+    """One object to lift."""
 
-    Attributes:
-        name: as the user calls it.
-        folder: where its result goes.
-        mask: file of its mask.
-        digest: of everything that its result depends on.
-    """
-
-    name: str
-    folder: Path
-    mask: Path
-    digest: str
+    name: str  # as the user calls it
+    folder: Path  # where its result goes
+    mask: Path  # file of its mask
+    digest: str  # of everything that its result depends on
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """What a lifter sees of one entity.
+    """What a lifter sees of one entity."""
 
-    Attributes:
-        photo: `(H, W, 3)` uint8 sRGB.
-        mask: `(H, W)` bool.
-        pointmap: `(H, W, 3)` float32 in the frame that this lifter expects, NaN where unknown; or None.
-        intrinsics: width, height, fx, fy, cx, cy in pixels; pixel centres at +0.5.
-        seed: of the random numbers.
-    """
-
-    photo: NDArray[np.uint8]
-    mask: NDArray[np.bool_]
+    photo: NDArray[np.uint8]  # `(H, W, 3)` uint8 sRGB
+    mask: NDArray[np.bool_]  # `(H, W)` bool
+    # `(H, W, 3)` float32 in the frame that this lifter expects, NaN where unknown; or None
     pointmap: NDArray[np.float32] | None
-    intrinsics: dict[str, float]
-    seed: int
+    intrinsics: dict[str, float]  # width, height, fx, fy, cx, cy in pixels; pixel centres at +0.5
+    seed: int  # of the random numbers
 
 
 @dataclass(frozen=True)
 class Request:
-    """What is asked for.
+    """What is asked for."""
 
-    Attributes:
-        folder: of the request and its results.
-        lifter: which one.
-        seed: of the random numbers.
-        settings: code, weights, device: see the other side's LifterEnvironment.
-        intrinsics: of the photo.
-        entities: in the order in which they are lifted.
-    """
-
-    folder: Path
-    lifter: str
-    seed: int
-    settings: dict[str, Any]
-    intrinsics: dict[str, float]
-    entities: tuple[RequestedEntity, ...]
+    folder: Path  # of the request and its results
+    lifter: str  # which one
+    seed: int  # of the random numbers
+    settings: dict[str, Any]  # code, weights, device: see the other side's LifterEnvironment
+    intrinsics: dict[str, float]  # of the photo
+    entities: tuple[RequestedEntity, ...]  # in the order in which they are lifted
 
     @property
     def code(self) -> Path | None:

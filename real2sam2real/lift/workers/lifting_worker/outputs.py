@@ -21,21 +21,14 @@ from .protocol import ERROR, MESH, PROTOCOL, RESULT
 
 @dataclass(frozen=True)
 class Lifted:
-    """What a lifter made of one entity.
+    """What a lifter made of one entity."""
 
-    Attributes:
-        vertices: `(V, 3)` as the lifter gives them.
-        faces: `(F, 3)` indices.
-        colors: `(V, 3)` uint8 sRGB, or None.
-        pose: what the lifter says about where it stands, as it says it: JSON values.
-        keys: of the lifter's output, for whoever looks into it later.
-    """
-
-    vertices: NDArray[Any]
-    faces: NDArray[Any]
-    colors: NDArray[np.uint8] | None = None
+    vertices: NDArray[Any]  # `(V, 3)` as the lifter gives them
+    faces: NDArray[Any]  # `(F, 3)` indices
+    colors: NDArray[np.uint8] | None = None  # `(V, 3)` uint8 sRGB, or None
+    # what the lifter says about where it stands, as it says it: JSON values
     pose: dict[str, Any] = field(default_factory=dict)
-    keys: tuple[str, ...] = ()
+    keys: tuple[str, ...] = ()  # of the lifter's output, for whoever looks into it later
 
     def check(self) -> None:
         """Refuse what is no mesh, or stands nowhere.
