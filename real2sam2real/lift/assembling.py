@@ -70,19 +70,12 @@ class Surroundings:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Aligned:
-    """A lifted mesh, clean and in its place.
+    """A lifted mesh, clean and in its place."""
 
-    Attributes:
-        lifted: with its mesh cleaned.
-        outline: its mask among the others.
-        alignment: where it came to be.
-        trusted: whether its distance is known, from depths or a pose found under the photo's focal length.
-    """
-
-    lifted: LiftedMesh
-    outline: Outline
-    alignment: Alignment
-    trusted: bool
+    lifted: LiftedMesh  # with its mesh cleaned
+    outline: Outline  # its mask among the others
+    alignment: Alignment  # where it came to be
+    trusted: bool  # whether its distance is known, from depths or a pose found under the photo's focal length
 
     def height_of_camera(self, world_from_camera: Float) -> float:
         """How far its lowest point lies below the camera, in the world's up."""
@@ -103,7 +96,9 @@ def align_lifted(lifted: LiftedMesh, outline: Outline, around: Surroundings, say
         UserError: it cannot be closed, or its pose cannot be used.
     """
     say(f"  {lifted.name}: closing and aligning {len(lifted.mesh.faces):,} triangles")
-    lifted = _cleaned(lifted, around.max_faces)
+    cleaned = repair(lifted.mesh, clean=True, max_faces=around.max_faces)
+    motion = None if lifted.motion is None else repaired_motion(lifted.motion, lifted.mesh, cleaned)
+    lifted = replace(lifted, mesh=cleaned.mesh, motion=motion, notes=(*lifted.notes, *cleaned.report.notes))
     observation = around.observation(outline)
     found = align(
         lifted.mesh,
@@ -121,13 +116,6 @@ def align_lifted(lifted: LiftedMesh, outline: Outline, around: Surroundings, say
 
 def _same_focal(a: Intrinsics, b: Intrinsics) -> bool:
     return abs(np.log(a.fx / a.width * b.width / b.fx)) < SAME_FOCAL
-
-
-def _cleaned(lifted: LiftedMesh, max_faces: int) -> LiftedMesh:
-    cleaned = repair(lifted.mesh, clean=True, max_faces=max_faces)
-    motion = None if lifted.motion is None else repaired_motion(lifted.motion, lifted.mesh, cleaned)
-    notes = (*lifted.notes, *cleaned.report.notes)
-    return replace(lifted, mesh=cleaned.mesh, motion=motion, notes=notes)
 
 
 def on_one_ground(

@@ -44,11 +44,9 @@ class DepthField:
 
 
 def solid_silhouette(solid: Solid, ground: Ground, grid: Grid) -> tuple[Float, Float, Bool]:
-    """Where rays enter and leave a solid.
+    """Where rays enter and leave a solid: depth of the middle, half the depth, and whether they hit it at all.
 
-    Returns:
-        Depth of the middle and half the depth `(rows, columns)`, continued from the nearest hit where a ray misses,
-        and the hits themselves, bool.
+    All are `(rows, columns)`; where a ray misses, depths are continued from the nearest hit.
     """
     coarse = grid.coarser(COARSE_SIDE)
     rays = ground.rays_world(coarse.pixels()).reshape(-1, 3)

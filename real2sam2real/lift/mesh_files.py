@@ -25,14 +25,10 @@ from real2sam2real.mesh.readers import read_mesh
 _FROM_OPENCV = np.diag([1.0, -1.0, -1.0, 1.0])
 _Y_UP_FROM_Z_UP = np.array([[1.0, 0, 0, 0], [0, 0, 1, 0], [0, -1, 0, 0], [0, 0, 0, 1]])
 
-_WIDEST_VIEW = np.tan(np.radians(60.0))
-"""Without intrinsics a posed object's middle is expected within 60° of the line of sight."""
-
-_SEEN_SHARE = 0.5
-"""Share of a posed object's vertices that the photo should show; people and cars may stand half outside it."""
-
-_NEAREST = 0.05
-"""A posed object keeps this much of its own size away from the camera; a sword modelled along −Z does not."""
+# What is expected of a posed object: without intrinsics, its middle is within 60° of the line of sight; the photo shows
+# half of its vertices, as people and cars may stand half outside it; and it keeps that much of its own size away from
+# the camera, which a sword modelled along −Z does not.
+_WIDEST_VIEW, _SEEN_SHARE, _NEAREST = np.tan(np.radians(60.0)), 0.5, 0.05
 
 
 def read_mesh_file(
@@ -113,13 +109,7 @@ class _Placed:
 
 
 def _place(
-    name: str,
-    vertices: Float,
-    *,
-    frame: MeshFrame,
-    up: MeshUp,
-    intrinsics: Intrinsics | None,
-    up_camera: Float | None,
+    name: str, vertices: Float, *, frame: MeshFrame, up: MeshUp, intrinsics: Intrinsics | None, up_camera: Float | None
 ) -> _Placed:
     """Decide on the frame of `vertices` `(V, 3)`, as the file `name` has them, and find the object frame.
 

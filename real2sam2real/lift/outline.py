@@ -207,12 +207,8 @@ def sample(mask: Mask, grid: Grid) -> Float:
 def silhouette_field(outline: Outline, grid: Grid, body: Bool, *, softness: float) -> Float:
     """Positive inside the completed silhouette: the mask itself, and the body where nearer objects hide it.
 
-    Args:
-        outline: the mask.
-        grid: its lattice.
-        body: `(rows, columns)` bool, what the object would cover if nothing stood in front.
-        softness: standard deviation in cells by which the contour is smoothed. A solid's walls run along the rays and
-            would show every step of it.
+    `body` `(rows, columns)` is what the object would cover if nothing stood in front. `softness` is the standard
+    deviation in cells by which the contour is smoothed: a solid's walls run along the rays and would show its steps.
     """
     mask = _without_pinholes(outline.mask)
     if outline.cut_below:

@@ -12,7 +12,7 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from real2sam2real.arrays import Bool, Float, Mask, UInt8
-from real2sam2real.geometry import Intrinsics
+from real2sam2real.geometry import Intrinsics, transforms
 from real2sam2real.lift.align.drawing import inverse_depth
 from real2sam2real.lift.texture import PhotoPage, photo_page
 from real2sam2real.mesh import Mesh
@@ -29,24 +29,14 @@ MOST_REFINED = 20_000  # faces
 
 
 def with_photo(
-    mesh: Mesh,
-    camera_from_object: Float,
-    pixels: UInt8,
-    mask: Mask,
-    hidden: Mask,
-    intrinsics: Intrinsics,
+    mesh: Mesh, camera_from_object: Float, pixels: UInt8, mask: Mask, hidden: Mask, intrinsics: Intrinsics
 ) -> Mesh:
     """The mesh with a texture made of the photo and, for what the photo does not show, a palette of its own colours.
 
-    Args:
-        mesh: in its object frame; vertex colours or a texture of its own are kept for the unseen faces.
-        camera_from_object: `(4, 4)`.
-        pixels: `(H, W, 3)` uint8 sRGB photo.
-        mask: `(H, W)` bool, the pixels that show it.
-        hidden: `(H, W)` bool, pixels of what is in front of it; their edges are kept out.
-        intrinsics: of the photo.
+    Vertex colours or a texture of its own are kept for the unseen faces. Of the photo `(H, W, 3)`, `mask` `(H, W)`
+    shows it, and the edges of `hidden` `(H, W)`, what is in front of it, are kept out.
     """
-    points = mesh.vertices @ camera_from_object[:3, :3].T + camera_from_object[:3, 3]
+    points = transforms.apply(camera_from_object, mesh.vertices)
     placed = replace(mesh, vertices=points)
     corners = intrinsics.project(points)[0][mesh.faces]
     seen = _seen_faces(placed, corners, mask, intrinsics)
@@ -65,7 +55,7 @@ def refined(mesh: Mesh, camera_from_object: Float, intrinsics: Intrinsics) -> Me
     Each round cuts every face into four at the middles of its edges, so a closed mesh stays closed.
     """
     while len(mesh.faces) * 4 <= MOST_REFINED:
-        points = mesh.vertices @ camera_from_object[:3, :3].T + camera_from_object[:3, 3]
+        points = transforms.apply(camera_from_object, mesh.vertices)
         corners = intrinsics.project(points)[0][mesh.faces]
         edges = np.linalg.norm(corners - np.roll(corners, 1, axis=1), axis=-1)
         if not np.nanmax(edges, initial=0.0) > LONGEST_EDGE:

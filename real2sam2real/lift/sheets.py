@@ -64,13 +64,7 @@ def _crossings(field: Float, inside: Bool, step: tuple[int, int], first: int) ->
     return at + fraction[:, None] * np.array(step), ids
 
 
-def _triangles(
-    inside: Bool,
-    node_ids: Int,
-    right_ids: Int,
-    down_ids: Int,
-    count: int,
-) -> Int:
+def _triangles(inside: Bool, node_ids: Int, right_ids: Int, down_ids: Int, count: int) -> Int:
     """`(F, 3)` vertex numbers, clockwise in the image; contour vertices are numbered from `2 * count`."""
     h, w = inside.shape
     corner = [np.s_[r : h - 1 + r, c : w - 1 + c] for r, c in _CORNERS]

@@ -84,35 +84,23 @@ class Solid:
         return plan ** (exponent / self.profile.plan) + np.abs(elevation) ** exponent
 
 
-@dataclass(frozen=True, kw_only=True)
-class Typical:
-    """What the other objects of the photo are like: logarithms of height and of footprint (root of its area / 4)."""
-
-    height: float
-    footprint: float
+# What the other objects of the photo are like: logarithms of height and of footprint (root of its area / 4).
+Typical = tuple[float, float]
 
 
 def typical_of(solids: Sequence[Solid]) -> Typical | None:
     """The median over at least `MIN_ALIKE` solids, or None."""
     if len(solids) < MIN_ALIKE:
         return None
-    return Typical(
-        height=float(np.median([np.log(solid.height) for solid in solids])),
-        footprint=float(np.median([np.log(solid.half_width * solid.half_depth) / 2 for solid in solids])),
-    )
+    footprint = np.median([np.log(solid.half_width * solid.half_depth) / 2 for solid in solids])
+    return float(np.median([np.log(solid.height) for solid in solids])), float(footprint)
 
 
 def fit_solid(mask: Mask, hidden: Mask, ground: Ground, typical: Typical | None = None) -> Solid | None:
-    """Fit a body to a mask.
+    """The body on the ground that fits a mask best; None where the outline has no extent.
 
-    Args:
-        mask: `(H, W)` bool, the visible pixels.
-        hidden: `(H, W)` bool, pixels where nearer objects may hide more of it.
-        ground: the plane that it stands on.
-        typical: the size of its likes, where there are some; settles what the outline leaves open.
-
-    Returns:
-        The best body, or None where the outline has no extent.
+    `mask` and `hidden` `(H, W)` are the visible pixels and those where nearer objects may hide more of it; the size of
+    its likes, where there are some, settles what the outline leaves open.
     """
     outline = _outline(mask, hidden)
     if outline is None:
@@ -232,8 +220,8 @@ def _residuals(x: Float, profile: Profile, target: _Target, ground: Ground, typi
         (x[6] - 0.05) / TAPER_SPREAD,
     ]
     if typical is not None:
-        priors.append((x[5] - typical.height) / ALIKE_SPREAD)
-        priors.append(((x[3] + x[4]) / 2 - typical.footprint) / ALIKE_SPREAD)
+        height, footprint = typical
+        priors += [(x[5] - height) / ALIKE_SPREAD, ((x[3] + x[4]) / 2 - footprint) / ALIKE_SPREAD]
     return np.concatenate([robust, priors])
 
 

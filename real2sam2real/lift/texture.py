@@ -39,13 +39,10 @@ class PhotoPage:
 
 
 def photo_page(pixels: UInt8, visible: Bool, hidden: Bool, corners: Float) -> PhotoPage:
-    """Cut an entity's texture from the photo.
+    """Cut an entity's texture from the photo `(H, W, 3)`, of the pixels `(H, W)` that are visible.
 
-    Args:
-        pixels: `(H, W, 3)` uint8 sRGB photo.
-        visible: `(H, W)` bool, the pixels that show the entity.
-        hidden: `(H, W)` bool, the pixels of nearer objects; their edges are kept out.
-        corners: `(..., 2)` photo pixels that the page must hold; they may lie beyond the photo.
+    The edges of nearer objects, `hidden` `(H, W)`, are kept out. The page holds the photo pixels `corners` `(..., 2)`,
+    which may lie beyond the photo.
     """
     corners = corners.reshape(-1, 2)
     left, top = (int(x) - MARGIN for x in np.floor(corners.min(axis=0)))
@@ -86,9 +83,7 @@ def _extended(color: UInt8, known: Bool) -> UInt8:
 def _push_pull(color: Float32, weight: Float32) -> Float32:
     """Fill by a pyramid: coarse levels average what is known, finer ones keep their own where they know more.
 
-    Args:
-        color: `(H, W, 3)`, times its weight.
-        weight: `(H, W)` in 0…1.
+    The colour `(H, W, 3)` comes times its weight `(H, W)`, 0…1.
     """
     height, width = weight.shape
     own = color / np.maximum(weight, 1e-6)[..., None]
@@ -108,13 +103,6 @@ def textured(mesh: Mesh, pixels: UInt8, outline: Outline, ground: Ground, field:
 
     What faces the camera takes the photo's own pixels. The far side of a fitted solid mirrors its near side, as most
     made things are symmetric; elsewhere the far side takes the pixel in front of it, blurred.
-
-    Args:
-        mesh: in the world, closed.
-        pixels: `(H, W, 3)` uint8 sRGB photo.
-        outline: the entity's mask and what stands in front of it.
-        ground: the camera.
-        field: what the entity was taken for.
     """
     projected = _project(mesh.vertices, ground)
     page = photo_page(pixels, outline.mask, outline.hidden, projected)

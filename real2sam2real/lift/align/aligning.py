@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import fast_simplification
 import numpy as np
@@ -113,9 +113,7 @@ def _lightened(mesh: Mesh, triangles: int, shape: FittedMesh) -> FittedMesh:
     vertices, faces = welded.vertices, welded.faces.astype(np.int32)
     if len(faces) > triangles:
         vertices, faces = fast_simplification.simplify(vertices, faces, target_count=triangles)
-    return FittedMesh(
-        vertices=vertices.astype(np.float64), faces=faces.astype(np.int32), centre=shape.centre, radius=shape.radius
-    )
+    return replace(shape, vertices=vertices.astype(np.float64), faces=faces.astype(np.int32))
 
 
 def _fits(

@@ -7,8 +7,6 @@ from typing import Literal
 
 from real2sam2real.errors import UserError
 
-PoseConvention = Literal["pytorch3d", "opencv", "none"]
-
 
 @dataclass(frozen=True, kw_only=True)
 class LifterFacts:
@@ -19,10 +17,10 @@ class LifterFacts:
     licence: str  # of code and weights
     page: str  # how to install it
     weights: str  # where they are, and the command that fetches them
-    gated: str  # page on which access is asked for; empty where anybody may download
-    pose: PoseConvention  # the convention of the pose that it gives; "none" where it gives none
-    takes_pointmap: bool  # whether our depth is passed in
     remedy: str  # what to do when the card is too small
+    gated: str = ""  # page on which access is asked for; empty where anybody may download
+    pose: Literal["pytorch3d", "opencv"] | None = None  # the convention of the pose that it gives, if it gives one
+    takes_pointmap: bool = False  # whether our depth is passed in
 
 
 LIFTERS = {
@@ -47,7 +45,6 @@ LIFTERS = {
             weights="hf download facebook/sam-3d-body-dinov3 --local-dir checkpoints/sam-3d-body-dinov3",
             gated="https://huggingface.co/facebook/sam-3d-body-dinov3",
             pose="opencv",
-            takes_pointmap=False,
             remedy="close what else uses the card",
         ),
         LifterFacts(
@@ -56,9 +53,6 @@ LIFTERS = {
             licence="MIT",
             page="https://github.com/VAST-AI-Research/TripoSG#-installation",
             weights="hf download VAST-AI/TripoSG --local-dir pretrained_weights/TripoSG",
-            gated="",
-            pose="none",
-            takes_pointmap=False,
             remedy="it asks for a card of 8 GB; close what else uses the card",
         ),
         LifterFacts(
@@ -67,9 +61,6 @@ LIFTERS = {
             licence="Apache-2.0",
             page="https://github.com/stepfun-ai/Step1X-3D#4-dependencies-and-installation",
             weights="hf download stepfun-ai/Step1X-3D --include 'Step1X-3D-Geometry-1300m/*'",
-            gated="",
-            pose="none",
-            takes_pointmap=False,
             remedy="close what else uses the card, or choose --lifter triposg (8 GB)",
         ),
     )

@@ -35,14 +35,9 @@ def explain_failure(facts: LifterFacts, options: LifterEnvironment, failure: dic
 
 
 def explain_exit(facts: LifterFacts, options: LifterEnvironment, status: int, last_line: str, entity: str) -> UserError:
-    """The message for a worker that ended without saying why.
+    """The message for a worker that ended without saying why, at an entity or at none ("").
 
-    Args:
-        facts: of the lifter.
-        options: it was run with.
-        status: of its exit; negative, or above 128 from a shell, for a signal.
-        last_line: of its output.
-        entity: at which it was, or "".
+    The status is negative, or above 128 from a shell, for a signal.
     """
     at = f" at {entity}" if entity else ""
     number = -status if status < 0 else status - 128 if 128 < status < 160 else 0

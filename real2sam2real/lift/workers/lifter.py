@@ -14,15 +14,25 @@ from real2sam2real.lift.workers.catalogue import LifterFacts, facts_of
 from real2sam2real.lift.workers.environment import LifterEnvironment
 from real2sam2real.lift.workers.failures import explain_exit, explain_failure, explain_hanging
 from real2sam2real.lift.workers.hosts import SSH_FAILED, WorkerHost, host_for, unreachable
+from real2sam2real.lift.workers.lifting_worker.failures import LiftingError
+from real2sam2real.lift.workers.lifting_worker.inputs import RequestedEntity
+from real2sam2real.lift.workers.lifting_worker.outputs import write_error
 from real2sam2real.lift.workers.lifting_worker.protocol import EVENT, FAILED
-from real2sam2real.lift.workers.requests import LiftRequest, Task, tasks_of, write_probe, write_request
-from real2sam2real.lift.workers.results import LiftOutcome, read_outcome, write_failure
+from real2sam2real.lift.workers.requests import LiftRequest, tasks_of, write_probe, write_request
+from real2sam2real.lift.workers.results import LiftOutcome, read_outcome
 from real2sam2real.lift.workers.streaming import HungError, stream
 
 Listener = Callable[[str], None]
 
 PROBE_SECONDS = 300.0
 _LIFELINE = "--until-stdin-closes"
+_SAID = {
+    "loading": "{title}: loading the model",
+    "loaded": "{title}: loaded in {seconds:.0f} s",
+    "lifting": "{entity}: lifting, {number} of {of}",
+    "lifted": "{entity}: lifted in {seconds:.0f} s, {triangles:,} triangles",
+    "skipped": "{entity}: cannot be lifted: {message}",
+}
 
 
 def lift_objects(name: str, options: LifterEnvironment, request: LiftRequest, listener: Listener) -> LiftOutcome:
@@ -100,26 +110,21 @@ class _WorkerEvents:
             self.ready = event
         elif kind == "failed":
             self.failure = event
-        elif kind == "loading":
-            self.listener(f"{self.title}: loading the model")
-        elif kind == "loaded":
-            self.listener(f"{self.title}: loaded in {event['seconds']:.0f} s")
-        elif kind == "lifting":
-            self.entity = event["entity"]
-            self.listener(f"{self.entity}: lifting, {event['number']} of {event['of']}")
-        elif kind == "lifted":
-            self.listener(f"{self.entity}: lifted in {event['seconds']:.0f} s, {event['triangles']:,} triangles")
-            self.entity = ""
-        elif kind == "skipped":
-            self.listener(f"{self.entity}: cannot be lifted: {event['message']}")
-            self.entity = ""
+        elif kind in _SAID:
+            self.listener(_SAID[kind].format(title=self.title, **event))
+            self.entity = event["entity"] if kind == "lifting" else ""
 
 
 class _WorkerProcess:
     """One run of the worker: it lifts the tasks or, without any, only says whether its environment works."""
 
     def __init__(
-        self, facts: LifterFacts, options: LifterEnvironment, log: Path, tasks: list[Task], listener: Listener
+        self,
+        facts: LifterFacts,
+        options: LifterEnvironment,
+        log: Path,
+        tasks: list[RequestedEntity],
+        listener: Listener,
     ) -> None:
         self.facts, self.options, self.log, self.tasks = facts, options, log, tasks
         self.events = _WorkerEvents(facts.title, listener)
@@ -162,9 +167,10 @@ class _WorkerProcess:
         return explain_exit(self.facts, self.options, status, events.last_line, events.entity)
 
     def _blame(self, kind: str, message: str) -> None:
+        """Write down what the worker could not write itself, because it is gone; this entity comes last next time."""
         for task in self.tasks:
             if task.name == self.events.entity and not task.is_finished:
-                write_failure(task, kind, message)
+                write_error(task, LiftingError(kind, message))
 
     def _with_log(self, error: UserError) -> UserError:
         """The message with what is kept, and where everything is written down; a probe keeps nothing."""

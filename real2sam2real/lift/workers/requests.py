@@ -19,7 +19,8 @@ from real2sam2real.lift.workers import lifting_worker
 from real2sam2real.lift.workers.catalogue import LifterFacts
 from real2sam2real.lift.workers.conventions import pytorch3d_pointmap
 from real2sam2real.lift.workers.environment import LifterEnvironment
-from real2sam2real.lift.workers.lifting_worker.protocol import ERROR, MESH, PROTOCOL, REQUEST, RESULT, RESULTS
+from real2sam2real.lift.workers.lifting_worker.inputs import RequestedEntity
+from real2sam2real.lift.workers.lifting_worker.protocol import PROTOCOL, REQUEST, RESULTS
 from real2sam2real.perceive.view import PhotoView
 
 OLDEST_PYTHON = (3, 10)
@@ -67,29 +68,7 @@ class LiftRequest:
                 raise UserError(f"the mask of {name} is empty")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Task:
-    """One entity of a request, as it stands on disk."""
-
-    name: str  # of the entity
-    digest: str  # of everything that its result depends on
-    folder: Path  # where its result belongs
-
-    @property
-    def is_finished(self) -> bool:
-        """Whether the result that is asked for is there."""
-        path = self.folder / RESULT
-        if not path.is_file() or not (self.folder / MESH).is_file():
-            return False
-        return bool(json.loads(path.read_text(encoding="utf-8")).get("digest") == self.digest)
-
-    @property
-    def has_failed(self) -> bool:
-        """Whether an error is written down in place of a result."""
-        return (self.folder / ERROR).is_file()
-
-
-def tasks_of(request: LiftRequest, facts: LifterFacts, options: LifterEnvironment) -> list[Task]:
+def tasks_of(request: LiftRequest, facts: LifterFacts, options: LifterEnvironment) -> list[RequestedEntity]:
     """The entities with their digests, of photo, mask, intrinsics, depth, lifter, seed, settings, but not the host."""
     shared = hashlib.sha256(json.dumps(_head(request, facts, options), sort_keys=True).encode())
     shared.update(np.ascontiguousarray(request.pixels).tobytes())
@@ -97,32 +76,28 @@ def tasks_of(request: LiftRequest, facts: LifterFacts, options: LifterEnvironmen
     if pointmap is not None:
         shared.update(pointmap.tobytes())
     tasks = []
-    for name, mask in request.masks.items():
+    for number, (name, mask) in enumerate(request.masks.items()):
         own = shared.copy()
         own.update(name.encode() + np.packbits(mask).tobytes())
         digest = own.hexdigest()
-        tasks.append(Task(name=name, digest=digest, folder=request.folder / RESULTS / f"{_slug(name)}-{digest[:12]}"))
+        folder = request.folder / RESULTS / f"{re.sub(r'[^A-Za-z0-9_]+', '_', name)[:40]}-{digest[:12]}"
+        mask_file = request.folder / "request" / f"mask_{number:03d}.npy"
+        tasks.append(RequestedEntity(name=name, folder=folder, mask=mask_file, digest=digest))
     return tasks
 
 
-def write_request(request: LiftRequest, facts: LifterFacts, options: LifterEnvironment, tasks: Sequence[Task]) -> None:
+def write_request(
+    request: LiftRequest, facts: LifterFacts, options: LifterEnvironment, tasks: Sequence[RequestedEntity]
+) -> None:
     """Write request and worker into the request's folder, for these entities alone."""
     pointmap = _pointmap(request, facts)
     with replacing_folder(request.folder / "request") as folder:
         np.save(folder / "photo.npy", request.pixels)
         if pointmap is not None:
             np.save(folder / "pointmap.npy", pointmap)
-        entities = []
-        for number, task in enumerate(tasks):
-            np.save(folder / f"mask_{number:03d}.npy", request.masks[task.name])
-            entities.append(
-                {
-                    "name": task.name,
-                    "folder": task.folder.name,
-                    "mask": f"mask_{number:03d}.npy",
-                    "digest": task.digest,
-                }
-            )
+        for task in tasks:
+            np.save(folder / task.mask.name, request.masks[task.name])
+        entities = [{**vars(task), "folder": task.folder.name, "mask": task.mask.name} for task in tasks]
         data = {**_head(request, facts, options), "entities": entities}
         (folder / Path(REQUEST).name).write_text(json.dumps(data, indent=1, ensure_ascii=False), encoding="utf-8")
     write_worker(request.folder / "worker")
@@ -157,7 +132,3 @@ def _head(request: LiftRequest, facts: LifterFacts, options: LifterEnvironment) 
 def _settings(facts: LifterFacts, options: LifterEnvironment) -> dict[str, object]:
     settings = {"code": options.code, "weights": options.weights, "device": options.device}
     return {"protocol": PROTOCOL, "lifter": facts.name, "seed": options.seed, "settings": settings}
-
-
-def _slug(name: str) -> str:
-    return re.sub(r"[^A-Za-z0-9_]+", "_", name)[:40]

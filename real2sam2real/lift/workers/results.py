@@ -12,7 +12,6 @@ import numpy as np
 
 from real2sam2real.arrays import Float
 from real2sam2real.errors import UserError
-from real2sam2real.files import replacing_file
 from real2sam2real.geometry import Intrinsics
 from real2sam2real.lift.lifted import LiftedMesh
 from real2sam2real.lift.workers.catalogue import LifterFacts
@@ -21,8 +20,9 @@ from real2sam2real.lift.workers.conventions import (
     body_object_vertices,
     sam3d_camera_from_object,
 )
+from real2sam2real.lift.workers.lifting_worker.inputs import RequestedEntity
 from real2sam2real.lift.workers.lifting_worker.protocol import ERROR, MESH, RESULT
-from real2sam2real.lift.workers.requests import LiftRequest, Task
+from real2sam2real.lift.workers.requests import LiftRequest
 from real2sam2real.mesh import Mesh
 
 UNEVEN_SCALE = 1e-3
@@ -56,21 +56,14 @@ class LiftOutcome:
     failures: tuple[LiftFailure, ...] = ()
 
 
-def read_outcome(request: LiftRequest, facts: LifterFacts, tasks: list[Task]) -> LiftOutcome:
+def read_outcome(request: LiftRequest, facts: LifterFacts, tasks: list[RequestedEntity]) -> LiftOutcome:
     """Read every entity's result or error."""
     meshes = [_read_mesh(request, facts, task) for task in tasks if task.is_finished]
     failures = [_read_failure(facts, task) for task in tasks if not task.is_finished]
     return LiftOutcome(meshes=tuple(meshes), failures=tuple(failures))
 
 
-def write_failure(task: Task, kind: str, message: str) -> None:
-    """Write down what the worker could not write itself, because it is gone; such an entity comes last next time."""
-    data = {"entity": task.name, "digest": task.digest, "kind": kind, "message": message, "missing": ""}
-    with replacing_file(task.folder / ERROR) as path:
-        path.write_text(json.dumps(data), encoding="utf-8")
-
-
-def _read_failure(facts: LifterFacts, task: Task) -> LiftFailure:
+def _read_failure(facts: LifterFacts, task: RequestedEntity) -> LiftFailure:
     path = task.folder / ERROR
     if not path.is_file():
         return LiftFailure(name=task.name, kind="failed", reason=f"{facts.title} left no result for it")
@@ -81,7 +74,7 @@ def _read_failure(facts: LifterFacts, task: Task) -> LiftFailure:
     return LiftFailure(name=task.name, kind=error["kind"], reason=reason)
 
 
-def _read_mesh(request: LiftRequest, facts: LifterFacts, task: Task) -> LiftedMesh:
+def _read_mesh(request: LiftRequest, facts: LifterFacts, task: RequestedEntity) -> LiftedMesh:
     result = json.loads((task.folder / RESULT).read_text(encoding="utf-8"))
     try:
         mesh = _mesh(task)
@@ -102,7 +95,7 @@ def _read_mesh(request: LiftRequest, facts: LifterFacts, task: Task) -> LiftedMe
     return replace(lifted, mesh=_outward(mesh), notes=(f"{facts.title} says nothing about where it stands",))
 
 
-def _mesh(task: Task) -> Mesh:
+def _mesh(task: RequestedEntity) -> Mesh:
     with np.load(task.folder / MESH, allow_pickle=False) as arrays:
         return Mesh(vertices=arrays["vertices"], faces=arrays["faces"], vertex_colors=arrays.get("colors"))
 

@@ -33,15 +33,10 @@ def stream(
     Its standard input stays open while it is wanted and is closed when we go, in whatever way. Whatever ends this
     function early, Ctrl-C too, ends the program with all its children.
 
-    Args:
-        command: program and arguments.
-        on_line: receives every line of its output, stripped; returns whether the line counts as progress.
-        log: every line is added to this file.
-        timeout: seconds without progress after which it counts as hung.
-        environment: its variables; ours where None.
+    `on_line` receives every line of its output, stripped, and returns whether the line counts as progress; `log` gets
+    them too. After `timeout` seconds without progress it counts as hung. Without an `environment` it has ours.
 
-    Returns:
-        The exit status; negative for a signal.
+    Returns the exit status; negative for a signal.
 
     Raises:
         HungError: it was stopped for lack of progress.

@@ -12,8 +12,8 @@ import pytest
 from real2sam2real.lift.workers import lifting_worker
 from real2sam2real.lift.workers.catalogue import LIFTERS, facts_of
 from real2sam2real.lift.workers.environment import LifterEnvironment
-from real2sam2real.lift.workers.lifting_worker.adapters import adapter_for
 from real2sam2real.lift.workers.lifting_worker.inputs import Request
+from real2sam2real.lift.workers.lifting_worker.main import adapter_for
 from real2sam2real.lift.workers.lifting_worker.protocol import EVENT, FAILED, REQUEST, RESULTS
 from real2sam2real.lift.workers.requests import OLDEST_PYTHON, tasks_of, write_probe, write_request
 

@@ -1,4 +1,4 @@
-"""Whether what is installed is what the adapter was written for."""
+"""Whether what is installed is what the adapter was written for; a LiftingError of its kind where it is not."""
 
 from __future__ import annotations
 
@@ -18,11 +18,7 @@ from .inputs import Request
 
 
 def require_parameters(function: Callable[..., Any], names: Iterable[str], what: str) -> None:
-    """Check that a function can be called with these parameters.
-
-    Raises:
-        LiftingError: it cannot: another version of the lifter is installed.
-    """
+    """Check that a function can be called with these parameters."""
     parameters = inspect.signature(function).parameters
     if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
         return
@@ -33,11 +29,7 @@ def require_parameters(function: Callable[..., Any], names: Iterable[str], what:
 
 
 def require_keys(output: dict[str, Any], names: Iterable[str], what: str) -> None:
-    """Check that a lifter's output has what is read from it.
-
-    Raises:
-        LiftingError: it has not: another version of the lifter is installed.
-    """
+    """Check that a lifter's output has what is read from it."""
     missing = [name for name in names if name not in output]
     if missing:
         raise LiftingError(
@@ -46,22 +38,14 @@ def require_keys(output: dict[str, Any], names: Iterable[str], what: str) -> Non
 
 
 def require_attribute(module: ModuleType, name: str) -> Any:
-    """The attribute of a module.
-
-    Raises:
-        LiftingError: there is none: another version of the lifter is installed.
-    """
+    """The attribute of a module, which it must have."""
     if not hasattr(module, name):
         raise LiftingError("version", f"{module.__name__} ({module.__file__}) has no {name}")
     return getattr(module, name)
 
 
 def find_weights(request: Request, on_hub: str, marker: str, beside: str = "") -> Path | str:
-    """A folder that holds the file `marker`, or a name on the hub: as asked for, else in the clone, else `on_hub`.
-
-    Raises:
-        LiftingError: what is asked for is neither.
-    """
+    """A folder that holds the file `marker`, or a name on the hub: as asked for, else in the clone, else `on_hub`."""
     given = request.path("weights")
     if given is None:
         folder = request.code / beside if request.code and beside else None
@@ -75,11 +59,7 @@ def find_weights(request: Request, on_hub: str, marker: str, beside: str = "") -
 
 
 def require_files(paths: Iterable[Path]) -> None:
-    """Check that weights are there.
-
-    Raises:
-        LiftingError: the first one that is not.
-    """
+    """Check that weights are there."""
     for path in paths:
         if not path.is_file():
             raise LiftingError("weights", f"{path} is missing", missing=str(path))
@@ -88,8 +68,7 @@ def require_files(paths: Iterable[Path]) -> None:
 def show_one_card(wanted: str) -> None:
     """Hide every other card from CUDA, before torch is imported: lifters compute on "cuda", whatever they are told.
 
-    Args:
-        wanted: "cuda:N" counts among the cards that can be seen now; "cpu" hides them all; anything else hides none.
+    "cuda:N" counts among the cards that can be seen now; "cpu" hides them all; anything else hides none.
     """
     card = re.fullmatch(r"cuda:(\d+)", wanted)
     if card is None and wanted != "cpu":
@@ -109,12 +88,7 @@ def show_one_card(wanted: str) -> None:
 def choose_device(wanted: str, *, cpu_will_do: bool) -> str:
     """The device to compute on, "cuda" or what is wanted; `show_one_card` has seen to which card that is.
 
-    Args:
-        wanted: "auto", "cuda", "cuda:1" …, "cpu" or another name that torch knows.
-        cpu_will_do: whether "auto" may be the CPU.
-
-    Raises:
-        LiftingError: a CUDA card is needed and torch sees none.
+    "auto" may be the CPU where that will do.
     """
     import torch
 

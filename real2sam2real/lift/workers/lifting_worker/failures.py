@@ -24,20 +24,15 @@ HOPELESS = {"import", "code", "version", "weights", "gated", "device", "cuda", "
 
 
 class LiftingError(Exception):
-    """Something the user can be told about.
+    """Something the user can be told about: what happened, and the package or the file that is missing.
 
-    Attributes:
-        kind: "import", "code", "version", "weights", "gated", "device", "memory", "cuda", "disk", "request",
-            "cannot-lift" or "failed".
-        message: what happened.
-        missing: the package or the file that is not there.
+    The kind is one of `HOPELESS`, "memory", "request", "cannot-lift" or "failed"; the other side adds "crash" and
+    "timeout".
     """
 
     def __init__(self, kind: str, message: str, missing: str = "") -> None:
         super().__init__(message)
-        self.kind = kind
-        self.message = message
-        self.missing = missing
+        self.kind, self.message, self.missing = kind, message, missing
 
     def as_json(self) -> dict[str, str]:
         """JSON values."""
@@ -45,12 +40,7 @@ class LiftingError(Exception):
 
 
 def failure_of(error: BaseException, *, while_loading: bool = False) -> LiftingError:
-    """The failure that an exception stands for.
-
-    Args:
-        error: what was raised.
-        while_loading: a file that is missing then is one of the weights.
-    """
+    """The failure that an exception stands for; a file that is missing while loading is one of the weights."""
     if isinstance(error, LiftingError):
         return error
     text, names = _said(error), {cls.__name__ for cls in type(error).__mro__}
@@ -67,8 +57,7 @@ def failure_of(error: BaseException, *, while_loading: bool = False) -> LiftingE
     if while_loading and isinstance(error, FileNotFoundError):
         return LiftingError("weights", text, missing=str(error.filename or ""))
     if isinstance(error, ImportError):  # lifters import some of their packages at the first use alone
-        missing = error.name or "" if isinstance(error, ModuleNotFoundError) else ""
-        return LiftingError("import", text, missing=missing)
+        return LiftingError("import", text, missing=_missing_module(error))
     return LiftingError("failed", text)
 
 
@@ -83,8 +72,11 @@ def importing(what: str) -> Iterator[None]:
     except LiftingError:
         raise
     except Exception as error:
-        missing = error.name or "" if isinstance(error, ModuleNotFoundError) else ""
-        raise LiftingError("import", f"importing {what}: {_said(error)}", missing=missing) from error
+        raise LiftingError("import", f"importing {what}: {_said(error)}", missing=_missing_module(error)) from error
+
+
+def _missing_module(error: BaseException) -> str:
+    return error.name or "" if isinstance(error, ModuleNotFoundError) else ""
 
 
 def _said(error: BaseException) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .failures import LiftingError
-from .protocol import PROTOCOL, REQUEST, RESULTS
+from .protocol import ERROR, MESH, PROTOCOL, REQUEST, RESULT, RESULTS
 
 
 @dataclass(frozen=True)
@@ -22,6 +22,19 @@ class RequestedEntity:
     folder: Path  # where its result goes
     mask: Path  # file of its mask
     digest: str  # of everything that its result depends on
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the result that is there is the one that is asked for."""
+        path = self.folder / RESULT
+        if not path.is_file() or not (self.folder / MESH).is_file():
+            return False
+        return bool(json.loads(path.read_text(encoding="utf-8")).get("digest") == self.digest)
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether an error is written down in place of a result."""
+        return (self.folder / ERROR).is_file()
 
 
 @dataclass(frozen=True)
@@ -70,11 +83,7 @@ class Request:
 
 
 def read_request(folder: Path) -> Request:
-    """Read a request.
-
-    Raises:
-        LiftingError: it is of another protocol.
-    """
+    """Read a request; a LiftingError where it is of another protocol."""
     data = json.loads((folder / REQUEST).read_text(encoding="utf-8"))
     if data["protocol"] != PROTOCOL:
         raise LiftingError("request", f"the request speaks protocol {data['protocol']}, this worker {PROTOCOL}")
@@ -100,10 +109,7 @@ def read_request(folder: Path) -> Request:
 def cutout(photo: NDArray[np.uint8], mask: NDArray[np.bool_], margin: float) -> NDArray[np.uint8]:
     """A square around the masked object: `(S, S, 4)` uint8, opaque on the object, white and transparent elsewhere.
 
-    Args:
-        photo: `(H, W, 3)`.
-        mask: `(H, W)`.
-        margin: on each side, as a share of the object's longer side.
+    The margin on each side is a share of the object's longer side.
     """
     rows, columns = np.nonzero(mask.any(axis=1))[0], np.nonzero(mask.any(axis=0))[0]
     top, left = int(rows[0]), int(columns[0])

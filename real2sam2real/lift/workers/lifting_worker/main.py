@@ -11,16 +11,46 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-from .adapters import LifterAdapter, adapter_for
 from .checks import show_one_card
-from .failures import HOPELESS, failure_of
-from .inputs import Request, RequestedEntity, read_request
-from .outputs import is_finished, write_error, write_result, write_status
+from .failures import HOPELESS, LiftingError, failure_of
+from .image_to_shape import Step1x3d, TripoSG
+from .inputs import Inputs, Request, RequestedEntity, read_request
+from .outputs import Lifted, write_error, write_result, write_status
 from .protocol import EVENT, FAILED, STATUS
+from .sam3d import Sam3d
+from .sam3d_body import Sam3dBody
+
+
+class LifterAdapter(Protocol):
+    """One lifter. `prepare` comes first and loads no weights; `load` once; `lift` for every entity."""
+
+    def prepare(self) -> dict[str, str]:
+        """Import, check versions, weights and device; returns the versions."""
+
+    def load(self) -> None:
+        """Bring the model to the device."""
+
+    def lift(self, inputs: Inputs) -> Lifted:
+        """Lift one entity."""
+
+
+ADAPTERS: dict[str, Callable[[Request], LifterAdapter]] = {
+    "sam3d": Sam3d,
+    "sam3d-body": Sam3dBody,
+    "triposg": TripoSG,
+    "step1x3d": Step1x3d,
+}
+
+
+def adapter_for(request: Request) -> LifterAdapter:
+    """The adapter that a request asks for; a LiftingError where there is none of that name."""
+    if request.lifter not in ADAPTERS:
+        raise LiftingError("request", f"this worker knows no lifter '{request.lifter}'")
+    return ADAPTERS[request.lifter](request)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -66,7 +96,7 @@ class WorkerRun:
 
     def lift_all(self) -> None:
         """Load the model and lift what is not finished, in the order given."""
-        waiting = [entity for entity in self.request.entities if not is_finished(entity)]
+        waiting = [entity for entity in self.request.entities if not entity.is_finished]
         if not waiting:
             return
         self._status("loading")

@@ -31,11 +31,7 @@ class Lifted:
     keys: tuple[str, ...] = ()  # of the lifter's output, for whoever looks into it later
 
     def check(self) -> None:
-        """Refuse what is no mesh, or stands nowhere.
-
-        Raises:
-            LiftingError: it is empty, or something is not finite.
-        """
+        """Refuse what is no mesh, or stands nowhere: it is empty, or something is not finite."""
         if len(self.faces) < 4 or len(self.vertices) < 4:
             raise LiftingError("cannot-lift", f"the lifter made no body: {len(self.faces)} triangles")
         if not np.isfinite(self.vertices).all():
@@ -45,12 +41,6 @@ class Lifted:
                 raise LiftingError(
                     "cannot-lift", f"the lifter's {name} is not finite; is there any depth inside the mask?"
                 )
-
-
-def is_finished(entity: RequestedEntity) -> bool:
-    """Whether the result that is there is the one that is asked for."""
-    path = entity.folder / RESULT
-    return path.is_file() and json.loads(path.read_text(encoding="utf-8")).get("digest") == entity.digest
 
 
 def write_result(entity: RequestedEntity, lifted: Lifted, about: dict[str, Any]) -> None:
