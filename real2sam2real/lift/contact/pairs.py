@@ -152,7 +152,7 @@ def _nearest_shift(interval: Float, shift: float, *, touching: bool) -> float:
 
 
 def exact_edge(a: ContactBody, b: ContactBody, edge: float, outward: float, most: float) -> float | None:
-    """An edge of an interval as the meshes have it, at or at `most` so far beyond where the rays saw it.
+    """An edge of an interval as the meshes have it: where the rays saw it, or beyond by no more than `most`.
 
     That is a shift of b, `outward` (+1 or -1) of `edge`, at which they have no more than `FREE` in common, but would
     have if it were `FINEST` or, where rays and meshes agree, `FIRST_STEP` smaller; None where there is none.
