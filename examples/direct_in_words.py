@@ -1,0 +1,25 @@
+"""Direct a scene in words; docs/shots.md has all of them.
+
+python examples/direct_in_words.py preview.mp4
+"""
+
+from pathlib import Path
+import sys
+
+from real2sam2real.media import write_video
+from real2sam2real.run.demo import demo_folder
+import real2sam2real as r2s
+
+
+def main(out: Path) -> None:
+    """Write the preview."""
+    files = demo_folder()
+    scene = r2s.lift(files / "photo.jpg", {"cup": files / "cup.png"})
+
+    shot = r2s.direct(scene, camera="orbit 15deg around cup; dolly in 10%", moves={"cup": "right 25%, turn 30deg"}, frames=9)
+    write_video(out, r2s.preview(shot, size=(300, 200)), shot.fps)
+    print(f"{shot.frames} frames in {out}")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1] if len(sys.argv) > 1 else "preview.mp4"))

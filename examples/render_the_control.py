@@ -1,0 +1,25 @@
+"""What steers the video model: normals and ids of every instance, and the photo.
+
+python examples/render_the_control.py normals.png
+"""
+
+from pathlib import Path
+import sys
+
+from real2sam2real.media import write_png
+from real2sam2real.run.demo import demo_folder
+import real2sam2real as r2s
+
+
+def main(out: Path) -> None:
+    """Write the last frame's normals."""
+    files = demo_folder()
+    scene = r2s.lift(files / "photo.jpg", {"cup": files / "cup.png"})
+
+    control = r2s.render(r2s.direct(scene, moves={"cup": "right 25%"}, frames=5))
+    write_png(out, control.normals[-1])
+    print(f"{control.frames} frames of {control.size[0]}x{control.size[1]}, ids {set(control.ids.flat)}; the last is {out}")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1] if len(sys.argv) > 1 else "normals.png"))
