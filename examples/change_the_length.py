@@ -3,12 +3,12 @@
 python examples/change_the_length.py scene
 """
 
-from pathlib import Path
 import sys
+from pathlib import Path
 
+import real2sam2real as r2s
 from real2sam2real.run.demo import demo_folder
 from real2sam2real.scene.retime import retimed
-import real2sam2real as r2s
 
 
 def main(out: Path) -> None:

@@ -3,14 +3,15 @@
 python examples/depth_and_ids.py depth.png
 """
 
-from pathlib import Path
 import sys
+from pathlib import Path
 
-from real2sam2real.media import write_png
-from real2sam2real.rendering import render_frames
-from real2sam2real.run.demo import demo_folder
 import numpy as np
+
 import real2sam2real as r2s
+from real2sam2real.media import write_png
+from real2sam2real.render import render_frames
+from real2sam2real.run.demo import demo_folder
 
 
 def main(out: Path) -> None:

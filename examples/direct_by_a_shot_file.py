@@ -3,13 +3,13 @@
 python examples/direct_by_a_shot_file.py preview.mp4
 """
 
-from pathlib import Path
 import sys
+from pathlib import Path
 
+import real2sam2real as r2s
 from real2sam2real.media import write_video
 from real2sam2real.run.demo import demo_folder
 from real2sam2real.scene.shot import parse_shot
-import real2sam2real as r2s
 
 
 def main(out: Path) -> None:

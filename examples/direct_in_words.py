@@ -3,12 +3,12 @@
 python examples/direct_in_words.py preview.mp4
 """
 
-from pathlib import Path
 import sys
+from pathlib import Path
 
+import real2sam2real as r2s
 from real2sam2real.media import write_video
 from real2sam2real.run.demo import demo_folder
-import real2sam2real as r2s
 
 
 def main(out: Path) -> None:
@@ -16,7 +16,9 @@ def main(out: Path) -> None:
     files = demo_folder()
     scene = r2s.lift(files / "photo.jpg", {"cup": files / "cup.png"})
 
-    shot = r2s.direct(scene, camera="orbit 15deg around cup; dolly in 10%", moves={"cup": "right 25%, turn 30deg"}, frames=9)
+    shot = r2s.direct(
+        scene, camera="orbit 15deg around cup; dolly in 10%", moves={"cup": "right 25%, turn 30deg"}, frames=9
+    )
     write_video(out, r2s.preview(shot, size=(300, 200)), shot.fps)
     print(f"{shot.frames} frames in {out}")
 

@@ -3,15 +3,16 @@
 python examples/film_by_a_camera_of_your_own.py preview.mp4
 """
 
+import sys
 from dataclasses import replace
 from pathlib import Path
-import sys
 
+import numpy as np
+
+import real2sam2real as r2s
 from real2sam2real.geometry import transforms
 from real2sam2real.media import write_video
 from real2sam2real.run.demo import demo_folder
-import numpy as np
-import real2sam2real as r2s
 
 
 def main(out: Path) -> None:

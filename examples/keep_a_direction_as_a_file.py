@@ -3,8 +3,8 @@
 python examples/keep_a_direction_as_a_file.py shot.yaml
 """
 
-from pathlib import Path
 import sys
+from pathlib import Path
 
 import real2sam2real as r2s
 

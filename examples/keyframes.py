@@ -3,12 +3,12 @@
 python examples/keyframes.py preview.mp4
 """
 
-from pathlib import Path
 import sys
+from pathlib import Path
 
+import real2sam2real as r2s
 from real2sam2real.media import write_video
 from real2sam2real.run.demo import demo_folder
-import real2sam2real as r2s
 
 
 def main(out: Path) -> None:
@@ -20,7 +20,7 @@ def main(out: Path) -> None:
     start = tuple(float(value) for value in scene.entity("cup").rest_world_from_object[:3, 3])
     motion = r2s.Motion.from_keyframes(
         [
-            r2s.Keyframe(frame=0, translation=start, easing="ease-in-out"),
+            r2s.Keyframe(frame=0, translation=start, easing="ease"),
             r2s.Keyframe(frame=8, translation=(start[0] + 0.3, start[1], start[2]), rotation_wxyz=(0.92, 0, 0.38, 0)),
         ],
         scene.frames,

@@ -3,8 +3,8 @@
 python examples/look_at_the_procedural_world.py clip.mp4
 """
 
-from pathlib import Path
 import sys
+from pathlib import Path
 
 from real2sam2real.lab.synth import sample_clip
 from real2sam2real.media import write_video

@@ -3,12 +3,12 @@
 python examples/make_a_mesh_lighter.py faces.txt
 """
 
-from pathlib import Path
 import sys
+from pathlib import Path
 
+import real2sam2real as r2s
 from real2sam2real.mesh.decimation import decimate
 from real2sam2real.run.demo import demo_folder
-import real2sam2real as r2s
 
 
 def main(out: Path) -> None:
@@ -19,7 +19,9 @@ def main(out: Path) -> None:
     mesh = scene.entity("cup").mesh
     light = decimate(r2s.Mesh(vertices=mesh.vertices, faces=mesh.faces), 2000)
     out.write_text(f"{len(mesh.faces)} -> {len(light.faces)}\n", encoding="utf-8")
-    print(f"{len(mesh.faces)} faces became {len(light.faces)}, volume {mesh.volume():.4f} and {light.volume():.4f}: {out}")
+    print(
+        f"{len(mesh.faces)} faces became {len(light.faces)}, volume {mesh.volume():.4f} and {light.volume():.4f}: {out}"
+    )
 
 
 if __name__ == "__main__":

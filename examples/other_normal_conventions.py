@@ -3,13 +3,13 @@
 python examples/other_normal_conventions.py normals.png
 """
 
-from pathlib import Path
 import sys
+from pathlib import Path
 
+import real2sam2real as r2s
 from real2sam2real.control.normal_convention import NormalConvention
 from real2sam2real.media import write_png
 from real2sam2real.run.demo import demo_folder
-import real2sam2real as r2s
 
 
 def main(out: Path) -> None:

@@ -3,15 +3,16 @@
 python examples/perturb_normals.py normals.png
 """
 
-from pathlib import Path
 import sys
+from pathlib import Path
 
+import torch
+
+import real2sam2real as r2s
 from real2sam2real.control.normal_convention import OPENGL
 from real2sam2real.control.perturbation import PerturbationRanges, perturb
 from real2sam2real.media import write_png
 from real2sam2real.run.demo import demo_folder
-import real2sam2real as r2s
-import torch
 
 
 def main(out: Path) -> None:

@@ -3,12 +3,12 @@
 python examples/read_a_mesh_file.py scene
 """
 
-from pathlib import Path
 import sys
+from pathlib import Path
 
+import real2sam2real as r2s
 from real2sam2real.mesh.readers.reading import read_mesh
 from real2sam2real.run.demo import demo_folder
-import real2sam2real as r2s
 
 
 def main(out: Path) -> None:

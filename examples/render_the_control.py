@@ -3,12 +3,12 @@
 python examples/render_the_control.py normals.png
 """
 
-from pathlib import Path
 import sys
+from pathlib import Path
 
+import real2sam2real as r2s
 from real2sam2real.media import write_png
 from real2sam2real.run.demo import demo_folder
-import real2sam2real as r2s
 
 
 def main(out: Path) -> None:
@@ -18,7 +18,7 @@ def main(out: Path) -> None:
 
     control = r2s.render(r2s.direct(scene, moves={"cup": "right 25%"}, frames=5))
     write_png(out, control.normals[-1])
-    print(f"{control.frames} frames of {control.size[0]}x{control.size[1]}, ids {set(control.ids.flat)}; the last is {out}")
+    print(f"{control.frames} frames, width and height {control.size}; the last is {out}")
 
 
 if __name__ == "__main__":

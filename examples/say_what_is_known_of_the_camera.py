@@ -3,11 +3,11 @@
 python examples/say_what_is_known_of_the_camera.py scene
 """
 
-from pathlib import Path
 import sys
+from pathlib import Path
 
-from real2sam2real.run.demo import demo_folder
 import real2sam2real as r2s
+from real2sam2real.run.demo import demo_folder
 
 
 def main(out: Path) -> None:

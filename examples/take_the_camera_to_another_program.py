@@ -3,12 +3,12 @@
 python examples/take_the_camera_to_another_program.py transforms.json
 """
 
-from pathlib import Path
 import sys
+from pathlib import Path
 
+import real2sam2real as r2s
 from real2sam2real.run.demo import demo_folder
 from real2sam2real.scene.paths import load_camera_path, save_camera_path
-import real2sam2real as r2s
 
 
 def main(out: Path) -> None:

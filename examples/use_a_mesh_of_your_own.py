@@ -3,11 +3,11 @@
 python examples/use_a_mesh_of_your_own.py scene
 """
 
-from pathlib import Path
 import sys
+from pathlib import Path
 
-from real2sam2real.run.demo import demo_folder
 import real2sam2real as r2s
+from real2sam2real.run.demo import demo_folder
 
 
 def main(out: Path) -> None:

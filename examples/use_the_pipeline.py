@@ -3,8 +3,8 @@
 python examples/use_the_pipeline.py config.txt
 """
 
-from pathlib import Path
 import sys
+from pathlib import Path
 
 import real2sam2real as r2s
 

@@ -3,12 +3,12 @@
 python examples/write_a_control_folder.py control
 """
 
-from pathlib import Path
 import sys
+from pathlib import Path
 
+import real2sam2real as r2s
 from real2sam2real.control.folder import save_control
 from real2sam2real.run.demo import demo_folder
-import real2sam2real as r2s
 
 
 def main(out: Path) -> None:

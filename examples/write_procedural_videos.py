@@ -3,8 +3,8 @@
 python examples/write_procedural_videos.py clips
 """
 
-from pathlib import Path
 import sys
+from pathlib import Path
 
 from real2sam2real.lab.synth.export import write_clips
 

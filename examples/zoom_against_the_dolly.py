@@ -3,12 +3,12 @@
 python examples/zoom_against_the_dolly.py preview.mp4
 """
 
-from pathlib import Path
 import sys
+from pathlib import Path
 
+import real2sam2real as r2s
 from real2sam2real.media import write_video
 from real2sam2real.run.demo import demo_folder
-import real2sam2real as r2s
 
 
 def main(out: Path) -> None:

@@ -28,7 +28,7 @@ _HOMES = {
     "Entity": "scene.scene",
     "Intrinsics": "geometry.camera",
     "Keyframe": "scene.motion",
-    "LiftOptions": "lift.options",
+    "LiftOptions": "lifting.options",
     "Mesh": "mesh.mesh",
     "Motion": "scene.motion",
     "Real2Sam2RealPipeline": "diffusion.pipeline",

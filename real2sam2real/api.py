@@ -16,13 +16,13 @@ from real2sam2real.control.folder import Control
 from real2sam2real.control.normal_convention import OPENGL
 from real2sam2real.diffusion.generate import generate_video, working_size
 from real2sam2real.errors import UserError
-from real2sam2real.lift.closing import closed_scene
 from real2sam2real.lift.options import LiftOptions
+from real2sam2real.lift.scene_repair import repaired_scene
 from real2sam2real.perceive.camera.options import ViewOptions
 from real2sam2real.perceive.masks import load_masks
 from real2sam2real.perceive.photo import Photo
-from real2sam2real.perceive.segment.collecting import MaskRequest, collect_masks
 from real2sam2real.perceive.segment.options import SegmentOptions
+from real2sam2real.perceive.segment.overlaps import MaskRequest, collect_masks
 from real2sam2real.perceive.segment.segmenter import load_segmenter
 from real2sam2real.render import render_frames
 from real2sam2real.render.preview import preview_frames
@@ -204,5 +204,5 @@ def load_scene(folder: Path | str) -> Scene:
     Raises:
         UserError: it is no scene folder, or a file in it is damaged.
     """
-    scene, _ = closed_scene(read_scene(Path(folder)).scene)
+    scene, _ = repaired_scene(read_scene(Path(folder)).scene)
     return scene

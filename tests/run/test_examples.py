@@ -33,7 +33,9 @@ def lifted_once():
 def test_example_runs(
     example: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    usage = next(line for line in example.read_text(encoding="utf-8").splitlines() if line.startswith("python examples/"))
+    usage = next(
+        line for line in example.read_text(encoding="utf-8").splitlines() if line.startswith("python examples/")
+    )
     out = tmp_path / usage.split()[-1]
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("sys.argv", [str(example), str(out)])
