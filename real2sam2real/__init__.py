@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from real2sam2real.api import direct, generate, lift, load_scene, preview, render, save_scene
     from real2sam2real.control.folder import Control
-    from real2sam2real.diffusion.pipeline import Real2Sam2RealPipeline
+    from real2sam2real.diffusion.loading import Real2Sam2RealPipeline
     from real2sam2real.errors import UserError
     from real2sam2real.geometry.camera import Intrinsics
     from real2sam2real.lift.options import LiftOptions
@@ -28,10 +28,10 @@ _HOMES = {
     "Entity": "scene.scene",
     "Intrinsics": "geometry.camera",
     "Keyframe": "scene.motion",
-    "LiftOptions": "lifting.options",
+    "LiftOptions": "lift.options",
     "Mesh": "mesh.mesh",
     "Motion": "scene.motion",
-    "Real2Sam2RealPipeline": "diffusion.pipeline",
+    "Real2Sam2RealPipeline": "diffusion.loading",
     "Scene": "scene.scene",
     "Shot": "scene.shot",
     "UserError": "errors",

@@ -14,7 +14,10 @@ import numpy as np
 from real2sam2real.arrays import Mask, UInt8
 from real2sam2real.control.folder import Control
 from real2sam2real.control.normal_convention import OPENGL
-from real2sam2real.diffusion.generate import generate_video, working_size
+from real2sam2real.diffusion.conditioning import to_frames
+from real2sam2real.diffusion.generate import check_length, stream_segments, working_size
+from real2sam2real.diffusion.loading import load_model, locate
+from real2sam2real.diffusion.options import ModelOptions
 from real2sam2real.errors import UserError
 from real2sam2real.lift.options import LiftOptions
 from real2sam2real.lift.scene_repair import repaired_scene
@@ -184,7 +187,7 @@ def generate(
     Args:
         control: from `render`, or read from a control folder.
         preview: `(T, H, W, 3)` uint8 to start from; None starts from noise.
-        checkpoint: "mini", or a pipeline's folder.
+        checkpoint: "mini", a pipeline's folder, or an adapter that knows its base.
         strength: with a preview: 0 keeps it, 1 forgets it; None takes the checkpoint's own.
         steps: denoising steps; None takes the checkpoint's own.
         seed: of the noise; the same seed on the same machine gives the same video.
@@ -192,10 +195,18 @@ def generate(
     Raises:
         UserError: the clip is too long for the checkpoint, or it cannot be loaded.
     """
-    init = "noise" if preview is None else "preview"
-    return generate_video(
-        control, checkpoint=checkpoint, preview=preview, init=init, strength=strength, steps=steps, seed=seed
+    model = load_model(locate(ModelOptions(checkpoint=str(checkpoint))))
+    check_length(control.frames, model.settings, checkpoint)
+    segments = stream_segments(
+        model.pipeline,
+        model.settings,
+        control,
+        preview=preview,
+        strength=model.settings.strength if strength is None else strength,
+        seed=seed,
+        num_inference_steps=steps,
     )
+    return np.concatenate([to_frames(segment.video) for segment in segments])
 
 
 def load_scene(folder: Path | str) -> Scene:
