@@ -14,6 +14,29 @@ from hypothesis import settings
 settings.register_profile("suite", deadline=None)
 settings.load_profile("suite")
 
+TESTS = Path(__file__).parent
+# `pytest -m fast`: what answers within a minute on a laptop. Other files are not even imported then.
+FAST = (
+    "cli/test_main.py", "cli/test_renamed_options.py", "control/test_normal_convention.py", "geometry",
+    "mesh/test_mesh.py", "scene/test_moves.py", "scene/test_moves_entities.py", "scene/test_paths.py",
+    "scene/test_scene_types.py", "scene/test_shot.py", "test_docs.py", "test_imports.py", "workfolder",
+)  # fmt: skip
+
+
+def is_fast(path: Path) -> bool:
+    return any(path.is_relative_to(TESTS / name) for name in FAST)
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    given = config.getoption("markexpr") == "fast" and collection_path.name.startswith("test_")
+    return True if given and collection_path.is_file() and not is_fast(collection_path) else None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if is_fast(item.path):
+            item.add_marker(pytest.mark.fast)
+
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
