@@ -93,7 +93,7 @@ def _with_poles(points: Float) -> tuple[Float, Int, Float]:
 
 def around(columns: int) -> Float:
     """`(columns,)` angles once around, without the last, which is the first."""
-    return np.arange(columns) * (2 * np.pi / columns)
+    return np.arange(columns, dtype=np.float64) * (2 * np.pi / columns)
 
 
 def from_pole_to_pole(rows: int) -> tuple[Float, Float]:
