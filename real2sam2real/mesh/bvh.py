@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from real2sam2real.arrays import Bool, Float, Int
-from real2sam2real.compiled import kernel, part
+from real2sam2real.mesh.compiled import kernel, part
 
 LEAF = 4  # triangles in a leaf, at most
 REACH = 0.01  # of the diagonal

@@ -13,7 +13,7 @@ from __future__ import annotations
 import numpy as np
 
 from real2sam2real.arrays import Bool, Float, Float32, Int, Int32
-from real2sam2real.compiled import borrowed, kernel, part
+from real2sam2real.mesh.compiled import borrowed, kernel, part
 
 BITS = 15
 UNIT = 1 << BITS  # steps per sample

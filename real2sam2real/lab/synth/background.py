@@ -14,8 +14,8 @@ import cv2
 import numpy as np
 
 from real2sam2real.arrays import Float, Float32, UInt8
-from real2sam2real.compiled import kernel
 from real2sam2real.lab.synth.materials import SolidTexture
+from real2sam2real.mesh.compiled import kernel
 from real2sam2real.scene import CameraPath
 
 _BLURS = (1, 3, 7, 15)

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from real2sam2real.arrays import Float, Float32, Int, UInt8
-from real2sam2real.compiled import kernel
 from real2sam2real.lab.synth.seeds import Rng
+from real2sam2real.mesh.compiled import kernel
 
 FRACTAL, STRIPES, CHECKS, GRADIENT = range(4)
 _NO_LEAVES = np.zeros((0, 4), np.float32), np.zeros((0, 3), np.float32)
