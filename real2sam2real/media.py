@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 
 import av
@@ -225,11 +225,9 @@ def write_lossless_video(path: Path | str, frames: Iterable[UInt8], fps: float) 
         ValueError: there is no frame, the frames differ in shape, or fps is not positive.
     """
     iterator = iter(frames)
-    first = next(iterator, None)
-    if first is None:
-        raise ValueError(f"no frame was given for {Path(path).name}; a video needs at least one")
-    with lossless_video_writer(path, fps, single_channel=first.ndim == 2) as writer:
-        for frame in chain([first], iterator):
+    first = list(islice(iterator, 1))  # says which kind of video it is
+    with lossless_video_writer(path, fps, single_channel=bool(first) and first[0].ndim == 2) as writer:
+        for frame in chain(first, iterator):
             writer.add(frame)
 
 
@@ -312,12 +310,8 @@ class VideoFrames:
         return np.stack([held[index] for index in range(start, stop)])
 
 
-def read_video(path: Path | str, *, max_frames: int | None = None) -> UInt8:
+def read_video(path: Path | str) -> UInt8:
     """Decode a whole video: `(T, H, W, 3)` uint8, or `(T, H, W)` for a video of single values.
-
-    Args:
-        path: the file.
-        max_frames: stop after so many frames; None reads all.
 
     Raises:
         UserError: there is no such file, it is not a readable video, it ends too early, or its size changes midway.
@@ -327,8 +321,6 @@ def read_video(path: Path | str, *, max_frames: int | None = None) -> UInt8:
         if frames and frame.shape != frames[0].shape:
             raise UserError(f"{path} changes its size at frame {len(frames)}; re-encode it at one size.")
         frames.append(frame)
-        if len(frames) == max_frames:
-            break
     return np.stack(frames)
 
 
@@ -363,13 +355,12 @@ def _info(stream: av.VideoStream) -> VideoInfo:
     context = stream.codec_context
     rate = stream.average_rate or stream.guessed_rate or Fraction(0)
     rate = Fraction(rate).limit_denominator(1001)  # Matroska rounds the length of a frame to nanoseconds
-    gray = context.pix_fmt == "gray"
     return VideoInfo(
         width=context.width,
         height=context.height,
         fps=float(rate),
         frames=stream.frames or None,
-        channels=1 if gray else 3,
+        channels=1 if context.pix_fmt == "gray" else 3,
     )
 
 

@@ -69,7 +69,7 @@ def _moved_uvs(source: Mesh, target: Mesh, tree: Bvh) -> Float:
     uvs = np.repeat(_uvs_at(source, home), 3, axis=0)
     middle_uvs, chart = uvs.copy(), _charts(source)
     home_chart = np.repeat(chart[home.face], 3)
-    scale = np.repeat(_scale(source, home.face), 3)
+    scale = np.repeat(_stretch(source, source.corner_uvs, home.face), 3)
     left = np.arange(len(corners))
     for share in TOWARDS_CORNER:
         points = middles[left] + share * (corners[left] - middles[left])
@@ -90,15 +90,6 @@ def _uvs_at(source: Mesh, found: Nearest) -> Float:
     assert source.corner_uvs is not None
     uvs: Float = np.einsum("nk,nkd->nd", found.weights, source.corner_uvs[found.face])
     return uvs
-
-
-def _scale(source: Mesh, faces: Int) -> Float:
-    """`(N,)`: lengths in the texture per length on the surface, about each of some faces."""
-    assert source.corner_uvs is not None
-    corners, uvs = source.vertices[source.faces[faces]], source.corner_uvs[faces]
-    sides = np.linalg.norm(corners - np.roll(corners, 1, axis=1), axis=-1).max(axis=1)
-    texture: Float = np.linalg.norm(uvs - np.roll(uvs, 1, axis=1), axis=-1).max(axis=1)
-    return texture / np.maximum(sides, 1e-300)
 
 
 def _charts(mesh: Mesh) -> Int:
@@ -195,9 +186,9 @@ def _corner_uvs(mesh: Mesh, soup: Soup, weights: Float) -> Float:
     return uvs
 
 
-def _stretch(soup: Soup, uvs: Float, faces: Int) -> Float:
-    """`(N,)`: the longest side in the texture over the longest side on the surface."""
-    corners = soup.vertices[soup.faces[faces]]
+def _stretch(surface: Mesh | Soup, uvs: Float, faces: Int) -> Float:
+    """`(N,)`: the longest side in the texture over the longest side on the surface, of some faces."""
+    corners = surface.vertices[surface.faces[faces]]
     sides = np.linalg.norm(corners - np.roll(corners, 1, axis=1), axis=-1).max(axis=1)
     texture: Float = np.linalg.norm(uvs[faces] - np.roll(uvs[faces], 1, axis=1), axis=-1).max(axis=1)
     return texture / np.maximum(sides, 1e-300)

@@ -8,30 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ParamSpec, TypeVar, cast
+from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from real2sam2real.arrays import Bool, Float, Int
-
-P = ParamSpec("P")
-R = TypeVar("R")
+from real2sam2real.mesh.compiled import kernel, part
 
 LEAF = 4  # triangles in a leaf, at most
 REACH = 0.01  # of the diagonal
 STACK = 64  # open nodes of one walk; the depth of the tree bounds it
-
-
-def kernel(function: Callable[P, R]) -> Callable[P, R]:
-    """Compile with Numba at the first call, and keep the outcome on disk. Kernels call kernels of their module only."""
-    return cast(Callable[P, R], njit(cache=True, nogil=True, error_model="numpy")(function))
-
-
-def part(function: Callable[P, R]) -> Callable[P, R]:
-    """Compile as a piece of kernels, always inlined."""
-    return cast(Callable[P, R], njit(nogil=True, error_model="numpy", forceinline=True)(function))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -14,7 +14,7 @@ import heapq
 import numpy as np
 
 from real2sam2real.arrays import Bool, Float, Int, UInt8
-from real2sam2real.mesh.bvh import kernel, part
+from real2sam2real.mesh.compiled import kernel, part
 from real2sam2real.mesh.mesh import Mesh
 
 SHADING = 0.0025  # of the diagonal: a distance that looks as wrong as a normal turned by one radian

@@ -100,13 +100,18 @@ def _halved(image: Float32, hole: Bool, unusable: Bool) -> _Level:
     """Half the size; colours are means of known pixels only, and a pixel with any unusable part is unusable."""
     height, width = hole.shape
     size = ((width + 1) // 2, (height + 1) // 2)
-    known = 1 - hole.astype(np.float32)
-    share = cv2.resize(known, size, interpolation=cv2.INTER_AREA)
-    total = cv2.resize(image * known[..., None], size, interpolation=cv2.INTER_AREA)
+    small, share = _shrunk(image, hole, size)
     usable = cv2.resize(1 - unusable.astype(np.float32), size, interpolation=cv2.INTER_AREA)
-    small = total / np.maximum(share, 1e-6)[..., None]
     small_hole = share < 0.5
     return small, small_hole, (usable < 0.99) | small_hole
+
+
+def _shrunk(values: Float32, missing: Bool, size: tuple[int, int]) -> tuple[Float32, Float32]:
+    """`(H, W, C)` at a smaller size (width, height): means of what is known, and how much of each pixel that is."""
+    known = 1 - missing.astype(np.float32)
+    share = cv2.resize(known, size, interpolation=cv2.INTER_AREA)
+    total = cv2.resize(values * known[..., None], size, interpolation=cv2.INTER_AREA).reshape(*share.shape, -1)
+    return total / np.maximum(share, 1e-6)[..., None], share.astype(np.float32, copy=False)
 
 
 def _spread(values: Float32, missing: Bool) -> Float32:
@@ -114,11 +119,8 @@ def _spread(values: Float32, missing: Bool) -> Float32:
     height, width = missing.shape
     if not missing.any() or missing.all():
         return values
-    size = ((width + 1) // 2, (height + 1) // 2)
-    known = 1 - missing.astype(np.float32)
-    share = cv2.resize(known, size, interpolation=cv2.INTER_AREA)
-    total = cv2.resize(values * known[..., None], size, interpolation=cv2.INTER_AREA).reshape(size[1], size[0], -1)
-    coarse = _spread(total / np.maximum(share, 1e-6)[..., None], share < 1e-3)
+    small, share = _shrunk(values, missing, ((width + 1) // 2, (height + 1) // 2))
+    coarse = _spread(small, share < 1e-3)
     smooth = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_LINEAR).reshape(values.shape)
     return np.where(missing[..., None], smooth, values).astype(np.float32)
 
@@ -160,10 +162,7 @@ def prevailing(values: Float32, missing: Bool, *, reach: float = 0.06) -> Float3
     """
     height, width = missing.shape
     size = (max(1, width // 4), max(1, height // 4))
-    known = 1 - missing.astype(np.float32)
-    share = cv2.resize(known, size, interpolation=cv2.INTER_AREA)
-    small = cv2.resize(values * known[..., None], size, interpolation=cv2.INTER_AREA)
-    small /= np.maximum(share, 1e-6)[..., None]
+    small, share = _shrunk(values, missing, size)
     sigma = max(1.0, reach * max(size))
     weight, mean = share, small
     for tolerance in (60.0, 40.0, 25.0):
@@ -188,13 +187,8 @@ def _complete(
     height, width = hole.shape
     kernel = np.ones((2 * _RADIUS + 1, 2 * _RADIUS + 1), np.uint8)
     targets = cv2.dilate(hole.astype(np.uint8), kernel) > 0
-    blocked = cv2.dilate(
-        np.pad(unusable, 1, constant_values=True).astype(np.uint8),
-        kernel,
-        borderType=cv2.BORDER_CONSTANT,
-        borderValue=1,
-    )
-    sources = blocked[1:-1, 1:-1] == 0
+    # A patch that reaches out of the picture is no source either.
+    sources = cv2.dilate(unusable.astype(np.uint8), kernel, borderType=cv2.BORDER_CONSTANT, borderValue=1) == 0
     choices = np.flatnonzero(sources).astype(np.int32)
     if not len(choices):
         return picture, None
@@ -207,29 +201,21 @@ def _complete(
     padded_trust = np.pad(trust, _RADIUS)
     if matches is not None:
         # Draw with this level's own detail first. The enlarged coarser picture is blurred, and would match blur.
-        padded = np.pad(picture, ((_RADIUS, _RADIUS), (_RADIUS, _RADIUS), (0, 0)), mode="edge")
-        _vote(picture, padded, hole, targets, trust, field, costs, 1.0)
+        _vote(picture, _with_border(picture), hole, targets, trust, field, costs, 1.0)
     rounds, sweeps = plan
     for round_number in range(rounds):
-        padded = np.pad(picture, ((_RADIUS, _RADIUS), (_RADIUS, _RADIUS), (0, 0)), mode="edge")
-        _match(
-            padded,
-            padded_trust,
-            guide,
-            rows,
-            columns,
-            targets,
-            sources,
-            field,
-            costs,
-            sweeps,
-            level * 100 + round_number,
-        )
+        padded, seed = _with_border(picture), level * 100 + round_number
+        _match(padded, padded_trust, guide, rows, columns, targets, sources, field, costs, sweeps, seed)
         sharpness = 2.0 if round_number < rounds - 1 else 6.0
         spread = max(float(np.median(costs[targets])), 1.0) / sharpness
         picture = picture.copy()
         _vote(picture, padded, hole, targets, trust, field, costs, spread)
     return picture, field
+
+
+def _with_border(picture: Float32) -> Float32:
+    """The picture with a patch's radius of its border's pixels around it."""
+    return np.pad(picture, ((_RADIUS, _RADIUS), (_RADIUS, _RADIUS), (0, 0)), mode="edge")
 
 
 def _first_matches(
@@ -243,9 +229,8 @@ def _first_matches(
 ) -> Int32:
     """`(H, W, 2)` source row and column per target: twice the coarser level's, at random where that is no source."""
     height, width = targets.shape
-    generator = np.random.default_rng(level)
     field = np.full((height, width, 2), -1, np.int32)
-    drawn = choices[generator.integers(0, len(choices), len(rows))]
+    drawn = choices[np.random.default_rng(level).integers(0, len(choices), len(rows))]
     source_rows, source_columns = drawn // width, drawn % width
     if coarse is not None:
         coarse_rows = np.minimum(rows // 2, coarse.shape[0] - 1)

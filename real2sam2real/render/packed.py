@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 
 from real2sam2real.arrays import Bool, Float, Float32, Int, Int32, UInt8, UInt32
+from real2sam2real.mesh.compiled import kernel
 from real2sam2real.mesh.mesh import Mesh
-from real2sam2real.render.compiled import kernel
 from real2sam2real.render.shading import GREY, TEXTURE, VERTEX_COLORS
 from real2sam2real.scene import CameraPath, Scene
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from real2sam2real.arrays import Float, Float32, Int, Int32, UInt8, UInt32
-from real2sam2real.render.compiled import borrowed, kernel, part
+from real2sam2real.mesh.compiled import borrowed, kernel, part
 
 GREY, VERTEX_COLORS, TEXTURE = 0, 1, 2
 

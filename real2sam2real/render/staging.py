@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from real2sam2real.arrays import Bool, Float
@@ -78,12 +80,7 @@ def at_rest(scene: Scene) -> Scene:
     """One frame: all objects of the photo in their places, seen by the photo's camera; the removed ones come last."""
     shown = [entity for entity in (*scene.entities, *scene.removed) if entity.in_photo][:255]
     still = tuple(
-        Entity(
-            name=str(number),
-            mesh=entity.mesh,
-            rest_world_from_object=entity.rest_world_from_object,
-            motion=Motion.still(1, entity.rest_world_from_object),
-        )
+        replace(entity, name=str(number), motion=Motion.still(1, entity.rest_world_from_object))
         for number, entity in enumerate(shown)
     )
     return Scene(entities=still, camera=CameraPath.still(1, scene.camera.intrinsics, scene.photo_world_from_camera))

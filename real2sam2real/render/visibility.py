@@ -13,7 +13,7 @@ from __future__ import annotations
 import numpy as np
 
 from real2sam2real.arrays import Bool, Float, Float32, Int, Int32
-from real2sam2real.render.compiled import borrowed, kernel, part
+from real2sam2real.mesh.compiled import borrowed, kernel, part
 
 BITS = 15
 UNIT = 1 << BITS  # steps per sample
@@ -103,13 +103,8 @@ def _inside(point: Float, plane: int, near: float) -> float:
     """Signed distance (up to scale) of a homogeneous image point `(h, k, depth)` to a clipping plane."""
     if plane == 0:
         return point[2] - near
-    if plane == 1:
-        return GUARD * point[2] - point[0]
-    if plane == 2:
-        return GUARD * point[2] + point[0]
-    if plane == 3:
-        return GUARD * point[2] - point[1]
-    return GUARD * point[2] + point[1]
+    across = point[(plane - 1) // 2]  # right, left, bottom, top
+    return GUARD * point[2] - (across if plane % 2 else -across)
 
 
 @kernel
@@ -129,14 +124,10 @@ def _clip(polygon: Float, other: Float, near: float) -> int:
                 other[kept] = here
                 kept += 1
             if (a >= 0.0) != (b >= 0.0):
-                if a >= 0.0:
-                    t = a / (a - b)
-                    for c in range(3):
-                        other[kept, c] = here[c] + t * (there[c] - here[c])
-                else:
-                    t = b / (b - a)
-                    for c in range(3):
-                        other[kept, c] = there[c] + t * (here[c] - there[c])
+                inner, outer = (here, there) if a >= 0.0 else (there, here)
+                t = max(a, b) / abs(a - b)
+                for c in range(3):
+                    other[kept, c] = inner[c] + t * (outer[c] - inner[c])
                 kept += 1
         for i in range(kept):
             polygon[i] = other[i]

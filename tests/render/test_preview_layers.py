@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from real2sam2real.geometry import Intrinsics, quaternions, transforms
 from real2sam2real.render.backdrop import GroundAndWall, Margins, warp
 from real2sam2real.render.plate import Plate, find_object_areas, outline, with_shadow
-from real2sam2real.render.shadows import contact_shadow
+from real2sam2real.render.preview import contact_shadow
 
 INTRINSICS = Intrinsics.from_fov(40, 24, horizontal_degrees=50)
 POSE = transforms.look_at((0, 2, 0), (0, 0, -6))

@@ -15,7 +15,7 @@ import numpy as np
 
 from real2sam2real.arrays import Float, Float32, UInt8
 from real2sam2real.lab.synth.materials import SolidTexture
-from real2sam2real.render.compiled import kernel
+from real2sam2real.mesh.compiled import kernel
 from real2sam2real.scene import CameraPath
 
 _BLURS = (1, 3, 7, 15)
@@ -78,12 +78,9 @@ class Painter:
         self.origin = (longitude[0] - 2 * self.pitch, slope[1] + 2 * self.pitch)
         columns = int(np.ceil((longitude[1] - longitude[0]) / self.pitch)) + 4
         rows = int(np.ceil((slope[1] - slope[0]) / self.pitch)) + 4
-        lon = self.origin[0] + (np.arange(columns) + 0.5) * self.pitch
-        up = self.origin[1] - (np.arange(rows) + 0.5) * self.pitch
-        points = np.zeros((rows, columns, 3), np.float32)
-        points[..., 0] = lon
-        points[..., 1] = up[:, None]
-        self.far = background.far.colors(points, 0.7 * self.pitch).reshape(points.shape)
+        longitudes = self.origin[0] + (np.arange(columns) + 0.5) * self.pitch
+        slopes = self.origin[1] - (np.arange(rows) + 0.5) * self.pitch
+        self.far = _painted(background.far, longitudes, slopes, 0.7 * self.pitch)
         self.tiles = _ground_tiles(self.ground, height)
         self._shape = (height, width)
         self._last: tuple[bytes, Float32, Float32] | None = None
@@ -109,14 +106,8 @@ def _view_range(camera: CameraPath) -> tuple[tuple[float, float], tuple[float, f
     """Smallest and largest longitude and slope that any frame sees, from points along the image border."""
     lens = camera.intrinsics
     along = np.linspace(0.0, 1.0, 9)
-    border = np.concatenate(
-        [
-            np.stack([along * lens.width, np.zeros(9)], axis=-1),
-            np.stack([along * lens.width, np.full(9, lens.height)], axis=-1),
-            np.stack([np.zeros(9), along * lens.height], axis=-1),
-            np.stack([np.full(9, lens.width), along * lens.height], axis=-1),
-        ]
-    )
+    sides = np.stack(np.meshgrid([0.0, 1.0], along), axis=-1).reshape(-1, 2)  # left and right
+    border = np.concatenate([sides, sides[:, ::-1]]) * (lens.width, lens.height)
     middle = np.array([lens.cx, lens.cy])
     focal = np.array([lens.fx, -lens.fy])
     plane = (border - middle) / focal / camera.zoom[:, None, None]
@@ -127,6 +118,13 @@ def _view_range(camera: CameraPath) -> tuple[tuple[float, float], tuple[float, f
     return (float(longitude.min()), float(longitude.max())), (float(slope.min()), float(slope.max()))
 
 
+def _painted(material: SolidTexture, x: Float, y: Float, softness: float) -> Float32:
+    """A picture `(rows, columns, 3)` of the material at `x` `(columns,)` and `y` `(rows,)` in the plane z = 0."""
+    points = np.zeros((len(y), len(x), 3), np.float32)
+    points[..., 0], points[..., 1] = x, y[:, None]
+    return material.colors(points, softness).reshape(points.shape)
+
+
 def _ground_tiles(ground: GroundPlane | None, height: int) -> Float32:
     """The ground's texture `(blurs, S, S, 3)`."""
     if ground is None:
@@ -134,10 +132,7 @@ def _ground_tiles(ground: GroundPlane | None, height: int) -> Float32:
     size = int(np.clip(1.5 * height, 64, 512))
     step = 2 * ground.half / size
     at = -ground.half + (np.arange(size) + 0.5) * step
-    points = np.zeros((size, size, 3), np.float32)
-    points[..., 0] = at
-    points[..., 1] = at[:, None]
-    sharp = ground.material.colors(points, 0.7 * step).reshape(points.shape)
+    sharp = _painted(ground.material, at, at, 0.7 * step)
     return np.stack([sharp if side == 1 else cv2.blur(sharp, (side, side)) for side in _BLURS])
 
 

@@ -12,9 +12,9 @@ from typing import Literal
 import numpy as np
 
 from real2sam2real.arrays import Float, Float32
+from real2sam2real.lab.synth.seeds import Rng
 from real2sam2real.scene.timing import ease
 
-Rng = np.random.Generator
 Kind = Literal["bend", "twist", "stretch", "wave"]
 
 _KINDS: tuple[Kind, ...] = ("bend", "bend", "twist", "stretch", "stretch", "wave")

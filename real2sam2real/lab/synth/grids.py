@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from real2sam2real.arrays import Float, Int
 
@@ -28,10 +29,11 @@ class ClosedGrid:
     torus: bool = False
     material: int = 0
 
-    def moved(self, offset: tuple[float, float, float], matrix: Float | None = None) -> ClosedGrid:
-        """The grid under a linear map `(3, 3)`, then an offset."""
+    def moved(self, offset: ArrayLike, matrix: Float | None = None, *, material: int | None = None) -> ClosedGrid:
+        """The grid under a linear map `(3, 3)`, then an offset `(3,)`; covered by another material if one is given."""
         points = self.points if matrix is None else self.points @ matrix.T
-        return ClosedGrid(points=points + np.asarray(offset, np.float64), torus=self.torus, material=self.material)
+        material = self.material if material is None else material
+        return ClosedGrid(points=points + np.asarray(offset, np.float64), torus=self.torus, material=material)
 
     def triangles(self) -> tuple[Float, Int, Float]:
         """Vertices `(V, 3)`, outward faces `(F, 3)`, and corner coordinates `(F, 3, 2)` in 0…1 (column, row)."""
@@ -89,38 +91,42 @@ def _with_poles(points: Float) -> tuple[Float, Int, Float]:
     return vertices, faces[whole], uvs[whole]
 
 
-def directions(rows: int, columns: int) -> Float:
-    """Unit vectors `(rows, columns, 3)` over the sphere, poles along ±Y."""
+def around(columns: int) -> Float:
+    """`(columns,)` angles once around, without the last, which is the first."""
+    return np.arange(columns, dtype=np.float64) * (2 * np.pi / columns)
+
+
+def from_pole_to_pole(rows: int) -> tuple[Float, Float]:
+    """Sines, exactly 0 at both poles, and cosines of `rows` polar angles, `(rows, 1)` each."""
     polar = np.linspace(0.0, np.pi, rows)[:, None]
-    around = np.arange(columns) * (2 * np.pi / columns)
     sine = np.sin(polar)
     sine[[0, -1]] = 0.0
-    return np.stack(
-        [sine * np.cos(around), np.broadcast_to(np.cos(polar), (rows, columns)), sine * np.sin(around)], axis=-1
-    )
+    return sine, np.cos(polar)
+
+
+def stacked(x: Float, y: Float, z: Float) -> Float:
+    """Points `(R, C, 3)` of coordinates that broadcast to `(R, C)`."""
+    return np.stack(np.broadcast_arrays(x, y, z), axis=-1)
+
+
+def directions(rows: int, columns: int) -> Float:
+    """Unit vectors `(rows, columns, 3)` over the sphere, poles along ±Y."""
+    sine, cosine = from_pole_to_pole(rows)
+    return stacked(sine * np.cos(around(columns)), cosine, sine * np.sin(around(columns)))
 
 
 def superellipsoid(
     half: tuple[float, float, float], roundness: tuple[float, float], rows: int, columns: int
 ) -> ClosedGrid:
     """From a box (roundness near 0) over an ellipsoid (1) to a double cone (2); half extents along x, y, z."""
-    polar = np.linspace(0.0, np.pi, rows)[:, None]
-    around = np.arange(columns) * (2 * np.pi / columns)
 
     def bent(x: Float, power: float) -> Float:
         return np.sign(x) * np.abs(x) ** power
 
-    sine = np.sin(polar)
-    sine[[0, -1]] = 0.0
+    sine, cosine = from_pole_to_pole(rows)
     ring = bent(sine, roundness[0])
-    points = np.stack(
-        [
-            half[0] * ring * bent(np.cos(around), roundness[1]),
-            np.broadcast_to(half[1] * bent(np.cos(polar), roundness[0]), (rows, columns)),
-            half[2] * ring * bent(np.sin(around), roundness[1]),
-        ],
-        axis=-1,
-    )
+    x, z = bent(np.cos(around(columns)), roundness[1]), bent(np.sin(around(columns)), roundness[1])
+    points = stacked(half[0] * ring * x, half[1] * bent(cosine, roundness[0]), half[2] * ring * z)
     return ClosedGrid(points=points)
 
 
@@ -143,17 +149,14 @@ def lathe(radii: Float, heights: Float, columns: int, sides: int = 0) -> ClosedG
         columns: points around.
         sides: of the polygon, 0 for a circle.
     """
-    around = np.arange(columns) * (2 * np.pi / columns)
+    angle = around(columns)
     bulge = np.ones(columns)
     if sides:
-        within = np.mod(around, 2 * np.pi / sides) - np.pi / sides
+        within = np.mod(angle, 2 * np.pi / sides) - np.pi / sides
         bulge = np.cos(np.pi / sides) / np.cos(within)
     radii = np.concatenate([[0.0], radii, [0.0]])[:, None] * bulge
-    heights = np.concatenate([heights[:1], heights, heights[-1:]])
-    points = np.stack(
-        [radii * np.cos(around), np.broadcast_to(heights[:, None], radii.shape), radii * np.sin(around)], axis=-1
-    )
-    return ClosedGrid(points=points)
+    heights = np.concatenate([heights[:1], heights, heights[-1:]])[:, None]
+    return ClosedGrid(points=stacked(radii * np.cos(angle), heights, radii * np.sin(angle)))
 
 
 def capsule(radius: float, length: float, rows: int = 12, columns: int = 14) -> ClosedGrid:

@@ -12,22 +12,13 @@ from functools import cached_property
 import numpy as np
 
 from real2sam2real.arrays import Float
+from real2sam2real.lab.synth import motions
 from real2sam2real.lab.synth.config import WorldConfig
 from real2sam2real.lab.synth.deform import Deformation
-from real2sam2real.lab.synth.motions import (
-    UP,
-    CameraKind,
-    CameraShake,
-    MoveComponent,
-    ObjectMove,
-    Vector,
-    camera_from_world,
-    camera_poses,
-)
+from real2sam2real.lab.synth.motions import UP, CameraKind, CameraShake, MoveComponent, ObjectMove, camera_from_world
+from real2sam2real.lab.synth.seeds import Rng
 from real2sam2real.lab.synth.shapes import HELD_OUT_SHAPES, TRAIN_SHAPES, base_shape
 from real2sam2real.scene.timing import Easing
-
-Rng = np.random.Generator
 
 REFERENCE_ASPECT = 1.6
 _CHECKED = np.linspace(0.0, 1.0, 7)
@@ -145,9 +136,17 @@ class Layout:
     focus: Float
     camera_shake: CameraShake | None = None
 
+    def others(self, k: int) -> tuple[ObjectPlan, ...]:
+        """All objects but the one numbered `k`."""
+        return self.objects[:k] + self.objects[k + 1 :]
+
+    def with_object(self, k: int, plan: ObjectPlan) -> Layout:
+        """The layout with another object numbered `k`."""
+        return replace(self, objects=(*self.objects[:k], plan, *self.objects[k + 1 :]))
+
     def camera(self, times: Float) -> tuple[Float, Float]:
         """Poses `(T, 4, 4)` and zoom `(T,)`."""
-        poses, zoom = camera_poses(self.view.pose(), self.camera_moves, self.focus, times)
+        poses, zoom = motions.camera_poses(self.view.pose(), self.camera_moves, self.focus, times)
         return poses if self.camera_shake is None else self.camera_shake.shaken(poses, times), zoom
 
     @cached_property
@@ -195,9 +194,7 @@ def _count_weights(most: int) -> Float:
 
 def _sample_object(rng: Rng, config: WorldConfig, view: View, shapes: range, *, alone: bool) -> ObjectPlan | None:
     """One object at rest, or None when the chosen place does not work out."""
-    shape = int(rng.integers(shapes.start, shapes.stop))
-    stretch = rng.uniform(0.8, 1.25, 3)
-    stretch /= apparent_size(stretch * base_shape(shape).extent)
+    shape, stretch = sample_body(rng, shapes)
     low, high = config.object_size
     size = rng.uniform(max(low, 0.6 * high), high) if alone else rng.uniform(low, high)
     x, y = rng.uniform(0.16, 0.84), rng.uniform(0.0, 1.0)
@@ -231,7 +228,14 @@ def _fallback_object(view: View, shape: int) -> ObjectPlan:
     )  # fmt: skip
 
 
-def apparent_size(extent: Float) -> float:
+def sample_body(rng: Rng, shapes: range) -> tuple[int, Float]:
+    """The index of a base shape, and a stretch `(3,)` that makes it of apparent size 1 in proportions of its own."""
+    shape = int(rng.integers(shapes.start, shapes.stop))
+    stretch = rng.uniform(0.8, 1.25, 3)
+    return shape, stretch / _apparent_size(stretch * base_shape(shape).extent)
+
+
+def _apparent_size(extent: Float) -> float:
     """The longest extent, or less for thin bodies, which would else cover hardly any pixels."""
     longest, middle, _ = sorted(extent, reverse=True)
     return float(max(np.sqrt(longest * middle), 0.75 * longest))
@@ -324,13 +328,11 @@ def _move_objects(rng: Rng, config: WorldConfig, layout: Layout) -> Layout:
     count = 1 if chance < 0.55 else 2 if chance < 0.85 else total
     if layout.camera_moves and rng.random() < config.still_objects:
         count = 0
-    for k in rng.permutation(total)[: min(count, total)]:
+    for k in rng.permutation(total)[: min(count, total)].tolist():
         for attempt in range(10):
-            plan = _with_move(rng, layout.view, layout.objects[int(k)], gentle=attempt > 6)
-            others = [other for i, other in enumerate(layout.objects) if i != k]
-            if in_view(layout, plan) and not any(touch(plan, other) for other in others):
-                objects = tuple(plan if i == k else other for i, other in enumerate(layout.objects))
-                layout = replace(layout, objects=objects)
+            plan = _with_move(rng, layout.view, layout.objects[k], gentle=attempt > 6)
+            if in_view(layout, plan) and not any(touch(plan, other) for other in layout.others(k)):
+                layout = layout.with_object(k, plan)
                 break
     return layout
 
@@ -344,7 +346,7 @@ def _with_move(rng: Rng, view: View, plan: ObjectPlan, *, gentle: bool) -> Objec
     yaw = plan.yaw
     if base_shape(plan.shape).heads and np.linalg.norm(shift) > 0 and rng.random() < 0.7:
         yaw = float(np.arctan2(-shift[2], shift[0])) + (np.pi if rng.random() < 0.1 else 0.0)
-    axis: Vector = UP
+    axis: motions.Vector = UP
     radians = 0.0
     if gentle or not shift.any() or rng.random() < 0.4:
         radians = float(rng.uniform(0.25, 1.0) * np.radians(120) * rng.choice([-1.0, 1.0]))

@@ -1,12 +1,12 @@
-"""Light of varied worlds: coloured, moving, with cast shadows and a ground that mirrors.
+"""Shadows on the ground, and the light of varied worlds: coloured, moving, with a ground that mirrors.
 
 The renderer gives the unlit colour and the normal of every pixel; they are shaded here, with the light of the frame.
+Shadows are ellipses on the ground: soft ones under each object in every world with ground, cast ones in varied worlds.
 """
 
 from __future__ import annotations
 
 import colorsys
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import cv2
@@ -14,15 +14,16 @@ import numpy as np
 
 from real2sam2real.arrays import Float, Float32, UInt8
 from real2sam2real.lab.synth.config import WorldConfig
+from real2sam2real.lab.synth.seeds import Rng
+from real2sam2real.mesh.compiled import kernel
 from real2sam2real.render import Frame, Light, render_frames
-from real2sam2real.render.compiled import kernel
 from real2sam2real.scene import CameraPath, Entity, Scene
 from real2sam2real.scene.timing import ease
 
-Rng = np.random.Generator
-
-_SPREAD = 0.36
-"""Semi-axis of a cast shadow over the object's full extent."""
+_CONTACT_SPREAD = 0.62
+"""Semi-axis of a contact shadow over the object's full extent."""
+_CAST_SPREAD = 0.36
+"""The same of a cast shadow."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -122,8 +123,10 @@ class FrameShader:
         self.directions = lighting.directions(times)
         self.ambient, self.key = lighting.colors(times)
         self.rows = cast_shadows(scene, self.directions if lighting.shadow > 0 else self.directions[:0])
-        self._mirrored = _render(mirrored(scene), antialias=False) if lighting.gloss > 0 else None
-        self._shape = (scene.camera.intrinsics.height, scene.camera.intrinsics.width)
+        height, width = self._shape = (scene.camera.intrinsics.height, scene.camera.intrinsics.width)
+        self._mirrored = None
+        if lighting.gloss > 0:
+            self._mirrored = render_frames(mirrored(scene), width=width, height=height, color=True, threads=1)
 
     def lit_background(self, t: int, color: Float32, hits: Float32) -> Float32:
         """The background `(H, W, 3)` float32 of frame t in its light, from `Painter.view`'s colours and ground points.
@@ -173,27 +176,55 @@ class FrameShader:
         return cv2.blur(out, (side, side))
 
 
-def _render(scene: Scene, *, antialias: bool) -> Iterator[Frame]:
-    lens = scene.camera.intrinsics
-    return render_frames(scene, width=lens.width, height=lens.height, color=True, antialias=antialias, threads=1)
-
-
 def mirrored(scene: Scene) -> Scene:
     """The scene's objects turned upside down about its ground plane."""
     ground = scene.ground_y or 0.0
     entities = []
     for entity in scene.entities:
-        motion = entity.motion
         upside_down = replace(
-            motion,
-            translation=motion.translation * (1.0, -1.0, 1.0) + (0.0, 2 * ground, 0.0),
-            rotation_wxyz=motion.rotation_wxyz * (1.0, -1.0, 1.0, -1.0),
-            scale=motion.scale * (1.0, -1.0, 1.0),
+            entity.motion,
+            translation=entity.motion.translation * (1.0, -1.0, 1.0) + (0.0, 2 * ground, 0.0),
+            rotation_wxyz=entity.motion.rotation_wxyz * (1.0, -1.0, 1.0, -1.0),
+            scale=entity.motion.scale * (1.0, -1.0, 1.0),
         )
-        entities.append(
-            replace(entity, motion=upside_down, rest_world_from_object=upside_down.matrices()[0], mask=None)
-        )
+        rest = upside_down.matrices()[0]
+        entities.append(replace(entity, motion=upside_down, rest_world_from_object=rest, mask=None))
     return replace(scene, entities=tuple(entities))
+
+
+def contact_shadows(scene: Scene, strength: float, shift: tuple[float, float]) -> tuple[Float32, Float32]:
+    """Shadows `(T, N, 2, 3)` as rows that map world (x, z, 1) to the ellipse's own axes, and darkening `(T, N)`.
+
+    There is one for every object and frame, fading as the object leaves the ground.
+
+    Args:
+        scene: its `ground_y` must be set for there to be any shadow.
+        strength: darkening under an object that touches the ground, 0…1.
+        shift: world x, z by which a shadow moves per unit of the object's height.
+    """
+    ground_y = scene.ground_y
+    entities = scene.entities if ground_y is not None and strength > 0 else ()
+    rows = np.zeros((scene.frames, len(entities), 2, 3))
+    strengths = np.zeros((scene.frames, len(entities)))
+    for n, entity in enumerate(entities):
+        rows[:, n], lift = _contact_shadow(entity, ground_y or 0.0, shift)
+        strengths[:, n] = strength * np.exp(-2.5 * lift) * entity.motion.visible
+    return rows.astype(np.float32), strengths.astype(np.float32)
+
+
+def _contact_shadow(entity: Entity, ground_y: float, shift: tuple[float, float]) -> tuple[Float, Float]:
+    """Rows `(T, 2, 3)` of one entity, and its height above the ground `(T,)` in units of its own size."""
+    low, high = entity.mesh.bounds()
+    extent = high - low
+    matrices = entity.motion.matrices()
+    linear, scale = matrices[:, :3, :3], entity.motion.scale[:, 0]
+    corners = np.array([[x, y, z] for x in (0, 1) for y in (0, 1) for z in (0, 1)]) * extent + low
+    centre = linear @ ((low + high) / 2) + matrices[:, :3, 3]
+    bottom = (linear @ corners.T).min(axis=2)[:, 1] + matrices[:, 1, 3]
+    size = scale * extent.max()
+    middle = centre[:, [0, 2]] + (centre[:, 1:2] - ground_y) * np.asarray(shift)
+    rows = _ellipse_rows(linear[:, [0, 2]] * (extent * _CONTACT_SPREAD), 1e-4 * size**2, middle)
+    return rows, np.maximum(bottom - ground_y, 0.0) / size
 
 
 def cast_shadows(scene: Scene, directions: Float) -> Float32:
@@ -227,12 +258,21 @@ def _shadow(entity: Entity, ground_y: float, project: Float) -> Float:
     matrices = entity.motion.matrices()
     linear = matrices[:, :3, :3]
     centre = np.einsum("tij,tj->ti", linear, np.broadcast_to((low + high) / 2, (len(linear), 3))) + matrices[:, :3, 3]
-    half = project @ (linear * (_SPREAD * (high - low))[:, None, :])
+    middle = np.einsum("tij,tj->ti", project, centre - (0.0, ground_y, 0.0))
+    return _ellipse_rows(project @ (linear * (_CAST_SPREAD * (high - low))[:, None, :]), None, middle)
+
+
+def _ellipse_rows(half: Float, least: Float | None, middle: Float) -> Float:
+    """Rows `(T, 2, 3)` of the ellipses about `middle` `(T, 2)` that a box of half axes `half` `(T, 2, 3)` spreads over.
+
+    The spread is a 2×2 covariance, `least` `(T,)` at the least (by default a small share of it); its inverse square
+    root maps to the ellipse's own axes.
+    """
     covariance = half @ np.swapaxes(half, 1, 2)
-    covariance += 1e-4 * np.trace(covariance, axis1=1, axis2=2)[:, None, None] * np.eye(2)
+    least = 1e-4 * np.trace(covariance, axis1=1, axis2=2) if least is None else least
+    covariance += least[:, None, None] * np.eye(2)
     values, vectors = np.linalg.eigh(covariance)
     root = vectors / np.sqrt(values)[:, None, :] @ np.swapaxes(vectors, 1, 2)
-    middle = np.einsum("tij,tj->ti", project, centre - (0.0, ground_y, 0.0))
     return np.concatenate([root, -(root @ middle[..., None])], axis=2)
 
 

@@ -14,11 +14,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from real2sam2real.arrays import Float, Float32, Int, UInt8
-from real2sam2real.render.compiled import kernel
-
-Rng = np.random.Generator
+from real2sam2real.lab.synth.seeds import Rng
+from real2sam2real.mesh.compiled import kernel
 
 FRACTAL, STRIPES, CHECKS, GRADIENT = range(4)
+_NO_LEAVES = np.zeros((0, 4), np.float32), np.zeros((0, 3), np.float32)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -107,7 +107,7 @@ def sample_material(rng: Rng, domain: Domain, *, vivid: float = 0.85, plain: flo
     pattern = int(rng.choice(4, p=[0.4, 0.2, 0.15, 0.25]))
     ramp = sample_palette(rng, int(rng.integers(2, 5)), vivid=vivid)
     leafy = rng.random() >= plain
-    leaves, colors = _sample_leaves(rng, domain, detail, vivid) if leafy else _no_leaves()
+    leaves, colors = _sample_leaves(rng, domain, detail, vivid) if leafy else _NO_LEAVES
     if not leafy:
         ramp = ramp.mean(axis=0) + (ramp - ramp.mean(axis=0)) * np.float32(rng.uniform(0.2, 1.0))
     low = 2.2 * detail
@@ -141,7 +141,7 @@ def sky(rng: Rng, domain: Domain) -> SolidTexture:
     hue = float(rng.choice([0.58, rng.uniform(0.5, 0.65), rng.uniform(0.0, 0.12), rng.random()]))
     low = colorsys.hsv_to_rgb(hue, float(rng.uniform(0.0, 0.3)), float(rng.uniform(0.75, 0.97)))
     high = colorsys.hsv_to_rgb(hue, float(rng.uniform(0.2, 0.75)), float(rng.uniform(0.35, 0.9)))
-    leaves, colors = _no_leaves()
+    leaves, colors = _NO_LEAVES
     if rng.random() < 0.5:
         count = int(rng.integers(3, 14))
         centres = rng.uniform(domain.low, domain.high, (count, 3))
@@ -161,10 +161,6 @@ def sky(rng: Rng, domain: Domain) -> SolidTexture:
         leaves=leaves,
         leaf_colors=colors,
     )
-
-
-def _no_leaves() -> tuple[Float32, Float32]:
-    return np.zeros((0, 4), np.float32), np.zeros((0, 3), np.float32)
 
 
 def _sample_leaves(rng: Rng, domain: Domain, detail: float, vivid: float) -> tuple[Float32, Float32]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+Rng = np.random.Generator
+
 TRAIN_SEEDS = range(0, 2**31)
 """Clips that a training run may see."""
 
@@ -27,6 +29,6 @@ def is_held_out(seed: int) -> bool:
     )
 
 
-def generator(*key: int) -> np.random.Generator:
+def generator(*key: int) -> Rng:
     """A random generator that depends on `key` alone, never on what was drawn elsewhere."""
     return np.random.Generator(np.random.PCG64(np.random.SeedSequence(key)))

@@ -15,15 +15,13 @@ import numpy as np
 from real2sam2real.arrays import Float, Int
 from real2sam2real.lab.synth import grids
 from real2sam2real.lab.synth.grids import ClosedGrid
-from real2sam2real.lab.synth.seeds import generator
+from real2sam2real.lab.synth.seeds import Rng, generator
 
 TRAIN_SHAPES = range(0, 480)
 HELD_OUT_SHAPES = range(100_000, 100_120)
 
 ATLAS_COLUMNS = 144
 _ATLAS_ROWS = 104
-
-Rng = np.random.Generator
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -112,27 +110,21 @@ def _lump(rng: Rng) -> list[ClosedGrid]:
 def _ring(rng: Rng) -> list[ClosedGrid]:
     rows, columns = 18, 44
     thick = rng.uniform(0.22, 0.45)
-    a = np.arange(columns) * (2 * np.pi / columns)
-    b = (np.arange(rows) * (2 * np.pi / rows))[:, None]
+    a, b = grids.around(columns), grids.around(rows)[:, None]
     reach = 1 + thick * np.cos(b)
-    flat = np.broadcast_to(thick * rng.uniform(0.7, 1.4) * np.sin(b), (rows, columns))
-    upright = np.stack([reach * np.cos(a), reach * np.sin(a), flat], axis=-1)
+    upright = grids.stacked(reach * np.cos(a), reach * np.sin(a), thick * rng.uniform(0.7, 1.4) * np.sin(b))
     return [ClosedGrid(points=upright if rng.random() < 0.6 else upright[..., [0, 2, 1]], torus=True)]
 
 
 def _cut_out(rng: Rng) -> list[ClosedGrid]:
     """A star, flower, gear or leaf outline, blown up to a cushion that stands upright."""
-    rows, columns = 22, 48
-    around = np.arange(columns) * (2 * np.pi / columns)
+    around = grids.around(48)
     outline = 1 + rng.uniform(0.12, 0.35) * np.cos(int(rng.integers(2, 7)) * around + rng.uniform(0, 6))
     outline += rng.uniform(0.0, 0.12) * np.cos(int(rng.integers(1, 4)) * around + rng.uniform(0, 6))
-    polar = np.linspace(0.0, np.pi, rows)[:, None]
-    ring = np.sin(polar) ** 0.6
-    ring[[0, -1]] = 0.0
-    depth = np.broadcast_to(rng.uniform(0.2, 0.45) * np.cos(polar), (rows, columns))
-    return [
-        ClosedGrid(points=np.stack([ring * outline * np.cos(around), ring * outline * np.sin(around), depth], axis=-1))
-    ]
+    sine, cosine = grids.from_pole_to_pole(22)
+    reach = sine**0.6 * outline
+    depth = rng.uniform(0.2, 0.45) * cosine
+    return [ClosedGrid(points=grids.stacked(reach * np.cos(around), reach * np.sin(around), depth))]
 
 
 def _car(rng: Rng) -> list[ClosedGrid]:
@@ -143,11 +135,10 @@ def _car(rng: Rng) -> list[ClosedGrid]:
     cabin_x = rng.uniform(-1, 1) * (length - cabin_half) * 0.6
     body = grids.box((length, height, width), 10, 24).moved((0, radius + height, 0))
     cabin = grids.superellipsoid((cabin_half, tall, width * 0.85), (0.45, 0.3), 8, 20)
-    cabin = ClosedGrid(points=cabin.moved((cabin_x, radius + 2 * height + tall * 0.7, 0)).points, material=1)
-    parts = [body, cabin]
+    parts = [body, cabin.moved((cabin_x, radius + 2 * height + tall * 0.7, 0), material=1)]
     for x in (-0.6 * length, 0.6 * length):
         for z in (-width, width):
-            parts.append(ClosedGrid(points=grids.wheel(radius, 0.08).moved((x, radius, z)).points, material=2))
+            parts.append(grids.wheel(radius, 0.08).moved((x, radius, z), material=2))
     return parts
 
 
@@ -157,7 +148,7 @@ def _animal(rng: Rng) -> list[ClosedGrid]:
     body = grids.ellipsoid((length, girth, girth * rng.uniform(0.7, 1.0)), 12, 20).moved((0, y, 0))
     head = grids.ellipsoid(_lengths(rng, 0.2, 0.32), 10, 16)
     head_y = y + rng.uniform(0.2, 0.7)
-    parts = [body, ClosedGrid(points=head.moved((length * 1.05, head_y, 0)).points, material=1)]
+    parts = [body, head.moved((length * 1.05, head_y, 0), material=1)]
     parts.append(_limb((length * 0.7, y, 0.0), (length * 1.0, head_y, 0.0), 0.14))
     for x in (-0.6, 0.6):
         for z in (-0.45, 0.45):
@@ -186,8 +177,8 @@ def _figure(rng: Rng) -> list[ClosedGrid]:
     hip, chest, width = rng.uniform(0.7, 0.95), rng.uniform(0.25, 0.4), rng.uniform(0.2, 0.3)
     torso = grids.superellipsoid((0.16, chest, width), (0.7, 0.7), 12, 20).moved((0, hip + chest * 0.9, 0))
     shoulder = hip + chest * 1.5
-    head = grids.ellipsoid((0.15, 0.19, 0.15), 10, 16).moved((0.02, hip + chest * 1.9 + 0.2, 0))
-    parts = [torso, ClosedGrid(points=head.points, material=1)]
+    head = grids.ellipsoid((0.15, 0.19, 0.15), 10, 16)
+    parts = [torso, head.moved((0.02, hip + chest * 1.9 + 0.2, 0), material=1)]
     for side in (-1.0, 1.0):
         stride, swing = rng.uniform(-0.2, 0.2), rng.uniform(-0.35, 0.35)
         parts.append(_limb((stride, 0.08, side * 0.12), (0, hip, side * 0.11), 0.095, 2))
@@ -224,7 +215,7 @@ def _tower(rng: Rng) -> list[ClosedGrid]:
             roundness = (float(rng.uniform(0.15, 1.1)), float(rng.uniform(0.15, 1.1)))
             grid = grids.superellipsoid(half, roundness, 13, 26)
         x, z = rng.uniform(-0.12, 0.12, 2)
-        parts.append(ClosedGrid(points=grid.moved((x, y + half[1], z), _yaw(rng.uniform(0, 6))).points, material=k))
+        parts.append(grid.moved((x, y + half[1], z), _yaw(rng.uniform(0, 6)), material=k))
         y += 1.75 * half[1]
     return parts
 
@@ -236,11 +227,10 @@ def _furniture(rng: Rng) -> list[ClosedGrid]:
     leg = grids.box((0.07, y / 2, 0.07), 6, 12)
     for sx in (-0.85, 0.85):
         for sz in (-0.85, 0.85):
-            parts.append(ClosedGrid(points=leg.moved((sx * x, y / 2, sz * z)).points, material=1))
+            parts.append(leg.moved((sx * x, y / 2, sz * z), material=1))
     if rng.random() < 0.6:
         back = rng.uniform(0.25, 0.5)
-        rest = grids.box((0.08, back, z)).moved((-0.9 * x, y + back, 0.0))
-        parts.append(ClosedGrid(points=rest.points, material=2))
+        parts.append(grids.box((0.08, back, z)).moved((-0.9 * x, y + back, 0.0), material=2))
     return parts
 
 

@@ -17,15 +17,14 @@ from real2sam2real.lab.synth.layout import (
     REFERENCE_ASPECT,
     Layout,
     ObjectPlan,
-    apparent_size,
     in_view,
+    sample_body,
     sample_easing,
     touch,
 )
 from real2sam2real.lab.synth.motions import CameraKind, CameraShake, MoveComponent, ObjectMove, camera_from_world
+from real2sam2real.lab.synth.seeds import Rng
 from real2sam2real.lab.synth.shapes import HELD_OUT_SHAPES, TRAIN_SHAPES, base_shape
-
-Rng = np.random.Generator
 
 _LEAST_CLEARANCE = 0.35
 """Smallest height of the camera over the ground, as a share of its height in frame 0."""
@@ -50,19 +49,14 @@ def vary_objects(rng: Rng, config: WorldConfig, layout: Layout, *, held_out: boo
     return layout
 
 
-def _replace_object(layout: Layout, k: int, plan: ObjectPlan) -> Layout:
-    return replace(layout, objects=(*layout.objects[:k], plan, *layout.objects[k + 1 :]))
-
-
 def _deform(rng: Rng, layout: Layout, k: int) -> Layout:
     """Let an object change its shape where this does not run it into another one."""
     plan = layout.objects[k]
-    others = [other for i, other in enumerate(layout.objects) if i != k]
     for _ in range(4):
         bent = replace(plan, deformation=sample_deformation(rng, plan.extent, plan.move.pivot_height))
-        collides = any(touch(bent, other) and not touch(plan, other) for other in others)
+        collides = any(touch(bent, other) and not touch(plan, other) for other in layout.others(k))
         if not collides and _stays_in_view(layout, bent):
-            return _replace_object(layout, k, bent)
+            return layout.with_object(k, bent)
     return layout
 
 
@@ -151,9 +145,7 @@ def _sample_occluder(rng: Rng, layout: Layout, target: ObjectPlan, shapes: range
     """An object between the first camera and the target: at rest beside the line of sight, or passing across it."""
     view = layout.view
     share = float(rng.uniform(0.5, 0.8))
-    shape = int(rng.integers(shapes.start, shapes.stop))
-    stretch = rng.uniform(0.8, 1.25, 3)
-    stretch /= apparent_size(stretch * base_shape(shape).extent)
+    shape, stretch = sample_body(rng, shapes)
     depth = share * target.depth
     stretch *= rng.uniform(0.22, 0.42) * view.span * depth
     position = share * (target.position + target.middle)

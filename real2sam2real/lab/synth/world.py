@@ -13,17 +13,14 @@ from real2sam2real.lab.synth.background import Background, GroundPlane, Painter,
 from real2sam2real.lab.synth.clip import SynthClip
 from real2sam2real.lab.synth.config import WorldConfig
 from real2sam2real.lab.synth.layout import Layout, ObjectPlan, View, sample_layout
-from real2sam2real.lab.synth.lighting import FrameShader, Lighting, sample_lighting
+from real2sam2real.lab.synth.lighting import FrameShader, Lighting, contact_shadows, sample_lighting
 from real2sam2real.lab.synth.materials import Domain, SolidTexture, paint, sample_material, sky
-from real2sam2real.lab.synth.seeds import TRAIN_SEEDS, generator, is_held_out
-from real2sam2real.lab.synth.shadows import ground_shadows
+from real2sam2real.lab.synth.seeds import TRAIN_SEEDS, Rng, generator, is_held_out
 from real2sam2real.lab.synth.shapes import base_shape
 from real2sam2real.lab.synth.variety import vary_camera, vary_objects
 from real2sam2real.mesh import Mesh
 from real2sam2real.render import Light, render_frames
 from real2sam2real.scene import CameraPath, Entity, Scene
-
-Rng = np.random.Generator
 
 _LAYOUT, _TEXTURES, _BACKGROUND, _CAMERA, _OBJECTS, _LIGHTING = range(6)
 
@@ -175,7 +172,7 @@ def _film(seed: int, scene: Scene, background: Background, light: Light, lightin
     lens = scene.camera.intrinsics
     shape = (scene.frames, lens.height, lens.width)
     painter = Painter(background, scene.camera, lens.width, lens.height)
-    shadows, strengths = ground_shadows(scene, background.shadow, background.shadow_shift)
+    shadows, strengths = contact_shadows(scene, background.shadow, background.shadow_shift)
     shader = None if lighting is None else FrameShader(scene, lighting)
     video = np.empty((*shape, 3), np.uint8)
     normals, ids, depth = np.empty((*shape, 3), np.float32), np.empty(shape, np.uint8), np.empty(shape, np.float32)

@@ -8,10 +8,10 @@ import pytest
 from real2sam2real.lab.synth import SynthClip, WorldConfig, changed_region, sample_clip
 from real2sam2real.lab.synth.background import Painter, compose
 from real2sam2real.lab.synth.layout import REFERENCE_ASPECT, sample_layout
+from real2sam2real.lab.synth.lighting import contact_shadows
 from real2sam2real.lab.synth.materials import Domain, SolidTexture, sample_material, sample_palette, value_noise
 from real2sam2real.lab.synth.motions import ObjectMove, camera_from_world
 from real2sam2real.lab.synth.seeds import generator
-from real2sam2real.lab.synth.shadows import ground_shadows
 from real2sam2real.lab.synth.world import _sample_surroundings
 
 PLANE = Domain(low=(-1.0, -1.0, 0.0), high=(1.0, 1.0, 0.0), detail=0.1)
@@ -228,12 +228,12 @@ def test_compose_agrees_with_its_reference() -> None:
 def test_shadows_lie_under_standing_objects_and_fade_above_ground() -> None:
     config = WorldConfig(ground=1.0)
     scene = sample_clip(2, width=32, height=24, frames=3, config=config).scene
-    shadows, strengths = ground_shadows(scene, 0.5, (0.0, 0.0))
+    shadows, strengths = contact_shadows(scene, 0.5, (0.0, 0.0))
     for n, entity in enumerate(scene.entities):
         assert strengths[0, n] == pytest.approx(0.5, abs=0.01)
         vertices = entity.vertices_world(0)
         place = np.concatenate([vertices[:, [0, 2]], np.ones((len(vertices), 1))], axis=1)
         assert np.all(np.sum((place @ shadows[0, n].T) ** 2, axis=1) < 3)
     lifted = replace(scene, ground_y=(scene.ground_y or 0.0) - 5.0)
-    assert ground_shadows(lifted, 0.5, (0.0, 0.0))[1].max() < 0.3
-    assert ground_shadows(replace(scene, ground_y=None), 0.5, (0.0, 0.0))[0].shape == (3, 0, 2, 3)
+    assert contact_shadows(lifted, 0.5, (0.0, 0.0))[1].max() < 0.3
+    assert contact_shadows(replace(scene, ground_y=None), 0.5, (0.0, 0.0))[0].shape == (3, 0, 2, 3)

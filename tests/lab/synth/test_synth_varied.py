@@ -191,7 +191,7 @@ def test_rich_paths_and_shakes_start_at_the_first_camera_and_go_further() -> Non
         assert np.allclose(poses[0], varied.view.pose())
         assert zoom[0] == 1
         assert np.allclose(poses[:, :3, :3] @ np.swapaxes(poses[:, :3, :3], 1, 2), np.eye(3), atol=1e-9)
-        smooth, _ = replace(varied, handheld=None).camera(np.linspace(0, 1, 9))
+        smooth, _ = replace(varied, camera_shake=None).camera(np.linspace(0, 1, 9))
         turn = np.linalg.norm(poses[:, :3, :3] - smooth[:, :3, :3], axis=(1, 2))
         assert 1e-4 < turn.max() < 0.2
         if varied.view.ground_y is not None:

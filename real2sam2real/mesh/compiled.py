@@ -1,4 +1,4 @@
-"""How this room compiles its kernels.
+"""How kernels are compiled.
 
 A kernel runs without the interpreter lock, on one thread, and is kept on disk after its first compilation. Numba tells
 a stale copy by the kernel's own file alone, so a kernel calls kernels and parts of its own module only, and `borrowed`.
