@@ -17,9 +17,9 @@ import manifold3d
 import numpy as np
 
 from real2sam2real.geometry import Intrinsics, quaternions, transforms
-from real2sam2real.lift.align import Alignment, ObjectObservation, align
+from real2sam2real.lifting.align import Alignment, ObjectObservation, align
 from real2sam2real.mesh import Mesh
-from real2sam2real.render import render_frames
+from real2sam2real.rendering import render_frames
 from real2sam2real.scene import CameraPath, Entity, Motion, Scene
 
 WIDTH, HEIGHT = 640, 480

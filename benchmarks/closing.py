@@ -14,7 +14,7 @@ from pathlib import Path
 import manifold3d
 import numpy as np
 
-from real2sam2real.lift.mesh_files import read_mesh_file
+from real2sam2real.lifting.mesh_files import read_mesh_file
 from real2sam2real.mesh import Mesh
 from real2sam2real.mesh.repair import RepairedMesh, repair
 

@@ -21,10 +21,10 @@ import numpy as np
 
 from real2sam2real.geometry import Intrinsics, transforms
 from real2sam2real.geometry.transforms import about_x
-from real2sam2real.lift.contact import ContactOptions, ContactReport, resolve_contacts
-from real2sam2real.lift.contact.body import ContactBody
+from real2sam2real.lifting.contact import ContactOptions, ContactReport, resolve_contacts
+from real2sam2real.lifting.contact.body import ContactBody
 from real2sam2real.mesh import Mesh
-from real2sam2real.render import render_frames
+from real2sam2real.rendering import render_frames
 from real2sam2real.scene import CameraPath, Entity, Motion, Scene
 
 WIDTH, HEIGHT = 1280, 720

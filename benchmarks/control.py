@@ -12,7 +12,7 @@ import numpy as np
 
 from real2sam2real import media
 from real2sam2real.control import NormalConvention
-from real2sam2real.render.inpaint import inpaint
+from real2sam2real.rendering.inpaint import inpaint
 
 WIDTH, HEIGHT = 1280, 720
 

@@ -31,7 +31,7 @@ from real2sam2real.diffusion.loading import Real2Sam2RealPipeline
 from real2sam2real.diffusion.memory.apply import apply_plan
 from real2sam2real.diffusion.memory.attention import use_backend
 from real2sam2real.diffusion.memory.choose import gib
-from real2sam2real.diffusion.memory.costs import Architecture, Clip
+from real2sam2real.diffusion.memory.costs import Architecture, ClipSize
 from real2sam2real.diffusion.memory.formats import quantize
 from real2sam2real.diffusion.memory.machine import inspect_machine
 from real2sam2real.diffusion.memory.needs import autoencoder_dtype, needs_of
@@ -59,14 +59,14 @@ def table() -> None:
     print("| preset | segments | passes | PFLOP per pass (attention) | PFLOP per shot |\n|---|---|---|---|---|")
     for preset in PRESETS.values():
         segments = preset.plan(FRAMES)
-        clip = Clip(frames=segments[0].frames, width=WIDTH, height=HEIGHT)
+        clip = ClipSize(frames=segments[0].frames, width=WIDTH, height=HEIGHT)
         cost = needs_of(resident, architecture, clip, guided=preset.guided).one_pass
         passes = preset.passes(FRAMES)
         lengths = f"{len(segments)} × {segments[0].frames} frames"
         one, attention, shot = (value / 1e15 for value in (cost.flops, cost.attention_flops, cost.flops * passes))
         print(f"| `{preset.name}` | {lengths} | {passes} | {one:.2f} ({attention:.2f}) | {shot:.0f} |")
     print("\n| plan | what | GPU, with guidance | GPU, without | CPU memory |\n|---|---|---|---|---|")
-    clip = Clip(frames=FRAMES, width=WIDTH, height=HEIGHT)
+    clip = ClipSize(frames=FRAMES, width=WIDTH, height=HEIGHT)
     for plan in PLANS:
         packed = plan.weights == "gguf"
         both = [needs_of(plan, architecture, clip, guided=guided, packed=packed) for guided in (True, False)]
@@ -80,7 +80,7 @@ def check() -> None:
 
     architecture = Architecture()
     for frames, width, height in ((81, WIDTH, HEIGHT), (49, 832, 480), (17, 640, 368)):
-        clip = Clip(frames=frames, width=width, height=height)
+        clip = ClipSize(frames=frames, width=width, height=height)
         worst = max(measured.deviations(architecture, clip), key=lambda deviation: abs(deviation[1]))
         print(f"{clip}: {worst[0]} deviates by {worst[1]:+.2%}", flush=True)
 

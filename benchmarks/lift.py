@@ -12,8 +12,8 @@ import cv2
 import numpy as np
 
 from real2sam2real.geometry import Intrinsics
-from real2sam2real.lift.embedded import lift_photo
-from real2sam2real.lift.ground import Ground
+from real2sam2real.lifting.embedded import lift_photo
+from real2sam2real.lifting.ground import Ground
 from real2sam2real.mesh import Mesh
 from real2sam2real.mesh.repair import repair
 from real2sam2real.perceive.grabcut import mask_from_box

@@ -31,7 +31,7 @@ from real2sam2real.diffusion.memory.costs import (
     FORMATS,
     IMAGE_TOKENS,
     Architecture,
-    Clip,
+    ClipSize,
     autoencoder_weights,
     autoencoder_working,
     image_encoder_cost,
@@ -45,7 +45,7 @@ from real2sam2real.diffusion.transformer import Real2Sam2RealTransformer3DModel
 
 _FUSED_ATTENTION = ("_scaled_dot_product", "_flash_attention", "_efficient_attention")
 PLAIN: dict[str, torch.dtype] = {"float32": torch.float32, "bfloat16": torch.bfloat16}
-Work = Callable[[Any, Clip], None]
+Work = Callable[[Any, ClipSize], None]
 
 
 class Meter(TorchDispatchMode):
@@ -276,7 +276,7 @@ class MeasuredPass(Measured):
 @cache
 def measure_pass(
     architecture: Architecture,
-    clip: Clip,
+    clip: ClipSize,
     *,
     weights: WeightFormat = "bfloat16",
     token_chunks: int = 1,
@@ -312,7 +312,7 @@ def _layers(architecture: Architecture) -> int:
 
 def _run(
     architecture: Architecture,
-    clip: Clip,
+    clip: ClipSize,
     layers: int,
     weights: WeightFormat,
     token_chunks: int,
@@ -349,7 +349,7 @@ def _store(block: Any, weights: WeightFormat) -> None:
         quantize(block, weights)
 
 
-def _latent_shape(architecture: Architecture, clip: Clip) -> tuple[int, int, int, int, int]:
+def _latent_shape(architecture: Architecture, clip: ClipSize) -> tuple[int, int, int, int, int]:
     """`(1, z, F, h, w)` of a clip's latents."""
     config = autoencoder_of(architecture).config
     space, time = config.scale_factor_spatial, config.scale_factor_temporal
@@ -402,24 +402,24 @@ def pack(module: nn.Module, bytes_per_weight: float) -> None:
 
 
 def measure_encoding(
-    architecture: Architecture, clip: Clip, dtype: torch.dtype = torch.float32, *, tiled: bool = False
+    architecture: Architecture, clip: ClipSize, dtype: torch.dtype = torch.float32, *, tiled: bool = False
 ) -> Measured:
     """Encoding one clip, normals or photo, with the autoencoder."""
     return _measure_autoencoder(architecture, clip, dtype, tiled, _encode)
 
 
 def measure_decoding(
-    architecture: Architecture, clip: Clip, dtype: torch.dtype = torch.float32, *, tiled: bool = False
+    architecture: Architecture, clip: ClipSize, dtype: torch.dtype = torch.float32, *, tiled: bool = False
 ) -> Measured:
     """Decoding one clip with the autoencoder."""
     return _measure_autoencoder(architecture, clip, dtype, tiled, _decode)
 
 
-def _encode(autoencoder: Any, clip: Clip) -> None:
+def _encode(autoencoder: Any, clip: ClipSize) -> None:
     conditioning.encode_latents(autoencoder, torch.empty(1, 3, clip.frames, clip.height, clip.width))
 
 
-def _decode(autoencoder: Any, clip: Clip) -> None:
+def _decode(autoencoder: Any, clip: ClipSize) -> None:
     config = autoencoder.config
     time, space = config.scale_factor_temporal, config.scale_factor_spatial
     frames = (clip.frames - 1) // time + 1
@@ -430,7 +430,7 @@ def _decode(autoencoder: Any, clip: Clip) -> None:
 
 @cache
 def _measure_autoencoder(
-    architecture: Architecture, clip: Clip, dtype: torch.dtype, tiled: bool, work: Work
+    architecture: Architecture, clip: ClipSize, dtype: torch.dtype, tiled: bool, work: Work
 ) -> Measured:
     autoencoder = autoencoder_of(architecture)
     whole = _over_frames(architecture, clip, dtype, work)
@@ -446,7 +446,7 @@ def _measure_autoencoder(
     )
 
 
-def tiled_area(autoencoder: Any, clip: Clip) -> int:
+def tiled_area(autoencoder: Any, clip: ClipSize) -> int:
     """Pixels of all tiles of a frame; they overlap, so they are more than the frame has."""
 
     def extent(size: int, tile: int, stride: int) -> int:
@@ -457,7 +457,7 @@ def tiled_area(autoencoder: Any, clip: Clip) -> int:
     return across * down
 
 
-def _over_frames(architecture: Architecture, clip: Clip, dtype: torch.dtype, work: Work) -> Measured:
+def _over_frames(architecture: Architecture, clip: ClipSize, dtype: torch.dtype, work: Work) -> Measured:
     """The cost of a clip worked on as a whole, from two shorter ones: all grows evenly with the frames."""
     step = autoencoder_of(architecture).config.scale_factor_temporal
     latent_frames = (clip.frames - 1) // step + 1
@@ -469,17 +469,17 @@ def _over_frames(architecture: Architecture, clip: Clip, dtype: torch.dtype, wor
     return first.extrapolated(second, latent_frames - few)
 
 
-def _run_autoencoder(architecture: Architecture, clip: Clip, dtype: torch.dtype, work: Work) -> Measured:
+def _run_autoencoder(architecture: Architecture, clip: ClipSize, dtype: torch.dtype, work: Work) -> Measured:
     autoencoder = autoencoder_of(architecture)
     with fake_device():
         as_fake(autoencoder, dtype)
         return metered(autoencoder, lambda: work(autoencoder, clip))
 
 
-def _tile_at_work(architecture: Architecture, clip: Clip, dtype: torch.dtype, work: Work) -> int:
+def _tile_at_work(architecture: Architecture, clip: ClipSize, dtype: torch.dtype, work: Work) -> int:
     """Most bytes beside the weights while a few frames of one tile are worked on."""
     autoencoder = autoencoder_of(architecture)
-    tile = Clip(
+    tile = ClipSize(
         frames=min(clip.frames, 1 + 2 * autoencoder.config.scale_factor_temporal),
         width=min(clip.width, autoencoder.tile_sample_min_width),
         height=min(clip.height, autoencoder.tile_sample_min_height),
@@ -487,7 +487,7 @@ def _tile_at_work(architecture: Architecture, clip: Clip, dtype: torch.dtype, wo
     return _run_autoencoder(architecture, tile, dtype, work).working
 
 
-def _gathering_of_tiles(architecture: Architecture, clip: Clip, dtype: torch.dtype, work: Work, one: int) -> int:
+def _gathering_of_tiles(architecture: Architecture, clip: ClipSize, dtype: torch.dtype, work: Work, one: int) -> int:
     """Most bytes beside the weights while tiles are worked on and put together.
 
     The autoencoder's own tiling runs, but in the place of its encoder and decoder stands something that takes `one`
@@ -538,7 +538,7 @@ def measure_image_encoder(architecture: Architecture, dtype: torch.dtype = torch
         return metered(encoder, lambda: encoder(pixels, output_hidden_states=True))
 
 
-def deviations(architecture: Architecture, clip: Clip) -> Iterator[tuple[str, float]]:
+def deviations(architecture: Architecture, clip: ClipSize) -> Iterator[tuple[str, float]]:
     """Everything that the package reckons, by name, and how far it is from what is counted, as a share of that."""
     for weights in FORMATS:
         for chunks, kept, prompts, copies in ((1, True, 2, False), (8, False, 1, False), (8, False, 2, True)):

@@ -16,8 +16,8 @@ import numpy as np
 import trimesh
 
 from real2sam2real.geometry import Intrinsics
-from real2sam2real.lift.file_animation import entity_motion
-from real2sam2real.lift.mesh_files import read_mesh_file
+from real2sam2real.lifting.file_animation import entity_motion
+from real2sam2real.lifting.mesh_files import read_mesh_file
 from real2sam2real.mesh import Mesh
 from real2sam2real.mesh.readers import read_mesh
 from real2sam2real.scene import CameraPath, Entity, Motion, Scene

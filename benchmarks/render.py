@@ -19,7 +19,7 @@ import numpy as np
 
 from real2sam2real.geometry import Intrinsics, quaternions, transforms
 from real2sam2real.mesh import Mesh
-from real2sam2real.render import Frame, Light, render_frames
+from real2sam2real.rendering import Frame, Light, render_frames
 from real2sam2real.scene import CameraPath, Entity, Motion, Scene
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 import real2sam2real as r2s
 from real2sam2real.media import write_png
-from real2sam2real.render import render_frames
+from real2sam2real.rendering import render_frames
 from real2sam2real.run.demo import demo_folder
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from real2sam2real.lift.embedded import lift_photo
+from real2sam2real.lifting.embedded import lift_photo
 from real2sam2real.perceive.intrinsics import estimate_intrinsics
 from real2sam2real.perceive.masks import load_masks
 from real2sam2real.perceive.photo import load_photo

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from real2sam2real.diffusion.loading import Real2Sam2RealPipeline
     from real2sam2real.errors import UserError
     from real2sam2real.geometry.camera import Intrinsics
-    from real2sam2real.lift.options import LiftOptions
+    from real2sam2real.lifting.options import LiftOptions
     from real2sam2real.mesh.mesh import Mesh
     from real2sam2real.perceive.camera.options import ViewOptions
     from real2sam2real.scene.camera_path import CameraPath
@@ -28,7 +28,7 @@ _HOMES = {
     "Entity": "scene.scene",
     "Intrinsics": "geometry.camera",
     "Keyframe": "scene.motion",
-    "LiftOptions": "lift.options",
+    "LiftOptions": "lifting.options",
     "Mesh": "mesh.mesh",
     "Motion": "scene.motion",
     "Real2Sam2RealPipeline": "diffusion.loading",

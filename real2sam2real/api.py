@@ -19,16 +19,16 @@ from real2sam2real.diffusion.generate import check_length, stream_segments, work
 from real2sam2real.diffusion.loading import load_model, locate
 from real2sam2real.diffusion.options import ModelOptions
 from real2sam2real.errors import UserError
-from real2sam2real.lift.options import LiftOptions
-from real2sam2real.lift.scene_repair import repaired_scene
+from real2sam2real.lifting.options import LiftOptions
+from real2sam2real.lifting.scene_repair import repaired_scene
 from real2sam2real.perceive.camera.options import ViewOptions
 from real2sam2real.perceive.masks import load_masks
 from real2sam2real.perceive.photo import Photo
 from real2sam2real.perceive.segment.options import SegmentOptions
 from real2sam2real.perceive.segment.overlaps import MaskRequest, collect_masks
-from real2sam2real.perceive.segment.segmenter import load_segmenter
-from real2sam2real.render import render_frames
-from real2sam2real.render.preview import preview_frames
+from real2sam2real.perceive.segment.segmenter import Segmenter
+from real2sam2real.rendering import render_frames
+from real2sam2real.rendering.preview import preview_frames
 from real2sam2real.run import lifting
 from real2sam2real.run.directing import with_defaults
 from real2sam2real.run.photo import WorkingPhoto, read_photo
@@ -87,8 +87,8 @@ def _masks(working: WorkingPhoto, objects: Mapping[str, Path | str | Box | Mask]
             masks |= load_masks([f"{name}={given}"], *size)
         else:
             boxes[name] = [value * working.shrink for value in given]
-    opened = load_segmenter(SegmentOptions()).open(working.photo.pixels)
-    return collect_masks(opened, MaskRequest(masks=masks, boxes=boxes), [])
+    opened = Segmenter(SegmentOptions()).open(working.photo.pixels)
+    return collect_masks(opened, MaskRequest(masks=masks, boxes=boxes))
 
 
 def _checked(name: str, mask: Mask, size: tuple[int, int]) -> Mask:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from real2sam2real.diffusion.options import GenerateOptions
 from real2sam2real.errors import UserError
-from real2sam2real.lift.options import LiftOptions
+from real2sam2real.lifting.options import LiftOptions
 from real2sam2real.options import as_json, parse_size, split_named, value_for
 from real2sam2real.perceive.camera.options import ViewOptions
 from real2sam2real.perceive.segment.options import SegmentOptions, parse_box, parse_points

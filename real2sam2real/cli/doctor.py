@@ -10,7 +10,7 @@ from tyro.conf import Positional, arg
 
 from real2sam2real.diffusion.options import ModelOptions
 from real2sam2real.errors import UserError
-from real2sam2real.lift.options import LifterOptions
+from real2sam2real.lifting.options import LifterOptions
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,7 +10,7 @@ from typing import Annotated
 from tyro.conf import Positional, arg
 
 from real2sam2real.diffusion.options import GenerateOptions
-from real2sam2real.lift.options import LiftOptions
+from real2sam2real.lifting.options import LiftOptions
 from real2sam2real.perceive.camera.options import ViewOptions
 from real2sam2real.perceive.segment.options import SegmentOptions
 from real2sam2real.run.options import RunConfig, ShotOptions

@@ -21,7 +21,7 @@ from real2sam2real.arrays import UInt8
 from real2sam2real.control.normal_convention import OPENGL, NormalConvention
 from real2sam2real.errors import UserError
 from real2sam2real.files import replacing_folder
-from real2sam2real.render.frame import Frame
+from real2sam2real.rendering.frame import Frame
 
 VERSION = 1
 PHOTO = "source_image.png"

@@ -30,7 +30,7 @@ from real2sam2real.diffusion.checkpoints import (
 from real2sam2real.diffusion.memory.apply import apply_plan, place_encoder
 from real2sam2real.diffusion.memory.attention import use_backend
 from real2sam2real.diffusion.memory.choose import Choice, choose_plan, out_of_memory_remedy
-from real2sam2real.diffusion.memory.costs import CLIP_VIT_H, UMT5_XXL, Architecture, Clip
+from real2sam2real.diffusion.memory.costs import CLIP_VIT_H, UMT5_XXL, Architecture, ClipSize
 from real2sam2real.diffusion.memory.machine import Machine, inspect_machine
 from real2sam2real.diffusion.memory.needs import autoencoder_dtype
 from real2sam2real.diffusion.options import DEFAULT_BASE, ModelOptions, PresetName
@@ -363,7 +363,7 @@ def plan_memory(located: Located, *, plan: str, sampling: Sampling, machine: Mac
     return choose_plan(
         machine,
         architecture_of(located.base),
-        Clip(frames=sampling.segment_frames, width=width, height=height),
+        ClipSize(frames=sampling.segment_frames, width=width, height=height),
         wanted=plan,
         guided=sampling.guided,
         base_layout=located.base.layout,

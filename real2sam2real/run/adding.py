@@ -9,9 +9,9 @@ import numpy as np
 
 from real2sam2real.arrays import Mask
 from real2sam2real.errors import UserError
-from real2sam2real.lift.assembling import Surroundings, align_lifted, animation_frames, entity_of, on_one_ground
-from real2sam2real.lift.options import LiftOptions
-from real2sam2real.lift.outline import outlines_by_nearness
+from real2sam2real.lifting.assembling import Surroundings, align_lifted, animation_frames, entity_of, on_one_ground
+from real2sam2real.lifting.options import LiftOptions
+from real2sam2real.lifting.outline import outlines_by_nearness
 from real2sam2real.perceive.photo import Photo
 from real2sam2real.perceive.segment.options import SegmentOptions
 from real2sam2real.perceive.view import PhotoView

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from real2sam2real.errors import UserError
-from real2sam2real.lift.scene_repair import repaired_scene
+from real2sam2real.lifting.scene_repair import repaired_scene
 from real2sam2real.run.options import DEFAULT_FPS, DEFAULT_FRAMES, ShotOptions
 from real2sam2real.scene.camera_moves import ImportedPath
 from real2sam2real.scene.folder import read_scene, save_scene

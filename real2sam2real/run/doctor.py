@@ -11,16 +11,16 @@ from real2sam2real.diffusion.checkpoints import OFFICIAL_SETTINGS, find_checkpoi
 from real2sam2real.diffusion.loading import architecture_of
 from real2sam2real.diffusion.memory.attention import BACKENDS, choose_backend, refusal
 from real2sam2real.diffusion.memory.choose import MARGIN_IN_WORDS, Choice, choose_plan, gib
-from real2sam2real.diffusion.memory.costs import Architecture, Clip
+from real2sam2real.diffusion.memory.costs import Architecture, ClipSize
 from real2sam2real.diffusion.memory.machine import PACKAGES, Machine, inspect_machine
 from real2sam2real.diffusion.options import ModelOptions
 from real2sam2real.diffusion.presets import PRESETS
 from real2sam2real.diffusion.prompts import cache_folder
 from real2sam2real.diffusion.weights.base import find_base
 from real2sam2real.errors import UserError
-from real2sam2real.lift.options import LifterOptions
-from real2sam2real.lift.workers.catalogue import LIFTERS
-from real2sam2real.lift.workers.lifter import probe
+from real2sam2real.lifting.options import LifterOptions
+from real2sam2real.lifting.workers.catalogue import LIFTERS
+from real2sam2real.lifting.workers.lifter import probe
 from real2sam2real.options import parse_size
 
 # What is worth telling of a package that is missing.
@@ -57,7 +57,7 @@ def examine(options: ModelOptions, lifter: LifterOptions, *, frames: int, size: 
     yield from _perception()
     yield from _lifters(lifter, offline=options.offline)
     yield from _attention(machine)
-    clip = Clip(frames=min(frames, OFFICIAL_SETTINGS.max_frames), width=width, height=height)
+    clip = ClipSize(frames=min(frames, OFFICIAL_SETTINGS.max_frames), width=width, height=height)
     yield from _plans(machine, options, clip)
     yield "\npresets, transformer passes for this shot"
     for preset in PRESETS.values():
@@ -132,7 +132,7 @@ def _attention(machine: Machine) -> Iterator[str]:
             yield f"  {backend.title} is installed, but never chosen by itself, because it changes the result"
 
 
-def _plans(machine: Machine, options: ModelOptions, clip: Clip) -> Iterator[str]:
+def _plans(machine: Machine, options: ModelOptions, clip: ClipSize) -> Iterator[str]:
     architecture, layout = _architecture(options)
     yield f"\nmemory plans for the 14 B model at {clip}, with guidance; {MARGIN_IN_WORDS}"
     try:

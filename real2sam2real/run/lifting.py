@@ -10,7 +10,7 @@ import numpy as np
 
 from real2sam2real.arrays import Float, Mask
 from real2sam2real.errors import UserError
-from real2sam2real.lift.assembling import (
+from real2sam2real.lifting.assembling import (
     Surroundings,
     align_lifted,
     animation_frames,
@@ -18,15 +18,15 @@ from real2sam2real.lift.assembling import (
     on_one_ground,
     upright,
 )
-from real2sam2real.lift.contact import ContactOptions, resolve_contacts
-from real2sam2real.lift.embedded import lift_photo
-from real2sam2real.lift.ground import ground_under
-from real2sam2real.lift.lifted import LiftedMesh
-from real2sam2real.lift.mesh_files import read_mesh_file
-from real2sam2real.lift.options import LiftOptions
-from real2sam2real.lift.outline import Outline, outlines_by_nearness
-from real2sam2real.lift.workers.lifter import lift_objects
-from real2sam2real.lift.workers.requests import LiftRequest
+from real2sam2real.lifting.contact import ContactOptions, resolve_contacts
+from real2sam2real.lifting.embedded import lift_photo
+from real2sam2real.lifting.ground import ground_under
+from real2sam2real.lifting.lifted import LiftedMesh
+from real2sam2real.lifting.mesh_files import read_mesh_file
+from real2sam2real.lifting.options import LiftOptions
+from real2sam2real.lifting.outline import Outline, outlines_by_nearness
+from real2sam2real.lifting.workers.lifter import lift_objects
+from real2sam2real.lifting.workers.requests import LiftRequest
 from real2sam2real.perceive.camera.estimate import estimate_camera
 from real2sam2real.perceive.camera.options import ViewOptions
 from real2sam2real.perceive.photo import Photo

@@ -10,7 +10,7 @@ from tyro.conf import arg
 
 from real2sam2real.diffusion.options import GenerateOptions
 from real2sam2real.errors import UserError
-from real2sam2real.lift.options import LiftOptions
+from real2sam2real.lifting.options import LiftOptions
 from real2sam2real.options import OptionalPath, Texts
 from real2sam2real.perceive.camera.options import ViewOptions
 from real2sam2real.perceive.segment.options import SegmentOptions, file_of

@@ -14,7 +14,7 @@ from real2sam2real.arrays import Float, UInt8
 from real2sam2real.files import replacing_folder
 from real2sam2real.geometry import Intrinsics
 from real2sam2real.geometry.transforms import about_x, about_y
-from real2sam2real.render import Light, render_frames
+from real2sam2real.rendering import Light, render_frames
 from real2sam2real.scene import CameraPath, Entity, Motion, Scene
 from real2sam2real.scene.retime import retimed
 

@@ -24,7 +24,7 @@ from real2sam2real.scene.shot import Shot
 
 # What every stage that touches a scene depends on.
 _SCENE = ("geometry", "mesh", "scene")
-_OPENED_SCENE = (*_SCENE, "lift", "run/directing.py")
+_OPENED_SCENE = (*_SCENE, "lifting", "run/directing.py")
 
 
 def run(config: RunConfig, out: Path, *, command: Sequence[str], progress: Progress) -> Path:
@@ -64,7 +64,7 @@ def _stages(config: RunConfig, shot: Shot, folder: RunFolder) -> Iterator[Stage]
     yield Stage(
         name="pictures",
         title="picture masks and meshes",
-        code=(*_OPENED_SCENE, "render", "run/pictures.py"),
+        code=(*_OPENED_SCENE, "rendering", "run/pictures.py"),
         settings=None,
         inputs=(lifted,),
         outputs=("pictures",),
@@ -83,7 +83,7 @@ def _stages(config: RunConfig, shot: Shot, folder: RunFolder) -> Iterator[Stage]
     yield Stage(
         name="preview",
         title="preview",
-        code=(*_OPENED_SCENE, "render", "control/normal_convention.py", "run/rendering.py"),
+        code=(*_OPENED_SCENE, "rendering", "control/normal_convention.py", "run/rendering.py"),
         settings=None,
         inputs=(directed,),
         outputs=("preview.mp4", "normals.mp4"),
@@ -99,7 +99,7 @@ def _stages(config: RunConfig, shot: Shot, folder: RunFolder) -> Iterator[Stage]
     yield Stage(
         name="render",
         title="render the control",
-        code=(*_OPENED_SCENE, "render", "control", "run/rendering.py"),
+        code=(*_OPENED_SCENE, "rendering", "control", "run/rendering.py"),
         settings=[width, height],
         inputs=(directed,),
         outputs=(control.name,),
@@ -145,7 +145,7 @@ def _lift_stage(config: RunConfig, lifted: Path, progress: Progress) -> Stage:
     return Stage(
         name="lift",
         title="lift the objects into 3D",
-        code=(*_SCENE, "perceive", "lift", "run/lifting.py", "run/photo.py"),
+        code=(*_SCENE, "perceive", "lifting", "run/lifting.py", "run/photo.py"),
         settings=as_json([config.objects, config.view, config.lift]),
         inputs=(config.photo, *config.named_files),
         outputs=(lifted.name,),

@@ -10,8 +10,8 @@ from real2sam2real.control.folder import write_control
 from real2sam2real.control.normal_convention import OPENGL
 from real2sam2real.errors import UserError
 from real2sam2real.options import parse_size
-from real2sam2real.render import render_frames
-from real2sam2real.render.preview import preview_frames
+from real2sam2real.rendering import render_frames
+from real2sam2real.rendering.preview import preview_frames
 from real2sam2real.run.progress import Progress
 from real2sam2real.scene.scene import Scene
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from real2sam2real.geometry import Intrinsics
-from real2sam2real.lift.align.drawing import inverse_depth
+from real2sam2real.lifting.align.drawing import inverse_depth
 from real2sam2real.media import write_png
 from real2sam2real.scene.folder import load_scene
 

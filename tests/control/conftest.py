@@ -5,7 +5,7 @@ import pytest
 
 from real2sam2real.geometry import Intrinsics
 from real2sam2real.mesh import Mesh
-from real2sam2real.render import render_frames
+from real2sam2real.rendering import render_frames
 from real2sam2real.scene import CameraPath, Entity, Keyframe, Motion, Scene
 
 CUBE = Mesh(

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from real2sam2real.errors import UserError
 from real2sam2real.geometry import Intrinsics
-from real2sam2real.lift.scene_repair import repaired_scene
+from real2sam2real.lifting.scene_repair import repaired_scene
 from real2sam2real.mesh import Mesh, concatenate
 from real2sam2real.mesh.holes import least_area
 from real2sam2real.mesh.repair import RepairedMesh, is_solid, repair

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from scipy.spatial import cKDTree
 
-from real2sam2real.lift.lifted import LiftedMesh
-from real2sam2real.lift.mesh_files import read_mesh_file
+from real2sam2real.lifting.lifted import LiftedMesh
+from real2sam2real.lifting.mesh_files import read_mesh_file
 from real2sam2real.mesh import Mesh
 from real2sam2real.mesh.repair import repair
 

@@ -1,7 +1,7 @@
 import numpy as np
 
 from real2sam2real.geometry import Intrinsics
-from real2sam2real.lift.embedded import lift_photo
+from real2sam2real.lifting.embedded import lift_photo
 
 
 def test_a_pole_is_about_as_thick_as_it_is_wide() -> None:

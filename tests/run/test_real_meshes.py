@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from real2sam2real.lift.options import LiftOptions
+from real2sam2real.lifting.options import LiftOptions
 from real2sam2real.perceive.camera.options import ViewOptions
 from real2sam2real.perceive.segment.options import SegmentOptions
 from real2sam2real.run.adding import add_to_folder

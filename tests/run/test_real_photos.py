@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 from skimage import data
 
-from real2sam2real.lift.embedded import lift_photo
+from real2sam2real.lifting.embedded import lift_photo
 from real2sam2real.perceive.grabcut import mask_from_box
 from real2sam2real.perceive.intrinsics import estimate_intrinsics
 from real2sam2real.perceive.masks import load_masks
 from real2sam2real.perceive.photo import load_photo
-from real2sam2real.render import render_frames
-from real2sam2real.render.preview import preview_frames
+from real2sam2real.rendering import render_frames
+from real2sam2real.rendering.preview import preview_frames
 from real2sam2real.scene import Scene
 from real2sam2real.scene.shot import Shot
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from real2sam2real.diffusion.memory.attention import choose_backend
-from real2sam2real.diffusion.memory.costs import Architecture, Clip
+from real2sam2real.diffusion.memory.costs import Architecture, ClipSize
 from real2sam2real.diffusion.memory.machine import Machine
 from real2sam2real.diffusion.memory.needs import FIXED_MARGIN, GIB, SHARE_MARGIN, Needs, needs_of
 from real2sam2real.diffusion.memory.plans import PLANS, Plan, find_plan
@@ -48,7 +48,7 @@ class Choice:
     why: str
     rows: tuple[Row, ...]
     machine: Machine
-    clip: Clip
+    clip: ClipSize
 
     def below(self) -> Plan | None:
         """The next plan down: of those that fit and need less of the device, the most faithful."""
@@ -58,7 +58,7 @@ class Choice:
 def choose_plan(
     machine: Machine,
     architecture: Architecture,
-    clip: Clip,
+    clip: ClipSize,
     *,
     wanted: str = AUTO,
     guided: bool = True,
@@ -105,7 +105,9 @@ def out_of_memory_remedy(choice: Choice) -> str:
     return f"{text}. The next plan down is '{below.name}' ({below.purpose}): add --memory {below.name}"
 
 
-def _row(plan: Plan, machine: Machine, architecture: Architecture, clip: Clip, guided: bool, base_layout: str) -> Row:
+def _row(
+    plan: Plan, machine: Machine, architecture: Architecture, clip: ClipSize, guided: bool, base_layout: str
+) -> Row:
     obstacle = _obstacle(plan, machine, base_layout)
     if obstacle is not None:
         return Row(plan=plan, needs=None, refusal=obstacle)
@@ -157,7 +159,7 @@ def _by_preference(rows: tuple[Row, ...]) -> list[Row]:
     return sorted(rows, key=lambda row: (row.plan.device == "cpu", waits(row)))
 
 
-def _wanted(plan: Plan, rows: tuple[Row, ...], clip: Clip) -> Plan:
+def _wanted(plan: Plan, rows: tuple[Row, ...], clip: ClipSize) -> Plan:
     refusal = next(row.refusal for row in rows if row.plan is plan)
     if refusal is None:
         return plan
@@ -190,7 +192,7 @@ def _reason(plan: Plan, rows: tuple[Row, ...]) -> str:
     return f"it is the first that fits ({'; '.join(better)})"
 
 
-def _nothing_fits(rows: tuple[Row, ...], clip: Clip) -> str:
+def _nothing_fits(rows: tuple[Row, ...], clip: ClipSize) -> str:
     lines = "\n".join(f"  {row.plan.name:11} {row.refusal}" for row in rows)
     return f"no memory plan fits {clip} on this machine; a smaller size or fewer frames need less.\n{lines}"
 

@@ -107,7 +107,7 @@ class Architecture:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Clip:
+class ClipSize:
     """Size of what is generated in one segment.
 
     Attributes:
@@ -194,7 +194,7 @@ def autoencoder_weights(architecture: Architecture, b: int) -> int:
     return b * sum(parameter.numel() for parameter in _autoencoder(architecture).parameters())
 
 
-def autoencoder_working(architecture: Architecture, clip: Clip, work: str, b: int, *, tiled: bool) -> int:
+def autoencoder_working(architecture: Architecture, clip: ClipSize, work: str, b: int, *, tiled: bool) -> int:
     """Most bytes alive beside the weights while a clip is encoded or decoded.
 
     Args:
@@ -216,7 +216,7 @@ def autoencoder_working(architecture: Architecture, clip: Clip, work: str, b: in
 
 def pass_cost(
     architecture: Architecture,
-    clip: Clip,
+    clip: ClipSize,
     *,
     weights: WeightFormat = "bfloat16",
     token_chunks: int = 1,
@@ -310,7 +310,7 @@ def transformer_weights(architecture: Architecture, weights: WeightFormat) -> tu
     return block, rest
 
 
-def _tokens(architecture: Architecture, clip: Clip) -> tuple[int, int]:
+def _tokens(architecture: Architecture, clip: ClipSize) -> tuple[int, int]:
     """L and V."""
     scale = _autoencoder(architecture).config
     time, rows, columns = _transformer_config(architecture)["patch_size"]

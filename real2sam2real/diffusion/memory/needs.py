@@ -8,7 +8,7 @@ import torch
 
 from real2sam2real.diffusion.memory.costs import (
     Architecture,
-    Clip,
+    ClipSize,
     Cost,
     PassCost,
     autoencoder_weights,
@@ -48,7 +48,7 @@ class Needs:
 def needs_of(
     plan: Plan,
     architecture: Architecture,
-    clip: Clip,
+    clip: ClipSize,
     *,
     guided: bool,
     native_bfloat16: bool = True,
@@ -94,7 +94,7 @@ def needs_of(
 
 
 def _stages(
-    plan: Plan, architecture: Architecture, clip: Clip, one_pass: PassCost, text: Cost, image: Cost
+    plan: Plan, architecture: Architecture, clip: ClipSize, one_pass: PassCost, text: Cost, image: Cost
 ) -> dict[str, int]:
     """Bytes on the device at the peak of each stage."""
     b = autoencoder_dtype(plan).itemsize

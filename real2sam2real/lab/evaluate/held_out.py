@@ -16,7 +16,7 @@ import torch
 from real2sam2real.arrays import Bool, Float, UInt8
 from real2sam2real.diffusion.checkpoints import CheckpointSettings
 from real2sam2real.lab.synth import HELD_OUT_SEEDS, SynthClip, changed_region, lifted_scene, sample_clip, static_region
-from real2sam2real.render.preview import preview_frames
+from real2sam2real.rendering.preview import preview_frames
 
 PSNR_CAP = 60.0
 

@@ -15,10 +15,10 @@ from real2sam2real.arrays import Float, Float32, UInt8
 from real2sam2real.errors import UserError
 from real2sam2real.geometry import transforms
 from real2sam2real.lab.synth import SynthClip
-from real2sam2real.lift.embedded import lift_photo
+from real2sam2real.lifting.embedded import lift_photo
 from real2sam2real.mesh import Mesh
-from real2sam2real.render import render_frames
-from real2sam2real.render.preview import preview_frames
+from real2sam2real.rendering import render_frames
+from real2sam2real.rendering.preview import preview_frames
 from real2sam2real.scene import Entity, Scene
 
 LEAST_PIXELS = 150

@@ -9,7 +9,7 @@ import numpy as np
 
 from real2sam2real.arrays import Bool, Float, Float32, UInt8
 from real2sam2real.lab.synth.lighting import Lighting
-from real2sam2real.render import Light
+from real2sam2real.rendering import Light
 from real2sam2real.scene import CameraPath, Scene
 
 CHANGE = 12.0

@@ -16,7 +16,7 @@ from real2sam2real.arrays import Float, Float32, UInt8
 from real2sam2real.lab.synth.config import WorldConfig
 from real2sam2real.lab.synth.seeds import Rng
 from real2sam2real.mesh.compiled import kernel
-from real2sam2real.render import Frame, Light, render_frames
+from real2sam2real.rendering import Frame, Light, render_frames
 from real2sam2real.scene import CameraPath, Entity, Scene
 from real2sam2real.scene.timing import ease
 

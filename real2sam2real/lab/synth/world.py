@@ -19,7 +19,7 @@ from real2sam2real.lab.synth.seeds import TRAIN_SEEDS, Rng, generator, is_held_o
 from real2sam2real.lab.synth.shapes import base_shape
 from real2sam2real.lab.synth.variety import vary_camera, vary_objects
 from real2sam2real.mesh import Mesh
-from real2sam2real.render import Light, render_frames
+from real2sam2real.rendering import Light, render_frames
 from real2sam2real.scene import CameraPath, Entity, Scene
 
 _LAYOUT, _TEXTURES, _BACKGROUND, _CAMERA, _OBJECTS, _LIGHTING = range(6)

@@ -49,7 +49,7 @@ def read_obj(path: Path, data: bytes) -> MeshFile:
     return parser.finish(path)
 
 
-class _Block(NamedTuple):
+class _ObjBlock(NamedTuple):
     """What some lines hold: coordinates, vertices with a colour and those, texture coordinates, and polygons."""
 
     positions: Float
@@ -71,7 +71,7 @@ class _Parser:
         self.libraries: list[str] = []
         self.materials = {"": 0}
         self.material = 0
-        self._blocks: list[_Block] = []
+        self._blocks: list[_ObjBlock] = []
 
     def read(self, lines: list[str], number: int) -> None:
         """Read `lines`, of which the first is line `number` of the file."""
@@ -115,7 +115,7 @@ class _Parser:
             ]
             corners = _counted_from_start(corners, np.repeat(np.stack(so_far, axis=1), sizes, axis=0))
         materials = self._read_names(lines, keys, polygons)
-        block = _Block(positions, colored + self.vertices, colors, uvs, sizes, corners - 1, materials)
+        block = _ObjBlock(positions, colored + self.vertices, colors, uvs, sizes, corners - 1, materials)
         self._blocks.append(block)
         self.vertices += len(positions)
         self.uvs += len(uvs)
@@ -165,7 +165,7 @@ class _Parser:
         if not self.faces:
             what = f"{self.vertices:,} vertices but no face" if self.vertices else "no vertex and no face"
             raise UserError(f"{path.name} holds {what}: it is no surface; export the object as a mesh")
-        whole = _Block(*(np.concatenate(column) for column in zip(*self._blocks, strict=True)))
+        whole = _ObjBlock(*(np.concatenate(column) for column in zip(*self._blocks, strict=True)))
         corners = whole.corners
         for kind, most, count in zip(
             ("vertex", "coordinate vt"), corners.max(axis=0), (self.vertices, self.uvs), strict=True
@@ -188,13 +188,13 @@ class _Parser:
         colors = self._vertex_colors(whole) if finite and len(whole.colors) else None
         return still_file(path, "OBJ", self._surfaces(whole, colors, materials), [*notes, *left_out])
 
-    def _vertex_colors(self, whole: _Block) -> UInt8:
+    def _vertex_colors(self, whole: _ObjBlock) -> UInt8:
         most = 255.0 if whole.colors.max(initial=0) <= 1 else 1.0  # some tools write bytes
         colors = np.full((self.vertices, 3), 255, np.uint8)
         colors[whole.colored] = np.round(np.clip(whole.colors * most, 0, 255)).astype(np.uint8)
         return colors
 
-    def _surfaces(self, whole: _Block, colors: UInt8 | None, materials: dict[str, Material]) -> list[Surface]:
+    def _surfaces(self, whole: _ObjBlock, colors: UInt8 | None, materials: dict[str, Material]) -> list[Surface]:
         """One surface per material, and one more where some of its faces have no texture coordinates."""
         positions, uvs, corners = whole.positions, whole.uvs, whole.corners
         check_positions(self.name, positions, corners[:, 0])

@@ -6,7 +6,7 @@ import pytest
 
 from real2sam2real.diffusion.memory import choose
 from real2sam2real.diffusion.memory.choose import choose_plan, out_of_memory_remedy
-from real2sam2real.diffusion.memory.costs import Architecture, Clip, PassCost
+from real2sam2real.diffusion.memory.costs import Architecture, ClipSize, PassCost
 from real2sam2real.diffusion.memory.needs import FIXED_MARGIN, GIB, SHARE_MARGIN, Needs, needs_of
 from real2sam2real.diffusion.memory.plans import PLANS, find_plan
 from real2sam2real.errors import UserError
@@ -24,7 +24,7 @@ NEEDS = {
     "cpu": (64, 64),
 }
 WAN_ANIMATE_14B = Architecture()
-SHORT = Clip(frames=17, width=640, height=368)
+SHORT = ClipSize(frames=17, width=640, height=368)
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def reckoned(monkeypatch):
 
 
 def chosen(machine, **options: object) -> str:
-    return choose_plan(machine, WAN_ANIMATE_14B, Clip(), **options).plan.name
+    return choose_plan(machine, WAN_ANIMATE_14B, ClipSize(), **options).plan.name
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def test_streaming_that_would_keep_the_gpu_waiting_comes_last(reckoned, make_gpu
 
 
 def test_the_reason_names_what_was_passed_over(reckoned, make_gpu) -> None:
-    choice = choose_plan(make_gpu(32, 40), WAN_ANIMATE_14B, Clip())
+    choice = choose_plan(make_gpu(32, 40), WAN_ANIMATE_14B, ClipSize())
     assert choice.why == (
         "it is the first that fits (resident: it needs 60.0 GiB on the GPU; 32.0 GiB are free; "
         "compact: it needs 42.0 GiB on the GPU; 32.0 GiB are free; "
@@ -88,7 +88,7 @@ def test_the_reason_names_what_was_passed_over(reckoned, make_gpu) -> None:
 
 def test_what_a_machine_cannot_do_is_told_apart_from_memory(reckoned, make_gpu) -> None:
     old = make_gpu(80, capability=(8, 6), packages={"bitsandbytes": "1"})
-    refusals = {row.plan.name: row.refusal for row in choose_plan(old, WAN_ANIMATE_14B, Clip()).rows}
+    refusals = {row.plan.name: row.refusal for row in choose_plan(old, WAN_ANIMATE_14B, ClipSize()).rows}
     assert refusals["fp8"] == "the GPU has compute capability 8.6; 8.9 is needed"
     assert refusals["int8"] == "torchao is not installed: pip install torchao"
     assert refusals["gguf"] == "the base is no GGUF file"
@@ -100,15 +100,15 @@ def test_a_gguf_base_runs_as_it_is_packed(reckoned, make_gpu, cpu_machine) -> No
     assert chosen(make_gpu(80), base_layout="gguf") == "gguf"
     assert chosen(cpu_machine, base_layout="gguf") == "cpu"
     with pytest.raises(UserError, match=r"'int8' cannot run.*the base is a GGUF file, packed already"):
-        choose_plan(make_gpu(80), WAN_ANIMATE_14B, Clip(), wanted="int8", base_layout="gguf")
+        choose_plan(make_gpu(80), WAN_ANIMATE_14B, ClipSize(), wanted="int8", base_layout="gguf")
 
 
 def test_without_a_gpu_the_cpu_does_it(reckoned, cpu_machine) -> None:
-    choice = choose_plan(cpu_machine, WAN_ANIMATE_14B, Clip())
+    choice = choose_plan(cpu_machine, WAN_ANIMATE_14B, ClipSize())
     assert choice.plan.name == "cpu"
     assert "resident: there is no GPU" in choice.why
     with pytest.raises(UserError, match="'stream' cannot run at 81 frames of 1280×720: there is no GPU"):
-        choose_plan(cpu_machine, WAN_ANIMATE_14B, Clip(), wanted="stream")
+        choose_plan(cpu_machine, WAN_ANIMATE_14B, ClipSize(), wanted="stream")
 
 
 def test_a_wanted_plan_that_fits_is_taken(reckoned, make_gpu) -> None:
@@ -117,7 +117,7 @@ def test_a_wanted_plan_that_fits_is_taken(reckoned, make_gpu) -> None:
 
 def test_a_wanted_plan_that_does_not_fit_is_refused_with_figures_and_the_next_down(reckoned, make_gpu) -> None:
     with pytest.raises(UserError) as refusal:
-        choose_plan(make_gpu(32, 40), WAN_ANIMATE_14B, Clip(), wanted="compact")
+        choose_plan(make_gpu(32, 40), WAN_ANIMATE_14B, ClipSize(), wanted="compact")
     assert str(refusal.value) == (
         "the plan 'compact' cannot run at 81 frames of 1280×720: it needs 42.0 GiB on the GPU; 32.0 GiB are free. "
         "The next plan down is 'int8' (8-bit integer weights on the GPU): --memory int8"
@@ -126,13 +126,13 @@ def test_a_wanted_plan_that_does_not_fit_is_refused_with_figures_and_the_next_do
 
 def test_where_nothing_fits_every_plan_says_why(reckoned, make_gpu) -> None:
     with pytest.raises(UserError, match="no memory plan fits 81 frames of 1280×720") as refusal:
-        choose_plan(make_gpu(8, 16), WAN_ANIMATE_14B, Clip())
+        choose_plan(make_gpu(8, 16), WAN_ANIMATE_14B, ClipSize())
     assert all(f"\n  {plan.name} " in str(refusal.value) for plan in PLANS)
 
 
 def test_running_out_of_memory_names_the_next_plan_down(reckoned, make_gpu) -> None:
     def remedy(wanted: str) -> str:
-        return out_of_memory_remedy(choose_plan(make_gpu(80), WAN_ANIMATE_14B, Clip(), wanted=wanted))
+        return out_of_memory_remedy(choose_plan(make_gpu(80), WAN_ANIMATE_14B, ClipSize(), wanted=wanted))
 
     assert remedy("resident").endswith("--memory compact")
     assert remedy("compact").endswith("--memory stream")

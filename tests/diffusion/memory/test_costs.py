@@ -6,7 +6,7 @@ import torch
 from real2sam2real.diffusion.memory.costs import (
     FORMATS,
     Architecture,
-    Clip,
+    ClipSize,
     autoencoder_weights,
     autoencoder_working,
     image_encoder_cost,
@@ -20,7 +20,7 @@ TINY = {"num_attention_heads": 2, "attention_head_dim": 12, "ffn_dim": 96, "text
 NARROW_VAE = {"base_dim": 8, "z_dim": 16}
 RUN = {"encode": lambda measured: measured._encode, "decode": lambda measured: measured._decode}
 MEASURE = {"encode": lambda measured: measured.measure_encoding, "decode": lambda measured: measured.measure_decoding}
-SMALL = Clip(frames=17, width=96, height=64)
+SMALL = ClipSize(frames=17, width=96, height=64)
 
 
 def architecture(**changes: object) -> Architecture:
@@ -43,7 +43,7 @@ def test_more_blocks_by_extrapolation_cost_what_they_cost(measured, keys_values:
 
 def test_the_14b_model_in_figures_that_are_known() -> None:
     """Counted by hand from the published config: widths 5120 and 13824, 40 blocks, 79 200 tokens."""
-    cost = pass_cost(WAN_ANIMATE_14B, Clip())
+    cost = pass_cost(WAN_ANIMATE_14B, ClipSize())
     width, hidden, tokens = 5120, 13824, 22 * 45 * 80
     assert (cost.tokens, cost.layers) == (tokens, 40)
     assert cost.attention_flops == 40 * 4 * width * tokens * (tokens + 512 + 257)
@@ -65,29 +65,31 @@ def test_quantised_weights_are_counted_as_they_are_stored() -> None:
 
 
 def test_chunks_and_kept_keys_show_in_the_working_memory() -> None:
-    plain = pass_cost(WAN_ANIMATE_14B, Clip())
+    plain = pass_cost(WAN_ANIMATE_14B, ClipSize())
     # Keys and values of text and image for 40 blocks.
     kept = 40 * 2 * (512 + 257) * 5120 * 2
-    assert plain.working - pass_cost(WAN_ANIMATE_14B, Clip(), keys_values=False).working == pytest.approx(kept, rel=0.2)
-    assert pass_cost(WAN_ANIMATE_14B, Clip(), token_chunks=8).working < 0.85 * plain.working
+    assert plain.working - pass_cost(WAN_ANIMATE_14B, ClipSize(), keys_values=False).working == pytest.approx(
+        kept, rel=0.2
+    )
+    assert pass_cost(WAN_ANIMATE_14B, ClipSize(), token_chunks=8).working < 0.85 * plain.working
 
 
 @pytest.mark.parametrize("work", ["encode", "decode"])
 def test_longer_clips_by_extrapolation_cost_what_they_cost(measured, work) -> None:
     def exact(frames: int) -> object:
         autoencoder = measured.autoencoder_of(architecture())
-        clip = Clip(frames=frames, width=96, height=64)
+        clip = ClipSize(frames=frames, width=96, height=64)
         with measured.fake_device():
             measured.as_fake(autoencoder, torch.float32)
             return measured.metered(autoencoder, lambda: RUN[work](measured)(autoencoder, clip))
 
-    assert MEASURE[work](measured)(architecture(), Clip(frames=33, width=96, height=64)) == exact(33)
+    assert MEASURE[work](measured)(architecture(), ClipSize(frames=33, width=96, height=64)) == exact(33)
 
 
 @pytest.mark.parametrize("work", ["encode", "decode"])
 def test_tiles_need_what_the_autoencoder_needs_for_them(measured, work) -> None:
     """Against diffusers' tiling as it is, blending and all."""
-    clip = Clip(frames=5, width=320, height=288)
+    clip = ClipSize(frames=5, width=320, height=288)
     wide = Architecture(autoencoder={"base_dim": 48})
     autoencoder = measured.autoencoder_of(wide)
     with measured.fake_device():
@@ -104,7 +106,7 @@ def test_tiles_need_what_the_autoencoder_needs_for_them(measured, work) -> None:
 def test_tiles_overlap(measured) -> None:
     autoencoder = measured.autoencoder_of(WAN_ANIMATE_14B)
     # Across 1280: starts 0, 192, … 1152, the last two narrower; down 720: 0, 192, 384, 576.
-    assert measured.tiled_area(autoencoder, Clip()) == (5 * 256 + 256 + 128) * (3 * 256 + 144)
+    assert measured.tiled_area(autoencoder, ClipSize()) == (5 * 256 + 256 + 128) * (3 * 256 + 144)
 
 
 def test_encoders_of_the_release() -> None:
@@ -119,7 +121,7 @@ def test_encoders_of_the_release() -> None:
 @pytest.mark.parametrize(("chunks", "kept", "prompts", "copies"), [(1, True, 2, False), (8, False, 1, True)])
 def test_a_pass_is_reckoned_as_it_is_counted(measured, weights, chunks, kept, prompts, copies) -> None:
     wide = architecture(num_attention_heads=4, attention_head_dim=64, ffn_dim=700, added_kv_proj_dim=256)
-    clip = Clip(frames=17, width=320, height=192)
+    clip = ClipSize(frames=17, width=320, height=192)
     options = {"weights": weights, "token_chunks": chunks, "keys_values": kept, "prompts": prompts}
     ours = pass_cost(wide, clip, **options, attention_copies=copies)
     theirs = measured.measure_pass(wide, clip, **options, attention_copies=copies)
@@ -133,7 +135,7 @@ def test_a_pass_is_reckoned_as_it_is_counted(measured, weights, chunks, kept, pr
 @pytest.mark.parametrize(("dtype", "tiled"), [(torch.bfloat16, False), (torch.bfloat16, True), (torch.float32, False)])
 @pytest.mark.parametrize("work", ["encode", "decode"])
 def test_the_autoencoder_is_reckoned_as_it_is_counted(measured, work, dtype, tiled) -> None:
-    clip = Clip(frames=9, width=320, height=288)
+    clip = ClipSize(frames=9, width=320, height=288)
     counted = MEASURE[work](measured)(WAN_ANIMATE_14B, clip, dtype, tiled=tiled)
     assert autoencoder_weights(WAN_ANIMATE_14B, dtype.itemsize) == counted.weights
     reckoned = autoencoder_working(WAN_ANIMATE_14B, clip, work, dtype.itemsize, tiled=tiled)

@@ -19,7 +19,7 @@ from real2sam2real.lab.synth import (
     sample_clip,
     static_region,
 )
-from real2sam2real.render import render_frames
+from real2sam2real.rendering import render_frames
 
 _HASH = """
 import hashlib, sys

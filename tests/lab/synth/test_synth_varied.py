@@ -17,7 +17,7 @@ from real2sam2real.lab.synth.lighting import FrameShader, Lighting, cast_shadows
 from real2sam2real.lab.synth.seeds import generator
 from real2sam2real.lab.synth.shapes import TRAIN_SHAPES, base_shape
 from real2sam2real.lab.synth.variety import hides, vary_camera, vary_objects
-from real2sam2real.render import Light, render_frames
+from real2sam2real.rendering import Light, render_frames
 
 _HASH = """
 import hashlib

@@ -1,6 +1,0 @@
-"""Scene x camera -> normals, instance ids, depth and colour, on the CPU. Conventions: docs/conventions.md."""
-
-from real2sam2real.render.frame import Frame, Light
-from real2sam2real.render.renderer import render_frames
-
-__all__ = ["Frame", "Light", "render_frames"]

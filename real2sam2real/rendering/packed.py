@@ -1,0 +1,185 @@
+"""A scene's entities as flat arrays, made once per rendering."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from real2sam2real.arrays import Bool, Float, Float32, Int, Int32, UInt8, UInt32
+from real2sam2real.mesh.compiled import kernel
+from real2sam2real.mesh.mesh import Mesh
+from real2sam2real.rendering.shading import GREY, TEXTURE, VERTEX_COLORS
+from real2sam2real.scene import CameraPath, Scene
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class PackedColors:
+    """Where each entity's colour comes from.
+
+    Attributes:
+        table: `(E, 3)` int64: GREY, VERTEX_COLORS or TEXTURE; first row in `levels` and number of levels.
+        levels: `(N, 3)` int64: first texel, height and width of each level of each texture.
+        vertex_colors: `(V, 3)` uint8, empty when no entity is coloured by vertices.
+        corner_uvs: `(F, 3, 2)` float32, empty when no entity has a texture.
+        texels: `(N,)` uint32, red + 256 · green + 65536 · blue.
+    """
+
+    table: Int
+    levels: Int
+    vertex_colors: UInt8
+    corner_uvs: Float32
+    texels: UInt32
+
+
+def pyramid(texture: UInt8) -> list[UInt8]:
+    """The texture `(H, W, 3)` and its halvings down to one texel, each the mean over the area it stands for."""
+    levels = [np.ascontiguousarray(texture[..., :3], np.uint8)]
+    while max(levels[-1].shape[:2]) > 1:
+        height, width = levels[-1].shape[:2]
+        half = (max(width // 2, 1), max(height // 2, 1))
+        levels.append(cv2.resize(levels[-1], half, interpolation=cv2.INTER_AREA))
+    return levels
+
+
+def _in_one_word(image: UInt8) -> UInt32:
+    """`(H, W, 3)` uint8 as `(H, W)` uint32: one memory access fetches all channels."""
+    return cv2.cvtColor(image, cv2.COLOR_RGB2RGBA).view("<u4")[..., 0] & np.uint32(0xFFFFFF)
+
+
+def pack_colors(meshes: list[Mesh], vertex_starts: Int, face_starts: Int) -> PackedColors:
+    """Collect textures and vertex colours; a texture goes before vertex colours."""
+    table = np.zeros((len(meshes), 3), np.int64)
+    textured = [mesh.texture is not None and mesh.texture.size > 0 for mesh in meshes]
+    painted = [mesh.vertex_colors is not None and not flat for mesh, flat in zip(meshes, textured, strict=True)]
+    vertex_colors = np.zeros((vertex_starts[-1] if any(painted) else 0, 3), np.uint8)
+    corner_uvs = np.zeros((face_starts[-1] if any(textured) else 0, 3, 2), np.float32)
+    images: list[UInt8] = []
+    for e, mesh in enumerate(meshes):
+        table[e, 0] = GREY
+        if textured[e] and mesh.texture is not None and mesh.corner_uvs is not None:
+            levels = pyramid(mesh.texture)
+            table[e] = TEXTURE, len(images), len(levels)
+            images += levels
+            corner_uvs[face_starts[e] : face_starts[e + 1]] = mesh.corner_uvs
+        elif painted[e]:
+            table[e, 0] = VERTEX_COLORS
+            vertex_colors[vertex_starts[e] : vertex_starts[e + 1]] = mesh.vertex_colors
+    firsts = np.cumsum([0] + [image.shape[0] * image.shape[1] for image in images])
+    sizes = [(first, *image.shape[:2]) for first, image in zip(firsts[:-1], images, strict=True)]
+    return PackedColors(
+        table=table,
+        levels=np.array(sizes, np.int64).reshape(-1, 3),
+        vertex_colors=vertex_colors,
+        corner_uvs=corner_uvs,
+        texels=np.concatenate([np.zeros(0, np.uint32)] + [_in_one_word(image).ravel() for image in images]),
+    )
+
+
+@kernel
+def smooth_normals(vertices: Float, faces: Int32, normals: Float) -> None:
+    """Write unit vertex normals `(V, 3)`, face normals weighted by the corner's angle, into `normals`.
+
+    `Mesh.vertex_normals` at the speed that a deforming mesh needs.
+
+    Args:
+        vertices: `(V, 3)` float64.
+        faces: `(F, 3)` int32, counter-clockwise seen from outside.
+        normals: `(V, 3)` float64, overwritten; +Z where the faces around a vertex cancel out or have no area.
+    """
+    normals[:] = 0.0
+    edge = np.empty((3, 3))
+    length = np.empty(3)
+    for f in range(len(faces)):
+        for k in range(3):
+            i, j = faces[f, k], faces[f, (k + 1) % 3]
+            for axis in range(3):
+                edge[k, axis] = vertices[j, axis] - vertices[i, axis]
+            length[k] = np.sqrt(edge[k, 0] ** 2 + edge[k, 1] ** 2 + edge[k, 2] ** 2)
+        x = edge[0, 1] * edge[1, 2] - edge[0, 2] * edge[1, 1]
+        y = edge[0, 2] * edge[1, 0] - edge[0, 0] * edge[1, 2]
+        z = edge[0, 0] * edge[1, 1] - edge[0, 1] * edge[1, 0]
+        twice_area = np.sqrt(x * x + y * y + z * z)
+        if twice_area <= 0.0:
+            continue
+        for k in range(3):
+            last = (k + 2) % 3
+            cosine = -(edge[k, 0] * edge[last, 0] + edge[k, 1] * edge[last, 1] + edge[k, 2] * edge[last, 2])
+            weight = np.arctan2(twice_area, cosine) / twice_area
+            i = faces[f, k]
+            normals[i, 0] += weight * x
+            normals[i, 1] += weight * y
+            normals[i, 2] += weight * z
+    for v in range(len(vertices)):
+        size = np.sqrt(normals[v, 0] ** 2 + normals[v, 1] ** 2 + normals[v, 2] ** 2)
+        if size > 1e-12:
+            normals[v] /= size
+        else:
+            normals[v, 0] = normals[v, 1] = 0.0
+            normals[v, 2] = 1.0
+
+
+class PackedScene:
+    """Meshes, poses and colours of E entities, V vertices and F faces; read-only while frames are drawn.
+
+    Attributes:
+        vertices: `(V, 3)` float64 at rest, object frames.
+        normals: `(V, 3)` float64 smooth unit normals at rest, object frames.
+        faces: `(F, 3)` int32 into the joined vertices.
+        face_entity: `(F,)` uint8.
+        vertex_starts: `(E + 1,)` int64.
+        face_starts: `(E + 1,)` int64.
+        shown: `(T, E)` bool.
+        camera_from_object: `(T, E, 4, 4)` float64.
+        normal_matrices: `(T, E, 3, 3)` float64, inverse transposes of the above's linear part.
+        mirrored: `(T, E)` bool.
+        colors: colours, empty unless asked for.
+    """
+
+    def __init__(self, scene: Scene, camera: CameraPath, *, color: bool) -> None:
+        self.entities = scene.entities
+        meshes = [entity.mesh for entity in scene.entities]
+        self.vertex_starts = np.cumsum([0] + [len(mesh.vertices) for mesh in meshes]).astype(np.int64)
+        self.face_starts = np.cumsum([0] + [len(mesh.faces) for mesh in meshes]).astype(np.int64)
+        self.vertices: Float = np.concatenate([np.zeros((0, 3))] + [mesh.vertices for mesh in meshes])
+        offsets = self.vertex_starts[:-1].astype(np.int32)
+        self.faces: Int32 = np.concatenate(
+            [np.zeros((0, 3), np.int32)] + [mesh.faces + start for mesh, start in zip(meshes, offsets, strict=True)]
+        )
+        self.face_entity: UInt8 = np.repeat(np.arange(len(meshes), dtype=np.uint8), np.diff(self.face_starts))
+        self.normals: Float = np.zeros_like(self.vertices)
+        for e, mesh in enumerate(meshes):
+            if scene.entities[e].motion.vertices_object is None:
+                smooth_normals(mesh.vertices, mesh.faces, self.normals[self.vertex_span(e)])
+        self._place(scene, camera)
+        self.colors = pack_colors(meshes if color else [], self.vertex_starts, self.face_starts)
+
+    def _place(self, scene: Scene, camera: CameraPath) -> None:
+        shape = (scene.frames, len(scene.entities))
+        world_from_object = np.zeros((*shape, 4, 4))
+        self.shown: Bool = np.zeros(shape, bool)
+        for e, entity in enumerate(scene.entities):
+            world_from_object[:, e] = entity.motion.matrices()
+            self.shown[:, e] = entity.motion.visible
+        self.camera_from_object: Float = camera.camera_from_world()[:, None] @ world_from_object
+        linear = self.camera_from_object[..., :3, :3]
+        self.normal_matrices: Float = np.ascontiguousarray(np.swapaxes(np.linalg.inv(linear), -1, -2))
+        self.mirrored: Bool = np.linalg.det(linear) < 0
+
+    def vertex_span(self, entity: int) -> slice:
+        """The vertices of one entity."""
+        return slice(int(self.vertex_starts[entity]), int(self.vertex_starts[entity + 1]))
+
+    def at(self, frame: int) -> tuple[Float, Float]:
+        """Vertices and normals `(V, 3)` of one frame, deformation included; shared where nothing deforms."""
+        deforming = [e for e, entity in enumerate(self.entities) if entity.motion.vertices_object is not None]
+        if not deforming:
+            return self.vertices, self.normals
+        vertices, normals = self.vertices.copy(), self.normals.copy()
+        for e in deforming:
+            entity, span = self.entities[e], self.vertex_span(e)
+            if entity.motion.vertices_object is not None and self.shown[frame, e]:
+                vertices[span] = entity.motion.vertices_object[frame]
+                smooth_normals(vertices[span], entity.mesh.faces, normals[span])
+        return vertices, normals

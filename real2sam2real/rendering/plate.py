@@ -1,0 +1,171 @@
+"""The photo without the objects that have left their places: what the preview's other layers are laid over."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from real2sam2real.arrays import Bool, Float32, UInt8
+from real2sam2real.rendering.inpaint import inpaint, prevailing
+
+_DARKER = 0.72  # of what prevails around it: a darker pixel is in contact shadow
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ObjectArea:
+    """The pixels of the photo that one object takes up, within a window.
+
+    Attributes:
+        window: rows and columns of the photo that hold the rest.
+        body: bool, shows the object.
+        outline: uint8 0…255, the body with its soft edge.
+        shadowed: uint8 0…255, the same with the shadow that leaves with the object.
+    """
+
+    window: tuple[slice, slice]
+    body: Bool
+    outline: UInt8
+    shadowed: UInt8
+
+
+def find_object_areas(photo: UInt8, bodies: Sequence[Bool]) -> list[ObjectArea]:
+    """The places of objects whose pixels `(H, W)` bool in the photo `(H, W, 3)` uint8 are given."""
+    if not bodies:
+        return []
+    objects = np.any(bodies, axis=0)
+    margin = max(1.0, 0.003 * photo.shape[1])
+    places = []
+    for body in bodies:
+        areas = (body, with_shadow(photo, body, objects))
+        edges = [np.maximum(_soft(outline(area, margin)), area * np.uint8(255)) for area in areas]
+        window = _window(edges[1] > 0)
+        places.append(ObjectArea(window=window, body=body[window], outline=edges[0][window], shadowed=edges[1][window]))
+    return places
+
+
+def outline(mask: Bool, pixels: float) -> Bool:
+    """`mask` `(H, W)` grown by some pixels: masks seldom take in an object's soft edge."""
+    side = 2 * round(pixels) + 1
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
+    return cv2.dilate(mask.astype(np.uint8), kernel) > 0
+
+
+def with_shadow(photo: UInt8, mask: Bool, objects: Bool) -> Bool:
+    """An object's mask together with the contact shadow found around its foot.
+
+    Args:
+        photo: `(H, W, 3)` uint8.
+        mask: `(H, W)` bool, the object.
+        objects: `(H, W)` bool, all objects; none of their pixels is a shadow, nor do they say how bright the ground is.
+
+    Returns:
+        `(H, W)` bool, a superset of `mask`.
+    """
+    rows, columns = np.nonzero(mask)
+    if not len(rows):
+        return mask
+    reach = max(2, round(0.35 * np.sqrt(len(rows))))
+    top, bottom = max(0, int(rows.max()) - reach), min(mask.shape[0], int(rows.max()) + reach + 1)
+    left, right = max(0, int(columns.min()) - reach), min(mask.shape[1], int(columns.max()) + reach + 1)
+    window = (slice(max(0, top - reach), min(mask.shape[0], bottom + reach)), slice(left, right))
+    crop = photo[window].astype(np.float32)
+    ground = prevailing(crop, objects[window], reach=0.3).mean(axis=-1)
+    gray = cv2.GaussianBlur(crop, (0, 0), max(0.6, 0.04 * reach)).mean(axis=-1)
+    dark = (gray < _DARKER * ground) & ~outline(objects & ~mask, 1)[window]
+    below = np.zeros_like(mask)
+    below[top:bottom, left:right] = True
+    candidates = (dark & below[window] & outline(mask, reach)[window]) | mask[window]
+    _, labels = cv2.connectedComponents(candidates.astype(np.uint8))
+    touching = np.unique(labels[mask[window]])
+    found = mask.copy()
+    found[window] |= np.isin(labels, touching[touching > 0]) & candidates
+    return found
+
+
+class Plate:
+    """The photo with some objects' places painted over, which ones depending on the frame.
+
+    Args:
+        photo: `(H, W, 3)` uint8.
+        places: of the objects of the photo.
+        ever_left: per place, if it ever has to be painted over.
+        shadows: per place, how much light `(H, W)` float32 0…1 its resting object takes from the ground under it, or
+            None. The photo shows such a shadow beside the object; where the object hid it, it has to be painted.
+
+    Attributes:
+        emptied: `(H, W, 3)` uint8, the photo with all the places that are ever left painted over, without shadows.
+    """
+
+    def __init__(
+        self,
+        photo: UInt8,
+        places: Sequence[ObjectArea],
+        ever_left: Sequence[bool],
+        shadows: Sequence[Float32 | None],
+    ) -> None:
+        self._photo = photo
+        self._places = places
+        self._shadows = shadows
+        hole, bodies = np.zeros(photo.shape[:2], bool), np.zeros(photo.shape[:2], bool)
+        for place, left in zip(places, ever_left, strict=True):
+            bodies[place.window] |= place.body
+            if left:
+                hole[place.window] |= place.shadowed > 0
+        self.emptied = inpaint(photo, hole, avoid=bodies)
+        self._key: list[tuple[float, float]] | None = None
+        self._last = (photo, np.zeros(photo.shape[:2], np.uint8))
+
+    def at(self, left: Sequence[tuple[float, float]]) -> tuple[UInt8, UInt8]:
+        """The plate of one frame.
+
+        Args:
+            left: per place, how far (0…1) its object and its object's shadow have left it.
+
+        Returns:
+            The plate `(H, W, 3)` uint8, and how much of each pixel is painted over, `(H, W)` uint8 0…255. Not to be
+            written to: the next frame may be the same.
+        """
+        if self._key != list(left):
+            self._key = list(left)
+            painted = self._painted(left)
+            share = painted.astype(np.float32) / 255
+            plate = cv2.blendLinear(self._shaded(left), self._photo, share, 1 - share)
+            self._last = (np.where(painted[..., None] > 0, plate, self._photo), painted)
+        return self._last
+
+    def _painted(self, left: Sequence[tuple[float, float]]) -> UInt8:
+        painted = np.zeros(self._photo.shape[:2], np.uint8)
+        for place, (body_left, shadow_left) in zip(self._places, left, strict=True):
+            area = painted[place.window]
+            np.maximum(area, (place.outline * np.float32(body_left)).astype(np.uint8), out=area)
+            np.maximum(area, (place.shadowed * np.float32(shadow_left)).astype(np.uint8), out=area)
+        for place, (body_left, _) in zip(self._places, left, strict=True):
+            if not body_left:  # a neighbour's outline or shadow does not wipe out what still stands there
+                painted[place.window][place.body] = 0
+        return painted
+
+    def _shaded(self, left: Sequence[tuple[float, float]]) -> UInt8:
+        """The emptied photo under the shadows of the objects that rest in the world (the camera may have moved)."""
+        light = np.ones(self._photo.shape[:2], np.float32)
+        for shadow, (body_left, shadow_left) in zip(self._shadows, left, strict=True):
+            if shadow is not None and body_left and shadow_left < 1:
+                light *= 1 - shadow * np.float32(1 - shadow_left)
+        if light.min() == 1:
+            return self.emptied
+        return (self.emptied * light[..., None] + np.float32(0.5)).astype(np.uint8)
+
+
+def _soft(area: Bool) -> UInt8:
+    """255 inside, falling to 0 over about two pixels."""
+    blurred = cv2.GaussianBlur(area.astype(np.uint8) * 255, (5, 5), 0.8)
+    return blurred.astype(np.uint8, copy=False)
+
+
+def _window(area: Bool) -> tuple[slice, slice]:
+    rows, columns = np.flatnonzero(area.any(axis=1)), np.flatnonzero(area.any(axis=0))
+    if not len(rows):
+        return slice(0, 0), slice(0, 0)
+    return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)

@@ -1,0 +1,246 @@
+"""The preview: the shot without any learned part, for a look before time is spent on generating it.
+
+Layers, from the back: the photo with the places of moved objects painted over (`plate`), seen from the frame's camera
+(`backdrop`); soft contact shadows; the textured meshes. Where an object and the camera are as in the photo,
+the photo itself is shown, so the first frame of a shot that starts at rest is exactly the photo.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import cv2
+import numba
+import numpy as np
+
+from real2sam2real.arrays import Bool, Float, Float32, UInt8
+from real2sam2real.errors import UserError
+from real2sam2real.geometry import Intrinsics, transforms
+from real2sam2real.rendering import backdrop, staging
+from real2sam2real.rendering.frame import Frame
+from real2sam2real.rendering.plate import Plate, find_object_areas
+from real2sam2real.rendering.renderer import render_frames
+from real2sam2real.scene import Entity, Scene
+
+_LEAVING = 0.04
+"""The shadow that the photo shows is gone when its object has moved by this share of its size."""
+_REST_SHADOW = 0.8
+"""How dark the ground is under an object that still stands where the photo shows it."""
+_FOOT = 0.2
+"""The lowest share of an object's height whose outline throws the shadow."""
+_WALL = 0.9
+"""The background's wall stands this many times as far away as the farthest corner of the photo's objects.
+
+What stands upright in the photo without being an object leans as soon as it is taken for ground. Little of it stands
+nearer than the objects do, and a floor that runs up a backdrop beyond them is hardly seen.
+"""
+
+
+def preview_frames(scene: Scene, *, width: int, height: int) -> Iterator[UInt8]:
+    """Draw every frame of a shot with the photo's own pixels.
+
+    Args:
+        scene: with a photo. Entities need not have masks; the outline of their mesh at rest serves in place of one.
+        width: of the frames in pixels.
+        height: likewise; the photo is resampled to this size.
+
+    Returns:
+        One `(height, width, 3)` uint8 picture per frame. Places are painted over before the first one comes.
+
+    Raises:
+        UserError: the scene has no photo, or a mask has another size than the photo.
+        ValueError: the size is not positive.
+    """
+    if scene.photo is None:
+        raise UserError("the scene has no photo, so there is nothing to show a preview over; lift it from a photo.")
+    for entity in (*scene.entities, *scene.removed):
+        if entity.mask is not None and entity.mask.shape != scene.photo.shape[:2]:
+            raise UserError(
+                f"the mask of '{entity.name}' is {entity.mask.shape[1]}×{entity.mask.shape[0]} but the photo is "
+                f"{scene.photo.shape[1]}×{scene.photo.shape[0]}; masks are drawn on the photo's own pixels."
+            )
+    rendered = render_frames(scene, width=width, height=height, color=True, antialias=True)
+    layers = _SharedLayers(scene, scene.photo, width, height)
+    return (layers.draw(number, frame) for number, frame in enumerate(rendered))
+
+
+class _SharedLayers:
+    """What the frames of one preview share."""
+
+    def __init__(self, scene: Scene, photo: UInt8, width: int, height: int) -> None:
+        self.scene = scene
+        self.camera = scene.camera.resized(width, height)
+        self.camera_rests = staging.camera_rests(scene, self.camera)
+        self.displaced, self.shadow_left = self._departures()
+        if photo.shape[:2] != (height, width):
+            photo = cv2.resize(photo, (width, height), interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
+        self.in_photo = [k for k, entity in enumerate(scene.entities) if entity.in_photo]
+        self.removed = [entity for entity in scene.removed if entity.in_photo]
+        self.background = backdrop.GroundAndWall(
+            world_from_camera=scene.photo_world_from_camera,
+            intrinsics=self.camera.intrinsics,
+            ground_y=scene.ground_y,
+            wall_distance=staging.wall_distance(scene, _WALL),
+        )
+        self.plate = self._make_plate(photo)
+        self.margins = backdrop.Margins.of(self._coarse_lookups(), width, height)
+        self.widened = self.margins.widened(self.plate.emptied)
+
+    def _departures(self) -> tuple[Bool, Float]:
+        """`(T, N)` each: is an entity not as the photo shows it; how far (0…1) has its shadow left with it."""
+        shape = (self.scene.frames, len(self.scene.entities))
+        displaced, shadow_left = np.ones(shape, bool), np.ones(shape)
+        for k, entity in enumerate(self.scene.entities):
+            if entity.in_photo:
+                distance = staging.displacement(entity)
+                moved = distance > staging.still_distance(self.scene, entity, self.camera)
+                fraction = np.clip(distance / (_LEAVING * staging.size(entity)), 0, 1)
+                shadow_left[:, k] = np.where(moved, fraction * fraction * (3 - 2 * fraction), 0)
+                displaced[:, k] = moved | ~self.camera_rests
+        return displaced, shadow_left
+
+    def _make_plate(self, photo: UInt8) -> Plate:
+        places = find_object_areas(photo, _bodies(self.scene, photo.shape[1], photo.shape[0]))
+        ever_left = [bool(self.displaced[:, k].any()) for k in self.in_photo] + [True] * len(self.removed)
+        shadows = [self._rest_shadow(self.scene.entities[k]) for k in self.in_photo]
+        return Plate(photo, places, ever_left, shadows + [None] * len(self.removed))
+
+    def _rest_shadow(self, entity: Entity) -> Float32 | None:
+        vertices = transforms.apply(entity.rest_world_from_object, entity.mesh.vertices)
+        pose = self.scene.photo_world_from_camera
+        ground = _ground_below(self.scene, entity)
+        return contact_shadow(vertices, ground, pose, self.camera.intrinsics, strength=_REST_SHADOW)
+
+    def _coarse_lookups(self) -> Iterator[Float32]:
+        """Where the frames look at the background, at a few pixels that include the corners' neighbourhood."""
+        for number in np.flatnonzero(~self.camera_rests).tolist():
+            intrinsics = self.camera.intrinsics_at(number).resized(48, 27)
+            yield self.background.lookup(self.camera.world_from_camera[number], intrinsics)
+
+    def draw(self, number: int, frame: Frame) -> UInt8:
+        """One frame of the preview from what the renderer gave for it."""
+        left = [(float(self.displaced[number, k]), float(self.shadow_left[number, k])) for k in self.in_photo]
+        plate, painted = self.plate.at(left + [(1.0, 1.0)] * len(self.removed))
+        background = plate if self.camera_rests[number] else self._seen_from(number, plate)
+        return _compose(background, self._shadows(number), frame, self._shown(number, frame, painted))
+
+    def _seen_from(self, number: int, plate: UInt8) -> UInt8:
+        lookup = self.background.lookup(self.camera.world_from_camera[number], self.camera.intrinsics_at(number))
+        return backdrop.warp(self.margins.paste(plate, self.widened), self.margins.shift(lookup))
+
+    def _shown(self, number: int, frame: Frame, painted: UInt8) -> Float32:
+        """`(H, W)`: how much of each pixel is a mesh: its coverage, but nothing where the photo shows the same."""
+        coverage = np.asarray(frame.coverage, np.float32)
+        if self.displaced[number].all():
+            return coverage
+        differs = np.concatenate([[0], self.displaced[number]]).astype(np.uint8)[frame.ids] * np.uint8(255)
+        # At a soft edge the id may be "none" although a displaced object covers part of the pixel.
+        differs = np.maximum(cv2.dilate(differs, np.ones((3, 3), np.uint8)) * (frame.ids == 0), differs)
+        return coverage * (np.maximum(differs, painted).astype(np.float32) / 255)
+
+    def _shadows(self, number: int) -> list[Float32]:
+        shadows = []
+        for k, entity in enumerate(self.scene.entities):
+            strength = self.shadow_left[number, k]
+            if strength > 0 and entity.motion.visible[number]:
+                shadow = contact_shadow(
+                    entity.vertices_world(number),
+                    _ground_below(self.scene, entity),
+                    self.camera.world_from_camera[number],
+                    self.camera.intrinsics_at(number),
+                )
+                if shadow is not None:
+                    shadows.append(shadow * np.float32(strength))
+        return shadows
+
+
+def _ground_below(scene: Scene, entity: Entity) -> float:
+    """The scene's ground, or the height on which the entity stood in the photo where none is known."""
+    if scene.ground_y is not None:
+        return scene.ground_y
+    rest = entity.rest_world_from_object
+    return float((entity.mesh.vertices @ rest[1, :3] + rest[1, 3]).min())
+
+
+def _bodies(scene: Scene, width: int, height: int) -> list[Bool]:
+    """Per object of the photo, then per removed one: its pixels `(height, width)` bool."""
+    shown = [entity for entity in (*scene.entities, *scene.removed) if entity.in_photo]
+    drawn = np.zeros((height, width), np.uint8)
+    if any(entity.mask is None for entity in shown):
+        drawn = next(render_frames(staging.at_rest(scene), width=width, height=height)).ids
+    bodies = []
+    for number, entity in enumerate(shown, start=1):
+        if entity.mask is None:
+            bodies.append(drawn == number)
+        else:
+            mask = cv2.resize(entity.mask.astype(np.float32), (width, height), interpolation=cv2.INTER_AREA)
+            bodies.append(mask >= 0.5)
+    return bodies
+
+
+def contact_shadow(
+    vertices_world: Float, ground_y: float, world_from_camera: Float, intrinsics: Intrinsics, *, strength: float = 0.55
+) -> Float32 | None:
+    """How much an object darkens the ground below it.
+
+    This is no light simulation: the outline of the object's foot is laid on the ground and blurred, the more and the
+    fainter the higher the object floats.
+
+    Args:
+        vertices_world: `(V, 3)` of the object.
+        ground_y: height of the ground in world units.
+        world_from_camera: `(4, 4)` pose of the camera that looks.
+        intrinsics: of that camera; its size is the size of the result.
+        strength: share of light lost in the middle, when the object stands on the ground.
+
+    Returns:
+        `(H, W)` float32 in 0…1, the share of light that is lost, or None where there is nothing to see: the object
+        reaches below the ground, floats high above it, or part of its shadow is behind the camera.
+    """
+    low, high = vertices_world.min(axis=0), vertices_world.max(axis=0)
+    height = max(float(high[1] - low[1]), 1e-9)
+    lift = (float(low[1]) - ground_y) / height
+    if not -0.25 < lift < 1.5 or world_from_camera[1, 3] <= ground_y:
+        return None
+    foot = vertices_world[vertices_world[:, 1] <= low[1] + _FOOT * height]
+    hull = cv2.convexHull(np.ascontiguousarray(foot[:, [0, 2]], np.float32))[:, 0]
+    corners = np.column_stack([hull[:, 0], np.full(len(hull), ground_y), hull[:, 1]])
+    pixels, depth = intrinsics.project(transforms.apply(transforms.invert_rigid(world_from_camera), corners))
+    if len(pixels) < 3 or not (depth > 1e-3).all() or np.abs(pixels).max() > 30000:
+        return None
+    shape = (intrinsics.height, intrinsics.width)
+    extent = float(np.sqrt(max(cv2.contourArea(pixels.astype(np.float32)), 1.0)))
+    sigma = max(0.7, extent * (0.05 + 0.25 * max(lift, 0.0)))
+    margin = int(3 * sigma) + 2
+    left, top = np.clip(np.floor(pixels.min(axis=0)) - margin, 0, shape[::-1]).astype(int)
+    right, bottom = np.clip(np.ceil(pixels.max(axis=0)) + margin, 0, shape[::-1]).astype(int)
+    if right <= left or bottom <= top:
+        return None
+    blob = np.zeros((bottom - top, right - left), np.float32)
+    fixed_point = np.rint((pixels - 0.5 - (left, top)) * 16).astype(np.int32)
+    cv2.fillConvexPoly(blob, fixed_point, 1.0, lineType=cv2.LINE_8, shift=4)
+    shadow = np.zeros(shape, np.float32)
+    strength *= float(np.exp(-2.0 * max(lift, 0.0)))
+    shadow[top:bottom, left:right] = strength * cv2.GaussianBlur(blob, (0, 0), sigma, borderType=cv2.BORDER_REPLICATE)
+    return shadow
+
+
+def _compose(background: UInt8, shadows: list[Float32], frame: Frame, shown: Float32) -> UInt8:
+    light = np.ones(shown.shape, np.float32)
+    for shadow in shadows:
+        light *= 1 - shadow
+    picture = np.empty_like(background)
+    _mix(background, light, np.asarray(frame.color), shown, picture)
+    return picture
+
+
+@numba.njit(cache=True, nogil=True)
+def _mix(background, light, color, shown, picture):  # type: ignore[no-untyped-def]
+    half = np.float32(0.5)
+    one = np.float32(1.0)
+    for row in range(shown.shape[0]):
+        for column in range(shown.shape[1]):
+            share = shown[row, column]
+            for channel in range(3):
+                value = background[row, column, channel] * light[row, column] * (one - share)
+                picture[row, column, channel] = np.uint8(value + color[row, column, channel] * share + half)
