@@ -78,8 +78,8 @@ class Painter:
         self.origin = (longitude[0] - 2 * self.pitch, slope[1] + 2 * self.pitch)
         columns = int(np.ceil((longitude[1] - longitude[0]) / self.pitch)) + 4
         rows = int(np.ceil((slope[1] - slope[0]) / self.pitch)) + 4
-        longitudes = self.origin[0] + (np.arange(columns) + 0.5) * self.pitch
-        slopes = self.origin[1] - (np.arange(rows) + 0.5) * self.pitch
+        longitudes = self.origin[0] + (np.arange(columns, dtype=np.float64) + 0.5) * self.pitch
+        slopes = self.origin[1] - (np.arange(rows, dtype=np.float64) + 0.5) * self.pitch
         self.far = _painted(background.far, longitudes, slopes, 0.7 * self.pitch)
         self.tiles = _ground_tiles(self.ground, height)
         self._shape = (height, width)
@@ -131,7 +131,7 @@ def _ground_tiles(ground: GroundPlane | None, height: int) -> Float32:
         return np.zeros((1, 1, 1, 3), np.float32)
     size = int(np.clip(1.5 * height, 64, 512))
     step = 2 * ground.half / size
-    at = -ground.half + (np.arange(size) + 0.5) * step
+    at = -ground.half + (np.arange(size, dtype=np.float64) + 0.5) * step
     sharp = _painted(ground.material, at, at, 0.7 * step)
     return np.stack([sharp if side == 1 else cv2.blur(sharp, (side, side)) for side in _BLURS])
 
