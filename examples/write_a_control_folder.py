@@ -17,7 +17,7 @@ def main(out: Path) -> None:
     scene = r2s.lift(files / "photo.jpg", {"cup": files / "cup.png"})
 
     control = r2s.render(r2s.direct(scene, moves={"cup": "turn 40deg"}, frames=5))
-    save_control(control, out)
+    save_control(out, control)
     print(f"{', '.join(sorted(path.name for path in out.iterdir()))} in {out}")
 
 
