@@ -23,19 +23,12 @@ from torch import Tensor
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class KeysValues:
-    """What cross-attention looks up, as heads.
+    """What cross-attention looks up, as heads."""
 
-    Attributes:
-        text_keys: `(B, N, H, E)`, normalised.
-        text_values: `(B, N, H, E)`.
-        image_keys: `(B, M, H, E)`, normalised, or None without an image encoder.
-        image_values: `(B, M, H, E)`, or None.
-    """
-
-    text_keys: Tensor
-    text_values: Tensor
-    image_keys: Tensor | None = None
-    image_values: Tensor | None = None
+    text_keys: Tensor  # `(B, N, H, E)`, normalised
+    text_values: Tensor  # `(B, N, H, E)`
+    image_keys: Tensor | None = None  # `(B, M, H, E)`, normalised, or None without an image encoder
+    image_values: Tensor | None = None  # `(B, M, H, E)`, or None
 
 
 class ContextAttention:

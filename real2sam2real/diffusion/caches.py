@@ -32,18 +32,12 @@ class TaylorSeer:
 
     Two outputs are kept for each pass of guidance: 40 MB in float32 at 81 frames of 1280×720. (The full mode keeps the
     outputs of every attention and feed-forward layer: 40 blocks × 3 layers × 2 factors × 0.81 GB = 195 GB.)
-
-    Attributes:
-        warmup: steps at the start that are all computed; what is in the picture is decided there.
-        interval: after them, one step in so many is computed.
-        order: of the Taylor series: 0 repeats the last output, 1 goes on along the last two.
-        final: steps at the end that are all computed; the last one makes the finished video.
     """
 
-    warmup: int = 4
-    interval: int = 2
-    order: int = 1
-    final: int = 1
+    warmup: int = 4  # steps at the start that are all computed; what is in the picture is decided there
+    interval: int = 2  # after them, one step in so many is computed
+    order: int = 1  # of the Taylor series: 0 repeats the last output, 1 goes on along the last two
+    final: int = 1  # steps at the end that are all computed; the last one makes the finished video
 
     def __post_init__(self) -> None:
         if self.warmup < 1 or self.interval < 1 or self.order < 0 or self.final < 0:
@@ -56,12 +50,10 @@ class FirstBlock:
 
     Which steps are computed depends on the video. Three times `(B, L, D)` is kept for each pass of guidance: 2.4 GB in
     bfloat16 at 14 B and 81 frames of 1280×720.
-
-    Attributes:
-        threshold: mean absolute change of what the first block adds, relative to its mean absolute value, up to which
-            the others are skipped. 0 skips only when nothing changes.
     """
 
+    # mean absolute change of what the first block adds, relative to its mean absolute value, up to which the others are
+    # skipped. 0 skips only when nothing changes.
     threshold: float = 0.12
 
 
@@ -88,32 +80,6 @@ def computed_steps(steps: int, cache: StepCache | None) -> list[bool]:
     raise ValueError(f"{type(cache).__name__} decides by the video which steps are computed")
 
 
-def enable_step_cache(transformer: Any, cache: StepCache, steps: int) -> None:
-    """Put a cache on the transformer; it works for runs of `steps` steps, each begun with `reset_step_cache`.
-
-    Context parallelism may be on: all ranks then take the same decisions.
-
-    Args:
-        transformer: a `Real2Sam2RealTransformer3DModel`.
-        cache: which.
-        steps: of a run.
-
-    Raises:
-        ValueError: a cache is on already.
-    """
-    with parallel.split_lifted(transformer):
-        transformer.enable_cache(_configuration(cache, steps))
-        if isinstance(cache, FirstBlock):
-            _decide_together(transformer)
-
-
-def disable_step_cache(transformer: Any) -> None:
-    """Take the cache off, and let go of what it keeps; nothing happens where there is none."""
-    if transformer.is_cache_enabled:
-        with parallel.split_lifted(transformer):
-            transformer.disable_cache()
-
-
 def reset_step_cache(transformer: Any) -> None:
     """Begin a new run: forget what earlier steps gave. Nothing happens where there is no cache."""
     if transformer.is_cache_enabled:
@@ -122,15 +88,30 @@ def reset_step_cache(transformer: Any) -> None:
 
 @contextmanager
 def step_cache(transformer: Any, cache: StepCache | None, steps: int) -> Iterator[None]:
-    """Have the cache on within the block, and off after it however it ends."""
+    """Have a cache on within the block; afterwards it is off, however the block ends, and lets go of what it keeps.
+
+    Context parallelism may be on: all ranks then take the same decisions.
+
+    Args:
+        transformer: a `Real2Sam2RealTransformer3DModel`.
+        cache: which, or None.
+        steps: of a run; the cache works for runs of so many steps, each begun with `reset_step_cache`.
+
+    Raises:
+        ValueError: a cache is on already.
+    """
     if cache is None:
         yield
         return
-    enable_step_cache(transformer, cache, steps)
+    with parallel.split_lifted(transformer):
+        transformer.enable_cache(_configuration(cache, steps))
+        if isinstance(cache, FirstBlock):
+            _decide_together(transformer)
     try:
         yield
     finally:
-        disable_step_cache(transformer)
+        with parallel.split_lifted(transformer):
+            transformer.disable_cache()
 
 
 def _configuration(cache: StepCache, steps: int) -> Any:

@@ -32,39 +32,25 @@ _OLD_KEYS = {"squash_photo": "resize_without_crop"}
 
 @dataclass(frozen=True, kw_only=True)
 class CheckpointSettings:
-    """What a checkpoint was trained at and how it samples best.
+    """What a checkpoint was trained at and how it samples best."""
 
-    Attributes:
-        area: pixels per frame it works at, at any aspect.
-        grid: frame sizes are multiples of this many pixels.
-        max_frames: longest clip in one pass, 4k + 1.
-        steps: denoising steps of a full run.
-        guidance_scale: classifier-free guidance; 1 is none.
-        init: start from "noise" or from the "preview".
-        strength: noise level that the preview is brought to when it is the start, 0…1.
-        solver: of the flow's differential equation; see `sampling.make_scheduler`.
-        spacing: of the noise levels; see `sampling.set_steps`.
-        shift: of the noise levels towards noise, or None for what the checkpoint's own scheduler says.
-        continues: whether it was trained to go on from given frames, so that longer shots can be made by segments.
-        resize_without_crop: how CLIP was shown the photo; see `conditioning.pixels_for_clip`.
-        normal_convention: how normals are coloured.
-        base: of an adapter, the pipeline that it belongs on, a shipped one's name or a folder; None for the published
-            base, which the user names.
-    """
-
-    area: int
-    grid: int = 16
-    max_frames: int
-    steps: int = 25
-    guidance_scale: float = 1.0
-    init: Init = "noise"
-    strength: float = 1.0
-    solver: Solver = "euler"
-    spacing: Spacing = "even"
+    area: int  # pixels per frame it works at, at any aspect
+    grid: int = 16  # frame sizes are multiples of this many pixels
+    max_frames: int  # longest clip in one pass, 4k + 1
+    steps: int = 25  # denoising steps of a full run
+    guidance_scale: float = 1.0  # classifier-free guidance; 1 is none
+    init: Init = "noise"  # start from "noise" or from the "preview"
+    strength: float = 1.0  # noise level that the preview is brought to when it is the start, 0…1
+    solver: Solver = "euler"  # of the flow's differential equation; see `sampling.make_scheduler`
+    spacing: Spacing = "even"  # of the noise levels; see `sampling.set_steps`
+    # of the noise levels towards noise, or None for what the checkpoint's own scheduler says
     shift: float | None = None
+    # whether it was trained to go on from given frames, so that longer shots can be made by segments
     continues: bool = False
-    resize_without_crop: bool = False
-    normal_convention: NormalConvention = field(default_factory=NormalConvention)
+    resize_without_crop: bool = False  # how CLIP was shown the photo; see `conditioning.pixels_for_clip`
+    normal_convention: NormalConvention = field(default_factory=NormalConvention)  # how normals are coloured
+    # of an adapter, the pipeline that it belongs on, a shipped one's name or a folder; None for the published base,
+    # which the user names
     base: str | None = None
 
     def to_json(self) -> str:

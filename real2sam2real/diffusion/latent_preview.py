@@ -11,9 +11,9 @@ Shape letters: B batch, z channels, F latent frames, h × w latent size, H × W 
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 import torch
@@ -58,28 +58,9 @@ FIT_SIZE = 128  # pixels, of the pictures that a projection is fitted to
 FIT_PICTURES = 24
 
 
-class LatentPreview(ABC):
-    """Makes small pictures of latents; `find` chooses how.
+class LatentPreview(Protocol):
+    """Makes small pictures of latents; `find_preview` chooses how."""
 
-    Attributes:
-        name: how, for people.
-    """
-
-    name: str
-
-    @staticmethod
-    def find(autoencoder: Any) -> LatentPreview:
-        """The best preview that is at hand for an autoencoder of `AutoencoderKLWan`'s interface, on its device.
-
-        Raises:
-            MissingPartError: the weights that `find_tiny_decoder` looks for are named and not there.
-        """
-        if not is_wan(autoencoder):
-            return LinearPreview.fitted(autoencoder)
-        found = find_tiny_decoder()
-        return LinearPreview.of_wan() if found is None else TinyPreview(found)
-
-    @abstractmethod
     def frames(self, latents: Tensor) -> UInt8:
         """Pictures of latents.
 
@@ -91,18 +72,13 @@ class LatentPreview(ABC):
         """
 
 
-class LinearPreview(LatentPreview):
-    """One pixel per latent pixel, by a linear map.
+@dataclass(frozen=True, eq=False)
+class LinearPreview:
+    """One pixel per latent pixel, by a linear map."""
 
-    Args:
-        factors: `(z, 3)`, standardised channels to RGB in −1…1.
-        bias: `(3,)`.
-    """
-
-    name = "linear projection"
-
-    def __init__(self, factors: Tensor, bias: Tensor) -> None:
-        self.factors, self.bias = factors, bias
+    name: ClassVar[str] = "linear projection"
+    factors: Tensor  # `(z, 3)`, standardised channels to RGB in −1…1
+    bias: Tensor  # `(3,)`
 
     @classmethod
     def of_wan(cls) -> LinearPreview:
@@ -121,14 +97,14 @@ class LinearPreview(LatentPreview):
         return _bytes((colors + 1) / 2)
 
 
-class TinyPreview(LatentPreview):
+class TinyPreview:
     """Decoded by TAEW2.1 to four pixels per latent pixel, half the video's size.
 
     Args:
         path: of the weights, which are loaded where the first latents are.
     """
 
-    name = "TAEW2.1"
+    name: ClassVar[str] = "TAEW2.1"
     scale = 4
 
     def __init__(self, path: Path) -> None:
@@ -142,6 +118,18 @@ class TinyPreview(LatentPreview):
             self._decoder = load_tiny_decoder(self.path, dtype=dtype, device=latents.device)
         pictures = self._decoder.stream(latents[:1].to(dtype), scale=self.scale, all_frames=False)
         return np.stack([_bytes(rearrange(picture[0], "c y x -> y x c")) for picture in pictures])
+
+
+def find_preview(autoencoder: Any) -> LatentPreview:
+    """The best preview that is at hand for an autoencoder of `AutoencoderKLWan`'s interface, on its device.
+
+    Raises:
+        MissingPartError: the weights that `find_tiny_decoder` looks for are named and not there.
+    """
+    if not is_wan(autoencoder):
+        return LinearPreview.fitted(autoencoder)
+    found = find_tiny_decoder()
+    return LinearPreview.of_wan() if found is None else TinyPreview(found)
 
 
 def is_wan(autoencoder: Any) -> bool:
@@ -206,7 +194,7 @@ def write_preview_image(path: Path, preview: LatentPreview, estimate: Tensor) ->
 
     Args:
         path: of the picture.
-        preview: as `LatentPreview.find` gives it.
+        preview: as `find_preview` gives it.
         estimate: `(1, z, F + 1, h, w)` clean latents as the current step expects them; the photo's, in front, are left
             out.
     """

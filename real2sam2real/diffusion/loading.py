@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, distributed
+from torch import Tensor
 
 from real2sam2real.diffusion.checkpoints import (
     OFFICIAL_SETTINGS,
@@ -31,13 +31,14 @@ from real2sam2real.diffusion.memory.apply import apply_plan, place_encoder
 from real2sam2real.diffusion.memory.attention import use_backend
 from real2sam2real.diffusion.memory.choose import Choice, choose_plan, out_of_memory_remedy
 from real2sam2real.diffusion.memory.costs import CLIP_VIT_H, UMT5_XXL, Architecture, ClipSize
-from real2sam2real.diffusion.memory.machine import Machine, inspect_machine
+from real2sam2real.diffusion.memory.machine import inspect_machine
 from real2sam2real.diffusion.memory.needs import autoencoder_dtype
 from real2sam2real.diffusion.options import DEFAULT_BASE, ModelOptions, PresetName
 from real2sam2real.diffusion.parallel import enable_context_parallel
 from real2sam2real.diffusion.pipeline import DenoisingPipeline
 from real2sam2real.diffusion.presets import Sampling, choose_sampling
 from real2sam2real.diffusion.prompts import NEGATIVE_PROMPT, PromptCache, embed_text, encoder_identity
+from real2sam2real.diffusion.ranks import ranks_joined
 from real2sam2real.diffusion.sampling import make_scheduler, scheduler_shift
 from real2sam2real.diffusion.weights.adapter_file import Adapter, read_adapter
 from real2sam2real.diffusion.weights.adapters import apply_adapters
@@ -57,17 +58,12 @@ DEFAULT_PRESET: PresetName = "quality"
 
 @dataclass(frozen=True, kw_only=True)
 class LocatedAdapter:
-    """Where an adapter is, and how much of it counts.
+    """Where an adapter is, and how much of it counts."""
 
-    Attributes:
-        path: its file or folder.
-        weight: 1 is as trained.
-        further: it comes on top of a checkpoint, so keys of the face branch, as distillation LoRAs for Wan-Animate may
-            hold, are passed over.
-    """
-
-    path: Path
-    weight: float = 1.0
+    path: Path  # its file or folder
+    weight: float = 1.0  # 1 is as trained
+    # it comes on top of a checkpoint, so keys of the face branch, as distillation LoRAs for Wan-Animate may hold, are
+    # passed over
     further: bool = True
 
     def read(self) -> tuple[Adapter, float]:
@@ -81,23 +77,14 @@ class LocatedAdapter:
 
 @dataclass(frozen=True, kw_only=True)
 class Located:
-    """Where everything that was named is; nothing of it is loaded yet.
+    """Where everything that was named is; nothing of it is loaded yet."""
 
-    Attributes:
-        name: of the checkpoint, as the user gave it.
-        folder: of the checkpoint; None for a base alone.
-        settings: of the checkpoint.
-        base: what its adapters are put on.
-        adapters: in the order in which they are put on.
-        uses_presets: nothing says how it samples best, so that a preset must.
-    """
-
-    name: str
-    folder: Path | None
-    settings: CheckpointSettings
-    base: BaseSource
-    adapters: tuple[LocatedAdapter, ...]
-    uses_presets: bool
+    name: str  # of the checkpoint, as the user gave it
+    folder: Path | None  # of the checkpoint; None for a base alone
+    settings: CheckpointSettings  # of the checkpoint
+    base: BaseSource  # what its adapters are put on
+    adapters: tuple[LocatedAdapter, ...]  # in the order in which they are put on
+    uses_presets: bool  # nothing says how it samples best, so that a preset must
 
     @property
     def files(self) -> tuple[Path, ...]:
@@ -228,20 +215,12 @@ def _load(
     scheduler = load_scheduler(base)
     if settings is not UNTOLD_SETTINGS:
         scheduler = make_scheduler(sampling.solver, settings.shift or scheduler_shift(scheduler))
-    tokenizer = text_encoder = image_processor = image_encoder = None
+    encoders: dict[str, Any] = {}
     if with_text_encoder and base.text_encoder is not None:
-        tokenizer, text_encoder = load_text_encoder(base, dtype)
+        encoders["tokenizer"], encoders["text_encoder"] = load_text_encoder(base, dtype)
     if base.image_encoder is not None and transformer.config.image_dim is not None:
-        image_processor, image_encoder = load_image_encoder(base)
-    pipeline = Real2Sam2RealPipeline(
-        vae=load_vae(base, vae_dtype),
-        transformer=transformer,
-        scheduler=scheduler,
-        text_encoder=text_encoder,
-        tokenizer=tokenizer,
-        image_encoder=image_encoder,
-        image_processor=image_processor,
-    )
+        encoders["image_processor"], encoders["image_encoder"] = load_image_encoder(base)
+    pipeline = Real2Sam2RealPipeline(load_vae(base, vae_dtype), transformer, scheduler, **encoders)
     pipeline.sampling = sampling
     pipeline.resize_without_crop = settings.resize_without_crop
     pipeline.set_progress_bar_config(disable=True)
@@ -250,21 +229,13 @@ def _load(
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class LoadedModel:
-    """A model that is ready to generate.
+    """A model that is ready to generate."""
 
-    Attributes:
-        located: what it was loaded from.
-        pipeline: on its device, without a text encoder where `prompt_cache` is there.
-        choice: the memory plan and why, or None for a checkpoint that is whole and small.
-        prompt_cache: makes text embeddings, or None where the pipeline does it by itself.
-        notes: what a person should know.
-    """
-
-    located: Located
-    pipeline: Real2Sam2RealPipeline
-    choice: Choice | None = None
-    prompt_cache: PromptCache | None = None
-    notes: tuple[str, ...] = ()
+    located: Located  # what it was loaded from
+    pipeline: Real2Sam2RealPipeline  # on its device, without a text encoder where `prompt_cache` is there
+    choice: Choice | None = None  # the memory plan and why, or None for a checkpoint that is whole and small
+    prompt_cache: PromptCache | None = None  # makes text embeddings, or None where the pipeline does it by itself
+    notes: tuple[str, ...] = ()  # what a person should know
 
     @property
     def settings(self) -> CheckpointSettings:
@@ -295,7 +266,7 @@ class LoadedModel:
 
 
 def load_model(
-    located: Located, *, plan: str = "auto", sampling: Sampling | None = None, say: Callable[[str], None] = print
+    located: Located, *, memory: str = "auto", sampling: Sampling | None = None, log: Callable[[str], None] = print
 ) -> LoadedModel:
     """Load what was located, in a way that fits into this machine's memory, on the GPU where there is one.
 
@@ -303,9 +274,9 @@ def load_model(
 
     Args:
         located: from `locate`.
-        plan: a memory plan's name, or "auto"; without effect on one of our pipelines, which is small.
+        memory: a memory plan's name, or "auto"; without effect on one of our pipelines, which is small.
         sampling: tells how long a segment is and whether there is guidance; None for the checkpoint's own.
-        say: told what is loaded and how.
+        log: called with lines on what is loaded and how.
 
     Raises:
         MissingPartError: a package that the plan needs is not installed.
@@ -317,8 +288,8 @@ def load_model(
         pipeline.to("cuda" if torch.cuda.is_available() else "cpu")
         model = LoadedModel(located=located, pipeline=pipeline)
     else:
-        model = _load_by_plan(located, adapters, plan, sampling or located.sampling(), say)
-    if _ranks() > 1:
+        model = _load_by_plan(located, adapters, memory, sampling or located.sampling(), log)
+    if ranks_joined() > 1:
         enable_context_parallel(model.pipeline.transformer)
     return model
 
@@ -326,14 +297,22 @@ def load_model(
 def _load_by_plan(
     located: Located,
     adapters: Sequence[tuple[Adapter, float]],
-    plan: str,
+    memory: str,
     sampling: Sampling,
-    say: Callable[[str], None],
+    log: Callable[[str], None],
 ) -> LoadedModel:
     base = located.base
-    choice = plan_memory(located, plan=plan, sampling=sampling, machine=inspect_machine())
-    say(f"memory plan {choice.plan.name} ({choice.plan.purpose}): {choice.why}")
-    say(f"loading the transformer, the autoencoder and the image encoder from {base.name}")
+    width, height = located.settings.fit(16, 9)
+    choice = choose_plan(
+        inspect_machine(),
+        architecture_of(base),
+        ClipSize(frames=sampling.segment_frames, width=width, height=height),
+        wanted=memory,
+        guided=sampling.guided,
+        base_layout=base.layout,
+    )
+    log(f"memory plan {choice.plan.name} ({choice.plan.purpose}): {choice.why}")
+    log(f"loading the transformer, the autoencoder and the image encoder from {base.name}")
     stays = choice.plan.weights in ("bfloat16", "gguf") and not choice.plan.blocks_streamed
     pipeline = _load(
         located,
@@ -344,29 +323,16 @@ def _load_by_plan(
         with_text_encoder=False,
     )
     apply_plan(pipeline, choice.plan)
-    say(f"attention: {use_backend(pipeline.transformer, choice.machine, parallel=_ranks() > 1).name}")
+    log(f"attention: {use_backend(pipeline.transformer, choice.machine, parallel=ranks_joined() > 1).name}")
     return LoadedModel(
         located=located,
         pipeline=pipeline,
         choice=choice,
-        prompt_cache=_prompt_cache(base, choice, say),
+        prompt_cache=_prompt_cache(base, choice, log),
         notes=(
             f"base '{base.name}' ({base.layout}), memory plan {choice.plan.name}",
             *(_adapter_note(adapter, weight) for adapter, weight in adapters),
         ),
-    )
-
-
-def plan_memory(located: Located, *, plan: str, sampling: Sampling, machine: Machine) -> Choice:
-    """The memory plan for a base model on a machine; see `choose_plan`."""
-    width, height = located.settings.fit(16, 9)
-    return choose_plan(
-        machine,
-        architecture_of(located.base),
-        ClipSize(frames=sampling.segment_frames, width=width, height=height),
-        wanted=plan,
-        guided=sampling.guided,
-        base_layout=located.base.layout,
     )
 
 
@@ -385,13 +351,13 @@ def architecture_of(base: BaseSource) -> Architecture:
     )
 
 
-def _prompt_cache(base: BaseSource, choice: Choice, say: Callable[[str], None]) -> PromptCache:
+def _prompt_cache(base: BaseSource, choice: Choice, log: Callable[[str], None]) -> PromptCache:
     """Text embeddings from disk; the text encoder is loaded when a prompt is new, and let go again."""
     if base.text_encoder is None:  # `find_base` has made sure that it is there
         raise ValueError(f"the base {base.name} has no text encoder")
 
     def embed(prompt: str) -> Tensor:
-        say("reading a new prompt: loading the text encoder")
+        log("reading a new prompt: loading the text encoder")
         tokenizer, encoder = load_text_encoder(base, best_dtype())
         place_encoder(encoder, choice.plan)
         return embed_text(encoder, tokenizer, prompt, torch.device(choice.plan.device))
@@ -406,8 +372,3 @@ def _adapter_note(adapter: Adapter, weight: float) -> str:
     face = f", {len(adapter.face_keys)} keys of the face branch left out" if adapter.face_keys else ""
     origin = f" (alpha from {adapter.alpha_from})" if scale else ""
     return f"adapter {adapter.name}, weight {weight:g}: {parts}{scale}{origin}{face}"
-
-
-def _ranks() -> int:
-    connected = distributed.is_available() and distributed.is_initialized()
-    return distributed.get_world_size() if connected else 1

@@ -17,6 +17,7 @@ from typing import Any, Literal
 import torch
 from torch import distributed
 
+from real2sam2real.diffusion.ranks import ranks_joined
 from real2sam2real.errors import UserError
 
 Kind = Literal["auto", "ulysses", "ring"]
@@ -27,15 +28,10 @@ WITHOUT_LOG_SUM_EXP = {"native"}
 
 @dataclass(frozen=True, kw_only=True)
 class Split:
-    """How the ranks share the work.
-
-    Attributes:
-        kind: "ulysses" or "ring".
-        even: all ranks have the same number of tokens, and heads divide; saves some small messages.
-    """
+    """How the ranks share the work."""
 
     kind: Literal["ulysses", "ring"]
-    even: bool
+    even: bool  # all ranks have the same number of tokens, and heads divide; saves some small messages
 
 
 def choose_split(*, heads: int, ranks: int, kind: Kind, kernel: str, tokens: int | None = None) -> Split:
@@ -82,7 +78,8 @@ def enable_context_parallel(transformer: Any, kind: Kind = "auto", *, tokens: in
     """
     from diffusers.hooks.context_parallel import apply_context_parallel
 
-    if not (distributed.is_available() and distributed.is_initialized() and distributed.get_world_size() > 1):
+    ranks = ranks_joined()
+    if ranks == 1:
         raise UserError(
             "context parallelism needs several connected processes and this is the only one; use --gpus N, or start "
             "the program with torchrun --nproc-per-node N"
@@ -90,7 +87,6 @@ def enable_context_parallel(transformer: Any, kind: Kind = "auto", *, tokens: in
     if transformer._parallel_config is not None:
         raise ValueError("context parallelism is already on; call disable_context_parallel first")
     processors = _self_attention(transformer)
-    ranks = distributed.get_world_size()
     heads = transformer.config.num_attention_heads
     split = choose_split(heads=heads, ranks=ranks, kind=kind, kernel=_kernel(processors[0]), tokens=tokens)
     config = _configuration(split, ranks)

@@ -35,78 +35,46 @@ StepCallback = Callable[[Any, int, Tensor, dict[str, Tensor]], dict[str, Tensor]
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class SegmentConditions:
-    """All that stays constant while a segment is denoised.
+    """All that stays constant while a segment is denoised."""
 
-    Attributes:
-        channels: `(1, 4 + z, F + 1, h, w)` mask and condition latents.
-        prompted: what the transformer takes from prompt, photo and normals.
-        unprompted: the same with the negative prompt, or None when there is no guidance.
-        guidance_scale: weight of the difference between the two predictions.
-    """
-
-    channels: Tensor
-    prompted: StepConstants
-    unprompted: StepConstants | None
-    guidance_scale: float
+    channels: Tensor  # `(1, 4 + z, F + 1, h, w)` mask and condition latents
+    prompted: StepConstants  # what the transformer takes from prompt, photo and normals
+    unprompted: StepConstants | None  # the same with the negative prompt, or None when there is no guidance
+    guidance_scale: float  # weight of the difference between the two predictions
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Run:
-    """What all segments of a run share.
+    """What all segments of a run share."""
 
-    Attributes:
-        sampling: how to denoise.
-        scheduler: this run's own.
-        reference: `(1, z, 1, h, w)` standardised latents of the photo.
-        prompt: `(1, N, text_dim)` text embeddings.
-        negative_prompt: the same, or None without guidance.
-        image: `(1, 257, image_dim)` image features, or None for checkpoints without an image encoder.
-        normals: `(T, H, W, 3)` by slice, or None.
-        start: `(T, H, W, 3)` by slice to start from, or None for noise.
-        strength: noise level that `start` is brought to.
-        generator: source of the noise.
-    """
-
-    sampling: Sampling
-    scheduler: Any
-    reference: Tensor
-    prompt: Tensor
-    negative_prompt: Tensor | None
-    image: Tensor | None
-    normals: Frames | None
-    start: Frames | None
-    strength: float
-    generator: torch.Generator | None
+    sampling: Sampling  # how to denoise
+    scheduler: Any  # this run's own
+    reference: Tensor  # `(1, z, 1, h, w)` standardised latents of the photo
+    prompt: Tensor  # `(1, N, text_dim)` text embeddings
+    negative_prompt: Tensor | None  # the same, or None without guidance
+    image: Tensor | None  # `(1, 257, image_dim)` image features, or None for checkpoints without an image encoder
+    normals: Frames | None  # `(T, H, W, 3)` by slice, or None
+    start: Frames | None  # `(T, H, W, 3)` by slice to start from, or None for noise
+    strength: float  # noise level that `start` is brought to
+    generator: torch.Generator | None  # source of the noise
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class SegmentVideo:
-    """A finished segment.
+    """A finished segment."""
 
-    Attributes:
-        index: from 0.
-        total: number of segments.
-        video: `(1, 3, T, H, W)` in −1…1: the frames that this segment adds, none behind the shot's end.
-        tail: `(1, 3, overlap, H, W)` in −1…1: the frames that the next segment begins with.
-    """
-
-    index: int
-    total: int
-    video: Tensor
-    tail: Tensor
+    index: int  # from 0
+    total: int  # number of segments
+    video: Tensor  # `(1, 3, T, H, W)` in −1…1: the frames that this segment adds, none behind the shot's end
+    tail: Tensor  # `(1, 3, overlap, H, W)` in −1…1: the frames that the next segment begins with
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Finished:
-    """Segments that an earlier run has made.
+    """Segments that an earlier run has made."""
 
-    Attributes:
-        segments: how many.
-        tail: the last one's `SegmentVideo.tail`, or None when there is none.
-    """
-
-    segments: int = 0
-    tail: Tensor | None = None
+    segments: int = 0  # how many
+    tail: Tensor | None = None  # the last one's `SegmentVideo.tail`, or None when there is none
 
     def __post_init__(self) -> None:
         if self.segments and self.tail is None:
@@ -254,8 +222,10 @@ class DenoisingPipeline(DiffusionPipeline):
                 continue
             conditions = self._conditions(run, segment, tail)
             latents = self._start(run, segment, noise)
-            latents = self._denoise(run, latents, conditions, on_step)
-            del conditions
+            reset_step_cache(self.transformer)
+            velocity = partial(self.velocity, conditions=conditions)
+            latents = sampling.denoise(run.scheduler, velocity, latents, on_step)
+            del conditions, velocity
             video = conditioning.decode_latents(self.vae, latents[:, :, 1:])
             if run.sampling.match_colors and segment.overlap and tail is not None:
                 video = without_drift(video, tail.to(video.device))
@@ -392,10 +362,6 @@ class DenoisingPipeline(DiffusionPipeline):
         frames = window(run.start, segment.start, segment.stop)
         video = conditioning.encode_latents(self.vae, conditioning.to_video_tensor(frames, noise.device))
         return sampling.add_noise(torch.cat([run.reference, video], dim=2), noise, run.strength)
-
-    def _denoise(self, run: _Run, latents: Tensor, conditions: SegmentConditions, on_step: OnStep | None) -> Tensor:
-        reset_step_cache(self.transformer)
-        return sampling.denoise(run.scheduler, partial(self.velocity, conditions=conditions), latents, on_step)
 
     def _observer(self, callback: StepCallback | None, names: Sequence[str]) -> OnStep | None:
         """The callback in diffusers' form as the loop's own."""

@@ -17,29 +17,17 @@ from real2sam2real.diffusion.segments import Segment, plan_segments
 
 @dataclass(frozen=True, kw_only=True)
 class Sampling:
-    """How a shot is denoised.
+    """How a shot is denoised."""
 
-    Attributes:
-        steps: denoising steps per segment.
-        guidance_scale: classifier-free guidance; 1 is none and halves the passes.
-        solver: of the flow's differential equation.
-        spacing: of the noise levels.
-        cache: steps that are extrapolated in place of computed, or None to compute all.
-        segment_frames: most frames per segment, 4k + 1.
-        overlap: frames that neighbouring segments share, 4k + 1.
-        fixed_segments: pad to whole segments as the official script does.
-        match_colors: take out the shift of colours between segments.
-    """
-
-    steps: int = 25
-    guidance_scale: float = 1.0
-    solver: Solver = "euler"
-    spacing: Spacing = "scheduler"
-    cache: StepCache | None = None
-    segment_frames: int = 81
-    overlap: int = 5
-    fixed_segments: bool = False
-    match_colors: bool = True
+    steps: int = 25  # denoising steps per segment
+    guidance_scale: float = 1.0  # classifier-free guidance; 1 is none and halves the passes
+    solver: Solver = "euler"  # of the flow's differential equation
+    spacing: Spacing = "scheduler"  # of the noise levels
+    cache: StepCache | None = None  # steps that are extrapolated in place of computed, or None to compute all
+    segment_frames: int = 81  # most frames per segment, 4k + 1
+    overlap: int = 5  # frames that neighbouring segments share, 4k + 1
+    fixed_segments: bool = False  # pad to whole segments as the official script does
+    match_colors: bool = True  # take out the shift of colours between segments
 
     @property
     def guided(self) -> bool:
@@ -66,17 +54,11 @@ class Sampling:
 
 @dataclass(frozen=True, kw_only=True)
 class Preset(Sampling):
-    """A way to spend passes that has a name.
+    """A way to spend passes that has a name."""
 
-    Attributes:
-        name: as on the command line.
-        purpose: for people, one line.
-        needs_distillation: whether it takes a base or a LoRA that was distilled to few steps.
-    """
-
-    name: PresetName
-    purpose: str
-    needs_distillation: bool = False
+    name: PresetName  # as on the command line
+    purpose: str  # for people, one line
+    needs_distillation: bool = False  # whether it takes a base or a LoRA that was distilled to few steps
 
 
 PRESETS: dict[PresetName, Preset] = {

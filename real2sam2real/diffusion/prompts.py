@@ -18,10 +18,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from real2sam2real.errors import MissingPartError
 from real2sam2real.files import replacing_file
-
-Embed = Callable[[str], Tensor]
+from real2sam2real.pretrained.models import require
 
 TEXT_TOKENS = 512
 NEGATIVE_PROMPT = "bad detailed"  # the official script's
@@ -59,19 +57,13 @@ def clean_prompt(prompt: str) -> str:
     Raises:
         MissingPartError: ftfy is not installed.
     """
-    try:
-        import ftfy
-    except ImportError as error:
-        raise MissingPartError(
-            "reading prompts as the model was trained needs ftfy; pip install 'real2sam2real[full]'"
-        ) from error
+    ftfy = require("ftfy", "reading prompts as the model was trained needs ftfy; pip install 'real2sam2real[full]'")
     return " ".join(html.unescape(html.unescape(ftfy.fix_text(prompt))).split())
 
 
 def cache_folder() -> Path:
     """`R2S2R_CACHE`, else `real2sam2real` in the user's cache folder."""
-    named = os.environ.get("R2S2R_CACHE")
-    if named:
+    if named := os.environ.get("R2S2R_CACHE"):
         return Path(named)
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "real2sam2real"
 
@@ -92,13 +84,14 @@ class PromptCache:
         folder: where to keep them; None for `cache_folder()`.
     """
 
-    def __init__(self, identity: str, embed: Embed, folder: Path | None = None) -> None:
+    def __init__(self, identity: str, embed: Callable[[str], Tensor], folder: Path | None = None) -> None:
         self._identity, self._embed = identity, embed
         self._folder = (folder or cache_folder()) / "prompts"
 
     def __call__(self, prompt: str) -> Tensor:
         """`(1, 512, text_dim)` of a prompt, from disk where it has been asked for before."""
-        path = self._path(prompt)
+        name = hashlib.sha256(f"{self._identity}\0{clean_prompt(prompt)}".encode()).hexdigest()
+        path = self._folder / f"{name}.safetensors"
         if path.is_file():
             try:
                 return load_file(path)["embedding"]
@@ -108,11 +101,3 @@ class PromptCache:
         with replacing_file(path) as temporary:
             save_file({"embedding": embedding}, temporary)
         return embedding
-
-    def has(self, prompt: str) -> bool:
-        """Whether a prompt needs no encoder."""
-        return self._path(prompt).is_file()
-
-    def _path(self, prompt: str) -> Path:
-        name = hashlib.sha256(f"{self._identity}\0{clean_prompt(prompt)}".encode()).hexdigest()
-        return self._folder / f"{name}.safetensors"

@@ -39,24 +39,14 @@ PATIENCE = timedelta(hours=1)
 GRACE_SECONDS = 10.0
 
 
-@dataclass(frozen=True, kw_only=True)
-class Rank:
-    """Which of the processes this one is.
-
-    Attributes:
-        index: 0…world − 1; rank 0 talks and writes.
-        world: number of ranks.
-        device: the GPU that belongs to this rank, or the CPU.
-    """
-
-    index: int
-    world: int
-    device: torch.device
+def ranks_joined() -> int:
+    """How many processes work together on what this one does; 1 where it is alone."""
+    return distributed.get_world_size() if distributed.is_available() and distributed.is_initialized() else 1
 
 
 def is_main_rank() -> bool:
     """Whether this process may talk and write: rank 0, or the only one."""
-    return not _joined() or distributed.get_rank() == 0
+    return ranks_joined() == 1 or distributed.get_rank() == 0
 
 
 def from_main_rank(tensor: Tensor) -> Tensor:
@@ -65,7 +55,7 @@ def from_main_rank(tensor: Tensor) -> Tensor:
     Args:
         tensor: any shape, the same on all ranks; on the CPU or on the rank's own GPU. It is left as it is.
     """
-    if not _joined():
+    if ranks_joined() == 1:
         return tensor
     shared = tensor.detach().clone(memory_format=torch.contiguous_format)
     distributed.broadcast(shared, src=0)
@@ -79,7 +69,7 @@ def launched_world() -> int:
     return 1
 
 
-def start_parallel(world: int | None = None, device: Device = "cuda") -> Rank:
+def start_parallel(world: int | None = None, device: Device = "cuda") -> None:
     """Join the other ranks that torchrun has started; call `stop_parallel` at the end.
 
     Args:
@@ -99,12 +89,12 @@ def start_parallel(world: int | None = None, device: Device = "cuda") -> Rank:
         )
     local = int(os.environ["LOCAL_RANK"])
     check_devices(int(os.environ.get("LOCAL_WORLD_SIZE", launched)), device)
-    return _join(int(os.environ["RANK"]), local, launched, device, None)
+    _join(int(os.environ["RANK"]), local, launched, device, None)
 
 
 def stop_parallel() -> None:
     """Leave the other ranks, at the end of what `start_parallel` began."""
-    if _joined():
+    if distributed.is_available() and distributed.is_initialized():
         distributed.destroy_process_group()
 
 
@@ -288,21 +278,15 @@ def _silent() -> Iterator[None]:
         yield
 
 
-def _join(index: int, local: int, world: int, device: Device, meeting: str | None) -> Rank:
+def _join(index: int, local: int, world: int, device: Device, meeting: str | None) -> None:
     """Connect this process with the other ranks; `meeting` is the URL where they meet, None the launcher's."""
-    own = torch.device(device, local) if device == "cuda" else torch.device("cpu")
     if device == "cuda":
-        torch.cuda.set_device(own)
+        torch.cuda.set_device(local)
     else:
         torch.set_num_threads(max(1, (os.cpu_count() or 1) // world))
     distributed.init_process_group(
         BACKENDS[device], init_method=meeting, rank=index, world_size=world, timeout=PATIENCE
     )
-    return Rank(index=index, world=world, device=own)
-
-
-def _joined() -> bool:
-    return distributed.is_available() and distributed.is_initialized()
 
 
 def _interrupt(number: int, frame: object) -> NoReturn:

@@ -24,21 +24,13 @@ Predictor = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Step:
-    """What a step of the denoising loop has made.
+    """What a step of the denoising loop has made."""
 
-    Attributes:
-        number: from 1.
-        total: number of steps.
-        timestep: `()` the noise level that the step started from, times 1000.
-        latents: `(B, z, F + 1, h, w)` at the next noise level.
-        estimate: `(B, z, F + 1, h, w)`, the clean latents as the step expects them.
-    """
-
-    number: int
-    total: int
-    timestep: Tensor
-    latents: Tensor
-    estimate: Tensor
+    number: int  # from 1
+    total: int  # number of steps
+    timestep: Tensor  # `()` the noise level that the step started from, times 1000
+    latents: Tensor  # `(B, z, F + 1, h, w)` at the next noise level
+    estimate: Tensor  # `(B, z, F + 1, h, w)`, the clean latents as the step expects them
 
 
 # Called after each step; latents that it returns take the place of the step's.

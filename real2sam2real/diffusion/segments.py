@@ -29,17 +29,11 @@ class Frames(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Segment:
-    """One stretch of a shot.
+    """One stretch of a shot."""
 
-    Attributes:
-        start: first frame, counted over the whole shot.
-        stop: frame after the last one; may lie behind the shot's end, see `window`.
-        overlap: how many frames at the start come from the segment before; 0 for the first.
-    """
-
-    start: int
-    stop: int
-    overlap: int
+    start: int  # first frame, counted over the whole shot
+    stop: int  # frame after the last one; may lie behind the shot's end, see `window`
+    overlap: int  # how many frames at the start come from the segment before; 0 for the first
 
     @property
     def frames(self) -> int:

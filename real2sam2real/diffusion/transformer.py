@@ -35,18 +35,12 @@ from real2sam2real.diffusion.block import InjectionBlock, KeysValues
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class StepConstants:
-    """What stays the same from step to step; see `Real2Sam2RealTransformer3DModel.precompute`.
+    """What stays the same from step to step; see `Real2Sam2RealTransformer3DModel.precompute`."""
 
-    Attributes:
-        text: `(B, N, D)` embedded text.
-        image: `(B, M, D)` embedded image features, or None.
-        normals: `(B, D, F, h/2, w/2)` embedded normals, or None.
-        keys_values: one per block for its cross-attention, or None to make them anew in each step.
-    """
-
-    text: Tensor
-    image: Tensor | None
-    normals: Tensor | None
+    text: Tensor  # `(B, N, D)` embedded text
+    image: Tensor | None  # `(B, M, D)` embedded image features, or None
+    normals: Tensor | None  # `(B, D, F, h/2, w/2)` embedded normals, or None
+    # one per block for its cross-attention, or None to make them anew in each step
     keys_values: tuple[KeysValues, ...] | None
 
 

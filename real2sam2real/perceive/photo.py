@@ -21,17 +21,11 @@ _EXIF_IFD, _FOCAL, _FOCAL_35, _PLANE_X, _PLANE_UNIT = 0x8769, 0x920A, 0xA405, 0x
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Photo:
-    """A photo as a person sees it.
+    """A photo as a person sees it."""
 
-    Attributes:
-        pixels: `(H, W, 3)` uint8 sRGB, upright.
-        focal_px: focal length in pixels of this size, from the file's EXIF data, or None.
-        notes: what was converted or left out, in words.
-    """
-
-    pixels: UInt8
-    focal_px: float | None = None
-    notes: list[str] = field(default_factory=list)
+    pixels: UInt8  # `(H, W, 3)` uint8 sRGB, upright
+    focal_px: float | None = None  # focal length in pixels of this size, from the file's EXIF data, or None
+    notes: list[str] = field(default_factory=list)  # what was converted or left out, in words
 
     @property
     def width(self) -> int:

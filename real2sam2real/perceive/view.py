@@ -24,40 +24,29 @@ DESCRIPTION, POINTS = "view.json", "points.npy"
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Plane:
-    """The points p with `normal · p = offset`, in the photo's camera frame (+X right, +Y up, looking along −Z).
+    """The points p with `normal · p = offset`, in the photo's camera frame (+X right, +Y up, looking along −Z)."""
 
-    Attributes:
-        normal: `(3,)` float64 unit vector; of a ground plane, it points up, to the camera's side.
-        offset: in the view's unit; negative where the camera stands above the plane.
-    """
-
-    normal: Float
-    offset: float
+    normal: Float  # `(3,)` float64 unit vector; of a ground plane, it points up, to the camera's side
+    offset: float  # in the view's unit; negative where the camera stands above the plane
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class PhotoView:
-    """The photo's camera and what is known of the world that it sees. Frames as in docs/conventions.md.
+    """The photo's camera and what is known of the world that it sees. Frames as in docs/conventions.md."""
 
-    Attributes:
-        intrinsics: of the photo at its working size.
-        points_camera: `(H, W, 3)` float32, what each pixel shows, in the camera frame and in `unit`; NaN where that is
-            unknown (sky). None without a depth estimator.
-        up_camera: `(3,)` float64 unit vector against gravity, in the camera frame; None when it is not known.
-        ground: the plane that things stand on, in the camera frame; None when none is seen. Its normal is `up_camera`
-            or close to it.
-        unit: "metre" where a metric estimator says so.
-        provenance: how each of them was found: JSON values, kept in scene.json.
-        notes: the same in words, for people.
-    """
-
-    intrinsics: Intrinsics
+    intrinsics: Intrinsics  # of the photo at its working size
+    # `(H, W, 3)` float32, what each pixel shows, in the camera frame and in `unit`; NaN where that is unknown (sky).
+    # None without a depth estimator.
     points_camera: Float32 | None = None
+    # `(3,)` float64 unit vector against gravity, in the camera frame; None when it is not known
     up_camera: Float | None = None
+    # the plane that things stand on, in the camera frame; None when none is seen. Its normal is `up_camera` or close to
+    # it.
     ground: Plane | None = None
-    unit: Unit = "unit"
+    unit: Unit = "unit"  # "metre" where a metric estimator says so
+    # how each of them was found: JSON values, kept in scene.json
     provenance: dict[str, object] = field(default_factory=dict)
-    notes: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()  # the same in words, for people
 
 
 def save_view(path: Path, view: PhotoView) -> None:
@@ -67,15 +56,13 @@ def save_view(path: Path, view: PhotoView) -> None:
         path: the folder; `points.npy` in it is `(H, W, 3)` float32, there only where the view has points.
         view: what to keep.
     """
-    ground = None
-    if view.ground is not None:
-        ground = {"normal": [float(x) for x in view.ground.normal], "offset": view.ground.offset}
+    ground, up = view.ground, view.up_camera
     described = {
         "format": FORMAT,
         "version": VERSION,
         "intrinsics": asdict(view.intrinsics),
-        "up_camera": None if view.up_camera is None else [float(x) for x in view.up_camera],
-        "ground": ground,
+        "up_camera": None if up is None else up.tolist(),
+        "ground": None if ground is None else {"normal": ground.normal.tolist(), "offset": ground.offset},
         "unit": view.unit,
         "has_points": view.points_camera is not None,
         "provenance": view.provenance,

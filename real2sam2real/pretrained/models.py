@@ -1,17 +1,50 @@
-"""Models of transformers, loaded from a folder whole or refused, on the device that is asked for."""
+"""Models of transformers, loaded from a folder whole or refused, and the packages that some models need."""
 
 from __future__ import annotations
 
+import importlib
 import json
 from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from real2sam2real.errors import MissingPartError, UserError, first_line
-from real2sam2real.pretrained.packages import INSTALL_TRANSFORMERS, require, transformers_class
 
 if TYPE_CHECKING:
     import torch
+
+_INSTALL_TRANSFORMERS = 'pip install "transformers>=5"'
+
+
+def require(module: str, remedy: str) -> Any:
+    """A module of an optional package.
+
+    Args:
+        module: its full name.
+        remedy: the message where it cannot be imported: what needs it, and the command that installs it.
+
+    Raises:
+        MissingPartError: it cannot be imported.
+    """
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise MissingPartError(remedy) from error
+
+
+def transformers_class(name: str) -> Any:
+    """A class of transformers, by name.
+
+    Raises:
+        MissingPartError: transformers is not installed, or too old to know it.
+    """
+    transformers = require("transformers", f"this needs transformers, which is not installed: {_INSTALL_TRANSFORMERS}")
+    try:
+        return getattr(transformers, name)
+    except (AttributeError, ImportError):
+        raise MissingPartError(
+            f"transformers {transformers.__version__} does not know {name}; update it: {_INSTALL_TRANSFORMERS}"
+        ) from None
 
 
 def load_pretrained(
@@ -61,12 +94,14 @@ def load_pretrained(
         raise UserError(f"'{folder}' cannot be loaded as {architecture}: {first_line(error)}") from error
     missing = set(report["missing_keys"])
     if written := set(twins) - missing:
-        _copy_twin(model, next(iter(written)), missing & set(twins))
+        tensors = model.state_dict()
+        for target in missing & set(twins):
+            tensors[target].copy_(tensors[next(iter(written))])
         missing -= set(twins)
     if lacking := sorted(missing) or sorted(str(key) for key, *_ in report["mismatched_keys"]):
         raise UserError(
             f"'{folder}' lacks {len(lacking)} weights of {architecture}, such as {lacking[0]}; the checkpoint is "
-            f"incomplete, or made for another version of transformers (to update: {INSTALL_TRANSFORMERS})"
+            f"incomplete, or made for another version of transformers (to update: {_INSTALL_TRANSFORMERS})"
         )
     return model.to(device).eval()
 
@@ -117,12 +152,6 @@ def choose_device(name: str) -> torch.device:
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise UserError(f"there is no device '{name}' here; choose auto or cpu")
     return device
-
-
-def _copy_twin(model: Any, source: str, targets: Collection[str]) -> None:
-    tensors = model.state_dict()
-    for target in targets:
-        tensors[target].copy_(tensors[source])
 
 
 def _check_kind(folder: Path, kinds: Collection[str] | None) -> None:

@@ -17,7 +17,7 @@ from real2sam2real.control.reading import ControlStream, open_control
 from real2sam2real.diffusion.checkpoints import CheckpointSettings
 from real2sam2real.diffusion.conditioning import to_frames
 from real2sam2real.diffusion.generate import check_length, stream_segments
-from real2sam2real.diffusion.latent_preview import LatentPreview, write_preview_image
+from real2sam2real.diffusion.latent_preview import LatentPreview, find_preview, write_preview_image
 from real2sam2real.diffusion.loading import LoadedModel, Located, load_model, locate
 from real2sam2real.diffusion.options import GenerateOptions, ModelOptions
 from real2sam2real.diffusion.pipeline import Finished, SegmentVideo, StepCallback
@@ -57,7 +57,7 @@ class Generator:
         logging.disable_progress_bar()  # diffusers would draw its own beside ours
         located = with_normal_convention(locate(options), options.normal_convention)
         sampling = sampling_of(options, located)
-        model = load_model(located, plan=options.memory, sampling=sampling, say=progress.info)
+        model = load_model(located, memory=options.memory, sampling=sampling, log=progress.info)
         if sampling.guided and not model.reads_text:
             raise UserError(
                 f"the checkpoint '{options.checkpoint}' reads no text, so that guidance (scale "
@@ -160,7 +160,7 @@ class Generator:
             steps = pipeline.num_timesteps
             advance(pipeline.segment * steps + step + 1, pipeline.num_segments * steps)
             if self.options.preview_image is not None and is_main_rank():
-                self._latent_preview = self._latent_preview or LatentPreview.find(pipeline.vae)
+                self._latent_preview = self._latent_preview or find_preview(pipeline.vae)
                 write_preview_image(self.options.preview_image, self._latent_preview, tensors["estimate"])
 
         return observe

@@ -9,7 +9,14 @@ from unittest.mock import patch
 import torch
 from torch import distributed
 
-from real2sam2real.diffusion.ranks import from_main_rank, is_main_rank, run_on_ranks, start_parallel, stop_parallel
+from real2sam2real.diffusion.ranks import (
+    from_main_rank,
+    is_main_rank,
+    ranks_joined,
+    run_on_ranks,
+    start_parallel,
+    stop_parallel,
+)
 from real2sam2real.errors import UserError
 
 TINY = {
@@ -253,11 +260,11 @@ def main():
     if sys.argv[1] == "wait":
         run_on_ranks(2, wait_for_ever, (sys.argv[2],), device="cpu")
         return
-    rank = start_parallel(2, "cpu")
-    total = torch.tensor([rank.index + 1.0])
+    start_parallel(2, "cpu")
+    total = torch.tensor([distributed.get_rank() + 1.0])
     distributed.all_reduce(total)
     if is_main_rank():
-        print(f"sum {total.item():.0f} of {rank.world}")
+        print(f"sum {total.item():.0f} of {ranks_joined()}")
     stop_parallel()
 
 

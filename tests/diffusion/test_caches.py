@@ -180,7 +180,6 @@ def test_an_interrupted_run_leaves_no_cache_behind(run):
         interrupted()
     assert not run.model.is_cache_enabled
     assert difference(plain, run()[0]) == 0
-    caches.disable_step_cache(run.model)
 
 
 @pytest.mark.parametrize("wrong", [{"warmup": 0}, {"interval": 0}, {"order": -1}, {"final": -1}], ids=str)

@@ -13,10 +13,10 @@ from real2sam2real import media
 from real2sam2real.diffusion import conditioning, tiny_decoder
 from real2sam2real.diffusion.autoencoder import BlockTransformAutoencoder
 from real2sam2real.diffusion.latent_preview import (
-    LatentPreview,
     LinearPreview,
     TinyPreview,
     contact_strip,
+    find_preview,
     is_wan,
     write_preview_image,
 )
@@ -191,18 +191,18 @@ def test_a_wrong_path_is_told(tmp_path, monkeypatch):
 def test_the_best_preview_at_hand_is_taken(mini, wan, weights, monkeypatch):
     assert is_wan(wan)
     assert not is_wan(mini)
-    assert isinstance(LatentPreview.find(mini), LinearPreview)
-    assert isinstance(LatentPreview.find(wan), LinearPreview)
+    assert isinstance(find_preview(mini), LinearPreview)
+    assert isinstance(find_preview(wan), LinearPreview)
     monkeypatch.setenv("R2S2R_TAEW", str(weights))
-    assert isinstance(LatentPreview.find(wan), TinyPreview)
-    assert isinstance(LatentPreview.find(mini), LinearPreview)
+    assert isinstance(find_preview(wan), TinyPreview)
+    assert isinstance(find_preview(mini), LinearPreview)
 
 
 def test_wans_factors_are_for_standardised_latents(wan):
     """Channels of unit variance fill the range of colours; at the autoencoder's own scale most would be clipped."""
 
     def clipped(latents):
-        frames = LatentPreview.find(wan).frames(latents)
+        frames = find_preview(wan).frames(latents)
         return np.isin(frames, (0, 255)).mean()
 
     standardised = torch.randn(1, 16, 4, 32, 32, generator=torch.Generator().manual_seed(0))
@@ -225,7 +225,7 @@ def decibels(frames, truth):
 
 def test_a_fitted_projection_shows_real_pictures(mini, clip):
     latents = conditioning.encode_latents(mini, conditioning.to_video_tensor(clip))
-    frames = LatentPreview.find(mini).frames(latents)
+    frames = find_preview(mini).frames(latents)
     assert frames.shape == (3, 18, 32, 3)
     blocks = reduce(clip.astype(float), "t (h y) (w x) c -> t h w c", "mean", y=8, x=8)
     truth = np.stack([blocks[0], blocks[1:5].mean(axis=0), blocks[5:].mean(axis=0)])
@@ -242,7 +242,7 @@ def test_fitting_is_repeatable_and_leaves_the_seed_alone(mini):
 
 def test_a_projection_of_another_video_autoencoder_is_fitted(wan):
     shifted = AutoencoderKLWan.from_config({**wan.config, "latents_mean": [0.0] * 16}).eval()
-    preview = LatentPreview.find(shifted)
+    preview = find_preview(shifted)
     assert preview.factors.shape == (16, 3)
     assert preview.factors.isfinite().all()
 
@@ -256,7 +256,7 @@ def test_a_strip_shows_moments_from_first_to_last():
 
 
 def test_the_live_picture_is_replaced_and_leaves_the_reference_out(mini, clip, tmp_path):
-    preview, path = LatentPreview.find(mini), tmp_path / "live.png"
+    preview, path = find_preview(mini), tmp_path / "live.png"
     video = conditioning.encode_latents(mini, conditioning.to_video_tensor(clip))
     for brightness in (-20.0, 20.0):
         reference = torch.full_like(video[:, :, :1], brightness)

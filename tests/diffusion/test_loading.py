@@ -67,7 +67,7 @@ def videos(
     """What either door's model makes of the same inputs: the command line's first."""
     rng = np.random.default_rng(0)
     photo, normals = (rng.integers(0, 256, (*count, *size, 3), dtype=np.uint8) for count in ((), (5,)))
-    model = load_model(locate(choice), say=lambda text: None)
+    model = load_model(locate(choice), log=lambda text: None)
     sampling = options.get("sampling") or model.located.sampling()
     assert pipeline.sampling == model.located.sampling()
     made = []

@@ -7,8 +7,7 @@ from types import ModuleType
 import pytest
 
 from real2sam2real.errors import MissingPartError, UserError
-from real2sam2real.pretrained.models import choose_device, load_processing
-from real2sam2real.pretrained.packages import require, transformers_class
+from real2sam2real.pretrained.models import choose_device, load_processing, require, transformers_class
 
 torch = pytest.importorskip("torch")
 

@@ -15,16 +15,19 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from torch import Tensor
 
 from real2sam2real.diffusion.weights import keys
 from real2sam2real.diffusion.weights.files import Tensors, list_some, metadata, open_tensors
 from real2sam2real.errors import UserError
+
+Number = TypeVar("Number", int, float)
 
 POSE_FILE = "pose_patch_embedding.safetensors"
 LORA_FILE = "lora_diffusion_pytorch_model.safetensors"
@@ -52,17 +55,11 @@ _KOHYA = re.compile(r"lora_unet_{1,2}(?P<module>\w+)$")
 
 @dataclass(frozen=True, kw_only=True)
 class LowRank:
-    """A low-rank change of one layer's weight.
+    """A low-rank change of one layer's weight."""
 
-    Attributes:
-        down: `(R, I)`, or a convolution's `(R, I, …)`.
-        up: `(O, R)`, or a convolution's `(O, R, 1, …)`.
-        alpha: the change is multiplied by alpha / R.
-    """
-
-    down: Tensor
-    up: Tensor
-    alpha: float
+    down: Tensor  # `(R, I)`, or a convolution's `(R, I, …)`
+    up: Tensor  # `(O, R)`, or a convolution's `(O, R, 1, …)`
+    alpha: float  # the change is multiplied by alpha / R
 
     @property
     def rank(self) -> int:
@@ -77,25 +74,22 @@ class LowRank:
 
 @dataclass(frozen=True, kw_only=True)
 class Adapter:
-    """What an adapter changes of the transformer, by our names.
+    """What an adapter changes of the transformer, by our names."""
 
-    Attributes:
-        name: of its file or folder.
-        files: where it was read from.
-        low_rank: by module.
-        differences: added to parameters as they are, by parameter.
-        replacements: the new patch embedding of the normals, by parameter; empty where the adapter brings none.
-        alpha_from: where the scales come from, in words.
-        face_keys: keys of the face and motion branch that were left out on request.
-    """
-
-    name: str
-    files: tuple[Path, ...]
-    low_rank: Mapping[str, LowRank] = field(default_factory=dict)
-    differences: Mapping[str, Tensor] = field(default_factory=dict)
+    name: str  # of its file or folder
+    files: tuple[Path, ...]  # where it was read from
+    low_rank: Mapping[str, LowRank] = field(default_factory=dict)  # by module
+    differences: Mapping[str, Tensor] = field(default_factory=dict)  # added to parameters as they are, by parameter
+    # the new patch embedding of the normals, by parameter; empty where the adapter brings none
     replacements: Mapping[str, Tensor] = field(default_factory=dict)
-    alpha_from: str = "no low-rank part"
-    face_keys: tuple[str, ...] = ()
+    alpha_from: str = "no low-rank part"  # where the scales come from, in words
+    face_keys: tuple[str, ...] = ()  # keys of the face and motion branch that were left out on request
+
+
+def usual_and_others(values: Mapping[str, Number]) -> tuple[Number, dict[str, Number]]:
+    """The commonest value, and those that differ from it by name: how peft's settings hold ranks and alphas."""
+    usual = Counter(values.values()).most_common(1)[0][0]
+    return usual, {name: value for name, value in values.items() if value != usual}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -217,32 +211,24 @@ def _parse(file: Path, tensors: Tensors) -> tuple[_Parts, list[str]]:
 
 def _entry(key: str) -> _Entry | None:
     """What a key is for: a part of a module's pair, a parameter's difference, or a parameter's new value."""
-    if key in ("weight", "bias"):  # the official file of the patch embedding
-        return _Entry(module=f"{POSE_MODULE}.{key}", part=_NEW)
-    plain = keys.strip_prefix(key)
+    # The official file of the patch embedding has these two alone.
+    plain = f"{POSE_MODULE}.{key}" if key in ("weight", "bias") else keys.strip_prefix(key)
     if plain in (f"{POSE_MODULE}.weight", f"{POSE_MODULE}.bias"):
         return _Entry(module=plain, part=_NEW)
     for suffix, part in _SUFFIXES:
         if match := suffix.search(plain):
-            owner = _owner(plain[: match.start()])
+            name = plain[: match.start()]
+            kohya = _KOHYA.match(name)
+            owner = keys.module_from_kohya(kohya["module"]) if kohya else name
             return None if owner is None else _entry_of(owner, part)
     return None
 
 
 def _entry_of(owner: str, part: str) -> _Entry | None:
-    if part == _MODULATION:
-        parameter = keys.modulation_to_ours(owner)
-        return None if parameter is None else _Entry(module=parameter, part=part)
-    module = keys.module_to_ours(owner)
+    module = keys.modulation_to_ours(owner) if part == _MODULATION else keys.module_to_ours(owner)
     if module is None:
         return None
     return _Entry(module=f"{module}.{part}" if part in (_WEIGHT, _BIAS) else module, part=part)
-
-
-def _owner(name: str) -> str | None:
-    """The dotted name of a module, from a dotted one or from kohya's underscores."""
-    kohya = _KOHYA.match(name)
-    return keys.module_from_kohya(kohya["module"]) if kohya else name
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,9 +16,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from real2sam2real.diffusion.weights.adapter_file import Adapter, LowRank
+from real2sam2real.diffusion.weights.adapter_file import Adapter, LowRank, usual_and_others
 from real2sam2real.diffusion.weights.files import list_some
-from real2sam2real.errors import MissingPartError, UserError
+from real2sam2real.errors import UserError
+from real2sam2real.pretrained.models import require
 
 Weighted = tuple[Adapter, float]
 _PLAIN = (torch.float64, torch.float32, torch.bfloat16, torch.float16)
@@ -45,9 +45,7 @@ def apply_adapters(transformer: nn.Module, adapters: Sequence[Weighted], *, merg
         UserError: an adapter does not fit the transformer (the first keys are named), several bring a patch embedding,
             or weights are quantised and cannot be merged into.
     """
-    _check_one_embedding([adapter for adapter, _ in adapters])
-    for adapter, _ in adapters:
-        _check_fit(transformer, adapter)
+    _check(transformer, [adapter for adapter, _ in adapters])
     if merge:
         _check_mergeable(transformer, [adapter for adapter, _ in adapters])
         _merge(transformer, adapters)
@@ -59,17 +57,11 @@ def apply_adapters(transformer: nn.Module, adapters: Sequence[Weighted], *, merg
 
 @dataclass(kw_only=True)
 class AppliedAdapters:
-    """A handle on adapters that were applied together.
+    """A handle on adapters that were applied together."""
 
-    Attributes:
-        transformer: what they are on.
-        merged: they are part of the weights and stay there.
-        weights: by adapter name, of those that are kept apart.
-    """
-
-    transformer: nn.Module
-    merged: bool
-    weights: dict[str, float] = field(default_factory=dict)
+    transformer: nn.Module  # what they are on
+    merged: bool  # they are part of the weights and stay there
+    weights: dict[str, float] = field(default_factory=dict)  # by adapter name, of those that are kept apart
     _changes: dict[str, _Changes] = field(default_factory=dict)
     _originals: dict[str, nn.Parameter] = field(default_factory=dict)
 
@@ -137,17 +129,11 @@ class AppliedAdapters:
 
 @dataclass(frozen=True, kw_only=True)
 class _Changes:
-    """An adapter that is kept apart, by what its changes need.
+    """An adapter that is kept apart, by what its changes need."""
 
-    Attributes:
-        pairs: of linear layers, for peft.
-        additions: float32, to parameters as a whole, times the adapter's weight.
-        replacements: of parameters, whatever the weight.
-    """
-
-    pairs: Mapping[str, LowRank]
-    additions: Mapping[str, Tensor]
-    replacements: Mapping[str, Tensor]
+    pairs: Mapping[str, LowRank]  # of linear layers, for peft
+    additions: Mapping[str, Tensor]  # float32, to parameters as a whole, times the adapter's weight
+    replacements: Mapping[str, Tensor]  # of parameters, whatever the weight
 
 
 def _split(transformer: nn.Module, adapter: Adapter) -> _Changes:
@@ -185,26 +171,19 @@ def _joined(pair: LowRank | None, difference: Tensor) -> LowRank:
     return LowRank(down=down, up=up, alpha=float(down.shape[0]))
 
 
-def _check_one_embedding(adapters: Sequence[Adapter]) -> None:
+def _check(transformer: nn.Module, adapters: Sequence[Adapter]) -> None:
+    """One new patch embedding at most; every pair, difference and replacement has its parameter, of its shape."""
     bringing = [adapter.name for adapter in adapters if adapter.replacements]
     if len(bringing) > 1:
         raise UserError(
             f"only one adapter may replace the patch embedding of the normals, but these do: {', '.join(bringing)}"
         )
-
-
-def _check_fit(transformer: nn.Module, adapter: Adapter) -> None:
-    """Every pair, difference and replacement has its parameter, of its shape.
-
-    Raises:
-        UserError: naming the first that do not.
-    """
-    problems = [*_misfit_pairs(transformer, adapter), *_misfit_parameters(transformer, adapter)]
-    if problems:
-        raise UserError(
-            f"the adapter {adapter.name} does not fit this transformer: {list_some(problems)}. It was made for another "
-            "model."
-        )
+    for adapter in adapters:
+        if problems := [*_misfit_pairs(transformer, adapter), *_misfit_parameters(transformer, adapter)]:
+            raise UserError(
+                f"the adapter {adapter.name} does not fit this transformer: {list_some(problems)}. It was made for "
+                "another model."
+            )
 
 
 def _misfit_pairs(transformer: nn.Module, adapter: Adapter) -> Iterator[str]:
@@ -342,38 +321,25 @@ def _free_name(name: str, taken: set[str]) -> str:
 def _attach_pairs(transformer: nn.Module, name: str, pairs: Mapping[str, LowRank]) -> None:
     if not pairs:
         return
-    try:
-        from peft import LoraConfig, inject_adapter_in_model
-    except ImportError as error:
-        raise MissingPartError("to keep adapters apart: pip install peft; or merge them") from error
-    ranks = {module: pair.rank for module, pair in pairs.items()}
-    alphas = {module: pair.alpha for module, pair in pairs.items()}
-    rank: Any = _commonest(ranks)
-    alpha: Any = _commonest(alphas)
-    config = LoraConfig(
+    peft = require("peft", "to keep adapters apart: pip install peft; or merge them")
+    # peft's patterns are regular expressions that end a module's name.
+    rank, ranks = usual_and_others({f"^{re.escape(module)}": pair.rank for module, pair in pairs.items()})
+    alpha, alphas = usual_and_others({f"^{re.escape(module)}": pair.alpha for module, pair in pairs.items()})
+    config = peft.LoraConfig(
         r=rank,
         lora_alpha=alpha,
         target_modules=list(pairs),
-        rank_pattern=_exceptions(ranks, rank),
-        alpha_pattern=_exceptions(alphas, alpha),
+        rank_pattern=ranks,
+        alpha_pattern=alphas,
         bias="none",
     )
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Already found a `peft_config`")  # several adapters are meant to be
         # On the meta device: peft's random start is neither wanted nor worth its time.
-        inject_adapter_in_model(config, transformer, name, low_cpu_mem_usage=True)
+        peft.inject_adapter_in_model(config, transformer, name, low_cpu_mem_usage=True)
     for module, pair in pairs.items():
         _fill_pair(transformer, module, name, pair)
     _register(transformer)
-
-
-def _commonest(values: Mapping[str, float]) -> float:
-    return Counter(values.values()).most_common(1)[0][0]
-
-
-def _exceptions(values: Mapping[str, float], usual: float) -> dict[str, Any]:
-    """By peft's patterns: regular expressions that end a module's name."""
-    return {f"^{re.escape(module)}": value for module, value in values.items() if value != usual}
 
 
 def _fill_pair(transformer: Any, module: str, name: str, pair: LowRank) -> None:

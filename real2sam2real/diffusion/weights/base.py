@@ -5,6 +5,7 @@ Finding opens configs and indices alone; `load` reads the weights.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,9 +13,7 @@ from typing import Any, Literal
 
 from real2sam2real.diffusion.options import DEFAULT_BASE
 from real2sam2real.diffusion.weights.config import ARCHITECTURES, read_json
-from real2sam2real.diffusion.weights.files import list_some
-from real2sam2real.diffusion.weights.hub import fetch_base
-from real2sam2real.diffusion.weights.shards import sharded
+from real2sam2real.diffusion.weights.files import component_files, list_some, shard_names, sharded
 from real2sam2real.errors import MissingPartError, UserError
 from real2sam2real.pretrained.hub import download_command, fetch_file, fetch_folder, split_id
 
@@ -41,38 +40,43 @@ _COMPONENTS: dict[str, tuple[str, ...]] = {
 }
 _STEMS = {"vae": "diffusion_pytorch_model", "text_encoder": "model", "image_encoder": "model"}
 _ADAPTER_FILES = ("*.safetensors", "*.json")
+# What is fetched of a repository: the components beside the transformer in either layout, and the transformer; the
+# indices of the latter come first, so that shards of the face and motion branch alone are never fetched.
+_COMPONENT_PATTERNS = (
+    "model_index.json",
+    "vae/*",
+    "text_encoder/*",
+    "tokenizer/*",
+    "image_encoder/*",
+    "image_processor/*",
+    "scheduler/*",
+    "Wan2.1_VAE.*",
+    "models_t5_*",
+    "models_clip_*",
+    "google/*",
+)
+_TRANSFORMER_PATTERNS = ("config.json", "transformer/*", "diffusion_pytorch_model*")
+_INDEX_PATTERNS = ("model_index.json", "config.json", "transformer/*.json", "diffusion_pytorch_model*.json")
 # Weight files that may lie beside a transformer's single file and are not it.
 _NOT_TRANSFORMERS = ("wan2.1_vae", "wan_2.1_vae", "models_", "pose_patch_embedding", "lora", "taew")
 
 
 @dataclass(frozen=True, kw_only=True)
 class BaseSource:
-    """Where each component of a base model is.
+    """Where each component of a base model is."""
 
-    Attributes:
-        name: as the user gave it.
-        layout: how the transformer is stored.
-        transformer: its weight files.
-        transformer_config: diffusers' `config.json`, or None where the weights' shapes tell the architecture.
-        vae: a folder in diffusers' layout, or the original file.
-        text_encoder: likewise.
-        tokenizer: a folder.
-        image_encoder: a folder in diffusers' layout, or the original file.
-        image_processor: a folder, or None for CLIP's usual processing.
-        scheduler: a folder, or None for the flow-matching Euler scheduler with shift 5.
-        own: whether it is a pipeline that this package has saved, from where components may be left out on purpose.
-    """
-
-    name: str
-    layout: Layout
-    transformer: tuple[Path, ...]
+    name: str  # as the user gave it
+    layout: Layout  # how the transformer is stored
+    transformer: tuple[Path, ...]  # its weight files
+    # diffusers' `config.json`, or None where the weights' shapes tell the architecture
     transformer_config: Path | None = None
-    vae: Path | None = None
-    text_encoder: Path | None = None
-    tokenizer: Path | None = None
-    image_encoder: Path | None = None
-    image_processor: Path | None = None
-    scheduler: Path | None = None
+    vae: Path | None = None  # a folder in diffusers' layout, or the original file
+    text_encoder: Path | None = None  # likewise
+    tokenizer: Path | None = None  # a folder
+    image_encoder: Path | None = None  # a folder in diffusers' layout, or the original file
+    image_processor: Path | None = None  # a folder, or None for CLIP's usual processing
+    scheduler: Path | None = None  # a folder, or None for the flow-matching Euler scheduler with shift 5
+    # whether it is a pipeline that this package has saved, from where components may be left out on purpose
     own: bool = False
 
     @property
@@ -167,8 +171,7 @@ def _missing_of(component: str, path: Path | None) -> Iterator[str]:
     elif path.is_dir():
         if not (path / "config.json").is_file():
             yield str(path / "config.json")
-        files = sharded(path, _STEMS[component]) or (path / f"{_STEMS[component]}.safetensors",)
-        yield from (str(file) for file in files if not file.is_file())
+        yield from (str(file) for file in component_files(path, _STEMS[component]) if not file.is_file())
 
 
 def _missing_message(source: BaseSource, missing: list[str], repo: str | None, offline: bool, given: bool) -> str:
@@ -203,7 +206,24 @@ def _fetch(name: str, *, offline: bool, transformer: bool) -> Path:
         raise UserError(
             f"{name} does not exist; give a folder, a weight file, or a name on the hub such as {DEFAULT_BASE}"
         )
-    return fetch_base(identity[0], offline=offline, transformer=transformer)
+    if not transformer:
+        return fetch_folder(identity[0], files=_COMPONENT_PATTERNS, offline=offline)
+    unused = [] if offline else _face_shards(fetch_folder(identity[0], files=_INDEX_PATTERNS))
+    patterns = (*_COMPONENT_PATTERNS, *_TRANSFORMER_PATTERNS)
+    return fetch_folder(identity[0], files=patterns, ignore=unused, offline=offline)
+
+
+def _face_shards(folder: Path) -> list[str]:
+    """Shards, as paths in the repository, that hold the face and motion branch alone."""
+    unused: list[str] = []
+    for index in folder.glob("**/diffusion_pytorch_model.safetensors.index.json"):
+        if index.parent.name not in (folder.name, "transformer"):
+            continue
+        needed = {*shard_names(index)}
+        every = {*json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()}
+        where = index.parent.relative_to(folder)
+        unused += [(where / name).as_posix() for name in sorted(every - needed)]
+    return unused
 
 
 def _from_file(name: str, path: Path) -> BaseSource:
@@ -215,8 +235,7 @@ def _from_file(name: str, path: Path) -> BaseSource:
 def _from_folder(name: str, folder: Path) -> BaseSource:
     inner = folder / "transformer"
     if inner.is_dir() or (folder / PIPELINE_FILE).is_file():
-        shards = sharded(inner) or (inner / "diffusion_pytorch_model.safetensors",)
-        return _in_diffusers_layout(name, folder, inner, shards)
+        return _in_diffusers_layout(name, folder, inner, component_files(inner))
     files = sharded(folder)
     if files and _class_name(folder / "config.json") in ARCHITECTURES:
         return _in_diffusers_layout(name, folder.parent, folder, files)

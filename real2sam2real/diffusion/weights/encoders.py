@@ -107,14 +107,15 @@ def _clip_rows(key: str, tensor: LazyTensor) -> Iterator[tuple[str, LazyTensor]]
     if block and block[2] == "attn.to_qkv":
         rows = tensor.shape[0] // 3
         for index, projection in enumerate(("q_proj", "k_proj", "v_proj")):
-            part = _rows(tensor, index * rows, (index + 1) * rows)
-            yield f"encoder.layers.{block[1]}.self_attn.{projection}.{block[3]}", part
+            part = slice(index * rows, (index + 1) * rows)
+            shape = (rows, *tensor.shape[1:])
+            yield f"encoder.layers.{block[1]}.self_attn.{projection}.{block[3]}", _changed(tensor, shape, part)
     elif block and block[2] in _CLIP_BLOCK:
         yield f"encoder.layers.{block[1]}.{_CLIP_BLOCK[block[2]]}.{block[3]}", tensor
     elif key == "cls_embedding":
-        yield "embeddings.class_embedding", _reshaped(tensor, tensor.shape[-1:])
+        yield "embeddings.class_embedding", _changed(tensor, tensor.shape[-1:])
     elif key == "pos_embedding":
-        yield "embeddings.position_embedding.weight", _reshaped(tensor, tensor.shape[-2:])
+        yield "embeddings.position_embedding.weight", _changed(tensor, tensor.shape[-2:])
     else:
         yield _CLIP_TOP.get(key, key), tensor
 
@@ -162,16 +163,11 @@ def vae_config(tensors: Tensors, file: Path) -> dict[str, Any]:
     }
 
 
-def _rows(tensor: LazyTensor, start: int, stop: int) -> LazyTensor:
+def _changed(tensor: LazyTensor, shape: tuple[int, ...], rows: slice = slice(None)) -> LazyTensor:
+    """Some of its rows, or all, in another shape."""
+
     def read() -> Tensor:
-        return tensor.read()[start:stop]
-
-    return replace(tensor, shape=(stop - start, *tensor.shape[1:]), read=read)
-
-
-def _reshaped(tensor: LazyTensor, shape: tuple[int, ...]) -> LazyTensor:
-    def read() -> Tensor:
-        return tensor.read().reshape(shape)
+        return tensor.read()[rows].reshape(shape)
 
     return replace(tensor, shape=shape, read=read)
 

@@ -1,4 +1,4 @@
-"""Weight files, opened without reading their tensors: safetensors, pickles, GGUF.
+"""Weight files: which ones make up a model, and opened without reading their tensors (safetensors, pickles, GGUF).
 
 A file becomes a mapping from its keys to `LazyTensor`s. Opening reads the header alone; the tensors are memory-mapped,
 so memory is taken when a tensor is read, converted or moved, one at a time.
@@ -9,9 +9,11 @@ from __future__ import annotations
 import json
 import math
 import pickle
+import re
 import zipfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +21,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from real2sam2real.errors import MissingPartError, UserError
+from real2sam2real.diffusion.weights.keys import is_left_out
+from real2sam2real.errors import UserError
+from real2sam2real.pretrained.models import require
 
+_SHARD = re.compile(r"(.+)-(\d{5})-of-(\d{5})\.safetensors$")
 FLOAT8 = (torch.float8_e4m3fn, torch.float8_e5m2)
 _DTYPES = {
     "F64": torch.float64,
@@ -33,28 +38,73 @@ _DTYPES = {
     "I32": torch.int32,
     "U8": torch.uint8,
 }
+_SCALES = ("scale_weight", "weight_scale", "scale_input", "input_scale")
 
 
 @dataclass(frozen=True, kw_only=True)
 class LazyTensor:
-    """A tensor of a file that is read when asked for.
+    """A tensor of a file that is read when asked for."""
 
-    Attributes:
-        file: where it is.
-        key: its name in the file.
-        shape: its shape once read; of a quantised tensor, the shape it stands for.
-        read: gives the tensor, memory-mapped where the format allows. Changing it never changes the file.
-        quantised: read gives diffusers' `GGUFParameter` of packed blocks.
-    """
-
-    file: Path
-    key: str
-    shape: tuple[int, ...]
+    file: Path  # where it is
+    key: str  # its name in the file
+    shape: tuple[int, ...]  # its shape once read; of a quantised tensor, the shape it stands for
+    # gives the tensor, memory-mapped where the format allows. Changing it never changes the file.
     read: Callable[[], Tensor]
-    quantised: bool = False
+    quantised: bool = False  # read gives diffusers' `GGUFParameter` of packed blocks
 
 
 Tensors = dict[str, LazyTensor]
+
+
+def component_files(folder: Path, stem: str = "diffusion_pytorch_model") -> tuple[Path, ...]:
+    """As `sharded`, with the name of the one file where there is no such model.
+
+    Raises:
+        UserError: as `sharded`.
+    """
+    return sharded(folder, stem) or (folder / f"{stem}.safetensors",)
+
+
+def sharded(folder: Path, stem: str = "diffusion_pytorch_model") -> tuple[Path, ...]:
+    """The safetensors files of a model in `folder`: one file, the shards of its index, or shards without an index.
+
+    Shards that are not on disk are among the answer, so that they are named when opened or counted as missing.
+
+    Returns:
+        Nothing where there is no such model.
+
+    Raises:
+        UserError: the index cannot be read, or numbered shards of several sets lie together.
+    """
+    single, index = folder / f"{stem}.safetensors", folder / f"{stem}.safetensors.index.json"
+    if index.is_file():
+        return tuple(folder / name for name in shard_names(index))
+    if single.is_file():
+        return (single,)
+    found = [match for path in folder.glob(f"{stem}-*.safetensors") if (match := _SHARD.match(path.name))]
+    if not found:
+        return ()
+    totals = {int(match[3]) for match in found}
+    if len(totals) > 1:
+        raise UserError(f"{folder} holds shards of several sets: of {', '.join(map(str, sorted(totals)))} files")
+    total = totals.pop()
+    return tuple(folder / f"{stem}-{number:05d}-of-{total:05d}.safetensors" for number in range(1, total + 1))
+
+
+def shard_names(index: Path) -> list[str]:
+    """The files of an index that hold anything but the face and motion branch, in order.
+
+    Raises:
+        UserError: the index cannot be read.
+    """
+    try:
+        weight_map = json.loads(index.read_text(encoding="utf-8"))["weight_map"]
+        names = sorted({str(name) for key, name in weight_map.items() if not is_left_out(key)})
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UserError(f"{index} is damaged or no index of weights: {error}") from error
+    if any(Path(name).name != name for name in names):
+        raise UserError(f"{index} names files outside its folder; it is damaged or not to be trusted")
+    return names
 
 
 def open_tensors(path: Path) -> Tensors:
@@ -117,12 +167,11 @@ def _open_safetensors(path: Path) -> Tensors:
         raise UserError(f"{path} is damaged, cut short or no safetensors file: {error}") from error
     except RuntimeError:  # the file is larger than the memory that the system would promise to a mapping
         return _fold_scales(_mapped_singly(path))
-
-    def reader(key: str) -> Callable[[], Tensor]:
-        return lambda: file.get_tensor(key)
-
     return _fold_scales(
-        {key: LazyTensor(file=path, key=key, shape=shape, read=reader(key)) for key, shape in shapes.items()}
+        {
+            key: LazyTensor(file=path, key=key, shape=shape, read=partial(file.get_tensor, key))
+            for key, shape in shapes.items()
+        }
     )
 
 
@@ -136,22 +185,19 @@ def _mapped_singly(path: Path) -> Tensors:
         header = json.loads(file.read(length))
     header.pop("__metadata__", None)
 
-    def reader(dtype: torch.dtype, shape: tuple[int, ...], start: int, stop: int) -> Callable[[], Tensor]:
-        def read() -> Tensor:
-            if start == stop:
-                return torch.empty(shape, dtype=dtype)
-            stored = np.memmap(path, np.uint8, "c", offset=8 + length + start, shape=(stop - start,))
-            return torch.from_numpy(stored).view(dtype).reshape(shape)
-
-        return read
+    def read(dtype: torch.dtype, shape: tuple[int, ...], start: int, stop: int) -> Tensor:
+        if start == stop:
+            return torch.empty(shape, dtype=dtype)
+        stored = np.memmap(path, np.uint8, "c", offset=8 + length + start, shape=(stop - start,))
+        return torch.from_numpy(stored).view(dtype).reshape(shape)
 
     tensors: Tensors = {}
     for key, entry in header.items():
         if entry["dtype"] not in _DTYPES:
             raise UserError(f"{path}: '{key}' is stored as {entry['dtype']}, which is not known here")
         shape = tuple(entry["shape"])
-        read = reader(_DTYPES[entry["dtype"]], shape, *entry["data_offsets"])
-        tensors[key] = LazyTensor(file=path, key=key, shape=shape, read=read)
+        reader = partial(read, _DTYPES[entry["dtype"]], shape, *entry["data_offsets"])
+        tensors[key] = LazyTensor(file=path, key=key, shape=shape, read=reader)
     return tensors
 
 
@@ -173,12 +219,8 @@ def _open_pickle(path: Path) -> Tensors:
         loaded = loaded["state_dict"]
     if not isinstance(loaded, Mapping) or not all(isinstance(value, Tensor) for value in loaded.values()):
         raise UserError(f"{path} is no set of named tensors")
-
-    def reader(tensor: Tensor) -> Callable[[], Tensor]:
-        return lambda: tensor
-
     return {
-        key: LazyTensor(file=path, key=key, shape=tuple(value.shape), read=reader(value))
+        key: LazyTensor(file=path, key=key, shape=tuple(value.shape), read=partial(loaded.__getitem__, key))
         for key, value in loaded.items()
     }
 
@@ -193,11 +235,7 @@ def _fold_scales(tensors: Tensors) -> Tensors:
     folded: Tensors = {}
     for key, tensor in tensors.items():
         owner, _, leaf = key.rpartition(".")
-        if leaf in ("scale_weight", "weight_scale") and f"{owner}.weight" in tensors:
-            continue
-        if leaf in ("scale_input", "input_scale") and f"{owner}.weight" in tensors:
-            continue
-        if leaf == "scaled_fp8":
+        if leaf == "scaled_fp8" or (leaf in _SCALES and f"{owner}.weight" in tensors):
             continue
         scale = tensors.get(f"{owner}.scale_weight") or tensors.get(f"{owner}.weight_scale")
         folded[key] = _scaled(tensor, scale) if leaf == "weight" and scale is not None else tensor
@@ -220,10 +258,7 @@ def _open_gguf(path: Path) -> Tensors:
     GGUF itself knows up to four dimensions. The patch embedding's five are stored either as they are, which the reader
     allows, or flattened with the true shape in `comfy.gguf.orig_shape.<key>`, as city96's converter does.
     """
-    try:
-        import gguf
-    except ImportError as error:
-        raise MissingPartError(f"{path} is a GGUF file; to read it: pip install gguf") from error
+    gguf = require("gguf", f"{path} is a GGUF file; to read it: pip install gguf")
     try:
         # "c": a private mapping, so that torch may take the memory as its own without a copy.
         reader = gguf.GGUFReader(path, "c")
@@ -233,7 +268,7 @@ def _open_gguf(path: Path) -> Tensors:
 
 
 def _gguf_tensor(path: Path, reader: Any, tensor: Any) -> LazyTensor:
-    from diffusers.quantizers.gguf.utils import SUPPORTED_GGUF_QUANT_TYPES
+    from diffusers.quantizers.gguf.utils import SUPPORTED_GGUF_QUANT_TYPES, GGUFParameter, dequantize_gguf_tensor
     from gguf import GGMLQuantizationType as Kind
 
     stored = tuple(int(size) for size in reversed(tensor.shape.tolist()))
@@ -246,36 +281,23 @@ def _gguf_tensor(path: Path, reader: Any, tensor: Any) -> LazyTensor:
             f"{path}: '{tensor.name}' is stored as {tensor.tensor_type.name}, which cannot be computed with"
         )
     # A tensor whose rows were regrouped to fit the blocks cannot stay packed: unpack it as it is read.
-    quantised = tensor.tensor_type not in plain and shape == stored
-    return LazyTensor(
-        file=path,
-        key=tensor.name,
-        shape=shape,
-        read=_gguf_reader(tensor, shape, packed=quantised),
-        quantised=quantised,
-    )
+    packed = tensor.tensor_type not in plain and shape == stored
+
+    def read() -> Tensor:
+        values = torch.from_numpy(np.asarray(tensor.data))
+        if tensor.tensor_type == Kind.BF16:
+            return values.view(torch.bfloat16).reshape(shape)
+        if tensor.tensor_type in plain:
+            return values.reshape(shape)
+        parameter = GGUFParameter(values, quant_type=tensor.tensor_type)
+        return parameter if packed else dequantize_gguf_tensor(parameter).reshape(shape)
+
+    return LazyTensor(file=path, key=tensor.name, shape=shape, read=read, quantised=packed)
 
 
 def _original_shape(reader: Any, key: str) -> tuple[int, ...] | None:
     field = reader.get_field(f"comfy.gguf.orig_shape.{key}")
     return None if field is None else tuple(int(field.parts[index][0]) for index in field.data)
-
-
-def _gguf_reader(tensor: Any, shape: tuple[int, ...], *, packed: bool) -> Callable[[], Tensor]:
-    from gguf import GGMLQuantizationType as Kind
-
-    def read() -> Tensor:
-        from diffusers.quantizers.gguf.utils import GGUFParameter, dequantize_gguf_tensor
-
-        values = torch.from_numpy(np.asarray(tensor.data))
-        if tensor.tensor_type == Kind.BF16:
-            return values.view(torch.bfloat16).reshape(shape)
-        if tensor.tensor_type in (Kind.F64, Kind.F32, Kind.F16):
-            return values.reshape(shape)
-        parameter = GGUFParameter(values, quant_type=tensor.tensor_type)
-        return parameter if packed else dequantize_gguf_tensor(parameter).reshape(shape)
-
-    return read
 
 
 def list_some(items: Sequence[str], limit: int = 5) -> str:

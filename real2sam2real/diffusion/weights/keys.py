@@ -12,6 +12,7 @@ import re
 
 # Wrappers that savers put before the transformer's own names.
 PREFIXES = ("model.diffusion_model.", "diffusion_model.", "base_model.model.", "transformer.", "pipe.dit.")
+_PREFIXES = re.compile(f"(?:{'|'.join(map(re.escape, PREFIXES))})+")
 FACE_BRANCH = re.compile(r"(motion_encoder|face_encoder|face_adapter)([._]|$)")
 # diffusers converted some I2V checkpoints with a normalisation that Wan never had; its own classes ignore it too.
 UNUSED = re.compile(r"blocks\.\d+\.attn2\.norm_added_q\.weight$")
@@ -67,13 +68,8 @@ _FLAT_BLOCK = _flat(BLOCK_MODULES)
 
 def strip_prefix(key: str) -> str:
     """`key` without the wrappers that savers put before the transformer's own names."""
-    while True:
-        for prefix in PREFIXES:
-            if key.startswith(prefix):
-                key = key.removeprefix(prefix)
-                break
-        else:
-            return key
+    wrapped = _PREFIXES.match(key)
+    return key[wrapped.end() :] if wrapped else key
 
 
 def is_face_branch(key: str) -> bool:
@@ -150,10 +146,6 @@ def module_from_kohya(flat: str) -> str | None:
     return _FLAT_TOP.get(flat)
 
 
-def module_to_kohya(name: str) -> str:
-    """The name that ComfyUI and kohya's trainers give a module of ours, `lora_unet__` included.
-
-    Raises:
-        KeyError: there is no such module.
-    """
-    return "lora_unet__" + module_to_original(name).replace(".", "_")
+def to_kohya(original: str) -> str:
+    """The name that ComfyUI and kohya's trainers give a module of that original name, `lora_unet__` included."""
+    return "lora_unet__" + original.replace(".", "_")

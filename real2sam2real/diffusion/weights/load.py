@@ -6,7 +6,7 @@ held once, plus one tensor. Nothing is downloaded here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +18,9 @@ from real2sam2real.diffusion.weights import encoders, keys
 from real2sam2real.diffusion.weights.assign import fill, without_memory
 from real2sam2real.diffusion.weights.base import BaseSource
 from real2sam2real.diffusion.weights.config import config_from_diffusers, config_from_shapes, read_json
-from real2sam2real.diffusion.weights.files import LazyTensor, open_all, open_tensors
-from real2sam2real.diffusion.weights.shards import sharded
-from real2sam2real.errors import MissingPartError, UserError
+from real2sam2real.diffusion.weights.files import LazyTensor, component_files, open_all, open_tensors
+from real2sam2real.errors import MissingPartError, UserError, first_line
+from real2sam2real.pretrained.models import require
 
 OFFICIAL_SHIFT = 5.0
 
@@ -99,7 +99,7 @@ def load_vae(source: BaseSource, dtype: torch.dtype = torch.float32, *, device: 
         name = str(config.get("_class_name"))
         if name not in kinds:
             raise UserError(f"{path / 'config.json'} describes a {name}; needed is a {' or a '.join(kinds)}")
-        tensors = open_all(_component_files(path, "diffusion_pytorch_model"))
+        tensors = open_all(component_files(path, "diffusion_pytorch_model"))
     else:
         tensors = encoders.vae_tensors(open_tensors(path))
         config = encoders.vae_config(tensors, path)
@@ -119,12 +119,10 @@ def load_text_encoder(
     """
     path = _need(source, source.text_encoder, "text encoder")
     transformers = _transformers("text encoder")
-    tokenizer = _from_folder(_need(source, source.tokenizer, "tokenizer"), _tokenizer)
+    tokenizer = _from_folder(transformers.AutoTokenizer, _need(source, source.tokenizer, "tokenizer"))
     if path.is_dir():
-        config = _from_folder(
-            path, lambda folder: transformers.UMT5Config.from_pretrained(folder, local_files_only=True)
-        )
-        tensors = open_all(_component_files(path, "model"))
+        config = _from_folder(transformers.UMT5Config, path)
+        tensors = open_all(component_files(path, "model"))
     else:
         tensors = encoders.t5_tensors(open_tensors(path))
         config = encoders.t5_config(tensors, path)
@@ -154,10 +152,8 @@ def load_image_encoder(
     path = _need(source, source.image_encoder, "image encoder")
     transformers = _transformers("image encoder")
     if path.is_dir():
-        config = _from_folder(
-            path, lambda folder: transformers.CLIPVisionConfig.from_pretrained(folder, local_files_only=True)
-        )
-        opened = open_all(_component_files(path, "model"))
+        config = _from_folder(transformers.CLIPVisionConfig, path)
+        opened = open_all(component_files(path, "model"))
         tensors = {key.removeprefix("vision_model."): tensor for key, tensor in opened.items()}
         tensors.pop("embeddings.position_ids", None)  # counts up; older files hold it
     else:
@@ -170,10 +166,15 @@ def load_image_encoder(
     tensors = {prefix + key: tensor for key, tensor in tensors.items()}
     fill(model, tensors, (path,), dtype=dtype, device=device, what="CLIP's visual tower")
     if source.image_processor is not None:
-        kind = transformers.CLIPImageProcessor
-        processor = _from_folder(source.image_processor, lambda path: kind.from_pretrained(path, local_files_only=True))
-        return processor, model
-    return _clip_processor(config.image_size), model
+        return _from_folder(transformers.CLIPImageProcessor, source.image_processor), model
+    # What the diffusers layout's `image_processor` does, for layouts without one.
+    processor = transformers.CLIPImageProcessor(
+        size={"shortest_edge": config.image_size},
+        crop_size={"height": config.image_size, "width": config.image_size},
+        image_mean=list(encoders.CLIP_MEAN),
+        image_std=list(encoders.CLIP_STD),
+    )
+    return processor, model
 
 
 def load_scheduler(source: BaseSource) -> Any:
@@ -184,25 +185,19 @@ def load_scheduler(source: BaseSource) -> Any:
     """
     import diffusers
 
-    folder = source.scheduler
-    if folder is None:
+    if source.scheduler is None:
         return diffusers.FlowMatchEulerDiscreteScheduler(shift=OFFICIAL_SHIFT)
-    config = read_json(folder / "scheduler_config.json")
-    kind = getattr(diffusers, str(config.get("_class_name")), None)
+    file = source.scheduler / "scheduler_config.json"
+    config = read_json(file)
+    kind: Any = getattr(diffusers, str(config.get("_class_name")), None)
     if not isinstance(kind, type) or not issubclass(kind, diffusers.SchedulerMixin):
-        raise UserError(
-            f"{folder / 'scheduler_config.json'} names no scheduler of diffusers: {config.get('_class_name')}"
-        )
+        raise UserError(f"{file} names no scheduler of diffusers: {config.get('_class_name')}")
     scheduler: Any = kind
     return scheduler.from_config(config)
 
 
 def _transformers(what: str) -> Any:
-    try:
-        import transformers
-    except ImportError as error:
-        raise MissingPartError(f"the {what} needs transformers: pip install transformers") from error
-    return transformers
+    return require("transformers", f"the {what} needs transformers: pip install transformers")
 
 
 def _need(source: BaseSource, path: Path | None, what: str) -> Path:
@@ -213,30 +208,8 @@ def _need(source: BaseSource, path: Path | None, what: str) -> Path:
     return path
 
 
-def _component_files(folder: Path, stem: str) -> tuple[Path, ...]:
-    return sharded(folder, stem) or (folder / f"{stem}.safetensors",)
-
-
-def _from_folder(folder: Path, load: Callable[[Path], Any]) -> Any:
+def _from_folder(kind: Any, folder: Path) -> Any:
     try:
-        return load(folder)
+        return kind.from_pretrained(folder, local_files_only=True)
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{folder} cannot be used: {str(error).splitlines()[0] if str(error) else error!r}") from error
-
-
-def _tokenizer(folder: Path) -> Any:
-    from transformers import AutoTokenizer
-
-    return AutoTokenizer.from_pretrained(folder, local_files_only=True)
-
-
-def _clip_processor(size: int) -> Any:
-    """What the diffusers layout's `image_processor` does, for layouts without one."""
-    from transformers import CLIPImageProcessor
-
-    return CLIPImageProcessor(
-        size={"shortest_edge": size},
-        crop_size={"height": size, "width": size},
-        image_mean=list(encoders.CLIP_MEAN),
-        image_std=list(encoders.CLIP_STD),
-    )
+        raise UserError(f"{folder} cannot be used: {first_line(error)}") from error

@@ -21,24 +21,15 @@ EDGE_STEP = 0.05  # of the depth: where neighbours differ by more, depth is not 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class DepthEstimate:
-    """One photo's depth as a model gives it, at the size of the picture that it was shown.
+    """One photo's depth as a model gives it, at the size of the picture that it was shown."""
 
-    Attributes:
-        depth: `(H, W)` float32, distance along the camera's −Z; NaN where there is no surface or it is not known.
-        focal_px: the focal length in pixels that the depth belongs to; pixels are square, the lens is centred.
-        focal_source: whether it was given, is the model's own, or was assumed because the model has none.
-        model_focal_px: what the model itself takes the focal length for, where it says so.
-        normals_camera: `(H, W, 3)` float32 unit normals in our camera frame, NaN where there is none; None where the
-            model gives none.
-        metric: whether the depth is in metres.
-    """
-
-    depth: Float32
-    focal_px: float
-    focal_source: FocalSource
-    model_focal_px: float | None
+    depth: Float32  # `(H, W)` float32, distance along the camera's −Z; NaN where there is no surface or it is not known
+    focal_px: float  # the focal length in pixels that the depth belongs to; pixels are square, the lens is centred
+    focal_source: FocalSource  # whether it was given, is the model's own, or was assumed because the model has none
+    model_focal_px: float | None  # what the model itself takes the focal length for, where it says so
+    # `(H, W, 3)` float32 unit normals in our camera frame, NaN where there is none; None where the model gives none
     normals_camera: Float32 | None
-    metric: bool
+    metric: bool  # whether the depth is in metres
 
 
 class DepthEstimator(Protocol):

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     import torch
 
 DEFAULT_MODEL = "apple/DepthPro-hf"
-LICENCE = "Apple Machine Learning Research Model licence: research only, not for commercial use"
 HINT = f"The published weights, 2 GB, come with: {download_command(DEFAULT_MODEL)}"
 MEAN, SPREAD = 0.5, 0.5  # of colours in 0…1, as the network was trained
 
@@ -30,7 +29,7 @@ class DepthPro:
     """A loaded Depth Pro."""
 
     name = "Depth Pro"
-    licence = LICENCE
+    licence = "Apple Machine Learning Research Model licence: research only, not for commercial use"
 
     def __init__(self, network: Any, model: str) -> None:
         self._network = network

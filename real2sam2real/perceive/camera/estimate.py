@@ -38,19 +38,12 @@ HORIZON_PITCH_DEGREES = (-20.0, 80.0)
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Upright:
-    """Which way is up and what lies level: None where it is not known.
+    """Which way is up and what lies level: None where it is not known."""
 
-    Attributes:
-        up_camera: `(3,)` unit vector.
-        ground: the plane that things stand on.
-        provenance: how each was found.
-        notes: the same for people.
-    """
-
-    up_camera: Float | None = None
-    ground: LevelPlane | None = None
-    provenance: dict[str, object] = field(default_factory=dict)
-    notes: tuple[str, ...] = ()
+    up_camera: Float | None = None  # `(3,)` unit vector
+    ground: LevelPlane | None = None  # the plane that things stand on
+    provenance: dict[str, object] = field(default_factory=dict)  # how each was found
+    notes: tuple[str, ...] = ()  # the same for people
 
 
 def load_estimator(options: ViewOptions) -> DepthEstimator | None:
@@ -99,36 +92,30 @@ def estimate_camera(
     prior, focal_note = estimate_intrinsics(photo, fov, masks=masks)
     focal_source = "user" if fov is not None else "exif" if photo.focal_px is not None else "default"
     estimator = estimator or load_estimator(options)
+    intrinsics, points, metric = prior, None, False
+    depth_facts: dict[str, object] = {}
+    depth_notes: list[str] = []
     if estimator is None:
         upright = _upright_from_masks(prior, masks.values(), options)
-        focal_facts: dict[str, object] = {"source": focal_source, "fov_degrees": prior.horizontal_fov_degrees}
-        return PhotoView(
-            intrinsics=prior,
-            up_camera=upright.up_camera,
-            provenance={"lens": focal_facts, **upright.provenance},
-            notes=(focal_note, *upright.notes),
-        )
-    known = prior.fx if focal_source != "default" else None
-    estimate, points, intrinsics = _estimated(photo, estimator, known, prior.fx)
-    if estimate.focal_source == "model":
-        focal_source = estimator.name
-        focal_note = f"field of view {intrinsics.horizontal_fov_degrees:.0f}°, as {estimator.name} sees it"
-    notes = [focal_note, *_depth_notes(estimator, estimate, points)]
-    upright = _upright_from_points(points, estimate, intrinsics, masks, options)
+    else:
+        known = prior.fx if focal_source != "default" else None
+        estimate, points, intrinsics = _estimated(photo, estimator, known, prior.fx)
+        if estimate.focal_source == "model":
+            focal_source = estimator.name
+            focal_note = f"field of view {intrinsics.horizontal_fov_degrees:.0f}°, as {estimator.name} sees it"
+        metric, depth_facts = estimate.metric, {"depth": _depth_facts(estimator, estimate, points)}
+        depth_notes = _depth_notes(estimator, estimate, points)
+        upright = _upright_from_points(points, estimate, intrinsics, masks, options)
     level = upright.ground
-    ground = None if level is None else Plane(normal=level.up_camera, offset=-level.height)
+    focal_facts = {"source": focal_source, "fov_degrees": intrinsics.horizontal_fov_degrees}
     return PhotoView(
         intrinsics=intrinsics,
         points_camera=points,
         up_camera=upright.up_camera,
-        ground=ground,
-        unit="metre" if estimate.metric else "unit",
-        provenance={
-            "lens": {"source": focal_source, "fov_degrees": intrinsics.horizontal_fov_degrees},
-            "depth": _depth_facts(estimator, estimate, points),
-            **upright.provenance,
-        },
-        notes=(*notes, *upright.notes),
+        ground=None if level is None else Plane(normal=level.up_camera, offset=-level.height),
+        unit="metre" if metric else "unit",
+        provenance={"lens": focal_facts, **depth_facts, **upright.provenance},
+        notes=(focal_note, *depth_notes, *upright.notes),
     )
 
 

@@ -28,16 +28,11 @@ MIN_FLAT, MIN_UPRIGHT = 0.04, 0.4  # shares of the voting cells; normals at rand
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Gravity:
-    """A direction against gravity and how many surfaces speak for it.
+    """A direction against gravity and how many surfaces speak for it."""
 
-    Attributes:
-        up_camera: `(3,)` float64 unit vector.
-        flat, upright: shares of the cells that lie flat and that stand upright, within 10°.
-    """
-
-    up_camera: Float
-    flat: float
-    upright: float
+    up_camera: Float  # `(3,)` float64 unit vector
+    flat: float  # share of the cells that lie flat, within 10°
+    upright: float  # share of the cells that stand upright, within 10°
 
     @property
     def is_seen(self) -> bool:

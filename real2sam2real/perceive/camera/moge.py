@@ -24,7 +24,6 @@ from real2sam2real.pretrained.hub import download_command, find_file
 from real2sam2real.pretrained.models import choose_device
 
 DEFAULT_MODEL = "Ruicheng/moge-2-vitl-normal"
-LICENCE = "MIT"
 HINT = f"The published weights, 1.3 GB, come with: {download_command(DEFAULT_MODEL, ['model.pt'])}"
 INSTALL = "pip install git+https://github.com/microsoft/MoGe.git"
 OURS_FROM_OPENCV = np.array([1.0, -1.0, -1.0], np.float32)
@@ -34,7 +33,7 @@ class MoGe:
     """A loaded MoGe-2."""
 
     name = "MoGe-2"
-    licence = LICENCE
+    licence = "MIT"
 
     def __init__(self, network: Any, model: str) -> None:
         self._network = network

@@ -35,17 +35,11 @@ REFITS = 3
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class LevelPlane:
-    """The plane `up · p = -height`, below the camera.
+    """The plane `up · p = -height`, below the camera."""
 
-    Attributes:
-        up_camera: `(3,)` float64 unit normal.
-        height: of the camera above it, in the pointmap's unit.
-        inliers: `(N,)` bool, which of the surfaces' cells lie on it.
-    """
-
-    up_camera: Float
-    height: float
-    inliers: Bool
+    up_camera: Float  # `(3,)` float64 unit normal
+    height: float  # of the camera above it, in the pointmap's unit
+    inliers: Bool  # `(N,)` bool, which of the surfaces' cells lie on it
 
     @property
     def support(self) -> int:

@@ -24,21 +24,13 @@ MAX_ROUGHNESS = 0.06  # relative misfit of the depth in a window; beyond it lies
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Surfaces:
-    """The grid's cells as flat lists, those with a known depth alone.
+    """The grid's cells as flat lists, those with a known depth alone."""
 
-    Attributes:
-        points_camera: `(N, 3)` float64.
-        rays_camera: `(N, 3)` float64, `points_camera` scaled to depth 1.
-        normals_camera: `(N, 3)` float64 unit normals towards the camera; NaN at edges.
-        free: `(N,)` bool, False where an entity's mask is near.
-        cells: how many cells the whole grid has.
-    """
-
-    points_camera: Float
-    rays_camera: Float
-    normals_camera: Float
-    free: Bool
-    cells: int
+    points_camera: Float  # `(N, 3)` float64
+    rays_camera: Float  # `(N, 3)` float64, `points_camera` scaled to depth 1
+    normals_camera: Float  # `(N, 3)` float64 unit normals towards the camera; NaN at edges
+    free: Bool  # `(N,)` bool, False where an entity's mask is near
+    cells: int  # how many cells the whole grid has
 
 
 def find_surfaces(

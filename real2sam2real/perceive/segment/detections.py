@@ -15,31 +15,20 @@ SAME = 0.85  # IoU from which two masks are one object
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Detection:
-    """One object that a model found.
+    """One object that a model found."""
 
-    Attributes:
-        word: what it is: the word that was asked for, or "object".
-        mask: `(H, W)` bool.
-        score: 0…1, how sure the model is.
-        asked: whether the user asked for that word; False for a proposal.
-    """
-
-    word: str
-    mask: Mask
-    score: float
-    asked: bool = True
+    word: str  # what it is: the word that was asked for, or "object"
+    mask: Mask  # `(H, W)` bool
+    score: float  # 0…1, how sure the model is
+    asked: bool = True  # whether the user asked for that word; False for a proposal
 
 
 @dataclass(frozen=True, kw_only=True)
 class Search:
-    """What a search for words brought.
+    """What a search for words brought."""
 
-    Attributes:
-        found: the objects above the threshold.
-        nearest: the best score of each word, above the threshold or not; 0…1.
-    """
-
-    found: list[Detection] = field(default_factory=list)
+    found: list[Detection] = field(default_factory=list)  # the objects above the threshold
+    # the best score of each word, above the threshold or not; 0…1
     nearest: dict[str, float] = field(default_factory=dict)
 
 

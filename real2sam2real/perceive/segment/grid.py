@@ -24,27 +24,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class GridLimits:
-    """What counts as an object. Shares are of the photo's pixels.
+    """What counts as an object. Shares are of the photo's pixels."""
 
-    Attributes:
-        side: points along the photo's longer side.
-        quality: the least guess of the model of the mask's IoU with the truth.
-        stability: the least IoU of the mask with itself, its threshold moved by one either way.
-        smallest: the least share of the photo.
-        largest: the largest share of the photo.
-        border: the largest share of the photo's outline that it may touch.
-        same: masks that overlap by more (IoU) are one object.
-        within: the share of a mask within another from which it is a part of that one.
-    """
-
-    side: int = 24
-    quality: float = 0.8
-    stability: float = 0.9
-    smallest: float = 0.002
-    largest: float = 0.6
-    border: float = 0.25
-    same: float = 0.7
-    within: float = 0.85
+    side: int = 24  # points along the photo's longer side
+    quality: float = 0.8  # the least guess of the model of the mask's IoU with the truth
+    stability: float = 0.9  # the least IoU of the mask with itself, its threshold moved by one either way
+    smallest: float = 0.002  # the least share of the photo
+    largest: float = 0.6  # the largest share of the photo
+    border: float = 0.25  # the largest share of the photo's outline that it may touch
+    same: float = 0.7  # masks that overlap by more (IoU) are one object
+    within: float = 0.85  # the share of a mask within another from which it is a part of that one
 
 
 def propose_by_grid(

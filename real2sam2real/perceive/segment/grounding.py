@@ -20,17 +20,11 @@ _SPLITTERS = ".?"  # the model takes what stands between them as one phrase
 
 
 class BoxDetection(NamedTuple):
-    """A box around something that a word names.
+    """A box around something that a word names."""
 
-    Attributes:
-        word: which of the words.
-        box: left, top, right, bottom in the photo's pixels, within the photo.
-        score: 0…1.
-    """
-
-    word: str
-    box: tuple[float, float, float, float]
-    score: float
+    word: str  # which of the words
+    box: tuple[float, float, float, float]  # left, top, right, bottom in the photo's pixels, within the photo
+    score: float  # 0…1
 
 
 class Detector(Network):

@@ -18,17 +18,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Embedding:
-    """What a network makes of a photo.
+    """What a network makes of a photo."""
 
-    Attributes:
-        features: the network's own output, float32.
-        height: the photo's height in pixels.
-        width: the photo's width in pixels.
-    """
-
-    features: Any
-    height: int
-    width: int
+    features: Any  # the network's own output, float32
+    height: int  # the photo's height in pixels
+    width: int  # the photo's width in pixels
 
 
 class Network:

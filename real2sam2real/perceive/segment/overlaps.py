@@ -149,21 +149,15 @@ def _without_slivers(mask: Mask) -> Mask:
 
 @dataclass(frozen=True, kw_only=True)
 class MaskRequest:
-    """Which objects are wanted. Pixels are those of the photo as it was opened.
+    """Which objects are wanted. Pixels are those of the photo as it was opened."""
 
-    Attributes:
-        masks: `(H, W)` bool by name, from files.
-        boxes: left, top, right, bottom by name.
-        points: those inside `(N, 2)` and those outside `(M, 2)` by name; a box of the same name helps them.
-        words: by word, the name that its objects get; empty for the word itself.
-        propose: look for the foreground's objects unasked.
-    """
-
-    masks: Mapping[str, Mask] = field(default_factory=dict)
-    boxes: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    masks: Mapping[str, Mask] = field(default_factory=dict)  # `(H, W)` bool by name, from files
+    boxes: Mapping[str, Sequence[float]] = field(default_factory=dict)  # left, top, right, bottom by name
+    # those inside `(N, 2)` and those outside `(M, 2)` by name; a box of the same name helps them
     points: Mapping[str, tuple[ArrayLike, ArrayLike]] = field(default_factory=dict)
+    # by word, the name that its objects get; empty for the word itself
     words: Mapping[str, str] = field(default_factory=dict)
-    propose: bool = False
+    propose: bool = False  # look for the foreground's objects unasked
 
 
 def collect_masks(opened: OpenedPhoto, request: MaskRequest) -> Masks:

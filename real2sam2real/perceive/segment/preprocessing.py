@@ -25,25 +25,15 @@ _RESAMPLING = {2: "bilinear", 3: "bicubic"}  # Pillow's numbers
 
 @dataclass(frozen=True, kw_only=True)
 class ImagePreprocessor:
-    """How a model's picture is made of a photo.
+    """How a model's picture is made of a photo."""
 
-    Attributes:
-        height: of the picture, whatever the photo's shape; None where the photo's shape is kept.
-        width: likewise.
-        shortest: where the shape is kept, the length of the shorter side in pixels …
-        longest: … unless the longer side would exceed this.
-        mean: of each colour, 0…1, to subtract.
-        std: of each colour, to divide by.
-        resampling: "bilinear" or "bicubic".
-    """
-
-    height: int | None = None
-    width: int | None = None
-    shortest: int = 0
-    longest: int = 0
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-    resampling: str = "bilinear"
+    height: int | None = None  # of the picture, whatever the photo's shape; None where the photo's shape is kept
+    width: int | None = None  # likewise
+    shortest: int = 0  # where the shape is kept, the length of the shorter side in pixels …
+    longest: int = 0  # … unless the longer side would exceed this
+    mean: tuple[float, ...]  # of each colour, 0…1, to subtract
+    std: tuple[float, ...]  # of each colour, to divide by
+    resampling: str = "bilinear"  # "bilinear" or "bicubic"
 
     def size_for(self, height: int, width: int) -> tuple[int, int]:
         """Height and width of the picture of a photo."""

@@ -29,17 +29,11 @@ _TWINS = ("shared_image_embedding.positional_embedding", "prompt_encoder.shared_
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Prompt:
-    """What is known of one object, in the photo's pixels; points, a box, or both.
+    """What is known of one object, in the photo's pixels; points, a box, or both."""
 
-    Attributes:
-        inside: `(N, 2)` float64 x, y on the object.
-        outside: `(M, 2)` float64 x, y beside it.
-        box: `(4,)` float64 left, top, right, bottom around it, or None.
-    """
-
-    inside: Float
-    outside: Float
-    box: Float | None = None
+    inside: Float  # `(N, 2)` float64 x, y on the object
+    outside: Float  # `(M, 2)` float64 x, y beside it
+    box: Float | None = None  # `(4,)` float64 left, top, right, bottom around it, or None
 
     @property
     def ambiguous(self) -> bool:
@@ -49,15 +43,10 @@ class Prompt:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Candidates:
-    """The masks that SAM 2.1 offers for one prompt.
+    """The masks that SAM 2.1 offers for one prompt."""
 
-    Attributes:
-        logits: `(C, h, w)` float32 on the CPU; above 0 is inside.
-        quality: `(C,)` float64, the model's own guess of each mask's IoU with the truth, 0…1.
-    """
-
-    logits: torch.Tensor
-    quality: Float
+    logits: torch.Tensor  # `(C, h, w)` float32 on the CPU; above 0 is inside
+    quality: Float  # `(C,)` float64, the model's own guess of each mask's IoU with the truth, 0…1
 
 
 class Sam2(Network):

@@ -12,7 +12,7 @@ from real2sam2real.diffusion.weights import keys
 from real2sam2real.diffusion.weights.adapter_file import LORA_FILE, POSE_FILE, Adapter, LowRank, read_adapter
 from real2sam2real.diffusion.weights.adapters import apply_adapters
 from real2sam2real.diffusion.weights.base import find_base
-from real2sam2real.diffusion.weights.export import COMFYUI_FILE, adapter_of, save_adapter
+from real2sam2real.diffusion.weights.export import COMFYUI_FILE, save_adapter
 from real2sam2real.diffusion.weights.load import load_transformer
 from real2sam2real.errors import MissingPartError, UserError
 
@@ -558,18 +558,10 @@ def test_the_official_form_is_the_official_names(tmp_path, official_folder, offi
     assert {*read_adapter(tmp_path / "saved").files} == {tmp_path / "saved" / POSE_FILE, tmp_path / "saved" / LORA_FILE}
 
 
-def test_what_peft_holds_on_a_transformer_can_be_saved(tmp_path, transformer, official_folder, inputs):
-    apply_adapters(transformer, [(read_adapter(official_folder), 1.0)], merge=False)
-    output = run(transformer, inputs)
-    save_adapter(tmp_path / "trained", adapter_of(transformer, "official"))
-    trained = read_adapter(tmp_path / "trained")
-    assert trained.alpha_from == "its settings"
-    expected = read_adapter(official_folder)
-    assert trained.low_rank.keys() == expected.low_rank.keys()
-    assert all(trained.low_rank[name].alpha == ALPHA for name in trained.low_rank)
-    assert trained.replacements.keys() == expected.replacements.keys()
-    assert torch.equal(run(transformer, inputs), output)
-    with pytest.raises(UserError, match="no adapter called 'other'"):
-        adapter_of(transformer, "other")
+def test_what_is_saved_says_its_alphas_and_is_not_empty(tmp_path, official_folder):
+    save_adapter(tmp_path / "saved", read_adapter(official_folder))
+    saved = read_adapter(tmp_path / "saved")
+    assert saved.alpha_from == "its settings"
+    assert all(pair.alpha == ALPHA for pair in saved.low_rank.values())
     with pytest.raises(UserError, match="empty"):
         save_adapter(tmp_path / "empty", Adapter(name="nothing", files=()))

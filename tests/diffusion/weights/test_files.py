@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from real2sam2real.diffusion.weights.base import BaseSource, find_base
-from real2sam2real.diffusion.weights.files import list_some, open_all, open_tensors
+from real2sam2real.diffusion.weights.files import list_some, open_all, open_tensors, sharded
 from real2sam2real.diffusion.weights.load import (
     load_image_encoder,
     load_scheduler,
@@ -22,7 +22,6 @@ from real2sam2real.diffusion.weights.load import (
     load_transformer,
     load_vae,
 )
-from real2sam2real.diffusion.weights.shards import sharded
 from real2sam2real.errors import MissingPartError, UserError
 
 

@@ -18,7 +18,7 @@ from real2sam2real.arrays import Bool, Float32, UInt8
 from real2sam2real.errors import UserError
 from real2sam2real.lab.curate.instances.interface import Box, InstancePrompt, Instances, check_prompts
 from real2sam2real.perceive.segment.preprocessing import ImagePreprocessor
-from real2sam2real.pretrained.packages import transformers_class
+from real2sam2real.pretrained.models import transformers_class
 
 if TYPE_CHECKING:
     import torch

@@ -24,8 +24,7 @@ from real2sam2real.perceive.segment.options import SAM3
 from real2sam2real.perceive.segment.preprocessing import ImagePreprocessor, read_preprocessor
 from real2sam2real.perceive.segment.sam3 import ACCESS, word_tokens
 from real2sam2real.pretrained.hub import find_folder
-from real2sam2real.pretrained.models import choose_device, load_pretrained, load_processing
-from real2sam2real.pretrained.packages import transformers_class
+from real2sam2real.pretrained.models import choose_device, load_pretrained, load_processing, transformers_class
 
 if TYPE_CHECKING:
     import torch

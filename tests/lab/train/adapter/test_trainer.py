@@ -101,7 +101,7 @@ def test_an_adapter_of_a_pipeline_s_folder_knows_its_base_and_is_a_lora_too(make
     for checkpoint, loras in ((adapter, []), (str(tiny_base), [adapter]), (str(tiny_base), [])):
         located = locate(ModelOptions(checkpoint=checkpoint, lora=loras))
         assert tiny_base.resolve() in located.files
-        pipeline = load_model(located, plan="auto", sampling=None, say=lambda text: None).pipeline
+        pipeline = load_model(located, memory="auto", sampling=None, log=lambda text: None).pipeline
         generator = torch.Generator().manual_seed(0)
         videos.append(pipeline(photo, np.zeros((5, 32, 48, 3), np.uint8), num_inference_steps=1, generator=generator))
     assert np.array_equal(videos[0], videos[1])
