@@ -20,7 +20,6 @@ from real2sam2real.diffusion.loading import load_model, locate
 from real2sam2real.diffusion.options import ModelOptions
 from real2sam2real.errors import UserError
 from real2sam2real.lifting.options import LiftOptions
-from real2sam2real.lifting.scene_repair import repaired_scene
 from real2sam2real.perceive.camera.options import ViewOptions
 from real2sam2real.perceive.masks import load_masks
 from real2sam2real.perceive.photo import Photo
@@ -30,9 +29,9 @@ from real2sam2real.perceive.segment.segmenter import Segmenter
 from real2sam2real.rendering import render_frames
 from real2sam2real.rendering.preview import preview_frames
 from real2sam2real.run import lifting
-from real2sam2real.run.directing import with_defaults
+from real2sam2real.run.directing import open_scene, with_defaults
 from real2sam2real.run.photo import WorkingPhoto, read_photo
-from real2sam2real.scene.folder import read_scene, save_scene
+from real2sam2real.scene.folder import save_scene
 from real2sam2real.scene.scene import Scene
 from real2sam2real.scene.shot import Shot, load_shot
 
@@ -70,7 +69,7 @@ def lift(
     view = view or ViewOptions()
     if view.focal is not None:
         view = replace(view, focal=view.focal * working.shrink)
-    return lifting.lift(working.photo, _masks(working, objects), view=view, options=options, offline=offline).scene
+    return lifting.lift(working.photo, _masks(working, objects), view=view, options=options, offline=offline)[0]
 
 
 def _masks(working: WorkingPhoto, objects: Mapping[str, Path | str | Box | Mask]) -> dict[str, Mask]:
@@ -82,19 +81,15 @@ def _masks(working: WorkingPhoto, objects: Mapping[str, Path | str | Box | Mask]
     boxes: dict[str, Sequence[float]] = {}
     for name, given in objects.items():
         if isinstance(given, np.ndarray):
-            masks[name] = _checked(name, given, size)
+            if given.shape != size[::-1] or given.dtype != bool:
+                raise UserError(f"the mask '{name}' is {given.shape} {given.dtype}; the photo needs {size[::-1]} bool")
+            masks[name] = given
         elif isinstance(given, (str, Path)):
             masks |= load_masks([f"{name}={given}"], *size)
         else:
             boxes[name] = [value * working.shrink for value in given]
     opened = Segmenter(SegmentOptions()).open(working.photo.pixels)
     return collect_masks(opened, MaskRequest(masks=masks, boxes=boxes))
-
-
-def _checked(name: str, mask: Mask, size: tuple[int, int]) -> Mask:
-    if mask.shape != size[::-1] or mask.dtype != bool:
-        raise UserError(f"the mask '{name}' is {mask.shape} {mask.dtype}; the photo needs {size[::-1]} bool")
-    return mask
 
 
 def direct(
@@ -215,5 +210,4 @@ def load_scene(folder: Path | str) -> Scene:
     Raises:
         UserError: it is no scene folder, or a file in it is damaged.
     """
-    scene, _ = repaired_scene(read_scene(Path(folder)).scene)
-    return scene
+    return open_scene(Path(folder))[0]

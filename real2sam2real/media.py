@@ -31,21 +31,13 @@ _ENCODER_THREADS = 4
 
 @dataclass(frozen=True, kw_only=True)
 class VideoInfo:
-    """What a video file says of itself.
+    """What a video file says of itself."""
 
-    Attributes:
-        width: pixels.
-        height: pixels.
-        fps: frames per second, 0 when the file does not say.
-        frames: number of frames, or None when the container does not say (it is then known after reading).
-        channels: 3 for colour, 1 for a video of single values (`write_lossless_video` of `(H, W)` frames).
-    """
-
-    width: int
-    height: int
-    fps: float
-    frames: int | None
-    channels: int
+    width: int  # pixels
+    height: int  # pixels
+    fps: float  # frames per second, 0 when the file does not say
+    frames: int | None  # number of frames, or None when the container does not say (it is then known after reading)
+    channels: int  # 3 for colour, 1 for a video of single values (`write_lossless_video` of `(H, W)` frames)
 
 
 def read_image(path: Path | str) -> UInt8:

@@ -7,12 +7,10 @@ Three files are what the official inference reads: `source_image.png`, `object_a
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -22,6 +20,7 @@ from real2sam2real.control.normal_convention import OPENGL, NormalConvention
 from real2sam2real.errors import UserError
 from real2sam2real.files import replacing_folder
 from real2sam2real.rendering.frame import Frame
+from real2sam2real.workfolder.records import write_json
 
 VERSION = 1
 PHOTO = "source_image.png"
@@ -35,7 +34,19 @@ _OFFICIAL_CRF = 8
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Control:
+class ControlHeader:
+    """What a control holds beside its frames; see `Control`."""
+
+    photo: UInt8
+    prompt: str
+    fps: float
+    normal_convention: NormalConvention = OPENGL
+    names: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Control(ControlHeader):
     """Everything that steers the generation of one video.
 
     Attributes:
@@ -51,12 +62,6 @@ class Control:
 
     normals: UInt8
     ids: UInt8
-    photo: UInt8
-    prompt: str
-    fps: float
-    normal_convention: NormalConvention = OPENGL
-    names: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.normals.ndim != 4 or self.normals.shape[3] != 3 or self.normals.dtype != np.uint8:
@@ -108,7 +113,8 @@ def write_control(
         UserError: the photo has quite another shape than the frames, or `folder` is a file.
     """
     encoded = ((convention.encode(frame.normals, frame.ids), frame.ids) for frame in frames)
-    _write(folder, encoded, photo=photo, prompt=prompt, fps=fps, convention=convention, names=names, notes=())
+    header = ControlHeader(photo=photo, prompt=prompt, fps=fps, normal_convention=convention, names=tuple(names))
+    _write(Path(folder), encoded, header)
 
 
 def save_control(folder: Path | str, control: Control) -> None:
@@ -117,49 +123,29 @@ def save_control(folder: Path | str, control: Control) -> None:
     Raises:
         UserError: `folder` is a file.
     """
-    _write(
-        folder,
-        zip(control.normals, control.ids, strict=True),
-        photo=control.photo,
-        prompt=control.prompt,
-        fps=control.fps,
-        convention=control.normal_convention,
-        names=control.names,
-        notes=control.notes,
-    )
+    _write(Path(folder), zip(control.normals, control.ids, strict=True), control)
 
 
-def _write(
-    folder: Path | str,
-    encoded: Iterable[tuple[UInt8, UInt8]],
-    *,
-    photo: UInt8,
-    prompt: str,
-    fps: float,
-    convention: NormalConvention,
-    names: Sequence[str],
-    notes: Sequence[str],
-) -> None:
-    folder = Path(folder)
+def _write(folder: Path, encoded: Iterable[tuple[UInt8, UInt8]], header: ControlHeader) -> None:
     if folder.is_file():
         raise UserError(f"{folder} is a file; a control needs a folder of its own. Choose another name.")
     with replacing_folder(folder) as temporary:
-        largest_id, shape, count = _write_videos(temporary, encoded, fps)
-        if names and largest_id > len(names):
-            raise ValueError(f"id {largest_id} is drawn, but only {len(names)} entity names are given")
-        media.write_png(temporary / PHOTO, fit_to_size(photo, width=shape[1], height=shape[0]))
-        _write_json(temporary / CAPTION, {"text": prompt})
+        largest_id, (height, width), count = _write_videos(temporary, encoded, header.fps)
+        if header.names and largest_id > len(header.names):
+            raise ValueError(f"id {largest_id} is drawn, but only {len(header.names)} entity names are given")
+        media.write_png(temporary / PHOTO, fit_to_size(header.photo, width=width, height=height))
+        write_json(temporary / CAPTION, {"text": header.prompt})
         description = {
             "version": VERSION,
-            "width": shape[1],
-            "height": shape[0],
+            "width": width,
+            "height": height,
             "frames": count,
-            "fps": fps,
-            "normal_convention": convention.to_dict(),
-            "entities": [{"id": k, "name": name} for k, name in enumerate(names, start=1)],
-            "notes": list(notes),
+            "fps": header.fps,
+            "normal_convention": header.normal_convention.to_dict(),
+            "entities": [{"id": k, "name": name} for k, name in enumerate(header.names, start=1)],
+            "notes": list(header.notes),
         }
-        _write_json(temporary / DESCRIPTION, description)
+        write_json(temporary / DESCRIPTION, description)
 
 
 def _write_videos(folder: Path, encoded: Iterable[tuple[UInt8, UInt8]], fps: float) -> tuple[int, tuple[int, int], int]:
@@ -193,7 +179,3 @@ def fit_to_size(photo: UInt8, *, width: int, height: int) -> UInt8:
             "shape; render at the photo's aspect, or crop the photo first."
         )
     return media.resized(photo, width, height)
-
-
-def _write_json(path: Path, values: dict[str, Any]) -> None:
-    path.write_text(json.dumps(values, indent=2, ensure_ascii=False) + "\n", "utf-8")

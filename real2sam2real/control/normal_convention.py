@@ -7,7 +7,7 @@ Our own normals are right/up/towards (docs/conventions.md), which is the preset 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Literal, get_args
 
 import numba
@@ -34,19 +34,15 @@ class NormalConvention:
 
     A component c in −1…1 becomes (c + 1) / 2 · 255.
 
-    Attributes:
-        directions: what red, green and blue are brightest for: one of right/left, one of up/down, one of towards/away
-            (the camera), in any order.
-        background: colour where there is no instance.
-        rounding: to the nearest integer, or down (which is what a bare cast to uint8 does).
-
     Raises:
         ValueError: the directions are not three different axes, or the background is no 8-bit colour.
     """
 
+    # what red, green and blue are brightest for: one of right/left, one of up/down, one of towards/away (the camera),
+    # in any order
     directions: tuple[str, str, str] = ("right", "up", "towards")
-    background: tuple[int, int, int] = (0, 0, 0)
-    rounding: Rounding = "nearest"
+    background: tuple[int, int, int] = (0, 0, 0)  # colour where there is no instance
+    rounding: Rounding = "nearest"  # to the nearest integer, or down (which is what a bare cast to uint8 does)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "directions", tuple(self.directions))
@@ -162,16 +158,12 @@ class NormalConvention:
         Raises:
             UserError: a key is missing or unknown, or a value does not fit.
         """
-        expected = {"directions", "background", "rounding"}
+        expected = {field.name for field in fields(cls)}
         if not isinstance(values, Mapping) or set(values) != expected:
             keys = sorted(values) if isinstance(values, Mapping) else values
             raise UserError(f"a normal convention needs exactly the keys {', '.join(sorted(expected))}, not {keys}.")
         try:
-            return cls(
-                directions=tuple(values["directions"]),
-                background=tuple(values["background"]),
-                rounding=values["rounding"],
-            )
+            return cls(**values)
         except (TypeError, ValueError) as error:
             raise UserError(f"this is no normal convention: {error}.") from error
 

@@ -32,22 +32,16 @@ class PerturbationRanges:
 
     The size is the square root of its box's area, in the median over the clip.
 
-    Attributes:
-        bend: root mean square displacement of the elastic deformation.
-        bend_scale: how far apart bends lie: the standard deviation of the Gaussian that smooths the field.
-        grow: radius of a dilation; of an erosion where it is negative.
-        blur: standard deviation of the Gaussian blur.
-        flutter: share of the displacement that is drawn anew for every frame.
-
     Raises:
         ValueError: a range runs backwards, or a value makes no sense.
     """
 
-    bend: tuple[float, float] = (0.0, 0.03)
+    bend: tuple[float, float] = (0.0, 0.03)  # root mean square displacement of the elastic deformation
+    # how far apart bends lie: the standard deviation of the Gaussian that smooths the field
     bend_scale: tuple[float, float] = (0.06, 0.2)
-    grow: tuple[float, float] = (-0.02, 0.03)
-    blur: tuple[float, float] = (0.0, 0.015)
-    flutter: float = 0.0
+    grow: tuple[float, float] = (-0.02, 0.03)  # radius of a dilation; of an erosion where it is negative
+    blur: tuple[float, float] = (0.0, 0.015)  # standard deviation of the Gaussian blur
+    flutter: float = 0.0  # share of the displacement that is drawn anew for every frame
 
     def __post_init__(self) -> None:
         for name, least in (("bend", 0.0), ("bend_scale", 0.01), ("grow", -0.5), ("blur", 0.0)):
@@ -60,17 +54,11 @@ class PerturbationRanges:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Perturbation:
-    """What happens to one instance; lengths are shares of its size.
+    """What happens to one instance; lengths are shares of its size."""
 
-    Attributes:
-        field: `(1 or T, 2, G, G)` float32 displacements along columns and rows, over `FIELD_SPAN` times its box.
-        grow: radius of a dilation, negative of an erosion.
-        blur: standard deviation.
-    """
-
-    field: Tensor
-    grow: float
-    blur: float
+    field: Tensor  # `(1 or T, 2, G, G)` float32 displacements along columns and rows, over `FIELD_SPAN` times its box
+    grow: float  # radius of a dilation, negative of an erosion
+    blur: float  # standard deviation
 
 
 def draw_perturbation(ranges: PerturbationRanges, frames: int, generator: torch.Generator) -> Perturbation:
@@ -146,25 +134,15 @@ def apply_perturbations(
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Window:
-    """A window of one size that follows an instance through the clip.
+    """A window of one size that follows an instance through the clip."""
 
-    Attributes:
-        left: `(T,)` long, its first column; it may lie outside the picture.
-        top: `(T,)` long.
-        width: w.
-        height: h.
-        centre: `(T, 2)` of the instance's box, in pixels from the window's corner.
-        box: `(T, 2)` its width and height, smoothed in time.
-        size: of the instance in pixels.
-    """
-
-    left: Tensor
-    top: Tensor
-    width: int
-    height: int
-    centre: Tensor
-    box: Tensor
-    size: float
+    left: Tensor  # `(T,)` long, its first column; it may lie outside the picture
+    top: Tensor  # `(T,)` long
+    width: int  # w
+    height: int  # h
+    centre: Tensor  # `(T, 2)` of the instance's box, in pixels from the window's corner
+    box: Tensor  # `(T, 2)` its width and height, smoothed in time
+    size: float  # of the instance in pixels
 
     @classmethod
     def around(cls, own: Tensor) -> _Window:

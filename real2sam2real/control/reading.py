@@ -20,10 +20,11 @@ from real2sam2real.control.folder import (
     PHOTO,
     VERSION,
     Control,
+    ControlHeader,
     converted,
     fit_to_size,
 )
-from real2sam2real.control.normal_convention import OPENGL, NormalConvention, with_current_names
+from real2sam2real.control.normal_convention import NormalConvention, with_current_names
 from real2sam2real.errors import UserError
 
 # H.264 leaves a noise of a few levels around black; real normals are never this dark (their colours lie on a sphere
@@ -34,15 +35,10 @@ _OFFICIAL_NOTE = f"Read from {OFFICIAL_NORMALS}: lossy normals, and all instance
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class NormalsInConvention:
-    """Coded normals by slice, `(t, H, W, 3)` uint8.
+    """Coded normals by slice, `(t, H, W, 3)` uint8."""
 
-    Attributes:
-        stream: the videos, as they are encoded.
-        wanted: how the slices are encoded.
-    """
-
-    stream: ControlStream
-    wanted: NormalConvention
+    stream: ControlStream  # the videos, as they are encoded
+    wanted: NormalConvention  # how the slices are encoded
 
     def __len__(self) -> int:
         return self.stream.frames
@@ -54,27 +50,11 @@ class NormalsInConvention:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class ControlStream:
-    """What `Control` holds, with the videos still on disk.
+class ControlStream(ControlHeader):
+    """What `Control` holds, with the videos still on disk."""
 
-    Attributes:
-        photo: `(H, W, 3)` uint8 sRGB.
-        prompt: text, may be empty.
-        fps: frames per second.
-        normal_convention: how the video of the normals is encoded.
-        names: as in `Control`.
-        notes: what a person should know about how this was read or made.
-        colors: the video of the normals.
-        ids: the video of the instance ids, or None for the official, lossy video: what is nearly black is then empty.
-    """
-
-    photo: UInt8
-    prompt: str
-    fps: float
-    normal_convention: NormalConvention
-    names: tuple[str, ...]
-    notes: tuple[str, ...]
-    colors: media.VideoFrames
+    colors: media.VideoFrames  # the video of the normals
+    # the video of the instance ids, or None for the official, lossy video: what is nearly black is then empty
     ids: media.VideoFrames | None
 
     @property
@@ -150,8 +130,6 @@ def _open_official(folder: Path, photo: UInt8, prompt: str) -> ControlStream:
         photo=fit_to_size(photo, width=colors.info.width, height=colors.info.height),
         prompt=prompt,
         fps=colors.info.fps,
-        normal_convention=OPENGL,
-        names=(),
         notes=(_OFFICIAL_NOTE,),
         colors=colors,
         ids=None,

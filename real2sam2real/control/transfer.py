@@ -20,19 +20,12 @@ Fit = Literal["crop", "letterbox"]
 
 @dataclass(frozen=True, kw_only=True)
 class PhotoPlacement:
-    """Where a photo lies in the control's frame.
+    """Where a photo lies in the control's frame."""
 
-    Attributes:
-        scale: control pixels per photo pixel.
-        left: control pixels from the frame's left edge to the photo's; negative when the photo is cropped.
-        top: the same from the top edge.
-        note: the same in words.
-    """
-
-    scale: float
-    left: float
-    top: float
-    note: str
+    scale: float  # control pixels per photo pixel
+    left: float  # control pixels from the frame's left edge to the photo's; negative when the photo is cropped
+    top: float  # the same from the top edge
+    note: str  # the same in words
 
 
 def place_photo(photo_size: tuple[int, int], size: tuple[int, int], fit: Fit) -> PhotoPlacement:

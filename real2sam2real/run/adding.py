@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from real2sam2real.arrays import Mask
+from real2sam2real.arrays import Mask, UInt8
 from real2sam2real.errors import UserError
 from real2sam2real.lifting.assembling import Surroundings, align_lifted, animation_frames, entity_of, on_one_ground
 from real2sam2real.lifting.options import LiftOptions
@@ -16,7 +16,7 @@ from real2sam2real.perceive.photo import Photo
 from real2sam2real.perceive.segment.options import SegmentOptions
 from real2sam2real.perceive.view import PhotoView
 from real2sam2real.run.directing import open_scene
-from real2sam2real.run.lifting import LiftResult, provenance_notes, read_own_mesh, settled, surroundings
+from real2sam2real.run.lifting import provenance_notes, read_own_mesh, settled, surroundings
 from real2sam2real.run.photo import WorkingPhoto, find_masks, occluder_mask
 from real2sam2real.run.progress import Progress
 from real2sam2real.scene import Entity, Scene
@@ -29,7 +29,8 @@ def add_to_folder(
 ) -> list[str]:
     """Align a mesh with the object of the photo that a mask, a box or points name, and put it into the scene.
 
-    The scene folder is written anew, whole or not at all; returns notes for people.
+    An entity of the same name is replaced. The scene folder is written anew, whole or not at all; returns notes for
+    people.
 
     Raises:
         UserError: the scene has no photo, or the mesh or the mask cannot be used.
@@ -42,31 +43,9 @@ def add_to_folder(
     if len(masks) != 1:
         raise UserError(f"{len(masks)} objects are named ({', '.join(masks)}), but '{name}' is one; name just that one")
     (mask,) = masks.values()
-    added = add_mesh(scene, mesh, name, mask, occluder_mask(working, objects), options, progress)
-    save_scene(added.scene, folder)
-    return [*notes, *mask_notes, *added.notes]
-
-
-def add_mesh(
-    scene: Scene, mesh: Path, name: str, mask: Mask, occluder: Mask, options: LiftOptions, progress: Progress
-) -> LiftResult:
-    """Put a mesh into a scene that has a photo; an entity of the same name is replaced.
-
-    Args:
-        scene: with its photo.
-        mesh: the file.
-        name: of the entity.
-        mask: `(H, W)` bool, where the photo shows it.
-        occluder: `(H, W)` bool, what hides a part of it and is no object.
-        options: how it is read and laid onto the photo.
-        progress: where to say what happens.
-
-    Raises:
-        UserError: the mesh cannot be used.
-    """
-    others = {e.name: e.mask for e in scene.entities if e.mask is not None and e.name != name}
-    around = _surroundings(scene, occluder, options)
+    around = _surroundings(scene, scene.photo, occluder_mask(working, objects), options)
     lifted = read_own_mesh(mesh, name, options, around.view)
+    others = {e.name: e.mask for e in scene.entities if e.mask is not None and e.name != name}
     outline = next(o for o in outlines_by_nearness({**others, name: mask}) if o.name == name)
     item = align_lifted(lifted, outline, around, progress.info)
     height = None if scene.ground_y is None else float(scene.photo_world_from_camera[1, 3] - scene.ground_y)
@@ -74,22 +53,22 @@ def add_mesh(
     if scene.frames == 1:
         scene = retimed(scene, animation_frames([lifted], scene.fps))
     entity = _in_world(entity_of(item, around, frames=scene.frames, fps=scene.fps), scene)
-    added, notes = settled(scene.with_entity(entity), options)
+    added, contact_notes = settled(scene.with_entity(entity), options)
+    save_scene(added, folder)
     own_notes = provenance_notes(replace(added, entities=(added.entity(name),)))
-    return LiftResult(scene=added, notes=(*notes, *own_notes))
+    return [*notes, *mask_notes, *contact_notes, *own_notes]
 
 
-def _surroundings(scene: Scene, occluder: Mask, options: LiftOptions) -> Surroundings:
+def _surroundings(scene: Scene, photo: UInt8, occluder: Mask, options: LiftOptions) -> Surroundings:
     """The scene's photo and camera, with the camera moved to the origin."""
     world_from_camera = scene.photo_world_from_camera.copy()
     world_from_camera[:3, 3] = 0
-    assert scene.photo is not None
     view = PhotoView(
         intrinsics=scene.camera.intrinsics_at(0),
         up_camera=np.asarray(world_from_camera[1, :3], np.float64),
         unit="metre" if scene.unit == "metre" else "unit",
     )
-    return surroundings(scene.photo, view, world_from_camera, occluder, options)
+    return surroundings(photo, view, world_from_camera, occluder, options)
 
 
 def _in_world(entity: Entity, scene: Scene) -> Entity:

@@ -18,11 +18,10 @@ from pathlib import Path
 from typing import Any
 
 import real2sam2real
-from real2sam2real.errors import UserError
 from real2sam2real.files import sweep
 from real2sam2real.run.progress import Progress
 from real2sam2real.workfolder.fingerprint import digest, fingerprint
-from real2sam2real.workfolder.lock import LOCK, locked
+from real2sam2real.workfolder.lock import LOCK, locked, require_own_place
 from real2sam2real.workfolder.records import read_record, write_json
 
 FORMAT = 1
@@ -32,25 +31,15 @@ _LIBRARIES = ("av", "diffusers", "numba", "numpy", "opencv-python-headless", "to
 
 @dataclass(frozen=True, kw_only=True)
 class Stage:
-    """One step of a run.
+    """One step of a run."""
 
-    Attributes:
-        name: key in run.json.
-        title: what it does, for people.
-        code: the package's folders and files that decide the result.
-        settings: JSON values that decide the result.
-        inputs: files or folders that decide the result.
-        outputs: names in the run folder that `work` makes.
-        work: makes the outputs and returns notes for people.
-    """
-
-    name: str
-    title: str
-    code: tuple[str, ...]
-    settings: Any
-    inputs: tuple[Path, ...]
-    outputs: tuple[str, ...]
-    work: Callable[[], list[str]]
+    name: str  # key in run.json
+    title: str  # what it does, for people
+    code: tuple[str, ...]  # the package's folders and files that decide the result
+    settings: Any  # JSON values that decide the result
+    inputs: tuple[Path, ...]  # files or folders that decide the result
+    outputs: tuple[str, ...]  # names in the run folder that `work` makes
+    work: Callable[[], list[str]]  # makes the outputs and returns notes for people
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,25 +54,15 @@ class StageRecord:
 
 @dataclass(kw_only=True)
 class RunFolder:
-    """An open run folder; use `open_run` to get one.
+    """An open run folder; use `open_run` to get one."""
 
-    Attributes:
-        path: where it is.
-        progress: where it says what it does.
-        command: the arguments that started the run, for people.
-        config: JSON values, for people.
-        records: all finished stages, also of earlier runs.
-        done: stages that this run needed, in order.
-        redone: those of them whose work was really done.
-    """
-
-    path: Path
-    progress: Progress
-    command: list[str]
-    config: Any
-    records: dict[str, StageRecord] = field(default_factory=dict)
-    done: list[str] = field(default_factory=list)
-    redone: list[str] = field(default_factory=list)
+    path: Path  # where it is
+    progress: Progress  # where it says what it does
+    command: list[str]  # the arguments that started the run, for people
+    config: Any  # JSON values, for people
+    records: dict[str, StageRecord] = field(default_factory=dict)  # all finished stages, also of earlier runs
+    done: list[str] = field(default_factory=list)  # stages that this run needed, in order
+    redone: list[str] = field(default_factory=list)  # those of them whose work was really done
 
     def do(self, stage: Stage) -> None:
         """Do the stage, unless it was done before from the same inputs, settings and code."""
@@ -144,7 +123,7 @@ def open_run(path: Path, *, command: Sequence[str], config: Any, progress: Progr
     Raises:
         UserError: `path` is a file, holds something that is no run, or is in use.
     """
-    _check_place(path)
+    require_own_place(path, "run", known=(path / RECORD).exists())
     path.mkdir(parents=True, exist_ok=True)
     with locked(path):
         sweep(path)
@@ -155,14 +134,6 @@ def open_run(path: Path, *, command: Sequence[str], config: Any, progress: Progr
             sweep(path)
             if {left.name for left in path.iterdir()} == {LOCK}:
                 shutil.rmtree(path)
-
-
-def _check_place(path: Path) -> None:
-    """A run replaces what it finds under its own names, so it starts only in a folder that is empty or its own."""
-    if path.exists() and not path.is_dir():
-        raise UserError(f"{path} is a file; a run needs a folder: choose another with -o")
-    if path.is_dir() and not (path / RECORD).exists() and not (path / LOCK).exists() and any(path.iterdir()):
-        raise UserError(f"{path} is neither empty nor an earlier run; choose another folder with -o")
 
 
 def _read_records(path: Path) -> dict[str, StageRecord]:

@@ -14,7 +14,6 @@ from torch import Tensor
 from real2sam2real import media
 from real2sam2real.control.normal_convention import NormalConvention
 from real2sam2real.control.reading import ControlStream, open_control
-from real2sam2real.diffusion.checkpoints import CheckpointSettings
 from real2sam2real.diffusion.conditioning import to_frames
 from real2sam2real.diffusion.generate import check_length, stream_segments
 from real2sam2real.diffusion.latent_preview import LatentPreview, find_preview, write_preview_image
@@ -44,6 +43,7 @@ class Generator:
 
     def __init__(self, options: GenerateOptions, model: LoadedModel, sampling: Sampling) -> None:
         self.options, self.model, self.sampling = options, model, sampling
+        self._strength = model.settings.strength if options.strength is None else options.strength
         self._latent_preview: LatentPreview | None = None
 
     @classmethod
@@ -55,7 +55,10 @@ class Generator:
             UserError: a part cannot be used, or does not fit into memory.
         """
         logging.disable_progress_bar()  # diffusers would draw its own beside ours
-        located = with_normal_convention(locate(options), options.normal_convention)
+        located = locate(options)
+        if options.normal_convention is not None:
+            convention = NormalConvention.preset(options.normal_convention)
+            located = replace(located, settings=replace(located.settings, normal_convention=convention))
         sampling = sampling_of(options, located)
         model = load_model(located, memory=options.memory, sampling=sampling, log=progress.info)
         if sampling.guided and not model.reads_text:
@@ -65,7 +68,7 @@ class Generator:
             )
         return cls(options, model, sampling)
 
-    def to_file(self, control_folder: Path, path: Path, progress: Progress, seed: int | None = None) -> list[str]:
+    def to_file(self, control_folder: Path, path: Path, progress: Progress) -> list[str]:
         """Generate the video of a control folder and write it, whole or not at all; returns notes.
 
         Of a long shot, finished segments are kept beside `path` until it is whole; the same call goes on after them.
@@ -74,7 +77,6 @@ class Generator:
             control_folder: as `r2s2r render` makes it, or with the three official files alone.
             path: the video to write, for people to look at.
             progress: where it says what it does.
-            seed: of the noise; None takes the options' own.
 
         Raises:
             UserError: the control cannot be used, or there is no preview to start from.
@@ -84,14 +86,15 @@ class Generator:
         preview = self._preview(control_folder)
         with progress.bar("denoising") as advance:
             if len(self.sampling.plan(control.frames)) == 1:
-                (segment,) = self.segments(control, preview=preview, seed=seed, advance=advance)
+                (segment,) = self._segments(control, preview, Finished(), advance)
                 if is_main_rank():
                     media.write_video(path, to_frames(segment.video), control.fps)
             else:
-                identity = self._identity(control_folder, seed)
+                inputs = (control_folder, *self.model.located.files)
+                identity = fingerprint(code=_CODE, settings=self.options.decisive(), inputs=inputs)
                 store = SegmentStore(path, identity=identity, fps=control.fps) if is_main_rank() else None
                 finished = self._agreed(Finished() if store is None else store.finished(), control)
-                for segment in self.segments(control, preview=preview, seed=seed, finished=finished, advance=advance):
+                for segment in self._segments(control, preview, finished, advance):
                     if store is not None:
                         store.add(segment)
                 if store is not None:
@@ -99,49 +102,26 @@ class Generator:
                     store.remove()
         if self.options.preview_image is not None and is_main_rank():
             self.options.preview_image.unlink(missing_ok=True)
-        return [*control.notes, *self.model.notes, self._made_how(control, preview, seed)]
+        return [*control.notes, *self.model.notes, self._made_how(control, preview)]
 
-    def segments(
-        self,
-        control: ControlStream,
-        *,
-        preview: media.VideoFrames | None = None,
-        seed: int | None = None,
-        finished: Finished | None = None,
-        advance: Advance = lambda done, total: None,
+    def _segments(
+        self, control: ControlStream, preview: media.VideoFrames | None, finished: Finished, advance: Advance
     ) -> Iterator[SegmentVideo]:
-        """Generate a video and write nothing; its segments in order, whose frames follow on one another.
-
-        Args:
-            control: what the video shows.
-            preview: what it starts from; None starts from noise.
-            seed: of the noise; None takes the options' own.
-            finished: the segments that were made before.
-            advance: called with steps done and steps in all.
-
-        Raises:
-            UserError: the checkpoint cannot make so many frames, or it does not fit into memory.
-        """
-        settings = self.model.settings
-        check_length(control.frames, settings, self.options.checkpoint)
+        """The video's segments after the finished ones; their frames follow on one another."""
         with self.model.memory_advice():
             yield from stream_segments(
                 self.model.pipeline,
-                settings,
+                self.model.settings,
                 control,
                 sampling=self.sampling,
                 preview=preview,
                 strength=self._strength,
-                seed=self.options.seed if seed is None else seed,
+                seed=self.options.seed,
                 callback_on_step_end=self._observer(advance),
                 callback_on_step_end_tensor_inputs=("estimate",),
-                finished=finished or Finished(),
+                finished=finished,
                 **self.model.prompts(control.prompt, guided=self.sampling.guided),
             )
-
-    @property
-    def _strength(self) -> float:
-        return self.model.settings.strength if self.options.strength is None else self.options.strength
 
     def _agreed(self, finished: Finished, control: ControlStream) -> Finished:
         """What rank 0 found finished, on every rank."""
@@ -177,11 +157,7 @@ class Generator:
             )
         return media.VideoFrames(path)
 
-    def _identity(self, control_folder: Path, seed: int | None) -> str:
-        settings = {"options": self.options.decisive(), "seed": seed}
-        return fingerprint(code=_CODE, settings=settings, inputs=(control_folder, *self.model.located.files))
-
-    def _made_how(self, control: ControlStream, preview: media.VideoFrames | None, seed: int | None) -> str:
+    def _made_how(self, control: ControlStream, preview: media.VideoFrames | None) -> str:
         width, height = self._size(control)
         start = "from noise" if preview is None else f"from the preview's latents at strength {self._strength:g}"
         segments = len(self.sampling.plan(control.frames))
@@ -190,19 +166,8 @@ class Generator:
         passes = self.sampling.passes(control.frames)
         return (
             f"checkpoint '{self.options.checkpoint}', {width}×{height}, started {start}, {preset}{pieces}"
-            f"{passes} passes, seed {self.options.seed if seed is None else seed}"
+            f"{passes} passes, seed {self.options.seed}"
         )
-
-
-def with_normal_convention(located: Located, convention: str | None) -> Located:
-    """The checkpoint with its normals encoded otherwise, if the user says so.
-
-    Raises:
-        UserError: there is no such convention.
-    """
-    if convention is None:
-        return located
-    return replace(located, settings=replace(located.settings, normal_convention=NormalConvention.preset(convention)))
 
 
 def sampling_of(options: GenerateOptions, located: Located) -> Sampling:
@@ -239,12 +204,7 @@ def model_inputs(options: ModelOptions) -> tuple[Path, ...]:
     return locate(options).files
 
 
-def settings_of(options: ModelOptions) -> CheckpointSettings:
-    """What the checkpoint was trained at; a missing part is known from here on, before any work."""
-    return locate(options).settings
-
-
 def longest_clip(options: ModelOptions) -> int | None:
     """The most frames that the checkpoint generates, or None where segments make any number."""
-    settings = settings_of(options)
+    settings = locate(options).settings
     return None if settings.continues else settings.max_frames

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +24,7 @@ from real2sam2real.lifting.ground import ground_under
 from real2sam2real.lifting.lifted import LiftedMesh
 from real2sam2real.lifting.mesh_files import read_mesh_file
 from real2sam2real.lifting.options import LiftOptions
-from real2sam2real.lifting.outline import Outline, outlines_by_nearness
+from real2sam2real.lifting.outline import outlines_by_nearness
 from real2sam2real.lifting.workers.lifter import lift_objects
 from real2sam2real.lifting.workers.requests import LiftRequest
 from real2sam2real.perceive.camera.estimate import estimate_camera
@@ -41,14 +41,6 @@ from real2sam2real.scene.retime import retimed
 
 REQUESTS = ".lifting"
 """Beside the scene folder: what is asked of a lifter's process and what it has answered, so that it can go on."""
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class LiftResult:
-    """A scene with lifted objects, and notes for people."""
-
-    scene: Scene
-    notes: tuple[str, ...]
 
 
 def lift_to_folder(
@@ -69,10 +61,8 @@ def lift_to_folder(
     """
     working = read_photo(photo_path)
     masks, notes = find_masks(photo_path, working, replace(objects, offline=offline))
-    progress.info(
-        f"  {len(masks)} objects: {', '.join(masks)}" if len(masks) > 1 else f"  1 object: {next(iter(masks))}"
-    )
-    result = lift(
+    progress.info(f"  {len(masks)} object{'s' if len(masks) > 1 else ''}: {', '.join(masks)}")
+    scene, lift_notes = lift(
         working.photo,
         masks,
         view=replace(view, offline=offline, focal=None if view.focal is None else view.focal * working.shrink),
@@ -82,8 +72,8 @@ def lift_to_folder(
         progress=progress,
         offline=offline,
     )
-    save_scene(result.scene, folder)
-    return [*working.notes, *notes, *result.notes]
+    save_scene(scene, folder)
+    return [*working.notes, *notes, *lift_notes]
 
 
 def lift(
@@ -96,8 +86,8 @@ def lift(
     requests: Path = Path(REQUESTS),
     progress: Progress | None = None,
     offline: bool = False,
-) -> LiftResult:
-    """Lift objects of a photo into a scene of one frame.
+) -> tuple[Scene, list[str]]:
+    """Lift objects of a photo into a scene of one frame; gives it, and notes for people.
 
     Args:
         photo: the photo.
@@ -123,19 +113,19 @@ def lift(
         pitch=_pitch_of(seen) if view.pitch is None else view.pitch,
         occluder=np.zeros(photo.pixels.shape[:2], bool) if occluder is None else occluder,
         progress=progress or Progress(),
-        notes=list(seen.notes),
     )
-    scene = lifting.scene(lifting.meshes(requests, offline=offline))
-    scene, notes = settled(scene, options)
-    return LiftResult(scene=scene, notes=(*lifting.notes, *notes, *provenance_notes(scene)))
+    scene, notes = lifting.scene(lifting.meshes(requests, offline=offline))
+    scene, contact_notes = settled(scene, options)
+    made_how = dict.fromkeys([*seen.notes, *notes])  # the lifter may say again what reading the masks said
+    return scene, [*made_how, *contact_notes, *provenance_notes(scene)]
 
 
-def settled(scene: Scene, options: LiftOptions) -> tuple[Scene, tuple[str, ...]]:
+def settled(scene: Scene, options: LiftOptions) -> tuple[Scene, Sequence[str]]:
     """The scene with its contacts resolved, unless the options say otherwise; and notes for people."""
     if options.contact == "off":
-        return scene, ()
+        return scene, []
     scene, report = resolve_contacts(scene, ContactOptions())
-    return scene, tuple(report.notes)
+    return scene, report.notes
 
 
 def provenance_notes(scene: Scene) -> list[str]:
@@ -183,7 +173,7 @@ def surroundings(
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Lifting:
-    """One photo on its way to a scene; `notes` grow meanwhile."""
+    """One photo on its way to a scene."""
 
     photo: Photo
     masks: Mapping[str, Mask]
@@ -192,13 +182,12 @@ class _Lifting:
     pitch: float | None
     occluder: Mask
     progress: Progress
-    notes: list[str] = field(default_factory=list)
 
     def meshes(self, requests: Path, *, offline: bool) -> dict[str, LiftedMesh]:
         """The meshes that do not come from the embedded lifter, by name."""
         files = self.options.own_meshes
-        own = {name: read_own_mesh(file, name, self.options, self.view) for name, file in files.items()}
-        if strangers := own.keys() - self.masks.keys():
+        made = {name: read_own_mesh(file, name, self.options, self.view) for name, file in files.items()}
+        if strangers := made.keys() - self.masks.keys():
             raise UserError(
                 f"--mesh names '{min(strangers)}', but no mask, box or point does; the objects are "
                 f"{', '.join(self.masks)}"
@@ -206,9 +195,8 @@ class _Lifting:
         elsewhere: dict[str, list[str]] = {}
         for name in self.masks:
             lifter = self.options.lifter_of(name)
-            if name not in own and lifter != "embedded":
+            if name not in made and lifter != "embedded":
                 elsewhere.setdefault(lifter, []).append(name)
-        made = dict(own)
         for lifter, names in elsewhere.items():
             made |= self._lift_elsewhere(lifter, names, requests / lifter, offline=offline)
         return made
@@ -232,19 +220,25 @@ class _Lifting:
             )
         return {mesh.name: mesh for mesh in outcome.meshes}
 
-    def scene(self, lifted: Mapping[str, LiftedMesh]) -> Scene:
-        """The scene at rest: all by the embedded lifter, or with other meshes in their places."""
+    def scene(self, lifted: Mapping[str, LiftedMesh]) -> tuple[Scene, list[str]]:
+        """The scene at rest: all by the embedded lifter, or with other meshes in their places; and notes."""
         pixels, view = self.photo.pixels, self.view
-        embedded = None
+        embedded: Scene | None = None
+        notes: list[str] = []
         if len(lifted) < len(self.masks):
-            embedded, said = lift_photo(
+            embedded, notes = lift_photo(
                 pixels, self.masks, view.intrinsics, frames=1, fps=DEFAULT_FPS, pitch_degrees=self.pitch
             )
-            self.notes.extend(note for note in said if note not in self.notes)  # reading the masks may have said it
             if not lifted:
-                return embedded
+                return embedded, notes
         outlines = {outline.name: outline for outline in outlines_by_nearness(self.masks)}
-        world_from_camera = self._world_from_camera(outlines, embedded)
+        if view.up_camera is not None:
+            world_from_camera = upright(view.up_camera)
+        elif embedded is not None:
+            world_from_camera = embedded.photo_world_from_camera
+        else:
+            under = ground_under(outlines.values(), view.intrinsics, self.pitch)
+            world_from_camera, notes = under.world_from_camera, [under.note]
         around = surroundings(pixels, view, world_from_camera, self.occluder, self.options)
         found = {name: align_lifted(mesh, outlines[name], around, self.progress.info) for name, mesh in lifted.items()}
         known = None if view.ground is None else -view.ground.offset
@@ -253,7 +247,7 @@ class _Lifting:
         entities = {name: entity_of(item, around, frames=frames, fps=DEFAULT_FPS) for name, item in found.items()}
         if embedded is not None:
             entities = _joined(retimed(embedded, frames), entities, around, height)
-        return Scene(
+        scene = Scene(
             entities=tuple(entities[name] for name in self.masks),
             camera=CameraPath.still(frames, view.intrinsics, world_from_camera),
             photo=pixels,
@@ -262,15 +256,7 @@ class _Lifting:
             unit=view.unit,
             ground_y=None if height is None else -height,
         )
-
-    def _world_from_camera(self, outlines: Mapping[str, Outline], embedded: Scene | None) -> np.ndarray:
-        if self.view.up_camera is not None:
-            return upright(self.view.up_camera)
-        if embedded is not None:
-            return embedded.photo_world_from_camera
-        ground = ground_under(outlines.values(), self.view.intrinsics, self.pitch)
-        self.notes.append(ground.note)
-        return ground.world_from_camera
+        return scene, notes
 
 
 def _pitch_of(view: PhotoView) -> float | None:

@@ -21,17 +21,11 @@ LONGEST_SIDE = 1920
 
 
 class WorkingPhoto(NamedTuple):
-    """The photo at the size that all stages use.
+    """The photo at the size that all stages use."""
 
-    Attributes:
-        photo: at most 1920 pixels along its longer side.
-        shrink: working pixels per pixel of the file.
-        notes: what was changed.
-    """
-
-    photo: Photo
-    shrink: float = 1.0
-    notes: tuple[str, ...] = ()
+    photo: Photo  # at most 1920 pixels along its longer side
+    shrink: float = 1.0  # working pixels per pixel of the file
+    notes: tuple[str, ...] = ()  # what was changed
 
 
 def read_photo(path: Path) -> WorkingPhoto:

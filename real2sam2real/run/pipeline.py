@@ -39,7 +39,7 @@ def run(config: RunConfig, out: Path, *, command: Sequence[str], progress: Progr
     Raises:
         UserError: an input cannot be used, or `out` is in use or holds something else.
     """
-    is_scene = _is_scene(config.photo)
+    is_scene = (config.photo / SCENE_FILE).is_file()
     if is_scene and config.objects.any_named:
         raise UserError(f"{config.photo} is a scene, which has its objects already; r2s2r add puts another one into it")
     if not is_scene:
@@ -47,7 +47,12 @@ def run(config: RunConfig, out: Path, *, command: Sequence[str], progress: Progr
     for path in (config.photo, *config.named_files):
         if not path.exists():
             raise UserError(f"there is no file '{path}'; check the path")
-    shot = with_defaults(read_shot(config.shot), None if config.preview_only else _longest_clip(config))
+    longest = None
+    if not config.preview_only:  # asked first, so that a missing part is known at once
+        from real2sam2real.run.generating import longest_clip
+
+        longest = longest_clip(config.generate)
+    shot = with_defaults(read_shot(config.shot), longest)
     with open_run(out, command=command, config=as_json(config), progress=progress) as folder:
         for stage in _stages(config, shot, folder):
             folder.do(stage)
@@ -60,7 +65,8 @@ def _stages(config: RunConfig, shot: Shot, folder: RunFolder) -> Iterator[Stage]
     """The stages in order; each is made only when those before it are done, because it may look at their results."""
     progress = folder.progress
     lifted, directed, control = folder.path / "lifted", folder.path / "scene", folder.path / "control"
-    yield _scene_stage(config.photo, lifted) if _is_scene(config.photo) else _lift_stage(config, lifted, progress)
+    is_scene = (config.photo / SCENE_FILE).is_file()
+    yield _scene_stage(config.photo, lifted) if is_scene else _lift_stage(config, lifted, progress)
     yield Stage(
         name="pictures",
         title="picture masks and meshes",
@@ -118,10 +124,6 @@ def _stages(config: RunConfig, shot: Shot, folder: RunFolder) -> Iterator[Stage]
     )
 
 
-def _is_scene(path: Path) -> bool:
-    return (path / SCENE_FILE).is_file()
-
-
 def _scene_stage(given: Path, lifted: Path) -> Stage:
     """A scene that was lifted before, taken over: the run folder holds all that its page tells of."""
 
@@ -153,10 +155,3 @@ def _lift_stage(config: RunConfig, lifted: Path, progress: Progress) -> Stage:
             config.photo, config.objects, config.view, config.lift, lifted, progress, offline=config.generate.offline
         ),
     )
-
-
-def _longest_clip(config: RunConfig) -> int | None:
-    """The most frames that can be generated, None for any; asked first, so that a missing part is known at once."""
-    from real2sam2real.run.generating import longest_clip
-
-    return longest_clip(config.generate)

@@ -38,46 +38,28 @@ _TYPES = {".png": "image/png", ".jpg": "image/jpeg", ".mp4": "video/mp4"}
 
 @dataclass(frozen=True, kw_only=True)
 class Figure:
-    """A picture or a video with its caption.
+    """A picture or a video with its caption."""
 
-    Attributes:
-        path: a PNG, JPEG or MP4 file.
-        title: shown in bold.
-        caption: plain text after it.
-        legend: colours as CSS text with what they stand for.
-    """
-
-    path: Path
-    title: str
-    caption: str = ""
-    legend: Sequence[tuple[str, str]] = ()
+    path: Path  # a PNG, JPEG or MP4 file
+    title: str  # shown in bold
+    caption: str = ""  # plain text after it
+    legend: Sequence[tuple[str, str]] = ()  # colours as CSS text with what they stand for
 
 
 @dataclass(frozen=True, kw_only=True)
 class PageContent:
-    """What the page shows.
+    """What the page shows."""
 
-    Attributes:
-        title: the photo's name, mostly.
-        facts: one line under the title.
-        command: the arguments of the command that made the run.
-        videos: played together, `frames` long at `fps`.
-        pictures: shown below them.
-        timings: what was done, and seconds.
-        notes: what was assumed, repaired or chosen.
-        record: run.json's content.
-    """
-
-    title: str
-    facts: str
-    command: Sequence[str]
-    videos: Sequence[Figure]
-    pictures: Sequence[Figure]
+    title: str  # the photo's name, mostly
+    facts: str  # one line under the title
+    command: Sequence[str]  # the arguments of the command that made the run
+    videos: Sequence[Figure]  # played together, `frames` long at `fps`
+    pictures: Sequence[Figure]  # shown below them
     frames: int
     fps: float
-    timings: Sequence[tuple[str, float]]
-    notes: Sequence[str]
-    record: dict[str, Any]
+    timings: Sequence[tuple[str, float]]  # what was done, and seconds
+    notes: Sequence[str]  # what was assumed, repaired or chosen
+    record: dict[str, Any]  # run.json's content
 
 
 def write_report(folder: RunFolder) -> None:

@@ -95,14 +95,10 @@ class Orbit(TimedCameraMove, name="orbit", synonyms=("arc",)):
 
 
 class Spiral(TimedCameraMove, name="spiral"):
-    """Circle around a target while the distance and the height change, keeping the target where it is in the picture.
-
-    Attributes:
-        radius: horizontal distance at the end over that at the start.
-    """
+    """Circle around a target while distance and height change, keeping the target where it is in the picture."""
 
     angle: float = setting(s.ANGLE, main=True, signs=RIGHT)
-    radius: float = setting(s.FACTOR, default=1.0)
+    radius: float = setting(s.FACTOR, default=1.0)  # horizontal distance at the end over that at the start
     height: Length = setting(s.LENGTH, signs=UP, default=NO_LENGTH)
     target: Target | None = setting(s.TARGET, words=TARGET_WORDS, default=None)
 
@@ -179,43 +175,28 @@ class TrackTarget(TimedCameraMove, name="track", synonyms=("follow",)):
 
 
 class Handheld(CameraMove, name="handheld", synonyms=("shake",)):
-    """Shake like a held camera: smooth noise that starts and ends at rest.
+    """Shake like a held camera: smooth noise that starts and ends at rest."""
 
-    Attributes:
-        amount: 1 is a steady hand, 3 a running one.
-        rotation: typical swing of each angle at amount 1.
-        shift: typical sway along each axis at amount 1; percent are of the distance to the scene's main entity.
-        frequency: fastest wobble.
-        seed: which of the endless shakes; the shot's seed unless given.
-        span: when it happens; the whole shot unless given.
-    """
-
-    amount: float = setting(s.FACTOR, main=True, default=1.0)
-    rotation: float = setting(s.ANGLE, default=0.4)
+    amount: float = setting(s.FACTOR, main=True, default=1.0)  # 1 is a steady hand, 3 a running one
+    rotation: float = setting(s.ANGLE, default=0.4)  # typical swing of each angle at amount 1
+    # typical sway along each axis at amount 1; percent are of the distance to the scene's main entity
     shift: Length = setting(s.LENGTH, default=Length(0.4, "%"))
-    frequency: float = setting(s.HERTZ, default=1.5)
-    seed: int | None = setting(s.INTEGER, default=None)
-    span: Span = setting(s.SPAN, words=s.SPAN_WORDS, default=Span())
+    frequency: float = setting(s.HERTZ, default=1.5)  # fastest wobble
+    seed: int | None = setting(s.INTEGER, default=None)  # which of the endless shakes; the shot's seed unless given
+    span: Span = setting(s.SPAN, words=s.SPAN_WORDS, default=Span())  # when it happens; the whole shot unless given
 
 
 class CameraKeyframe(WrittenKeyframe, name="keyframe"):
-    """Where the camera is at one time, as offsets from the photo's camera or as places in the world.
+    """Where the camera is at one time, as angles and offsets from the photo's camera or as places in the world.
 
-    Attributes:
-        time: the moment.
-        position: place in the world, or None.
-        by: offset from the photo's camera along its right, up and view direction, or None.
-        pan, tilt, roll: angles from the photo's camera.
-        look_at: what the camera looks at, in place of pan and tilt.
-        zoom: factor on the photo's focal length.
-        easing: shape of the way to the next keyframe.
+    `by` goes along the photo camera's right, up and view direction.
     """
 
     pan: float = setting(s.ANGLE, signs=RIGHT, default=0.0)
     tilt: float = setting(s.ANGLE, signs=UP, default=0.0)
     roll: float = setting(s.ANGLE, signs=CLOCKWISE, default=0.0)
-    look_at: Target | None = setting(s.TARGET, default=None)
-    zoom: float = setting(s.FACTOR, default=1.0)
+    look_at: Target | None = setting(s.TARGET, default=None)  # in place of pan and tilt
+    zoom: float = setting(s.FACTOR, default=1.0)  # factor on the photo's focal length
     easing: Easing = setting(s.EASING, default="ease")
 
     def __post_init__(self) -> None:
@@ -231,18 +212,12 @@ class CameraKeyframes(CameraMove, name="keyframes"):
 
 
 class ImportedPath(TimedCameraMove, name="path"):
-    """Follow a camera path from a file (see docs/camera-paths.md), starting at the photo's camera.
+    """Follow a camera path from a file (see docs/camera-paths.md), starting at the photo's camera."""
 
-    Attributes:
-        file: path of the file or folder.
-        format: name of its format, or None to tell by its content.
-        scale: factor on all distances of the file.
-        easing: of the way along the path; linear keeps the file's own timing.
-    """
-
-    file: str = setting(s.NAME, main=True)
-    format: str | None = setting(FORMAT, default=None)
-    scale: float = setting(s.FACTOR, default=1.0)
+    file: str = setting(s.NAME, main=True)  # path of the file or folder
+    format: str | None = setting(FORMAT, default=None)  # name of its format, or None to tell by its content
+    scale: float = setting(s.FACTOR, default=1.0)  # factor on all distances of the file
+    # of the way along the path; linear keeps the file's own timing
     easing: Easing = setting(s.EASING, default="linear")
 
 

@@ -128,15 +128,12 @@ class TimedEntityMove(EntityMove, TimedMove):
 
 
 class Move(TimedEntityMove, name="move", synonyms=sorted(DIRECTION_WORDS)):
-    """Change place: by directions, or by a vector.
+    """Change place: by directions, or by a vector."""
 
-    Attributes:
-        by: directions with distances, or a vector `(x, y, z)`. Percent are of the entity's longest side.
-        axes: whose left, right and vector axes: "entity", "camera" (the photo's) or "world"; unless given, forward
-            and back are the entity's, left, right, towards and away the camera's, and vectors the world's.
-    """
-
+    # directions with distances, or a vector `(x, y, z)`. Percent are of the entity's longest side.
     by: Steps | Point = setting(DISPLACEMENT, main=True, words=("by",))
+    # whose left, right and vector axes: "entity", "camera" (the photo's) or "world"; unless given, forward and back are
+    # the entity's, left, right, towards and away the camera's, and vectors the world's
     axes: Literal["entity", "camera", "world"] | None = setting(AXES, words=("in",), default=None)
 
 
@@ -175,33 +172,24 @@ class Scale(TimedEntityMove, name="scale", synonyms=("grow",)):
 
 
 class Follow(TimedEntityMove, name="follow", synonyms=("path",)):
-    """Travel at the easing's speed along a smooth curve through points.
+    """Travel at the easing's speed along a smooth curve through points."""
 
-    Attributes:
-        points: offsets from the place in the photo, along the world's axes.
-        face: turn with the curve, keeping the angle to it that the entity has at the start.
-    """
-
+    # offsets from the place in the photo, along the world's axes
     points: tuple[Point, ...] = setting(POINTS, main=True)
+    # turn with the curve, keeping the angle to it that the entity has at the start
     face: bool = setting(s.YES_NO, default=True)
 
 
 class EntityKeyframe(WrittenKeyframe, name="keyframe"):
-    """Pose at one time.
+    """Pose at one time; `position` is the footprint's middle, `by` goes along the world's axes.
 
-    Attributes:
-        time: the moment.
-        position: place of the footprint's middle in the world, or None.
-        by: offset from the place in the photo along the world's axes, or None.
-        turn, pitch, roll: angles from the pose in the photo, about the entity's own axes, in this order.
-        scale: factors on the size in the photo.
-        easing: shape of the way to the next keyframe.
+    Turn, pitch and roll are angles from the pose in the photo, about the entity's own axes, in this order.
     """
 
     turn: float = setting(s.ANGLE, signs=CLOCKWISE, default=0.0)
     pitch: float = setting(s.ANGLE, signs=UP, default=0.0)
     roll: float = setting(s.ANGLE, signs=CLOCKWISE, default=0.0)
-    scale: Factors = setting(FACTORS, default=Factors(1.0, 1.0, 1.0))
+    scale: Factors = setting(FACTORS, default=Factors(1.0, 1.0, 1.0))  # factors on the size in the photo
     easing: Easing = setting(s.EASING, default="ease")
 
 
@@ -212,12 +200,9 @@ class EntityKeyframes(EntityMove, name="keyframes"):
 
 
 class Facing(EntityMove, name="facing", synonyms=("faces",)):
-    """Say which way the entity's front points in the photo; nothing moves.
+    """Say which way the entity's front points in the photo; nothing moves."""
 
-    Attributes:
-        heading: degrees clockwise seen from above: 0 away from the camera, 90 to the right of the picture.
-    """
-
+    # degrees clockwise seen from above: 0 away from the camera, 90 to the right of the picture
     heading: float = setting(HEADING, main=True)
 
 
@@ -232,15 +217,10 @@ class Remove(EntityMove, name="remove"):
 
 
 class Duplicate(EntityMove, name="duplicate", synonyms=("copy",)):
-    """Add a copy of the entity, which rests until the shot moves it under its own name.
+    """Add a copy of the entity, which rests until the shot moves it under its own name."""
 
-    Attributes:
-        name: of the copy.
-        by: where the copy stands, as for `Move`.
-    """
-
-    name: str = setting(s.NAME, main=True)
-    by: Steps | Point = setting(DISPLACEMENT, words=("at",))
+    name: str = setting(s.NAME, main=True)  # of the copy
+    by: Steps | Point = setting(DISPLACEMENT, words=("at",))  # where the copy stands, as for `Move`
     axes: Literal["entity", "camera", "world"] | None = setting(AXES, words=("in",), default=None)
 
 

@@ -15,19 +15,12 @@ from real2sam2real.scene.timing import Easing, ease
 
 @dataclass(frozen=True, kw_only=True)
 class Keyframe:
-    """A pose at a frame. `easing` shapes the way from this keyframe to the next one.
+    """A pose at a frame. `easing` shapes the way from this keyframe to the next one."""
 
-    Attributes:
-        frame: frame number, 0 is the photo.
-        translation: `(3,)` in world units.
-        rotation_wxyz: `(4,)`.
-        scale: `(3,)` along the object's own axes.
-    """
-
-    frame: float
-    translation: tuple[float, float, float] = (0.0, 0.0, 0.0)
-    rotation_wxyz: tuple[float, float, float, float] = quaternions.IDENTITY
-    scale: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    frame: float  # frame number, 0 is the photo
+    translation: tuple[float, float, float] = (0.0, 0.0, 0.0)  # `(3,)` in world units
+    rotation_wxyz: tuple[float, float, float, float] = quaternions.IDENTITY  # `(4,)`
+    scale: tuple[float, float, float] = (1.0, 1.0, 1.0)  # `(3,)` along the object's own axes
     easing: Easing = "linear"
 
 

@@ -41,18 +41,12 @@ _KEY = "setting"
 
 @dataclass(frozen=True)
 class Words:
-    """What was written for one move: a main value and settings, each with the place it was written at.
+    """What was written for one move: a main value and settings, each with the place it was written at."""
 
-    Attributes:
-        main: text after the move's name, or None; for keyframes it may be a list of `Words`.
-        settings: text (or a list of `Words`) by setting name, in the order written.
-        where: file and line, or the flag's text.
-        places: where each setting was written, if it differs from `where`.
-    """
-
-    main: str | Sequence[Words] | None
-    settings: Mapping[str, str | Sequence[Words]]
-    where: str = ""
+    main: str | Sequence[Words] | None  # text after the move's name, or None; for keyframes it may be a list of `Words`
+    settings: Mapping[str, str | Sequence[Words]]  # text (or a list of `Words`) by setting name, in the order written
+    where: str = ""  # file and line, or the flag's text
+    # where each setting was written, if it differs from `where`
     places: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
@@ -68,19 +62,13 @@ class Kind(Generic[T]):
 
 @dataclass(frozen=True)
 class Setting:
-    """How one field of a move is written.
+    """How one field of a move is written."""
 
-    Attributes:
-        kind: its kind of value.
-        main: True for the value that stands right after the move's name.
-        words: other names, each with a text put before the value ("seconds" puts the unit there).
-        signs: direction words and their signs: "left" -1.
-    """
-
-    kind: Kind[Any]
-    main: bool = False
+    kind: Kind[Any]  # its kind of value
+    main: bool = False  # True for the value that stands right after the move's name
+    # other names, each with a text put before the value ("seconds" puts the unit there)
     words: Mapping[str, str] = dataclasses.field(default_factory=dict)
-    signs: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    signs: Mapping[str, int] = dataclasses.field(default_factory=dict)  # direction words and their signs: "left" -1
 
     def parse(self, written: str | Sequence[Words]) -> Any:
         """The value of what was written; direction words turn its sign."""
@@ -177,18 +165,13 @@ YES_NO = Kind("yes or no", _parse_flag, lambda value: "yes" if value else "no")
 
 @dataclass(frozen=True)
 class Vocabulary(Generic[MoveT]):
-    """The moves that a shot may name; each class enters itself when it is defined (see `WrittenMove`).
+    """The moves that a shot may name; each class enters itself when it is defined (see `WrittenMove`)."""
 
-    Attributes:
-        what: what they are, for messages.
-        value_words: words that name a move and belong to its main value too: "forward 2 m" is a `move`.
-        names: the moves by name.
-        words: the moves by name and by every other word for them.
-    """
-
-    what: str
+    what: str  # what they are, for messages
+    # words that name a move and belong to its main value too: "forward 2 m" is a `move`
     value_words: frozenset[str] = frozenset()
-    names: dict[str, type[MoveT]] = dataclasses.field(default_factory=dict)
+    names: dict[str, type[MoveT]] = dataclasses.field(default_factory=dict)  # the moves by name
+    # the moves by name and by every other word for them
     words: dict[str, type[MoveT]] = dataclasses.field(default_factory=dict)
 
     def find(self, name: str, where: str) -> type[MoveT]:
@@ -246,23 +229,18 @@ SPAN_WORDS = {"frames": "frames ", "seconds": "seconds ", "over": "", "from": ""
 
 
 class TimedMove(WrittenMove):
-    """A move that takes time.
+    """A move that takes time."""
 
-    Attributes:
-        span: when it happens; the whole shot unless given.
-        easing: how it starts and ends.
-    """
-
-    span: Span = setting(SPAN, words=SPAN_WORDS, default=Span())
-    easing: Easing = setting(EASING, default="ease")
+    span: Span = setting(SPAN, words=SPAN_WORDS, default=Span())  # when it happens; the whole shot unless given
+    easing: Easing = setting(EASING, default="ease")  # how it starts and ends
 
 
 class WrittenKeyframe(WrittenMove):
-    """What keyframes of cameras and of entities share; see there."""
+    """What keyframes of cameras and of entities share; the `easing` of one shapes the way to the next."""
 
     time: Time = setting(TIME, words={"frame": "frame ", "at": ""})
-    position: Point | None = setting(POINT, default=None)
-    by: Point | None = setting(POINT, default=None)
+    position: Point | None = setting(POINT, default=None)  # a place in the world
+    by: Point | None = setting(POINT, default=None)  # an offset from the place in the photo
 
     def __post_init__(self) -> None:
         if self.position is not None and self.by is not None:

@@ -27,6 +27,23 @@ else:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
+def require_own_place(folder: Path, what: str, *, known: bool) -> None:
+    """See that work which replaces what it finds under its own names starts in a folder that is empty or its own.
+
+    Args:
+        folder: need not exist.
+        what: the work is, for messages, such as "run".
+        known: whether a record of such work is there.
+
+    Raises:
+        UserError: it is a file, or holds something else.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f"{folder} is a file; a {what} needs a folder: choose another with -o")
+    if folder.is_dir() and not known and not (folder / LOCK).exists() and any(folder.iterdir()):
+        raise UserError(f"{folder} is neither empty nor an earlier {what}; choose another folder with -o")
+
+
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
     """Hold `folder` for this process.

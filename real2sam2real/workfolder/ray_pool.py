@@ -39,32 +39,19 @@ _CRASHES_IN_A_ROW = 10
 
 @dataclass(frozen=True, kw_only=True)
 class RayPool(Generic[Job, Result]):
-    """How jobs are done by Ray.
+    """How jobs are done by Ray."""
 
-    Attributes:
-        maker: what every worker loads and does jobs with.
-        give_up: the result of a job whose worker died once too often, from the job, the reason and how often it was
-            tried.
-        describe: a job, for people.
-        shared: files and folders that every machine must see.
-        workers: how many; None is one per GPU, without any GPU one.
-        address: of the cluster to join; None is `$RAY_ADDRESS`, else this machine alone.
-        retries: how often a job is tried again.
-        option: of the command line that asks for Ray, for messages.
-        extra: of this package with which Ray is installed.
-        say: called with lines for people.
-    """
-
-    maker: Maker[Job, Result]
+    maker: Maker[Job, Result]  # what every worker loads and does jobs with
+    # the result of a job whose worker died once too often, from the job, the reason and how often it was tried
     give_up: Callable[[Job, str, int], Result]
-    describe: Callable[[Job], str] = str
-    shared: Sequence[Path] = ()
-    workers: int | None = None
-    address: str | None = None
-    retries: int = 0
-    option: str = "--ray"
-    extra: str = "batch"
-    say: Callable[[str], None] = lambda line: None
+    describe: Callable[[Job], str] = str  # a job, for people
+    shared: Sequence[Path] = ()  # files and folders that every machine must see
+    workers: int | None = None  # how many; None is one per GPU, without any GPU one
+    address: str | None = None  # of the cluster to join; None is `$RAY_ADDRESS`, else this machine alone
+    retries: int = 0  # how often a job is tried again
+    option: str = "--ray"  # of the command line that asks for Ray, for messages
+    extra: str = "batch"  # of this package with which Ray is installed
+    say: Callable[[str], None] = lambda line: None  # called with lines for people
 
     def make(self, jobs: Sequence[Job]) -> abc.Generator[Result]:
         """Do the jobs and yield the result of each, in the order in which they are finished.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,17 +17,11 @@ _NAMED_AT_MOST = 5
 
 @dataclass(frozen=True, kw_only=True)
 class BatchShot:
-    """One video to be made.
+    """One video to be made."""
 
-    Attributes:
-        name: `<scene>/<camera>`: the last two parts of the control folder's path, and of the output's.
-        control: the control folder, absolute.
-        missing: files without which it is no whole control folder; empty when it can be made.
-    """
-
-    name: str
-    control: Path
-    missing: tuple[str, ...] = ()
+    name: str  # `<scene>/<camera>`: the last two parts of the control folder's path, and of the output's
+    control: Path  # the control folder, absolute
+    missing: tuple[str, ...] = ()  # files without which it is no whole control folder; empty when it can be made
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +48,9 @@ def find_shots(given: Sequence[Path], out: Path | None = None) -> FoundShots:
     shots: dict[Path, BatchShot] = {}
     left_out: list[Path] = []
     for path in map(_absolute, given):
-        _require_folder(path)
+        if not path.is_dir():
+            what = "is a file" if path.exists() else "does not exist"
+            raise UserError(f"{path} {what}; give control folders, or folders that hold some")
         found, empty = _search(path, _LEVELS, skipped)
         if not found:
             raise UserError(
@@ -63,9 +59,17 @@ def find_shots(given: Sequence[Path], out: Path | None = None) -> FoundShots:
             )
         left_out += empty
         for control in found:
-            shots.setdefault(control.resolve(), _shot(control))
+            name = "/".join(part for part in control.parts[-2:] if part != control.anchor)
+            missing = tuple(file for file in needed_files(control) if not (control / file).is_file())
+            shots.setdefault(control.resolve(), BatchShot(name=name, control=control, missing=missing))
     _require_own_places(shots.values())
     return FoundShots(shots=tuple(sorted(shots.values(), key=lambda shot: shot.name)), left_out=tuple(left_out))
+
+
+def needed_files(control: Path) -> list[str]:
+    """The files of a whole control folder: the lossless ones where one describes them, else the official ones."""
+    described = (control / DESCRIPTION).is_file()
+    return [PHOTO, CAPTION, *((DESCRIPTION, NORMALS, IDS) if described else (OFFICIAL_NORMALS,))]
 
 
 def shorten(items: Iterable[object]) -> str:
@@ -80,47 +84,18 @@ def _absolute(path: Path) -> Path:
     return Path(os.path.abspath(path))  # noqa: PTH100  Path.resolve would follow the links
 
 
-def _require_folder(path: Path) -> None:
-    if not path.is_dir():
-        what = "is a file" if path.exists() else "does not exist"
-        raise UserError(f"{path} {what}; give control folders, or folders that hold some")
-
-
 def _search(folder: Path, levels: int, skipped: Path | None) -> tuple[list[Path], list[Path]]:
     """Control folders at `folder` or below it, and the folders on the way that hold none."""
-    if _looks_like_a_shot(folder):
+    if any((folder / name).is_file() for name in (PHOTO, CAPTION, DESCRIPTION, OFFICIAL_NORMALS)):
         return [folder], []
     found: list[Path] = []
     empty: list[Path] = []
-    for below in _subfolders(folder, skipped) if levels else ():
-        more, none = _search(below, levels - 1, skipped)
-        found += more
-        empty += none if more else [below]
+    for below in sorted(folder.iterdir()) if levels else ():
+        if below.is_dir() and not below.name.startswith(".") and below != skipped:
+            more, none = _search(below, levels - 1, skipped)
+            found += more
+            empty += none if more else [below]
     return found, empty
-
-
-def _subfolders(folder: Path, skipped: Path | None) -> Iterator[Path]:
-    for path in sorted(folder.iterdir()):
-        if path.is_dir() and not path.name.startswith(".") and path != skipped:
-            yield path
-
-
-def _looks_like_a_shot(folder: Path) -> bool:
-    return any((folder / name).is_file() for name in (PHOTO, CAPTION, DESCRIPTION, OFFICIAL_NORMALS))
-
-
-def _shot(control: Path) -> BatchShot:
-    name = "/".join(part for part in control.parts[-2:] if part != control.anchor)
-    return BatchShot(name=name, control=control, missing=_missing(control))
-
-
-def _missing(control: Path) -> tuple[str, ...]:
-    needed = [PHOTO, CAPTION]
-    if (control / DESCRIPTION).is_file():
-        needed += [NORMALS, IDS]
-    else:
-        needed += [OFFICIAL_NORMALS]
-    return tuple(name for name in needed if not (control / name).is_file())
 
 
 def _require_own_places(shots: Iterable[BatchShot]) -> None:

@@ -15,7 +15,6 @@ from typing import Any
 
 import real2sam2real
 from real2sam2real.diffusion.options import GenerateOptions
-from real2sam2real.errors import UserError
 from real2sam2real.files import sweep
 from real2sam2real.options import as_json
 from real2sam2real.run.batch.finding import BatchShot
@@ -23,7 +22,7 @@ from real2sam2real.run.batch.making import BATCH, BatchRun, failure, give_up, la
 from real2sam2real.run.batch.records import RECORD, VIDEO, ShotRecord, is_finished, read_shot_record
 from real2sam2real.run.generating import model_inputs
 from real2sam2real.workfolder.fingerprint import digest
-from real2sam2real.workfolder.lock import LOCK, claimed, locked
+from real2sam2real.workfolder.lock import claimed, locked, require_own_place
 from real2sam2real.workfolder.records import write_json, write_lines
 
 FORMAT = 1
@@ -116,7 +115,7 @@ def open_batch(out: Path, *, options: GenerateOptions, command: Sequence[str]) -
         UserError: `out` is a file, holds something that is no batch, or is in use; the checkpoint cannot be found.
     """
     out = Path(os.path.abspath(out))  # noqa: PTH100  links stay, so that a path means the same on every machine
-    _check_place(out)
+    require_own_place(out, "batch", known=latest_run(out) is not None)
     settings = settings_hash(options)
     out.mkdir(parents=True, exist_ok=True)
     with locked(out):
@@ -155,14 +154,6 @@ def videos_folder(checkpoint: str) -> str:
     """`checkpoint-<name>`, as the official script calls the folder of a checkpoint's videos."""
     name = Path(checkpoint).resolve().name if checkpoint != "mini" else checkpoint
     return name if name.startswith(CHECKPOINT_PREFIX) else CHECKPOINT_PREFIX + name
-
-
-def _check_place(out: Path) -> None:
-    """A batch replaces what it finds under its own names, so it starts only in a folder that is empty or its own."""
-    if out.exists() and not out.is_dir():
-        raise UserError(f"{out} is a file; a batch needs a folder: choose another with -o")
-    if out.is_dir() and not (out / LOCK).exists() and latest_run(out) is None and any(out.iterdir()):
-        raise UserError(f"{out} is neither empty nor an earlier batch; choose another folder with -o")
 
 
 def _write_batch(run: BatchRun, command: Sequence[str]) -> None:

@@ -42,21 +42,13 @@ _SEGMENTS = f".{VIDEO}.segments"  # where the generator keeps the finished part 
 
 @dataclass(frozen=True, kw_only=True)
 class BatchRun:
-    """What all workers of a run need to know; it travels to other machines, so its paths are absolute.
+    """What all workers of a run need to know; it travels to other machines, so its paths are absolute."""
 
-    Attributes:
-        out: the batch folder.
-        id: names this run; the batch folder names the latest one.
-        videos: the folder in `out` that this checkpoint's videos go to.
-        settings: see `folder.settings_hash`.
-        options: how the video model is run.
-    """
-
-    out: Path
-    id: str
-    videos: Path
-    settings: str
-    options: GenerateOptions
+    out: Path  # the batch folder
+    id: str  # names this run; the batch folder names the latest one
+    videos: Path  # the folder in `out` that this checkpoint's videos go to
+    settings: str  # see `folder.settings_hash`
+    options: GenerateOptions  # how the video model is run
 
     def place(self, shot: BatchShot) -> Path:
         """The shot's output folder."""
@@ -124,7 +116,8 @@ def make_shot(
     with claimed(folder, patience=_CLAIM_PATIENCE_SECONDS, on_wait=say_waiting) as held:
         if not held:
             return Tried(result=failure(shot, run, "a worker of another run still holds it", tries=number))
-        require_latest(run)
+        if latest_run(run.out) != run.id:
+            raise SupersededError(f"a later run works in {run.out}; this worker writes nothing more")
         known = read_shot_record(folder)
         if known is not None and is_finished(known, shot, run.settings, folder):
             return Tried(result=known)  # by a worker that outlived its run
@@ -191,16 +184,6 @@ def latest_run(out: Path) -> str | None:
         return read_record(out / BATCH, lambda values: str(values["run"]), what="record of a batch", remedy="delete it")
     except (OSError, UserError):
         return None
-
-
-def require_latest(run: BatchRun) -> None:
-    """Make sure that no later run has taken over.
-
-    Raises:
-        SupersededError: one has.
-    """
-    if latest_run(run.out) != run.id:
-        raise SupersededError(f"a later run works in {run.out}; this worker writes nothing more")
 
 
 def sweep_shots(out: Path, *, patience: float) -> None:

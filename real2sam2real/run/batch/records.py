@@ -6,9 +6,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from real2sam2real.control.folder import CAPTION, DESCRIPTION, IDS, NORMALS, OFFICIAL_NORMALS, PHOTO
+from real2sam2real.control.folder import DESCRIPTION
 from real2sam2real.errors import UserError
-from real2sam2real.run.batch.finding import BatchShot
+from real2sam2real.run.batch.finding import BatchShot, needed_files
 from real2sam2real.run.rendering import CONTROL_PREVIEW
 from real2sam2real.workfolder.fingerprint import Stamp
 from real2sam2real.workfolder.records import read_record, write_json
@@ -20,37 +20,21 @@ Status = Literal["done", "failed", "waiting"]
 
 @dataclass(frozen=True, kw_only=True)
 class ShotRecord:
-    """What is known of one shot; `shot.json` beside its video, and a row of `shots.jsonl`.
+    """What is known of one shot; `shot.json` beside its video, and a row of `shots.jsonl`."""
 
-    Attributes:
-        shot: `<scene>/<camera>`.
-        status: of the video.
-        control: the control folder it is made from.
-        settings: hash of the checkpoint and the options.
-        reason: why it failed, else empty.
-        seconds: how long the last try took.
-        tries: how often it was tried in the run that ended so.
-        worker: machine and process that made it.
-        seed: of the noise.
-        version: of this package.
-        notes: for people.
-        inputs: the control folder's files by name.
-        video: the finished video, None when there is none.
-    """
-
-    shot: str
-    status: Status
-    control: str
-    settings: str
-    reason: str = ""
-    seconds: float = 0.0
-    tries: int = 0
-    worker: str = ""
-    seed: int = 0
-    version: str = ""
-    notes: tuple[str, ...] = ()
-    inputs: dict[str, Stamp] = field(default_factory=dict)
-    video: Stamp | None = None
+    shot: str  # `<scene>/<camera>`
+    status: Status  # of the video
+    control: str  # the control folder it is made from
+    settings: str  # hash of the checkpoint and the options
+    reason: str = ""  # why it failed, else empty
+    seconds: float = 0.0  # how long the last try took
+    tries: int = 0  # how often it was tried in the run that ended so
+    worker: str = ""  # machine and process that made it
+    seed: int = 0  # of the noise
+    version: str = ""  # of this package
+    notes: tuple[str, ...] = ()  # for people
+    inputs: dict[str, Stamp] = field(default_factory=dict)  # the control folder's files by name
+    video: Stamp | None = None  # the finished video, None when there is none
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> ShotRecord:
@@ -96,12 +80,9 @@ def is_finished(record: ShotRecord | None, shot: BatchShot, settings: str, folde
 
 
 def input_names(control: Path) -> list[str]:
-    """The files of a control folder that decide its video: the lossless ones where they are, else the official ones."""
-    whole = (control / DESCRIPTION).is_file()
-    names = (
-        [PHOTO, CAPTION, DESCRIPTION, NORMALS, IDS, CONTROL_PREVIEW] if whole else [PHOTO, CAPTION, OFFICIAL_NORMALS]
-    )
-    return [name for name in names if (control / name).is_file()]
+    """The files of a control folder that decide its video."""
+    names = needed_files(control)
+    return [n for n in (*names, *([CONTROL_PREVIEW] if DESCRIPTION in names else ())) if (control / n).is_file()]
 
 
 def stamp_inputs(control: Path) -> dict[str, Stamp]:

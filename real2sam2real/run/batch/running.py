@@ -27,17 +27,11 @@ _REASON_CHARACTERS = 240
 
 @dataclass(frozen=True, kw_only=True)
 class BatchReport:
-    """What became of a batch.
+    """What became of a batch."""
 
-    Attributes:
-        records: of all its shots, in the order of their names.
-        kept: how many were finished before.
-        manifest: the list on disk.
-    """
-
-    records: tuple[ShotRecord, ...]
-    kept: int
-    manifest: Path
+    records: tuple[ShotRecord, ...]  # of all its shots, in the order of their names
+    kept: int  # how many were finished before
+    manifest: Path  # the list on disk
 
     @property
     def failed(self) -> tuple[ShotRecord, ...]:

@@ -14,19 +14,12 @@ from real2sam2real.scene.camera_path import CameraPath
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class GltfCamera:
-    """A perspective camera over T frames.
+    """A perspective camera over T frames."""
 
-    Attributes:
-        name: the node's name.
-        world_from_camera: `(T, 4, 4)` float64 rigid poses; looks along its −Z with +Y up.
-        vertical_fov_radians: `(T,)` float64.
-        aspect_ratio: width over height of the view, or None where the file leaves it open; a hint only.
-    """
-
-    name: str
-    world_from_camera: Float
-    vertical_fov_radians: Float
-    aspect_ratio: float | None
+    name: str  # the node's name
+    world_from_camera: Float  # `(T, 4, 4)` float64 rigid poses; looks along its −Z with +Y up
+    vertical_fov_radians: Float  # `(T,)` float64
+    aspect_ratio: float | None  # width over height of the view, or None where the file leaves it open; a hint only
 
     @property
     def moves(self) -> bool:

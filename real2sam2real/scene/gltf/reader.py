@@ -24,28 +24,17 @@ EXTRAS = "real2sam2real"
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class GltfScene:
-    """What a glTF file holds, sampled at `frames` frames.
+    """What a glTF file holds, sampled at `frames` frames."""
 
-    Attributes:
-        entities: one per node with a mesh, in file order, in world coordinates (+Y up).
-        cameras: the perspective cameras, in file order.
-        frames: number of frames T.
-        fps: frames per second.
-        open_meshes: names of the entities whose meshes are not closed.
-        clips: names of all the file's animation clips.
-        played: names of those that were sampled.
-        seconds: of the played clips' first and last keyframes; both 0 where nothing is animated.
-        notes: what was renamed, joined or left out, as sentences for the user.
-    """
-
-    entities: tuple[Entity, ...]
-    cameras: tuple[GltfCamera, ...]
-    frames: int
-    fps: float
-    open_meshes: tuple[str, ...]
-    notes: tuple[str, ...]
-    clips: tuple[str, ...] = ()
-    played: tuple[str, ...] = ()
+    entities: tuple[Entity, ...]  # one per node with a mesh, in file order, in world coordinates (+Y up)
+    cameras: tuple[GltfCamera, ...]  # the perspective cameras, in file order
+    frames: int  # number of frames T
+    fps: float  # frames per second
+    open_meshes: tuple[str, ...]  # names of the entities whose meshes are not closed
+    notes: tuple[str, ...]  # what was renamed, joined or left out, as sentences for the user
+    clips: tuple[str, ...] = ()  # names of all the file's animation clips
+    played: tuple[str, ...] = ()  # names of those that were sampled
+    # of the played clips' first and last keyframes; both 0 where nothing is animated
     seconds: tuple[float, float] = (0.0, 0.0)
 
     @property

@@ -20,22 +20,15 @@ _FLIP = np.diag([1.0, -1.0, -1.0, 1.0])  # between OpenCV's camera axes (y down,
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class CameraTrack:
-    """Poses as a file gives them, in our camera axes and the file's own world.
+    """Poses as a file gives them, in our camera axes and the file's own world."""
 
-    Attributes:
-        world_from_camera: `(N, 4, 4)` float64 rigid poses; the camera looks along its −Z with +Y up.
-        intrinsics: `(N, 4)` float64 fx, fy, cx, cy in pixels of `width × height`, or of a 1×1 image when those are
-            None; None when the file knows none.
-        width: pixels, or None.
-        height: pixels, or None.
-        seconds: `(N,)` float64 strictly increasing, or None when the poses are evenly spaced.
-    """
-
-    world_from_camera: Float
+    world_from_camera: Float  # `(N, 4, 4)` float64 rigid poses; the camera looks along its −Z with +Y up
+    # `(N, 4)` float64 fx, fy, cx, cy in pixels of `width × height`, or of a 1×1 image when those are None; None when
+    # the file knows none
     intrinsics: Float | None = None
-    width: int | None = None
-    height: int | None = None
-    seconds: Float | None = None
+    width: int | None = None  # pixels, or None
+    height: int | None = None  # pixels, or None
+    seconds: Float | None = None  # `(N,)` float64 strictly increasing, or None when the poses are evenly spaced
 
 
 def from_opencv(world_from_camera: ArrayLike) -> Float:
