@@ -45,12 +45,8 @@ def read_shot(options: ShotOptions) -> Shot:
 def with_defaults(shot: Shot, longest: int | None = None) -> Shot:
     """The shot of a scene that was at rest until now: what it leaves open gets its default.
 
-    Args:
-        shot: as read.
-        longest: the most frames that can be generated, if that is known.
-
     Raises:
-        UserError: the shot asks for more frames than that.
+        UserError: the shot asks for more frames than the `longest` that can be generated, where that is known.
     """
     longest = longest or shot.frames or DEFAULT_FRAMES
     if shot.frames is not None and shot.frames > longest:

@@ -10,7 +10,7 @@ from pathlib import Path
 from real2sam2real.diffusion.checkpoints import OFFICIAL_SETTINGS, find_checkpoint
 from real2sam2real.diffusion.loading import architecture_of
 from real2sam2real.diffusion.memory.attention import BACKENDS, choose_backend, refusal
-from real2sam2real.diffusion.memory.choose import MARGIN_IN_WORDS, Choice, choose_plan, gib
+from real2sam2real.diffusion.memory.choose import MARGIN_IN_WORDS, choose_plan, gib
 from real2sam2real.diffusion.memory.costs import Architecture, ClipSize
 from real2sam2real.diffusion.memory.machine import PACKAGES, Machine, inspect_machine
 from real2sam2real.diffusion.options import ModelOptions
@@ -38,13 +38,7 @@ _PURPOSES = {
 
 
 def examine(options: ModelOptions, lifter: LifterOptions, *, frames: int, size: str) -> Iterator[str]:
-    """The lines of the report.
-
-    Args:
-        options: the model that would be used.
-        lifter: whose environment is asked, if one is named.
-        frames: of a shot, 81 in one segment at most.
-        size: "WIDTHxHEIGHT".
+    """The lines of the report, for a shot of so many `frames` of a `size` "WIDTHxHEIGHT".
 
     Raises:
         UserError: the size is not understood, or the memory plan does not exist.
@@ -146,11 +140,7 @@ def _plans(machine: Machine, options: ModelOptions, clip: ClipSize) -> Iterator[
         gpu = "-" if needs is None or row.plan.device == "cpu" else gib(needs.device)
         ram = "-" if needs is None else gib(needs.ram)
         yield f"  {row.plan.name:9} {gpu:>10} {ram:>11}  {row.refusal or 'fits'}"
-    yield _verdict(chosen)
-
-
-def _verdict(chosen: Choice) -> str:
-    return f"  would run: {chosen.plan.name} ({chosen.plan.purpose}); {chosen.why}"
+    yield f"  would run: {chosen.plan.name} ({chosen.plan.purpose}); {chosen.why}"
 
 
 def _architecture(options: ModelOptions) -> tuple[Architecture, str]:

@@ -69,14 +69,9 @@ class Generator:
         return cls(options, model, sampling)
 
     def to_file(self, control_folder: Path, path: Path, progress: Progress) -> list[str]:
-        """Generate the video of a control folder and write it, whole or not at all; returns notes.
+        """Generate the video of a control folder and write it to `path`, whole or not at all; returns notes.
 
         Of a long shot, finished segments are kept beside `path` until it is whole; the same call goes on after them.
-
-        Args:
-            control_folder: as `r2s2r render` makes it, or with the three official files alone.
-            path: the video to write, for people to look at.
-            progress: where it says what it does.
 
         Raises:
             UserError: the control cannot be used, or there is no preview to start from.

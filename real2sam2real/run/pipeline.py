@@ -28,13 +28,7 @@ _OPENED_SCENE = (*_SCENE, "lifting", "run/directing.py")
 
 
 def run(config: RunConfig, out: Path, *, command: Sequence[str], progress: Progress) -> Path:
-    """Make, or go on with, the run folder `out`; returns the path of its page.
-
-    Args:
-        config: what is to be made.
-        out: the run folder.
-        command: the arguments that started this, to be shown.
-        progress: where to say what happens.
+    """Make, or go on with, the run folder `out`; returns the path of its page, which shows the `command`.
 
     Raises:
         UserError: an input cannot be used, or `out` is in use or holds something else.

@@ -42,7 +42,8 @@ def control_size(scene: Scene, size: str | None, checkpoint: str = "mini") -> tu
 
         return working_size(checkpoint, width, height)
     if size == "full":
-        return area_size(width, height, FULL_AREA)
+        scale = math.sqrt(FULL_AREA / (width * height))
+        return max(STEP, round(width * scale / STEP) * STEP), max(STEP, round(height * scale / STEP) * STEP)
     wanted = parse_size(size)
     stretch = wanted[0] * height / (wanted[1] * width)
     if not 1 / _LARGEST_STRETCH < stretch < _LARGEST_STRETCH:
@@ -51,12 +52,6 @@ def control_size(scene: Scene, size: str | None, checkpoint: str = "mini") -> tu
             f"{wanted[0]}x{max(1, round(wanted[0] * height / width))} fits"
         )
     return wanted
-
-
-def area_size(width: int, height: int, area: int) -> tuple[int, int]:
-    """The size nearest to `area` pixels at the aspect of `width × height`, sides in steps of 16."""
-    scale = math.sqrt(area / (width * height))
-    return max(STEP, round(width * scale / STEP) * STEP), max(STEP, round(height * scale / STEP) * STEP)
 
 
 def preview_size(scene: Scene) -> tuple[int, int]:

@@ -235,24 +235,20 @@ class _Loader:
             else:
                 self.notes.append(f"'{name}' is no longer in {_GLB}: it counts as removed")
                 if entry.flag("in_photo", True):
-                    gone.append(self._described(_stand_in(entry, name, self.frames), entry))
+                    gone.append(self._described(_stand_in(entry, self.frames), entry))
         for name, entity in found.items():
             self.notes.append(f"'{name}' is new in {_GLB}: it counts as added to the photo")
             kept.append(replace(entity, in_photo=False, provenance={"source": f"added to {_GLB}"}))
         return tuple(kept), tuple(gone)
 
     def _removed(self) -> tuple[Entity, ...]:
-        entries = self.root.objects("removed")
-        if not entries:
+        if not (entries := self.root.objects("removed")):
             return ()
         read = load_glb(self.folder / _REMOVED, frames=self.frames, fps=self.fps)
         found = {entity.name: entity for entity in read.entities}
-        removed = []
-        for k, entry in enumerate(entries):
-            name = entry.text("name")
-            entity = found.get(f"removed {k}") or _stand_in(entry, name, self.frames)
-            removed.append(self._described(replace(entity, name=name), entry))
-        return tuple(removed)
+        meshes = [found.get(f"removed {k}") or _stand_in(entry, self.frames) for k, entry in enumerate(entries)]
+        named = [replace(mesh, name=entry.text("name")) for mesh, entry in zip(meshes, entries, strict=True)]
+        return tuple(self._described(*pair) for pair in zip(named, entries, strict=True))
 
     def _described(self, entity: Entity, entry: JsonObject) -> Entity:
         provenance = {**entry.child("provenance").value, **entity.provenance}
@@ -299,7 +295,8 @@ class _Loader:
     def _saved_camera(self) -> CameraPath:
         entry = self.root.child("camera")
         zoom = np.array(entry.numbers("zoom", self.frames))
-        poses = [_matrix(entry, "world_from_camera", rows) for rows in entry.array("world_from_camera")]
+        key = "world_from_camera"
+        poses = [_table(entry, key, rows, (4, 4), "made of 4×4 matrices") for rows in entry.array(key)]
         numbers = {key: entry.number(key) for key in ("fx", "fy", "cx", "cy")}
         try:
             intrinsics = Intrinsics(width=entry.integer("width"), height=entry.integer("height"), **numbers)
@@ -331,13 +328,10 @@ def _bounds(entry: JsonObject) -> Float | None:
     """`(2, 3)` in the object frame, or None where the entity had no vertices."""
     if entry.value.get("bounds") is None:
         return None
-    corners = [JsonObject({"bounds": corner}, entry.label).numbers("bounds", 3) for corner in entry.array("bounds")]
-    if len(corners) != 2:
-        entry.fail("'bounds' is not two corners", _REMEDY)
-    return np.array(corners)
+    return _table(entry, "bounds", entry.array("bounds"), (2, 3), "two corners")
 
 
-def _stand_in(entry: JsonObject, name: str, frames: int) -> Entity:
+def _stand_in(entry: JsonObject, frames: int) -> Entity:
     """An entity whose mesh is the box around the one that was deleted."""
     bounds = _bounds(entry)
     low, high = np.array([[-0.5, 0, -0.5], [0.5, 1, 0.5]]) if bounds is None else bounds
@@ -345,8 +339,8 @@ def _stand_in(entry: JsonObject, name: str, frames: int) -> Entity:
     pose = _pose(entry, "rest_world_from_object")
     try:
         motion = Motion.still(frames, pose)
-        stand_in = {"mesh": "the box around it: the mesh itself was deleted"}
-        return Entity(name=name, mesh=box, rest_world_from_object=pose, motion=motion, provenance=stand_in)
+        note = {"mesh": "the box around it: the mesh itself was deleted"}
+        return Entity(name=entry.text("name"), mesh=box, rest_world_from_object=pose, motion=motion, provenance=note)
     except ValueError as error:
         entry.fail(str(error))
 
@@ -362,13 +356,13 @@ _BOX_FACES = np.array(
 
 
 def _pose(element: JsonObject, key: str) -> Float:
-    return _matrix(element, key, element.array(key))
+    return _table(element, key, element.array(key), (4, 4), "a 4×4 matrix")
 
 
-def _matrix(element: JsonObject, key: str, rows: object) -> Float:
-    if not isinstance(rows, list) or len(rows) != 4:
-        element.fail(f"'{key}' is not made of 4×4 matrices", _REMEDY)
-    return np.array([JsonObject({key: row}, element.label).numbers(key, 4) for row in rows])
+def _table(element: JsonObject, key: str, rows: object, shape: tuple[int, int], what: str) -> Float:
+    if not isinstance(rows, list) or len(rows) != shape[0]:
+        element.fail(f"'{key}' is not {what}", _REMEDY)
+    return np.array([JsonObject({key: row}, element.label).numbers(key, shape[1]) for row in rows])
 
 
 def _read_image(path: Path, mode: str) -> UInt8:

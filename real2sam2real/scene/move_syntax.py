@@ -26,11 +26,11 @@ from real2sam2real.scene.units import (
     parse_angle,
     parse_factor,
     parse_hertz,
-    parse_number,
     parse_point,
     point_text,
     split_list,
     split_outside,
+    split_quantity,
 )
 
 T = TypeVar("T")
@@ -136,7 +136,7 @@ def unquoted(text: str) -> str:
 
 def parse_integer(text: str) -> int:
     """A whole number of at least 0."""
-    value = parse_number(text)
+    value, _ = split_quantity(text, "a plain number", [""])
     if value != int(value) or value < 0:
         raise BadValueError(f"'{text}' is not a whole number of at least 0")
     return int(value)

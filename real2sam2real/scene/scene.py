@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -13,6 +12,7 @@ from real2sam2real.arrays import Bool, Float, UInt8
 from real2sam2real.mesh import Mesh
 from real2sam2real.scene.camera_path import CameraPath
 from real2sam2real.scene.motion import Motion
+from real2sam2real.scene.units import nearest
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -116,9 +116,7 @@ class Scene:
         for entity in self.entities:
             if entity.name == name:
                 return entity
-        near = difflib.get_close_matches(name, self.names, n=1, cutoff=0.0)
-        hint = f"; did you mean '{near[0]}'?" if near else "; the scene is empty"
-        raise KeyError(f"no entity called '{name}'{hint}")
+        raise KeyError(f"no entity called '{name}'{nearest(name, self.names) or '; the scene is empty'}")
 
     def with_entity(self, entity: Entity) -> Scene:
         """Replace the entity of the same name, or add a new one at the end."""

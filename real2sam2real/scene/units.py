@@ -88,11 +88,6 @@ def split_quantity(text: str, what: str, units: Iterable[str]) -> tuple[float, s
     return number, unit
 
 
-def parse_number(text: str) -> float:
-    """A number without a unit."""
-    return split_quantity(text, "a plain number", [""])[0]
-
-
 def parse_angle(text: str) -> float:
     """Degrees. Units: deg, rad, turns; a bare number is in degrees."""
     value, unit = split_quantity(text, "an angle", _ANGLE_UNITS)

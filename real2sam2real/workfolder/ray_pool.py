@@ -63,11 +63,11 @@ class RayPool(Generic[Job, Result]):
         if not jobs:
             return
         address = self.address or os.environ.get("RAY_ADDRESS") or "local"
-        with connected(address, option=self.option, extra=self.extra) as ray:
-            share = _share(ray, self.workers, is_local=address == "local")
-            count = min(share.count, len(jobs))
-            self.say(f"{count} worker{'s' if count > 1 else ''} of {share.means}")
-            actor = ray.remote(Worker).options(**share.resources)
+        with _connected(address, option=self.option, extra=self.extra) as ray:
+            places, resources, means = _share(ray, self.workers, is_local=address == "local")
+            count = min(places, len(jobs))
+            self.say(f"{count} worker{'s' if count > 1 else ''} of {means}")
+            actor = ray.remote(Worker).options(**resources)
             yield from self._hand_out(ray, actor, count, Attempts(jobs, retries=self.retries))
 
     def _hand_out(self, ray: Ray, actor: Any, count: int, attempts: Attempts[Job]) -> abc.Generator[Result]:
@@ -87,7 +87,8 @@ class RayPool(Generic[Job, Result]):
             try:
                 tried: Tried[Result] | None = ray.get(call)
             except ray.exceptions.RayError as error:
-                _raise_if_hopeless(ray, error)
+                if isinstance(error, ray.exceptions.RayTaskError) and isinstance(error.cause, UserError):
+                    raise error.cause from error  # what one worker says of the model or its machine is true for all
                 crashes += 1
                 reason = why_it_died(error)
                 if crashes > _CRASHES_IN_A_ROW + count:
@@ -149,13 +150,8 @@ def _wait_for(path: Path, here: str) -> None:
 
 
 @contextmanager
-def connected(address: str, *, option: str, extra: str) -> Iterator[Ray]:
-    """Ray, connected to a cluster or started on this machine for as long as the block lasts.
-
-    Args:
-        address: of the cluster, or "local".
-        option: of the command line that asks for Ray, for messages.
-        extra: of this package with which Ray is installed.
+def _connected(address: str, *, option: str, extra: str) -> Iterator[Ray]:
+    """Ray, connected to the cluster at `address`, or started here for as long as the block lasts where that is "local".
 
     Raises:
         MissingPartError: Ray is not installed.
@@ -218,16 +214,8 @@ def _require_answer(address: str) -> None:
         ) from error
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Share:
+def _share(ray: Ray, workers: int | None, *, is_local: bool) -> tuple[int, dict[str, int], str]:
     """How many workers there can be, and what each of them has: for Ray, and for people."""
-
-    count: int
-    resources: dict[str, int]
-    means: str
-
-
-def _share(ray: Ray, workers: int | None, *, is_local: bool) -> _Share:
     nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
     cpus = [max(1, int(node.get("CPU", 0))) for node in nodes]
     gpus = [int(node.get("GPU", 0)) for node in nodes]
@@ -240,21 +228,9 @@ def _share(ray: Ray, workers: int | None, *, is_local: bool) -> _Share:
         )
     if sum(gpus):
         share = max(1, min(c // g for c, g in zip(cpus, gpus, strict=True) if g))
-        resources, means = {"num_gpus": 1, "num_cpus": share}, f"1 GPU and {share} CPU cores"
-    else:
-        share = max(1, min(cpus) // math.ceil(count / len(nodes)))
-        resources, means = {"num_cpus": share}, f"{share} CPU core{'s' if share > 1 else ''}"
-    return _Share(count=count, resources=resources, means=means)
-
-
-def _raise_if_hopeless(ray: Ray, error: Exception) -> None:
-    """What a worker says about the model or its machine is true for all of them, so it ends the run.
-
-    Raises:
-        UserError: it is such a message.
-    """
-    if isinstance(error, ray.exceptions.RayTaskError) and isinstance(error.cause, UserError):
-        raise error.cause
+        return count, {"num_gpus": 1, "num_cpus": share}, f"1 GPU and {share} CPU cores"
+    share = max(1, min(cpus) // math.ceil(count / len(nodes)))
+    return count, {"num_cpus": share}, f"{share} CPU core{'s' if share > 1 else ''}"
 
 
 def why_it_died(error: Exception) -> str:

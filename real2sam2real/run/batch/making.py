@@ -95,14 +95,7 @@ class ShotMaker:
 def make_shot(
     generator: Generator, shot: BatchShot, run: BatchRun, *, number: int, progress: Progress
 ) -> Tried[ShotRecord]:
-    """Make one shot, or find that it is finished; failures come back as records.
-
-    Args:
-        generator: the loaded checkpoint.
-        shot: what to make.
-        run: the run it belongs to.
-        number: counts the tries of this shot, from 1.
-        progress: where the generator says what it does.
+    """Make one shot, its `number`-th try counted from 1, or find it finished; failures come back as records.
 
     Raises:
         SupersededError: a later run has taken over.

@@ -70,15 +70,9 @@ def run_batch(
     command: Sequence[str] = (),
     progress: Progress | None = None,
 ) -> BatchReport:
-    """Make the videos of all shots in `given` that are not finished in `out`.
+    """Make the videos of all shots in `given` (see `find_shots`) that are not finished in the batch folder `out`.
 
-    Args:
-        given: control folders, folders of them, or official input folders; see `finding.find_shots`.
-        out: the batch folder.
-        options: how the video model is run; the same seed for every shot.
-        batch: by Ray or not, and how often a shot is tried; by default in this process.
-        command: the arguments that started it, for people.
-        progress: where it says what it does; None is silent.
+    Every shot has the options' seed. By default all are made in this process, silently.
 
     Raises:
         UserError: an input or `out` cannot be used, or the checkpoint cannot; single shots that fail are reported.

@@ -113,11 +113,10 @@ def _camera(model: str, width: int, height: int, parameters: list[float], where:
             f"{where}: the camera model {model} has lens distortion, which a camera path cannot hold; undistort the "
             f"images first (colmap image_undistorter), which leaves PINHOLE cameras"
         )
-    expected = 4 if model == "PINHOLE" else 3
-    if len(parameters) != expected:
+    if len(parameters) != (expected := dict(_MODELS.values())[model]):
         raise UserError(f"{where}: {model} has {expected} parameters, but here are {len(parameters)}")
-    fx, fy = (parameters[0], parameters[1]) if model == "PINHOLE" else (parameters[0], parameters[0])
-    cx, cy = parameters[-2:]
+    *focal, cx, cy = parameters
+    fx, fy = focal[0], focal[-1]
     if width < 1 or height < 1 or fx <= 0 or fy <= 0:
         raise UserError(
             f"{where}: a camera of {width}×{height} pixels with focal lengths {fx:g} and {fy:g} is not usable"
@@ -135,20 +134,16 @@ def _read_cameras_txt(path: Path) -> dict[int, Intrinsics]:
             raise UserError(f"{where}: expected 'id model width height parameters…', found {len(words)} columns")
         width, height = integer(words[2], where, "the width"), integer(words[3], where, "the height")
         identifier = integer(words[0], where, "the camera's id")
-        if words[1] not in {name for name, _ in _MODELS.values()}:
+        if words[1] not in dict(_MODELS.values()):
             raise UserError(f"{where}: unknown camera model '{words[1]}'; use PINHOLE or SIMPLE_PINHOLE")
-        parameters = numbers(words[4:], where)
-        cameras[identifier] = _camera(words[1], width, height, parameters, where)
+        cameras[identifier] = _camera(words[1], width, height, numbers(words[4:], where), where)
     return cameras
 
 
-def _read_images_txt(path: Path) -> list[_Image]:
+def _read_images_txt(path: Path) -> Iterator[_Image]:
     """Two lines per image: its pose, and its points, which may be an empty line."""
-    images, lines = [], read_lines(path)
-    index = 0
-    while index < len(lines):
-        number, line = lines[index]
-        index += 1
+    lines = iter(read_lines(path))
+    for number, line in lines:
         if not line:
             continue
         where, words = f"{path}:{number}", line.split(maxsplit=9)
@@ -158,14 +153,10 @@ def _read_images_txt(path: Path) -> list[_Image]:
                 "(each image takes two lines, the second one may be empty)"
             )
         values = numbers(words[1:8], where)
-        camera = integer(words[8], where, "the camera's id")
-        images.append(_Image(words[9], camera, values[:4], values[4:], where))
-        if index < len(lines):
-            number, points = lines[index]
-            index += 1
-            if len(points.split()) % 3:
-                raise UserError(f"{path}:{number}: expected the points of '{words[9]}' (x y id …) or an empty line")
-    return images
+        yield _Image(words[9], integer(words[8], where, "the camera's id"), values[:4], values[4:], where)
+        number, points = next(lines, (number, ""))
+        if len(points.split()) % 3:
+            raise UserError(f"{path}:{number}: expected the points of '{words[9]}' (x y id …) or an empty line")
 
 
 class _BinaryRecords:
@@ -198,7 +189,8 @@ class _BinaryRecords:
             raise UserError(f"{self.where}: the file ends in the middle of an image's points; it is truncated")
         self.file.seek(count, 1)
 
-    def finite(self, values: tuple[float, ...], where: str) -> list[float]:
+    def finite(self, layout: str, where: str) -> list[float]:
+        values = self.take(layout)
         if not np.isfinite(values).all():
             raise UserError(f"{where}: a number is not finite (NaN or infinity)")
         return list(values)
@@ -214,8 +206,7 @@ def _read_cameras_bin(path: Path) -> dict[int, Intrinsics]:
             if model not in _MODELS:
                 raise UserError(f"{where}: unknown camera model {model}; use PINHOLE (1) or SIMPLE_PINHOLE (0)")
             name, count = _MODELS[model]
-            parameters = data.finite(data.take(f"{count}d"), where)
-            cameras[identifier] = _camera(name, width, height, parameters, where)
+            cameras[identifier] = _camera(name, width, height, data.finite(f"{count}d", where), where)
     return cameras
 
 
@@ -224,11 +215,10 @@ def _read_images_bin(path: Path) -> Iterator[_Image]:
         data = _BinaryRecords(path, file)
         for _ in range(data.take("Q")[0]):
             where = data.where
-            _, *pose, camera = data.take("i7di")
-            values = data.finite(tuple(pose), where)
+            _, *pose, camera = data.finite("i7di", where)
             name = data.name()
             data.skip(24 * data.take("Q")[0])
-            yield _Image(name, camera, values[:4], values[4:], where)
+            yield _Image(name, int(camera), pose[:4], pose[4:], where)
 
 
 def write(folder: Path, path: CameraPath, *, binary: bool) -> None:
@@ -239,38 +229,30 @@ def write(folder: Path, path: CameraPath, *, binary: bool) -> None:
     camera_from_world = transforms.invert_rigid(from_opencv(path.world_from_camera))
     rotations = quaternions.from_matrix(camera_from_world[:, :3, :3])
     zooms, camera_of = np.unique(path.zoom, return_inverse=True)
-    cameras = [path.intrinsics.zoomed(float(zoom)) for zoom in zooms]
-    (_write_bin if binary else _write_txt)(folder, path, cameras, rotations, camera_from_world[:, :3, 3], camera_of)
+    lenses = [path.intrinsics.zoomed(float(zoom)) for zoom in zooms]
+    cameras = [(lens.fx, lens.fy, lens.cx, lens.cy) for lens in lenses]
+    poses = np.concatenate([rotations, camera_from_world[:, :3, 3]], axis=1)
+    names = [f"frame_{frame:05d}.png" for frame in range(path.frames)]
+    images = list(zip(poses, camera_of + 1, names, strict=True))
+    (_write_bin if binary else _write_txt)(folder, (path.intrinsics.width, path.intrinsics.height), cameras, images)
 
 
-def _write_txt(folder: Path, path: CameraPath, cameras: Any, rotations: Any, translations: Any, camera_of: Any) -> None:
-    size = f"{path.intrinsics.width} {path.intrinsics.height}"
-    rows = [
-        f"{k + 1} PINHOLE {size} {number_words([camera.fx, camera.fy, camera.cx, camera.cy])}"
-        for k, camera in enumerate(cameras)
-    ]
-    images = []
-    for frame in range(path.frames):
-        pose = number_words([*rotations[frame], *translations[frame]])
-        images += [f"{frame + 1} {pose} {camera_of[frame] + 1} frame_{frame:05d}.png", ""]
+def _write_txt(folder: Path, size: tuple[int, int], cameras: list[Any], images: list[Any]) -> None:
     head = "# id model width height fx fy cx cy\n"
-    (folder / "cameras.txt").write_text(head + "\n".join(rows) + "\n")
+    rows = [f"{k} PINHOLE {size[0]} {size[1]} {number_words(lens)}\n" for k, lens in enumerate(cameras, 1)]
+    (folder / "cameras.txt").write_text(head + "".join(rows))
     head = "# camera_from_world in OpenCV axes: id qw qx qy qz tx ty tz camera name; then an empty line of points\n"
-    (folder / "images.txt").write_text(head + "\n".join(images) + "\n")
+    rows = [f"{n} {number_words(pose)} {camera} {name}\n\n" for n, (pose, camera, name) in enumerate(images, 1)]
+    (folder / "images.txt").write_text(head + "".join(rows))
     (folder / "points3D.txt").write_text("# no points: this is a camera path\n")
 
 
-def _write_bin(folder: Path, path: CameraPath, cameras: Any, rotations: Any, translations: Any, camera_of: Any) -> None:
-    width, height = path.intrinsics.width, path.intrinsics.height
-    data = [struct.pack("<Q", len(cameras))]
-    data += [
-        struct.pack("<iiQQ4d", k + 1, 1, width, height, camera.fx, camera.fy, camera.cx, camera.cy)
-        for k, camera in enumerate(cameras)
+def _write_bin(folder: Path, size: tuple[int, int], cameras: list[Any], images: list[Any]) -> None:
+    rows = [struct.pack("<iiQQ4d", k, 1, *size, *lens) for k, lens in enumerate(cameras, 1)]
+    (folder / "cameras.bin").write_bytes(struct.pack("<Q", len(rows)) + b"".join(rows))
+    rows = [
+        struct.pack("<i7di", n, *pose, camera) + name.encode() + b"\0" + struct.pack("<Q", 0)
+        for n, (pose, camera, name) in enumerate(images, 1)
     ]
-    (folder / "cameras.bin").write_bytes(b"".join(data))
-    data = [struct.pack("<Q", path.frames)]
-    for frame in range(path.frames):
-        data.append(struct.pack("<i7di", frame + 1, *rotations[frame], *translations[frame], int(camera_of[frame]) + 1))
-        data.append(f"frame_{frame:05d}.png".encode() + b"\0" + struct.pack("<Q", 0))
-    (folder / "images.bin").write_bytes(b"".join(data))
+    (folder / "images.bin").write_bytes(struct.pack("<Q", len(rows)) + b"".join(rows))
     (folder / "points3D.bin").write_bytes(struct.pack("<Q", 0))

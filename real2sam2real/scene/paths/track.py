@@ -115,13 +115,3 @@ def read_lines(path: Path) -> list[tuple[int, str]]:
     """Lines of `read_text` with their numbers, counted from 1, without comments (lines that start with #)."""
     lines = enumerate(read_text(path).splitlines(), start=1)
     return [(number, line.strip()) for number, line in lines if not line.lstrip().startswith("#")]
-
-
-def check_increasing(seconds: Sequence[float], places: Sequence[str]) -> Float:
-    """Time stamps as `(N,)`; a `UserError` where one does not come after the one before it."""
-    for k in range(1, len(seconds)):
-        if seconds[k] <= seconds[k - 1]:
-            raise UserError(
-                f"{places[k]}: the time {seconds[k]:g} does not come after the one before ({seconds[k - 1]:g})"
-            )
-    return np.array(seconds, np.float64)

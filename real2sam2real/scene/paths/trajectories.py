@@ -22,7 +22,6 @@ from real2sam2real.geometry import quaternions, transforms
 from real2sam2real.scene.camera_path import CameraPath
 from real2sam2real.scene.paths.track import (
     CameraTrack,
-    check_increasing,
     from_opencv,
     number_words,
     numbers,
@@ -41,16 +40,15 @@ def read_tum(path: Path) -> CameraTrack:
         UserError: a line does not have eight finite numbers, a quaternion is no rotation, or time runs backwards.
     """
     lines = [(number, line.replace(",", " ")) for number, line in read_lines(path)]
-    seconds, places, poses = [], [], []
-    for where, values in _rows(path, lines, TUM_COLUMNS, "'timestamp tx ty tz qx qy qz qw'"):
-        qx, qy, qz, qw = values[4:]
+    seconds, poses = [], []
+    for where, time, values in _rows(path, lines, TUM_COLUMNS, "'timestamp tx ty tz qx qy qz qw'"):
+        qx, qy, qz, qw = values[3:]
         pose = np.eye(4)
         pose[:3, :3] = rotation_of((qw, qx, qy, qz), where)
-        pose[:3, 3] = values[1:4]
-        seconds.append(values[0])
-        places.append(where)
+        pose[:3, 3] = values[:3]
+        seconds.append(time)
         poses.append(pose)
-    return CameraTrack(world_from_camera=from_opencv(poses), seconds=check_increasing(seconds, places))
+    return CameraTrack(world_from_camera=from_opencv(poses), seconds=np.array(seconds))
 
 
 def read_realestate(path: Path) -> CameraTrack:
@@ -63,35 +61,36 @@ def read_realestate(path: Path) -> CameraTrack:
     lines = [(number, line) for number, line in read_lines(path) if line]
     if lines and len(lines[0][1].split()) == 1:
         lines = lines[1:]
-    seconds, places, poses, intrinsics = [], [], [], []
+    seconds, poses, intrinsics = [], [], []
     what = "'timestamp fx fy cx cy 0 0' and the 12 numbers of a 3×4 pose"
-    for where, values in _rows(path, lines, REALESTATE_COLUMNS, what):
-        if values[1] <= 0 or values[2] <= 0:
-            raise UserError(f"{where}: the focal lengths are {values[1]:g} and {values[2]:g}; they must be positive")
-        camera_from_world = rigid(np.array([*values[7:], 0, 0, 0, 1]).reshape(4, 4), where)
+    for where, time, values in _rows(path, lines, REALESTATE_COLUMNS, what, ticks=1e6):
+        if values[0] <= 0 or values[1] <= 0:
+            raise UserError(f"{where}: the focal lengths are {values[0]:g} and {values[1]:g}; they must be positive")
+        camera_from_world = rigid(np.array([*values[6:], 0, 0, 0, 1]).reshape(4, 4), where)
         poses.append(transforms.invert_rigid(camera_from_world))
-        intrinsics.append(values[1:5])
-        seconds.append(values[0] / 1e6)
-        places.append(where)
-    return CameraTrack(
-        world_from_camera=from_opencv(poses),
-        intrinsics=np.array(intrinsics),
-        seconds=check_increasing(seconds, places),
-    )
+        intrinsics.append(values[:4])
+        seconds.append(time)
+    return CameraTrack(world_from_camera=from_opencv(poses), intrinsics=np.array(intrinsics), seconds=np.array(seconds))
 
 
-def _rows(path: Path, lines: Iterable[tuple[int, str]], columns: int, what: str) -> Iterator[tuple[str, list[float]]]:
-    """Place and numbers of every line that is not empty; at least one."""
-    empty = True
+def _rows(
+    path: Path, lines: Iterable[tuple[int, str]], columns: int, what: str, *, ticks: float = 1.0
+) -> Iterator[tuple[str, float, list[float]]]:
+    """Place, seconds and further numbers of every line that is not empty; at least one. Time runs forwards."""
+    before = None
     for number, line in lines:
         if not line.strip():
             continue
-        empty = False
         where, words = f"{path}:{number}", line.split()
         if len(words) != columns:
             raise UserError(f"{where}: expected {what}, found {len(words)} columns")
-        yield where, numbers(words, where)
-    if empty:
+        time, *values = numbers(words, where)
+        time /= ticks
+        if before is not None and time <= before:
+            raise UserError(f"{where}: the time {time:g} does not come after the one before ({before:g})")
+        before = time
+        yield where, time, values
+    if before is None:
         raise UserError(f"{path}: the file holds no poses")
 
 
