@@ -1,7 +1,7 @@
 """The `r2s2r` command: finds the command's module, reads its flags, and turns errors into messages.
 
 Each command is a frozen dataclass in a module of its own, such as `RunCommand` in `run`; `tyro` makes flags and help
-from its fields and docstrings.
+from its fields and docstrings, and its `execute` does the work.
 The top-level help is written here instead, so that it neither builds every command's parser nor imports a stage.
 """
 
@@ -16,7 +16,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 from types import ModuleType
-from typing import Any, Protocol
+from typing import Any
 
 import tyro
 
@@ -41,13 +41,6 @@ commands:
 
 r2s2r COMMAND --help explains a command. --traceback (or R2S2R_TRACEBACK=1) shows where an error came from.
 Start here: r2s2r demo"""
-
-
-class Command(Protocol):
-    """What a command module offers: `tyro` fills the fields, `execute` does the work."""
-
-    def execute(self) -> None:
-        """Do it."""
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -81,12 +74,9 @@ def _guarded(arguments: list[str], with_traceback: bool) -> int:
         if with_traceback:
             traceback.print_exc()
         print(_message(error, with_traceback), file=sys.stderr)
-        return 2 if _is_the_inputs_fault(error) else 1
-
-
-def _is_the_inputs_fault(error: Exception) -> bool:
-    """True for our own messages, and for what the system says about a path (missing, not allowed, disk full)."""
-    return isinstance(error, UserError) or (isinstance(error, OSError) and error.filename is not None)
+        # The input's fault: our own messages, and what the system says about a path (missing, not allowed, disk full).
+        is_the_inputs = isinstance(error, UserError) or (isinstance(error, OSError) and error.filename is not None)
+        return 2 if is_the_inputs else 1
 
 
 def _message(error: Exception, with_traceback: bool) -> str:
@@ -102,7 +92,7 @@ def _message(error: Exception, with_traceback: bool) -> str:
 
 def _dispatch(arguments: list[str]) -> int:
     if not arguments or arguments[0] in ("-h", "--help"):
-        print(_USAGE.format(commands=_table({name: _summary(load(name)) for name in MODULES})))
+        print(_USAGE.format(commands=_table({name: _first_line(load(name).__doc__) for name in MODULES})))
         return 0
     if arguments[0] == "--version":
         print(importlib.import_module("real2sam2real").__version__)
@@ -131,7 +121,7 @@ def _run(module: ModuleType, name: str, arguments: list[str]) -> int:
         return 0
     if not arguments or arguments[0] in ("-h", "--help"):
         rows = {sub: _first_line(inspect.getdoc(command)) for sub, command in commands.items()}
-        print(f"usage: r2s2r {name} COMMAND [...]\n\n{_summary(module)}\n\ncommands:\n{_table(rows)}")
+        print(f"usage: r2s2r {name} COMMAND [...]\n\n{_first_line(module.__doc__)}\n\ncommands:\n{_table(rows)}")
         return 0
     sub, *rest = arguments
     if sub not in commands:
@@ -143,10 +133,6 @@ def _run(module: ModuleType, name: str, arguments: list[str]) -> int:
 def command_of(module: ModuleType, name: str) -> Any:
     """The class of a command, such as `RunCommand`; None for one that has sub-commands alone."""
     return getattr(module, f"{name.capitalize()}Command", None)
-
-
-def _summary(module: ModuleType) -> str:
-    return _first_line(module.__doc__)
 
 
 def _first_line(text: str | None) -> str:

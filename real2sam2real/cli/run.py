@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Annotated
 
@@ -50,15 +50,6 @@ class RunCommand:
         from real2sam2real.run.pipeline import run
         from real2sam2real.run.progress import Progress
 
-        config = RunConfig(
-            photo=self.photo,
-            objects=self.objects,
-            view=self.view,
-            lift=self.lift,
-            shot=self.shot,
-            generate=self.generate,
-            size=self.size,
-            preview_only=self.preview_only,
-        )
+        config = RunConfig(**{entry.name: getattr(self, entry.name) for entry in fields(RunConfig)})
         out = self.out or Path("runs") / self.photo.stem
         print(run(config, out, command=["r2s2r", *sys.argv[1:]], progress=Progress.on_stderr()))

@@ -60,7 +60,21 @@ class Progress:
 
                 yield show
         else:
-            yield _Lines(label, self.info)
+            yield self._lines(label)
+
+    def _lines(self, label: str) -> Advance:
+        """A line now and then, with the time left, for logs and pipes."""
+        start = last = time.monotonic()
+
+        def show(done: int, total: int) -> None:
+            nonlocal last
+            now = time.monotonic()
+            if done and now - last >= _LINE_EVERY_SECONDS:
+                last = now
+                left = (now - start) / done * (total - done)
+                self.info(f"  {label}: {done} of {total}, about {left:.0f} s left")
+
+        return show
 
     def track(self, items: Iterable[T], label: str, total: int) -> Iterator[T]:
         """Yield the items and show how many of `total` are through."""
@@ -68,19 +82,3 @@ class Progress:
             for done, item in enumerate(items, start=1):
                 yield item
                 advance(done, total)
-
-
-class _Lines:
-    """A line now and then, with the time left, for logs and pipes."""
-
-    def __init__(self, label: str, say: Callable[[str], None]) -> None:
-        self._label, self._say = label, say
-        self._start = self._last = time.monotonic()
-
-    def __call__(self, done: int, total: int) -> None:
-        now = time.monotonic()
-        if now - self._last < _LINE_EVERY_SECONDS or not done:
-            return
-        self._last = now
-        left = (now - self._start) / done * (total - done)
-        self._say(f"  {self._label}: {done} of {total}, about {left:.0f} s left")

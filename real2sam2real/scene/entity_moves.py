@@ -87,10 +87,6 @@ def _parse_displacement(text: str) -> Steps | Point:
     return Steps(tuple((name, Length.parse(" ".join(rest))) for name, rest in parts))
 
 
-def _displacement_text(value: Steps | Point) -> str:
-    return str(value) if isinstance(value, Steps) else point_text(value)
-
-
 def _parse_points(text: str) -> tuple[Point, ...]:
     points = tuple(parse_point(part) for part in split_list(text))
     if not points:
@@ -105,7 +101,9 @@ def _parse_heading(text: str) -> float:
     return _HEADINGS[word] if word in _HEADINGS else parse_angle(text)
 
 
-DISPLACEMENT = s.Kind("a displacement", _parse_displacement, _displacement_text)
+DISPLACEMENT = s.Kind(
+    "a displacement", _parse_displacement, lambda by: str(by) if isinstance(by, Steps) else point_text(by)
+)
 FACTORS = s.Kind("a scale", Factors.parse)
 POINTS = s.Kind("a list of points", _parse_points, lambda points: ", ".join(point_text(point) for point in points))
 AXES = s.choice("axes", "axes", "axes", ("entity", "camera", "world"))

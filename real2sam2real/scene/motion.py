@@ -52,14 +52,9 @@ class Motion:
         set_(self, "scale", np.asarray(self.scale, np.float64))
         set_(self, "visible", np.asarray(self.visible, bool))
         t = len(self.translation)
-        shapes = {
-            "translation": (self.translation.shape, (t, 3)),
-            "rotation_wxyz": (self.rotation_wxyz.shape, (t, 4)),
-            "scale": (self.scale.shape, (t, 3)),
-            "visible": (self.visible.shape, (t,)),
-        }
-        for name, (shape, expected) in shapes.items():
-            if shape != expected:
+        shapes = {"translation": (t, 3), "rotation_wxyz": (t, 4), "scale": (t, 3), "visible": (t,)}
+        for name, expected in shapes.items():
+            if (shape := getattr(self, name).shape) != expected:
                 raise ValueError(f"{name} has shape {shape}; a motion of {t} frames needs {expected}")
         if not (np.isfinite(self.translation).all() and np.isfinite(self.scale).all()):
             raise ValueError("a translation or scale is not finite (NaN or infinity)")

@@ -27,9 +27,13 @@ def digest(path: Path) -> str:
     """
     if not path.is_dir():
         return _file_digest(path)
+    return _digest_of((p for p in path.rglob("*") if p.is_file() and not p.name.startswith(".")), path)
+
+
+def _digest_of(files: Iterable[Path], folder: Path) -> str:
     total = hashlib.sha256()
-    for file in sorted(p for p in path.rglob("*") if p.is_file() and not p.name.startswith(".")):
-        total.update(f"{file.relative_to(path).as_posix()}\0{_file_digest(file)}\n".encode())
+    for file in sorted(files):
+        total.update(f"{file.relative_to(folder).as_posix()}\0{_file_digest(file)}\n".encode())
     return total.hexdigest()
 
 
@@ -47,10 +51,7 @@ def code_version(code: tuple[str, ...]) -> str:
     files = list(_PACKAGE.glob("*.py"))
     for name in code:
         files += [_PACKAGE / name] if name.endswith(".py") else (_PACKAGE / name).rglob("*.py")
-    total = hashlib.sha256()
-    for file in sorted(files):
-        total.update(f"{file.relative_to(_PACKAGE).as_posix()}\0{_file_digest(file)}\n".encode())
-    return total.hexdigest()
+    return _digest_of(files, _PACKAGE)
 
 
 def fingerprint(*, code: tuple[str, ...], settings: Any, inputs: Iterable[Path]) -> str:

@@ -127,7 +127,16 @@ def open_batch(out: Path, *, options: GenerateOptions, command: Sequence[str]) -
             options=options,
         )
         sweep(out)
-        _write_batch(run, command)
+        # From now on a worker of an earlier run writes nothing more.
+        values = {
+            "format": FORMAT,
+            "run": run.id,
+            "command": list(command),
+            "options": as_json(options),
+            "settings": settings,
+            "version": real2sam2real.__version__,
+        }
+        write_json(out / BATCH, values)
         sweep_shots(out, patience=0)  # what a worker that still lives is writing waits for the end
         folder = BatchFolder(run)
         try:
@@ -154,16 +163,3 @@ def videos_folder(checkpoint: str) -> str:
     """`checkpoint-<name>`, as the official script calls the folder of a checkpoint's videos."""
     name = Path(checkpoint).resolve().name if checkpoint != "mini" else checkpoint
     return name if name.startswith(CHECKPOINT_PREFIX) else CHECKPOINT_PREFIX + name
-
-
-def _write_batch(run: BatchRun, command: Sequence[str]) -> None:
-    """Say what this run is; from now on a worker of an earlier run writes nothing more."""
-    values = {
-        "format": FORMAT,
-        "run": run.id,
-        "command": list(command),
-        "options": as_json(run.options),
-        "settings": run.settings,
-        "version": real2sam2real.__version__,
-    }
-    write_json(run.out / BATCH, values)

@@ -148,7 +148,7 @@ class _Writer:
             primitive["material"] = self._material(mesh)
         element: dict[str, Any] = {"name": entity.name, "primitives": [primitive]}
         if deformed is not None:
-            self._add_targets(element, primitive, mesh, source, deformed, node)
+            self._add_targets(element, mesh, source, deformed, node)
         index = builder.add("meshes", element)
         if deformed is None:
             self._meshes[id(mesh)] = index
@@ -167,19 +167,11 @@ class _Writer:
             self._textures[id(pixels)] = self.builder.add("textures", {"source": image})
         return self._textures[id(pixels)]
 
-    def _add_targets(
-        self,
-        element: dict[str, Any],
-        primitive: dict[str, Any],
-        mesh: Mesh,
-        source: Int,
-        deformed: Float32,
-        node: int,
-    ) -> None:
+    def _add_targets(self, element: dict[str, Any], mesh: Mesh, source: Int, deformed: Float32, node: int) -> None:
         """The deformation as morph targets, and their weights over time."""
         base = mesh.vertices.astype(np.float32).astype(np.float64)
         targets, weights, names = _morph_targets(base, deformed)
-        primitive["targets"] = [
+        element["primitives"][0]["targets"] = [
             {"POSITION": self.builder.accessor(moved[source], target=VERTICES, bounds=True)} for moved in targets
         ]
         element["weights"] = weights[0].tolist()
