@@ -1,4 +1,4 @@
-"""Whole files or none: write aside, then rename; and the sweep of what killed processes left aside."""
+"""Whole files or none: write aside, then rename; the sweep of what killed processes left aside; text of people."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from real2sam2real.errors import UserError
 
 # What the functions below call a file or a folder while it is written.
 _HALF_WRITTEN = re.compile(r"\..+-(old-)?[a-z0-9_]{8}(\.\w+)?")
@@ -61,3 +63,19 @@ def sweep(folder: Path, *, recursive: bool = False) -> None:
             shutil.rmtree(path)
         else:
             path.unlink(missing_ok=True)  # its folder may be swept already
+
+
+def read_text(path: Path, what: str, *, most_bytes: int) -> str:
+    """The text of a file in UTF-8, with or without a byte order mark; `what` the file is, for messages.
+
+    Raises:
+        UserError: the file is too large, or cannot be read as text.
+    """
+    try:
+        if (size := path.stat().st_size) > most_bytes:
+            raise UserError(f"{path}: {size / 1e6:.1f} MB is too large for a {what} (up to {most_bytes / 1e6:g} MB)")
+        return path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise UserError(f"{path}: cannot read the {what} ({error.strerror})") from error
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}: the {what} is not text in UTF-8; save it as UTF-8") from error

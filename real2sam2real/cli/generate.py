@@ -35,33 +35,23 @@ class GenerateCommand:
 
     def execute(self) -> None:
         """Write the videos and print where they are."""
-        if self.out.suffix.lower() == VIDEO_SUFFIX:
-            self._one()
-        else:
-            self._many()
-
-    def _one(self) -> None:
-        if len(self.shots) != 1 or self.batch.uses_ray:
-            what = "--ray makes a batch" if self.batch.uses_ray else f"{len(self.shots)} shots are given"
-            raise UserError(f"{what}, but {self.out} is a single video; give a folder with -o")
-        from real2sam2real.run.generating import generate_to_file
         from real2sam2real.run.progress import Progress
 
         progress = Progress.on_stderr()
-        progress.notes(generate_to_file(self.shots[0], self.generate, self.out, progress))
-        print(self.out)
+        if self.out.suffix.lower() == VIDEO_SUFFIX:
+            if len(self.shots) != 1 or self.batch.uses_ray:
+                what = "--ray makes a batch" if self.batch.uses_ray else f"{len(self.shots)} shots are given"
+                raise UserError(f"{what}, but {self.out} is a single video; give a folder with -o")
+            from real2sam2real.run.generating import generate_to_file
 
-    def _many(self) -> None:
+            progress.notes(generate_to_file(self.shots[0], self.generate, self.out, progress))
+            print(self.out)
+            return
         from real2sam2real.run.batch.running import run_batch
-        from real2sam2real.run.progress import Progress
 
+        command = ["r2s2r", *sys.argv[1:]]
         report = run_batch(
-            self.shots,
-            self.out,
-            options=self.generate,
-            batch=self.batch,
-            command=["r2s2r", *sys.argv[1:]],
-            progress=Progress.on_stderr(),
+            self.shots, self.out, options=self.generate, batch=self.batch, command=command, progress=progress
         )
         print(report.manifest)
         report.require_all_done()

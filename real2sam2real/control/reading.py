@@ -118,7 +118,9 @@ def _open(folder: Path, *, official: bool) -> ControlStream:
     if not folder.is_dir():
         raise UserError(f"{folder} is not a folder; give the control folder that rendering wrote.")
     photo = media.read_image(_required(folder, PHOTO))
-    prompt = _read_caption(_required(folder, CAPTION))
+    caption = _read_json(_required(folder, CAPTION))
+    if not isinstance(caption, dict) or not isinstance(prompt := caption.get("text"), str):
+        raise UserError(f'{folder / CAPTION} must hold {{"text": "…"}}; write the caption there (it may be empty).')
     return _open_official(folder, photo, prompt) if official else _open_lossless(folder, photo, prompt)
 
 
@@ -174,13 +176,6 @@ def _required(folder: Path, name: str) -> Path:
     if not path.is_file():
         raise UserError(f"{folder} has no {name}; render the scene again to make a whole control folder.")
     return path
-
-
-def _read_caption(path: Path) -> str:
-    values = _read_json(path)
-    if not isinstance(values, dict) or not isinstance(values.get("text"), str):
-        raise UserError(f'{path} must hold {{"text": "…"}}; write the caption there (it may be empty).')
-    return values["text"]
 
 
 _EXPECTED_TYPES: dict[str, type | tuple[type, ...]] = {

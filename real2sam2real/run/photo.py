@@ -58,15 +58,15 @@ def find_masks(
     """
     options.require_any()
     photo, shrink = working.photo, working.shrink
-    boxes, points = split_named("--box", options.box), split_named("--points", options.points)
-    inside_and_outside = {name: parse_points(name, text) for name, text in points.items()}
+    boxes = split_named("--box", options.box)
+    points = {name: parse_points(name, text) for name, text in split_named("--points", options.points).items()}
     from_files = _from_files(photo_path, options.mask, photo)
     request = MaskRequest(
         masks=from_files,
         boxes={name: [value * shrink for value in parse_box(f"--box {name}", text)] for name, text in boxes.items()},
         points={
             name: (np.reshape(inside, (-1, 2)) * shrink, np.reshape(outside, (-1, 2)) * shrink)
-            for name, (inside, outside) in inside_and_outside.items()
+            for name, (inside, outside) in points.items()
         },
         words=dict(_words(text) for text in options.text),
         propose=options.propose,

@@ -87,17 +87,11 @@ def with_fit(photo: UInt8, scene: Scene) -> UInt8:
 def at_rest(scene: Scene) -> Scene:
     """One frame, every entity where the photo shows it."""
     still = retimed(scene, 1)
-    return replace(
-        still,
-        entities=tuple(replace(e, motion=_resting(e)) for e in still.entities),
-    )
+    return replace(still, entities=tuple(replace(e, motion=_resting(e)) for e in still.entities))
 
 
 def _resting(entity: Entity) -> Motion:
-    deformed = entity.motion.vertices_object
-    return replace(
-        Motion.still(1, entity.rest_world_from_object), vertices_object=None if deformed is None else deformed[:1]
-    )
+    return replace(Motion.still(1, entity.rest_world_from_object), vertices_object=entity.motion.vertices_object)
 
 
 def mesh_views(scene: Scene) -> dict[str, UInt8]:
@@ -155,5 +149,4 @@ def write_jpeg(path: Path, picture: UInt8) -> None:
 def _at_most(picture: UInt8, longest: int) -> UInt8:
     height, width = picture.shape[:2]
     scale = min(1.0, longest / max(width, height))
-    size = max(1, round(width * scale)), max(1, round(height * scale))
-    return picture if scale == 1 else cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+    return media.resized(picture, max(1, round(width * scale)), max(1, round(height * scale)))

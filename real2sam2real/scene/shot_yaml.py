@@ -13,6 +13,7 @@ from pathlib import Path
 import yaml
 
 from real2sam2real.errors import UserError
+from real2sam2real.files import read_text
 from real2sam2real.scene.move_syntax import MoveT, Vocabulary, Words, build
 
 MAX_BYTES = 1_000_000
@@ -86,16 +87,7 @@ def read_yaml(path: Path) -> YamlNode | None:
     Raises:
         UserError: the file cannot be read, is too large, is not YAML, or uses aliases.
     """
-    try:
-        size = path.stat().st_size
-        if size > MAX_BYTES:
-            raise UserError(f"{path}: a shot file of {size / 1e6:.1f} MB is not a shot file; they stay below 1 MB")
-        text = path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise UserError(f"{path}: cannot read the shot file ({error.strerror})") from error
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path}: the shot file is not text in UTF-8; save it as UTF-8") from error
-    return parse_yaml(text, str(path))
+    return parse_yaml(read_text(path, "shot file", most_bytes=MAX_BYTES), str(path))
 
 
 def parse_yaml(text: str, file: str) -> YamlNode | None:

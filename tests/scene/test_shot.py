@@ -336,7 +336,7 @@ def test_files_that_are_no_shot_files(tmp_path):
     file = tmp_path / "shot.yaml"
     for content, message in (
         (b"\xff\xfe\x00", "not text in UTF-8"),
-        (b"#" * 1_000_001, "not a shot file"),
+        (b"#" * 1_000_001, "too large for a shot file"),
         (b"prompt: \x00", "not valid YAML"),
         (b"camera: " + b"[" * 900_000, "nested too deeply"),
         (b"a:\n" + b"".join(b" " * k + b"- \n" for k in range(30)), "nested too deeply"),

@@ -132,8 +132,8 @@ def _try(generator: Generator, shot: BatchShot, run: BatchRun, number: int, prog
     except Exception as error:  # one broken shot must not end the batch; it is listed with its reason
         reason = f"{type(error).__name__}: {error}"
         return Tried(result=failure(shot, run, reason, tries=number), may_try_again=True)
-    done = replace(failure(shot, run, "", tries=number), status="done", inputs=inputs, video=Stamp.of(video))
-    return Tried(result=replace(done, notes=tuple(notes)))
+    done = failure(shot, run, "", tries=number)
+    return Tried(result=replace(done, status="done", inputs=inputs, video=Stamp.of(video), notes=tuple(notes)))
 
 
 def failure(shot: BatchShot, run: BatchRun, reason: str, *, tries: int) -> ShotRecord:

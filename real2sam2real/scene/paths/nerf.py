@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 
 from real2sam2real.errors import UserError
+from real2sam2real.files import read_text
 from real2sam2real.scene.camera_path import CameraPath
-from real2sam2real.scene.paths.track import CameraTrack, read_text, rigid
+from real2sam2real.scene.paths.track import MAX_TEXT_BYTES, CameraTrack, rigid
 
 _DISTORTION = ("k1", "k2", "k3", "k4", "p1", "p2")
 
@@ -51,7 +52,7 @@ def read(path: Path) -> CameraTrack:
 
 def _load(path: Path) -> dict[str, Any]:
     try:
-        data = json.loads(read_text(path))
+        data = json.loads(read_text(path, "camera path", most_bytes=MAX_TEXT_BYTES))
     except json.JSONDecodeError as error:
         raise UserError(f"{path}:{error.lineno}: this is not valid JSON ({error.msg})") from error
     except RecursionError as error:

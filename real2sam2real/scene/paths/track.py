@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 
 from real2sam2real.arrays import Float
 from real2sam2real.errors import UserError
+from real2sam2real.files import read_text
 from real2sam2real.geometry import quaternions
 
 MAX_TEXT_BYTES = 200_000_000
@@ -95,23 +96,11 @@ def integer(word: str, where: str, what: str) -> int:
         raise UserError(f"{where}: {what} is '{word}'; it must be a whole number") from error
 
 
-def read_text(path: Path) -> str:
-    """The text of a file in UTF-8, with or without a byte order mark.
+def read_lines(path: Path) -> list[tuple[int, str]]:
+    """Lines of a text file with their numbers, counted from 1, without comments (lines that start with #).
 
     Raises:
         UserError: the file is too large, or cannot be read as text.
     """
-    try:
-        if path.stat().st_size > MAX_TEXT_BYTES:
-            raise UserError(f"{path}: {path.stat().st_size / 1e6:.0f} MB is too large for a camera path (up to 200 MB)")
-        return path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise UserError(f"{path}: cannot read the camera path ({error.strerror})") from error
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path}: this is not a text file in UTF-8") from error
-
-
-def read_lines(path: Path) -> list[tuple[int, str]]:
-    """Lines of `read_text` with their numbers, counted from 1, without comments (lines that start with #)."""
-    lines = enumerate(read_text(path).splitlines(), start=1)
+    lines = enumerate(read_text(path, "camera path", most_bytes=MAX_TEXT_BYTES).splitlines(), start=1)
     return [(number, line.strip()) for number, line in lines if not line.lstrip().startswith("#")]
