@@ -357,21 +357,14 @@ def flag_words(cls: type[WrittenMove], text: str, where: str) -> Words:
 def keyframes_kind(cls: type[MoveT]) -> Kind[tuple[MoveT, ...]]:
     """A list of `cls`: in YAML a list of settings, in a flag "(frame 0 pan 10 deg; frame 40 pan 30 deg)"."""
 
-    def _keys_of_flag(text: str) -> tuple[MoveT, ...]:
-        try:
-            parts = [part for part in split_list(text, ";") if part]
-            return parse([flag_words(cls, part, "") for part in parts])
-        except UserError as error:  # the flag is named by whoever reads it
-            raise BadValueError(str(error).removeprefix(": ")) from error
-
     def parse(value: str | Sequence[Words]) -> tuple[MoveT, ...]:
         if isinstance(value, str):
-            return _keys_of_flag(value)
+            try:
+                return parse([flag_words(cls, part, "") for part in split_list(value, ";") if part])
+            except UserError as error:  # the flag is named by whoever reads it
+                raise BadValueError(str(error).removeprefix(": ")) from error
         if not value:
             raise BadValueError("the list of keyframes is empty; give at least one")
         return tuple(build(cls, words) for words in value)
 
-    def write(keys: tuple[MoveT, ...]) -> list[dict[str, Any]]:
-        return [written(key)[1] for key in keys]
-
-    return Kind("a list of keyframes", parse, write, nested=True)
+    return Kind("a list of keyframes", parse, lambda keys: [written(key)[1] for key in keys], nested=True)

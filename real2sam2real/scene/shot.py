@@ -81,11 +81,9 @@ class Shot:
         """
         moves = [part for text in camera for part in cm.parse_camera_flag(text)]
         entities: dict[str, tuple[em.EntityMove, ...]] = {}
-        for text in move:
-            name, found = em.parse_entity_flag(text)
+        removals = [(name, (em.Remove(where=f"--remove '{name}'"),)) for name in remove]
+        for name, found in [*map(em.parse_entity_flag, move), *removals]:
             entities[name] = (*entities.get(name, ()), *found)
-        for name in remove:
-            entities[name] = (*entities.get(name, ()), em.Remove(where=f"--remove '{name}'"))
         return cls(
             frames=frames, fps=fps, prompt=prompt, seed=seed, camera=tuple(moves) if camera else None, entities=entities
         )
