@@ -87,17 +87,11 @@ def lift(
     progress: Progress | None = None,
     offline: bool = False,
 ) -> tuple[Scene, list[str]]:
-    """Lift objects of a photo into a scene of one frame; gives it, and notes for people.
+    """Lift objects of a photo, `(H, W)` bool masks by name, into a scene of one frame; gives it, and notes for people.
 
-    Args:
-        photo: the photo.
-        masks: `(H, W)` bool by object.
-        view: what is known of the camera, `focal` in pixels of this photo.
-        options: which lifter makes which mesh, and how meshes are laid onto the photo.
-        occluder: `(H, W)` bool, what hides a part of an object and is none itself.
-        requests: the folder for what lifters in environments of their own are asked and answer; not made without any.
-        progress: where to say what happens; None is silent.
-        offline: never reach for the network.
+    The view's focal length is in pixels of this photo. `occluder` `(H, W)` bool hides parts of objects and is none
+    itself. `requests` is the folder for what lifters in environments of their own are asked and answer; without any it
+    is not made.
 
     Raises:
         MissingPartError: a model or a lifter's environment is not there.

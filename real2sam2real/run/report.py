@@ -113,7 +113,10 @@ def write_page(path: Path, content: PageContent) -> None:
         css=_asset("page.css"),
         script=_asset("page.js"),
         watch=_watch(content),
-        look=_look(content),
+        look=(
+            "<section>\n<h2>The photo and its objects in 3D</h2>\n"
+            f'<div class="grid small">{_figures(content.pictures)}</div>\n</section>'
+        ),
         record=_record(content),
         footer=html.escape(f"made by real2sam2real {real2sam2real.__version__}"),
     )
@@ -126,21 +129,15 @@ def _asset(name: str) -> str:
 
 
 def _watch(content: PageContent) -> str:
-    figures = "\n".join(_figure(figure) for figure in content.videos)
     return f"""<section>
 <h2>The shot</h2>
-<div class="grid">{figures}</div>
+<div class="grid">{_figures(content.videos)}</div>
 <div class="player" data-frames="{content.frames}" data-fps="{content.fps:g}">
   <button type="button" id="play">play</button>
   <input id="scrub" type="range" min="0" max="{content.frames - 1}" value="0" aria-label="frame">
   <output id="shown">frame 1 of {content.frames}</output>
 </div>
 </section>"""
-
-
-def _look(content: PageContent) -> str:
-    figures = "\n".join(_figure(figure) for figure in content.pictures)
-    return f'<section>\n<h2>The photo and its objects in 3D</h2>\n<div class="grid small">{figures}</div>\n</section>'
 
 
 def _record(content: PageContent) -> str:
@@ -161,8 +158,13 @@ def _record(content: PageContent) -> str:
 </div>"""
 
 
+def _figures(figures: Sequence[Figure]) -> str:
+    return "\n".join(map(_figure, figures))
+
+
 def _figure(figure: Figure) -> str:
-    source = _data_uri(figure.path)
+    data = base64.b64encode(figure.path.read_bytes()).decode("ascii")
+    source = f"data:{_TYPES[figure.path.suffix]};base64,{data}"
     label = html.escape(figure.title, quote=True)
     if figure.path.suffix == ".mp4":
         media = f'<video muted loop playsinline preload="auto" aria-label="{label}" src="{source}"></video>'
@@ -175,7 +177,3 @@ def _figure(figure: Figure) -> str:
     legend = f' <span class="legend">{legend}</span>' if legend else ""
     caption = f"<b>{label}</b> {html.escape(figure.caption)}{legend}"
     return f"<figure>{media}<figcaption>{caption}</figcaption></figure>"
-
-
-def _data_uri(path: Path) -> str:
-    return f"data:{_TYPES[path.suffix]};base64,{base64.b64encode(path.read_bytes()).decode('ascii')}"

@@ -308,7 +308,12 @@ class _CameraShake:
         self.move, self.targets = move, targets
         with located(move.where):
             self.start, self.end = move.span.in_frames(targets.scene.frames, targets.scene.fps)
-            shift = self._shift(targets.photo_camera[:3, 3])
+            try:
+                shift = targets.length(move.shift, targets.photo_camera[:3, 3])
+            except BadValueError:
+                if move.shift.unit != "%":
+                    raise
+                shift = 0.0  # a share of the distance to nothing is no sway
         random = np.random.default_rng([targets.seed if move.seed is None else move.seed, 0x5A4E])
         shape = (6, self.WAVES)
         self.frequencies = move.frequency * random.uniform(0.15, 1.0, shape)
@@ -317,15 +322,6 @@ class _CameraShake:
         self.weights = weights / np.sqrt(np.sum(weights**2, axis=1, keepdims=True) / 2)
         swing = math.radians(move.rotation)
         self.amplitudes = move.amount * np.array([swing, swing, swing / 2, shift, shift, shift])
-
-    def _shift(self, camera: Float) -> float:
-        """Sway in world units; a share of the distance to nothing is no sway."""
-        try:
-            return self.targets.length(self.move.shift, camera)
-        except BadValueError:
-            if self.move.shift.unit == "%":
-                return 0.0
-            raise
 
     def offset(self, frame: int) -> Float:
         """`(4, 4)` camera-from-shaken-camera transform: identity at the ends of the span and outside it."""
