@@ -55,11 +55,13 @@ class StoredAs:
     Attributes:
         weight: bytes of one weight.
         output: further bytes for each output channel.
-        unpacking: bytes of one weight that are there while the layer works, beside the stored ones.
+        unpacked: bytes of one weight as the layer works with it, beside the stored ones.
+        unpacking: most bytes of one weight on the way there.
     """
 
     weight: float
     output: int = 0
+    unpacked: int = 0
     unpacking: int = 0
 
 
@@ -68,10 +70,10 @@ class StoredAs:
 FORMATS: dict[WeightFormat, StoredAs] = {
     "float32": StoredAs(weight=4),
     "bfloat16": StoredAs(weight=2),
-    "int8": StoredAs(weight=1, output=5, unpacking=2),
-    "float8": StoredAs(weight=1, output=4, unpacking=10),
-    "nf4": StoredAs(weight=0.5 + 1 / 64 + 4 / (64 * 256), unpacking=2),
-    "gguf": StoredAs(weight=4.5 / 8, unpacking=2),
+    "int8": StoredAs(weight=1, output=5, unpacked=2),
+    "float8": StoredAs(weight=1, output=4, unpacked=2, unpacking=10),
+    "nf4": StoredAs(weight=0.5 + 1 / 64 + 4 / (64 * 256), unpacked=2),
+    "gguf": StoredAs(weight=4.5 / 8, unpacked=2),
 }
 
 # Of Wan 2.1's autoencoder: bytes for each pixel of what is worked on (a frame or a tile), and for each pixel of all
@@ -170,12 +172,17 @@ class PassCost(Cost):
 
 def text_encoder_cost(config: Config, b: int) -> Cost:
     """Embedding one prompt with UMT5's encoder."""
-    width, heads, layers = config["d_model"], config["num_heads"], config["num_layers"]
+    width, heads, layers, T = config["d_model"], config["num_heads"], config["num_layers"], TEXT_TOKENS  # noqa: N806
+    inner, hidden = heads * config["d_kv"], config["d_ff"]
     embedding = config["vocab_size"] * width
-    layer = 4 * width * heads * config["d_kv"] + 3 * width * config["d_ff"] + 2 * width
+    layer = 4 * width * inner + 3 * width * hidden + 2 * width
     layer += config.get("relative_attention_num_buckets", 32) * heads
-    working = 3 * heads * TEXT_TOKENS**2 + 6 * TEXT_TOKENS * width  # scores of attention are not fused
-    return Cost(weights=b * (embedding + layers * layer + width), working=b * working, largest_layer=b * embedding)
+    working = max(
+        b * (3 * heads * T**2 + 3 * T * (inner + width)),  # in attention, whose scores are not fused
+        7 * 8 * T**2 + 4 * b * T * width,  # when distances become the buckets of the position bias, in int64
+        4 * b * T * (hidden + width),  # in the feed-forward layers
+    )
+    return Cost(weights=b * (embedding + layers * layer + width), working=working, largest_layer=b * embedding)
 
 
 def image_encoder_cost(config: Config) -> Cost:
@@ -246,7 +253,7 @@ def pass_cost(
     constants = prompts * (b * D * (N + V) + (layers * kept if keys_values else 0))
     peak = max(
         _self_attention(b, L, D, config["num_attention_heads"], attention_copies),
-        _after_attention(b, L, D, f, token_chunks, FORMATS[weights].unpacking) + (0 if keys_values else kept),
+        _after_attention(b, L, D, f, token_chunks, FORMATS[weights]) + (0 if keys_values else kept),
     )
     linear = 2 * L * (6 * D * D + 2 * D * f) + (0 if keys_values else 4 * N * D * D)
     return PassCost(
@@ -275,10 +282,12 @@ def _self_attention(b: int, L: int, D: int, heads: int, copies: bool) -> int:  #
     return L * max(attention, addition)
 
 
-def _after_attention(b: int, L: int, D: int, f: int, chunks: int, unpacking: int) -> int:  # noqa: N803
+def _after_attention(b: int, L: int, D: int, f: int, chunks: int, stored: StoredAs) -> int:  # noqa: N803
     """The two fullest moments of a block's second half: in the feed-forward layers, and when chunks are joined."""
     chunk = -(-L // chunks)
-    layers = max(2 * b * f * chunk, b * (f + D) * chunk + unpacking * f * D)
+    layers = max(
+        2 * b * f * chunk, b * (f + D) * chunk + stored.unpacked * f * D, b * f * chunk + stored.unpacking * f * D
+    )
     others = 2 * b * L * D + b * D * (L - chunk)  # what came into the block and its halves, and finished chunks
     feed_forward = others + (2 * b + _in_float32(b)) * D * chunk + layers
     return max(feed_forward, 4 * b * L * D if chunks > 1 else 0)

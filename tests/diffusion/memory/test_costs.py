@@ -129,8 +129,6 @@ def test_a_pass_is_reckoned_as_it_is_counted(measured, weights, chunks, kept, pr
     assert ours.weights == theirs.weights
     assert ours.attention_flops == theirs.attention_flops
     assert ours.other_flops == pytest.approx(theirs.other_flops, rel=0.02)
-    if weights == "float8" and kept:
-        pytest.xfail("known: reckoned 3.4 % above what is counted, on the safe side, at this small size")
     assert ours.working == pytest.approx(theirs.working, rel=0.02)
 
 
@@ -144,7 +142,6 @@ def test_the_autoencoder_is_reckoned_as_it_is_counted(measured, work, dtype, til
     assert reckoned == pytest.approx(counted.working, rel=0.02)
 
 
-@pytest.mark.xfail(reason="known: the small text encoder works in twice the memory that is reckoned", strict=True)
 def test_encoders_are_reckoned_as_they_are_counted(measured) -> None:
     text = {
         **WAN_ANIMATE_14B.text_encoder,
@@ -156,8 +153,14 @@ def test_encoders_are_reckoned_as_they_are_counted(measured) -> None:
     }
     image = {**WAN_ANIMATE_14B.image_encoder, "hidden_size": 160, "intermediate_size": 640, "num_hidden_layers": 3}
     tiny = Architecture(text_encoder=text, image_encoder={**image, "num_attention_heads": 2})
+    few_heads = Architecture(text_encoder={**WAN_ANIMATE_14B.text_encoder, "num_layers": 2, "num_heads": 8})
+    narrow = Architecture(text_encoder={**WAN_ANIMATE_14B.text_encoder, "num_layers": 2, "d_model": 1024})
     for ours, theirs in (
-        (text_encoder_cost(tiny.text_encoder, 2), measured.measure_text_encoder(tiny)),
+        # At its fullest in the position bias, the feed-forward layers, attention.
+        *(
+            (text_encoder_cost(one.text_encoder, 2), measured.measure_text_encoder(one))
+            for one in (tiny, few_heads, narrow)
+        ),
         (image_encoder_cost(tiny.image_encoder), measured.measure_image_encoder(tiny)),
     ):
         assert ours.largest_layer == theirs.largest_layer
