@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -25,11 +26,17 @@ HEAVY = {
 SOURCES = sorted(PACKAGE.rglob("*.py"))
 
 
+@cache
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+@cache
 def imported_modules(path: Path) -> set[str]:
     """Absolute names of everything a file imports, at any depth of its code, also for the types alone."""
     package = ["real2sam2real", *path.relative_to(PACKAGE).parts[:-1]]
     found = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(parsed(path)):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -86,10 +93,12 @@ def name_of(path: Path) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
+MODULES = {name_of(source) for source in SOURCES}
+
+
 def modules_used(path: Path) -> set[str]:
     """The package's modules that a file imports; a name's parent packages are no import of their own."""
-    known = {name_of(source) for source in SOURCES}
-    found = imported_modules(path) & known
+    found = imported_modules(path) & MODULES
     inner = {name for name in found if any(other.startswith(f"{name}.") for other in found)}
     return found - inner - {name_of(path)}
 
@@ -114,7 +123,7 @@ def circles(graph: dict[str, set[str]]) -> list[list[str]]:
 def test_a_class_name_is_used_once() -> None:
     homes: dict[str, list[str]] = {}
     for path in SOURCES:
-        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        for node in parsed(path).body:
             if isinstance(node, ast.ClassDef):
                 homes.setdefault(node.name, []).append(path.relative_to(PACKAGE).as_posix())
     assert not {name: where for name, where in homes.items() if len(where) > 1}

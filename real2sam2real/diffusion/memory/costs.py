@@ -276,10 +276,11 @@ def _inputs(config: Config, b: int, L: int, V: int) -> int:  # noqa: N803
 
 
 def _self_attention(b: int, L: int, D: int, heads: int, copies: bool) -> int:  # noqa: N803
-    """The two fullest moments of a block's first half: in attention, and when its output is added in float32."""
+    """The fullest moments of a block's first half: keys turning, attention, and its output's addition in float32."""
     attention = (9 if copies else 6) * b * D + 4 * heads
+    rotary = (6 * b + 6) * D  # half a token's float32 numbers three times
     addition = (3 * b + 8 + _in_float32(b)) * D
-    return L * max(attention, addition)
+    return L * max(attention, rotary, addition)
 
 
 def _after_attention(b: int, L: int, D: int, f: int, chunks: int, stored: StoredAs) -> int:  # noqa: N803

@@ -118,7 +118,9 @@ def test_encoders_of_the_release() -> None:
 
 
 @pytest.mark.parametrize("weights", list(FORMATS))
-@pytest.mark.parametrize(("chunks", "kept", "prompts", "copies"), [(1, True, 2, False), (8, False, 1, True)])
+@pytest.mark.parametrize(
+    ("chunks", "kept", "prompts", "copies"), [(1, True, 2, False), (8, False, 1, True), (2, False, 1, False)]
+)
 def test_a_pass_is_reckoned_as_it_is_counted(measured, weights, chunks, kept, prompts, copies) -> None:
     wide = architecture(num_attention_heads=4, attention_head_dim=64, ffn_dim=700, added_kv_proj_dim=256)
     clip = ClipSize(frames=17, width=320, height=192)
