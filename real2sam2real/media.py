@@ -93,15 +93,11 @@ class VideoWriter:
         self._container = av.open(str(path), "w", options=options)
         self._rate = rate
         self._codec = codec
-        self._pixel_format = pixel_format
+        self._pixel_format, self._is_gray = pixel_format, pixel_format == "gray"
         self._options = codec_options
         self._stream: av.VideoStream | None = None
         self.shape: tuple[int, ...] | None = None
         self.frames = 0
-
-    @property
-    def _is_gray(self) -> bool:
-        return self._pixel_format == "gray"
 
     def add(self, pixels: UInt8) -> None:
         """Append one frame, `(H, W, 3)` uint8 (`(H, W)` for a video of single values).

@@ -20,7 +20,6 @@ from typing import Any
 
 import tyro
 
-from real2sam2real.cli.renamed_options import with_new_names
 from real2sam2real.errors import UserError
 
 # In the order of the help page, which is the order of the pipeline.
@@ -31,6 +30,18 @@ MODULES = (
 
 # Groups of options are flat, and a switch has no opposite.
 TYRO_CONFIG = (tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff)
+
+# Options by their former names, which are understood for one more version and say what they are called now.
+RENAMED = {
+    "--coding": "--normal-convention",
+    "--free-lens": "--optimize-focal",
+    "--in-front": "--occluder",
+    "--keep-pose": "--no-align",
+    "--live": "--preview-image",
+    "--parts": "--components",
+    "--plan": "--memory",
+    "--triangles": "--max-faces",
+}
 
 _USAGE = """usage: r2s2r COMMAND [...]
 
@@ -111,6 +122,19 @@ def load(name: str) -> ModuleType:
 def parse(command: Any, prog: str, arguments: list[str]) -> Any:
     """Fill the command's fields from the arguments; exits with status 2 when they do not fit."""
     return tyro.cli(command, prog=prog, args=with_new_names(arguments), config=TYRO_CONFIG)
+
+
+def with_new_names(arguments: list[str]) -> list[str]:
+    """The arguments with every former option by its new name; says so on stderr, once for each."""
+    result, told = [], set()
+    for argument in arguments:
+        option, equals, value = argument.partition("=")
+        new = RENAMED.get(option.replace("_", "-"))
+        if new is not None and option not in told:
+            print(f"note: {option} is now called {new}; the old name goes with the next version", file=sys.stderr)
+            told.add(option)
+        result.append(argument if new is None else new + equals + value)
+    return result
 
 
 def _run(module: ModuleType, name: str, arguments: list[str]) -> int:

@@ -20,9 +20,9 @@ def open_scene(folder: Path) -> tuple[Scene, list[str]]:
     Raises:
         UserError: the folder is no scene folder, a file in it is damaged, or a mesh has no surface at all.
     """
-    loaded = read_scene(folder)
-    scene, repaired = repaired_scene(loaded.scene)
-    return scene, [*loaded.notes, *repaired]
+    scene, notes = read_scene(folder)
+    scene, repaired = repaired_scene(scene)
+    return scene, [*notes, *repaired]
 
 
 def read_shot(options: ShotOptions) -> Shot:

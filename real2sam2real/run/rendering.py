@@ -26,12 +26,9 @@ _LARGEST_STRETCH = 1.06
 
 
 def control_size(scene: Scene, size: str | None, checkpoint: str = "mini") -> tuple[int, int]:
-    """Width and height of the control in pixels.
+    """Width and height of the control in pixels, at the photo's aspect.
 
-    Args:
-        scene: gives the photo's aspect.
-        size: "WIDTHxHEIGHT", "full" (what the official inference works at), or None for the checkpoint's own size.
-        checkpoint: see `GenerateOptions`.
+    `size` is "WIDTHxHEIGHT", "full" (what the official inference works at), or None for the checkpoint's own.
 
     Raises:
         UserError: the size has another aspect than the photo.

@@ -69,12 +69,8 @@ def _hidden_frames(move: em.Hide, scene: Scene) -> tuple[int, int]:
 def displacement(by: em.Steps | Point, axes: Axes, entity: Entity, scene: Scene, forward_world: Float) -> Float:
     """`(3,)` world displacement of a duplicate's offset or of a move that does not follow the entity's heading.
 
-    Args:
-        by: directions or a vector.
-        axes: as for `entity_moves.Move`.
-        entity: percent are of its longest side; its pose in the photo gives its axes.
-        scene: gives the unit and the photo's camera.
-        forward_world: `(3,)` where the entity's front points.
+    Percent are of the entity's longest side, its own axes those of its pose in the photo. Its front points to
+    `forward_world` `(3,)`.
     """
     if not isinstance(by, em.Steps):
         vector = _in_world(by, entity, scene)

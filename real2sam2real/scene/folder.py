@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 import shutil
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -144,21 +144,13 @@ def _entity_json(entity: Entity, mask: str | None) -> dict[str, Any]:
     }
 
 
-@dataclass(frozen=True, eq=False)
-class LoadedScene:
-    """A scene read from a folder, and sentences for the user on what was changed, renamed or left out."""
-
-    scene: Scene
-    notes: tuple[str, ...]
-
-
 def load_scene(folder: Path) -> Scene:
     """The scene of `read_scene`, for those who need no notes."""
-    return read_scene(folder).scene
+    return read_scene(folder)[0]
 
 
-def read_scene(folder: Path) -> LoadedScene:
-    """Read a scene folder, with whatever was changed in its `scene.glb` since.
+def read_scene(folder: Path) -> tuple[Scene, list[str]]:
+    """Read a scene folder, with whatever was changed in its `scene.glb` since; and say what that was, in sentences.
 
     Nodes that are new in an edited `scene.glb` become entities that are not in the photo; entities of the photo whose
     nodes are gone become removed ones, with a box in place of the mesh that is no longer there.
@@ -197,7 +189,7 @@ class _Loader:
             root.fail(f"'fps' is {self.fps:g}; it must be positive")
         self.photo = _read_image(self.folder / _PHOTO, "RGB") if _PHOTO in root.array("files") else None
 
-    def load(self) -> LoadedScene:
+    def load(self) -> tuple[Scene, list[str]]:
         path = self.folder / _GLB
         edited = _sha256(path) != self.root.text("scene_glb_sha256")
         read = load_glb(path, frames=self.frames, fps=self.fps)
@@ -219,7 +211,7 @@ class _Loader:
             )
         except ValueError as error:
             self.root.fail(str(error))
-        return LoadedScene(scene, tuple(self.notes))
+        return scene, self.notes
 
     def _matched(self, read: GltfScene) -> tuple[tuple[Entity, ...], tuple[Entity, ...]]:
         """The entities in the scene's order with new ones at the end, and those of the photo that were deleted."""

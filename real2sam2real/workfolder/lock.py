@@ -30,13 +30,8 @@ else:
 def require_own_place(folder: Path, what: str, *, known: bool) -> None:
     """See that work which replaces what it finds under its own names starts in a folder that is empty or its own.
 
-    Args:
-        folder: need not exist.
-        what: the work is, for messages, such as "run".
-        known: whether a record of such work is there.
-
     Raises:
-        UserError: it is a file, or holds something else.
+        UserError: it is a file, or holds something else and no record of such work (`known`).
     """
     if folder.exists() and not folder.is_dir():
         raise UserError(f"{folder} is a file; a {what} needs a folder: choose another with -o")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from real2sam2real.cli.renamed_options import RENAMED, with_new_names
+from real2sam2real.cli.main import RENAMED, with_new_names
 
 OPTIONS = Path(__file__).parent / "options.txt"
 

@@ -169,11 +169,10 @@ camera.matrix_world = Matrix.Translation((0, -8, 1)) @ Euler((1.5707963, 0, 0)).
 """
     through_blender(folder / "scene.glb", tmp_path / "out.glb", edit)
     (folder / "scene.glb").write_bytes((tmp_path / "out.glb").read_bytes())
-    loaded = read_scene(folder)
-    read = loaded.scene
+    read, notes = read_scene(folder)
     assert read.names == ["red car", "clay", "rider"]
     assert [e.name for e in read.removed] == ["lamp.post_2"]
-    assert len(loaded.notes) == 2
+    assert len(notes) == 2
     assert_same_entity(read.entity("clay"), scene.entity("clay"))
     heights = np.linspace(0, 4, FRAMES)  # Blender's z is up
     car = read.entity("red car")

@@ -33,11 +33,9 @@ class FoundShots:
 
 
 def find_shots(given: Sequence[Path], out: Path | None = None) -> FoundShots:
-    """Find the shots in `given`, each once.
+    """Find the shots in `given`, each once: control folders, or folders that hold some one or two levels down.
 
-    Args:
-        given: control folders, or folders that hold control folders one or two levels down.
-        out: is not looked into, as the results may lie beside the inputs.
+    The folder `out` is not looked into, as the results may lie beside the inputs.
 
     Raises:
         UserError: a given path is no folder or holds no shot, or two shots would be written to one place.

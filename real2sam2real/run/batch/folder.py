@@ -33,16 +33,11 @@ _SWEEP_PATIENCE_SECONDS = 10.0
 
 
 class BatchFolder:
-    """An open batch folder; use `open_batch` to get one.
-
-    Attributes:
-        run: what its workers need to know.
-        rows: all shots that the folder knows, by their output folder relative to it.
-    """
+    """An open batch folder; use `open_batch` to get one."""
 
     def __init__(self, run: BatchRun) -> None:
-        self.run = run
-        self.rows: dict[str, ShotRecord] = {}
+        self.run = run  # what its workers need to know
+        self.rows: dict[str, ShotRecord] = {}  # all shots that the folder knows, by their output folder in it
         self._saved = time.monotonic()
 
     @property
@@ -116,7 +111,9 @@ def open_batch(out: Path, *, options: GenerateOptions, command: Sequence[str]) -
     """
     out = Path(os.path.abspath(out))  # noqa: PTH100  links stay, so that a path means the same on every machine
     require_own_place(out, "batch", known=latest_run(out) is not None)
-    settings = settings_hash(options)
+    # The code is left out: an update of the package must not throw away the finished part of a long batch.
+    decisive = {"options": options.decisive(), "weights": [digest(path) for path in model_inputs(options)]}
+    settings = hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
     out.mkdir(parents=True, exist_ok=True)
     with locked(out):
         run = BatchRun(
@@ -144,19 +141,6 @@ def open_batch(out: Path, *, options: GenerateOptions, command: Sequence[str]) -
         finally:
             sweep_shots(out, patience=_SWEEP_PATIENCE_SECONDS)
             folder.save()
-
-
-def settings_hash(options: GenerateOptions) -> str:
-    """Hash of the options and of the weights they name.
-
-    The code is left out: an update of the package must not throw away the finished part of a long batch.
-
-    Raises:
-        UserError: the checkpoint cannot be found.
-    """
-    weights = [digest(path) for path in model_inputs(options)]
-    text = json.dumps({"options": options.decisive(), "weights": weights}, sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def videos_folder(checkpoint: str) -> str:

@@ -47,7 +47,7 @@ class BatchRun:
     out: Path  # the batch folder
     id: str  # names this run; the batch folder names the latest one
     videos: Path  # the folder in `out` that this checkpoint's videos go to
-    settings: str  # see `folder.settings_hash`
+    settings: str  # hash of the options and of the weights that they name
     options: GenerateOptions  # how the video model is run
 
     def place(self, shot: BatchShot) -> Path:

@@ -43,14 +43,9 @@ class ShotRecord:
         Raises:
             KeyError, TypeError: it is something else.
         """
-        return cls(
-            **{
-                **values,
-                "notes": tuple(values["notes"]),
-                "inputs": {name: Stamp(**stamp) for name, stamp in values["inputs"].items()},
-                "video": None if values["video"] is None else Stamp(**values["video"]),
-            }
-        )
+        inputs = {name: Stamp(**stamp) for name, stamp in values["inputs"].items()}
+        video = None if values["video"] is None else Stamp(**values["video"])
+        return cls(**{**values, "notes": tuple(values["notes"]), "inputs": inputs, "video": video})
 
 
 def read_shot_record(folder: Path) -> ShotRecord | None:

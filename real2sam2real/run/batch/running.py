@@ -121,12 +121,8 @@ def _make(shots: Sequence[BatchShot], folder: BatchFolder, batch: BatchOptions, 
             folder.keep(record)
             first = first or time.monotonic()
             what = f"{record.seconds:.1f} s" if record.status == "done" else f"failed: {one_line(record.reason)}"
-            left = _time_left(time.monotonic() - first, number, len(shots))
+            left = ""
+            if 1 < number < len(shots):  # the first shot waited for the model to load, so it is not judged by
+                seconds = (time.monotonic() - first) / (number - 1) * (len(shots) - number)
+                left = f", about {seconds:.0f} s left"
             progress.info(f"{number} of {len(shots)}  {record.shot}  {what}{left}")
-
-
-def _time_left(seconds: float, number: int, total: int) -> str:
-    """Judged from what came after the first shot, because that one waited for the model to load."""
-    if number < 2 or number == total:
-        return ""
-    return f", about {seconds / (number - 1) * (total - number):.0f} s left"

@@ -28,13 +28,10 @@ class GltfCamera:
         return bool(np.any(self.world_from_camera != self.world_from_camera[0]) or np.any(angles != angles[0]))
 
     def path(self, width: int, height: int, intrinsics: Intrinsics | None = None) -> CameraPath:
-        """The camera's path for images of `width × height`: the vertical field of view is what counts.
+        """The camera's path for images of `width × height` pixels: the vertical field of view is what counts.
 
-        Args:
-            width: pixels.
-            height: pixels.
-            intrinsics: those at zoom 1, with a principal point and pixel shape that glTF cannot hold; by default those
-                of the first frame, with square pixels and the principal point in the centre.
+        `intrinsics` are those at zoom 1, with a principal point and pixel shape that glTF cannot hold; by default those
+        of the first frame, with square pixels and the principal point in the centre.
         """
         focal = height / 2 / np.tan(self.vertical_fov_radians / 2)
         if intrinsics is None:
