@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -89,16 +89,8 @@ def read_control(folder: Path | str, *, from_official: bool = False) -> Control:
     ids = _clear_black(normals) if stream.ids is None else media.read_video(stream.ids.path)
     if stream.names and ids.max() > len(stream.names):
         raise UserError(f"{folder / IDS} holds id {ids.max()}, but {DESCRIPTION} names {len(stream.names)} entities.")
-    return Control(
-        normals=normals,
-        ids=ids,
-        photo=stream.photo,
-        prompt=stream.prompt,
-        fps=stream.fps,
-        normal_convention=stream.normal_convention,
-        names=stream.names,
-        notes=stream.notes,
-    )
+    header = {entry.name: getattr(stream, entry.name) for entry in fields(ControlHeader)}
+    return Control(normals=normals, ids=ids, **header)
 
 
 def open_control(folder: Path | str) -> ControlStream:

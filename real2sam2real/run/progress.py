@@ -17,11 +17,7 @@ _LINE_EVERY_SECONDS = 10.0
 
 
 class Progress:
-    """Where a run says what it does.
-
-    Args:
-        stream: where to write; None stays silent (for use from Python).
-    """
+    """Where a run says what it does: on a stream, or without one nowhere (for use from Python)."""
 
     def __init__(self, stream: TextIO | None = None) -> None:
         self._stream = stream

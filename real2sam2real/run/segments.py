@@ -22,10 +22,8 @@ _IDENTITY = "identity.txt"
 class SegmentStore:
     """The segments of one video on disk: `0000.mkv` (its frames, lossless) and `0000.safetensors` (its tail).
 
-    Args:
-        video: the video that is being made; the segments lie in a hidden folder beside it.
-        identity: of everything that decides the video. Segments of another identity are thrown away.
-        fps: frames per second.
+    They lie in a hidden folder beside the video that is being made. The identity is of everything that decides it;
+    segments of another identity are thrown away.
     """
 
     def __init__(self, video: Path, *, identity: str, fps: float) -> None:

@@ -27,7 +27,6 @@ UP = {"up": 1, "down": -1}
 IN = {"in": 1, "out": -1, "forward": 1, "forwards": 1, "back": -1, "backward": -1, "backwards": -1}
 CLOCKWISE = {"clockwise": 1, "cw": 1, "right": 1, "counterclockwise": -1, "ccw": -1, "left": -1}
 TARGET_WORDS = ("around", "towards", "of", "on")
-NO_LENGTH = Length(0.0)
 
 
 @dataclass(frozen=True)
@@ -99,7 +98,7 @@ class Spiral(TimedCameraMove, name="spiral"):
 
     angle: float = setting(s.ANGLE, main=True, signs=RIGHT)
     radius: float = setting(s.FACTOR, default=1.0)  # horizontal distance at the end over that at the start
-    height: Length = setting(s.LENGTH, signs=UP, default=NO_LENGTH)
+    height: Length = setting(s.LENGTH, signs=UP, default=Length(0.0))
     target: Target | None = setting(s.TARGET, words=TARGET_WORDS, default=None)
 
 

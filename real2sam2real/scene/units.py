@@ -26,11 +26,7 @@ _QUANTITY = re.compile(r"\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?)\s*([^\d\s,(
 
 _ANGLE_UNITS = {"": 1.0, "deg": 1.0, "degree": 1.0, "degrees": 1.0, "°": 1.0}
 _ANGLE_UNITS |= {"rad": 180 / math.pi, "radians": 180 / math.pi, "turn": 360.0, "turns": 360.0}
-_LENGTH_UNITS: dict[str, tuple[LengthUnit, float]] = {
-    "": ("units", 1.0),
-    "unit": ("units", 1.0),
-    "units": ("units", 1.0),
-}
+_LENGTH_UNITS: dict[str, tuple[LengthUnit, float]] = dict.fromkeys(("", "unit", "units"), ("units", 1.0))
 _LENGTH_UNITS |= dict.fromkeys(("m", "metre", "metres", "meter", "meters"), ("m", 1.0))
 _LENGTH_UNITS |= {"cm": ("m", 0.01), "%": ("%", 1.0), "percent": ("%", 1.0)}
 _TIME_UNITS: dict[str, tuple[TimeUnit, float]] = {"f": ("frames", 1.0), "frame": ("frames", 1.0)}

@@ -60,12 +60,7 @@ class SupersededError(Exception):
 
 
 class ShotMaker:
-    """Makes shots with a checkpoint that is loaded once; a `Maker` for one process and for Ray's workers.
-
-    Args:
-        run: the run that the shots belong to.
-        progress: where the generator says what it does; a worker of Ray is silent.
-    """
+    """Makes shots with a checkpoint that is loaded once; a `Maker` for one process and for Ray's workers (silent)."""
 
     def __init__(self, run: BatchRun, progress: Progress | None = None) -> None:
         self._run, self._progress = run, progress or Progress()

@@ -109,17 +109,16 @@ def _number(values: dict[str, Any], key: str, where: str) -> float | None:
 
 def write(file: Path, path: CameraPath, fps: float) -> None:
     """Write a transforms.json with intrinsics per frame; files are called images/frame_00000.png and so on."""
-    frames = []
-    for frame in range(path.frames):
-        intrinsics = path.intrinsics_at(frame)
-        frames.append(
-            {
-                "file_path": f"images/frame_{frame:05d}.png",
-                "fl_x": intrinsics.fx,
-                "fl_y": intrinsics.fy,
-                "transform_matrix": path.world_from_camera[frame].tolist(),
-            }
-        )
+    lenses = map(path.intrinsics_at, range(path.frames))
+    frames = [
+        {
+            "file_path": f"images/frame_{frame:05d}.png",
+            "fl_x": lens.fx,
+            "fl_y": lens.fy,
+            "transform_matrix": pose.tolist(),
+        }
+        for frame, (lens, pose) in enumerate(zip(lenses, path.world_from_camera, strict=True))
+    ]
     first = path.intrinsics_at(0)
     data = {
         "camera_model": "PINHOLE", "w": first.width, "h": first.height, "fl_x": first.fx, "fl_y": first.fy,
