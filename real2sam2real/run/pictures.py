@@ -15,7 +15,7 @@ from real2sam2real.files import replacing_folder
 from real2sam2real.geometry import Intrinsics
 from real2sam2real.geometry.transforms import about_x, about_y
 from real2sam2real.rendering import Light, render_frames
-from real2sam2real.scene import CameraPath, Entity, Motion, Scene
+from real2sam2real.scene import CameraPath, Motion, Scene
 from real2sam2real.scene.retime import retimed
 
 SIDES = {"front": 0.0, "side": 90.0, "back": 180.0}
@@ -87,11 +87,11 @@ def with_fit(photo: UInt8, scene: Scene) -> UInt8:
 def at_rest(scene: Scene) -> Scene:
     """One frame, every entity where the photo shows it."""
     still = retimed(scene, 1)
-    return replace(still, entities=tuple(replace(e, motion=_resting(e)) for e in still.entities))
-
-
-def _resting(entity: Entity) -> Motion:
-    return replace(Motion.still(1, entity.rest_world_from_object), vertices_object=entity.motion.vertices_object)
+    resting = []
+    for entity in still.entities:
+        motion = replace(Motion.still(1, entity.rest_world_from_object), vertices_object=entity.motion.vertices_object)
+        resting.append(replace(entity, motion=motion))
+    return replace(still, entities=tuple(resting))
 
 
 def mesh_views(scene: Scene) -> dict[str, UInt8]:

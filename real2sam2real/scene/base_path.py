@@ -30,7 +30,7 @@ def base_path(moves: Sequence[cm.CameraMove], targets: MoveTargets, steps: int) 
     found = [move for move in moves if isinstance(move, (cm.CameraKeyframes, cm.ImportedPath))]
     if len(found) > 1:
         raise UserError(f"{found[1].where}: a shot has one list of camera keyframes or one path; join them")
-    count = targets.last * steps + 1
+    count = (targets.scene.frames - 1) * steps + 1
     if not found:
         return np.broadcast_to(targets.photo_camera, (count, 4, 4)), np.ones(count)
     move = found[0]

@@ -325,13 +325,13 @@ class _CameraShake:
 
     def offset(self, frame: int) -> Float:
         """`(4, 4)` camera-from-shaken-camera transform: identity at the ends of the span and outside it."""
-        fps = self.targets.scene.fps
-        seconds = frame / fps
-        edge = min(frame - self.start, math.inf if self.end >= self.targets.last else self.end - frame) / fps
+        scene = self.targets.scene
+        end = math.inf if self.end >= scene.frames - 1 else self.end
+        edge = min(frame - self.start, end - frame) / scene.fps
         if edge <= 0:
             return np.eye(4)
         envelope = float(ease(edge / self.SETTLE_SECONDS, "ease"))
-        waves = np.sin(2 * np.pi * self.frequencies * seconds + self.phases)
+        waves = np.sin(2 * np.pi * self.frequencies * (frame / scene.fps) + self.phases)
         pitch, yaw, roll, x, y, z = self.amplitudes * envelope * np.sum(self.weights * waves, axis=1)
         pose = np.eye(4)
         pose[:3, :3] = about_y(yaw) @ about_x(pitch) @ about_z(roll)

@@ -196,12 +196,12 @@ class Vocabulary(Generic[MoveT]):
             parts = [part.strip() for part in split_outside(text, ";,")]
             if not any(parts):
                 raise BadValueError("there is no move in it; write for example 'orbit 30 deg' or 'forward 2 units'")
-        return tuple(self._parse_one(part, where) for part in parts if part)
-
-    def _parse_one(self, text: str, where: str) -> MoveT:
-        name, _, body = text.partition(" ")
-        cls = self.find(name, where)
-        return build(cls, flag_words(cls, text if name.lower() in self.value_words else body, where))
+        moves = []
+        for part in filter(None, parts):
+            name, _, body = part.partition(" ")
+            cls = self.find(name, where)
+            moves.append(build(cls, flag_words(cls, part if name.lower() in self.value_words else body, where)))
+        return tuple(moves)
 
 
 @dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(setting,))

@@ -40,11 +40,6 @@ class MoveTargets:
     _middles: dict[str, Float] = field(default_factory=dict)
 
     @property
-    def last(self) -> int:
-        """The last frame's number."""
-        return self.scene.frames - 1
-
-    @property
     def photo_camera(self) -> Float:
         """`(4, 4)` world_from_camera of the photo."""
         return np.asarray(self.scene.photo_world_from_camera, np.float64)

@@ -27,7 +27,7 @@ from real2sam2real.workfolder.records import write_json, write_lines
 
 FORMAT = 1
 MANIFEST = "shots.jsonl"
-CHECKPOINT_PREFIX = "checkpoint-"
+CHECKPOINT_PREFIX = "checkpoint-"  # of the folder of a checkpoint's videos, as the official script calls it
 _SAVE_EVERY_SECONDS = 5.0
 _SWEEP_PATIENCE_SECONDS = 10.0
 
@@ -113,14 +113,14 @@ def open_batch(out: Path, *, options: GenerateOptions, command: Sequence[str]) -
     require_own_place(out, "batch", known=latest_run(out) is not None)
     # The code is left out: an update of the package must not throw away the finished part of a long batch.
     decisive = {"options": options.decisive(), "weights": [digest(path) for path in model_inputs(options)]}
-    settings = hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
+    name = options.checkpoint if options.checkpoint == "mini" else Path(options.checkpoint).resolve().name
     out.mkdir(parents=True, exist_ok=True)
     with locked(out):
         run = BatchRun(
             out=out,
             id=secrets.token_hex(8),
-            videos=out / videos_folder(options.checkpoint),
-            settings=settings,
+            videos=out / (CHECKPOINT_PREFIX + name.removeprefix(CHECKPOINT_PREFIX)),
+            settings=hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest(),
             options=options,
         )
         sweep(out)
@@ -130,7 +130,7 @@ def open_batch(out: Path, *, options: GenerateOptions, command: Sequence[str]) -
             "run": run.id,
             "command": list(command),
             "options": as_json(options),
-            "settings": settings,
+            "settings": run.settings,
             "version": real2sam2real.__version__,
         }
         write_json(out / BATCH, values)
@@ -141,9 +141,3 @@ def open_batch(out: Path, *, options: GenerateOptions, command: Sequence[str]) -
         finally:
             sweep_shots(out, patience=_SWEEP_PATIENCE_SECONDS)
             folder.save()
-
-
-def videos_folder(checkpoint: str) -> str:
-    """`checkpoint-<name>`, as the official script calls the folder of a checkpoint's videos."""
-    name = Path(checkpoint).resolve().name if checkpoint != "mini" else checkpoint
-    return name if name.startswith(CHECKPOINT_PREFIX) else CHECKPOINT_PREFIX + name

@@ -18,9 +18,9 @@ from real2sam2real.run.batch.finding import BatchShot
 from real2sam2real.run.batch.records import (
     VIDEO,
     ShotRecord,
+    input_names,
     is_finished,
     read_shot_record,
-    stamp_inputs,
     write_shot_record,
 )
 from real2sam2real.run.progress import Progress
@@ -120,7 +120,8 @@ def make_shot(
 def _try(generator: Generator, shot: BatchShot, run: BatchRun, number: int, progress: Progress) -> Tried[ShotRecord]:
     video = run.place(shot) / VIDEO
     try:
-        inputs = stamp_inputs(shot.control)  # before they are read: what changes meanwhile is made again next time
+        # Before they are read: what changes meanwhile is made again next time.
+        inputs = {name: Stamp.of(shot.control / name) for name in input_names(shot.control)}
         notes = generator.to_file(shot.control, video, progress)
     except UserError as error:
         return Tried(result=failure(shot, run, str(error), tries=number))

@@ -78,8 +78,3 @@ def input_names(control: Path) -> list[str]:
     """The files of a control folder that decide its video."""
     names = needed_files(control)
     return [n for n in (*names, *([CONTROL_PREVIEW] if DESCRIPTION in names else ())) if (control / n).is_file()]
-
-
-def stamp_inputs(control: Path) -> dict[str, Stamp]:
-    """Stamps of the files that decide a control folder's video."""
-    return {name: Stamp.of(control / name) for name in input_names(control)}

@@ -157,8 +157,7 @@ def _with_unique_names(document: Document, entities: list[Entity]) -> list[Entit
         while name in seen or (name != entity.name and name in taken):
             name, number = f"{entity.name}-{number}", number + 1
         if name != entity.name:
-            renamed = f"holds several objects called '{entity.name}'; one is now '{name}'"
-            document.note(f"{document.path.name} {renamed}")
+            document.note(f"{document.path.name} holds several objects called '{entity.name}'; one is now '{name}'")
             entity = replace(entity, name=name)
         seen.add(name)
         result.append(entity)

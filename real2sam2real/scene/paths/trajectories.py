@@ -98,11 +98,10 @@ def write_tum(file: Path, path: CameraPath, fps: float) -> None:
     """Write a TUM trajectory; the intrinsics are lost."""
     poses = from_opencv(path.world_from_camera)
     rotations = quaternions.from_matrix(poses[:, :3, :3])
-    lines = ["# world_from_camera in OpenCV axes: timestamp tx ty tz qx qy qz qw"]
-    for frame in range(path.frames):
-        values = (frame / fps, *poses[frame, :3, 3], *rotations[frame, 1:], rotations[frame, 0])
-        lines.append(number_words(values))
-    file.write_text("\n".join(lines) + "\n")
+    seconds = np.arange(path.frames) / fps
+    table = np.column_stack([seconds, poses[:, :3, 3], rotations[:, 1:], rotations[:, 0]])
+    head = "# world_from_camera in OpenCV axes: timestamp tx ty tz qx qy qz qw"
+    file.write_text("\n".join([head, *map(number_words, table)]) + "\n")
 
 
 def write_realestate(file: Path, path: CameraPath, fps: float) -> None:
