@@ -109,15 +109,14 @@ def _number(values: dict[str, Any], key: str, where: str) -> float | None:
 
 def write(file: Path, path: CameraPath, fps: float) -> None:
     """Write a transforms.json with intrinsics per frame; files are called images/frame_00000.png and so on."""
-    lenses = map(path.intrinsics_at, range(path.frames))
     frames = [
         {
             "file_path": f"images/frame_{frame:05d}.png",
-            "fl_x": lens.fx,
-            "fl_y": lens.fy,
+            "fl_x": path.intrinsics_at(frame).fx,
+            "fl_y": path.intrinsics_at(frame).fy,
             "transform_matrix": pose.tolist(),
         }
-        for frame, (lens, pose) in enumerate(zip(lenses, path.world_from_camera, strict=True))
+        for frame, pose in enumerate(path.world_from_camera)
     ]
     first = path.intrinsics_at(0)
     data = {
