@@ -173,11 +173,11 @@ def test_unexpected_failures_are_tried_again(
 ) -> None:
     real, calls = Generator.to_file, []
 
-    def to_file(self, control_folder: Path, path: Path, progress: Progress, seed: int | None = None) -> list[str]:
+    def to_file(self, control_folder: Path, path: Path, progress: Progress) -> list[str]:
         calls.append(control_folder.name)
         if control_folder.name == "camera1" and calls.count("camera1") <= failures:
             raise OSError("the disk is away")
-        return real(self, control_folder, path, progress, seed)
+        return real(self, control_folder, path, progress)
 
     monkeypatch.setattr(Generator, "to_file", to_file)
     run(retries=2)
