@@ -34,25 +34,15 @@ NEARER_MARGIN = 0.03  # of the depth: pixels that much nearer than all of the ob
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Surroundings:
-    """What all entities of a photo share.
+    """What all entities of a photo share."""
 
-    Attributes:
-        pixels: `(H, W, 3)` uint8 sRGB photo.
-        view: its camera.
-        world_from_camera: `(4, 4)` upright, the camera at the origin.
-        occluder: `(H, W)` bool, pixels of things in front that are no entities.
-        max_faces: of a mesh.
-        align: whether meshes may leave the pose that they come with.
-        optimize_focal: whether the focal length may be another than the view's.
-    """
-
-    pixels: UInt8
-    view: PhotoView
-    world_from_camera: Float
-    occluder: Mask
-    max_faces: int
-    align: bool = True
-    optimize_focal: bool = False
+    pixels: UInt8  # `(H, W, 3)` uint8 sRGB photo
+    view: PhotoView  # its camera
+    world_from_camera: Float  # `(4, 4)` upright, the camera at the origin
+    occluder: Mask  # `(H, W)` bool, pixels of things in front that are no entities
+    max_faces: int  # of a mesh
+    align: bool = True  # whether meshes may leave the pose that they come with
+    optimize_focal: bool = False  # whether the focal length may be another than the view's
 
     def observation(self, outline: Outline) -> ObjectObservation:
         """What the photo says about one entity."""

@@ -25,17 +25,11 @@ PITCH_RANGE_DEGREES = (-20.0, 80.0)
 
 @dataclass(frozen=True, kw_only=True)
 class Ground:
-    """A horizontal plane one unit below a camera that looks down by `pitch_radians` and does not roll.
+    """A horizontal plane one unit below a camera that looks down by `pitch_radians` and does not roll."""
 
-    Attributes:
-        intrinsics: of the photo.
-        pitch_radians: angle of the optical axis below the horizon.
-        note: how it was found.
-    """
-
-    intrinsics: Intrinsics
-    pitch_radians: float
-    note: str
+    intrinsics: Intrinsics  # of the photo
+    pitch_radians: float  # angle of the optical axis below the horizon
+    note: str  # how it was found
 
     @cached_property
     def world_from_camera(self) -> Float:

@@ -13,26 +13,19 @@ from real2sam2real.scene.motion import Motion
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class LiftedMesh:
-    """One object as a lifter, or a file, has it: not yet aligned, closed or light.
+    """One object as a lifter, or a file, has it: not yet aligned, closed or light."""
 
-    Attributes:
-        name: of the entity.
-        mesh: in the lifter's own object frame, brought to +Y up; not necessarily closed.
-        camera_from_object: `(4, 4)` float64 similarity (one scale for all axes) into the photo's camera frame (+X
-            right, +Y up, looking along −Z), as it says; None where it says nothing (TripoSG, Step1X-3D, most files).
-        intrinsics: of the photo at its working size, under which that pose was found; None where it does not say.
-        motion: the file's own animation in the object frame, or None. Its translation, rotation and scale are relative
-            to the object frame; its `vertices_object` deform the mesh.
-        motion_fps: at how many frames per second `motion` was sampled; None: at the shot's.
-        provenance: lifter, version, seed, file: JSON values, kept in scene.json.
-        notes: what a person should know.
-    """
-
-    name: str
-    mesh: Mesh
+    name: str  # of the entity
+    mesh: Mesh  # in the lifter's own object frame, brought to +Y up; not necessarily closed
+    # `(4, 4)` float64 similarity (one scale for all axes) into the photo's camera frame (+X right, +Y up, looking along
+    # −Z), as it says; None where it says nothing (TripoSG, Step1X-3D, most files)
     camera_from_object: Float | None = None
+    # of the photo at its working size, under which that pose was found; None where it does not say
     intrinsics: Intrinsics | None = None
+    # the file's own animation in the object frame, or None. Its translation, rotation and scale are relative to the
+    # object frame; its `vertices_object` deform the mesh
     motion: Motion | None = None
-    motion_fps: float | None = None
+    motion_fps: float | None = None  # at how many frames per second `motion` was sampled; None: at the shot's
+    # lifter, version, seed, file: JSON values, kept in scene.json
     provenance: dict[str, Any] = field(default_factory=dict)
-    notes: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()  # what a person should know

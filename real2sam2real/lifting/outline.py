@@ -24,29 +24,17 @@ T = TypeVar("T", bound=np.generic)
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Outline:
-    """One mask and its surroundings.
+    """One mask and its surroundings."""
 
-    Attributes:
-        name: of the entity.
-        mask: `(H, W)` bool, the visible pixels.
-        hidden: `(H, W)` bool, pixels of nearer objects, behind which it may go on.
-        left: first column.
-        top: first row.
-        right: one past the last column.
-        bottom: one past the last row.
-        cut_below: the photo's lower border cuts it.
-        bottom_hidden: a nearer object hides its lower edge.
-    """
-
-    name: str
-    mask: Mask
-    hidden: Mask
-    left: int
-    top: int
-    right: int
-    bottom: int
-    cut_below: bool
-    bottom_hidden: bool
+    name: str  # of the entity
+    mask: Mask  # `(H, W)` bool, the visible pixels
+    hidden: Mask  # `(H, W)` bool, pixels of nearer objects, behind which it may go on
+    left: int  # first column
+    top: int  # first row
+    right: int  # one past the last column
+    bottom: int  # one past the last row
+    cut_below: bool  # the photo's lower border cuts it
+    bottom_hidden: bool  # a nearer object hides its lower edge
 
     @property
     def height(self) -> int:

@@ -23,17 +23,11 @@ STACK = 64  # open nodes of one walk; the depth of the tree bounds it
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Bvh:
-    """Boxes over triangles.
+    """Boxes over triangles."""
 
-    Attributes:
-        triangles: `(F, 3, 3)` float64 corners.
-        order: `(F,)` int64, the triangles in the order of the leaves.
-        boxes: `(M, 6)` float64, low and high corner of every node.
-    """
-
-    triangles: Float
-    order: Int
-    boxes: Float
+    triangles: Float  # `(F, 3, 3)` float64 corners
+    order: Int  # `(F,)` int64, the triangles in the order of the leaves
+    boxes: Float  # `(M, 6)` float64, low and high corner of every node
 
     @classmethod
     def over(cls, vertices: Float, faces: NDArray[Any]) -> Bvh:
@@ -73,17 +67,11 @@ class Bvh:
 
 @dataclass(frozen=True, eq=False)
 class Nearest:
-    """What `Bvh.nearest` found.
+    """What `Bvh.nearest` found."""
 
-    Attributes:
-        face: `(N,)` int64.
-        distance: `(N,)` float64.
-        weights: `(N, 3)` float64 barycentric weights of the nearest point in that face.
-    """
-
-    face: Int
-    distance: Float
-    weights: Float
+    face: Int  # `(N,)` int64
+    distance: Float  # `(N,)` float64
+    weights: Float  # `(N, 3)` float64 barycentric weights of the nearest point in that face
 
 
 @kernel

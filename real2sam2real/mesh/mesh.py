@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import ArrayLike
 
-from real2sam2real.arrays import Float, Int32, UInt8
+from real2sam2real.arrays import Float, Int, Int32, UInt8
 from real2sam2real.geometry import transforms
 
 
@@ -97,14 +97,7 @@ class Mesh:
 
     def is_closed(self) -> bool:
         """True when every edge is shared by exactly two faces that run along it in opposite directions."""
-        if not len(self.faces):
-            return False
-        edges = self.faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2).astype(np.int64)
-        forward = edges[:, 0] * len(self.vertices) + edges[:, 1]
-        backward = edges[:, 1] * len(self.vertices) + edges[:, 0]
-        forward.sort()
-        backward.sort()
-        return bool(np.all(np.diff(forward) > 0) and np.array_equal(forward, backward))
+        return is_closed(self.faces.astype(np.int64))
 
     def bounds(self) -> Float:
         """`(2, 3)`: the smallest and the largest coordinate along each axis."""
@@ -120,6 +113,14 @@ class Mesh:
         """The same surface wound the other way round."""
         uvs = None if self.corner_uvs is None else self.corner_uvs[:, ::-1]
         return replace(self, faces=self.faces[:, ::-1], corner_uvs=uvs)
+
+
+def is_closed(faces: Int) -> bool:
+    """`Mesh.is_closed` of `(F, 3)` vertex numbers."""
+    starts, ends = faces.ravel(), np.roll(faces, -1, axis=1).ravel()
+    count = int(faces.max(initial=0)) + 1
+    forward, backward = np.sort(starts * count + ends), np.sort(ends * count + starts)
+    return bool(len(faces) and np.all(np.diff(forward) > 0) and np.array_equal(forward, backward))
 
 
 def concatenate(meshes: list[Mesh]) -> Mesh:

@@ -27,40 +27,28 @@ SAMPLES = 20_000  # of each kind per surface, at which distances are measured
 
 @dataclass(frozen=True, kw_only=True)
 class RepairReport:
-    """What became of a mesh.
+    """What became of a mesh."""
 
-    Attributes:
-        notes: what was done, in words; empty when nothing was.
-        volume_before: signed volume of the input as it was, in its units cubed; means little for an open mesh.
-        volume_after: of the result.
-        hausdorff_to_input: one-sided Hausdorff distance from the result to the input's surface, at sampled points, over
-            the input's diagonal: what was made up.
-        hausdorff_from_input: the same from the input to the result: what was left out, floaters and inner walls too.
-        rebuilt: whether the surface had to be rebuilt from voxels.
-    """
-
-    notes: tuple[str, ...] = ()
-    volume_before: float
-    volume_after: float
+    notes: tuple[str, ...] = ()  # what was done, in words; empty when nothing was
+    volume_before: float  # signed volume of the input as it was, in its units cubed; means little for an open mesh
+    volume_after: float  # of the result
+    # one-sided Hausdorff distance from the result to the input's surface, at sampled points, over the input's diagonal:
+    # what was made up
     hausdorff_to_input: float = 0.0
+    # the same from the input to the result: what was left out, floaters and inner walls too
     hausdorff_from_input: float = 0.0
-    rebuilt: bool = False
+    rebuilt: bool = False  # whether the surface had to be rebuilt from voxels
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class RepairedMesh:
-    """A solid and how it came to be.
+    """A solid and how it came to be."""
 
-    Attributes:
-        mesh: closed, manifold along its edges and at its vertices, outward-wound: every component has positive volume.
-            It has the input's colours and texture.
-        report: what was done.
-        source_vertices: `(V,)` int64, the input vertex nearest to each vertex, on its own side of a thin wall; carries
-            deformations over.
-    """
-
+    # closed, manifold along its edges and at its vertices, outward-wound: every component has positive volume. It has
+    # the input's colours and texture
     mesh: Mesh
-    report: RepairReport
+    report: RepairReport  # what was done
+    # `(V,)` int64, the input vertex nearest to each vertex, on its own side of a thin wall; carries deformations over
     source_vertices: Int
 
 

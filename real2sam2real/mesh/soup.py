@@ -21,19 +21,12 @@ WELD_SHARE = 1e-6  # of the bounding box's diagonal
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Soup:
-    """Faces under repair.
+    """Faces under repair."""
 
-    Attributes:
-        vertices: `(V, 3)`.
-        faces: `(F, 3)` indices.
-        source_vertex: `(V,)` the input's vertex that each one was, -1 for a new one.
-        source_face: `(F,)` the input's face, -1 for a new one.
-    """
-
-    vertices: Float
-    faces: Int
-    source_vertex: Int
-    source_face: Int
+    vertices: Float  # `(V, 3)`
+    faces: Int  # `(F, 3)` indices
+    source_vertex: Int  # `(V,)` the input's vertex that each one was, -1 for a new one
+    source_face: Int  # `(F,)` the input's face, -1 for a new one
 
     @classmethod
     def of(cls, mesh: Mesh) -> Soup:

@@ -33,19 +33,13 @@ _WIDEN_LIMIT = 0.1
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class GroundAndWall:
-    """Where the background stands.
+    """Where the background stands."""
 
-    Attributes:
-        world_from_camera: `(4, 4)` pose of the photo's camera.
-        intrinsics: of the photo, at the size of the pictures to be warped.
-        ground_y: height of the ground plane in world units, or None.
-        wall_distance: from the photo's camera to the wall along its level line of sight, in world units; infinite for
-            a background that is far away.
-    """
-
-    world_from_camera: Float
-    intrinsics: Intrinsics
-    ground_y: float | None = None
+    world_from_camera: Float  # `(4, 4)` pose of the photo's camera
+    intrinsics: Intrinsics  # of the photo, at the size of the pictures to be warped
+    ground_y: float | None = None  # height of the ground plane in world units, or None
+    # from the photo's camera to the wall along its level line of sight, in world units; infinite for a background that
+    # is far away
     wall_distance: float = np.inf
 
     def lookup(self, world_from_camera: Float, intrinsics: Intrinsics) -> Float32:

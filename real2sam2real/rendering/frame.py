@@ -16,20 +16,15 @@ class Frame:
     Under anti-aliasing `normals`, `color` and `coverage` are soft, `ids` and `depth` stay crisp: a pixel's id is the
     one that most of its four samples show, on a tie that of the nearest sample, and its depth is the mean over the
     samples of that id.
-
-    Attributes:
-        normals: `(H, W, 3)` float32, camera space, unit length, zero where no sample hits a surface.
-        ids: `(H, W)` uint8; entity k of the scene is k + 1, 0 is none.
-        depth: `(H, W)` float32, distance along the camera's −Z in scene units, infinite where the id is 0.
-        color: `(H, W, 3)` uint8 sRGB of what was hit, not darkened by partial coverage and black where nothing was
-            hit; None unless asked for. To lay it over a background, mix by `coverage`.
-        coverage: `(H, W)` float32 in 0…1, the share of samples that hit a surface; None unless anti-aliased.
     """
 
-    normals: Float32
-    ids: UInt8
-    depth: Float32
+    normals: Float32  # `(H, W, 3)` float32, camera space, unit length, zero where no sample hits a surface
+    ids: UInt8  # `(H, W)` uint8; entity k of the scene is k + 1, 0 is none
+    depth: Float32  # `(H, W)` float32, distance along the camera's −Z in scene units, infinite where the id is 0
+    # `(H, W, 3)` uint8 sRGB of what was hit, not darkened by partial coverage and black where nothing was hit; None
+    # unless asked for. To lay it over a background, mix by `coverage`
     color: UInt8 | None = None
+    # `(H, W)` float32 in 0…1, the share of samples that hit a surface; None unless anti-aliased
     coverage: Float32 | None = None
 
 
@@ -39,22 +34,16 @@ class Light:
 
     The sum is taken on sRGB values, as a picture's shading and not as a physical simulation, and clipped at white.
 
-    Attributes:
-        direction_world: from the scene towards the light, in world space; any length but zero.
-        ambient: share of the colour that needs no light.
-        diffuse: share that a surface facing the light adds (Lambert).
-        specular: brightness of the highlight, 0 for none (Blinn-Phong).
-        shininess: exponent of the highlight; larger is smaller and sharper.
-
     Raises:
         ValueError: the direction has no length, or a share is negative or not finite.
     """
 
+    # from the scene towards the light, in world space; any length but zero
     direction_world: tuple[float, float, float] = (0.3, 0.8, 0.5)
-    ambient: float = 0.45
-    diffuse: float = 0.55
-    specular: float = 0.0
-    shininess: float = 24.0
+    ambient: float = 0.45  # share of the colour that needs no light
+    diffuse: float = 0.55  # share that a surface facing the light adds (Lambert)
+    specular: float = 0.0  # brightness of the highlight, 0 for none (Blinn-Phong)
+    shininess: float = 24.0  # exponent of the highlight; larger is smaller and sharper
 
     def __post_init__(self) -> None:
         direction = np.asarray(self.direction_world, np.float64)

@@ -16,21 +16,13 @@ from real2sam2real.scene import CameraPath, Scene
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class PackedColors:
-    """Where each entity's colour comes from.
+    """Where each entity's colour comes from."""
 
-    Attributes:
-        table: `(E, 3)` int64: GREY, VERTEX_COLORS or TEXTURE; first row in `levels` and number of levels.
-        levels: `(N, 3)` int64: first texel, height and width of each level of each texture.
-        vertex_colors: `(V, 3)` uint8, empty when no entity is coloured by vertices.
-        corner_uvs: `(F, 3, 2)` float32, empty when no entity has a texture.
-        texels: `(N,)` uint32, red + 256 · green + 65536 · blue.
-    """
-
-    table: Int
-    levels: Int
-    vertex_colors: UInt8
-    corner_uvs: Float32
-    texels: UInt32
+    table: Int  # `(E, 3)` int64: GREY, VERTEX_COLORS or TEXTURE; first row in `levels` and number of levels
+    levels: Int  # `(N, 3)` int64: first texel, height and width of each level of each texture
+    vertex_colors: UInt8  # `(V, 3)` uint8, empty when no entity is coloured by vertices
+    corner_uvs: Float32  # `(F, 3, 2)` float32, empty when no entity has a texture
+    texels: UInt32  # `(N,)` uint32, red + 256 · green + 65536 · blue
 
 
 def pyramid(texture: UInt8) -> list[UInt8]:

@@ -16,19 +16,12 @@ _DARKER = 0.72  # of what prevails around it: a darker pixel is in contact shado
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ObjectArea:
-    """The pixels of the photo that one object takes up, within a window.
+    """The pixels of the photo that one object takes up, within a window."""
 
-    Attributes:
-        window: rows and columns of the photo that hold the rest.
-        body: bool, shows the object.
-        outline: uint8 0…255, the body with its soft edge.
-        shadowed: uint8 0…255, the same with the shadow that leaves with the object.
-    """
-
-    window: tuple[slice, slice]
-    body: Bool
-    outline: UInt8
-    shadowed: UInt8
+    window: tuple[slice, slice]  # rows and columns of the photo that hold the rest
+    body: Bool  # bool, shows the object
+    outline: UInt8  # uint8 0…255, the body with its soft edge
+    shadowed: UInt8  # uint8 0…255, the same with the shadow that leaves with the object
 
 
 def find_object_areas(photo: UInt8, bodies: Sequence[Bool]) -> list[ObjectArea]:

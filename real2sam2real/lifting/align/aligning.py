@@ -26,26 +26,17 @@ KEPT_COARSE, KEPT_MIDDLE = 8, 3
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Alignment:
-    """Where a mesh came to be, and how well it fits the photo before and after.
+    """Where a mesh came to be, and how well it fits the photo before and after."""
 
-    Attributes:
-        camera_from_object: `(4, 4)` similarity.
-        intrinsics: of the photo; another focal length than given only where that was allowed.
-        iou_before: of the silhouette at the initial pose with the mask, over pixels that nothing in front may hide;
-            None without an initial pose.
-        iou_after: the same at the end; never below `iou_before`.
-        iou_whole: at the end, over all pixels, hidden or not.
-        turned_degrees: away from the initial pose; 0 without one.
-        nearer: factor on the distance from the camera that the depths asked for, 1 without depths.
-    """
-
-    camera_from_object: Float
-    intrinsics: Intrinsics
+    camera_from_object: Float  # `(4, 4)` similarity
+    intrinsics: Intrinsics  # of the photo; another focal length than given only where that was allowed
+    # of the silhouette at the initial pose with the mask, over pixels that nothing in front may hide; None without an
+    # initial pose
     iou_before: float | None
-    iou_after: float
-    iou_whole: float
-    turned_degrees: float = 0.0
-    nearer: float = 1.0
+    iou_after: float  # the same at the end; never below `iou_before`
+    iou_whole: float  # at the end, over all pixels, hidden or not
+    turned_degrees: float = 0.0  # away from the initial pose; 0 without one
+    nearer: float = 1.0  # factor on the distance from the camera that the depths asked for, 1 without depths
 
 
 def align(

@@ -20,19 +20,12 @@ LEAST_DEPTHS = 50  # pixels
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ObjectObservation:
-    """All that the photo says about one object. H × W are the photo's pixels.
+    """All that the photo says about one object. H × W are the photo's pixels."""
 
-    Attributes:
-        mask: `(H, W)` bool, where it is seen.
-        intrinsics: of the photo.
-        hidden: `(H, W)` bool, where something in front may hide it; these pixels count neither for nor against it.
-        depth: `(H, W)` float64 along the camera's −Z in the scene's unit, NaN where unknown; or None.
-    """
-
-    mask: Bool
-    intrinsics: Intrinsics
-    hidden: Bool
-    depth: Float | None = None
+    mask: Bool  # `(H, W)` bool, where it is seen
+    intrinsics: Intrinsics  # of the photo
+    hidden: Bool  # `(H, W)` bool, where something in front may hide it; these pixels count neither for nor against it
+    depth: Float | None = None  # `(H, W)` float64 along the camera's −Z in the scene's unit, NaN where unknown; or None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

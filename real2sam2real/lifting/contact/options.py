@@ -12,27 +12,20 @@ Switch = Literal["auto", "off"]
 class ContactOptions:
     """What may be done about the contacts of a scene.
 
-    Attributes:
-        ground: "auto" stands what shows its lower edge on the ground; "off" leaves heights as they are.
-        separation: "auto" keeps entities in touch with what they stand on and separates what interpenetrates.
-        level: "auto" turns a base that is nearly level until it is; "off" turns nothing.
-        floating: names of entities that are in the air on purpose: the ground does not draw them.
-        reach: largest factor by which an entity may come nearer or go farther. What would have to go farther than that
-            is taken to float, or to stand on something that has no mesh.
-        max_level_degrees: largest angle between a base and the ground that is put right.
-        max_iou_loss: how much of its silhouette (IoU with the one before) an entity may lose to a turn or
-            a translation.
-
     Raises:
         ValueError: a number is out of range.
     """
 
-    ground: Switch = "auto"
+    ground: Switch = "auto"  # "auto" stands what shows its lower edge on the ground; "off" leaves heights as they are
+    # "auto" keeps entities in touch with what they stand on and separates what interpenetrates
     separation: Switch = "auto"
-    level: Switch = "auto"
-    floating: tuple[str, ...] = ()
+    level: Switch = "auto"  # "auto" turns a base that is nearly level until it is; "off" turns nothing
+    floating: tuple[str, ...] = ()  # names of entities that are in the air on purpose: the ground does not draw them
+    # largest factor by which an entity may come nearer or go farther. What would have to go farther than that is taken
+    # to float, or to stand on something that has no mesh
     reach: float = 1.5
-    max_level_degrees: float = 3.0
+    max_level_degrees: float = 3.0  # largest angle between a base and the ground that is put right
+    # how much of its silhouette (IoU with the one before) an entity may lose to a turn or a translation
     max_iou_loss: float = 0.02
 
     def __post_init__(self) -> None:

@@ -25,68 +25,41 @@ PairOutcome = Literal["apart", "separated", "touching", "penetrating"]
 
 @dataclass(frozen=True, kw_only=True)
 class EntityContact:
-    """One entity.
+    """One entity."""
 
-    Attributes:
-        name: of the entity.
-        supported_by: "ground", another entity's name, or None.
-        factor: by which it went farther from the photo's camera, and grew; 1 where it stayed.
-        translated: how far it moved on the ground beside that, in world units.
-        levelled_degrees: by how much it was turned.
-        iou: of its silhouette with the one before; 1 where it was only scaled about the camera.
-        ground_gap_before: height of its lowest point above the ground in percent of its height (negative: below it), or
-            None where no ground is known.
-        ground_gap_after: the same afterwards.
-        penetration_before: the worst of its pairs, in percent of the smaller volume.
-        penetration_after: the same afterwards.
-    """
-
-    name: str
-    supported_by: str | None
-    factor: float
-    translated: float
-    levelled_degrees: float
-    iou: float
+    name: str  # of the entity
+    supported_by: str | None  # "ground", another entity's name, or None
+    factor: float  # by which it went farther from the photo's camera, and grew; 1 where it stayed
+    translated: float  # how far it moved on the ground beside that, in world units
+    levelled_degrees: float  # by how much it was turned
+    iou: float  # of its silhouette with the one before; 1 where it was only scaled about the camera
+    # height of its lowest point above the ground in percent of its height (negative: below it), or None where no ground
+    # is known
     ground_gap_before: float | None
-    ground_gap_after: float | None
-    penetration_before: float
-    penetration_after: float
+    ground_gap_after: float | None  # the same afterwards
+    penetration_before: float  # the worst of its pairs, in percent of the smaller volume
+    penetration_after: float  # the same afterwards
 
 
 @dataclass(frozen=True, kw_only=True)
 class PairContact:
-    """Two entities whose silhouettes overlap, so that one may penetrate the other.
+    """Two entities whose silhouettes overlap, so that one may penetrate the other."""
 
-    Attributes:
-        front: the nearer one, by the masks where they tell.
-        behind: the other.
-        penetration_before: common volume in percent of the smaller one's.
-        penetration_after: the same afterwards.
-        outcome: "apart" (as they were), "separated", "touching" (held in contact) or "penetrating" (still).
-    """
-
-    front: str
-    behind: str
-    penetration_before: float
-    penetration_after: float
-    outcome: PairOutcome
+    front: str  # the nearer one, by the masks where they tell
+    behind: str  # the other
+    penetration_before: float  # common volume in percent of the smaller one's
+    penetration_after: float  # the same afterwards
+    outcome: PairOutcome  # "apart" (as they were), "separated", "touching" (held in contact) or "penetrating" (still)
 
 
 @dataclass(frozen=True, kw_only=True)
 class ContactReport:
-    """Everything that was found and done.
+    """Everything that was found and done."""
 
-    Attributes:
-        entities: one per entity that took part.
-        pairs: those whose silhouettes overlap.
-        ground_y: height of the ground in world units, None where it is unknown.
-        notes: for people.
-    """
-
-    entities: tuple[EntityContact, ...]
-    pairs: tuple[PairContact, ...]
-    ground_y: float | None
-    notes: tuple[str, ...]
+    entities: tuple[EntityContact, ...]  # one per entity that took part
+    pairs: tuple[PairContact, ...]  # those whose silhouettes overlap
+    ground_y: float | None  # height of the ground in world units, None where it is unknown
+    notes: tuple[str, ...]  # for people
 
     def entity(self, name: str) -> EntityContact:
         """The line of one entity.

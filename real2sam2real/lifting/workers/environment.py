@@ -17,28 +17,19 @@ class LifterEnvironment:
 
     Paths are text: with `host` they are paths over there, and `~` is expanded where they are used.
 
-    Attributes:
-        python: of the lifter's own environment; a folder that holds `bin/python` will do.
-        host: `user@machine`, or a name from ~/.ssh/config; None for this machine.
-        code: clone of the lifter's repository; needed where it is not installed in that environment.
-        weights: a file, a folder or a name on the Hugging Face hub; the lifter's own default where None.
-        device: "auto", "cuda", "cuda:1" …, or "cpu".
-        seed: of the random numbers.
-        timeout: seconds after which one entity, or the loading of the model, counts as hung.
-        offline: never download.
-
     Raises:
         UserError: a value cannot be.
     """
 
-    python: str | None = None
-    host: str | None = None
-    code: str | None = None
+    python: str | None = None  # of the lifter's own environment; a folder that holds `bin/python` will do
+    host: str | None = None  # `user@machine`, or a name from ~/.ssh/config; None for this machine
+    code: str | None = None  # clone of the lifter's repository; needed where it is not installed in that environment
+    # a file, a folder or a name on the Hugging Face hub; the lifter's own default where None
     weights: str | None = None
-    device: str = "auto"
-    seed: int = 42
-    timeout: float = 1800.0
-    offline: bool = False
+    device: str = "auto"  # "auto", "cuda", "cuda:1" …, or "cpu"
+    seed: int = 42  # of the random numbers
+    timeout: float = 1800.0  # seconds after which one entity, or the loading of the model, counts as hung
+    offline: bool = False  # never download
 
     def __post_init__(self) -> None:
         if self.host is not None and not _HOST.fullmatch(self.host):

@@ -40,20 +40,14 @@ sys.exit(main())
 class LiftRequest:
     """Objects of one photo.
 
-    Attributes:
-        pixels: `(H, W, 3)` uint8 sRGB, at the working size.
-        masks: `(H, W)` bool per entity, what is seen of it.
-        view: the photo's camera at the same size; its depth, where there is one, fixes scale and focal length.
-        folder: keeps request, results and log; the same folder again goes on where it stopped.
-
     Raises:
         UserError: sizes differ, a mask is empty, or nothing is asked for.
     """
 
-    pixels: UInt8
-    masks: Mapping[str, Bool]
-    view: PhotoView
-    folder: Path
+    pixels: UInt8  # `(H, W, 3)` uint8 sRGB, at the working size
+    masks: Mapping[str, Bool]  # `(H, W)` bool per entity, what is seen of it
+    view: PhotoView  # the photo's camera at the same size; its depth, where there is one, fixes scale and focal length
+    folder: Path  # keeps request, results and log; the same folder again goes on where it stopped
 
     def __post_init__(self) -> None:
         size = self.pixels.shape[:2]

@@ -30,30 +30,19 @@ UNEVEN_SCALE = 1e-3
 
 @dataclass(frozen=True, kw_only=True)
 class LiftFailure:
-    """An entity that could not be lifted.
+    """An entity that could not be lifted."""
 
-    Attributes:
-        name: of the entity.
-        kind: "memory", "cannot-lift", "crash", "timeout", "cuda", "version" or "failed".
-        reason: in words, with what to do where something can be done.
-    """
-
-    name: str
-    kind: str
-    reason: str
+    name: str  # of the entity
+    kind: str  # "memory", "cannot-lift", "crash", "timeout", "cuda", "version" or "failed"
+    reason: str  # in words, with what to do where something can be done
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class LiftOutcome:
-    """What became of a request.
+    """What became of a request."""
 
-    Attributes:
-        meshes: of the entities that were lifted, in the request's order.
-        failures: of the others.
-    """
-
-    meshes: tuple[LiftedMesh, ...]
-    failures: tuple[LiftFailure, ...] = ()
+    meshes: tuple[LiftedMesh, ...]  # of the entities that were lifted, in the request's order
+    failures: tuple[LiftFailure, ...] = ()  # of the others
 
 
 def read_outcome(request: LiftRequest, facts: LifterFacts, tasks: list[RequestedEntity]) -> LiftOutcome:

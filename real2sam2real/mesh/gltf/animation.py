@@ -20,19 +20,12 @@ _INTERPOLATIONS = ("LINEAR", "STEP", "CUBICSPLINE")
 
 @dataclass(frozen=True, eq=False)
 class KeyframeTrack:
-    """Keyframes of one property.
+    """Keyframes of one property."""
 
-    Attributes:
-        label: what messages call it.
-        times: `(K,)` seconds, increasing.
-        values: `(K, C)`; for CUBICSPLINE `(K, 3, C)`: tangent in, value, tangent out.
-        interpolation: LINEAR, STEP or CUBICSPLINE.
-    """
-
-    label: str
-    times: Float
-    values: Float
-    interpolation: str
+    label: str  # what messages call it
+    times: Float  # `(K,)` seconds, increasing
+    values: Float  # `(K, C)`; for CUBICSPLINE `(K, 3, C)`: tangent in, value, tangent out
+    interpolation: str  # LINEAR, STEP or CUBICSPLINE
 
     @property
     def width(self) -> int:
@@ -102,17 +95,12 @@ def _wxyz(xyzw: Float) -> Float:
 
 @dataclass(frozen=True, kw_only=True)
 class Playback:
-    """Which of a file's animation is shown, from when, and what follows its end.
+    """Which of a file's animation is shown, from when, and what follows its end."""
 
-    Attributes:
-        clip: name of the one clip that plays, as `clip_names` tells it; None for the first and all that go with it.
-        start: second after the first keyframe that the first frame shows.
-        loop: begin again after the end; otherwise the last pose holds.
-    """
-
+    # name of the one clip that plays, as `clip_names` tells it; None for the first and all that go with it
     clip: str | None = None
-    start: float = 0.0
-    loop: bool = False
+    start: float = 0.0  # second after the first keyframe that the first frame shows
+    loop: bool = False  # begin again after the end; otherwise the last pose holds
 
     def __post_init__(self) -> None:
         if not (np.isfinite(self.start) and self.start >= 0):
@@ -133,17 +121,13 @@ class Playback:
 
 @dataclass(eq=False)
 class Animations:
-    """All tracks of a file that play together.
+    """All tracks of a file that play together."""
 
-    Attributes:
-        nodes: tracks by node index and path ("translation", "rotation", "scale", "weights").
-        pointers: tracks of KHR_animation_pointer by their JSON pointer.
-        clips: names of the clips that they are from.
-    """
-
+    # tracks by node index and path ("translation", "rotation", "scale", "weights")
     nodes: dict[tuple[int, str], KeyframeTrack] = field(default_factory=dict)
+    # tracks of KHR_animation_pointer by their JSON pointer
     pointers: dict[str, KeyframeTrack] = field(default_factory=dict)
-    clips: list[str] = field(default_factory=list)
+    clips: list[str] = field(default_factory=list)  # names of the clips that they are from
 
     @property
     def begin(self) -> float:

@@ -42,19 +42,12 @@ _REMEDIES = {
 
 @dataclass(eq=False)
 class Document:
-    """A glTF file in memory: its JSON with checked access, and its buffers.
+    """A glTF file in memory: its JSON with checked access, and its buffers."""
 
-    Attributes:
-        path: the file.
-        root: the JSON's outermost object.
-        binary: the GLB's binary chunk, or None.
-        notes: remarks for the user on what was renamed, skipped or changed.
-    """
-
-    path: Path
-    root: JsonObject
-    binary: memoryview | None = None
-    notes: list[str] = field(default_factory=list)
+    path: Path  # the file
+    root: JsonObject  # the JSON's outermost object
+    binary: memoryview | None = None  # the GLB's binary chunk, or None
+    notes: list[str] = field(default_factory=list)  # remarks for the user on what was renamed, skipped or changed
     _buffers: dict[int, memoryview] = field(default_factory=dict)
 
     def count(self, kind: str) -> int:

@@ -21,19 +21,12 @@ from real2sam2real.mesh.gltf.textures import (
 
 @dataclass(frozen=True, eq=False)
 class Material:
-    """The base colour of a surface.
+    """The base colour of a surface."""
 
-    Attributes:
-        factor: `(3,)` linear light, or None where the file gives none.
-        texture: `(H, W, 3)` sRGB with the factor worked in, or None.
-        uv_set: which TEXCOORD the texture uses.
-        uv_transform: `(2, 3)` to be applied to it (KHR_texture_transform).
-    """
-
-    factor: Float | None = None
-    texture: UInt8 | None = None
-    uv_set: int = 0
-    uv_transform: Float | None = None
+    factor: Float | None = None  # `(3,)` linear light, or None where the file gives none
+    texture: UInt8 | None = None  # `(H, W, 3)` sRGB with the factor worked in, or None
+    uv_set: int = 0  # which TEXCOORD the texture uses
+    uv_transform: Float | None = None  # `(2, 3)` to be applied to it (KHR_texture_transform)
 
 
 class Materials:

@@ -40,15 +40,11 @@ class NodePose:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class NodePlacement(NodePose):
-    """How a node stands in the world at T frames: its pose, with no component of the scale zero.
+    """How a node stands in the world at T frames: its pose, with no component of the scale zero."""
 
-    Attributes:
-        visible: `(T,)`.
-        residual: `(T, 3, 3)` what the node's world does to a vertex before scale, rotation and translation, where a
-            scaled parent shears it; None where nothing is left over.
-    """
-
-    visible: Bool
+    visible: Bool  # `(T,)`
+    # `(T, 3, 3)` what the node's world does to a vertex before scale, rotation and translation, where a scaled parent
+    # shears it; None where nothing is left over
     residual: Float | None = None
 
 

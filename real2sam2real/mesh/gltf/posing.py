@@ -22,21 +22,13 @@ MOST_NUMBERS = 2**27
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class PosedMesh:
-    """A node's mesh at T frames.
+    """A node's mesh at T frames."""
 
-    Attributes:
-        label: what messages call it.
-        name: of the node, else of its mesh, else its number.
-        mesh: as the first frame shows it where the vertices move for good, in the node's frame.
-        placement: translation, rotation, scale, visibility in the world.
-        deformed: `(T, V, 3)` float32 vertices in the node's frame, or None for a rigid one.
-    """
-
-    label: str
-    name: str
-    mesh: Mesh
-    placement: NodePlacement
-    deformed: Float32 | None
+    label: str  # what messages call it
+    name: str  # of the node, else of its mesh, else its number
+    mesh: Mesh  # as the first frame shows it where the vertices move for good, in the node's frame
+    placement: NodePlacement  # translation, rotation, scale, visibility in the world
+    deformed: Float32 | None  # `(T, V, 3)` float32 vertices in the node's frame, or None for a rigid one
 
     def world_from_object(self) -> Float:
         """`(T, 4, 4)`."""

@@ -23,27 +23,18 @@ _TRIANGLES, _STRIP, _FAN = 4, 5, 6
 
 @dataclass(eq=False)
 class Surface:
-    """One primitive (N vertices, M triangles).
-
-    Attributes:
-        positions: `(N, 3)` in the mesh's frame.
-        triangles: `(M, 3)`.
-        uvs: `(N, 2)` of the material's texture, or None.
-        colors: `(N, 3)` linear light (COLOR_0), or None.
-        plain_colors: `(N, 3)` like `colors`, but not to be multiplied with the texture (our own `_COLOR_0`).
-        skin: joint numbers `(N, J)` and their weights `(N, J)`, or None.
-        targets: `(K, N, 3)` displacements of the morph targets.
-        material: its base colour.
-    """
+    """One primitive (N vertices, M triangles)."""
 
     label: str
-    positions: Float
-    triangles: Int
-    material: Material
-    uvs: Float | None = None
-    colors: Float | None = None
+    positions: Float  # `(N, 3)` in the mesh's frame
+    triangles: Int  # `(M, 3)`
+    material: Material  # its base colour
+    uvs: Float | None = None  # `(N, 2)` of the material's texture, or None
+    colors: Float | None = None  # `(N, 3)` linear light (COLOR_0), or None
+    # `(N, 3)` like `colors`, but not to be multiplied with the texture (our own `_COLOR_0`)
     plain_colors: Float | None = None
-    skin: tuple[Int, Float] | None = None
+    skin: tuple[Int, Float] | None = None  # joint numbers `(N, J)` and their weights `(N, J)`, or None
+    # `(K, N, 3)` displacements of the morph targets
     targets: Float = field(default_factory=lambda: np.zeros((0, 0, 3)))
 
 

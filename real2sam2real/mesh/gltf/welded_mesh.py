@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from real2sam2real.arrays import Float, Int, UInt8
+from real2sam2real.arrays import Bool, Float, Int, UInt8
 from real2sam2real.mesh import Mesh
 from real2sam2real.mesh.gltf.surfaces import Surface
 from real2sam2real.mesh.gltf.textures import build_atlas, into_atlas, plain_tile, srgb_from_linear
@@ -17,19 +17,12 @@ from real2sam2real.mesh.gltf.welding import group_rows, weld
 
 @dataclass(frozen=True, eq=False)
 class WeldedMesh:
-    """A welded mesh (V vertices) and what deforms it.
+    """A welded mesh (V vertices) and what deforms it."""
 
-    Attributes:
-        mesh: in the glTF mesh's own frame, undeformed.
-        targets: `(K, V, 3)` displacements of its morph targets.
-        skin: joint numbers `(V, J)` and their weights `(V, J)`, or None.
-        notes: how its materials became one, as sentences for the user.
-    """
-
-    mesh: Mesh
-    targets: Float
-    skin: tuple[Int, Float] | None
-    notes: tuple[str, ...]
+    mesh: Mesh  # in the glTF mesh's own frame, undeformed
+    targets: Float  # `(K, V, 3)` displacements of its morph targets
+    skin: tuple[Int, Float] | None  # joint numbers `(V, J)` and their weights `(V, J)`, or None
+    notes: tuple[str, ...]  # how its materials became one, as sentences for the user
 
 
 def weld_surfaces(label: str, surfaces: list[Surface]) -> WeldedMesh | None:
@@ -39,8 +32,9 @@ def weld_surfaces(label: str, surfaces: list[Surface]) -> WeldedMesh | None:
     """
     starts = np.cumsum([0] + [len(s.positions) for s in surfaces[:-1]])
     positions = _joined([s.positions for s in surfaces])
-    triangles = _joined([s.triangles + start for s, start in zip(surfaces, starts, strict=True)])
-    owner = np.repeat(np.arange(len(surfaces)), [len(s.triangles) for s in surfaces])
+    triangles = _joined(
+        [s.triangles + start if start else s.triangles for s, start in zip(surfaces, starts, strict=True)]
+    )
     skin = _joined_skin(surfaces)
     targets = _joined([s.targets for s in surfaces], axis=1)
     first, faces = weld(_places(positions, skin, targets), triangles)
@@ -48,12 +42,11 @@ def weld_surfaces(label: str, surfaces: list[Surface]) -> WeldedMesh | None:
     if not kept.any():
         return None
     appearance = _Appearance(label, surfaces)
-    shown, owner = (triangles, owner) if kept.all() else (triangles[kept], owner[kept])
     mesh = Mesh(
         vertices=positions if len(first) == len(positions) else positions[first],
         faces=(faces if kept.all() else faces[kept]).astype(np.int32),
         vertex_colors=appearance.vertex_colors(first),
-        corner_uvs=appearance.corner_uvs(shown, owner),
+        corner_uvs=appearance.corner_uvs(triangles, kept),
         texture=appearance.texture,
     )
     return WeldedMesh(
@@ -89,8 +82,7 @@ def _places(positions: Float, skin: tuple[Int, Float] | None, targets: Float) ->
         joints, weights = skin
         order = np.argsort(-weights, axis=1, kind="stable")
         extras += [np.take_along_axis(joints, order, 1).astype(np.float64), np.take_along_axis(weights, order, 1)]
-    shared = np.bincount(places)[places] > 1
-    if extras and shared.any():
+    if extras and (shared := np.bincount(places)[places] > 1).any():
         rows = np.concatenate([places[shared, None].astype(np.float64), *(extra[shared] for extra in extras)], axis=1)
         places[shared] = places.max() + 1 + group_rows(rows)
         places = np.unique(places, return_inverse=True)[1].astype(np.int64)
@@ -149,15 +141,16 @@ class _Appearance:
         colors = [c if factor is None else c * factor for c, factor in zip(colors, factors, strict=True)]
         return srgb_from_linear(_joined(colors)[first])
 
-    def corner_uvs(self, triangles: Int, owner: Int) -> Float | None:
-        """`(F, 3, 2)` of the triangles `(F, 3)` of file vertices that belong to surfaces `owner` `(F,)`."""
+    def corner_uvs(self, triangles: Int, kept: Bool) -> Float | None:
+        """`(F, 3, 2)` of the `kept` `(M,)` of all surfaces' triangles `(M, 3)` of file vertices."""
         surfaces = self._surfaces
         if self._places is None and any(s.uvs is None for s in surfaces):
             return None
         uvs = _joined([np.full((len(s.positions), 2), 0.5) if s.uvs is None else s.uvs for s in surfaces])
-        corners = uvs[triangles]
+        corners = uvs[triangles if kept.all() else triangles[kept]]
         if self._places is None:
             return corners
+        owner = np.repeat(np.arange(len(surfaces)), [len(s.triangles) for s in surfaces])[kept]
         for k, place in enumerate(self._places):
             mine = owner == k
             inside = corners[mine] if self._textured[k] else np.full_like(corners[mine], 0.5)

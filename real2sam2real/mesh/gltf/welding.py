@@ -11,27 +11,27 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from real2sam2real.arrays import Int
+from real2sam2real.mesh.mesh import is_closed
+from real2sam2real.mesh.soup import connected
 
 _MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)  # an odd number with its bits well mixed (2⁶⁴ over the golden ratio)
 
 
 def group_rows(rows: NDArray[Any]) -> Int:
     """Group ids `(N,)` of equal rows of floats `(N, C)`, numbered in the order of their first occurrence."""
-    rows = np.ascontiguousarray(rows + 0.0)  # −0 equals 0
     keys = np.zeros(len(rows), np.uint64)
-    for column in rows.view(f"u{rows.itemsize}").T:
-        keys = (keys ^ column) * _MULTIPLIER
+    for column in rows.T:
+        keys ^= (column + 0.0).view(f"u{rows.itemsize}")  # −0 equals 0
+        keys *= _MULTIPLIER
         keys ^= keys >> np.uint64(32)
     ordered = np.sort(keys)
     if not (ordered[1:] == ordered[:-1]).any():
         return np.arange(len(rows))
     _, first, group = np.unique(keys, return_index=True, return_inverse=True)
     if not np.array_equal(rows[first][group], rows):  # two rows have the same key, or one is not a number
-        _, first, group = np.unique(rows, axis=0, return_index=True, return_inverse=True)
+        _, first, group = np.unique(rows + 0.0, axis=0, return_index=True, return_inverse=True)
     rank = np.empty(len(first), np.int64)
     rank[np.argsort(first)] = np.arange(len(first))
     return rank[group]
@@ -52,14 +52,11 @@ def weld(places: Int, triangles: Int) -> tuple[Int, Int]:
     corners = triangles if distinct else places[triangles]
     whole = (corners[:, 0] != corners[:, 1]) & (corners[:, 1] != corners[:, 2]) & (corners[:, 2] != corners[:, 0])
     kept = triangles if whole.all() else triangles[whole]
-    if distinct:
-        first, faces = _numbered(np.arange(len(places)), kept)
-    else:
-        first, faces = _numbered(_glued_along_edges(places, kept), kept)
-        if not _closed(faces):  # a seam where more than two faces meet: gluing by position may still close it
-            by_place = _numbered(places, kept)
-            if _closed(by_place[1]):
-                first, faces = by_place
+    first, faces = _numbered(places if distinct else _glued_along_edges(places, kept), kept)
+    if not (distinct or is_closed(faces)):  # a seam where more than two faces meet: gluing by position may close it
+        by_place = _numbered(places, kept)
+        if is_closed(by_place[1]):
+            first, faces = by_place
     if kept is triangles:
         return first, faces
     all_faces = np.full_like(triangles, -1)
@@ -80,27 +77,19 @@ def _glued_along_edges(places: Int, triangles: Int) -> Int:
     partner = where[at[paired]]
     left = np.concatenate([starts[paired], ends[paired]])
     right = np.concatenate([ends[partner], starts[partner]])
-    links = coo_array((np.ones(len(left), np.int8), (left, right)), shape=(len(places), len(places)))
-    return connected_components(links, directed=False)[1].astype(np.int64)
+    return connected(left, right, len(places))
 
 
 def _numbered(labels: Int, triangles: Int) -> tuple[Int, Int]:
     """The first file vertex of every label in use, in file order, and the triangles in that numbering."""
     used = np.zeros(len(labels), bool)
     used[triangles] = True
+    if used.all() and labels.max(initial=-1) + 1 == len(labels):  # each is its own
+        return np.arange(len(labels)), triangles
     vertices = np.flatnonzero(used)[::-1]
     first = np.full(labels.max(initial=-1) + 1, -1)
     first[labels[vertices]] = vertices  # of several the last written stays, which is the first in the file
     kept = np.sort(first[first >= 0])
-    if len(kept) == len(labels):
-        return kept, triangles
     number = np.empty(len(labels), np.int64)
     number[kept] = np.arange(len(kept))
     return kept, number[first[labels]][triangles]
-
-
-def _closed(faces: Int) -> bool:
-    starts, ends = faces.ravel(), np.roll(faces, -1, axis=1).ravel()
-    size = int(faces.max(initial=0)) + 1
-    forward, backward = np.sort(starts * size + ends), np.sort(ends * size + starts)
-    return bool(len(faces) and np.all(np.diff(forward) > 0) and np.array_equal(forward, backward))

@@ -26,44 +26,27 @@ LARGEST = 1e30
 
 @dataclass(frozen=True, kw_only=True)
 class SampledAnimation:
-    """How a file's animation was sampled.
+    """How a file's animation was sampled."""
 
-    Attributes:
-        clip: names of the clips that play.
-        fps: frames per second.
-        start: second after its first keyframe that the first frame shows.
-        seconds: that it lasts.
-        loop: whether it begins again after its end; otherwise the last pose holds.
-        period: seconds after which the frames repeat; None where they do not, or all were asked for.
-    """
-
-    clip: str
-    fps: float
-    start: float
-    seconds: float
-    loop: bool
-    period: float | None
+    clip: str  # names of the clips that play
+    fps: float  # frames per second
+    start: float  # second after its first keyframe that the first frame shows
+    seconds: float  # that it lasts
+    loop: bool  # whether it begins again after its end; otherwise the last pose holds
+    period: float | None  # seconds after which the frames repeat; None where they do not, or all were asked for
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class MeshFile:
-    """One object as a file has it, in the file's coordinates.
+    """One object as a file has it, in the file's coordinates."""
 
-    Attributes:
-        format: OBJ, PLY, STL or glTF.
-        mesh: all of it at the first frame, with one texture or vertex colours.
-        components: the meshes that `mesh` is joined of, in its order, at every frame; empty for formats without any.
-        animation: how they were sampled; None where the file has no animation.
-        clips: names of all animation clips in the file.
-        notes: what was left out or changed, as sentences for the user.
-    """
-
-    format: str
-    mesh: Mesh
+    format: str  # OBJ, PLY, STL or glTF
+    mesh: Mesh  # all of it at the first frame, with one texture or vertex colours
+    # the meshes that `mesh` is joined of, in its order, at every frame; empty for formats without any
     components: tuple[PosedMesh, ...] = ()
-    animation: SampledAnimation | None = None
-    clips: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
+    animation: SampledAnimation | None = None  # how they were sampled; None where the file has no animation
+    clips: tuple[str, ...] = ()  # names of all animation clips in the file
+    notes: tuple[str, ...] = ()  # what was left out or changed, as sentences for the user
 
 
 def check_faces(name: str, count: int) -> None:

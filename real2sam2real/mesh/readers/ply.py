@@ -39,19 +39,19 @@ def read_ply(path: Path, data: bytes) -> MeshFile:
         raise UserError(f"{path.name}: its coordinates are lists, not numbers; export the object as a mesh")
     corners, sizes, corner_uvs, notes = _polygons(path.name, elements["face"], len(positions))
     check_positions(path.name, positions, corners)
-    triangles, _ = triangulated(positions, corners, sizes)
     uvs = next((found for names in _COORDINATES if (found := _numbers(vertex, names)) is not None), None)
     colors = _colors(vertex)
     if isinstance(colors, str):
         notes.append(colors)
         colors = None
     if corner_uvs is not None:  # a vertex for every corner: welding joins them again
+        triangles, _ = triangulated(positions, corners, sizes)
         positions, uvs = positions[corners], corner_uvs
         colors = None if colors is None else colors[corners]
-    elif len(triangles) == len(sizes):
+    elif (sizes == 3).all():
         triangles = corners.reshape(-1, 3)
     else:
-        triangles = corners[triangles]
+        triangles = corners[triangulated(positions, corners, sizes)[0]]
     texture = None if uvs is None else _texture(path, header)
     if isinstance(texture, str):
         notes.append(texture)
@@ -111,8 +111,8 @@ def _colors(vertex: Columns) -> UInt8 | str | None:
 def _polygons(name: str, face: Columns, vertices: int) -> tuple[Int, Int, Float | None, list[str]]:
     """Vertex numbers `(C,)` of all corners in a row, corners `(P,)` of each polygon, uvs `(C, 2)`, and notes."""
     lists = next(column for key in _CORNERS if isinstance(column := face.get(key), Lists))
-    numbers = lists.values.astype(np.int64)
-    if lists.values.dtype.kind == "f" and not np.array_equal(numbers, lists.values):
+    numbers = lists.values_as(np.int64)
+    if lists.values.dtype.kind == "f" and not np.array_equal(numbers, lists.values.reshape(-1)):
         raise UserError(f"{name}: a face points at a vertex by a number that is not whole; export it again")
     if len(numbers) and not 0 <= numbers.min() <= numbers.max() < vertices:
         wrong = int(numbers.min()) if numbers.min() < 0 else int(numbers.max())
@@ -123,7 +123,7 @@ def _polygons(name: str, face: Columns, vertices: int) -> tuple[Int, Int, Float 
     notes = ["the colours of its faces were left out; only those of vertices are read"] if colored else []
     uvs = face.get("texcoord")  # as MeshLab writes it
     fits = isinstance(uvs, Lists) and np.array_equal(uvs.lengths, 2 * lists.lengths)
-    corner_uvs = uvs.values.astype(np.float64).reshape(-1, 2) if isinstance(uvs, Lists) and fits else None
+    corner_uvs = uvs.values_as(np.float64).reshape(-1, 2) if isinstance(uvs, Lists) and fits else None
     usable = lists.lengths >= 3
     if usable.all():
         return numbers, lists.lengths, corner_uvs, notes
