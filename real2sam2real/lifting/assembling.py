@@ -22,6 +22,7 @@ from real2sam2real.lifting.outline import Outline
 from real2sam2real.lifting.photo_texture import refined, with_photo
 from real2sam2real.lifting.scene_repair import repaired_motion
 from real2sam2real.mesh import Mesh
+from real2sam2real.mesh.mesh import footprint
 from real2sam2real.mesh.repair import repair
 from real2sam2real.perceive.view import PhotoView
 from real2sam2real.scene import Entity, Motion
@@ -111,15 +112,10 @@ def _same_focal(a: Intrinsics, b: Intrinsics) -> bool:
 def on_one_ground(
     found: Mapping[str, Aligned], world_from_camera: Float, height: float | None
 ) -> tuple[dict[str, Aligned], float | None]:
-    """Put what stands in view onto one ground, by moving it along its line of sight.
+    """Put what stands in view of a camera at the origin onto one ground, by moving it along its line of sight.
 
-    Args:
-        found: the aligned meshes by name.
-        world_from_camera: `(4, 4)`, the camera at the origin.
-        height: of the camera above the ground, where that is known otherwise.
-
-    Returns:
-        The meshes, and the height of the camera; that is None where nothing stands in view and none was known.
+    Also the height of the camera above the ground: as given, where that is known otherwise, else as what stands has it;
+    None where nothing stands in view.
     """
     heights = {name: item.height_of_camera(world_from_camera) for name, item in found.items()}
     standing = {name for name, item in found.items() if item.outline.stands_in_view and heights[name] > 0}
@@ -173,9 +169,7 @@ def animation_frames(lifted: Iterable[LiftedMesh], fps: float) -> int:
 
 def standing_frame(mesh: Mesh, world_from_object: Float) -> tuple[Mesh, Float]:
     """An upright frame under the middle of the mesh at its lowest point; +Z points to the camera, at the origin."""
-    vertices = transforms.apply(world_from_object, mesh.vertices)
-    low, high = vertices.min(axis=0), vertices.max(axis=0)
-    origin = np.array([(low[0] + high[0]) / 2, low[1], (low[2] + high[2]) / 2])
+    origin = footprint(transforms.apply(world_from_object, mesh.vertices))
     yaw = np.arctan2(-origin[0], -origin[2])
     frame = np.eye(4)
     frame[:3, 0] = [np.cos(yaw), 0, -np.sin(yaw)]

@@ -196,14 +196,8 @@ def half_thickness(inside: Bool) -> Float:
     thick = FLATNESS * np.maximum(smooth, 0.9 * np.sqrt(distance))
     thick = limit * np.tanh(thick / limit)
     # Near the contour the coarse solution is a blur; there the exact distance gives the half circle.
-    return np.where(inside, np.minimum(thick, _round_edge(distance, thick)), 0.0)
-
-
-def _round_edge(distance: Float, thick: Float) -> Float:
-    """A quarter circle that rises from 0 at the contour to `thick` at that distance from it."""
-    reach = np.maximum(thick, 1e-9)
-    inner = np.clip(1 - np.maximum(distance - 0.5, 0.25) / reach, 0, 1)
-    return thick * np.sqrt(1 - inner**2)
+    inner = np.clip(1 - np.maximum(distance - 0.5, 0.25) / np.maximum(thick, 1e-9), 0, 1)
+    return np.where(inside, np.minimum(thick, thick * np.sqrt(1 - inner**2)), 0.0)
 
 
 def _poisson(inside: Bool) -> Float:

@@ -28,6 +28,7 @@ from real2sam2real.lifting.solid import Solid, fit_solid, typical_of
 from real2sam2real.lifting.texture import textured
 from real2sam2real.mesh import Mesh
 from real2sam2real.mesh.decimation import decimate
+from real2sam2real.mesh.mesh import footprint
 from real2sam2real.perceive.masks import clean_masks
 from real2sam2real.scene import CameraPath, Entity, Motion, Scene
 
@@ -105,7 +106,6 @@ def _check_sizes(photo_pixels: UInt8, masks: Mapping[str, Mask], intrinsics: Int
 
 
 def _notes(outline: Outline, field: DepthField, grounded: bool) -> list[str]:
-    """What a person should know about how one entity was lifted."""
     taken_for = "its inflated silhouette" if field.solid is None else f"a rounded {field.shape}"
     notes = [f"taken for {taken_for}"]
     if not grounded:
@@ -142,7 +142,9 @@ def _lift(pixels: UInt8, outline: Outline, ground: Ground, solid: Solid | None, 
         stretch = 1 / -float(mesh.bounds()[0, 1])  # along the rays, so that nothing moves in the photo
         mesh = replace(mesh, vertices=mesh.vertices * stretch)
         front = front * stretch
-    _remember(nearer, outline, grid, front)
+    rows, columns = np.nonzero(outline.mask)
+    at = (np.stack([rows, columns], axis=-1) + 0.5 - grid.origin[::-1]) / grid.cell
+    nearer[rows, columns] = interpolated(front, at)
     mesh = textured(mesh, pixels, outline, ground, field)
     world_from_object = _standing_frame(field.world_from_object, mesh)
     provenance: dict[str, Any] = {"lifter": "embedded", "shape": field.shape, "notes": _notes(outline, field, grounded)}
@@ -180,7 +182,6 @@ def _is_compact(outline: Outline, solid: Solid) -> bool:
 
 
 def _contact_row(outline: Outline) -> float:
-    """The image row of the point on the ground under the object."""
     if outline.stands_in_view:
         return float(outline.bottom)
     return outline.bottom + BELOW_BORDER * outline.height
@@ -200,7 +201,6 @@ def _layers(field: DepthField, ground: Ground, grid: Grid, occluders: Float) -> 
 
 
 def _mesh(silhouette: Float, grid: Grid, ground: Ground, front: Float, middle: Float, back: Float) -> Mesh:
-    """The closed surface in the world."""
     sheets = two_sheets(silhouette)
     node = tuple(sheets.inside.T)
     rays = ground.rays_world(grid.at(sheets.inside.astype(np.float64)))
@@ -221,19 +221,11 @@ def _sampled_depth(nearer: Float32, grid: Grid) -> Float:
     return np.where(within, nearer[y, x], 0.0).astype(np.float64)
 
 
-def _remember(nearer: Float32, outline: Outline, grid: Grid, front: Float) -> None:
-    """Note the depth of an entity's front at its visible pixels."""
-    rows, columns = np.nonzero(outline.mask)
-    at = (np.stack([rows, columns], axis=-1) + 0.5 - grid.origin[::-1]) / grid.cell
-    nearer[rows, columns] = interpolated(front, at)
-
-
 def _standing_frame(world_from_object: Float, mesh: Mesh) -> Float:
     """The body's axes, with their origin under the middle of the mesh at its lowest point."""
     frame = world_from_object.copy()
     frame[:3, 3] = 0
-    low, high = (mesh.vertices @ frame[:3, :3]).min(axis=0), (mesh.vertices @ frame[:3, :3]).max(axis=0)
-    frame[:3, 3] = frame[:3, :3] @ np.array([(low[0] + high[0]) / 2, low[1], (low[2] + high[2]) / 2])
+    frame[:3, 3] = frame[:3, :3] @ footprint(mesh.vertices @ frame[:3, :3])
     return frame
 
 

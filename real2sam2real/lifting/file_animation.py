@@ -136,14 +136,8 @@ def entity_motion(lifted: LiftedMesh, rest_world_from_object: ArrayLike, frames:
     with it. It was sampled when the file was read; at another frame rate it is interpolated, and beyond its end it
     begins again if it was read to loop, else its last pose holds.
 
-    Args:
-        lifted: with its motion in the object frame; without one the object rests.
-        rest_world_from_object: `(4, 4)` similarity, where the mesh stands in the photo.
-        frames: number of frames T of the shot.
-        fps: frames per second of the shot.
-
-    Returns:
-        The motion in the world; its `vertices_object` fit `lifted.mesh`.
+    `rest_world_from_object` `(4, 4)` is the similarity at which the mesh stands in the photo; `frames` and `fps` are
+    the shot's. A mesh without a motion rests. The `vertices_object` of the motion in the world fit `lifted.mesh`.
 
     Raises:
         ValueError: the pose has another scale along each axis, which would shear what turns; or `frames` or `fps` is

@@ -66,11 +66,8 @@ def estimate_ground(
 ) -> Ground:
     """The camera's pitch: as given, else from how objects shrink towards the horizon, else a stated default.
 
-    Args:
-        intrinsics: of the photo.
-        bottoms: `(N,)` image rows of the lower edges of objects that stand on the ground in full view.
-        heights: `(N,)` their heights in pixels.
-        pitch_degrees: the user's own knowledge, positive when the camera looks down.
+    Of objects that stand on the ground in full view, `bottoms` `(N,)` are the image rows of the lower edges, `heights`
+    `(N,)` are pixels. `pitch_degrees` is the user's own knowledge, positive when the camera looks down.
 
     Raises:
         UserError: the given pitch is outside the range in which the objects' feet can stand on the ground.

@@ -20,6 +20,7 @@ from real2sam2real.lifting.file_animation import animation_notes, moved_frame, o
 from real2sam2real.lifting.lifted import LiftedMesh
 from real2sam2real.lifting.options import MeshFrame, MeshUp
 from real2sam2real.mesh.gltf.animation import Playback
+from real2sam2real.mesh.mesh import footprint
 from real2sam2real.mesh.readers import read_mesh
 
 _FROM_OPENCV = np.diag([1.0, -1.0, -1.0, 1.0])
@@ -99,8 +100,6 @@ def read_mesh_file(
 
 @dataclass(frozen=True, eq=False)
 class _Placed:
-    """Where a file's numbers belong."""
-
     # `(4, 4)` rigid: into an object frame with +Y up and its origin in the middle of the footprint
     object_from_file: Float
     camera_from_object: Float | None  # `(4, 4)` rigid pose that the file claims in the photo's camera, or None
@@ -122,7 +121,7 @@ def _place(
     if frame == "object":
         upright_from_file = _Y_UP_FROM_Z_UP if up == "z" else np.eye(4)
         upright = transforms.apply(upright_from_file, vertices)
-        return _Placed(_moved(-_footprint(upright)) @ upright_from_file, None, frame, note)
+        return _Placed(_moved(-footprint(upright)) @ upright_from_file, None, frame, note)
     if up != "y":
         raise UserError(f"{name}: a mesh in the frame {frame} has no up axis of its own; leave out up or say object")
     camera_from_file = _FROM_OPENCV if frame == "camera-opencv" else np.eye(4)
@@ -138,7 +137,7 @@ def _place(
     turned = np.eye(4)
     if up_camera is not None:
         turned[:3, :3] = upright_rotation(up_camera)
-    camera_from_object = turned @ _moved(_footprint(transforms.apply(turned.T, points_camera)))
+    camera_from_object = turned @ _moved(footprint(transforms.apply(turned.T, points_camera)))
     return _Placed(transforms.invert_rigid(camera_from_object) @ camera_from_file, camera_from_object, frame, note)
 
 
@@ -168,12 +167,6 @@ def _against_a_pose(points_camera: Float, intrinsics: Intrinsics | None) -> str:
     pixels, _ = intrinsics.project(points_camera)
     inside = (pixels >= 0) & (pixels <= [intrinsics.width, intrinsics.height])
     return "" if inside.all(axis=1).mean() >= _SEEN_SHARE else "it lies outside the picture"
-
-
-def _footprint(points: Float) -> Float:
-    """`(3,)` middle of the ground that upright points `(V, 3)` stand on."""
-    low, high = points.min(axis=0), points.max(axis=0)
-    return np.array([(low[0] + high[0]) / 2, low[1], (low[2] + high[2]) / 2])
 
 
 def _moved(by: Float) -> Float:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated, Literal
 
 from tyro.conf import arg
 
 from real2sam2real.errors import UserError
 from real2sam2real.lifting.workers.environment import LifterEnvironment
-from real2sam2real.options import Texts, split_named, value_for
+from real2sam2real.options import Texts, value_for
 
-Contact = Literal["auto", "off"]
+Switch = Literal["auto", "off"]
 MeshFrame = Literal["auto", "object", "camera-opengl", "camera-opencv"]
 MeshUp = Literal["y", "z"]
 
@@ -74,7 +73,7 @@ class LiftOptions(LifterOptions):
     """Leave meshes where they say that they are, in place of aligning them with their masks."""
     optimize_focal: bool = False
     """Let the alignment change the focal length too."""
-    contact: Annotated[Contact, arg(metavar="{auto,off}")] = "auto"
+    contact: Annotated[Switch, arg(metavar="{auto,off}")] = "auto"
     """Let things stand on the ground and on each other, and part those that reach into one another."""
 
     def __post_init__(self) -> None:
@@ -82,11 +81,31 @@ class LiftOptions(LifterOptions):
         if self.max_faces < 100:
             raise UserError(f"--max-faces {self.max_faces} is too few; at least 100 are needed")
 
-    @property
-    def own_meshes(self) -> dict[str, Path]:
-        """The mesh files of the user's own by the objects that they stand for.
 
-        Raises:
-            UserError: one has no name or no file, or a name comes twice.
-        """
-        return {name: Path(file) for name, file in split_named("--mesh", self.mesh).items()}
+@dataclass(frozen=True, kw_only=True)
+class ContactOptions:
+    """What may be done about the contacts of a scene.
+
+    Raises:
+        ValueError: a number is out of range.
+    """
+
+    ground: Switch = "auto"  # "auto" stands what shows its lower edge on the ground; "off" leaves heights as they are
+    # "auto" keeps entities in touch with what they stand on and separates what interpenetrates
+    separation: Switch = "auto"
+    level: Switch = "auto"  # "auto" turns a base that is nearly level until it is; "off" turns nothing
+    floating: tuple[str, ...] = ()  # names of entities that are in the air on purpose: the ground does not draw them
+    # largest factor by which an entity may come nearer or go farther. What would have to go farther than that is taken
+    # to float, or to stand on something that has no mesh
+    reach: float = 1.5
+    max_level_degrees: float = 3.0  # largest angle between a base and the ground that is put right
+    # how much of its silhouette (IoU with the one before) an entity may lose to a turn or a translation
+    max_iou_loss: float = 0.02
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.reach <= 10:
+            raise ValueError(f"reach is {self.reach:g}; it is a factor of 1…10")
+        if not 0 <= self.max_level_degrees <= 15:
+            raise ValueError(f"max_level_degrees is {self.max_level_degrees:g}; larger turns than 15° are no levelling")
+        if not 0 <= self.max_iou_loss <= 0.2:
+            raise ValueError(f"max_iou_loss is {self.max_iou_loss:g}; it is a share of the silhouette, 0…0.2")

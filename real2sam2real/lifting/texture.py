@@ -107,7 +107,8 @@ def textured(mesh: Mesh, pixels: UInt8, outline: Outline, ground: Ground, field:
     projected = _project(mesh.vertices, ground)
     page = photo_page(pixels, outline.mask, outline.hidden, projected)
     corners = projected[mesh.faces]
-    back = _turned_away(corners)
+    a, b = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
+    back = a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0] >= 0
     if field.solid is not None:
         mirrored, found = _mirrored(mesh, back, ground, field.world_from_object, outline.mask)
         corners[found] = mirrored[found]
@@ -121,11 +122,6 @@ def textured(mesh: Mesh, pixels: UInt8, outline: Outline, ground: Ground, field:
 
 def _project(points_world: Float, ground: Ground) -> Float:
     return ground.intrinsics.project(points_world @ ground.world_from_camera[:3, :3])[0]
-
-
-def _turned_away(corners: Float) -> Bool:
-    a, b = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
-    return a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0] >= 0
 
 
 def _mirrored(mesh: Mesh, back: Bool, ground: Ground, world_from_object: Float, visible: Bool) -> tuple[Float, Bool]:

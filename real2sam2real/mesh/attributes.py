@@ -9,7 +9,7 @@ import numpy as np
 from real2sam2real.arrays import Float, Int, UInt8
 from real2sam2real.mesh.bvh import Bvh, Nearest
 from real2sam2real.mesh.mesh import Mesh
-from real2sam2real.mesh.soup import Soup, connected, twins, weld
+from real2sam2real.mesh.soup import Soup, connected, following, twins, weld
 
 SAME_UV = 1e-5  # of the texture's side
 TOWARDS_CORNER = (1.0, 0.97, 0.85, 0.65, 0.4, 0.2)  # of the way from a face's middle
@@ -96,14 +96,8 @@ def _charts(mesh: Mesh) -> Int:
     """`(F,)`: the number of the chart of each face; neighbours whose coordinates agree along their edge share one."""
     assert mesh.corner_uvs is not None
     faces = mesh.faces.astype(np.int64)
-    mates = twins(faces)
-    half = np.nonzero(mates > np.arange(len(mates)))[0]
-    other = mates[half]
+    half, other = twins(faces)
     flat = mesh.corner_uvs.reshape(-1, 2)
-
-    def following(corner: Int) -> Int:
-        return np.where(corner % 3 == 2, corner - 2, corner + 1)
-
     apart = np.maximum(
         np.abs(flat[half] - flat[following(other)]).max(axis=1), np.abs(flat[following(half)] - flat[other]).max(axis=1)
     )

@@ -41,14 +41,11 @@ class Bvh:
         return cls(triangles=triangles, order=order, boxes=boxes)
 
     def nearest(self, points: Float, normals: Float | None = None, least_cosine: float = 0.0) -> Nearest:
-        """The nearest point of the surface to each point `(N, 3)`.
+        """The nearest point of the surface to each point `(N, 3)` in the mesh's frame.
 
-        Args:
-            points: in the mesh's frame.
-            normals: `(N, 3)` unit; if given, only faces whose normal agrees count, so that the two sides of a thin
-                wall are told apart. They may be farther than the nearest face by `REACH` of the diagonal; a point that
-                no such face agrees with gets the nearest of all.
-            least_cosine: between a point's normal and a face's.
+        With unit `normals` `(N, 3)` only faces count whose normal agrees, by `least_cosine`, so that the two sides of a
+        thin wall are told apart. They may be farther than the nearest face by `REACH` of the diagonal; a point that no
+        such face agrees with gets the nearest of all.
         """
         tree, none = (self.triangles, self.order, self.boxes), np.zeros((0, 3))
         face, distance, weights = _nearest(*tree, points, none, least_cosine, np.full(len(points), np.inf))
@@ -139,17 +136,9 @@ def _next_leaf(
 ) -> tuple[int, int, int]:  # fmt: skip
     """Go down to the next leaf that is nearer to a query than the limit, into nearer boxes first.
 
-    Args:
-        distance_of: from boxes, a node's number and the query; infinite where the node does not count.
-        query: what `distance_of` takes.
-        boxes: of the tree.
-        nodes: the stack of open nodes, `(STACK, 3)`: a node's number and its range of triangles.
-        distances: `(STACK,)` of the open nodes.
-        top: how many are open.
-        limit: what is not nearer does not count.
-
-    Returns:
-        How many are open now, and the leaf's range of triangles; an empty one if there is none left.
+    `distance_of` boxes, a node's number and the query is infinite where the node does not count. The stack has `top`
+    open `nodes` `(STACK, 3)`, a node's number and its range of triangles, and their `distances` `(STACK,)`. Returns how
+    many are open now, and the leaf's range of triangles; an empty one if there is none left.
     """
     while top:
         top -= 1

@@ -19,11 +19,7 @@ POCKET_SHARE = 1e-3  # of the surface's area: smaller pockets are left alone
 def drop_inner_walls(soup: Soup) -> tuple[Soup, int]:
     """Without patches that hang on others along edges of three or more faces and that no ray reaches from outside.
 
-    Args:
-        soup: open or closed, in any orientation.
-
-    Returns:
-        The soup and the number of dropped patches.
+    The soup may be open or closed, in any orientation; the number is that of the dropped patches.
     """
     attached = edge_counts(soup.faces) > 2
     if not attached.any():
@@ -40,13 +36,8 @@ def drop_inner_walls(soup: Soup) -> tuple[Soup, int]:
 def drop_pockets(soup: Soup) -> tuple[Soup, int]:
     """Without the walls of pockets: hidden surface around a hollow that is open by next to nothing.
 
-    What is left has holes, and perhaps loose pieces of wall within, that the next steps close and unite.
-
-    Args:
-        soup: closed, every component wound outward.
-
-    Returns:
-        The soup and the number of pockets.
+    The soup is closed, every component wound outward. What is left has holes, and perhaps loose pieces of wall within,
+    that the next steps close and unite; the number is that of the pockets.
     """
     hidden = np.nonzero(~_visible_faces(soup))[0]
     if not len(hidden):

@@ -78,18 +78,13 @@ def _triangulated(points: Float, loop: Int, edges: set[tuple[int, int]]) -> Int 
     if n == 3:
         return loop[None]
     chosen = least_area(points) if n <= LARGEST_EXACT else _ears(points)
-    diagonals = np.sort(loop[_diagonals(chosen, n)], axis=1)
+    ends = np.stack([chosen, np.roll(chosen, -1, axis=1)], axis=-1).reshape(-1, 2)
+    gap = np.abs(ends[:, 0] - ends[:, 1])
+    diagonals = np.sort(loop[ends[(gap != 1) & (gap != n - 1)]], axis=1)  # the others are the polygon's sides
     if any((a, b) in edges for a, b in diagonals.tolist()):
         return None
     edges.update((a, b) for a, b in diagonals.tolist())
     return loop[chosen]
-
-
-def _diagonals(triangles: Int, n: int) -> Int:
-    """`(D, 2)` edges of a polygon's triangles that are not sides of the polygon."""
-    ends = np.stack([triangles, np.roll(triangles, -1, axis=1)], axis=-1).reshape(-1, 2)
-    gap = np.abs(ends[:, 0] - ends[:, 1])
-    return ends[(gap != 1) & (gap != n - 1)]
 
 
 def least_area(points: Float) -> Int:

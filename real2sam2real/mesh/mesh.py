@@ -68,12 +68,10 @@ class Mesh:
         return np.cross(b - a, c - a)
 
     def vertex_normals(self, vertices: ArrayLike | None = None) -> Float:
-        """Smooth unit normals `(V, 3)`: face normals weighted by the corner's angle.
+        """Smooth unit normals `(V, 3)` of the mesh, or of deformed `vertices` `(V, 3)` in place of its own.
 
-        The weighting does not depend on how a polygon is cut into triangles (Thürmer and Wüthrich, 1998).
-
-        Args:
-            vertices: `(V, 3)` deformed positions to use in place of the mesh's own.
+        Face normals are weighted by the corner's angle, which does not depend on how a polygon is cut into triangles
+        (Thürmer and Wüthrich, 1998).
         """
         points = self.vertices if vertices is None else np.asarray(vertices, np.float64)
         corners = points[self.faces]
@@ -121,6 +119,12 @@ def is_closed(faces: Int) -> bool:
     count = int(faces.max(initial=0)) + 1
     forward, backward = np.sort(starts * count + ends), np.sort(ends * count + starts)
     return bool(len(faces) and np.all(np.diff(forward) > 0) and np.array_equal(forward, backward))
+
+
+def footprint(points: Float) -> Float:
+    """`(3,)` middle of the ground that upright points `(N, 3)` stand on."""
+    low, high = points.min(axis=0), points.max(axis=0)
+    return np.array([(low[0] + high[0]) / 2, low[1], (low[2] + high[2]) / 2])
 
 
 def concatenate(meshes: list[Mesh]) -> Mesh:

@@ -107,7 +107,6 @@ def _without_crumbs(signed: Float) -> Float:
 
 
 def _level_set(signed: Float, origin: Float, step: float) -> Mesh:
-    """The surface where a sampled field passes zero."""
     last = np.array(signed.shape) - 1
     values = signed.tolist()  # plain lists are several times faster than arrays for single look-ups
     ox, oy, oz = origin.tolist()

@@ -162,7 +162,6 @@ def _turned_outward(soup: Soup) -> tuple[Soup, int]:
 
 
 def _filled_pockets(soup: Soup) -> tuple[Soup, int]:
-    """Without hollows that nobody can look into."""
     emptied, pockets = drop_pockets(soup)
     if not pockets:
         return soup, 0
@@ -198,7 +197,6 @@ _FILL_POCKETS: tuple[_Step, ...] = (
 
 
 def _rebuilt(mesh: Mesh) -> Mesh:
-    """A new surface around the old one."""
     result = remesh(mesh.vertices, mesh.faces.astype(np.int64))
     if not is_solid(result):
         outer = _outer_components(Soup.of(result)).compact()
@@ -209,7 +207,6 @@ def _rebuilt(mesh: Mesh) -> Mesh:
 
 
 def _within_budget(solid: Mesh, max_faces: int) -> tuple[Mesh, str]:
-    """The solid with fewer faces and its attributes, and a note."""
     light = decimate(solid, max_faces)
     if not is_solid(light):
         return solid, f"its {len(solid.faces):,} triangles could not be made fewer"

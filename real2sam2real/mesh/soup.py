@@ -149,22 +149,26 @@ def edge_counts(faces: Int) -> Int:
     return np.bincount(numbers.reshape(-1))[numbers]
 
 
-def twins(faces: Int) -> Int:
-    """`(3F,)`: the half-edge on the other side of each one; -1 on a border and where more than two faces meet."""
+def twins(faces: Int) -> tuple[Int, Int]:
+    """The two half-edges `(N,)` of every edge of exactly two faces; the lower ones come first, in order."""
     numbers = _edge_numbers(faces).reshape(-1)
     order = np.argsort(numbers, kind="stable")
     starts = np.concatenate([[0], np.nonzero(np.diff(numbers[order]))[0] + 1, [len(order)]])
     pairs = starts[:-1][np.diff(starts) == 2]
-    mates = np.full(len(numbers), -1, np.int64)
-    mates[order[pairs]], mates[order[pairs + 1]] = order[pairs + 1], order[pairs]
-    return mates
+    lower, upper = order[pairs], order[pairs + 1]
+    ascending = np.argsort(lower)
+    return lower[ascending], upper[ascending]
+
+
+def following(half: Int) -> Int:
+    """The next half-edge of the same face."""
+    return np.where(half % 3 == 2, half - 2, half + 1)
 
 
 def patches(faces: Int) -> Int:
     """`(F,)`: the number of the patch that each face belongs to; edges of exactly two faces hold a patch together."""
-    mates = twins(faces)
-    half = np.nonzero(mates > np.arange(len(mates)))[0]
-    return connected(half // 3, mates[half] // 3, len(faces))
+    half, other = twins(faces)
+    return connected(half // 3, other // 3, len(faces))
 
 
 def orient(soup: Soup) -> tuple[Soup, int, Bool]:
@@ -179,9 +183,7 @@ def orient(soup: Soup) -> tuple[Soup, int, Bool]:
         The soup, the number of turned faces, and `(F,)` which faces belong to one-sided components.
     """
     count = len(soup.faces)
-    mates = twins(soup.faces)
-    half = np.nonzero(mates > np.arange(len(mates)))[0]
-    other = mates[half]
+    half, other = twins(soup.faces)
     start = soup.faces.reshape(-1)
     agree = start[half] != start[other]  # neighbours wound alike run along their edge in opposite directions
     f, g = half // 3, other // 3
@@ -225,14 +227,12 @@ def split_nonmanifold(soup: Soup) -> Soup:
 
     Afterwards every edge has at most two faces and the faces around a vertex form one fan.
     """
-    mates = twins(soup.faces)
+    half, other = twins(soup.faces)
     start = soup.faces.reshape(-1)
-    half = np.nonzero((mates > np.arange(len(mates))) & (start != start[np.maximum(mates, 0)]))[0]
-    other = mates[half]
-    following = np.where(half % 3 == 2, half - 2, half + 1)
-    other_following = np.where(other % 3 == 2, other - 2, other + 1)
-    i = np.concatenate([half, following])
-    j = np.concatenate([other_following, other])
+    alike = start[half] != start[other]
+    half, other = half[alike], other[alike]
+    i = np.concatenate([half, following(half)])
+    j = np.concatenate([following(other), other])
     _, first, fan = np.unique(connected(i, j, len(start)), return_index=True, return_inverse=True)
     origin = start[first]
     return replace(

@@ -23,12 +23,9 @@ from real2sam2real.rendering.inpaint import inpaint
 # Beyond this angle from the photo's axis the picture plane's tangent is continued by a straight line: it would run to
 # infinity at a right angle, and the mirrored photo has to go round the whole turn.
 _STRAIGHT_FROM = np.radians(55.0)
-_BLUR_GROWTH = 0.35
-"""Standard deviation of the blur beyond the picture's border, as a share of the distance from it."""
-_BLUR_LIMIT = 0.08
-"""The strongest blur, as a share of the picture's width: shapes gone, colours kept."""
-_WIDEN_LIMIT = 0.1
-"""At most this share of the picture's width and height is made up at each side."""
+_BLUR_GROWTH = 0.35  # standard deviation of the blur beyond the picture's border, as a share of the distance from it
+_BLUR_LIMIT = 0.08  # the strongest blur, as a share of the picture's width: shapes gone, colours kept
+_WIDEN_LIMIT = 0.1  # at most this share of the picture's width and height is made up at each side
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -43,14 +40,9 @@ class GroundAndWall:
     wall_distance: float = np.inf
 
     def lookup(self, world_from_camera: Float, intrinsics: Intrinsics) -> Float32:
-        """Where another camera's pixels lie in the photo.
+        """`(H, W, 2)` float32: where the pixels of another camera with this pose `(4, 4)` and size lie in the photo.
 
-        Args:
-            world_from_camera: `(4, 4)` pose of the other camera.
-            intrinsics: of the other camera; its size is the size of the result.
-
-        Returns:
-            `(H, W, 2)` float32 pixel coordinates x, y in the photo, centres at +0.5, also outside its borders.
+        Pixel coordinates x, y, centres at +0.5, also outside its borders.
         """
         photo_from_world = transforms.invert_rigid(self.world_from_camera)
         pose = photo_from_world @ world_from_camera  # everything in the photo's camera frame from here on
@@ -109,14 +101,10 @@ class Margins:
 
 
 def warp(picture: UInt8, lookup: Float32) -> UInt8:
-    """Sample a picture at coordinates that may lie outside it, where its mirror image goes on and grows blurred.
+    """Sample a picture `(H, W, 3)` uint8 at pixel coordinates `(H', W', 2)` float32, centres at +0.5.
 
-    Args:
-        picture: `(H, W, 3)` uint8.
-        lookup: `(H', W', 2)` float32 pixel coordinates, centres at +0.5.
-
-    Returns:
-        `(H', W', 3)` uint8; exactly the picture where coordinates are its pixel centres.
+    Outside it its mirror image goes on and grows blurred. `(H', W', 3)` uint8; exactly the picture where coordinates
+    are its pixel centres.
     """
     height, width = picture.shape[:2]
     inside = np.empty_like(lookup)

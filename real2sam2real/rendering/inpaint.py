@@ -86,14 +86,12 @@ _Level = tuple[Float32, Bool, Bool]
 def _pyramid(image: Float32, hole: Bool, unusable: Bool) -> list[_Level]:
     """Halve until the hole is thinner than two patches; fine level first."""
     levels = [(image, hole, unusable)]
-    while min(levels[-1][1].shape) >= 2 * _COARSEST_SIDE and _thickness(levels[-1][1]) > 2 * _RADIUS:
+    while min(hole.shape) >= 2 * _COARSEST_SIDE:
+        if cv2.distanceTransform(hole.astype(np.uint8), cv2.DIST_L2, 3).max() <= 2 * _RADIUS:
+            break
         levels.append(_halved(*levels[-1]))
+        hole = levels[-1][1]
     return levels
-
-
-def _thickness(hole: Bool) -> float:
-    """Largest distance of a hole's pixel to a known pixel."""
-    return float(cv2.distanceTransform(hole.astype(np.uint8), cv2.DIST_L2, 3).max())
 
 
 def _halved(image: Float32, hole: Bool, unusable: Bool) -> _Level:
@@ -150,15 +148,10 @@ def _guide(image: Float32, unusable: Bool) -> Float32:
 
 
 def prevailing(values: Float32, missing: Bool, *, reach: float = 0.06) -> Float32:
-    """What most of the known neighbourhood looks like, everywhere: a robust mean that leaves small outliers out.
+    """`(H, W, C)` float32: what most of the known neighbourhood looks like, a smooth mean that leaves outliers out.
 
-    Args:
-        values: `(H, W, C)` float32; the first three channels are colour in 0…255.
-        missing: `(H, W)` bool, pixels that say nothing.
-        reach: standard deviation of the neighbourhood, as a share of the picture's longer side.
-
-    Returns:
-        `(H, W, C)` float32, smooth.
+    Of `values` `(H, W, C)` the first three channels are colour in 0…255; `missing` `(H, W)` pixels say nothing. `reach`
+    is the neighbourhood's standard deviation, as a share of the picture's longer side.
     """
     height, width = missing.shape
     size = (max(1, width // 4), max(1, height // 4))
@@ -214,7 +207,6 @@ def _complete(
 
 
 def _with_border(picture: Float32) -> Float32:
-    """The picture with a patch's radius of its border's pixels around it."""
     return np.pad(picture, ((_RADIUS, _RADIUS), (_RADIUS, _RADIUS), (0, 0)), mode="edge")
 
 

@@ -71,14 +71,9 @@ def pack_colors(meshes: list[Mesh], vertex_starts: Int, face_starts: Int) -> Pac
 
 @kernel
 def smooth_normals(vertices: Float, faces: Int32, normals: Float) -> None:
-    """Write unit vertex normals `(V, 3)`, face normals weighted by the corner's angle, into `normals`.
+    """`Mesh.vertex_normals` at the speed that a deforming mesh needs, written into `normals` `(V, 3)` float64.
 
-    `Mesh.vertex_normals` at the speed that a deforming mesh needs.
-
-    Args:
-        vertices: `(V, 3)` float64.
-        faces: `(F, 3)` int32, counter-clockwise seen from outside.
-        normals: `(V, 3)` float64, overwritten; +Z where the faces around a vertex cancel out or have no area.
+    They are +Z where the faces around a vertex cancel out or have no area.
     """
     normals[:] = 0.0
     edge = np.empty((3, 3))
@@ -115,49 +110,38 @@ def smooth_normals(vertices: Float, faces: Int32, normals: Float) -> None:
 class PackedScene:
     """Meshes, poses and colours of E entities, V vertices and F faces; read-only while frames are drawn.
 
-    Attributes:
-        vertices: `(V, 3)` float64 at rest, object frames.
-        normals: `(V, 3)` float64 smooth unit normals at rest, object frames.
-        faces: `(F, 3)` int32 into the joined vertices.
-        face_entity: `(F,)` uint8.
-        vertex_starts: `(E + 1,)` int64.
-        face_starts: `(E + 1,)` int64.
-        shown: `(T, E)` bool.
-        camera_from_object: `(T, E, 4, 4)` float64.
-        normal_matrices: `(T, E, 3, 3)` float64, inverse transposes of the above's linear part.
-        mirrored: `(T, E)` bool.
-        colors: colours, empty unless asked for.
+    Vertices and their smooth unit normals are at rest, in object frames.
     """
 
     def __init__(self, scene: Scene, camera: CameraPath, *, color: bool) -> None:
         self.entities = scene.entities
         meshes = [entity.mesh for entity in scene.entities]
-        self.vertex_starts = np.cumsum([0] + [len(mesh.vertices) for mesh in meshes]).astype(np.int64)
-        self.face_starts = np.cumsum([0] + [len(mesh.faces) for mesh in meshes]).astype(np.int64)
-        self.vertices: Float = np.concatenate([np.zeros((0, 3))] + [mesh.vertices for mesh in meshes])
+        self.vertex_starts = np.cumsum([0] + [len(mesh.vertices) for mesh in meshes]).astype(np.int64)  # `(E + 1,)`
+        self.face_starts = np.cumsum([0] + [len(mesh.faces) for mesh in meshes]).astype(np.int64)  # `(E + 1,)`
+        self.vertices: Float = np.concatenate([np.zeros((0, 3))] + [mesh.vertices for mesh in meshes])  # `(V, 3)`
         offsets = self.vertex_starts[:-1].astype(np.int32)
-        self.faces: Int32 = np.concatenate(
+        self.faces: Int32 = np.concatenate(  # `(F, 3)` into the joined vertices
             [np.zeros((0, 3), np.int32)] + [mesh.faces + start for mesh, start in zip(meshes, offsets, strict=True)]
         )
-        self.face_entity: UInt8 = np.repeat(np.arange(len(meshes), dtype=np.uint8), np.diff(self.face_starts))
-        self.normals: Float = np.zeros_like(self.vertices)
+        self.face_entity: UInt8 = np.repeat(np.arange(len(meshes), dtype=np.uint8), np.diff(self.face_starts))  # `(F,)`
+        self.normals: Float = np.zeros_like(self.vertices)  # `(V, 3)`
         for e, mesh in enumerate(meshes):
             if scene.entities[e].motion.vertices_object is None:
                 smooth_normals(mesh.vertices, mesh.faces, self.normals[self.vertex_span(e)])
         self._place(scene, camera)
-        self.colors = pack_colors(meshes if color else [], self.vertex_starts, self.face_starts)
+        self.colors = pack_colors(meshes if color else [], self.vertex_starts, self.face_starts)  # or empty
 
     def _place(self, scene: Scene, camera: CameraPath) -> None:
         shape = (scene.frames, len(scene.entities))
         world_from_object = np.zeros((*shape, 4, 4))
-        self.shown: Bool = np.zeros(shape, bool)
+        self.shown: Bool = np.zeros(shape, bool)  # `(T, E)`
         for e, entity in enumerate(scene.entities):
             world_from_object[:, e] = entity.motion.matrices()
             self.shown[:, e] = entity.motion.visible
-        self.camera_from_object: Float = camera.camera_from_world()[:, None] @ world_from_object
-        linear = self.camera_from_object[..., :3, :3]
+        self.camera_from_object: Float = camera.camera_from_world()[:, None] @ world_from_object  # `(T, E, 4, 4)`
+        linear = self.camera_from_object[..., :3, :3]  # and so `(T, E, 3, 3)` matrices of normals
         self.normal_matrices: Float = np.ascontiguousarray(np.swapaxes(np.linalg.inv(linear), -1, -2))
-        self.mirrored: Bool = np.linalg.det(linear) < 0
+        self.mirrored: Bool = np.linalg.det(linear) < 0  # `(T, E)`
 
     def vertex_span(self, entity: int) -> slice:
         """The vertices of one entity."""

@@ -47,15 +47,9 @@ def outline(mask: Bool, pixels: float) -> Bool:
 
 
 def with_shadow(photo: UInt8, mask: Bool, objects: Bool) -> Bool:
-    """An object's mask together with the contact shadow found around its foot.
+    """An object's `mask` `(H, W)` together with the contact shadow that the photo `(H, W, 3)` shows around its foot.
 
-    Args:
-        photo: `(H, W, 3)` uint8.
-        mask: `(H, W)` bool, the object.
-        objects: `(H, W)` bool, all objects; none of their pixels is a shadow, nor do they say how bright the ground is.
-
-    Returns:
-        `(H, W)` bool, a superset of `mask`.
+    No pixel of all `objects` `(H, W)` is a shadow, nor does it say how bright the ground is.
     """
     rows, columns = np.nonzero(mask)
     if not len(rows):
@@ -79,17 +73,11 @@ def with_shadow(photo: UInt8, mask: Bool, objects: Bool) -> Bool:
 
 
 class Plate:
-    """The photo with some objects' places painted over, which ones depending on the frame.
+    """The photo `(H, W, 3)` with some objects' places painted over, which ones depending on the frame.
 
-    Args:
-        photo: `(H, W, 3)` uint8.
-        places: of the objects of the photo.
-        ever_left: per place, if it ever has to be painted over.
-        shadows: per place, how much light `(H, W)` float32 0…1 its resting object takes from the ground under it, or
-            None. The photo shows such a shadow beside the object; where the object hid it, it has to be painted.
-
-    Attributes:
-        emptied: `(H, W, 3)` uint8, the photo with all the places that are ever left painted over, without shadows.
+    `ever_left` says per place whether it ever has to be painted over; `shadows`, how much light `(H, W)` float32 0…1
+    its resting object takes from the ground under it, or None. The photo shows such a shadow beside the object; where
+    the object hid it, it has to be painted.
     """
 
     def __init__(
@@ -107,19 +95,15 @@ class Plate:
             bodies[place.window] |= place.body
             if left:
                 hole[place.window] |= place.shadowed > 0
-        self.emptied = inpaint(photo, hole, avoid=bodies)
+        self.emptied = inpaint(photo, hole, avoid=bodies)  # of all that is ever left, without shadows
         self._key: list[tuple[float, float]] | None = None
         self._last = (photo, np.zeros(photo.shape[:2], np.uint8))
 
     def at(self, left: Sequence[tuple[float, float]]) -> tuple[UInt8, UInt8]:
-        """The plate of one frame.
+        """The plate `(H, W, 3)` uint8 of one frame, and how much of each pixel is painted over, `(H, W)` uint8 0…255.
 
-        Args:
-            left: per place, how far (0…1) its object and its object's shadow have left it.
-
-        Returns:
-            The plate `(H, W, 3)` uint8, and how much of each pixel is painted over, `(H, W)` uint8 0…255. Not to be
-            written to: the next frame may be the same.
+        `left` says per place how far (0…1) its object and its object's shadow have left it. Both results are not to be
+        written to: the next frame may be the same.
         """
         if self._key != list(left):
             self._key = list(left)

@@ -22,12 +22,9 @@ from real2sam2real.rendering.plate import Plate, find_object_areas
 from real2sam2real.rendering.renderer import render_frames
 from real2sam2real.scene import Entity, Scene
 
-_LEAVING = 0.04
-"""The shadow that the photo shows is gone when its object has moved by this share of its size."""
-_REST_SHADOW = 0.8
-"""How dark the ground is under an object that still stands where the photo shows it."""
-_FOOT = 0.2
-"""The lowest share of an object's height whose outline throws the shadow."""
+_LEAVING = 0.04  # the shadow that the photo shows is gone when its object has moved by this share of its size
+_REST_SHADOW = 0.8  # how dark the ground is under an object that still stands where the photo shows it
+_FOOT = 0.2  # the lowest share of an object's height whose outline throws the shadow
 _WALL = 0.9
 """The background's wall stands this many times as far away as the farthest corner of the photo's objects.
 
@@ -37,15 +34,10 @@ nearer than the objects do, and a floor that runs up a backdrop beyond them is h
 
 
 def preview_frames(scene: Scene, *, width: int, height: int) -> Iterator[UInt8]:
-    """Draw every frame of a shot with the photo's own pixels.
+    """Draw every frame of a shot with the photo's own pixels, resampled to this size: `(height, width, 3)` uint8 each.
 
-    Args:
-        scene: with a photo. Entities need not have masks; the outline of their mesh at rest serves in place of one.
-        width: of the frames in pixels.
-        height: likewise; the photo is resampled to this size.
-
-    Returns:
-        One `(height, width, 3)` uint8 picture per frame. Places are painted over before the first one comes.
+    Entities need not have masks; the outline of their mesh at rest serves in place of one. Places are painted over
+    before the first picture comes.
 
     Raises:
         UserError: the scene has no photo, or a mask has another size than the photo.
@@ -65,8 +57,6 @@ def preview_frames(scene: Scene, *, width: int, height: int) -> Iterator[UInt8]:
 
 
 class _SharedLayers:
-    """What the frames of one preview share."""
-
     def __init__(self, scene: Scene, photo: UInt8, width: int, height: int) -> None:
         self.scene = scene
         self.camera = scene.camera.resized(width, height)
@@ -122,7 +112,9 @@ class _SharedLayers:
         left = [(float(self.displaced[number, k]), float(self.shadow_left[number, k])) for k in self.in_photo]
         plate, painted = self.plate.at(left + [(1.0, 1.0)] * len(self.removed))
         background = plate if self.camera_rests[number] else self._seen_from(number, plate)
-        return _compose(background, self._shadows(number), frame, self._shown(number, frame, painted))
+        picture = np.empty_like(background)
+        _mix(background, self._light(number), np.asarray(frame.color), self._shown(number, frame, painted), picture)
+        return picture
 
     def _seen_from(self, number: int, plate: UInt8) -> UInt8:
         lookup = self.background.lookup(self.camera.world_from_camera[number], self.camera.intrinsics_at(number))
@@ -138,8 +130,9 @@ class _SharedLayers:
         differs = np.maximum(cv2.dilate(differs, np.ones((3, 3), np.uint8)) * (frame.ids == 0), differs)
         return coverage * (np.maximum(differs, painted).astype(np.float32) / 255)
 
-    def _shadows(self, number: int) -> list[Float32]:
-        shadows = []
+    def _light(self, number: int) -> Float32:
+        """`(H, W)`: what the contact shadows leave of the light."""
+        light = np.ones((self.camera.intrinsics.height, self.camera.intrinsics.width), np.float32)
         for k, entity in enumerate(self.scene.entities):
             strength = self.shadow_left[number, k]
             if strength > 0 and entity.motion.visible[number]:
@@ -150,8 +143,8 @@ class _SharedLayers:
                     self.camera.intrinsics_at(number),
                 )
                 if shadow is not None:
-                    shadows.append(shadow * np.float32(strength))
-        return shadows
+                    light *= 1 - shadow * np.float32(strength)
+        return light
 
 
 def _ground_below(scene: Scene, entity: Entity) -> float:
@@ -181,21 +174,13 @@ def _bodies(scene: Scene, width: int, height: int) -> list[Bool]:
 def contact_shadow(
     vertices_world: Float, ground_y: float, world_from_camera: Float, intrinsics: Intrinsics, *, strength: float = 0.55
 ) -> Float32 | None:
-    """How much an object darkens the ground below it.
+    """`(H, W)` float32 in 0…1: the share of light that an object of vertices `(V, 3)` takes from the ground below it.
 
     This is no light simulation: the outline of the object's foot is laid on the ground and blurred, the more and the
-    fainter the higher the object floats.
+    fainter the higher the object floats. `strength` is lost in the middle, when it stands on the ground.
 
-    Args:
-        vertices_world: `(V, 3)` of the object.
-        ground_y: height of the ground in world units.
-        world_from_camera: `(4, 4)` pose of the camera that looks.
-        intrinsics: of that camera; its size is the size of the result.
-        strength: share of light lost in the middle, when the object stands on the ground.
-
-    Returns:
-        `(H, W)` float32 in 0…1, the share of light that is lost, or None where there is nothing to see: the object
-        reaches below the ground, floats high above it, or part of its shadow is behind the camera.
+    None where there is nothing for the camera, at a pose `(4, 4)`, to see: the object reaches below the ground, floats
+    high above it, or part of its shadow is behind the camera.
     """
     low, high = vertices_world.min(axis=0), vertices_world.max(axis=0)
     height = max(float(high[1] - low[1]), 1e-9)
@@ -223,15 +208,6 @@ def contact_shadow(
     strength *= float(np.exp(-2.0 * max(lift, 0.0)))
     shadow[top:bottom, left:right] = strength * cv2.GaussianBlur(blob, (0, 0), sigma, borderType=cv2.BORDER_REPLICATE)
     return shadow
-
-
-def _compose(background: UInt8, shadows: list[Float32], frame: Frame, shown: Float32) -> UInt8:
-    light = np.ones(shown.shape, np.float32)
-    for shadow in shadows:
-        light *= 1 - shadow
-    picture = np.empty_like(background)
-    _mix(background, light, np.asarray(frame.color), shown, picture)
-    return picture
 
 
 @numba.njit(cache=True, nogil=True)

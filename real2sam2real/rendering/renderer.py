@@ -21,9 +21,7 @@ from real2sam2real.rendering.packed import PackedScene
 from real2sam2real.scene import CameraPath, Scene
 
 MAX_SIDE = 8192
-NEAR = 1e-4
-"""Surfaces nearer than this many scene units to the camera plane are cut away."""
-
+NEAR = 1e-4  # surfaces nearer than this many scene units to the camera plane are cut away
 _SERIAL_WORK = 2_000_000
 """Below this many vertices, faces and samples in all, starting threads costs more than it saves."""
 
@@ -74,12 +72,13 @@ def render_frames(
     if threads is None:
         threads = numba.config.NUMBA_NUM_THREADS if job.work() * len(numbers) > _SERIAL_WORK else 1
     threads = min(threads, len(numbers))
-    return _serial(job, numbers) if threads <= 1 else _threaded(job, numbers, threads)
+    if threads > 1:
+        return _threaded(job, numbers, threads)
+    workspace = _Workspace(job)
+    return (workspace.draw(job, number) for number in numbers)
 
 
 class _Job:
-    """Everything that the frames of one call share."""
-
     def __init__(
         self, scene: Scene, camera: CameraPath, width: int, height: int, *, color: bool, antialias: bool,
         light: Light | None,
@@ -172,12 +171,6 @@ def _empty_image(job: _Job) -> tuple[np.ndarray, ...]:
         np.zeros((*shape, 3) if job.color else (0, 0, 3), np.uint8),
         np.zeros(shape if job.antialias else (0, 0), np.float32),
     )
-
-
-def _serial(job: _Job, numbers: Sequence[int]) -> Iterator[Frame]:
-    workspace = _Workspace(job)
-    for number in numbers:
-        yield workspace.draw(job, number)
 
 
 def _threaded(job: _Job, numbers: Sequence[int], threads: int) -> Iterator[Frame]:

@@ -22,7 +22,6 @@ _READY = 21
 
 @part
 def _make_ready(face: int, faces: Int32, points_camera: Float, normals_camera: Float32, ready: Float) -> None:
-    """Gather and combine what all samples of a face share."""
     a, b, c = faces[face, 0], faces[face, 1], faces[face, 2]
     x0, y0, z0 = points_camera[a, 0], points_camera[a, 1], points_camera[a, 2]
     x1, y1, z1 = points_camera[b, 0] - x0, points_camera[b, 1] - y0, points_camera[b, 2] - z0
@@ -131,7 +130,6 @@ def _textured(
 
 @part
 def _painted(face: int, u: float, v: float, faces: Int32, vertex_colors: UInt8) -> tuple[float, float, float]:
-    """Interpolated vertex colour."""
     w = 1.0 - u - v
     a, b, c = faces[face, 0], faces[face, 1], faces[face, 2]
     return (
@@ -238,29 +236,11 @@ def shade(
     light: Float, with_color: bool, lit: bool,
     normals: Float32, ids: UInt8, depth: Float32, color: UInt8, coverage: Float32,
 ) -> None:  # fmt: skip
-    """Shade every sample that sees a face and gather `side × side` samples into each pixel.
+    """Shade every sample that sees a face and gather `side × side` samples, 1 or 4, into each pixel.
 
-    Args:
-        seen: `(side·H, side·W)` int32 face of each sample, −1 for none.
-        side: 1, or 2 for anti-aliasing.
-        intrinsics: `(5,)` fx, fy, cx, cy in samples; the near distance is not used here.
-        faces: `(F, 3)` int32.
-        face_entity: `(F,)` uint8 index of the entity.
-        points_camera: `(V', 3)` float64.
-        normals_camera: `(V', 3)` float32, camera space, up to one common length per entity.
-        color_table: `(E, 3)` int64: kind of colour, first row in `levels` and number of levels.
-        levels: `(N, 3)` int64: first texel, height and width of each level of each texture.
-        vertex_colors: `(V, 3)` uint8, or empty if no entity has them.
-        corner_uvs: `(F, 3, 2)` float32, or empty if no entity has a texture.
-        texels: `(N,)` uint32 of all textures, red + 256 · green + 65536 · blue.
-        light: `(7,)` direction in camera space, ambient, diffuse, specular, shininess.
-        with_color: also write `color`.
-        lit: shade it with `light`.
-        normals: `(H, W, 3)` float32 out; all outputs come in empty, as `empty_image` makes them.
-        ids: `(H, W)` uint8 out.
-        depth: `(H, W)` float32 out.
-        color: `(H, W, 3)` uint8 out, or empty.
-        coverage: `(H, W)` float32 out, or empty.
+    Of the arrays, `visibility` names those of a frame, `packed` those of a scene (`color_table` to `texels` are
+    `PackedColors`), `Light.in_camera` the light, which counts where `lit`. The last five are those of a `Frame`; they
+    come in as if nothing were seen, `color` and `coverage` empty where they are not to be written.
     """
     intrinsics, faces, points_camera, normals_camera = (
         borrowed(intrinsics), borrowed(faces), borrowed(points_camera), borrowed(normals_camera)

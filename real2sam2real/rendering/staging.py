@@ -10,8 +10,7 @@ from real2sam2real.arrays import Bool, Float
 from real2sam2real.geometry import transforms
 from real2sam2real.scene import CameraPath, Entity, Motion, Scene
 
-STILL_PIXELS = 0.05
-"""What moves less than this far in the picture counts as resting."""
+STILL_PIXELS = 0.05  # what moves less than this far in the picture counts as resting
 
 
 def corners_object(entity: Entity) -> Float:

@@ -5,7 +5,17 @@ a common edge can neither leave a gap nor both own a sample. Triangles that reac
 outside the image that the integers would overflow, are clipped first (Sutherland and Hodgman, 1974).
 
 A sample is the centre of a pixel, or of a quarter of it under anti-aliasing. E entities have V vertices and F faces in
-all; vertex arrays have spare rows after V for the corners that clipping makes.
+all; vertex arrays have spare rows after V for the corners that clipping makes (V' rows). What the kernels share, here
+and in `shading`; what a scene is made of is `packed`'s:
+
+    intrinsics      (5,)      float64  fx, fy, cx, cy in samples, and the near distance in scene units
+    points_camera   (V', 3)   float64
+    normals_camera  (V', 3)   float32  up to one common length per entity
+    inverse_depth   (V',)     float64  0 marks a vertex whose faces need clipping
+    snapped         (V', 2)   int32    image position in steps of 2⁻¹⁵ sample
+    unsafe          (E,)      int64    number of marked vertices
+    triangles       (N, 8)    int32    three vertices, their face, first and last column and row of samples
+    seen            (H, W)    int32    face of each sample, −1 for none
 """
 
 from __future__ import annotations
@@ -35,22 +45,7 @@ def project(
     shown: Bool, intrinsics: Float,
     points_camera: Float, normals_camera: Float32, inverse_depth: Float, snapped: Int32, unsafe: Int,
 ) -> None:  # fmt: skip
-    """Move and project the vertices of all shown entities.
-
-    Args:
-        vertices: `(V, 3)` float64 of all entities one after another, each in its object frame.
-        normals: `(V, 3)` float64, their unit normals.
-        vertex_starts: `(E + 1,)` where each entity's vertices start.
-        camera_from_object: `(E, 4, 4)` float64.
-        normal_matrices: `(E, 3, 3)` float64, inverse transposes of its linear part.
-        shown: `(E,)` bool.
-        intrinsics: `(5,)` fx, fy, cx, cy in samples, and the near distance in scene units.
-        points_camera: `(V', 3)` float64 out.
-        normals_camera: `(V', 3)` float32 out, not normalized.
-        inverse_depth: `(V',)` float64 out; 0 marks a vertex whose faces need clipping.
-        snapped: `(V', 2)` int32 out, image position in steps of 2⁻¹⁵ sample.
-        unsafe: `(E,)` int64 out, number of marked vertices.
-    """
+    """Move and project the vertices of all shown entities; writes the last five arrays."""
     fx, fy, cx, cy, near = intrinsics[0], intrinsics[1], intrinsics[2], intrinsics[3], intrinsics[4]
     for e in range(len(shown)):
         unsafe[e] = 0
@@ -170,24 +165,10 @@ def collect_triangles(
     faces: Int32, face_starts: Int, mirrored: Bool, shown: Bool, unsafe: Int, intrinsics: Float, width: int,
     height: int, spare_vertex: int, points_camera: Float, inverse_depth: Float, snapped: Int32, triangles: Int32,
 ) -> int:  # fmt: skip
-    """Write the triangles that may be seen, in the order of entities and faces; returns their number.
+    """Write the `triangles` that may be seen, in the order of entities and faces; returns their number.
 
-    Back faces are dropped. On the image (y down) a kept triangle runs clockwise.
-
-    Args:
-        faces: `(F, 3)` int32.
-        face_starts: `(E + 1,)` int64.
-        mirrored: `(E,)` bool, the entity's pose turns its winding round.
-        shown: `(E,)` bool.
-        unsafe: `(E,)` int64, from `project`.
-        intrinsics: `(5,)` as for `project`.
-        width: samples across.
-        height: samples down.
-        spare_vertex: where the vertices made by clipping start in the vertex arrays.
-        points_camera: `(V', 3)` float64, from `project`.
-        inverse_depth: `(V',)` float64, from `project`; extended by clipping.
-        snapped: `(V', 2)` int32, from `project`; extended by clipping.
-        triangles: `(N, 8)` int32 out: three vertices, their face, first and last column and row of samples.
+    Back faces are dropped. On the image (y down, `width` × `height` samples) a kept triangle runs clockwise. Clipping
+    extends the vertex arrays from `spare_vertex` on.
     """
     snapped, triangles = borrowed(snapped), borrowed(triangles)
     polygon = np.empty((2 * MAX_CORNERS, 3))
@@ -301,15 +282,7 @@ def _draw(
 
 @kernel
 def find_visible(triangles: Int32, count: int, snapped: Int32, inverse_depth: Float, seen: Int32) -> None:
-    """Write the index of the nearest face, or −1, for every sample.
-
-    Args:
-        triangles: `(N, 8)` int32, from `collect_triangles`.
-        count: how many of them there are.
-        snapped: `(V', 2)` int32, from `project`.
-        inverse_depth: `(V',)` float64, from `project`.
-        seen: `(H, W)` int32 out.
-    """
+    """Write what is `seen` of the first `count` triangles: the nearest face at every sample."""
     triangles, snapped, inverse_depth, seen = (
         borrowed(triangles), borrowed(snapped), borrowed(inverse_depth), borrowed(seen)
     )  # fmt: skip

@@ -27,6 +27,7 @@ from real2sam2real.lifting.options import LiftOptions
 from real2sam2real.lifting.outline import outlines_by_nearness
 from real2sam2real.lifting.workers.lifter import lift_objects
 from real2sam2real.lifting.workers.requests import LiftRequest
+from real2sam2real.options import split_named
 from real2sam2real.perceive.camera.estimate import estimate_camera
 from real2sam2real.perceive.camera.options import ViewOptions
 from real2sam2real.perceive.photo import Photo
@@ -179,7 +180,7 @@ class _Lifting:
 
     def meshes(self, requests: Path, *, offline: bool) -> dict[str, LiftedMesh]:
         """The meshes that do not come from the embedded lifter, by name."""
-        files = self.options.own_meshes
+        files = {name: Path(file) for name, file in split_named("--mesh", self.options.mesh).items()}
         made = {name: read_own_mesh(file, name, self.options, self.view) for name, file in files.items()}
         if strangers := made.keys() - self.masks.keys():
             raise UserError(

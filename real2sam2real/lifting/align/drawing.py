@@ -6,25 +6,19 @@ thousand faces, drawn a thousand times. V vertices, F faces, H × W pixels of a 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, cast
-
 import numpy as np
-from numba import njit
 
 from real2sam2real.arrays import Float, Int32
 from real2sam2real.geometry import Intrinsics
+from real2sam2real.mesh.compiled import kernel
 
 NEAR = 1e-6  # of the mesh's farthest depth: faces that reach nearer, or behind the camera, are left out
 
 
 def inverse_depth(points_camera: Float, faces: Int32, intrinsics: Intrinsics) -> Float:
-    """`(H, W)` float64, 1 / depth of the nearest surface at each pixel's centre, 0 where there is none.
+    """`(H, W)` float64, 1 / depth of the nearest surface at each pixel's centre of a window, 0 where there is none.
 
-    Args:
-        points_camera: `(V, 3)` float64 in the camera frame (+X right, +Y up, looking along −Z).
-        faces: `(F, 3)` int32.
-        intrinsics: of the window.
+    The faces `(F, 3)` int32 have their corners at `(V, 3)` in the camera frame (+X right, +Y up, looking along −Z).
     """
     drawn = np.zeros((intrinsics.height, intrinsics.width))
     near = NEAR * max(0.0, -float(points_camera[:, 2].min()))
@@ -33,9 +27,8 @@ def inverse_depth(points_camera: Float, faces: Int32, intrinsics: Intrinsics) ->
     return drawn
 
 
-def _draw_faces(
-    points: Float, faces: Int32, fx: float, fy: float, cx: float, cy: float, near: float, drawn: Float
-) -> None:
+@kernel
+def _draw(points: Float, faces: Int32, fx: float, fy: float, cx: float, cy: float, near: float, drawn: Float) -> None:
     height, width = drawn.shape
     projected = np.empty((len(points), 3))  # column, row, inverse depth
     for v in range(len(points)):
@@ -72,6 +65,3 @@ def _draw_faces(
                     drawn[y, x] = max(drawn[y, x], inverse)
                 weight_b += b_right
                 weight_c += c_right
-
-
-_draw = cast(Callable[..., Any], njit(cache=True, nogil=True, error_model="numpy")(_draw_faces))

@@ -55,8 +55,9 @@ class PoseFit:
     """A pose and how well it fits its target."""
 
     pose: MeshPose  # where the mesh is
-    agreement: float  # as `Target.agreement`
-    worth: float  # the agreement less what leaving the initial pose costs; the best pose has most of it
+    worth: (
+        float  # `Target.agreement` and its like, less what leaving the initial pose costs; the best pose has most of it
+    )
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -88,15 +89,14 @@ def fit(shape: FittedMesh, start: MeshPose, target: Target, *, steps: int, reach
 
     Edges pull in full up to a distance of `reach` pixels of the target.
     """
-    best = PoseFit(pose=start, agreement=-1.0, worth=-1.0)
+    best = PoseFit(pose=start, worth=-1.0)
     pose = start
     stale = 0
     for number in range(steps + 1):
         drawn = draw(shape, pose, target)
-        agreement = target.agreement(drawn > 0)
         by_depth = target.depth_agreement(drawn, shape.radius * pose.size())
-        signs = [agreement, target.edge_agreement(drawn > 0), *by_depth]
-        here = PoseFit(pose=pose, agreement=agreement, worth=freedom.worth(pose, sum(signs) / len(signs)))
+        signs = [target.agreement(drawn > 0), target.edge_agreement(drawn > 0), *by_depth]
+        here = PoseFit(pose=pose, worth=freedom.worth(pose, sum(signs) / len(signs)))
         stale = 0 if here.worth > best.worth + 1e-4 else stale + 1
         if here.worth > best.worth:
             best = here

@@ -56,8 +56,10 @@ def onto_mask(shape: FittedMesh, pose: MeshPose, target: Target) -> MeshPose:
     """
     for _ in range(3):
         points = pose.points_camera(shape.vertices)
-        if points[:, 2].max() >= 0:
-            pose = _in_front(shape, pose)
+        if points[:, 2].max() >= 0:  # it reaches behind the camera
+            centre = pose.points_camera(shape.centre[None])[0]
+            seen_whole = np.array([0.0, 0.0, -FIRST_DISTANCE * 2 * shape.radius * pose.size()])
+            pose = pose.changed(centre, np.zeros(3), seen_whole - centre, 0.0)
             points = pose.points_camera(shape.vertices)
         k = pose.intrinsics(target.intrinsics)
         pixels, _ = k.project(points)
@@ -79,13 +81,6 @@ def onto_mask(shape: FittedMesh, pose: MeshPose, target: Target) -> MeshPose:
     moved = pose.changed(centre, np.zeros(3), shift, 0.0)
     better = target.agreement(draw(shape, moved, target) > 0) > target.agreement(drawn)
     return moved if better else pose
-
-
-def _in_front(shape: FittedMesh, pose: MeshPose) -> MeshPose:
-    """A pose that reaches behind the camera, at a distance where it is seen whole."""
-    centre = pose.points_camera(shape.centre[None])[0]
-    wanted = np.array([0.0, 0.0, -FIRST_DISTANCE * 2 * shape.radius * pose.size()])
-    return pose.changed(centre, np.zeros(3), wanted - centre, 0.0)
 
 
 def _centroid(mask: Bool) -> Float:

@@ -163,11 +163,8 @@ def _solid(points: Float, entity: Entity) -> manifold3d.Manifold:
 def common_volume(a: ContactBody, b: ContactBody) -> float:
     """What two bodies have in common, as a share of the smaller one's volume; 0 where one of them is no solid."""
     smaller = min(a.volume, b.volume)
-    if smaller <= 0 or not _boxes_meet(a.points, b.points):
+    p, q = a.points, b.points
+    if smaller <= 0 or (p.min(axis=0) >= q.max(axis=0)).any() or (q.min(axis=0) >= p.max(axis=0)).any():
         return 0.0
     share = float((a.solid ^ b.solid).volume()) / smaller
     return share if share > EMPTY else 0.0
-
-
-def _boxes_meet(a: Float, b: Float) -> bool:
-    return bool(np.all(a.min(axis=0) < b.max(axis=0)) and np.all(b.min(axis=0) < a.max(axis=0)))

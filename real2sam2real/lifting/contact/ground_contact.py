@@ -9,9 +9,9 @@ import numpy as np
 
 from real2sam2real.arrays import Float
 from real2sam2real.lifting.contact.body import ContactBody
-from real2sam2real.lifting.contact.options import ContactOptions
 from real2sam2real.lifting.contact.raster import silhouette_iou
 from real2sam2real.lifting.contact.support import Support
+from real2sam2real.lifting.options import ContactOptions
 
 STANDS = 5e-4  # of its height: nearer to the ground than that, it stands on it
 SUNK = 5e-3  # of its height: what does not show where it stands may be guessed that much too low

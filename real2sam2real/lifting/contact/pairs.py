@@ -70,11 +70,11 @@ class PairObservation:
         """The same with one of the intervals forbidden too, an outer one up to a far end."""
         far = 100.0
         low, high = max(interval[0], -far), min(interval[1], far)
-        kept = [f for f in self.forbidden if f[1] < low or f[0] > high]
-        merged = [f for f in self.forbidden if not (f[1] < low or f[0] > high)]
-        one = np.array([min([low, *(f[0] for f in merged)]), max([high, *(f[1] for f in merged)])])
-        forbidden = np.array(sorted([*kept, one], key=lambda f: float(f[0])))
-        return replace(self, forbidden=forbidden)
+        apart = (self.forbidden[:, 1] < low) | (self.forbidden[:, 0] > high)
+        merged = self.forbidden[~apart]
+        one = [[merged[:, 0].min(initial=low), merged[:, 1].max(initial=high)]]
+        forbidden = np.concatenate([self.forbidden[apart], one])
+        return replace(self, forbidden=forbidden[np.argsort(forbidden[:, 0], kind="stable")])
 
 
 def observe_pair(a: ContactBody, b: ContactBody, intrinsics: Intrinsics) -> PairObservation | None:

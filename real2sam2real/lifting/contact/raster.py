@@ -93,8 +93,8 @@ def cast(points_camera: Float, faces: Int32, lattice: Lattice) -> Hits:
 
 def _within(at: Float, faces: Int32, lattice: Lattice) -> Int:
     """The faces whose bounds meet the lattice, `(M, 3)`."""
-    low = np.minimum(np.minimum(at[faces[:, 0]], at[faces[:, 1]]), at[faces[:, 2]])
-    high = np.maximum(np.maximum(at[faces[:, 0]], at[faces[:, 1]]), at[faces[:, 2]])
+    a, b, c = (at[faces[:, k]] for k in range(3))
+    low, high = np.minimum(np.minimum(a, b), c), np.maximum(np.maximum(a, b), c)
     last = np.array([lattice.columns - 1, lattice.rows - 1])
     return faces[np.all((high >= 0) & (low <= last), axis=1)].astype(np.int64)
 

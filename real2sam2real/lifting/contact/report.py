@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import combinations
 from typing import Literal
@@ -11,11 +10,11 @@ import numpy as np
 
 from real2sam2real.lifting.contact.body import ContactBody, common_volume
 from real2sam2real.lifting.contact.ground_contact import SUNK, GroundContact, is_out_of_reach
-from real2sam2real.lifting.contact.options import ContactOptions
 from real2sam2real.lifting.contact.pairs import FREE
 from real2sam2real.lifting.contact.raster import silhouette_iou
 from real2sam2real.lifting.contact.separation import PairConstraint, Separation
 from real2sam2real.lifting.contact.support import Support
+from real2sam2real.lifting.options import ContactOptions
 
 WORTH_NOTING = 0.005  # relative change of distance
 GAP_WORTH_NOTING = 2.0  # percent of its height
@@ -86,11 +85,6 @@ class ContactState:
     levelled: dict[str, float] = field(default_factory=dict)  # degrees by name, of those that were turned
     translated: set[str] = field(default_factory=set)  # names of those that moved on the ground
     separation: Separation | None = None  # the distances that were found; None where pairs are left alone
-
-    @property
-    def numbers(self) -> Mapping[str, int]:
-        """Of the bodies, by name."""
-        return {body.name: number for number, body in enumerate(self.bodies)}
 
 
 def report_of(state: ContactState, ground_y: float | None) -> ContactReport:
@@ -168,7 +162,8 @@ def _entity(number: int, state: ContactState, pairs: tuple[PairContact, ...]) ->
 def _supporter(body: ContactBody, state: ContactState) -> str | None:
     on = state.support[body.name].on
     if on is not None:
-        first, second = sorted((state.numbers[body.name], state.numbers[on]))
+        names = [other.name for other in state.bodies]
+        first, second = sorted((names.index(body.name), names.index(on)))
         constraint = state.separation.constraints.get((first, second)) if state.separation else None
         return on if constraint is not None and constraint.touching else None
     gap = _ground_gap(body, state.ground)

@@ -10,12 +10,12 @@ from real2sam2real.arrays import Float
 from real2sam2real.geometry import Intrinsics
 from real2sam2real.lifting.contact.body import ContactBody, common_volume
 from real2sam2real.lifting.contact.ground_contact import GroundContact, ground_contact_of, known_ground, levelled
-from real2sam2real.lifting.contact.options import ContactOptions
 from real2sam2real.lifting.contact.pairs import FREE, PairObservation
 from real2sam2real.lifting.contact.raster import image_plane, silhouette_iou
 from real2sam2real.lifting.contact.report import ContactReport, ContactState, report_of
 from real2sam2real.lifting.contact.separation import Pair, Separation, SeparationSolver, observe_all_pairs
 from real2sam2real.lifting.contact.support import supports
+from real2sam2real.lifting.options import ContactOptions
 from real2sam2real.scene import Scene
 
 DIRECTIONS = 8  # half of them are tried each way
@@ -31,13 +31,8 @@ def resolve_contacts(scene: Scene, options: ContactOptions | None = None) -> tup
     are changed first: they leave every silhouette as it is. What then still interpenetrates is moved on the ground,
     within `options.max_iou_loss`; what cannot be separated so is left, and the notes say so.
 
-    Args:
-        scene: at rest, as it was lifted. Motions (a file's own animation) follow their entity.
-        options: what may be done.
-
-    Returns:
-        The changed scene, which is `scene` itself where nothing had to move, and what was found and done. Where the
-        scene knows no ground, the changed one has the ground that what stands in it agrees on.
+    Motions (a file's own animation) follow their entity. The scene comes back itself where nothing had to move; where
+    it knows no ground, the changed one has the ground that what stands in it agrees on.
     """
     options = options or ContactOptions()
     before = tuple(ContactBody.of(e, scene.photo_world_from_camera) for e in scene.entities if e.in_photo)
@@ -61,15 +56,13 @@ def resolve_contacts(scene: Scene, options: ContactOptions | None = None) -> tup
 
 
 class _Resolver:
-    """Level, then distances, translations and letting go of the ground, until nothing changes."""
-
     def __init__(self, state: ContactState, intrinsics: Intrinsics) -> None:
         self.state, self.intrinsics = state, intrinsics
         self.observations: dict[Pair, PairObservation] | None = None  # as long as nothing left its lines of sight
         self._stand_all()
 
     def run(self) -> None:
-        """Everything in order."""
+        """Level, then distances, translations and letting go of the ground, until nothing changes."""
         state = self.state
         if state.options.separation == "off":
             contacts = state.ground_contacts

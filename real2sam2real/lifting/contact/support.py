@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from real2sam2real.arrays import Mask
-from real2sam2real.lifting.outline import Outline, outlines_by_nearness
+from real2sam2real.lifting.outline import outlines_by_nearness
 from real2sam2real.scene import Entity
 
 LowerEdge = Literal["in view", "hidden", "cut", "unknown"]
@@ -40,14 +40,10 @@ def supports(entities: Sequence[Entity]) -> dict[str, Support]:
         return found
     for outline in outlines_by_nearness(masks):
         supporter = None if outline.cut_below else _supporter(outline.name, masks)
-        found[outline.name] = Support(edge="in view" if supporter is not None else _edge_seen(outline), on=supporter)
+        hidden = outline.bottom_hidden and supporter is None
+        edge: LowerEdge = "cut" if outline.cut_below else "hidden" if hidden else "in view"
+        found[outline.name] = Support(edge=edge, on=supporter)
     return _without_circles(found)
-
-
-def _edge_seen(outline: Outline) -> LowerEdge:
-    if outline.cut_below:
-        return "cut"
-    return "hidden" if outline.bottom_hidden else "in view"
 
 
 def _supporter(name: str, masks: dict[str, Mask]) -> str | None:

@@ -22,11 +22,8 @@ def sam3d_camera_from_object(rotation_wxyz: ArrayLike, translation: ArrayLike, s
     """`camera_from_object` `(4, 4)` of the mesh that SAM 3D Objects gives, which has +Y up.
 
     Its rotation is applied from the right, to row vectors: `p_pytorch3d = (scale · p) @ R + translation`.
-
-    Args:
-        rotation_wxyz: `(4,)`.
-        translation: `(3,)` in the PyTorch3D camera.
-        scale: `(3,)`, the same along all axes as its makers state; their mean is taken.
+    The translation `(3,)` is in the PyTorch3D camera. The scale `(3,)` is the same along all axes, as its makers state;
+    the mean is taken.
     """
     matrix = np.eye(4)
     turn = quaternions.to_matrix(rotation_wxyz).T
@@ -36,10 +33,9 @@ def sam3d_camera_from_object(rotation_wxyz: ArrayLike, translation: ArrayLike, s
 
 
 def body_camera_from_object(translation_opencv: ArrayLike) -> Float:
-    """`camera_from_object` `(4, 4)` of a person of SAM 3D Body; its vertices must be in `body_object_vertices`'s frame.
+    """`camera_from_object` `(4, 4)` of a person of SAM 3D Body from its `pred_cam_t` `(3,)`.
 
-    Args:
-        translation_opencv: `(3,)`, its `pred_cam_t`.
+    Its vertices must be in `body_object_vertices`'s frame.
     """
     matrix = np.eye(4)
     matrix[:3, 3] = CAMERA_FROM_OPENCV @ np.asarray(translation_opencv, np.float64)

@@ -38,14 +38,8 @@ _SAID = {
 def lift_objects(name: str, options: LifterEnvironment, request: LiftRequest, listener: Listener) -> LiftOutcome:
     """Lift what is not finished yet, with one load of the model, and read all results.
 
-    Args:
-        name: of the lifter.
-        options: where it runs, and with what.
-        request: photo, masks, camera, folder.
-        listener: receives what happens, line by line: "NAME: …" while the lifter is at an entity.
-
-    Returns:
-        The meshes; entities that cannot be lifted are named with the reason.
+    Entities that cannot be lifted are named with the reason. The listener receives what happens, line by line:
+    "NAME: …" while the lifter is at an entity.
 
     Raises:
         UserError: there is no such lifter, or the run ended early; what was finished is kept, and the same request
@@ -86,8 +80,6 @@ def probe(name: str, options: LifterEnvironment) -> str:
 
 @dataclass
 class _WorkerEvents:
-    """Understands the worker's lines."""
-
     title: str
     listener: Listener
     entity: str = ""

@@ -13,14 +13,7 @@ from real2sam2real.mesh.gltf.json_object import JsonObject
 
 Array = NDArray[Any]
 
-_COMPONENTS: dict[int, type[np.generic]] = {
-    5120: np.int8,
-    5121: np.uint8,
-    5122: np.int16,
-    5123: np.uint16,
-    5125: np.uint32,
-    5126: np.float32,
-}
+COMPONENTS = {5120: "i1", 5121: "u1", 5122: "i2", 5123: "u2", 5125: "u4", 5126: "f4"}
 _WIDTHS = {"SCALAR": 1, "VEC2": 2, "VEC3": 3, "VEC4": 4, "MAT4": 16}
 
 MOST_IMPLICIT = 2**24
@@ -78,9 +71,9 @@ def _read(document: Document, element: JsonObject, kinds: tuple[str, ...]) -> Ar
 
 def _dtype(element: JsonObject) -> np.dtype[Any]:
     code = element.integer("componentType")
-    if code not in _COMPONENTS:
+    if code not in COMPONENTS:
         element.fail(f"'componentType' {code} does not exist")
-    return np.dtype(_COMPONENTS[code]).newbyteorder("<")
+    return np.dtype(f"<{COMPONENTS[code]}")
 
 
 def _strided(document: Document, element: JsonObject, view: int, dtype: np.dtype[Any], count: int, width: int) -> Array:

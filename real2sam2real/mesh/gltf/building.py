@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from real2sam2real.errors import UserError
+from real2sam2real.mesh.gltf.accessors import COMPONENTS
 
 _KINDS = {1: "SCALAR", 2: "VEC2", 3: "VEC3", 4: "VEC4"}
-_CODES = {"u1": 5121, "u2": 5123, "u4": 5125, "f4": 5126}
+_CODES = {kind: code for code, kind in COMPONENTS.items()}
 VERTICES, INDICES = 34962, 34963
 
 

@@ -15,9 +15,7 @@ from real2sam2real.errors import UserError
 from real2sam2real.files import replacing_file
 from real2sam2real.mesh.gltf.json_object import REMEDY, JsonObject
 
-MOST_BYTES = 2**31
-"""Largest file or buffer that is read: beyond it a scene would not fit a workstation's memory anyway."""
-
+MOST_BYTES = 2**31  # largest file or buffer that is read: beyond it a scene would not fit a workstation's memory anyway
 _JSON, _BIN = 0x4E4F534A, 0x004E4942
 
 _IGNORABLE = (  # they change how a surface shines or is lit, not what we read

@@ -51,11 +51,7 @@ class NodePlacement(NodePose):
 class NodeTree:
     """World transforms of the nodes of the shown scene at T frames.
 
-    Attributes:
-        document: the file.
-        animations: what plays.
-        seconds: `(T,)` of the frames, on the file's clock.
-        snap: seconds within which a frame means a keyframe.
+    The frames are at `seconds` `(T,)` on the file's clock; one within `snap` seconds of a keyframe means that.
 
     Raises:
         UserError: nodes form a cycle, one has two parents, or a transform is no transform.

@@ -16,8 +16,7 @@ from real2sam2real.mesh.gltf.json_object import JsonObject
 from real2sam2real.mesh.gltf.nodes import NodePlacement, NodeTree, place, place_anywhere
 from real2sam2real.mesh.gltf.welded_mesh import WeldedMesh
 
-MOST_NUMBERS = 2**27
-"""Most coordinates (frames x vertices x 3) of all deforming meshes of a file."""
+MOST_NUMBERS = 2**27  # most coordinates (frames x vertices x 3) of all deforming meshes of a file
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -15,9 +15,7 @@ from real2sam2real.mesh.gltf.materials import Material, Materials
 MOST_TRIANGLES = 20_000_000
 """Most triangles of one mesh: primitives may share their data, so the file's size does not bound them."""
 
-MOST_TARGET_NUMBERS = 2**28
-"""Most numbers in all morph targets of one primitive; they may share their data as well."""
-
+MOST_TARGET_NUMBERS = 2**28  # most numbers in all morph targets of one primitive; they may share their data as well
 _TRIANGLES, _STRIP, _FAN = 4, 5, 6
 
 

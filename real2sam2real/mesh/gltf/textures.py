@@ -17,12 +17,8 @@ from PIL import Image
 
 from real2sam2real.arrays import Float, UInt8
 
-MOST_PIXELS = 8192 * 8192
-"""Largest texture that is decoded: a small file can claim to be an image of any size."""
-
-_BORDER = 2
-"""Repeated edge pixels around every tile, so that bilinear sampling never reads its neighbour."""
-
+MOST_PIXELS = 8192 * 8192  # largest texture that is decoded: a small file can claim to be an image of any size
+_BORDER = 2  # repeated edge pixels around every tile, so that bilinear sampling never reads its neighbour
 _CODES = np.arange(256) / 255
 _LINEAR = np.where(_CODES <= 0.04045, _CODES / 12.92, ((_CODES + 0.055) / 1.055) ** 2.4)
 

@@ -38,15 +38,11 @@ def group_rows(rows: NDArray[Any]) -> Int:
 
 
 def weld(places: Int, triangles: Int) -> tuple[Int, Int]:
-    """Which vertices are one.
-
-    Args:
-        places: `(N,)` group id of every file vertex: equal where position and deformation are equal.
-        triangles: `(M, 3)` file vertices.
+    """Which of the file vertices of triangles `(M, 3)` are one; those of equal `places` `(N,)` may become it.
 
     Returns:
         `first` `(V,)`: a file vertex for every welded vertex, in file order and only those that a face uses; and
-        `faces` `(F, 3)` into them with the triangles that had collapsed to a line or a point left out as −1 rows.
+        `faces` `(M, 3)` into them, with rows of −1 for the triangles that had collapsed to a line or a point.
     """
     distinct = places.max(initial=-1) + 1 == len(places)
     corners = triangles if distinct else places[triangles]

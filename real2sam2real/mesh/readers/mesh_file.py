@@ -20,8 +20,7 @@ from real2sam2real.mesh.gltf.welded_mesh import weld_surfaces
 MOST_FACES = 5_000_000
 """Reading takes up to some 1 kB of memory per triangle; closing and aligning take a light copy anyway."""
 
-LARGEST = 1e30
-"""Largest coordinate: deformed vertices are 32-bit floats, and squares must not overflow."""
+LARGEST = 1e30  # largest coordinate: deformed vertices are 32-bit floats, and squares must not overflow
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,15 +92,10 @@ def surface_of(
     uvs: Float | None = None,
     colors: UInt8 | None = None,
 ) -> Surface:
-    """Triangles `(M, 3)` of `positions` `(N, 3)` and one material.
+    """Triangles `(M, 3)` of `positions` `(N, 3)` in the file's coordinates and one material; notes call it `label`.
 
-    Args:
-        label: what notes call it.
-        positions: in the file's coordinates.
-        triangles: vertex numbers.
-        material: base colour; None for none.
-        uvs: `(N, 2)`, origin at the texture's bottom-left corner, as OBJ and PLY have it; or None.
-        colors: `(N, 3)` uint8 sRGB per vertex, or None.
+    The texture coordinates `(N, 2)` have their origin at the bottom-left corner, as OBJ and PLY have it; colours are
+    `(N, 3)` uint8 sRGB.
     """
     return Surface(
         label=label,

@@ -25,8 +25,7 @@ _CURVED = {"surf", "surf2", "curv", "curv2", "cstype"}
 _OTHERS = {key[:2] for key in ("usemtl", "mtllib", *_CURVED)}
 _CONTINUED = re.compile(r"(?:[^\n]*\\\n)+[^\n]*")
 _BLOCK = 2**16
-_NO_UV = -(2**62)
-"""In place of the number of a texture coordinate: it is below any that counts back."""
+_NO_UV = -(2**62)  # in place of the number of a texture coordinate: it is below any that counts back
 
 
 def read_obj(path: Path, data: bytes) -> MeshFile:

@@ -13,13 +13,8 @@ from real2sam2real.arrays import Bool, Float, Int
 def triangulated(positions: Float, corners: Int, sizes: Int) -> tuple[Int, Int]:
     """Cut polygons into triangles that keep their winding; concave ones too.
 
-    Args:
-        positions: `(V, 3)`.
-        corners: `(C,)` vertex numbers of the corners, polygon after polygon.
-        sizes: `(P,)` how many corners each polygon has, at least 3.
-
-    Returns:
-        `(T, 3)` corner numbers 0…C−1, and `(T,)` the polygon of each triangle; polygons stay in order.
+    The polygons have `sizes` `(P,)` corners each, at least 3, at `positions` `(V, 3)` numbered by `corners` `(C,)`.
+    Returns `(T, 3)` corner numbers 0…C−1, and `(T,)` the polygon of each triangle; polygons stay in order.
     """
     if (sizes == 3).all():
         return np.arange(len(corners)).reshape(-1, 3), np.arange(len(sizes))

@@ -13,9 +13,7 @@ from real2sam2real.mesh.readers.obj import read_obj
 from real2sam2real.mesh.readers.ply import read_ply
 from real2sam2real.mesh.readers.stl import read_stl
 
-MESH_FORMATS = {".glb": "glTF", ".gltf": "glTF", ".obj": "OBJ", ".ply": "PLY", ".stl": "STL"}
-"""By the files' endings."""
-
+MESH_FORMATS = {".glb": "glTF", ".gltf": "glTF", ".obj": "OBJ", ".ply": "PLY", ".stl": "STL"}  # by the files' endings
 _STILL_FORMATS = {"OBJ": read_obj, "PLY": read_ply, "STL": read_stl}
 _SCENES_OF_OTHER_TOOLS = (
     ".3ds", ".3mf", ".abc", ".blend", ".dae", ".fbx", ".ma", ".mb", ".usd", ".usda", ".usdc", ".usdz",

@@ -87,23 +87,13 @@ def read_request(folder: Path) -> Request:
     data = json.loads((folder / REQUEST).read_text(encoding="utf-8"))
     if data["protocol"] != PROTOCOL:
         raise LiftingError("request", f"the request speaks protocol {data['protocol']}, this worker {PROTOCOL}")
+    results, request = folder / RESULTS, folder / "request"
     entities = tuple(
-        RequestedEntity(
-            name=entity["name"],
-            folder=folder / RESULTS / entity["folder"],
-            mask=folder / "request" / entity["mask"],
-            digest=entity["digest"],
-        )
+        RequestedEntity(**{**entity, "folder": results / entity["folder"], "mask": request / entity["mask"]})
         for entity in data["entities"]
     )
-    return Request(
-        folder=folder,
-        lifter=data["lifter"],
-        seed=data["seed"],
-        settings=data["settings"],
-        intrinsics=data["intrinsics"],
-        entities=entities,
-    )
+    told = {name: data[name] for name in ("lifter", "seed", "settings", "intrinsics")}
+    return Request(folder=folder, entities=entities, **told)
 
 
 def cutout(photo: NDArray[np.uint8], mask: NDArray[np.bool_], margin: float) -> NDArray[np.uint8]:

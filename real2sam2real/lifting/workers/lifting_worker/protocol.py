@@ -22,5 +22,4 @@ RESULT = "result.json"
 MESH = "mesh.npz"
 ERROR = "error.json"
 
-FAILED = 3
-"""Exit status after a failure that was told as an event."""
+FAILED = 3  # exit status after a failure that was told as an event
