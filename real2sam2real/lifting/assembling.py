@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from real2sam2real.arrays import Float, Mask, UInt8
-from real2sam2real.geometry import Intrinsics, transforms
+from real2sam2real.geometry import transforms
 from real2sam2real.lifting.align import Alignment, ObjectObservation, align
 from real2sam2real.lifting.file_animation import entity_motion
 from real2sam2real.lifting.lifted import LiftedMesh
@@ -99,14 +99,11 @@ def align_lifted(lifted: LiftedMesh, outline: Outline, around: Surroundings, say
         optimize_focal=around.optimize_focal,
         keep_pose=not around.align,
     )
-    same_focal = lifted.intrinsics is not None and _same_focal(lifted.intrinsics, around.view.intrinsics)
+    own, k = lifted.intrinsics, around.view.intrinsics
+    same_focal = own is not None and abs(np.log(own.fx / own.width * k.width / k.fx)) < SAME_FOCAL
     fits = found.iou_before is not None and found.iou_before >= TRUSTED_IOU
     has_depth = observation.depth is not None and bool(np.isfinite(observation.depth[outline.mask]).any())
     return Aligned(lifted=lifted, outline=outline, alignment=found, trusted=same_focal or fits or has_depth)
-
-
-def _same_focal(a: Intrinsics, b: Intrinsics) -> bool:
-    return abs(np.log(a.fx / a.width * b.width / b.fx)) < SAME_FOCAL
 
 
 def on_one_ground(

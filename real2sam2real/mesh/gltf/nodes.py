@@ -102,7 +102,6 @@ class NodeTree:
         return list(order)
 
     def _upwards(self, node: int) -> Iterator[int]:
-        """The node, its parent, and so on to the root."""
         walk: int | None = node
         while walk is not None:
             yield walk
