@@ -32,14 +32,14 @@ GROUP = 4
 BLOCK_VALUES = 3 * BLOCK * BLOCK
 
 
+@dataclass(frozen=True, eq=False)
 class DeterministicLatents:
     """A distribution that is one point, with the two methods that pipelines call on a VAE's posterior."""
 
-    def __init__(self, latents: Tensor) -> None:
-        self.latents = latents
+    latents: Tensor  # `(B, z, F, h, w)`
 
     def mode(self) -> Tensor:
-        """`(B, z, F, h, w)`."""
+        """That point."""
         return self.latents
 
     def sample(self, generator: torch.Generator | None = None) -> Tensor:

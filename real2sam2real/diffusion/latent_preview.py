@@ -62,14 +62,7 @@ class LatentPreview(Protocol):
     """Makes small pictures of latents; `find_preview` chooses how."""
 
     def frames(self, latents: Tensor) -> UInt8:
-        """Pictures of latents.
-
-        Args:
-            latents: `(1, z, F, h, w)` standardised, on any device.
-
-        Returns:
-            `(F, height, width, 3)` uint8, one for each latent frame.
-        """
+        """Pictures `(F, height, width, 3)` uint8 of standardised latents `(1, z, F, h, w)` on any device."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,9 +79,27 @@ class LinearPreview:
         return cls(torch.tensor(WAN_FACTORS), torch.tensor(WAN_BIAS))
 
     @classmethod
+    @torch.no_grad()
     def fitted(cls, autoencoder: Any) -> LinearPreview:
-        """A map of any autoencoder; see `fit_projection`."""
-        return cls(*fit_projection(autoencoder))
+        """A map to the mean colour of the pixels behind each latent, for any autoencoder of Wan's interface.
+
+        It is fitted by least squares to pictures of coloured noise with a natural spectrum, so it needs no data and
+        always comes out the same. A fraction of a second for the shipped checkpoint.
+        """
+        device = next(autoencoder.parameters()).device
+        rows, colors = [], []
+        for picture in _natural_noise(FIT_PICTURES, FIT_SIZE):
+            latents = conditioning.encode_latents(autoencoder, picture[None, :, None].to(device)).cpu()
+            height, width = latents.shape[3:]
+            rows.append(rearrange(latents, "1 z 1 h w -> (h w) z"))
+            colors.append(reduce(picture, "c (h y) (w x) -> (h w) c", "mean", h=height, w=width))
+        inputs = torch.cat(rows).double()
+        inputs = torch.cat([inputs, torch.ones(len(inputs), 1, dtype=torch.float64)], dim=1)
+        wanted = torch.cat(colors).double()
+        # A little ridge: channels that still pictures never use must not get wild factors.
+        ridge = 1e-4 * len(inputs) * torch.eye(inputs.shape[1], dtype=torch.float64)
+        solution = torch.linalg.solve(inputs.T @ inputs + ridge, inputs.T @ wanted).float()
+        return cls(solution[:-1], solution[-1])
 
     def frames(self, latents: Tensor) -> UInt8:
         """`(F, h, w, 3)` uint8."""
@@ -136,35 +147,6 @@ def is_wan(autoencoder: Any) -> bool:
     """Whether the latents are Wan 2.1's, by the mean of their channels."""
     mean = autoencoder.config.latents_mean
     return len(mean) == len(WAN_MEAN) and bool(np.allclose(mean, WAN_MEAN, atol=1e-3))
-
-
-@torch.no_grad()
-def fit_projection(autoencoder: Any) -> tuple[Tensor, Tensor]:
-    """The linear map from standardised latents to the mean colour of the pixels behind them, by least squares.
-
-    It is fitted to pictures of coloured noise with a natural spectrum, so it needs no data and always comes out the
-    same. A fraction of a second for the shipped checkpoint.
-
-    Args:
-        autoencoder: of `AutoencoderKLWan`'s interface.
-
-    Returns:
-        `(z, 3)` factors and `(3,)` bias, RGB in −1…1, float32.
-    """
-    device = next(autoencoder.parameters()).device
-    rows, colors = [], []
-    for picture in _natural_noise(FIT_PICTURES, FIT_SIZE):
-        latents = conditioning.encode_latents(autoencoder, picture[None, :, None].to(device)).cpu()
-        height, width = latents.shape[3:]
-        rows.append(rearrange(latents, "1 z 1 h w -> (h w) z"))
-        colors.append(reduce(picture, "c (h y) (w x) -> (h w) c", "mean", h=height, w=width))
-    inputs = torch.cat(rows).double()
-    inputs = torch.cat([inputs, torch.ones(len(inputs), 1, dtype=torch.float64)], dim=1)
-    wanted = torch.cat(colors).double()
-    # A little ridge: channels that still pictures never use must not get wild factors.
-    ridge = 1e-4 * len(inputs) * torch.eye(inputs.shape[1], dtype=torch.float64)
-    solution = torch.linalg.solve(inputs.T @ inputs + ridge, inputs.T @ wanted).float()
-    return solution[:-1], solution[-1]
 
 
 def _natural_noise(count: int, size: int) -> Tensor:

@@ -176,8 +176,8 @@ class Real2Sam2RealPipeline(DenoisingPipeline):
             MissingPartError: something is not on this machine.
             UserError: a file is damaged or foreign.
         """
-        is_checkpoint = str(name) in SHIPPED or is_adapter(Path(name)) or is_own_pipeline(Path(name))
-        is_checkpoint = is_checkpoint or base is not None
+        path = Path(name)
+        is_checkpoint = base is not None or str(name) in SHIPPED or is_adapter(path) or is_own_pipeline(path)
         options = ModelOptions(
             checkpoint=str(name),
             base=str(base or (DEFAULT_BASE if is_checkpoint else name)),

@@ -77,22 +77,20 @@ class Squash(nn.Module):
         return torch.tanh(frame / 3) * 3
 
 
-def _stage(width: int, grow: int, following: int) -> list[nn.Module]:
-    blocks = [MemoryBlock(width) for _ in range(3)]
-    return [*blocks, Double(), Grow(width, grow), nn.Conv2d(width, following, 3, padding=1, bias=False)]
-
-
 class TinyDecoder(nn.Module):
     """See the module's text; `load_tiny_decoder` fills one with weights."""
 
     def __init__(self) -> None:
         super().__init__()
-        stages = zip(WIDTHS, FRAMES_GROW, (*WIDTHS[1:], LAST_WIDTH), strict=True)
+        stages: list[nn.Module] = []
+        for width, grow, following in zip(WIDTHS, FRAMES_GROW, (*WIDTHS[1:], LAST_WIDTH), strict=True):
+            stages += [MemoryBlock(width) for _ in range(3)]
+            stages += [Double(), Grow(width, grow), nn.Conv2d(width, following, 3, padding=1, bias=False)]
         self.decoder = nn.Sequential(
             Squash(),
             nn.Conv2d(CHANNELS, WIDTHS[0], 3, padding=1),
             nn.ReLU(),
-            *(layer for stage in stages for layer in _stage(*stage)),
+            *stages,
             nn.ReLU(),
             nn.Conv2d(LAST_WIDTH, 3, 3, padding=1),
         )

@@ -14,6 +14,7 @@ from PIL import Image
 from real2sam2real.arrays import Bool, Int
 from real2sam2real.errors import UserError
 from real2sam2real.perceive.photo import open_image
+from real2sam2real.perceive.segment.options import named_file
 
 MIN_PIXELS = 64
 FULL_SHARE = 0.995
@@ -99,14 +100,7 @@ def _named_files(paths: Path | str | Iterable[Path | str], photo: Path | None) -
                 raise UserError(f"the folder '{folder}' holds no mask image (PNG, BMP, TIFF, …)")
             return [(file.stem, file) for file in files]
         paths = [paths]
-    named = []
-    for item in paths:
-        name, equals, path = str(item).partition("=")
-        if equals and name and not Path(str(item)).exists():
-            named.append((name, Path(path)))
-        else:
-            named.append((Path(item).stem, Path(item)))
-    return named
+    return [named_file(str(item)) for item in paths]
 
 
 def _entity_name(name: str) -> str:
@@ -183,11 +177,7 @@ def _resize(path: Path, labels: Bool | Int, width: int, height: int) -> Bool | I
 
 
 def _without_specks(name: str, mask: Bool) -> tuple[Bool, list[str]]:
-    """The mask's connected components that are worth keeping, and notes.
-
-    Raises:
-        UserError: nothing, or everything, is left.
-    """
+    """The mask's connected components that are worth keeping, and notes; an error where nothing or everything is."""
     total = int(mask.sum())
     if total == 0:
         raise UserError(f"the mask '{name}' is empty; paint the object white on black")

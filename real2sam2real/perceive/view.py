@@ -81,35 +81,15 @@ def load_view(path: Path) -> PhotoView:
     Raises:
         UserError: there is none, it is damaged, or another version wrote it.
     """
-    described = _described(path)
+    if not (path / DESCRIPTION).is_file():
+        raise UserError(f"there is no view of a photo in '{path}'")
     try:
-        intrinsics = Intrinsics(**described["intrinsics"])
-        up, ground = described["up_camera"], described["ground"]
-        points = np.load(path / POINTS, allow_pickle=False) if described["has_points"] else None
-        if points is not None and (
-            points.shape != (intrinsics.height, intrinsics.width, 3) or points.dtype != np.float32
-        ):
-            raise ValueError(f"{POINTS} holds {points.dtype} {points.shape}, not the photo's points")
-        return PhotoView(
-            intrinsics=intrinsics,
-            points_camera=points,
-            up_camera=None if up is None else _vector(up),
-            ground=None if ground is None else Plane(normal=_vector(ground["normal"]), offset=float(ground["offset"])),
-            unit="metre" if described["unit"] == "metre" else "unit",
-            provenance=described["provenance"],
-            notes=tuple(described["notes"]),
-        )
+        return _view_of(path, json.loads((path / DESCRIPTION).read_text(encoding="utf-8")))
     except (KeyError, TypeError, ValueError, OSError, EOFError) as error:
         raise UserError(f"the view in '{path}' is damaged ({error}); delete it, and it is made again") from error
 
 
-def _described(path: Path) -> dict[str, Any]:
-    try:
-        described = json.loads((path / DESCRIPTION).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UserError(f"there is no view of a photo in '{path}'") from None
-    except (OSError, ValueError) as error:
-        raise UserError(f"the view in '{path}' is damaged ({error}); delete it, and it is made again") from error
+def _view_of(path: Path, described: Any) -> PhotoView:
     if not isinstance(described, dict) or described.get("format") != FORMAT:
         raise UserError(f"'{path / DESCRIPTION}' is no view of a photo")
     if described.get("version") != VERSION:
@@ -117,7 +97,20 @@ def _described(path: Path) -> dict[str, Any]:
             f"the view in '{path}' has version {described.get('version')} and this program reads {VERSION}; "
             "delete it, and it is made again"
         )
-    return described
+    intrinsics = Intrinsics(**described["intrinsics"])
+    up, ground = described["up_camera"], described["ground"]
+    points = np.load(path / POINTS, allow_pickle=False) if described["has_points"] else None
+    if points is not None and (points.shape != (intrinsics.height, intrinsics.width, 3) or points.dtype != np.float32):
+        raise ValueError(f"{POINTS} holds {points.dtype} {points.shape}, not the photo's points")
+    return PhotoView(
+        intrinsics=intrinsics,
+        points_camera=points,
+        up_camera=None if up is None else _vector(up),
+        ground=None if ground is None else Plane(normal=_vector(ground["normal"]), offset=float(ground["offset"])),
+        unit="metre" if described["unit"] == "metre" else "unit",
+        provenance=described["provenance"],
+        notes=tuple(described["notes"]),
+    )
 
 
 def _vector(values: list[float]) -> Float:

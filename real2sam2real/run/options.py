@@ -13,7 +13,7 @@ from real2sam2real.errors import UserError
 from real2sam2real.lifting.options import LiftOptions
 from real2sam2real.options import OptionalPath, Texts
 from real2sam2real.perceive.camera.options import ViewOptions
-from real2sam2real.perceive.segment.options import SegmentOptions, file_of
+from real2sam2real.perceive.segment.options import SegmentOptions, named_file
 
 DEFAULT_FRAMES = 49
 DEFAULT_FPS = 16.0
@@ -88,4 +88,4 @@ class RunConfig:
     @property
     def named_files(self) -> tuple[Path, ...]:
         """Files and folders of masks and meshes that the options name, without the names before them."""
-        return (*self.objects.files, *map(file_of, self.lift.mesh))
+        return (*self.objects.files, *(named_file(item)[1] for item in self.lift.mesh))

@@ -129,7 +129,7 @@ def read_adapter(path: str | Path, *, alpha: float | None = None, leave_out_face
         if parts.pairs:
             alphas = _Alphas.of(file, parts, alpha)
             low_rank |= {module: _pair(file, module, found, alphas) for module, found in parts.pairs.items()}
-            alpha_from = alphas.origin if parts.without_alpha() else "the file"
+            alpha_from = "the file" if all(_ALPHA in found for found in parts.pairs.values()) else alphas.origin
     if face and not leave_out_face:
         raise UserError(
             f"{path} aims at the face and motion branch of Wan-Animate, which this model does not have: "
@@ -174,9 +174,6 @@ class _Parts:
     differences: dict[str, Tensor]
     replacements: dict[str, Tensor]
     bare_original: bool
-
-    def without_alpha(self) -> list[str]:
-        return [module for module, found in self.pairs.items() if _ALPHA not in found]
 
 
 def _parse(file: Path, tensors: Tensors) -> tuple[_Parts, list[str]]:

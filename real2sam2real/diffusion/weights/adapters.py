@@ -210,10 +210,8 @@ def _misfit_parameters(transformer: nn.Module, adapter: Adapter) -> Iterator[str
 
 
 def _check_mergeable(transformer: nn.Module, adapters: Sequence[Adapter]) -> None:
-    changed = [f"{module}.weight" for adapter in adapters for module in adapter.low_rank]
-    changed += [key for adapter in adapters for key in adapter.differences]
-    packed = [key for key in changed if not _is_plain(_parameter(transformer, key))]
-    if packed:
+    changed = [key for adapter in adapters for key in _added_to(adapter)]
+    if packed := [key for key in changed if not _is_plain(_parameter(transformer, key))]:
         raise UserError(
             f"adapters cannot be merged into quantised weights ({list_some(packed, 3)}); keep them apart "
             "(merge=False), or merge before quantising"
@@ -221,16 +219,17 @@ def _check_mergeable(transformer: nn.Module, adapters: Sequence[Adapter]) -> Non
 
 
 def _merge(transformer: nn.Module, adapters: Sequence[Weighted]) -> None:
-    changed = dict.fromkeys(
-        key
-        for adapter, _ in adapters
-        for key in (*(f"{module}.weight" for module in adapter.low_rank), *adapter.differences, *adapter.replacements)
-    )
-    for key in changed:
+    changed = (key for adapter, _ in adapters for key in (*_added_to(adapter), *adapter.replacements))
+    for key in dict.fromkeys(changed):
         parameter = _parameter(transformer, key)
         change = [weight * delta for adapter, weight in adapters for delta in _deltas(adapter, key, parameter.device)]
         new = [adapter.replacements[key] for adapter, _ in adapters if key in adapter.replacements]
         parameter.data = _sum(new[0] if new else parameter, change, parameter)
+
+
+def _added_to(adapter: Adapter) -> list[str]:
+    """The parameters that an adapter's pairs and differences are added to."""
+    return [*(f"{module}.weight" for module in adapter.low_rank), *adapter.differences]
 
 
 def _deltas(adapter: Adapter, key: str, device: torch.device) -> Iterator[Tensor]:

@@ -63,7 +63,12 @@ def fill(
         if keep_packed:
             module = _packed_linear(model, owner, dtype)
         value = tensor.read().to(device) if keep_packed else _plain(tensor.read()).to(device, target(name))
-        _put(module, leaf, value)
+        if leaf not in module._parameters:
+            module._buffers[leaf] = value
+        elif isinstance(value, nn.Parameter):
+            module._parameters[leaf] = value
+        else:
+            module._parameters[leaf] = nn.Parameter(value, requires_grad=False)
     return model.eval().requires_grad_(False)
 
 
@@ -108,11 +113,3 @@ def _packed_linear(model: nn.Module, name: str, dtype: torch.dtype) -> nn.Module
     setattr(model.get_submodule(parent), leaf, new)
     packed: nn.Module = new
     return packed
-
-
-def _put(module: nn.Module, leaf: str, value: Tensor) -> None:
-    if leaf in module._parameters:
-        parameter = value if isinstance(value, nn.Parameter) else nn.Parameter(value, requires_grad=False)
-        module._parameters[leaf] = parameter
-    else:
-        module._buffers[leaf] = value

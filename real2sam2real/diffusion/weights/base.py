@@ -43,13 +43,8 @@ _ADAPTER_FILES = ("*.safetensors", "*.json")
 # What is fetched of a repository: the components beside the transformer in either layout, and the transformer; the
 # indices of the latter come first, so that shards of the face and motion branch alone are never fetched.
 _COMPONENT_PATTERNS = (
-    "model_index.json",
-    "vae/*",
-    "text_encoder/*",
-    "tokenizer/*",
-    "image_encoder/*",
-    "image_processor/*",
-    "scheduler/*",
+    PIPELINE_FILE,
+    *(f"{name}/*" for name in _COMPONENTS),
     "Wan2.1_VAE.*",
     "models_t5_*",
     "models_clip_*",
@@ -148,9 +143,8 @@ def missing_files(source: BaseSource) -> list[str]:
     missing = [str(path) for path in wanted if not path.is_file()]
     absent = _left_out(source)
     for name in ("vae", "text_encoder", "tokenizer", "image_encoder"):
-        if name in absent:
-            continue
-        missing += _missing_of(name, getattr(source, name))
+        if name not in absent:
+            missing += _missing_of(name, getattr(source, name))
     return missing
 
 

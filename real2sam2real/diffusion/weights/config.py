@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import re
 from collections.abc import Mapping
@@ -59,20 +60,16 @@ def config_from_diffusers(path: Path) -> Config:
     if isinstance(given.get("patch_size"), list):
         given["patch_size"] = tuple(given["patch_size"])
     if name == "Real2Sam2RealTransformer3DModel":
-        return _ours(path, given)
-    return _from_wan_animate(path, given)
-
-
-def _ours(path: Path, given: Config) -> Config:
-    unknown = sorted(given.keys() - {*_SHARED, "prediction"})
+        config, unknown = given, sorted(given.keys() - {*_SHARED, "prediction"})
+    else:
+        config, unknown = _from_wan_animate(path, given), sorted(given)
     if unknown:
         raise UserError(f"{path} has fields that this transformer does not know: {list_some(unknown)}")
-    return given
+    return config
 
 
 def _from_wan_animate(path: Path, given: Config) -> Config:
-    import inspect
-
+    """Our config; takes the fields that it understands out of `given`."""
     from diffusers import WanAnimateTransformer3DModel
 
     signature = inspect.signature(WanAnimateTransformer3DModel.__init__).parameters
@@ -85,8 +82,6 @@ def _from_wan_animate(path: Path, given: Config) -> Config:
         raise UserError(f"{path}: the channels are not those of Wan-Animate (2 × {latent} + 4 in, {latent} out)")
     if given.pop("pos_embed_seq_len", None) is not None:
         raise UserError(f"{path}: image position embeddings (pos_embed_seq_len) belong to another Wan model")
-    if given:
-        raise UserError(f"{path} has fields that this transformer does not know: {list_some(sorted(given))}")
     return config
 
 

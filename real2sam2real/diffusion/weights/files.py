@@ -57,11 +57,7 @@ Tensors = dict[str, LazyTensor]
 
 
 def component_files(folder: Path, stem: str = "diffusion_pytorch_model") -> tuple[Path, ...]:
-    """As `sharded`, with the name of the one file where there is no such model.
-
-    Raises:
-        UserError: as `sharded`.
-    """
+    """As `sharded`, with the name of the one file where there is no such model."""
     return sharded(folder, stem) or (folder / f"{stem}.safetensors",)
 
 
@@ -272,7 +268,8 @@ def _gguf_tensor(path: Path, reader: Any, tensor: Any) -> LazyTensor:
     from gguf import GGMLQuantizationType as Kind
 
     stored = tuple(int(size) for size in reversed(tensor.shape.tolist()))
-    shape = _original_shape(reader, tensor.name) or stored
+    field = reader.get_field(f"comfy.gguf.orig_shape.{tensor.name}")
+    shape = stored if field is None else tuple(int(field.parts[index][0]) for index in field.data)
     if math.prod(shape) != math.prod(stored):
         raise UserError(f"{path}: '{tensor.name}' says its shape is {shape} but holds {math.prod(stored)} values")
     plain = {Kind.F64, Kind.F32, Kind.F16, Kind.BF16}
@@ -293,11 +290,6 @@ def _gguf_tensor(path: Path, reader: Any, tensor: Any) -> LazyTensor:
         return parameter if packed else dequantize_gguf_tensor(parameter).reshape(shape)
 
     return LazyTensor(file=path, key=tensor.name, shape=shape, read=read, quantised=packed)
-
-
-def _original_shape(reader: Any, key: str) -> tuple[int, ...] | None:
-    field = reader.get_field(f"comfy.gguf.orig_shape.{key}")
-    return None if field is None else tuple(int(field.parts[index][0]) for index in field.data)
 
 
 def list_some(items: Sequence[str], limit: int = 5) -> str:

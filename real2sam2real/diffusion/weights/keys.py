@@ -138,12 +138,12 @@ def module_from_kohya(flat: str) -> str | None:
     Source: the names that ComfyUI and kohya's trainers write, `lora_unet_` or `lora_unet__` before them.
     """
     block = _KOHYA_BLOCK.match(flat)
-    if block:
-        inner = None if block[2] is None else _FLAT_BLOCK.get(block[2])
-        if block[2] is not None and inner is None:
-            return None
-        return f"blocks.{block[1]}" + (f".{inner}" if inner else "")
-    return _FLAT_TOP.get(flat)
+    if not block:
+        return _FLAT_TOP.get(flat)
+    if block[2] is None:
+        return f"blocks.{block[1]}"
+    inner = _FLAT_BLOCK.get(block[2])
+    return None if inner is None else f"blocks.{block[1]}.{inner}"
 
 
 def to_kohya(original: str) -> str:

@@ -40,7 +40,7 @@ def load_transformer(
         UserError: a file is damaged, or holds another model; it is named with the first keys that do not fit.
     """
     tensors = _transformer_tensors(source)
-    config = _transformer_config(source, tensors)
+    config = transformer_config(source, tensors)
     with without_memory():
         model = Real2Sam2RealTransformer3DModel(**config)
     return fill(
@@ -54,13 +54,20 @@ def load_transformer(
     )
 
 
-def transformer_config(source: BaseSource) -> dict[str, Any]:
+def transformer_config(source: BaseSource, tensors: Mapping[str, LazyTensor] | None = None) -> dict[str, Any]:
     """The config of the transformer, for `Real2Sam2RealTransformer3DModel`; no tensor is read.
+
+    Args:
+        source: from `find_base`.
+        tensors: of it by our names, where they are open already.
 
     Raises:
         UserError: the files are damaged, or hold another model.
     """
-    return _transformer_config(source, {} if source.transformer_config else _transformer_tensors(source))
+    if source.transformer_config is not None:
+        return config_from_diffusers(source.transformer_config)
+    opened = _transformer_tensors(source) if tensors is None else tensors
+    return config_from_shapes({key: tensor.shape for key, tensor in opened.items()}, source.transformer[0])
 
 
 def _transformer_tensors(source: BaseSource) -> dict[str, LazyTensor]:
@@ -74,12 +81,6 @@ def _transformer_tensors(source: BaseSource) -> dict[str, LazyTensor]:
             raise UserError(f"{tensor.file} holds one weight twice: '{tensors[name].key}' and '{key}'")
         tensors[name] = tensor
     return tensors
-
-
-def _transformer_config(source: BaseSource, tensors: Mapping[str, LazyTensor]) -> dict[str, Any]:
-    if source.transformer_config is not None:
-        return config_from_diffusers(source.transformer_config)
-    return config_from_shapes({key: tensor.shape for key, tensor in tensors.items()}, source.transformer[0])
 
 
 def load_vae(source: BaseSource, dtype: torch.dtype = torch.float32, *, device: torch.device | str = "cpu") -> Any:

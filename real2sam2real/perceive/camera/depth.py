@@ -35,17 +35,9 @@ class DepthEstimate:
 class DepthEstimator(Protocol):
     """A model that is loaded once and asked for one photo after another."""
 
-    @property
-    def name(self) -> str:
-        """How people call it."""
-
-    @property
-    def model(self) -> str:
-        """The id or path of its weights."""
-
-    @property
-    def licence(self) -> str:
-        """Under which terms its default weights are published, in a few words."""
+    name: str  # how people call it
+    model: str  # the id or path of its weights
+    licence: str  # under which terms its default weights are published, in a few words
 
     def estimate(self, pixels: UInt8, *, known_focal: float | None, assumed_focal: float) -> DepthEstimate:
         """Depth of `pixels` `(H, W, 3)` uint8 sRGB.

@@ -42,7 +42,8 @@ class _Upright:
 
     up_camera: Float | None = None  # `(3,)` unit vector
     ground: LevelPlane | None = None  # the plane that things stand on
-    provenance: dict[str, object] = field(default_factory=dict)  # how each was found
+    gravity_facts: dict[str, object] = field(default_factory=lambda: {"source": "none"})  # how the first was found
+    ground_facts: dict[str, object] = field(default_factory=lambda: {"source": "none"})  # and the second
     notes: tuple[str, ...] = ()  # the same for people
 
 
@@ -114,7 +115,12 @@ def estimate_camera(
         up_camera=upright.up_camera,
         ground=None if level is None else Plane(normal=level.up_camera, offset=-level.height),
         unit="metre" if metric else "unit",
-        provenance={"lens": focal_facts, **depth_facts, **upright.provenance},
+        provenance={
+            "lens": focal_facts,
+            **depth_facts,
+            "gravity": upright.gravity_facts,
+            "ground": upright.ground_facts,
+        },
         notes=(focal_note, *depth_notes, *upright.notes),
     )
 
@@ -177,17 +183,15 @@ def _upright_from_masks(intrinsics: Intrinsics, masks: Iterable[Mask], options: 
     pitch = None if row is None else float(np.degrees(np.arctan((intrinsics.cy - row) / intrinsics.fy)))
     low, high = HORIZON_PITCH_DEGREES
     if pitch is None or not low <= pitch <= high:
-        return _Upright(
-            provenance={"gravity": {"source": "none"}, "ground": {"source": "none"}},
-            notes=("which way is up cannot be told without depth; --pitch says how far the camera looks down",),
-        )
+        note = "which way is up cannot be told without depth; --pitch says how far the camera looks down"
+        return _Upright(notes=(note,))
     source = "sizes of the objects"
     return _seen_up(pitch, roll, source, f"camera looks down by {pitch:.0f}°, from the {source}")
 
 
 def _seen_up(pitch: float, roll: float, source: str, note: str) -> _Upright:
-    facts = {"gravity": _gravity_facts(source, pitch, roll), "ground": {"source": "none"}}
-    return _Upright(up_camera=up_of(pitch, roll), provenance=facts, notes=(note,))
+    facts = _gravity_facts(source, pitch, roll)
+    return _Upright(up_camera=up_of(pitch, roll), gravity_facts=facts, notes=(note,))
 
 
 def _gravity_facts(source: str, pitch: float, roll: float) -> dict[str, object]:
@@ -217,22 +221,21 @@ def _upright_from_points(
     note = f"camera looks down by {pitch:.0f}°{turned}, {'as given' if all(given) else 'from the surfaces it sees'}"
     found = supporting_plane(planes, points, masks.values())
     if found is None:
-        unseen: dict[str, object] = {"gravity": facts, "ground": {"source": "none"}}
-        return _Upright(up_camera=up, provenance=unseen, notes=(note, "no ground is seen"))
+        return _Upright(up_camera=up, gravity_facts=facts, notes=(note, "no ground is seen"))
     ground, standing = found
     share = ground.support / surfaces.cells
     length = f"{ground.height:.2f} m" if estimate.metric else f"{ground.height:.3g} units"
-    ground_facts = {
-        "source": "surfaces",
-        "height": ground.height,
-        "inlier_share": share,
-        "entities_on_it": standing,
-        "level_planes": len(planes),
-    }
     return _Upright(
         up_camera=up,
         ground=ground,
-        provenance={"gravity": facts, "ground": ground_facts},
+        gravity_facts=facts,
+        ground_facts={
+            "source": "surfaces",
+            "height": ground.height,
+            "inlier_share": share,
+            "entities_on_it": standing,
+            "level_planes": len(planes),
+        },
         notes=(note, f"the ground lies {length} below the camera; {share:.0%} of the photo shows it"),
     )
 

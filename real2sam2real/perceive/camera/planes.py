@@ -78,8 +78,8 @@ def level_planes(surfaces: Surfaces, up_camera: Float, *, tilts: bool) -> list[L
 
 def with_normal(plane: LevelPlane, surfaces: Surfaces, up_camera: Float) -> LevelPlane:
     """The plane turned to the normal `up_camera`, at the median height of its inliers."""
-    heights = -(surfaces.points_camera[plane.inliers] @ up_camera)
-    return LevelPlane(up_camera=up_camera, height=float(np.median(heights)), inliers=plane.inliers)
+    height = _median_height(surfaces, plane.inliers, up_camera)
+    return LevelPlane(up_camera=up_camera, height=height, inliers=plane.inliers)
 
 
 def supporting_plane(
@@ -126,19 +126,22 @@ def _commonest_height(heights: Float) -> float | None:
 
 def _fitted(surfaces: Surfaces, open_to: Bool, up_camera: Float, height: float, *, tilts: bool) -> LevelPlane:
     """Fit `m · p = 1` by reweighted least squares, from `m = -up / height`; inliers narrow as their scatter says."""
-    start = -up_camera / height
-    plane, width = start, WIDEST
+
+    def level(inliers: Bool) -> Float:
+        return -up_camera / _median_height(surfaces, inliers, up_camera)
+
+    plane, width = -up_camera / height, WIDEST
     inliers = np.zeros(len(open_to), bool)
     for _ in range(ROUNDS):
         misfit = surfaces.points_camera @ plane - 1.0
         now = open_to & (np.abs(misfit) < width)
-        if now.sum() < 10 or bool(np.array_equal(now, inliers)):
-            inliers = now
-            break
+        settled = now.sum() < 10 or np.array_equal(now, inliers)
         inliers = now
-        plane = _least_squares(surfaces, inliers, plane) if tilts else _rescaled(surfaces, inliers, up_camera)
+        if settled:
+            break
+        plane = _least_squares(surfaces, inliers, plane) if tilts else level(inliers)
         if np.degrees(np.arccos(np.clip(-plane @ up_camera / np.linalg.norm(plane), -1, 1))) > MAX_TILT_DEGREES:
-            plane, tilts = _rescaled(surfaces, inliers, up_camera), False
+            plane, tilts = level(inliers), False
         scatter = 1.4826 * float(np.median(np.abs(surfaces.points_camera[inliers] @ plane - 1.0)))
         width = float(np.clip(3.0 * scatter, NARROWEST, WIDEST))
     length = float(np.linalg.norm(plane))
@@ -153,9 +156,8 @@ def _least_squares(surfaces: Surfaces, inliers: Bool, plane: Float) -> Float:
     return np.linalg.lstsq(rays * weights[:, None], inverse_depth * weights, rcond=None)[0]
 
 
-def _rescaled(surfaces: Surfaces, inliers: Bool, up_camera: Float) -> Float:
-    """The plane of normal `up_camera` at the inliers' median height."""
-    return -up_camera / float(np.median(-(surfaces.points_camera[inliers] @ up_camera)))
+def _median_height(surfaces: Surfaces, inliers: Bool, up_camera: Float) -> float:
+    return float(np.median(-(surfaces.points_camera[inliers] @ up_camera)))
 
 
 def _just_below(mask: Mask, taken: Mask) -> Bool:

@@ -63,9 +63,8 @@ def grid_prompts(height: int, width: int, side: int) -> list[Prompt]:
     """One point per cell of a grid of square cells, `side` of them along the photo's longer side."""
     cell = max(height, width) / side
     rows, columns = max(1, round(height / cell)), max(1, round(width / cell))
-    nothing = np.zeros((0, 2))
     return [
-        Prompt(inside=np.array([[(column + 0.5) * width / columns, (row + 0.5) * height / rows]]), outside=nothing)
+        Prompt(inside=np.array([[(column + 0.5) * width / columns, (row + 0.5) * height / rows]]))
         for row in range(rows)
         for column in range(columns)
     ]

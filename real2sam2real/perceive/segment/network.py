@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 from real2sam2real.perceive.segment.options import SegmentOptions
@@ -25,28 +25,16 @@ class Embedding:
     width: int  # the photo's width in pixels
 
 
+@dataclass(frozen=True, eq=False)
 class Network:
-    """A loaded network that looks at photos.
+    """A loaded network that looks at photos."""
 
-    Args:
-        model: of transformers, in float32, on `device`.
-        preprocessor: makes its picture.
-        device: where it computes.
-        tokenizer: of its checkpoint, where it is asked by words.
-        bfloat16: compute in bfloat16.
-    """
-
-    def __init__(
-        self,
-        model: Any,
-        preprocessor: ImagePreprocessor,
-        device: torch.device,
-        *,
-        tokenizer: Any = None,
-        bfloat16: bool = False,
-    ) -> None:
-        self.model, self.preprocessor, self.device = model, preprocessor, device
-        self.tokenizer, self.bfloat16 = tokenizer, bfloat16
+    model: Any  # of transformers, in float32, on `device`
+    preprocessor: ImagePreprocessor  # makes its picture
+    device: torch.device  # where it computes
+    _: KW_ONLY
+    tokenizer: Any = None  # of its checkpoint, where it is asked by words
+    bfloat16: bool = False  # compute in bfloat16
 
     @classmethod
     def from_checkpoint(

@@ -114,13 +114,14 @@ class SegmentOptions:
     @property
     def files(self) -> tuple[Path, ...]:
         """Files and folders of masks that are named, without the names before them."""
-        return (*map(file_of, self.mask), *(Path(item) for item in self.occluder if Path(item).exists()))
+        occluders = (Path(item) for item in self.occluder if Path(item).exists())
+        return (*(named_file(item)[1] for item in self.mask), *occluders)
 
 
-def file_of(item: str) -> Path:
-    """The file in `[NAME=]FILE`."""
+def named_file(item: str) -> tuple[str, Path]:
+    """The name (the file's own where none is given) and the file in `[NAME=]FILE`."""
     name, equals, path = item.partition("=")
-    return Path(path) if equals and name and not Path(item).exists() else Path(item)
+    return (name, Path(path)) if equals and name and not Path(item).exists() else (Path(item).stem, Path(item))
 
 
 def parse_box(label: str, text: str) -> tuple[int, int, int, int]:

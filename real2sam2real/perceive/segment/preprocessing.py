@@ -46,11 +46,7 @@ class ImagePreprocessor:
         return (small, large) if height <= width else (large, small)
 
     def picture(self, pixels: UInt8) -> torch.Tensor:
-        """What the model takes: `(1, 3, h, w)` float32.
-
-        Args:
-            pixels: `(H, W, 3)` uint8 sRGB.
-        """
+        """What the model takes, `(1, 3, h, w)` float32, of a photo `(H, W, 3)` uint8 sRGB."""
         import torch
 
         photo = torch.from_numpy(np.array(pixels)).permute(2, 0, 1)[None]
@@ -76,7 +72,7 @@ class ImagePreprocessor:
 
 
 def read_preprocessor(folder: Path) -> ImagePreprocessor:
-    """The frame that a checkpoint's folder describes.
+    """What a checkpoint's folder describes.
 
     Raises:
         MissingPartError: the folder has no description of it.

@@ -6,7 +6,7 @@ Shape legend: B prompts, C candidate masks of a prompt, h w their low resolution
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import groupby
 from typing import TYPE_CHECKING
 
@@ -31,8 +31,8 @@ _TWINS = ("shared_image_embedding.positional_embedding", "prompt_encoder.shared_
 class Prompt:
     """What is known of one object, in the photo's pixels; points, a box, or both."""
 
-    inside: Float  # `(N, 2)` float64 x, y on the object
-    outside: Float  # `(M, 2)` float64 x, y beside it
+    inside: Float = field(default_factory=lambda: np.zeros((0, 2)))  # `(N, 2)` float64 x, y on the object
+    outside: Float = field(default_factory=lambda: np.zeros((0, 2)))  # `(M, 2)` float64 x, y beside it
     box: Float | None = None  # `(4,)` float64 left, top, right, bottom around it, or None
 
     @property
@@ -72,11 +72,7 @@ class Sam2(Network):
         return found
 
     def embed(self, pixels: UInt8) -> Embedding:
-        """Look at a photo, once for all its objects.
-
-        Args:
-            pixels: `(H, W, 3)` uint8 sRGB.
-        """
+        """Look at a photo `(H, W, 3)` uint8 sRGB, once for all its objects."""
         picture = self.preprocessor.picture(pixels).to(self.device)
         with self.inference():
             maps = self.model.get_image_embeddings(picture)

@@ -39,11 +39,7 @@ class Sam3(Network):
         return cls.from_checkpoint(options.sam3, "Sam3Model", ("sam3", "sam3_video"), options, hint=ACCESS)
 
     def embed(self, pixels: UInt8) -> Embedding:
-        """Look at a photo, once for all words.
-
-        Args:
-            pixels: `(H, W, 3)` uint8 sRGB.
-        """
+        """Look at a photo `(H, W, 3)` uint8 sRGB, once for all words."""
         with self.inference():
             features = self.model.get_vision_features(self.preprocessor.picture(pixels).to(self.device))
         return Embedding(features=features, height=pixels.shape[0], width=pixels.shape[1])

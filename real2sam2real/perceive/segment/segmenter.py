@@ -23,7 +23,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import ArrayLike
 
-from real2sam2real.arrays import Float, Mask, UInt8
+from real2sam2real.arrays import Mask, UInt8
 from real2sam2real.errors import UserError
 from real2sam2real.perceive.grabcut import mask_from_box, mask_from_points
 from real2sam2real.perceive.masks import MIN_PIXELS
@@ -96,15 +96,14 @@ class GrabCutPhoto:
         raise UserError(f"GrabCut cannot propose objects; {_REMEDY} around each")
 
 
+@dataclass(frozen=True, eq=False)
 class Segmenter:
     """Finds and cuts out objects: by GrabCut, by SAM 2.1 with MM-Grounding-DINO, or by both SAMs with SAM 3 for words.
 
-    Args:
-        options: which models, where from, and how. Weights are loaded when they are first needed, each model once.
+    Weights are loaded when they are first needed, each model once.
     """
 
-    def __init__(self, options: SegmentOptions) -> None:
-        self.options = options
+    options: SegmentOptions  # which models, where from, and how
 
     @cached_property
     def sam2(self) -> Sam2:
@@ -154,7 +153,7 @@ class ModelPhoto:
     def from_box(self, box_xyxy: Sequence[float]) -> Mask:
         """See `OpenedPhoto`."""
         box = np.array(checked_box(self.width, self.height, box_xyxy), np.float64)
-        return self._cut_out(_box_prompt(box), f"the box {box_text(box_xyxy)}")
+        return self._cut_out(Prompt(box=box), f"the box {box_text(box_xyxy)}")
 
     def from_text(self, words: Sequence[str]) -> list[Detection]:
         """See `OpenedPhoto`."""
@@ -189,7 +188,7 @@ class ModelPhoto:
         search = Search(nearest={each.word: each.score for each in reversed(seen)})  # the best comes first in `seen`
         boxes = [each for each in seen if each.score >= least]
         if boxes:
-            prompts = [_box_prompt(np.array(each.box)) for each in boxes]
+            prompts = [Prompt(box=np.array(each.box)) for each in boxes]
             masks = self.models.sam2.masks(self._seen_by_sam2, prompts)
             search.found.extend(
                 Detection(word=each.word, mask=mask, score=each.score)
@@ -203,10 +202,6 @@ class ModelPhoto:
         if mask.sum() < MIN_PIXELS:
             raise UserError(f"no object stands out at {what}; give more points, or a box around it")
         return mask
-
-
-def _box_prompt(box: Float) -> Prompt:
-    return Prompt(inside=np.zeros((0, 2)), outside=np.zeros((0, 2)), box=box)
 
 
 def _most_prominent(found: Sequence[Detection], most: int) -> list[Detection]:
