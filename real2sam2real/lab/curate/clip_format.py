@@ -18,20 +18,14 @@ _SLOWEST = 0.8
 class ClipFormat:
     """What every clip of a data set is brought to.
 
-    Attributes:
-        width: in pixels.
-        height: in pixels.
-        frames: T = 4k + 1.
-        fps: frames per second.
-
     Raises:
         UserError: a value cannot be.
     """
 
-    width: int = 1280
-    height: int = 720
-    frames: int = 81
-    fps: float = 16.0
+    width: int = 1280  # in pixels
+    height: int = 720  # in pixels
+    frames: int = 81  # T = 4k + 1
+    fps: float = 16.0  # frames per second
 
     def __post_init__(self) -> None:
         if self.frames < 5 or self.frames % 4 != 1:

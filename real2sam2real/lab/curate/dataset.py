@@ -40,30 +40,19 @@ _KEY = re.compile(r"[A-Za-z0-9_-]+")
 class DatasetInfo:
     """What all samples of a data set have in common.
 
-    Attributes:
-        width: of the frames in pixels.
-        height: likewise.
-        frames: T of every sample.
-        fps: frames per second.
-        normal_convention: of the normals' colours.
-        normals_by: the estimator of the normals, with its version.
-        masks_by: what found and followed the instances.
-        captions_by: what wrote the captions.
-        licence: of the clips, as the user gave it.
-
     Raises:
         ValueError: a size, the length or the rate is not positive.
     """
 
-    width: int
-    height: int
-    frames: int
-    fps: float
-    normal_convention: NormalConvention = field(default_factory=NormalConvention)
-    normals_by: str
-    masks_by: str
-    captions_by: str
-    licence: str
+    width: int  # of the frames in pixels
+    height: int  # likewise
+    frames: int  # T of every sample
+    fps: float  # frames per second
+    normal_convention: NormalConvention = field(default_factory=NormalConvention)  # of the normals' colours
+    normals_by: str  # the estimator of the normals, with its version
+    masks_by: str  # what found and followed the instances
+    captions_by: str  # what wrote the captions
+    licence: str  # of the clips, as the user gave it
 
     def __post_init__(self) -> None:
         if min(self.width, self.height, self.frames) < 1 or not self.fps > 0:
@@ -79,25 +68,17 @@ class DatasetInfo:
 class Sample:
     """One clip with its instance-masked normals.
 
-    Attributes:
-        key: its name; letters, digits, `_` and `-`.
-        video: `(T, H, W, 3)` uint8 sRGB.
-        normals: `(T, H, W, 3)` float32, camera space right/up/towards, unit length, zero where `ids` is 0.
-        ids: `(T, H, W)` uint8, 0 = none.
-        caption: in words.
-        labels: of the instances, by id.
-        record: JSON values: whatever else is known (source, seconds, quality).
-
     Raises:
         ValueError: the arrays do not fit each other, or the key has other characters.
     """
 
-    key: str
-    video: UInt8
-    normals: Float32
-    ids: UInt8
-    caption: str
-    labels: Mapping[int, str]
+    key: str  # its name; letters, digits, `_` and `-`
+    video: UInt8  # `(T, H, W, 3)` uint8 sRGB
+    normals: Float32  # `(T, H, W, 3)` float32, camera space right/up/towards, unit length, zero where `ids` is 0
+    ids: UInt8  # `(T, H, W)` uint8, 0 = none
+    caption: str  # in words
+    labels: Mapping[int, str]  # of the instances, by id
+    # JSON values: whatever else is known (source, seconds, quality)
     record: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

@@ -29,20 +29,14 @@ SUFFIX = ".instances.json"
 class SourcePrompt:
     """One instance of a source video.
 
-    Attributes:
-        label: what it is, in words.
-        frame: of the source, on which it is marked.
-        box: left, top, right, bottom in pixels of the source, or None.
-        mask: a picture of the source's size, not black where the instance is, or None.
-
     Raises:
         UserError: the label is empty, the frame negative, the box empty, or not exactly one of box and mask is given.
     """
 
-    label: str
-    frame: int = 0
-    box: tuple[float, float, float, float] | None = None
-    mask: str | None = None
+    label: str  # what it is, in words
+    frame: int = 0  # of the source, on which it is marked
+    box: tuple[float, float, float, float] | None = None  # left, top, right, bottom in pixels of the source, or None
+    mask: str | None = None  # a picture of the source's size, not black where the instance is, or None
 
     def __post_init__(self) -> None:
         if not self.label.strip():

@@ -22,23 +22,17 @@ _LASTING = 0.95  # share of the frames in which an edge has to be for it to be b
 class QualityFilter:
     """The limits. Each may be opened by setting it to zero (`max_bar` and `max_text`: to one).
 
-    Attributes:
-        min_change: least share of pixels that differ from the first frame, in the frame where most do.
-        min_light: least 95th percentile of the grey levels, 0…255, mean over the frames.
-        min_sharpness: least variance of the Laplacian at 270 rows, median over the frames. A clip in focus has some
-            tens, one that is blurred by a hundredth of its height about 3.
-        max_bar: most share of the height or the width that black bars take.
-        max_text: most share of the picture that burnt-in lettering takes.
-
     Raises:
         UserError: a value is negative, or a share is above 1.
     """
 
-    min_change: float = 0.02
-    min_light: float = 50.0
+    min_change: float = 0.02  # least share of pixels that differ from the first frame, in the frame where most do
+    min_light: float = 50.0  # least 95th percentile of the grey levels, 0…255, mean over the frames
+    # least variance of the Laplacian at 270 rows, median over the frames. A clip in focus has some tens, one that is
+    # blurred by a hundredth of its height about 3.
     min_sharpness: float = 5.0
-    max_bar: float = 0.03
-    max_text: float = 0.004
+    max_bar: float = 0.03  # most share of the height or the width that black bars take
+    max_text: float = 0.004  # most share of the picture that burnt-in lettering takes
 
     def __post_init__(self) -> None:
         for name in ("min_change", "min_light", "min_sharpness", "max_bar", "max_text"):
@@ -49,21 +43,13 @@ class QualityFilter:
 
 @dataclass(frozen=True, kw_only=True)
 class Quality:
-    """What was measured of a clip; see `QualityFilter` for the units.
+    """What was measured of a clip; see `QualityFilter` for the units."""
 
-    Attributes:
-        change: as `QualityFilter.min_change`.
-        light: as `QualityFilter.min_light`.
-        sharpness: as `QualityFilter.min_sharpness`.
-        bar: as `QualityFilter.max_bar`.
-        text: as `QualityFilter.max_text`.
-    """
-
-    change: float
-    light: float
-    sharpness: float
-    bar: float
-    text: float
+    change: float  # as `QualityFilter.min_change`
+    light: float  # as `QualityFilter.min_light`
+    sharpness: float  # as `QualityFilter.min_sharpness`
+    bar: float  # as `QualityFilter.max_bar`
+    text: float  # as `QualityFilter.max_text`
 
     def reasons(self, quality_filter: QualityFilter) -> list[str]:
         """Why the clip is dropped, in words; empty where it is kept."""

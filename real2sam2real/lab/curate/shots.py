@@ -20,15 +20,10 @@ _SHORTEST = 4  # frames; a change that comes sooner after the last cut is a flas
 
 @dataclass(frozen=True, kw_only=True)
 class ShotSpan:
-    """Frames between two cuts.
+    """Frames between two cuts."""
 
-    Attributes:
-        first: number of its first frame in the video.
-        count: its frames.
-    """
-
-    first: int
-    count: int
+    first: int  # number of its first frame in the video
+    count: int  # its frames
 
 
 def find_shots(path: Path) -> list[ShotSpan]:

@@ -29,27 +29,17 @@ INTERVAL = 1.96
 
 @dataclass(frozen=True, kw_only=True)
 class CaseScore:
-    """One variant on one case; NaN where the case has nothing to measure.
+    """One variant on one case; NaN where the case has nothing to measure."""
 
-    Attributes:
-        case: index into `HELD_OUT_SEEDS`.
-        variant: its name.
-        psnr: in dB, over all pixels and frames but the first.
-        lpips: over the same frames; NaN where it was not asked for.
-        changed: PSNR in the region that truly changes.
-        static: PSNR in the region that stays.
-        overlap: mean intersection over union of the moved objects' silhouettes with the true ones, over the last half.
-        drift: mean absolute change from frame to frame, of 255, in the region that stays.
-    """
-
-    case: int
-    variant: str
-    psnr: float
-    lpips: float
-    changed: float
-    static: float
+    case: int  # index into `HELD_OUT_SEEDS`
+    variant: str  # its name
+    psnr: float  # in dB, over all pixels and frames but the first
+    lpips: float  # over the same frames; NaN where it was not asked for
+    changed: float  # PSNR in the region that truly changes
+    static: float  # PSNR in the region that stays
+    # mean intersection over union of the moved objects' silhouettes with the true ones, over the last half
     overlap: float
-    drift: float
+    drift: float  # mean absolute change from frame to frame, of 255, in the region that stays
 
 
 MEASURES = {
@@ -76,15 +66,10 @@ def make(pipeline: Any, settings: CheckpointSettings, case: LiftedCase, *, seed:
 
 @dataclass(frozen=True, kw_only=True)
 class Judges:
-    """Networks and trackers that measure videos.
+    """Networks and trackers that measure videos."""
 
-    Attributes:
-        tracker: see `silhouette_overlap`.
-        lpips: None leaves that measure out.
-    """
-
-    tracker: InstanceTracker
-    lpips: Lpips | None = None
+    tracker: InstanceTracker  # see `silhouette_overlap`
+    lpips: Lpips | None = None  # None leaves that measure out
 
 
 def score(video: UInt8, case: LiftedCase, judges: Judges, *, index: int, variant: str) -> CaseScore:

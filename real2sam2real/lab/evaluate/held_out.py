@@ -23,21 +23,13 @@ PSNR_CAP = 60.0
 
 @dataclass(frozen=True, kw_only=True)
 class Score:
-    """Means over scenes, in dB; a scene without such a region does not count.
+    """Means over scenes, in dB; a scene without such a region does not count."""
 
-    Attributes:
-        way: how the videos were made.
-        changed: PSNR in the region that truly changes.
-        static: PSNR in the region that stays.
-        changed_error: standard error of `changed` over scenes.
-        scenes: number of scenes that have a region that changes.
-    """
-
-    way: str
-    changed: float
-    static: float
-    changed_error: float
-    scenes: int
+    way: str  # how the videos were made
+    changed: float  # PSNR in the region that truly changes
+    static: float  # PSNR in the region that stays
+    changed_error: float  # standard error of `changed` over scenes
+    scenes: int  # number of scenes that have a region that changes
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

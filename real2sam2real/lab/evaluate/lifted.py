@@ -27,21 +27,13 @@ LEAST_PIXELS = 150
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class LiftedCase:
-    """A clip with its control made from lifted meshes.
+    """A clip with its control made from lifted meshes."""
 
-    Attributes:
-        clip: the truth.
-        scene: the truth's camera and motions with lifted meshes.
-        numbers: the truth's instance id of each of the scene's entities, in order.
-        normals: `(T, H, W, 3)` float32, rendered from `scene`.
-        ids: `(T, H, W)` uint8, numbered as in the clip.
-    """
-
-    clip: SynthClip
-    scene: Scene
-    numbers: tuple[int, ...]
-    normals: Float32
-    ids: UInt8
+    clip: SynthClip  # the truth
+    scene: Scene  # the truth's camera and motions with lifted meshes
+    numbers: tuple[int, ...]  # the truth's instance id of each of the scene's entities, in order
+    normals: Float32  # `(T, H, W, 3)` float32, rendered from `scene`
+    ids: UInt8  # `(T, H, W)` uint8, numbered as in the clip
 
     def preview(self) -> UInt8:
         """`(T, H, W, 3)` preview of the scene."""

@@ -16,25 +16,15 @@ from real2sam2real.lab.synth import HELD_OUT_SEEDS, SynthClip, sample_clip
 
 @dataclass(frozen=True, kw_only=True)
 class NormalsScore:
-    """Angles in degrees, over the instances' pixels of all scenes.
+    """Angles in degrees, over the instances' pixels of all scenes."""
 
-    Attributes:
-        scenes: how many.
-        median: angle between estimate and truth.
-        mean: likewise.
-        within_11: share of the pixels within 11.25 degrees.
-        within_30: share within 30 degrees.
-        flicker: mean change of the estimate from frame to frame along the motion.
-        true_flicker: the same of the truth: objects do turn.
-    """
-
-    scenes: int
-    median: float
-    mean: float
-    within_11: float
-    within_30: float
-    flicker: float
-    true_flicker: float
+    scenes: int  # how many
+    median: float  # angle between estimate and truth
+    mean: float  # likewise
+    within_11: float  # share of the pixels within 11.25 degrees
+    within_30: float  # share within 30 degrees
+    flicker: float  # mean change of the estimate from frame to frame along the motion
+    true_flicker: float  # the same of the truth: objects do turn
 
     def table(self) -> str:
         """As a Markdown table."""

@@ -24,43 +24,27 @@ _BLURS = (1, 3, 7, 15)
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class GroundPlane:
-    """The plane y = `y`.
+    """The plane y = `y`."""
 
-    Attributes:
-        y: height in world units.
-        material: looked at in world (x, z) divided by `unit`.
-        unit: world units per material unit.
-        centre: `(2,)` world x, z of the middle of the textured square; beyond it the texture is mirrored.
-        half: half of the square's side in material units.
-        haze_color: `(3,)` float32 that the ground fades into.
-        haze_distance: world distance at which half of the colour is haze.
-    """
-
-    y: float
-    material: SolidTexture
-    unit: float
+    y: float  # height in world units
+    material: SolidTexture  # looked at in world (x, z) divided by `unit`
+    unit: float  # world units per material unit
+    # `(2,)` world x, z of the middle of the textured square; beyond it the texture is mirrored
     centre: tuple[float, float]
-    half: float
-    haze_color: Float32
-    haze_distance: float
+    half: float  # half of the square's side in material units
+    haze_color: Float32  # `(3,)` float32 that the ground fades into
+    haze_distance: float  # world distance at which half of the colour is haze
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Background:
-    """Everything behind the objects.
+    """Everything behind the objects."""
 
-    Attributes:
-        far: looked at in (longitude, slope, 0): longitude grows to the right of −Z, slope is height over horizontal
-            distance.
-        ground: or None.
-        shadow: darkening under an object that touches the ground, 0…1.
-        shadow_shift: `(2,)` world x, z offset of shadows per unit of the object's height.
-    """
-
+    # looked at in (longitude, slope, 0): longitude grows to the right of −Z, slope is height over horizontal distance
     far: SolidTexture
-    ground: GroundPlane | None
-    shadow: float
-    shadow_shift: tuple[float, float]
+    ground: GroundPlane | None  # or None
+    shadow: float  # darkening under an object that touches the ground, 0…1
+    shadow_shift: tuple[float, float]  # `(2,)` world x, z offset of shadows per unit of the object's height
 
 
 class Painter:

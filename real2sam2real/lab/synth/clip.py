@@ -18,26 +18,16 @@ CHANGE = 12.0
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class SynthClip:
-    """A clip with everything about it known.
+    """A clip with everything about it known."""
 
-    Attributes:
-        seed: what it was made from.
-        scene: complete: textured entities with motions, masks and rest poses, camera path, photo = `video[0]`.
-        light: what shades the entities; in a varied world the light of frame 0 without colour and strength.
-        video: `(T, H, W, 3)` uint8 sRGB, anti-aliased.
-        normals: `(T, H, W, 3)` float32 camera space, unit length where `ids` is not 0, zero elsewhere.
-        ids: `(T, H, W)` uint8 instance ids, 0 = none.
-        depth: `(T, H, W)` float32 along the camera's −Z, infinite where `ids` is 0.
-        lighting: colours, strengths and course of the light in a varied world; None where `light` says all.
-    """
-
-    seed: int
-    scene: Scene
-    light: Light
-    video: UInt8
-    normals: Float32
-    ids: UInt8
-    depth: Float32
+    seed: int  # what it was made from
+    scene: Scene  # complete: textured entities with motions, masks and rest poses, camera path, photo = `video[0]`
+    light: Light  # what shades the entities; in a varied world the light of frame 0 without colour and strength
+    video: UInt8  # `(T, H, W, 3)` uint8 sRGB, anti-aliased
+    normals: Float32  # `(T, H, W, 3)` float32 camera space, unit length where `ids` is not 0, zero elsewhere
+    ids: UInt8  # `(T, H, W)` uint8 instance ids, 0 = none
+    depth: Float32  # `(T, H, W)` float32 along the camera's −Z, infinite where `ids` is 0
+    # colours, strengths and course of the light in a varied world; None where `light` says all
     lighting: Lighting | None = None
 
     @property

@@ -14,51 +14,33 @@ _PROBABILITIES = (
 class WorldConfig:
     """The distribution of worlds. The defaults are what `mini` is trained on.
 
-    Attributes:
-        detail: typical size of the smallest texture features as a share of the image height. A codec with blocks of
-            b pixels sees most of the texture when it is at least b / height.
-        max_objects: most objects in a clip, 1…8.
-        object_size: range of an object's size at rest as a share of the image height: the geometric mean of its two
-            longest extents, so that thin bodies cover enough pixels too.
-        fov_degrees: range of the horizontal field of view (of an 8:5 image).
-        ground: probability of a ground plane; otherwise objects float before a far background.
-        static_camera: probability that the camera rests.
-        still_objects: probability that no object moves while the camera does.
-        max_orbit_degrees: largest orbit.
-        max_pan_degrees: largest pan.
-        shadows: soft contact shadows on the ground.
-        vivid: saturation of the most colourful palettes, 0…1.
-        deforming: probability per object that it bends, twists, stretches or waves.
-        varied_light: probability of coloured light from dim to bright that may turn or change its strength.
-        cast_shadows: probability, in worlds with ground, of shadows thrown along the light.
-        glossy: probability that a ground mirrors the objects.
-        rich_camera: probability that a moving camera takes a longer path, of up to three moves, than one or two of the
-            plain ones.
-        handheld: probability that the camera shakes as if held by hand, on top of its path.
-        occluder: probability that one more object stands or passes in front of another.
-
     Raises:
         ValueError: a value is out of its range.
     """
 
+    # typical size of the smallest texture features as a share of the image height. A codec with blocks of b pixels sees
+    # most of the texture when it is at least b / height.
     detail: float = 0.1
-    max_objects: int = 4
+    max_objects: int = 4  # most objects in a clip, 1…8
+    # range of an object's size at rest as a share of the image height: the geometric mean of its two longest extents,
+    # so that thin bodies cover enough pixels too
     object_size: tuple[float, float] = (0.24, 0.58)
-    fov_degrees: tuple[float, float] = (35.0, 65.0)
-    ground: float = 0.65
-    static_camera: float = 0.45
-    still_objects: float = 0.5
-    max_orbit_degrees: float = 35.0
-    max_pan_degrees: float = 15.0
-    shadows: bool = True
-    vivid: float = 0.85
-    deforming: float = 0.0
-    varied_light: float = 0.0
-    cast_shadows: float = 0.0
-    glossy: float = 0.0
+    fov_degrees: tuple[float, float] = (35.0, 65.0)  # range of the horizontal field of view (of an 8:5 image)
+    ground: float = 0.65  # probability of a ground plane; otherwise objects float before a far background
+    static_camera: float = 0.45  # probability that the camera rests
+    still_objects: float = 0.5  # probability that no object moves while the camera does
+    max_orbit_degrees: float = 35.0  # largest orbit
+    max_pan_degrees: float = 15.0  # largest pan
+    shadows: bool = True  # soft contact shadows on the ground
+    vivid: float = 0.85  # saturation of the most colourful palettes, 0…1
+    deforming: float = 0.0  # probability per object that it bends, twists, stretches or waves
+    varied_light: float = 0.0  # probability of coloured light from dim to bright that may turn or change its strength
+    cast_shadows: float = 0.0  # probability, in worlds with ground, of shadows thrown along the light
+    glossy: float = 0.0  # probability that a ground mirrors the objects
+    # probability that a moving camera takes a longer path, of up to three moves, than one or two of the plain ones
     rich_camera: float = 0.0
-    handheld: float = 0.0
-    occluder: float = 0.0
+    handheld: float = 0.0  # probability that the camera shakes as if held by hand, on top of its path
+    occluder: float = 0.0  # probability that one more object stands or passes in front of another
 
     def __post_init__(self) -> None:
         for name in _PROBABILITIES:

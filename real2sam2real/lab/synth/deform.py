@@ -22,25 +22,18 @@ _KINDS: tuple[Kind, ...] = ("bend", "bend", "twist", "stretch", "stretch", "wave
 
 @dataclass(frozen=True, kw_only=True)
 class Deformation:
-    """How a body changes its shape through the clip; at time 0 it has its rest shape.
+    """How a body changes its shape through the clip; at time 0 it has its rest shape."""
 
-    Attributes:
-        kind: bend (the vertical becomes an arc), twist (about the vertical), stretch (along the vertical, the other two
-            axes make up for the volume), wave (sideways, travelling along the vertical).
-        amount: at the height of one body over the anchor: radians (bend, twist), natural logarithm of the height's
-            factor (stretch), or sideways offset over the body's height (wave).
-        heading: radians in the object's x, z plane, the direction of a bend or a wave.
-        anchor: height in the object frame that stays in place.
-        swings: periods over the clip; 0 for a change that goes one way.
-        waves: wavelengths of a wave over the body's height.
-    """
-
+    # bend (the vertical becomes an arc), twist (about the vertical), stretch (along the vertical, the other two axes
+    # make up for the volume), wave (sideways, travelling along the vertical)
     kind: Kind
+    # at the height of one body over the anchor: radians (bend, twist), natural logarithm of the height's factor
+    # (stretch), or sideways offset over the body's height (wave)
     amount: float
-    heading: float
-    anchor: float
-    swings: float
-    waves: float
+    heading: float  # radians in the object's x, z plane, the direction of a bend or a wave
+    anchor: float  # height in the object frame that stays in place
+    swings: float  # periods over the clip; 0 for a change that goes one way
+    waves: float  # wavelengths of a wave over the body's height
 
     def vertices(self, rest: Float, times: Float) -> Float32:
         """Vertices `(T, V, 3)` float32, object frame, of the rest shape `(V, 3)` at `times` `(T,)` in 0…1."""

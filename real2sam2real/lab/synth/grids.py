@@ -17,17 +17,11 @@ from real2sam2real.arrays import Float, Int
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ClosedGrid:
-    """One closed surface.
+    """One closed surface."""
 
-    Attributes:
-        points: `(R, C, 3)` float64.
-        torus: rows run around; otherwise the first and the last row are poles.
-        material: which of the shape's materials covers it.
-    """
-
-    points: Float
-    torus: bool = False
-    material: int = 0
+    points: Float  # `(R, C, 3)` float64
+    torus: bool = False  # rows run around; otherwise the first and the last row are poles
+    material: int = 0  # which of the shape's materials covers it
 
     def moved(self, offset: ArrayLike, matrix: Float | None = None, *, material: int | None = None) -> ClosedGrid:
         """The grid under a linear map `(3, 3)`, then an offset `(3,)`; covered by another material if one is given."""

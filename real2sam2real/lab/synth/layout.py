@@ -27,17 +27,11 @@ _CHECKED = np.linspace(0.0, 1.0, 7)
 
 @dataclass(frozen=True, kw_only=True)
 class View:
-    """The first camera and the ground under it.
+    """The first camera and the ground under it."""
 
-    Attributes:
-        span: image height over focal length.
-        pitch: radians that the camera looks down.
-        ground_y: height of the ground, or None for objects that float before a far background.
-    """
-
-    span: float
-    pitch: float
-    ground_y: float | None
+    span: float  # image height over focal length
+    pitch: float  # radians that the camera looks down
+    ground_y: float | None  # height of the ground, or None for objects that float before a far background
 
     def pose(self) -> Float:
         """`world_from_camera` `(4, 4)` at frame 0."""
@@ -62,25 +56,15 @@ class View:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ObjectPlan:
-    """One object.
+    """One object."""
 
-    Attributes:
-        shape: index of its base shape.
-        stretch: `(3,)` world size of the base shape's unit along each of its axes.
-        position: `(3,)` world position of the footprint's middle at rest.
-        yaw: radians about +Y at rest.
-        depth: distance in front of the first camera.
-        move: what it does.
-        deformation: how its shape changes, or None for a rigid body.
-    """
-
-    shape: int
-    stretch: Float
-    position: Float
-    yaw: float
-    depth: float
-    move: ObjectMove
-    deformation: Deformation | None = None
+    shape: int  # index of its base shape
+    stretch: Float  # `(3,)` world size of the base shape's unit along each of its axes
+    position: Float  # `(3,)` world position of the footprint's middle at rest
+    yaw: float  # radians about +Y at rest
+    depth: float  # distance in front of the first camera
+    move: ObjectMove  # what it does
+    deformation: Deformation | None = None  # how its shape changes, or None for a rigid body
 
     @cached_property
     def extent(self) -> Float:
@@ -120,21 +104,13 @@ class ObjectPlan:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Layout:
-    """The geometry of one clip.
+    """The geometry of one clip."""
 
-    Attributes:
-        view: the first camera.
-        objects: at least one.
-        camera_moves: empty for a camera at rest.
-        focus: `(3,)` world point that the camera attends to.
-        camera_shake: of a camera held by hand, or None.
-    """
-
-    view: View
-    objects: tuple[ObjectPlan, ...]
-    camera_moves: tuple[MoveComponent, ...]
-    focus: Float
-    camera_shake: CameraShake | None = None
+    view: View  # the first camera
+    objects: tuple[ObjectPlan, ...]  # at least one
+    camera_moves: tuple[MoveComponent, ...]  # empty for a camera at rest
+    focus: Float  # `(3,)` world point that the camera attends to
+    camera_shake: CameraShake | None = None  # of a camera held by hand, or None
 
     def others(self, k: int) -> tuple[ObjectPlan, ...]:
         """All objects but the one numbered `k`."""

@@ -28,27 +28,16 @@ _CAST_SPREAD = 0.36
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Lighting:
-    """The light of a varied clip.
+    """The light of a varied clip."""
 
-    Attributes:
-        light: its direction and shares in frame 0, without colour.
-        key: `(3,)` colour of the directional light, mean 1.
-        ambient: `(3,)` colour of the ambient light, mean 1.
-        turn: radians about +Y by which the directional light has gone round at the end.
-        gains: strength of all light at the start and at the end.
-        shadow: share of the directional light that a cast shadow takes away, 0 for none.
-        hardness: of its edge, 1 (soft) … 4.
-        gloss: reflectance of the ground at grazing view, 0 for a dull ground.
-    """
-
-    light: Light
-    key: Float
-    ambient: Float
-    turn: float
-    gains: tuple[float, float]
-    shadow: float
-    hardness: float
-    gloss: float
+    light: Light  # its direction and shares in frame 0, without colour
+    key: Float  # `(3,)` colour of the directional light, mean 1
+    ambient: Float  # `(3,)` colour of the ambient light, mean 1
+    turn: float  # radians about +Y by which the directional light has gone round at the end
+    gains: tuple[float, float]  # strength of all light at the start and at the end
+    shadow: float  # share of the directional light that a cast shadow takes away, 0 for none
+    hardness: float  # of its edge, 1 (soft) … 4
+    gloss: float  # reflectance of the ground at grazing view, 0 for a dull ground
 
     def directions(self, times: Float) -> Float:
         """Unit directions `(T, 3)` from the scene to the light, world space, at `times` `(T,)` in 0…1."""

@@ -23,24 +23,16 @@ _NO_LEAVES = np.zeros((0, 4), np.float32), np.zeros((0, 3), np.float32)
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class SolidTexture:
-    """One solid texture.
+    """One solid texture."""
 
-    Attributes:
-        pattern: FRACTAL, STRIPES, CHECKS or GRADIENT.
-        ramp: `(P, 3)` float32 sRGB colours in 0…1 that the pattern runs through.
-        axes: `(3, 3)` the pattern's own axes (rows).
-        numbers: `(8,)` pattern period, period of its noise, octaves, warp, hardness of edges 0…1, grain amplitude,
-            grain period, offset of the noise.
-        leaves: `(K, 4)` float32 centre and radius, the front one first.
-        leaf_colors: `(K, 3)` float32.
-    """
-
-    pattern: int
-    ramp: Float32
-    axes: Float
+    pattern: int  # FRACTAL, STRIPES, CHECKS or GRADIENT
+    ramp: Float32  # `(P, 3)` float32 sRGB colours in 0…1 that the pattern runs through
+    axes: Float  # `(3, 3)` the pattern's own axes (rows)
+    # `(8,)` pattern period, period of its noise, octaves, warp, hardness of edges 0…1, grain amplitude, grain period,
+    # offset of the noise
     numbers: Float
-    leaves: Float32
-    leaf_colors: Float32
+    leaves: Float32  # `(K, 4)` float32 centre and radius, the front one first
+    leaf_colors: Float32  # `(K, 3)` float32
 
     def colors(self, points: ArrayLike, softness: float) -> Float32:
         """Colours `(N, 3)` float32 in 0…1 at `(N, 3)` points; leaf edges are blurred over `softness`."""
@@ -54,17 +46,11 @@ class SolidTexture:
 
 @dataclass(frozen=True, kw_only=True)
 class Domain:
-    """Where a material will be looked at.
+    """Where a material will be looked at."""
 
-    Attributes:
-        low: smallest coordinates.
-        high: largest coordinates; equal to `low` along an axis that is not used.
-        detail: typical size of the smallest features.
-    """
-
-    low: tuple[float, float, float]
-    high: tuple[float, float, float]
-    detail: float
+    low: tuple[float, float, float]  # smallest coordinates
+    high: tuple[float, float, float]  # largest coordinates; equal to `low` along an axis that is not used
+    detail: float  # typical size of the smallest features
 
     @property
     def span(self) -> float:

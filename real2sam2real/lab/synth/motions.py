@@ -19,29 +19,17 @@ UP = (0.0, 1.0, 0.0)
 
 @dataclass(frozen=True, kw_only=True)
 class ObjectMove:
-    """How an object gets from its rest pose to its last pose.
+    """How an object gets from its rest pose to its last pose."""
 
-    Attributes:
-        shift: world offset at the end.
-        axis: world axis of the turn.
-        radians: angle of the turn at the end.
-        scale: size at the end, relative to rest.
-        hop: height of a jump in the middle of the move, world units.
-        pivot_height: height on the object's +Y axis of the point that turning and scaling leave in place.
-        start: fraction of the shot at which the move starts.
-        end: fraction at which it is over.
-        easing: its speed curve.
-    """
-
-    shift: Vector = (0.0, 0.0, 0.0)
-    axis: Vector = UP
-    radians: float = 0.0
-    scale: float = 1.0
-    hop: float = 0.0
-    pivot_height: float = 0.0
-    start: float = 0.0
-    end: float = 1.0
-    easing: Easing = "ease"
+    shift: Vector = (0.0, 0.0, 0.0)  # world offset at the end
+    axis: Vector = UP  # world axis of the turn
+    radians: float = 0.0  # angle of the turn at the end
+    scale: float = 1.0  # size at the end, relative to rest
+    hop: float = 0.0  # height of a jump in the middle of the move, world units
+    pivot_height: float = 0.0  # height on the object's +Y axis of the point that turning and scaling leave in place
+    start: float = 0.0  # fraction of the shot at which the move starts
+    end: float = 1.0  # fraction at which it is over
+    easing: Easing = "ease"  # its speed curve
 
     def pivots(self, position: Float, times: Float) -> tuple[Float, Float]:
         """World positions of the pivot `(T, 3)` and scales `(T,)` at `times` `(T,)` in 0…1."""
@@ -70,33 +58,22 @@ class ObjectMove:
 
 @dataclass(frozen=True, kw_only=True)
 class MoveComponent:
-    """One component of a camera move.
+    """One component of a camera move."""
 
-    Attributes:
-        kind: orbit (about the vertical through the focus), pan, tilt, roll: radians; truck (right), pedestal (up),
-            dolly (forward): world units; zoom: natural logarithm of the focal length's factor.
-        amount: at the end of the shot.
-        easing: its speed curve.
-    """
-
+    # orbit (about the vertical through the focus), pan, tilt, roll: radians; truck (right), pedestal (up), dolly
+    # (forward): world units; zoom: natural logarithm of the focal length's factor
     kind: CameraKind
-    amount: float
-    easing: Easing = "ease"
+    amount: float  # at the end of the shot
+    easing: Easing = "ease"  # its speed curve
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class CameraShake:
-    """The shake of a camera that is held by hand: a sum of sines that is zero at time 0.
+    """The shake of a camera that is held by hand: a sum of sines that is zero at time 0."""
 
-    Attributes:
-        amplitudes: `(6, K)` of turns about the camera's x, y, z (radians) and shifts along them (world units).
-        cycles: `(6, K)` periods over the shot.
-        phases: `(6, K)` radians.
-    """
-
-    amplitudes: Float
-    cycles: Float
-    phases: Float
+    amplitudes: Float  # `(6, K)` of turns about the camera's x, y, z (radians) and shifts along them (world units)
+    cycles: Float  # `(6, K)` periods over the shot
+    phases: Float  # `(6, K)` radians
 
     def shaken(self, poses: Float, times: Float) -> Float:
         """Poses `(T, 4, 4)` with the shake at `times` `(T,)` in 0…1 on top."""

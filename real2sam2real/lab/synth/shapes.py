@@ -26,27 +26,16 @@ _ATLAS_ROWS = 104
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class BaseShape:
-    """A closed mesh without a look.
+    """A closed mesh without a look."""
 
-    Attributes:
-        kind: its family's name.
-        vertices: `(V, 3)` float64.
-        faces: `(F, 3)` int32, outward.
-        corner_uvs: `(F, 3, 2)` float64 into an atlas with one strip per part.
-        texel_points: `(rows, ATLAS_COLUMNS, 3)` float64, the surface point under every texel.
-        texel_material: `(rows,)` int64, the material of every row of texels.
-        strips: `(P,)` int64, rows of texels of every part, from the top.
-        heads: it has a front, along +X.
-    """
-
-    kind: str
-    vertices: Float
-    faces: np.ndarray
-    corner_uvs: Float
-    texel_points: Float
-    texel_material: Int
-    strips: Int
-    heads: bool
+    kind: str  # its family's name
+    vertices: Float  # `(V, 3)` float64
+    faces: np.ndarray  # `(F, 3)` int32, outward
+    corner_uvs: Float  # `(F, 3, 2)` float64 into an atlas with one strip per part
+    texel_points: Float  # `(rows, ATLAS_COLUMNS, 3)` float64, the surface point under every texel
+    texel_material: Int  # `(rows,)` int64, the material of every row of texels
+    strips: Int  # `(P,)` int64, rows of texels of every part, from the top
+    heads: bool  # it has a front, along +X
 
     @property
     def extent(self) -> Float:

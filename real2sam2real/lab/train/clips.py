@@ -32,17 +32,11 @@ BLOCKS_PER_RUN = 8
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class LatentClips:
-    """N encoded clips; F latent frames of h × w.
+    """N encoded clips; F latent frames of h × w."""
 
-    Attributes:
-        video: `(N, z, F, h, w)` float16, standardised.
-        normals: the same shape, of the encoded normals.
-        photo: `(N, z, 1, h, w)` float16, of frame 0 alone.
-    """
-
-    video: Tensor
-    normals: Tensor
-    photo: Tensor
+    video: Tensor  # `(N, z, F, h, w)` float16, standardised
+    normals: Tensor  # the same shape, of the encoded normals
+    photo: Tensor  # `(N, z, 1, h, w)` float16, of frame 0 alone
 
 
 def vary(video: UInt8, normals: UInt8, variant: int) -> tuple[UInt8, UInt8]:

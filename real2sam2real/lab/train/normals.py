@@ -29,38 +29,22 @@ _SEED_OFFSET = 500_000_000  # away from the clips that other networks are traine
 
 @dataclass(frozen=True, kw_only=True)
 class NormalsConfig(TrainingSettings):
-    """The recipe; see `TrainingSettings` for what is not listed.
+    """The recipe; see `TrainingSettings` for what is not listed."""
 
-    Attributes:
-        width: of the rendered clips in pixels.
-        height: likewise.
-        rendered: frames rendered of each clip.
-        crop_width: of what is trained on: cut out at a random scale.
-        crop_height: likewise.
-        frames: consecutive frames trained on.
-        clips_per_shard: clips rendered at a time.
-        shards: all there are.
-        window: so many of the latest shards are drawn from.
-        batch_size: clips a step.
-        steps: of the optimiser.
-        channels: of the network's levels.
-        blocks: of each level.
-    """
-
-    width: int = 256
-    height: int = 144
-    rendered: int = 9
-    crop_width: int = 160
-    crop_height: int = 96
-    frames: int = 4
-    clips_per_shard: int = 48
-    shards: int = 40
-    window: int = 16
-    batch_size: int = 6
-    steps: int = 3000
+    width: int = 256  # of the rendered clips in pixels
+    height: int = 144  # likewise
+    rendered: int = 9  # frames rendered of each clip
+    crop_width: int = 160  # of what is trained on: cut out at a random scale
+    crop_height: int = 96  # likewise
+    frames: int = 4  # consecutive frames trained on
+    clips_per_shard: int = 48  # clips rendered at a time
+    shards: int = 40  # all there are
+    window: int = 16  # so many of the latest shards are drawn from
+    batch_size: int = 6  # clips a step
+    steps: int = 3000  # of the optimiser
     learning_rate: float = 1.5e-3
-    channels: tuple[int, ...] = (32, 64, 96, 128, 160)
-    blocks: int = 1
+    channels: tuple[int, ...] = (32, 64, 96, 128, 160)  # of the network's levels
+    blocks: int = 1  # of each level
     warmup_steps: int = 50
     decay_fraction: float = 0.5
 
@@ -98,17 +82,11 @@ NORMALS_RECIPES = {"mini": mini, "smoke": smoke}
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class NormalClips:
-    """N rendered clips.
+    """N rendered clips."""
 
-    Attributes:
-        video: `(N, T, H, W, 3)` uint8.
-        normals: `(N, T, H, W, 3)` int8, right/up/towards times 127.
-        ids: `(N, T, H, W)` uint8.
-    """
-
-    video: UInt8
-    normals: NDArray[np.int8]
-    ids: UInt8
+    video: UInt8  # `(N, T, H, W, 3)` uint8
+    normals: NDArray[np.int8]  # `(N, T, H, W, 3)` int8, right/up/towards times 127
+    ids: UInt8  # `(N, T, H, W)` uint8
 
     def __len__(self) -> int:
         return len(self.ids)

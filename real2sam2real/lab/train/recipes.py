@@ -10,46 +10,29 @@ from real2sam2real.lab.train.training import TrainingSettings
 
 @dataclass(frozen=True, kw_only=True)
 class ModelSize:
-    """Size of the transformer.
+    """Size of the transformer."""
 
-    Attributes:
-        heads: attention heads of 64 channels each.
-        layers: number of blocks.
-        ffn_dim: hidden width of the feed-forward layers.
-        latent_channels: z of the autoencoder.
-    """
-
-    heads: int = 4
-    layers: int = 7
-    ffn_dim: int = 768
-    latent_channels: int = 48
+    heads: int = 4  # attention heads of 64 channels each
+    layers: int = 7  # number of blocks
+    ffn_dim: int = 768  # hidden width of the feed-forward layers
+    latent_channels: int = 48  # z of the autoencoder
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingStage:
-    """A stretch of training at one clip size.
+    """A stretch of training at one clip size."""
 
-    Attributes:
-        width: pixels, a multiple of 16.
-        height: pixels, a multiple of 16.
-        frames: T = 4k + 1.
-        batch_size: clips per step.
-        steps: optimiser steps.
-        reuse: how often each clip is drawn, on average.
-        shift: timestep shift of the noise levels drawn; more of it trains more at high noise, where layout is decided.
-        level_floor: noise levels under it weigh like it, where the sample's error is turned into the velocity's.
-        varied: draw worlds from `synth.varied_world()` in place of the default ones.
-    """
-
-    width: int
-    height: int
-    frames: int
-    batch_size: int
-    steps: int
-    reuse: int = 2
+    width: int  # pixels, a multiple of 16
+    height: int  # pixels, a multiple of 16
+    frames: int  # T = 4k + 1
+    batch_size: int  # clips per step
+    steps: int  # optimiser steps
+    reuse: int = 2  # how often each clip is drawn, on average
+    # timestep shift of the noise levels drawn; more of it trains more at high noise, where layout is decided
     shift: float = 5.0
+    # noise levels under it weigh like it, where the sample's error is turned into the velocity's
     level_floor: float = 0.5
-    varied: bool = False
+    varied: bool = False  # draw worlds from `synth.varied_world()` in place of the default ones
 
     def __post_init__(self) -> None:
         if self.width % 16 or self.height % 16:
@@ -65,42 +48,28 @@ class BaseConfig(TrainingSettings):
     """Pre-training of a base checkpoint on the procedural world; see `TrainingSettings` for what is not listed.
 
     Attributes:
-        size: the transformer.
-        start: pipeline whose autoencoder and weights it goes on from, a shipped one's name or a folder; None starts
-            from nothing.
-        stages: run one after the other; sizes usually grow.
-        autoencoder_clips: clips of the first and the last stage's size that the autoencoder is fitted to.
-        learning_rate: peak, for matrices (Muon); everything else trains at `adam_ratio` of it (AdamW).
-        adam_ratio: see `learning_rate`.
-        sampling_shift: timestep shift that the checkpoint samples with.
-        blank_normals: share of clips trained with empty normals, so that the model knows what not being told means.
-        changed_weight: extra weight of the loss where the video differs from the photo.
-        ema: decay of the averaged weights that are kept.
         seed: also says which of `synth`'s training seeds are drawn.
-        clips_per_shard: clips rendered and encoded at a time.
-        max_frames: longest clip that the checkpoint may be asked for.
-        sampling_steps: denoising steps that the checkpoint asks for.
-        init: what its sampling starts from.
-        strength: noise level of that start, when it is the preview.
     """
 
-    size: ModelSize = field(default_factory=ModelSize)
+    size: ModelSize = field(default_factory=ModelSize)  # the transformer
+    # pipeline whose autoencoder and weights it goes on from, a shipped one's name or a folder; None starts from nothing
     start: str | None = None
-    stages: tuple[TrainingStage, ...]
-    autoencoder_clips: int = 96
-    learning_rate: float = 3e-3
-    adam_ratio: float = 0.5
+    stages: tuple[TrainingStage, ...]  # run one after the other; sizes usually grow
+    autoencoder_clips: int = 96  # clips of the first and the last stage's size that the autoencoder is fitted to
+    learning_rate: float = 3e-3  # peak, for matrices (Muon); everything else trains at `adam_ratio` of it (AdamW)
+    adam_ratio: float = 0.5  # see `learning_rate`
     warmup_steps: int = 100
     decay_fraction: float = 0.25
-    sampling_shift: float = 3.0
+    sampling_shift: float = 3.0  # timestep shift that the checkpoint samples with
+    # share of clips trained with empty normals, so that the model knows what not being told means
     blank_normals: float = 0.1
-    changed_weight: float = 3.0
-    ema: float = 0.998
-    clips_per_shard: int = 96
-    max_frames: int = 49
-    sampling_steps: int = 4
-    init: Init = "preview"
-    strength: float = 0.3
+    changed_weight: float = 3.0  # extra weight of the loss where the video differs from the photo
+    ema: float = 0.998  # decay of the averaged weights that are kept
+    clips_per_shard: int = 96  # clips rendered and encoded at a time
+    max_frames: int = 49  # longest clip that the checkpoint may be asked for
+    sampling_steps: int = 4  # denoising steps that the checkpoint asks for
+    init: Init = "preview"  # what its sampling starts from
+    strength: float = 0.3  # noise level of that start, when it is the preview
 
     @property
     def total_steps(self) -> int:

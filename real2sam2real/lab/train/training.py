@@ -29,19 +29,13 @@ RENAMED = {"batch": "batch_size", "warmup": "warmup_steps", "decay": "decay_frac
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingSettings(ABC):
-    """The settings that every training has.
+    """The settings that every training has."""
 
-    Attributes:
-        learning_rate: after the warm-up, and until the decay.
-        warmup_steps: steps at the start over which it rises linearly.
-        decay_fraction: share of all steps, at the end, over which it falls linearly to zero; 0 leaves it constant.
-        seed: of all that is random.
-    """
-
-    learning_rate: float
-    warmup_steps: int = 0
+    learning_rate: float  # after the warm-up, and until the decay
+    warmup_steps: int = 0  # steps at the start over which it rises linearly
+    # share of all steps, at the end, over which it falls linearly to zero; 0 leaves it constant
     decay_fraction: float = 0.0
-    seed: int = 0
+    seed: int = 0  # of all that is random
 
     @property
     @abstractmethod
@@ -206,13 +200,12 @@ class NetworkTrainer(Trainer[Config]):
         checkpoint_seconds: time between checkpoints.
 
     Attributes:
-        network: that is trained.
         average: exponential average of its weights, by name.
         seconds: spent in optimiser steps, over all restarts.
     """
 
     average_decay = 0.998
-    network: nn.Module
+    network: nn.Module  # that is trained
 
     def __init__(self, config: Config, folder: Path, *, checkpoint_seconds: float = 300) -> None:
         super().__init__(config, folder)

@@ -14,13 +14,9 @@ VLM = "vlm:"
 
 
 class Captioner(Protocol):
-    """Says in words what a clip shows.
+    """Says in words what a clip shows."""
 
-    Attributes:
-        name: by which `load_captioner` knows it.
-    """
-
-    name: str
+    name: str  # by which `load_captioner` knows it
 
     def caption(self, video: UInt8, labels: Mapping[int, str]) -> str:
         """One caption, a single line.

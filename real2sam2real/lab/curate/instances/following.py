@@ -24,19 +24,12 @@ _STAYS = 0.25  # weight of the carried mask in the new one
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class FrameFeatures:
-    """A frame as followers see it.
+    """A frame as followers see it."""
 
-    Attributes:
-        picture: `(h, w, 3)` uint8 sRGB.
-        difference: `(h, w)` uint8, from the background behind.
-        colors: `(h, w)` int64, bins of colour.
-        steps: `(h, w)` int64, bins of the difference.
-    """
-
-    picture: UInt8
-    difference: UInt8
-    colors: Int
-    steps: Int
+    picture: UInt8  # `(h, w, 3)` uint8 sRGB
+    difference: UInt8  # `(h, w)` uint8, from the background behind
+    colors: Int  # `(h, w)` int64, bins of colour
+    steps: Int  # `(h, w)` int64, bins of the difference
 
     @classmethod
     def at(cls, picture: UInt8, difference: UInt8) -> FrameFeatures:

@@ -23,20 +23,15 @@ MAX_INSTANCES = 255
 class InstancePrompt:
     """One instance, shown on one frame of the clip, by a box or by a mask.
 
-    Attributes:
-        label: what it is, in words, such as "child".
-        frame: index of the frame on which it is shown, in the clip.
-        box: left, top, right, bottom in pixels of the clip's frames, right and bottom not included, or None.
-        mask: `(H, W)` bool, or None.
-
     Raises:
         UserError: the label is empty, the frame is negative, or not exactly one of box and mask is given.
     """
 
-    label: str
-    frame: int = 0
+    label: str  # what it is, in words, such as "child"
+    frame: int = 0  # index of the frame on which it is shown, in the clip
+    # left, top, right, bottom in pixels of the clip's frames, right and bottom not included, or None
     box: Box | None = None
-    mask: Bool | None = None
+    mask: Bool | None = None  # `(H, W)` bool, or None
 
     def __post_init__(self) -> None:
         if not self.label.strip():
@@ -49,15 +44,10 @@ class InstancePrompt:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Instances:
-    """The instances of a clip.
+    """The instances of a clip."""
 
-    Attributes:
-        ids: `(T, H, W)` uint8, 0 where there is none; an instance keeps its id through the clip.
-        labels: what each id is, in words; also of ids that are nowhere to be seen.
-    """
-
-    ids: UInt8
-    labels: dict[int, str]
+    ids: UInt8  # `(T, H, W)` uint8, 0 where there is none; an instance keeps its id through the clip
+    labels: dict[int, str]  # what each id is, in words; also of ids that are nowhere to be seen
 
     def __post_init__(self) -> None:
         if self.ids.ndim != 3 or self.ids.dtype != np.uint8:
@@ -65,13 +55,9 @@ class Instances:
 
 
 class InstanceTracker(Protocol):
-    """Follows instances through a clip.
+    """Follows instances through a clip."""
 
-    Attributes:
-        name: by which `load_tracker` knows it.
-    """
-
-    name: str
+    name: str  # by which `load_tracker` knows it
 
     def track(self, video: UInt8, prompts: Sequence[InstancePrompt]) -> Instances:
         """Find the instances in every frame.

@@ -32,19 +32,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Observation:
-    """One instance on one frame.
+    """One instance on one frame."""
 
-    Attributes:
-        number: of the instance, from 0; it keeps it through the clip.
-        score: 0…1, how sure the detector was that it is what the word names, when it was found.
-        presence: 0…1, how sure the tracker is that this frame shows it; where it is found first, the score.
-        mask: `(H, W)` bool.
-    """
-
-    number: int
-    score: float
-    presence: float
-    mask: Bool
+    number: int  # of the instance, from 0; it keeps it through the clip
+    score: float  # 0…1, how sure the detector was that it is what the word names, when it was found
+    presence: float  # 0…1, how sure the tracker is that this frame shows it; where it is found first, the score
+    mask: Bool  # `(H, W)` bool
 
 
 class WordFollower:

@@ -12,13 +12,9 @@ ESTIMATORS = ("mini", "marigold", "moge", "normalcrafter")
 
 
 class NormalEstimator(Protocol):
-    """Estimates the normals of a clip's instances.
+    """Estimates the normals of a clip's instances."""
 
-    Attributes:
-        name: with its version, for the record.
-    """
-
-    name: str
+    name: str  # with its version, for the record
 
     def estimate(self, video: UInt8, ids: UInt8) -> Float32:
         """Normals of a clip.

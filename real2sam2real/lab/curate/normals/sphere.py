@@ -20,21 +20,13 @@ _LIGHT = np.array([-0.45, 0.7, 0.55]) / np.linalg.norm([-0.45, 0.7, 0.55])
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class SphereCheck:
-    """What came of it.
+    """What came of it."""
 
-    Attributes:
-        name: of the estimator.
-        directions: what its three components really grow towards, as `NormalConvention.directions`.
-        angle: median angle to the truth under these, in degrees.
-        taken: median angle as the estimator is used.
-        picture: `(H, 3H, 3)` uint8: sphere, estimate, truth.
-    """
-
-    name: str
-    directions: tuple[str, str, str]
-    angle: float
-    taken: float
-    picture: UInt8
+    name: str  # of the estimator
+    directions: tuple[str, str, str]  # what its three components really grow towards, as `NormalConvention.directions`
+    angle: float  # median angle to the truth under these, in degrees
+    taken: float  # median angle as the estimator is used
+    picture: UInt8  # `(H, 3H, 3)` uint8: sphere, estimate, truth
 
     @property
     def right(self) -> bool:

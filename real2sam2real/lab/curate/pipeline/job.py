@@ -14,31 +14,18 @@ from real2sam2real.lab.curate.pipeline.settings import SourceVideo
 
 @dataclass(kw_only=True, eq=False)
 class Clip:
-    """One clip of a source, filled in stage by stage.
+    """One clip of a source, filled in stage by stage."""
 
-    Attributes:
-        key: of its sample.
-        shot: number of the shot that it is from.
-        numbers: `(T,)` frames of the source.
-        video: `(T, H, W, 3)` uint8.
-        ids: `(T, H, W)` uint8, once there are masks.
-        labels: of the instances.
-        normals: `(T, H, W, 3)` float32, once there are normals: the product of normals and masks.
-        caption: once there is one.
-        quality: what was measured.
-        reasons: why it is dropped; empty while it is kept.
-    """
-
-    key: str
-    shot: int
-    numbers: Int
-    video: UInt8
-    ids: UInt8 | None = None
-    labels: dict[int, str] = field(default_factory=dict)
-    normals: Float32 | None = None
-    caption: str = ""
-    quality: dict[str, float] = field(default_factory=dict)
-    reasons: list[str] = field(default_factory=list)
+    key: str  # of its sample
+    shot: int  # number of the shot that it is from
+    numbers: Int  # `(T,)` frames of the source
+    video: UInt8  # `(T, H, W, 3)` uint8
+    ids: UInt8 | None = None  # `(T, H, W)` uint8, once there are masks
+    labels: dict[int, str] = field(default_factory=dict)  # of the instances
+    normals: Float32 | None = None  # `(T, H, W, 3)` float32, once there are normals: the product of normals and masks
+    caption: str = ""  # once there is one
+    quality: dict[str, float] = field(default_factory=dict)  # what was measured
+    reasons: list[str] = field(default_factory=list)  # why it is dropped; empty while it is kept
 
     @property
     def kept(self) -> bool:
@@ -55,25 +42,15 @@ class Clip:
 
 @dataclass(kw_only=True, eq=False)
 class CurationJob:
-    """A source on its way.
+    """A source on its way."""
 
-    Attributes:
-        source: what it is.
-        size: width and height of the source's frames.
-        fps: of the source.
-        clips: its clips.
-        reasons: why parts of it gave no clip.
-        failure: why it could not be worked on, or None.
-        seconds: spent in each stage.
-    """
-
-    source: SourceVideo
-    size: tuple[int, int] = (0, 0)
-    fps: float = 0.0
-    clips: list[Clip] = field(default_factory=list)
-    reasons: list[str] = field(default_factory=list)
-    failure: str | None = None
-    seconds: dict[str, float] = field(default_factory=dict)
+    source: SourceVideo  # what it is
+    size: tuple[int, int] = (0, 0)  # width and height of the source's frames
+    fps: float = 0.0  # of the source
+    clips: list[Clip] = field(default_factory=list)  # its clips
+    reasons: list[str] = field(default_factory=list)  # why parts of it gave no clip
+    failure: str | None = None  # why it could not be worked on, or None
+    seconds: dict[str, float] = field(default_factory=dict)  # spent in each stage
 
     @property
     def kept(self) -> list[Clip]:

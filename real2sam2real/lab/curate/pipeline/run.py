@@ -39,13 +39,9 @@ Row = Mapping[str, Any]
 
 @dataclass(frozen=True, kw_only=True)
 class CurationResult:
-    """What came of a curation.
+    """What came of a curation."""
 
-    Attributes:
-        rows: of the manifest.
-    """
-
-    rows: tuple[Row, ...]
+    rows: tuple[Row, ...]  # of the manifest
 
     @property
     def samples(self) -> int:

@@ -19,46 +19,27 @@ VIDEO_SUFFIXES = {".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".web
 
 @dataclass(frozen=True, kw_only=True)
 class MaskLimits:
-    """Which instances are of no use.
+    """Which instances are of no use."""
 
-    Attributes:
-        min_area: least share of the picture, in the median of the frames that show the instance.
-        max_area: most share of it.
-        min_seen: least share of the frames that show it.
-    """
-
-    min_area: float = 0.003
-    max_area: float = 0.85
-    min_seen: float = 0.25
+    min_area: float = 0.003  # least share of the picture, in the median of the frames that show the instance
+    max_area: float = 0.85  # most share of it
+    min_seen: float = 0.25  # least share of the frames that show it
 
 
 @dataclass(frozen=True, kw_only=True)
 class CurationSettings:
-    """How clips become samples; the same settings and sources give the same data set, to the byte.
+    """How clips become samples; the same settings and sources give the same data set, to the byte."""
 
-    Attributes:
-        clip_format: size, length and rate.
-        quality_filter: limits for clips.
-        limits: limits for instances.
-        shots: "detect" cuts (PySceneDetect), or "none" where every source is one shot.
-        masks: tracker, as `curate.instances.load_tracker` knows it.
-        text: what trackers with words look for.
-        normals: estimator, as `curate.normals.load_estimator` knows it.
-        captions: captioner, as `curate.captions.load_captioner` knows it.
-        licence: of the sources.
-        shard_samples: samples in a shard.
-    """
-
-    clip_format: ClipFormat = field(default_factory=ClipFormat)
-    quality_filter: QualityFilter = field(default_factory=QualityFilter)
-    limits: MaskLimits = field(default_factory=MaskLimits)
-    shots: ShotDetection = "detect"
-    masks: str = "embedded"
-    text: tuple[str, ...] = ()
-    normals: str = "mini"
-    captions: str = "template"
-    licence: str
-    shard_samples: int = 64
+    clip_format: ClipFormat = field(default_factory=ClipFormat)  # size, length and rate
+    quality_filter: QualityFilter = field(default_factory=QualityFilter)  # limits for clips
+    limits: MaskLimits = field(default_factory=MaskLimits)  # limits for instances
+    shots: ShotDetection = "detect"  # "detect" cuts (PySceneDetect), or "none" where every source is one shot
+    masks: str = "embedded"  # tracker, as `curate.instances.load_tracker` knows it
+    text: tuple[str, ...] = ()  # what trackers with words look for
+    normals: str = "mini"  # estimator, as `curate.normals.load_estimator` knows it
+    captions: str = "template"  # captioner, as `curate.captions.load_captioner` knows it
+    licence: str  # of the sources
+    shard_samples: int = 64  # samples in a shard
 
     def __post_init__(self) -> None:
         if not self.licence.strip():
@@ -69,21 +50,13 @@ class CurationSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class SourceVideo:
-    """One video to be curated.
+    """One video to be curated."""
 
-    Attributes:
-        key: first part of its samples' keys: its number among the sources, and its name.
-        path: of the file, as the user gave it.
-        prompts: of instances, on the source's frames.
-        caption: of the user, or None.
-        problem: why it cannot be used, where that is known already.
-    """
-
-    key: str
-    path: str
-    prompts: tuple[SourcePrompt, ...] = ()
-    caption: str | None = None
-    problem: str | None = None
+    key: str  # first part of its samples' keys: its number among the sources, and its name
+    path: str  # of the file, as the user gave it
+    prompts: tuple[SourcePrompt, ...] = ()  # of instances, on the source's frames
+    caption: str | None = None  # of the user, or None
+    problem: str | None = None  # why it cannot be used, where that is known already
 
     def to_dict(self) -> dict[str, Any]:
         """As plain values."""

@@ -29,14 +29,11 @@ from real2sam2real.lab.curate.shots import ShotSpan, find_shots
 class CurationStage(ABC):
     """One stage.
 
-    Attributes:
-        name: as in the timings.
-
     Raises:
         MissingPartError: what it needs is not installed.
     """
 
-    name: str
+    name: str  # as in the timings
 
     def __init__(self, settings: CurationSettings) -> None:
         self._settings = settings

@@ -36,23 +36,14 @@ from real2sam2real.lab.curate.dataset import DatasetInfo
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Encoders:
-    """The frozen networks that make latents and features of clips.
+    """The frozen networks that make latents and features of clips."""
 
-    Attributes:
-        vae: of `AutoencoderKLWan`'s interface.
-        text: tokenizer and encoder, or None for a base without text.
-        image: processor and encoder, or None for a base without image features.
-        resize_without_crop: how the image encoder is shown the photo; see `conditioning.pixels_for_clip`.
-        text_dim: width of text embeddings.
-        device: where they are.
-    """
-
-    vae: Any
-    text: tuple[Any, Any] | None
-    image: tuple[Any, Any] | None
-    resize_without_crop: bool
-    text_dim: int
-    device: torch.device
+    vae: Any  # of `AutoencoderKLWan`'s interface
+    text: tuple[Any, Any] | None  # tokenizer and encoder, or None for a base without text
+    image: tuple[Any, Any] | None  # processor and encoder, or None for a base without image features
+    resize_without_crop: bool  # how the image encoder is shown the photo; see `conditioning.pixels_for_clip`
+    text_dim: int  # width of text embeddings
+    device: torch.device  # where they are
 
     @torch.no_grad()
     def latents(self, frames: NDArray[uint8]) -> Tensor:
@@ -81,17 +72,11 @@ class Encoders:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingBase:
-    """A base model that was found, and how it samples.
+    """A base model that was found, and how it samples."""
 
-    Attributes:
-        name: as the user gave it.
-        source: where its components are.
-        settings: how it samples.
-    """
-
-    name: str
-    source: BaseSource
-    settings: CheckpointSettings
+    name: str  # as the user gave it
+    source: BaseSource  # where its components are
+    settings: CheckpointSettings  # how it samples
 
     @property
     def identity(self) -> str:

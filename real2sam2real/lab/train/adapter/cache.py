@@ -44,17 +44,11 @@ INDEX, NULL_CONDITIONS, CLIPS = "index.json", "nothing.safetensors", "clips"
 
 @dataclass(frozen=True, kw_only=True)
 class Distortion:
-    """How the normals of a data set are distorted for training.
+    """How the normals of a data set are distorted for training."""
 
-    Attributes:
-        ranges: of the distortion, or None for none.
-        variants: K, encoded once; 0 distorts and encodes anew in each step.
-        seed: of the variants.
-    """
-
-    ranges: PerturbationRanges | None
-    variants: int
-    seed: int
+    ranges: PerturbationRanges | None  # of the distortion, or None for none
+    variants: int  # K, encoded once; 0 distorts and encodes anew in each step
+    seed: int  # of the variants
 
     @property
     def cached(self) -> int:
@@ -69,19 +63,12 @@ class Distortion:
 
 @dataclass(frozen=True, kw_only=True)
 class ClipCache:
-    """An encoded data set.
+    """An encoded data set."""
 
-    Attributes:
-        folder: of the files.
-        info: of the data set.
-        keys: of the clips, in order.
-        distortion: of their normals.
-    """
-
-    folder: Path
-    info: DatasetInfo
-    keys: tuple[str, ...]
-    distortion: Distortion
+    folder: Path  # of the files
+    info: DatasetInfo  # of the data set
+    keys: tuple[str, ...]  # of the clips, in order
+    distortion: Distortion  # of their normals
 
     def null_conditions(self) -> NullConditions:
         """What stands for nothing."""

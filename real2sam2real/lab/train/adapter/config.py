@@ -29,66 +29,40 @@ _NUMBERS = {
 class AdapterConfig(TrainingSettings):
     """What is trained, on what, and how; see `TrainingSettings` for what is not listed.
 
-    Attributes:
-        base: `mini-base`, a pipeline's folder, or a base model as `find_base` takes it.
-        parts: where autoencoder and encoders are, for a base that is a transformer alone.
-        dataset: a folder that `r2s2r curate` wrote, or several; each has one size, and a batch never mixes two.
-        cache: folder of the encoded clips, which runs may share; None keeps them in the run's folder.
-        rank: of the low-rank adapters.
-        alpha: their scale is alpha / rank.
-        injection: "soft" adds embedded normals to the video's tokens and leaves the input's patch embedding frozen;
-            "hard" concatenates the normals' latents to the input's channels, whose patch embedding is trained whole.
-        embedding: of the normals: "zero" starts anew, "base" goes on from what the base has.
-        perturb: distort each instance's normals.
-        ranges: of the distortion.
-        variants: distorted versions of a clip encoded once and kept; 0 distorts and encodes anew in each step.
-        drop_text: share of clips trained without their text.
-        drop_image: share trained without image features.
-        drop_normals: share trained with empty normals.
-        steps: optimiser steps.
-        batch_size: clips per pass.
-        accumulation: passes per step, of all processes together.
-        bf16: frozen weights and arithmetic in bfloat16; what is trained stays float32.
-        gradient_checkpointing: compute each block's activations again in the backward pass, to save memory.
-        optimizer: "adamw", or "adamw8bit" with its state in 8 bits (bitsandbytes).
-        shift: timestep shift of the noise levels.
-        level_floor: for bases that predict the sample: noise levels under it weigh like it.
-        checkpoint_every: steps between checkpoints.
-        keep_last: checkpoints kept.
-        sample_every: steps between evaluation samples; 0 makes none.
-        tensorboard: log for TensorBoard.
-
     Raises:
         UserError: a value makes no sense; the message names it.
     """
 
-    base: str = "mini-base"
-    parts: str | None = None
+    base: str = "mini-base"  # `mini-base`, a pipeline's folder, or a base model as `find_base` takes it
+    parts: str | None = None  # where autoencoder and encoders are, for a base that is a transformer alone
+    # a folder that `r2s2r curate` wrote, or several; each has one size, and a batch never mixes two
     dataset: str | tuple[str, ...]
-    cache: str | None = None
-    rank: int = 64
-    alpha: float = 32.0
+    cache: str | None = None  # folder of the encoded clips, which runs may share; None keeps them in the run's folder
+    rank: int = 64  # of the low-rank adapters
+    alpha: float = 32.0  # their scale is alpha / rank
+    # "soft" adds embedded normals to the video's tokens and leaves the input's patch embedding frozen; "hard"
+    # concatenates the normals' latents to the input's channels, whose patch embedding is trained whole
     injection: Injection = "soft"
-    embedding: PoseStart = "zero"
-    perturb: bool = True
-    ranges: PerturbationRanges = field(default_factory=PerturbationRanges)
-    variants: int = 4
-    drop_text: float = 0.1
-    drop_image: float = 0.1
-    drop_normals: float = 0.1
+    embedding: PoseStart = "zero"  # of the normals: "zero" starts anew, "base" goes on from what the base has
+    perturb: bool = True  # distort each instance's normals
+    ranges: PerturbationRanges = field(default_factory=PerturbationRanges)  # of the distortion
+    variants: int = 4  # distorted versions of a clip encoded once and kept; 0 distorts and encodes anew in each step
+    drop_text: float = 0.1  # share of clips trained without their text
+    drop_image: float = 0.1  # share trained without image features
+    drop_normals: float = 0.1  # share trained with empty normals
     learning_rate: float = 1e-4
-    steps: int = 2000
-    batch_size: int = 1
-    accumulation: int = 8
-    bf16: bool = True
-    gradient_checkpointing: bool = True
-    optimizer: OptimizerName = "adamw"
-    shift: float = 5.0
-    level_floor: float = LEVEL_FLOOR
-    checkpoint_every: int = 200
-    keep_last: int = 3
-    sample_every: int = 0
-    tensorboard: bool = True
+    steps: int = 2000  # optimiser steps
+    batch_size: int = 1  # clips per pass
+    accumulation: int = 8  # passes per step, of all processes together
+    bf16: bool = True  # frozen weights and arithmetic in bfloat16; what is trained stays float32
+    gradient_checkpointing: bool = True  # compute each block's activations again in the backward pass, to save memory
+    optimizer: OptimizerName = "adamw"  # "adamw", or "adamw8bit" with its state in 8 bits (bitsandbytes)
+    shift: float = 5.0  # timestep shift of the noise levels
+    level_floor: float = LEVEL_FLOOR  # for bases that predict the sample: noise levels under it weigh like it
+    checkpoint_every: int = 200  # steps between checkpoints
+    keep_last: int = 3  # checkpoints kept
+    sample_every: int = 0  # steps between evaluation samples; 0 makes none
+    tensorboard: bool = True  # log for TensorBoard
 
     def __post_init__(self) -> None:
         for name, value, fits, wanted in self._checks():

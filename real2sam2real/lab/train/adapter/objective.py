@@ -24,55 +24,33 @@ LEVEL_FLOOR = 0.25
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Batch:
-    """B encoded clips, standardised latents.
+    """B encoded clips, standardised latents."""
 
-    Attributes:
-        video: `(B, z, F, h, w)`.
-        photo: `(B, z, 1, h, w)`, of frame 0 alone.
-        normals: `(B, z, F, h, w)`, of the encoded normals, perturbed already.
-        text: `(B, N, text_dim)`.
-        image: `(B, M, image_dim)`, or None for a transformer without image features.
-    """
-
-    video: Tensor
-    photo: Tensor
-    normals: Tensor
-    text: Tensor
-    image: Tensor | None = None
+    video: Tensor  # `(B, z, F, h, w)`
+    photo: Tensor  # `(B, z, 1, h, w)`, of frame 0 alone
+    normals: Tensor  # `(B, z, F, h, w)`, of the encoded normals, perturbed already
+    text: Tensor  # `(B, N, text_dim)`
+    image: Tensor | None = None  # `(B, M, image_dim)`, or None for a transformer without image features
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class NullConditions:
-    """What stands for nothing, for clips of one size.
+    """What stands for nothing, for clips of one size."""
 
-    Attributes:
-        video: `(1, z, F, h, w)` latents of a mid-grey clip, which fill the condition's frames.
-        normals: `(1, z, F, h, w)` latents of a black normal video.
-        text: `(1, N, text_dim)` of the empty prompt.
-    """
-
-    video: Tensor
-    normals: Tensor
-    text: Tensor
+    video: Tensor  # `(1, z, F, h, w)` latents of a mid-grey clip, which fill the condition's frames
+    normals: Tensor  # `(1, z, F, h, w)` latents of a black normal video
+    text: Tensor  # `(1, N, text_dim)` of the empty prompt
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class StepNoise:
-    """Everything random in a step, so that a step can be made again.
+    """Everything random in a step, so that a step can be made again."""
 
-    Attributes:
-        noise: `(B, z, F + 1, h, w)` float32.
-        level: `(B,)` float32, the noise levels σ.
-        keep_text: `(B,)` bool.
-        keep_image: `(B,)` bool.
-        keep_normals: `(B,)` bool.
-    """
-
-    noise: Tensor
-    level: Tensor
-    keep_text: Tensor
-    keep_image: Tensor
-    keep_normals: Tensor
+    noise: Tensor  # `(B, z, F + 1, h, w)` float32
+    level: Tensor  # `(B,)` float32, the noise levels σ
+    keep_text: Tensor  # `(B,)` bool
+    keep_image: Tensor  # `(B,)` bool
+    keep_normals: Tensor  # `(B,)` bool
 
 
 def draw_step_noise(

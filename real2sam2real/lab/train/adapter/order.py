@@ -20,17 +20,12 @@ def generator_for(seed: int, *position: int | str) -> torch.Generator:
 
 @dataclass(frozen=True, kw_only=True)
 class Order:
-    """Epochs over buckets of clips of one size each.
+    """Epochs over buckets of clips of one size each."""
 
-    Attributes:
-        sizes: number of clips of each bucket, at least one each.
-        batch_size: clips per pass, all of one bucket; the last of an epoch begins the bucket anew where clips run out.
-        seed: of the order.
-    """
-
-    sizes: tuple[int, ...]
+    sizes: tuple[int, ...]  # number of clips of each bucket, at least one each
+    # clips per pass, all of one bucket; the last of an epoch begins the bucket anew where clips run out
     batch_size: int
-    seed: int
+    seed: int  # of the order
 
     @property
     def passes(self) -> int:

@@ -34,17 +34,11 @@ Injection = Literal["soft", "hard"]
 
 @dataclass(frozen=True, kw_only=True)
 class ParameterCount:
-    """How much of a transformer is trained, in parameters.
+    """How much of a transformer is trained, in parameters."""
 
-    Attributes:
-        embedding: of the normals' patch embedding; with hard injection of the input's too.
-        lora: of the low-rank changes.
-        frozen: all others.
-    """
-
-    embedding: int
-    lora: int
-    frozen: int
+    embedding: int  # of the normals' patch embedding; with hard injection of the input's too
+    lora: int  # of the low-rank changes
+    frozen: int  # all others
 
     @property
     def trainable(self) -> int:
