@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 
 from real2sam2real.arrays import Int, UInt8
 from real2sam2real.errors import UserError
+from real2sam2real.media import resized
 
 _SLOWEST = 0.8
 """A source may have this share of the wanted rate: its frames are taken as they are, and it plays a little fast."""
@@ -42,22 +42,14 @@ class ClipFormat:
         return (self.frames - 1) / self.fps
 
 
-def clip_frames(
-    first: int, count: int, source_fps: float, clip_format: ClipFormat, *, anchor: int | None = None
-) -> list[Int]:
+def clip_frames(shot: range, source_fps: float, clip_format: ClipFormat, *, anchor: int | None = None) -> list[Int]:
     """Which source frames make the clips of a shot: as many as fit without sharing a frame, centred in it.
 
-    With an anchor, one of the clips begins at that frame, or ends with the shot where there is no room behind it.
+    With an anchor, a frame of the shot that a clip has to show, such as one on which instances are marked, one of the
+    clips begins there, or ends with the shot where there is no room behind it.
 
     Frames are the nearest in time. A source slower than the wanted rate, but not by more than a fifth, is taken frame
     by frame; a slower one would need frames that nobody filmed.
-
-    Args:
-        first: number of the shot's first frame.
-        count: its frames.
-        source_fps: of the source.
-        clip_format: what is wanted.
-        anchor: a frame of the shot that a clip has to show, such as one on which instances are marked.
 
     Returns:
         One `(T,)` int64 of source frame numbers per clip; none where the shot is too short or its source too slow.
@@ -67,28 +59,20 @@ def clip_frames(
     step = max(1.0, source_fps / clip_format.fps)
     offsets = np.floor(np.arange(clip_format.frames) * step + 0.5).astype(np.int64)
     length = int(offsets[-1]) + 1
-    number = count // length
-    start = first + (count - number * length) // 2
+    number = len(shot) // length
+    start = shot.start + (len(shot) - number * length) // 2
     if anchor is not None and number:
-        start = first + (min(anchor, first + count - length) - first) % length
-        number = (first + count - start) // length
+        start = shot.start + (min(anchor, shot.stop - length) - shot.start) % length
+        number = (shot.stop - start) // length
     return [start + k * length + offsets for k in range(number)]
 
 
 def fitted_frame(frame: UInt8, clip_format: ClipFormat) -> UInt8:
-    """A frame `(H, W, 3)` at the wanted size: scaled evenly to fill it, and cut alike on both sides.
-
-    Args:
-        frame: uint8.
-        clip_format: what is wanted.
-    """
+    """A frame `(H, W, 3)` uint8 at the wanted size: scaled evenly to fill it, and cut alike on both sides."""
     height, width = frame.shape[:2]
     scale = max(clip_format.width / width, clip_format.height / height)
     # The part of the source that fills the wanted size; cut first, so that no pixel is scaled in vain.
     cut_width, cut_height = min(width, round(clip_format.width / scale)), min(height, round(clip_format.height / scale))
     left, top = (width - cut_width) // 2, (height - cut_height) // 2
     cut = frame[top : top + cut_height, left : left + cut_width]
-    if cut.shape[:2] == (clip_format.height, clip_format.width):
-        return np.ascontiguousarray(cut)
-    interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
-    return np.asarray(cv2.resize(cut, (clip_format.width, clip_format.height), interpolation=interpolation), np.uint8)
+    return np.ascontiguousarray(resized(cut, clip_format.width, clip_format.height))

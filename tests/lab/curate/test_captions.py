@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from real2sam2real.errors import UserError
-from real2sam2real.lab.curate.captions.captioner import load_captioner
+from real2sam2real.lab.curate.captions import load_captioner
 
 VIDEO = np.zeros((5, 32, 48, 3), np.uint8)
 

@@ -15,7 +15,7 @@ from real2sam2real.lab.curate.clip_format import ClipFormat, clip_frames, fitted
 )
 def test_pieces_lie_in_the_shot_apart_and_keep_the_time(first, count, source_fps, frames):
     clip_format = ClipFormat(frames=frames)
-    found = clip_frames(first, count, source_fps, clip_format)
+    found = clip_frames(range(first, first + count), source_fps, clip_format)
     taken = np.concatenate(found) if found else np.zeros(0, np.int64)
     assert len(np.unique(taken)) == len(taken), "no frame twice"
     assert ((taken >= first) & (taken < first + count)).all()
@@ -29,13 +29,13 @@ def test_pieces_lie_in_the_shot_apart_and_keep_the_time(first, count, source_fps
 
 def test_what_is_too_short_or_too_slow_gives_nothing():
     clip_format = ClipFormat(frames=17)
-    assert len(clip_frames(0, 17, 16.0, clip_format)) == 1
-    assert clip_frames(0, 16, 16.0, clip_format) == []
-    assert clip_frames(0, 1000, 12.0, clip_format) == []
+    assert len(clip_frames(range(17), 16.0, clip_format)) == 1
+    assert clip_frames(range(16), 16.0, clip_format) == []
+    assert clip_frames(range(1000), 12.0, clip_format) == []
 
 
 def test_frames_lie_in_the_middle_of_their_shot():
-    (numbers,) = clip_frames(100, 21, 16.0, ClipFormat(frames=17))
+    (numbers,) = clip_frames(range(100, 121), 16.0, ClipFormat(frames=17))
     assert numbers.tolist() == list(range(102, 119))
 
 

@@ -72,6 +72,6 @@ def test_marks_beside_a_video(tmp_path):
 
 def test_a_clip_begins_at_its_anchor_or_ends_with_the_shot():
     clip_format = ClipFormat(width=64, height=32, frames=5, fps=10)
-    assert [int(c[0]) for c in clip_frames(100, 23, 10, clip_format)] == [101, 106, 111, 116]
-    assert [int(c[0]) for c in clip_frames(100, 23, 10, clip_format, anchor=109)] == [104, 109, 114]
-    assert [int(c[0]) for c in clip_frames(100, 23, 10, clip_format, anchor=121)] == [103, 108, 113, 118]
+    assert [int(c[0]) for c in clip_frames(range(100, 123), 10, clip_format)] == [101, 106, 111, 116]
+    assert [int(c[0]) for c in clip_frames(range(100, 123), 10, clip_format, anchor=109)] == [104, 109, 114]
+    assert [int(c[0]) for c in clip_frames(range(100, 123), 10, clip_format, anchor=121)] == [103, 108, 113, 118]

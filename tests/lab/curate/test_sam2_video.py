@@ -45,7 +45,7 @@ def tracker(tmp_path_factory: pytest.TempPathFactory) -> Sam2Tracker:
 
 
 def followed(tracker: Sam2Tracker, frame: int, prompt: InstancePrompt) -> dict[int, np.ndarray]:
-    return {at: logits for at, number, logits in tracker.follower.followed(VIDEO, frame, {7: prompt}) if number == 7}
+    return {at: logits for at, number, logits in tracker.followed(VIDEO, frame, {7: prompt}) if number == 7}
 
 
 def test_marks_are_followed_through_every_frame(tracker: Sam2Tracker) -> None:
@@ -68,7 +68,7 @@ def test_what_is_followed_depends_on_the_mark_and_the_pictures(tracker: Sam2Trac
     other = followed(tracker, prompt.frame, elsewhere)
     assert all(np.abs(got[at] - other[at]).max() > 0.1 for at in range(4))
     pictures = np.ascontiguousarray(VIDEO[:, ::-1])
-    flipped = {at: x for at, _, x in tracker.follower.followed(pictures, prompt.frame, {7: prompt})}
+    flipped = {at: x for at, _, x in tracker.followed(pictures, prompt.frame, {7: prompt})}
     assert all(
         np.abs(got[at] - flipped[at]).max() > 0.1 for at in range(4) if not (prompt.mask is not None and at == 1)
     )
@@ -78,7 +78,7 @@ def test_the_marked_frame_is_answered_as_the_model_answers_it(tracker: Sam2Track
     """Through the model's own forward, with a session that is filled here by hand."""
     from transformers import Sam2VideoInferenceSession
 
-    model, preprocessor = tracker.follower.model, tracker.follower.preprocessor
+    model, preprocessor = tracker.model, tracker.preprocessor
     session = Sam2VideoInferenceSession(
         video=torch.cat([preprocessor.picture(each) for each in VIDEO]),
         video_height=HEIGHT,
@@ -106,7 +106,7 @@ def test_the_logits_are_those_of_transformers_own_processor(tracker: Sam2Tracker
     session = processor.init_video_session(video=list(VIDEO), inference_device="cpu", dtype=torch.float32)
     given = {"input_boxes": [[list(prompt.box)]]} if prompt.box else {"input_masks": torch.from_numpy(prompt.mask)}
     processor.add_inputs_to_inference_session(session, frame_idx=prompt.frame, obj_ids=7, **given)
-    model, theirs = tracker.follower.model, {}
+    model, theirs = tracker.model, {}
     model(inference_session=session, frame_idx=prompt.frame)
     for reverse in (False, True):
         for output in model.propagate_in_video_iterator(session, start_frame_idx=prompt.frame, reverse=reverse):
@@ -120,7 +120,7 @@ def test_the_logits_are_those_of_transformers_own_processor(tracker: Sam2Tracker
 
 def test_several_marks_on_one_frame_are_followed_together(tracker: Sam2Tracker) -> None:
     both = {1: InstancePrompt(label="cup", frame=1, box=(5, 5, 40, 30)), 2: DOG}
-    got = {(at, number) for at, number, _ in tracker.follower.followed(VIDEO, 1, both)}
+    got = {(at, number) for at, number, _ in tracker.followed(VIDEO, 1, both)}
     assert got == {(at, number) for at in range(4) for number in (1, 2)}
 
 

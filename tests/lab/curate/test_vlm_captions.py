@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 
 from real2sam2real.errors import MissingPartError, UserError
-from real2sam2real.lab.curate.captions.captioner import load_captioner
-from real2sam2real.lab.curate.captions.vlm import VlmCaptioner, cleaned, instruction, spread
+from real2sam2real.lab.curate.captions import VlmCaptioner, cleaned, instruction, load_captioner, spread
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")

@@ -21,11 +21,7 @@ _LIMIT = 3.0  # most that a colour may say, in nats
 
 
 def color_bins(frame: UInt8) -> Int:
-    """`(h, w)` int64 bin of each pixel's colour; finer near grey, where pictures of the world have most of theirs.
-
-    Args:
-        frame: `(h, w, 3)` uint8 sRGB.
-    """
+    """`(h, w)` int64 bin of the colour of each pixel of `(h, w, 3)` uint8 sRGB; finer near grey, where most are."""
     lab = cv2.cvtColor(frame, cv2.COLOR_RGB2LAB).astype(np.int64)
     chroma = np.clip((lab[..., 1:] - 128) // 3 + 16, 0, 31)
     return np.asarray((lab[..., 0] // 16 * 32 + chroma[..., 0]) * 32 + chroma[..., 1], np.int64)
@@ -40,14 +36,7 @@ class Appearance:
     """Histograms of an instance and of what surrounds it, from the marked frame and, fading, from those after it."""
 
     def __init__(self, colors: Int, steps: Int, inside: Bool, around: Bool) -> None:
-        """Learn the marked frame.
-
-        Args:
-            colors: `(h, w)` from `color_bins`.
-            steps: `(h, w)` from `difference_bins`.
-            inside: `(h, w)` bool, the instance.
-            around: `(h, w)` bool, its surroundings.
-        """
+        """Learn the marked frame: its bins `(h, w)`, and where the instance and its surroundings are, `(h, w)` bool."""
         self._first = _color_histogram(colors[inside])
         self._first_around = _color_histogram(colors[around])
         self._inside, self._around = self._first, self._first_around

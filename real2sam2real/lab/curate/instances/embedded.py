@@ -76,10 +76,7 @@ def _start(motion: ClipMotion, frame: UInt8, prompt: InstancePrompt) -> Bool:
 def _sharpened(mask: Bool, box: Box, features: FrameFeatures) -> Bool:
     """The instance in a box, without what stands still behind it; the mask as it was where that cannot be told.
 
-    Args:
-        mask: `(h, w)` bool, what colours alone found in the box.
-        box: left, top, right, bottom in pixels at work size.
-        features: the frame.
+    `mask` `(h, w)` is what colours alone found in the box; the box is in pixels at work size.
     """
     inside = np.zeros(mask.shape, np.bool_)
     left, top, right, bottom = (round(value) for value in box)
@@ -106,15 +103,7 @@ def _sharpened(mask: Bool, box: Box, features: FrameFeatures) -> Bool:
 
 
 def _movers(features: FrameFeatures, taken: Sequence[Bool]) -> list[Bool]:
-    """What moves by itself and is none of the instances: they must not be mistaken for it.
-
-    Args:
-        features: the frame.
-        taken: `(h, w)` bool, the instances known already.
-
-    Returns:
-        `(h, w)` bool each.
-    """
+    """What moves by itself, `(h, w)` bool each, and is none of the instances: they must not be mistaken for it."""
     moves = cv2.morphologyEx(
         (features.difference > _MOVES).astype(np.uint8), cv2.MORPH_CLOSE, np.ones((5, 5), np.uint8)
     )
@@ -143,8 +132,7 @@ def _follow(motion: ClipMotion, starts_at: Sequence[int], starts: Sequence[Bool]
 
     What else moves is followed too, so that it is not taken for an instance that it touches.
 
-    Returns:
-        Whether anything else moves.
+    Returns whether anything else moves.
     """
     others = False
     frames = len(motion.frames)

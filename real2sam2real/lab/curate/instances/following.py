@@ -40,20 +40,10 @@ class FrameFeatures:
 
 
 class Follower:
-    """An instance on its way through the clip in one direction.
-
-    Attributes:
-        soft: `(h, w)` float32, its mask on the last frame seen, 0…1; nothing where it is lost.
-    """
+    """An instance on its way through the clip in one direction, from its mask `(h, w)` on the marked frame."""
 
     def __init__(self, mask: Bool, features: FrameFeatures) -> None:
-        """Start from the marked frame.
-
-        Args:
-            mask: `(h, w)` bool, with something in it.
-            features: the marked frame.
-        """
-        self.soft = mask.astype(np.float32)
+        self.soft = mask.astype(np.float32)  # `(h, w)`, its mask on the last frame seen, 0…1; nothing where it is lost
         self._appearance = Appearance(features.colors, features.steps, mask, around(mask))
         self._area = float(mask.sum())
         self._seen, self._seen_picture = mask, features.picture
@@ -70,7 +60,7 @@ class Follower:
         Args:
             carried: `(h, w)` float32, its mask carried to this frame.
             trust: `(h, w)` float32, 0…1, how far to believe that.
-            features: this frame.
+            features: of this frame.
         """
         mask = carried > 0.5
         if not mask.any():
@@ -85,14 +75,7 @@ class Follower:
         return np.asarray(prior + seen + far, np.float32)
 
     def step(self, carried: Float32, evidence: Float32, rivals: Bool, features: FrameFeatures) -> None:
-        """Take the next frame: `soft` is its mask there.
-
-        Args:
-            carried: `(h, w)` float32, its mask carried to this frame.
-            evidence: from `evidence`.
-            rivals: `(h, w)` bool, where other instances are the likelier ones.
-            features: this frame.
-        """
+        """Take the next frame, on which other instances are the likelier ones where `rivals` `(h, w)` says so."""
         mask = cut_out(evidence, rivals, features.picture)
         mask = connected(mask, carried > 0.5)
         if mask.sum() < max(12.0, _LOST_SHARE * self._area):
@@ -111,11 +94,7 @@ class Follower:
         self._appearance.learn(features.colors, features.steps, inside, around(mask))
 
     def returned(self, features: FrameFeatures) -> Float32 | None:
-        """Where a lost instance may be again, `(h, w)` float32 mask: as it last looked, near its last place; or None.
-
-        Args:
-            features: this frame.
-        """
+        """Where a lost instance may be again, `(h, w)` float32: as it last looked, near its last place; or None."""
         rows, columns = np.nonzero(self._seen)
         y0, y1, x0, x1 = rows.min(), rows.max() + 1, columns.min(), columns.max() + 1
         reach = 16 + 8 * min(self._lost, 20)

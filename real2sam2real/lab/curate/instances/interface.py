@@ -76,10 +76,6 @@ class InstanceTracker(Protocol):
 def check_prompts(video: UInt8, prompts: Sequence[InstancePrompt]) -> None:
     """See that marks fit a clip.
 
-    Args:
-        video: `(T, H, W, 3)` uint8.
-        prompts: to be checked.
-
     Raises:
         ValueError: the video is no such array.
         UserError: more than 255, one on a frame that the clip lacks, or a mask of another size or empty.

@@ -29,19 +29,13 @@ _INSIDE = 0.5  # share of a pixel of the model's picture from which a mask has i
 
 
 class MemoryFollower:
-    """Follows boxes and masks through a clip, both ways from the frame that is marked.
-
-    Attributes:
-        model: the network, in float32 on `device`.
-        preprocessor: how its pictures are made.
-        device: where it computes.
-    """
+    """Follows boxes and masks through a clip, both ways from the frame that is marked."""
 
     def __init__(self, model: Any, session: str, preprocessor: ImagePreprocessor, device: torch.device) -> None:
         """Use a loaded model.
 
         Args:
-            model: a `Sam2VideoModel` or a `Sam3TrackerVideoModel`, on `device`.
+            model: a `Sam2VideoModel` or a `Sam3TrackerVideoModel` in float32, on `device`.
             session: name of the class of transformers that holds what the model has seen of a clip.
             preprocessor: how its pictures are made.
             device: where it computes.
@@ -50,11 +44,9 @@ class MemoryFollower:
             MissingPartError: transformers is too old to know the session.
             UserError: model and preprocessor are of different sizes.
         """
-        side = model.config.image_size
-        if (preprocessor.height, preprocessor.width) != (side, side):
-            raise UserError(f"this model is made for {side}×{side} pixels, but its folder says {preprocessor}")
+        side = checked_side(model, preprocessor)
         self.model, self.preprocessor, self.device = model, preprocessor, device
-        self._side, self._session_class = int(side), transformers_class(session)
+        self._side, self._session_class = side, transformers_class(session)
 
     def track(self, video: UInt8, prompts: Sequence[InstancePrompt]) -> Instances:
         """See `InstanceTracker`. A pixel that several instances claim goes to the one with the largest logit."""
@@ -114,6 +106,18 @@ class MemoryFollower:
         session.obj_with_new_inputs = [*session.obj_with_new_inputs, number]
 
 
+def checked_side(model: Any, preprocessor: ImagePreprocessor) -> int:
+    """Side of the model's square picture.
+
+    Raises:
+        UserError: the preprocessor makes pictures of another size.
+    """
+    side = int(model.config.image_size)
+    if (preprocessor.height, preprocessor.width) != (side, side):
+        raise UserError(f"this model is made for {side}×{side} pixels, but its folder says {preprocessor}")
+    return side
+
+
 def clip_pictures(preprocessor: ImagePreprocessor, video: UInt8) -> list[torch.Tensor]:
     """What the model sees of a clip `(T, H, W, 3)` uint8 sRGB: for each frame `(3, S, S)` float32, on the CPU."""
     return [preprocessor.picture(each)[0] for each in video]
@@ -122,13 +126,9 @@ def clip_pictures(preprocessor: ImagePreprocessor, video: UInt8) -> list[torch.T
 def new_session(
     session_class: Any, pictures: Sequence[torch.Tensor], size: tuple[int, int], device: torch.device
 ) -> Any:
-    """A session of transformers over a clip of which nothing has been said yet.
+    """A session of transformers over pictures of `clip_pictures` of a clip of `size` H, W; nothing is said of it yet.
 
-    Args:
-        session_class: `Sam2VideoInferenceSession`, or that of another model.
-        pictures: of `clip_pictures`; they stay on the CPU until their turn.
-        size: H, W.
-        device: where the model computes.
+    The pictures stay on the CPU until their turn; the model computes on `device`.
     """
     import torch
 

@@ -23,14 +23,9 @@ _FEATURES = 500
 
 
 class ClipMotion:
-    """The frames of a clip at work size, and what moves in them; everything is computed when it is first asked for."""
+    """The frames of a clip `(T, H, W, 3)` at work size, and what moves in them, computed when it is first asked for."""
 
     def __init__(self, video: UInt8) -> None:
-        """Take a clip.
-
-        Args:
-            video: `(T, H, W, 3)` uint8 sRGB.
-        """
         height, width = video.shape[1:3]
         scale = min(1.0, WORK_SIDE / max(height, width))
         self.width, self.height = max(1, round(width * scale)), max(1, round(height * scale))
@@ -44,12 +39,7 @@ class ClipMotion:
         self._difference: dict[int, UInt8] = {}
 
     def warped(self, picture: Float32, before: int, after: int) -> tuple[Float32, Float32]:
-        """A picture of one frame, carried to a neighbouring frame by the flow between them.
-
-        Args:
-            picture: `(h, w)` float32, on frame `before`.
-            before: index of that frame.
-            after: index of the other one.
+        """A picture `(h, w)` float32 of frame `before`, carried to its neighbour `after` by the flow between them.
 
         Returns:
             The picture on frame `after`, and how far the flow is to be trusted there, 0…1: there and back again should

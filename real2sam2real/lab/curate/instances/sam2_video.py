@@ -19,17 +19,10 @@ from real2sam2real.pretrained.hub import find_folder
 from real2sam2real.pretrained.models import choose_device, load_pretrained
 
 
-class Sam2Tracker:
-    """See `InstanceTracker`. Follows boxes and masks.
-
-    Attributes:
-        follower: SAM 2.1's model for video.
-    """
+class Sam2Tracker(MemoryFollower):
+    """See `InstanceTracker`. Follows boxes and masks by SAM 2.1's model for video."""
 
     name = "sam2"
-
-    def __init__(self, follower: MemoryFollower) -> None:
-        self.follower = follower
 
     @classmethod
     def load(cls, weights: Path | str | None = None, device: str = "auto") -> Sam2Tracker:
@@ -42,11 +35,7 @@ class Sam2Tracker:
         where = choose_device(device)
         folder = find_folder(weights or SAM2)
         model = load_pretrained("Sam2VideoModel", folder, kinds=("sam2_video",), device=where)
-        return cls(MemoryFollower(model, "Sam2VideoInferenceSession", read_preprocessor(folder), where))
-
-    def track(self, video: UInt8, prompts: Sequence[InstancePrompt]) -> Instances:
-        """See `InstanceTracker`."""
-        return self.follower.track(video, prompts)
+        return cls(model, "Sam2VideoInferenceSession", read_preprocessor(folder), where)
 
 
 class GroundedSam2Tracker:
@@ -55,13 +44,6 @@ class GroundedSam2Tracker:
     name = "grounded-sam2"
 
     def __init__(self, words: Sequence[str], finder: Segmenter, tracker: Sam2Tracker) -> None:
-        """Combine loaded parts.
-
-        Args:
-            words: what to look for.
-            finder: finds words on a frame.
-            tracker: follows masks.
-        """
         self.words, self.finder, self.tracker = tuple(words), finder, tracker
 
     @classmethod

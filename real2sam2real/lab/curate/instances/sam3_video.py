@@ -19,7 +19,13 @@ from scipy import ndimage
 from real2sam2real.arrays import Bool, Float32, Int32, UInt8
 from real2sam2real.errors import UserError
 from real2sam2real.lab.curate.instances.interface import MAX_INSTANCES, InstancePrompt, Instances, check_prompts
-from real2sam2real.lab.curate.instances.memory import MemoryFollower, clip_pictures, logits_at_clip_size, new_session
+from real2sam2real.lab.curate.instances.memory import (
+    MemoryFollower,
+    checked_side,
+    clip_pictures,
+    logits_at_clip_size,
+    new_session,
+)
 from real2sam2real.perceive.segment.options import SAM3
 from real2sam2real.perceive.segment.preprocessing import ImagePreprocessor, read_preprocessor
 from real2sam2real.perceive.segment.sam3 import ACCESS, word_tokens
@@ -45,23 +51,15 @@ class WordFollower:
 
     Two of the model's steps are done here, as the code that transformers would fetch for them is not to be run unseen,
     and without it it leaves them out: the weaker of two finds that overlap is dropped, and specks and holes are filled.
-
-    Attributes:
-        model: a `Sam3VideoModel` in float32 on `device`.
-        tokenizer: its CLIP tokenizer.
-        preprocessor: how its pictures are made.
-        device: where it computes.
     """
 
     def __init__(self, model: Any, tokenizer: Any, preprocessor: ImagePreprocessor, device: torch.device) -> None:
-        """Use a loaded model; see the attributes.
+        """Use a `Sam3VideoModel` in float32 on `device`, its CLIP tokenizer, and how its pictures are made.
 
         Raises:
             UserError: model and preprocessor are of different sizes.
         """
-        side = model.config.image_size
-        if (preprocessor.height, preprocessor.width) != (side, side):
-            raise UserError(f"this SAM 3 is made for {side}×{side} pixels, but its folder says {preprocessor}")
+        checked_side(model, preprocessor)
         self.model, self.tokenizer, self.preprocessor, self.device = model, tokenizer, preprocessor, device
         self._session_class = transformers_class("Sam3VideoInferenceSession")
         self._overlap, self._speck = float(model.config.det_nms_thresh), int(model.config.fill_hole_area)
@@ -71,12 +69,7 @@ class WordFollower:
     def observations(
         self, pictures: Sequence[torch.Tensor], word: str, size: tuple[int, int]
     ) -> Iterator[list[Observation]]:
-        """What a word names, frame by frame.
-
-        Args:
-            pictures: of `clip_pictures`.
-            word: a short noun phrase, such as "red car".
-            size: H, W.
+        """What a word, or a short noun phrase such as "red car", names on pictures of `clip_pictures` of `size` H, W.
 
         Yields:
             For each frame in order what it shows; masks may overlap, none is empty.
@@ -128,9 +121,6 @@ class Sam3Tracker:
 
     An instance is followed from the first frame on which its word is found, towards the end of the clip. Each word is
     looked for by itself; a pixel goes to the instance that the detector was surest of.
-
-    Attributes:
-        words: what to look for.
     """
 
     name = "sam3"
@@ -141,12 +131,7 @@ class Sam3Tracker:
 
     @classmethod
     def load(cls, words: Sequence[str] = (), weights: Path | str | None = None, device: str = "auto") -> Sam3Tracker:
-        """Find and load the weights, by default the published ones.
-
-        Args:
-            words: what to look for; may be left out where all clips are marked.
-            weights: a folder or a hub name.
-            device: "auto", "cpu" or "cuda".
+        """Find and load the weights, by default the published ones; no words are needed where all clips are marked.
 
         Raises:
             MissingPartError: transformers or the weights are missing, or access to them was not granted; the message
@@ -198,11 +183,7 @@ class Sam3Tracker:
 
 
 def painted(seen: Sequence[Observation], size: tuple[int, int]) -> tuple[Int32, Float32]:
-    """The instances of one word on one frame without overlaps: the one that is surest to be seen is in front.
-
-    Args:
-        seen: the instances.
-        size: H, W.
+    """The instances of one word on one frame of `size` H, W: the one that is surest to be seen is in front.
 
     Returns:
         Each pixel's instance `(H, W)` int32, by its number, and its score `(H, W)` float32; -1 and 0 where is none.
@@ -215,12 +196,7 @@ def painted(seen: Sequence[Observation], size: tuple[int, int]) -> tuple[Int32, 
 
 
 def distinct(masks: Bool, scores: NDArray[np.floating[Any]], overlap: float) -> NDArray[np.intp]:
-    """Which masks stay, best first, when the weaker one of two that overlap is dropped.
-
-    Args:
-        masks: `(N, h, w)` bool.
-        scores: `(N,)` of each.
-        overlap: IoU from which on two are the same.
+    """Which of the masks `(N, h, w)` stay, best first: of two with an IoU above `overlap` the lesser score is dropped.
 
     Returns:
         `(M,)` indices.
@@ -237,11 +213,9 @@ def distinct(masks: Bool, scores: NDArray[np.floating[Any]], overlap: float) -> 
 
 
 def without_specks(logits: Float32, most: int) -> Float32:
-    """Logits of which small holes are filled and small specks removed, as SAM 3 does it.
+    """Logits `(h, w)` without holes and specks of at most so many pixels, as SAM 3 does it.
 
-    Args:
-        logits: `(h, w)` float32, above 0 inside.
-        most: pixels of the largest hole or speck; no speck is larger than half of what is inside, either.
+    No speck is larger than half of what is inside, either.
     """
     result = logits.copy()
     result[_small(result <= 0, most)] = 0.1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from functools import partial
 from itertools import groupby
@@ -13,17 +13,16 @@ from pathlib import Path
 import numpy as np
 
 from real2sam2real import media
-from real2sam2real.arrays import UInt8
 from real2sam2real.errors import MissingPartError, UserError
-from real2sam2real.lab.curate.captions.captioner import load_captioner
-from real2sam2real.lab.curate.clip_format import clip_frames, fitted_frame
+from real2sam2real.lab.curate.captions import load_captioner
+from real2sam2real.lab.curate.clip_format import ClipFormat, clip_frames, fitted_frame
 from real2sam2real.lab.curate.instances.interface import InstancePrompt, Instances
 from real2sam2real.lab.curate.instances.loading import load_tracker
 from real2sam2real.lab.curate.normals.estimator import load_estimator
 from real2sam2real.lab.curate.pipeline.job import Clip, CurationJob
-from real2sam2real.lab.curate.pipeline.settings import CurationSettings, ShotDetection
+from real2sam2real.lab.curate.pipeline.settings import CurationSettings
 from real2sam2real.lab.curate.quality import measure
-from real2sam2real.lab.curate.shots import ShotSpan, find_shots
+from real2sam2real.lab.curate.shots import colored_frames, find_shots
 
 
 class CurationStage(ABC):
@@ -76,14 +75,16 @@ class Cutting(CurationStage):
         job.size, job.fps = (info.width, info.height), info.fps
         if info.fps <= 0:
             raise UserError(f"{path} does not say how many frames it has a second; write it again with a rate")
+        shots = find_shots(path) if settings.shots == "detect" else [range(len(media.VideoFrames(path)))]
         plan = []
-        for number, shot in enumerate(_shots(path, settings.shots)):
-            inside = [m.frame for m in source.prompts if shot.first <= m.frame < shot.first + shot.count]
-            cut = clip_frames(shot.first, shot.count, info.fps, settings.clip_format, anchor=min(inside, default=None))
+        for number, shot in enumerate(shots):
+            inside = [prompt.frame for prompt in source.prompts if prompt.frame in shot]
+            cut = clip_frames(shot, info.fps, settings.clip_format, anchor=min(inside, default=None))
             plan += [(number, numbers) for numbers in cut]
             if not cut:
-                job.reasons.append(_why_no_clip(number, shot, info.fps, settings))
-        frames = _wanted_frames(path, {int(n) for _, numbers in plan for n in numbers}, settings)
+                job.reasons.append(_why_no_clip(number, shot, info.fps, settings.clip_format))
+        wanted = {int(n) for _, numbers in plan for n in numbers}
+        frames = {n: fitted_frame(f, settings.clip_format) for n, f in enumerate(colored_frames(path)) if n in wanted}
         for index, (number, numbers) in enumerate(plan):
             video = np.stack([frames[int(n)] for n in numbers])
             clip = Clip(key=f"{source.key}-{index:03d}", shot=number, numbers=numbers, video=video)
@@ -204,32 +205,11 @@ def without_useless(clip: Clip, settings: CurationSettings) -> list[str]:
     return [] if kept else reasons or ["no instance was found"]
 
 
-def _shots(path: Path, how: ShotDetection) -> list[ShotSpan]:
-    if how == "detect":
-        return find_shots(path)
-    return [ShotSpan(first=0, count=len(media.VideoFrames(path)))]
-
-
-def _wanted_frames(path: Path, wanted: set[int], settings: CurationSettings) -> dict[int, UInt8]:
-    """Fitted frames of a video by number."""
-    frames = {}
-    for number, frame in enumerate(_colored(path)):
-        if number in wanted:
-            frames[number] = fitted_frame(frame, settings.clip_format)
-    return frames
-
-
-def _colored(path: Path) -> Iterator[UInt8]:
-    for frame in media.iterate_video(path):
-        yield frame if frame.ndim == 3 else np.repeat(frame[..., None], 3, axis=2)
-
-
-def _why_no_clip(number: int, shot: ShotSpan, fps: float, settings: CurationSettings) -> str:
-    clip_format = settings.clip_format
-    if fps < clip_format.fps and not clip_frames(0, 10**6, fps, clip_format):
+def _why_no_clip(number: int, shot: range, fps: float, clip_format: ClipFormat) -> str:
+    if fps < clip_format.fps and not clip_frames(range(10**6), fps, clip_format):
         return f"shot {number + 1}: {fps:g} frames per second are too few for {clip_format.fps:g}"
     needed = clip_format.frames / clip_format.fps
-    return f"shot {number + 1}: too short, {shot.count / fps:.1f} s of {needed:.1f} s"
+    return f"shot {number + 1}: too short, {len(shot) / fps:.1f} s of {needed:.1f} s"
 
 
 def _handed_on(neighbour: Clip, *, forward: bool, frames: int) -> list[InstancePrompt]:

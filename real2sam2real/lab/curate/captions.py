@@ -1,4 +1,4 @@
-"""Captions by a vision-language model: a few frames of the clip, and what to say about them.
+"""Captions of clips: from the labels of their instances, or by a vision-language model that sees a few frames.
 
 Shape legend: T frames, H height, W width in pixels.
 """
@@ -6,46 +6,80 @@ Shape legend: T frames, H height, W width in pixels.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from real2sam2real.arrays import UInt8
 from real2sam2real.errors import UserError
-from real2sam2real.lab.curate.captions.template import listed
 from real2sam2real.pretrained.hub import find_folder
 from real2sam2real.pretrained.models import choose_device, load_pretrained, load_processing
 
 if TYPE_CHECKING:
     import torch
 
+VLM = "vlm:"
 FRAMES = 4
 _LONGEST = 96  # tokens of an answer
 _WITHOUT_TORCHVISION = (
     "Or choose a model that also does without, such as LLaVA or Idefics3's kind (vlm:HuggingFaceTB/SmolVLM-Instruct)"
 )
 _QUOTES = "\"'“”‘’"
+_MANY = ("no", "a", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
+_IRREGULAR = {"person": "people", "child": "children", "man": "men", "woman": "women", "mouse": "mice", "foot": "feet"}
+_UNCHANGED = {"people", "children", "sheep", "deer", "fish"}
+
+
+class Captioner(Protocol):
+    """Says in words what a clip shows."""
+
+    name: str  # by which `load_captioner` knows it
+
+    def caption(self, video: UInt8, labels: Mapping[int, str]) -> str:
+        """One caption, a single line, of a clip `(T, H, W, 3)` uint8 sRGB and what each instance is, by its id.
+
+        Raises:
+            UserError: there is nothing to say about this clip.
+        """
+        ...
+
+
+def load_captioner(name: str) -> Captioner:
+    """A captioner, ready to be used.
+
+    Args:
+        name: "template", or "vlm:MODEL" with a folder or the hub name of a model that transformers knows as
+            image-text-to-text.
+
+    Raises:
+        UserError: there is no such captioner, or the model is none that can caption.
+        MissingPartError: a package or the weights are missing; the message says how to get them.
+    """
+    if name == "template":
+        return TemplateCaptioner()
+    if name.startswith(VLM) and len(name) > len(VLM):
+        return VlmCaptioner.load(name.removeprefix(VLM))
+    raise UserError(f"there is no captioner '{name}'; take 'template' or 'vlm:MODEL'")
+
+
+class TemplateCaptioner:
+    """See `Captioner`. Lists the labels: "A video of a child and two beds."."""
+
+    name = "template"
+
+    def caption(self, video: UInt8, labels: Mapping[int, str]) -> str:
+        """See `Captioner`; the video is not looked at."""
+        things = listed(label for _, label in sorted(labels.items()))
+        return f"A video of {things}." if things else "A video."
 
 
 class VlmCaptioner:
-    """See `Captioner`. The same clip gets the same words: of the likely next ones the likeliest is taken.
-
-    Attributes:
-        name: "vlm:MODEL".
-        model: the network, on `device`.
-        processor: makes its inputs of pictures and text.
-        device: where it computes.
-    """
+    """See `Captioner`. The same clip gets the same words: of the likely next ones the likeliest is taken."""
 
     def __init__(self, name: str, model: Any, processor: Any, device: torch.device) -> None:
-        """Use a loaded model.
-
-        Args:
-            name: "vlm:MODEL".
-            model: any that transformers' `AutoModelForImageTextToText` makes, on `device`.
-            processor: of the same checkpoint, as transformers' `AutoProcessor` makes it.
-            device: where it computes.
+        """Use a loaded model: any that transformers' `AutoModelForImageTextToText` makes, with its `AutoProcessor`.
 
         Raises:
             UserError: the processor takes no pictures, or has no form for a conversation.
@@ -58,11 +92,7 @@ class VlmCaptioner:
 
     @classmethod
     def load(cls, weights: str, device: str = "auto") -> VlmCaptioner:
-        """Find and load a model; it computes in bfloat16 on a GPU, in float32 elsewhere.
-
-        Args:
-            weights: a folder or a hub name.
-            device: "auto", "cpu" or "cuda".
+        """Find and load a model by its folder or hub name; it computes in bfloat16 on a GPU, in float32 elsewhere.
 
         Raises:
             MissingPartError: transformers, torchvision or the weights are missing; the message says how to get them.
@@ -93,12 +123,7 @@ class VlmCaptioner:
         return text
 
     def inputs(self, video: UInt8, labels: Mapping[int, str]) -> Any:
-        """What the model is asked, as it takes it: token ids, pictures and whatever else it wants, on its device.
-
-        Args:
-            video: `(T, H, W, 3)` uint8 sRGB.
-            labels: what each instance is, by its id.
-        """
+        """What the model is asked, as it takes it: token ids, pictures and whatever else it wants, on its device."""
         from PIL import Image
 
         pictures = [Image.fromarray(frame) for frame in spread(video)]
@@ -135,3 +160,40 @@ def cleaned(answer: str, *, broken_off: bool = False) -> str:
     line = " ".join(answer.split()).strip(_QUOTES).strip()
     whole = re.match(r".*[.!?](?=\s|$)", line) if broken_off else None
     return whole.group() if whole else line
+
+
+def listed(labels: Iterable[str]) -> str:
+    """Labels as one phrase, alike ones counted: "a child and two beds"; empty where there are none."""
+    names = Counter(" ".join(label.split()) for label in labels if label.strip())
+    return _joined([_counted(name, number) for name, number in names.items()])
+
+
+def _counted(name: str, number: int) -> str:
+    if number > 1:
+        many = _MANY[number] if number < len(_MANY) else str(number)
+        return f"{many} {_plural(name)}"
+    first, *_ = name.lower().split()
+    if first in {"a", "an", "the", "his", "her", "their"} or name.split()[-1].lower() in _UNCHANGED - {"deer", "fish"}:
+        return name
+    return f"{'an' if first[0] in 'aeiou' and not first.startswith(('uni', 'one', 'eu')) else 'a'} {name}"
+
+
+def _plural(name: str) -> str:
+    *before, last = name.split()
+    low = last.lower()
+    if low in _UNCHANGED:
+        many = last
+    elif low in _IRREGULAR:
+        many = _IRREGULAR[low]
+    elif low.endswith(("s", "x", "z", "ch", "sh")):
+        many = f"{last}es"
+    elif low.endswith("y") and low[-2:-1] not in set("aeiou"):
+        many = f"{last[:-1]}ies"
+    else:
+        many = f"{last}s"
+    return " ".join([*before, many])
+
+
+def _joined(phrases: list[str]) -> str:
+    *before, last = phrases or [""]
+    return f"{', '.join(before)} and {last}" if before else last

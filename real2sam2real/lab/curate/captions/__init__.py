@@ -1,1 +1,0 @@
-"""Captions of clips: from the labels of their instances, or by a vision-language model."""
