@@ -28,6 +28,7 @@ from real2sam2real.arrays import Float32, UInt8
 from real2sam2real.control.normal_convention import NormalConvention, with_current_names
 from real2sam2real.errors import UserError
 from real2sam2real.files import replacing_file
+from real2sam2real.workfolder.records import write_json
 
 INFO_FILE = "dataset.json"
 SHARDS = "shards"
@@ -115,14 +116,26 @@ class ShardWriter:
         with tempfile.TemporaryDirectory() as folder:
             for part, frames in (("video.mkv", sample.video), ("normals.mkv", encoded), ("ids.mkv", sample.ids)):
                 media.write_lossless_video(Path(folder) / part, frames, self._info.fps)
-                self._put(f"{sample.key}.{part}", (Path(folder) / part).read_bytes())
-        self._put(f"{sample.key}.json", _described(sample))
+                add_member(self._tar, f"{sample.key}.{part}", (Path(folder) / part).read_bytes())
+        values = {"caption": sample.caption, "labels": dict(sample.labels), "record": dict(sample.record)}
+        described = json.dumps(values, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+        add_member(self._tar, f"{sample.key}.json", described.encode())
         self.keys.append(sample.key)
 
-    def _put(self, name: str, content: bytes) -> None:
-        member = tarfile.TarInfo(name)
-        member.size = len(content)
-        self._tar.addfile(member, io.BytesIO(content))
+
+def add_member(tar: tarfile.TarFile, name: str, content: bytes) -> None:
+    """Append a file to a tar, without times and owners."""
+    member = tarfile.TarInfo(name)
+    member.size = len(content)
+    tar.addfile(member, io.BytesIO(content))
+
+
+def read_members(path: Path) -> Iterator[tuple[str, bytes]]:
+    """Names and contents of a tar's files in order."""
+    with tarfile.open(path) as tar:
+        for member in tar:
+            content = tar.extractfile(member)
+            yield member.name, b"" if content is None else content.read()
 
 
 @contextmanager
@@ -134,9 +147,8 @@ def shard_writer(path: Path, info: DatasetInfo) -> Iterator[ShardWriter]:
 
 def write_info(folder: Path, info: DatasetInfo) -> None:
     """Write `dataset.json`, whole or not at all."""
-    with replacing_file(folder / INFO_FILE) as path:
-        values = {"format": "real2sam2real masked normals", "version": VERSION, **asdict(info)}
-        path.write_text(json.dumps(values, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    values = {"format": "real2sam2real masked normals", "version": VERSION, **asdict(info)}
+    write_json(folder / INFO_FILE, values, indent=1)
 
 
 def read_info(folder: Path) -> DatasetInfo:
@@ -170,26 +182,27 @@ def iterate_samples(folder: Path) -> Iterator[Sample]:
         UserError: there is no data set, it is empty, or a shard is damaged (it is named, with the sample).
     """
     info = read_info(folder)
-    paths = shard_paths(folder)
-    if not paths:
+    if not shard_paths(folder):
         raise UserError(f"the data set '{folder}' has no samples yet; finish it with the r2s2r curate that began it")
-    for path in paths:
-        yield from samples_of(path, info)
+    yield from samples_of(folder, info)
 
 
-def samples_of(path: Path, info: DatasetInfo) -> Iterator[Sample]:
-    """The samples of one shard; see `iterate_samples`."""
+def samples_of(folder: Path, info: DatasetInfo) -> Iterator[Sample]:
+    """The samples of a data set that has no `dataset.json` yet; see `iterate_samples`."""
+    for path in shard_paths(folder):
+        yield from _samples_of_shard(path, info)
+
+
+def _samples_of_shard(path: Path, info: DatasetInfo) -> Iterator[Sample]:
     parts: dict[str, bytes] = {}
     key = ""
     try:
-        with tarfile.open(path) as tar:
-            for member in tar:
-                key, _, part = member.name.partition(".")
-                content = tar.extractfile(member)
-                parts[part] = b"" if content is None else content.read()
-                if part == PARTS[-1]:
-                    yield _sample(key, parts, info)
-                    parts = {}
+        for name, content in read_members(path):
+            key, _, part = name.partition(".")
+            parts[part] = content
+            if part == PARTS[-1]:
+                yield _sample(key, parts, info)
+                parts = {}
     except (tarfile.TarError, EOFError, KeyError, ValueError, UserError) as error:
         raise UserError(f"{path} is damaged at the sample '{key}': {error}; delete it and curate again") from error
     if parts:
@@ -215,8 +228,3 @@ def _sample(key: str, parts: Mapping[str, bytes], info: DatasetInfo) -> Sample:
         labels={int(number): label for number, label in described["labels"].items()},
         record=described["record"],
     )
-
-
-def _described(sample: Sample) -> bytes:
-    values = {"caption": sample.caption, "labels": dict(sample.labels), "record": dict(sample.record)}
-    return (json.dumps(values, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()

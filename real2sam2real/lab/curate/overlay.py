@@ -16,13 +16,12 @@ _TINT = 0.25
 
 
 def write_overlay(path: Path, video: UInt8, normals: Float32, ids: UInt8, fps: float) -> None:
-    """Write the clip, its instances tinted and outlined in colours of their own, beside its normals.
+    """Write the clip as `.mp4`, its instances tinted and outlined in colours of their own, beside its normals.
 
     Args:
-        path: the file to write, ends in `.mp4`.
+        path: the file to write.
         video: `(T, H, W, 3)` uint8 sRGB.
-        normals: `(T, H, W, 3)` float32, unit length, camera space (right, up, towards the camera); shown as colours,
-            black where `ids` is 0.
+        normals: `(T, H, W, 3)` float32, unit length, right/up/towards; shown as colours, black where `ids` is 0.
         ids: `(T, H, W)` uint8, 0 where there is no instance.
         fps: frames per second.
 

@@ -20,41 +20,26 @@ from real2sam2real import media
 from real2sam2real.arrays import Bool
 from real2sam2real.errors import UserError
 from real2sam2real.lab.curate.clip_format import ClipFormat, fitted_frame
-from real2sam2real.lab.curate.instances.interface import InstancePrompt
+from real2sam2real.lab.curate.instances.interface import InstancePrompt, Prompt
 
 SUFFIX = ".instances.json"
 
 
 @dataclass(frozen=True, kw_only=True)
-class SourcePrompt:
-    """One instance of a source video.
+class SourcePrompt(Prompt[str]):
+    """What is shown on a source video; the mask is a file of its size, not black where the instance is. See `Prompt`.
 
     Raises:
-        UserError: the label is empty, the frame negative, the box empty, or not exactly one of box and mask is given.
+        UserError: see `Prompt`, or the box is empty.
     """
 
-    label: str  # what it is, in words
-    frame: int = 0  # of the source, on which it is marked
-    box: tuple[float, float, float, float] | None = None  # left, top, right, bottom in pixels of the source, or None
-    mask: str | None = None  # a picture of the source's size, not black where the instance is, or None
-
     def __post_init__(self) -> None:
-        if not self.label.strip():
-            raise UserError("an instance has no label; say in a word what it is, such as 'child'")
-        if self.frame < 0:
-            raise UserError(f"'{self.label}' is marked on frame {self.frame}; frames are counted from 0")
-        if (self.box is None) == (self.mask is None):
-            raise UserError(f"'{self.label}' needs a box or a mask, and not both")
+        super().__post_init__()
         if self.box is not None and not (self.box[0] < self.box[2] and self.box[1] < self.box[3]):
             raise UserError(f"the box of '{self.label}' is {self.box}; it must be left, top, right, bottom")
 
     def on_clip(self, frame: int, size: tuple[int, int], clip_format: ClipFormat) -> InstancePrompt:
-        """The mark on a clip's frames.
-
-        Args:
-            frame: of the clip, which shows the source's `self.frame`.
-            size: width and height of the source.
-            clip_format: what the clip was brought to.
+        """The mark on a clip, of a source of `size` width, height, whose `frame` shows the source's `self.frame`.
 
         Raises:
             UserError: the box lies outside of the picture, or the mask has another size or is black.

@@ -222,9 +222,7 @@ def _cast(
                     haze = 1.0
                 for k in range(3):
                     mixed[k] += share * haze * ground[6 + k]
-            color[row, column, 0] = mixed[0]
-            color[row, column, 1] = mixed[1]
-            color[row, column, 2] = mixed[2]
+            color[row, column, :] = mixed
 
 
 @kernel
@@ -238,7 +236,7 @@ def compose(
         hits: `(H, W, 3)` ground point x, z and share of ground.
         front: `(H, W, 3)` the objects.
         coverage: `(H, W)` share of the pixel that objects cover.
-        shadows: `(N, 2, 3)` rows that map (x, z, 1) to a shadow's own axes, where it fades at distance 1.
+        shadows: `(N, 2, 3)` rows that map (x, z, 1) to a shadow's own axes, where it fades at distance √3.
         strengths: `(N,)` darkening in the middle of each.
         out: `(H, W, 3)` uint8.
     """

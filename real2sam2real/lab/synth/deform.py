@@ -70,13 +70,7 @@ class Deformation:
 
 
 def sample_deformation(rng: Rng, extent: Float, anchor: float) -> Deformation:
-    """A random change of shape, weak enough for a body of `extent` `(3,)` not to fold.
-
-    Args:
-        rng: where chance comes from.
-        extent: size of the body in the object frame.
-        anchor: height in the object frame that is to stay in place.
-    """
+    """A random change of shape, weak enough for a body of `extent` `(3,)` not to fold; `anchor` is to stay in place."""
     kind = _KINDS[int(rng.integers(len(_KINDS)))]
     slim = float(2 * extent[1] / np.hypot(extent[0], extent[2]))
     if slim < 0.5:

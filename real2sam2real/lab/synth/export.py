@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
 from real2sam2real import media
-from real2sam2real.files import replacing_file
 from real2sam2real.lab.synth.clip import SynthClip
 from real2sam2real.lab.synth.world import sample_clip
+from real2sam2real.workfolder.records import write_json
 
 LEAST_PIXELS = 64
 """Instances that cover less of the first frame are not marked."""
@@ -23,14 +22,6 @@ def write_clips(
     """Write one `clip-SEED.mkv` (lossless) per seed, `clip-SEED.instances.json` and the masks that it names.
 
     A clip that is there is not made again: its marks are written before it, so that it is only there when all is.
-
-    Args:
-        folder: made where it is not there.
-        seeds: of `synth`.
-        width: in pixels.
-        height: in pixels.
-        frames: T = 4k + 1.
-        fps: of the video.
 
     Yields:
         The path of each video, once it is there.
@@ -54,5 +45,4 @@ def _write_marks(path: Path, clip: SynthClip) -> None:
         file = path.with_name(f"{path.stem}.{entity.name}.png")
         media.write_png(file, mask.astype(np.uint8) * 255)
         marks.append({"label": entity.name, "frame": 0, "mask": file.name})
-    with replacing_file(path.with_suffix(".instances.json")) as temporary:
-        temporary.write_text(json.dumps({"instances": marks}, indent=1) + "\n", encoding="utf-8")
+    write_json(path.with_suffix(".instances.json"), {"instances": marks}, indent=1)

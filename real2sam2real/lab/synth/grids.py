@@ -103,12 +103,6 @@ def stacked(x: Float, y: Float, z: Float) -> Float:
     return np.stack(np.broadcast_arrays(x, y, z), axis=-1)
 
 
-def directions(rows: int, columns: int) -> Float:
-    """Unit vectors `(rows, columns, 3)` over the sphere, poles along ±Y."""
-    sine, cosine = from_pole_to_pole(rows)
-    return stacked(sine * np.cos(around(columns)), cosine, sine * np.sin(around(columns)))
-
-
 def superellipsoid(
     half: tuple[float, float, float], roundness: tuple[float, float], rows: int, columns: int
 ) -> ClosedGrid:
@@ -135,13 +129,9 @@ def ellipsoid(half: tuple[float, float, float], rows: int = 10, columns: int = 1
 
 
 def lathe(radii: Float, heights: Float, columns: int, sides: int = 0) -> ClosedGrid:
-    """A profile turned about +Y, with a flat cap at both ends; with `sides` the cross section is a polygon.
+    """A profile of `radii` `(R,)`, positive, and `heights` `(R,)`, turned about +Y, with a flat cap at both ends.
 
-    Args:
-        radii: `(R,)` positive.
-        heights: `(R,)`.
-        columns: points around.
-        sides: of the polygon, 0 for a circle.
+    With `sides` the cross section is a polygon.
     """
     angle = around(columns)
     bulge = np.ones(columns)

@@ -56,14 +56,7 @@ class Lighting:
 
 
 def sample_lighting(rng: Rng, config: WorldConfig, light: Light, *, grounded: bool) -> Lighting | None:
-    """The light of one clip, or None when the renderer's plain light does.
-
-    Args:
-        rng: where chance comes from.
-        config: how often what is on.
-        light: the plain world's light.
-        grounded: whether there is a ground to cast shadows on.
-    """
+    """The light of one clip, or None when the renderer's plain `light` does; shadows are cast on a ground alone."""
     varied = rng.random() < config.varied_light
     casts = rng.random() < config.cast_shadows and grounded and config.shadows
     glossy = rng.random() < config.glossy and grounded
@@ -184,10 +177,10 @@ def mirrored(scene: Scene) -> Scene:
 def contact_shadows(scene: Scene, strength: float, shift: tuple[float, float]) -> tuple[Float32, Float32]:
     """Shadows `(T, N, 2, 3)` as rows that map world (x, z, 1) to the ellipse's own axes, and darkening `(T, N)`.
 
-    There is one for every object and frame, fading as the object leaves the ground.
+    There is one for every object and frame, fading as the object leaves the ground, and none without a ground.
 
     Args:
-        scene: its `ground_y` must be set for there to be any shadow.
+        scene: the objects.
         strength: darkening under an object that touches the ground, 0…1.
         shift: world x, z by which a shadow moves per unit of the object's height.
     """
@@ -220,10 +213,7 @@ def cast_shadows(scene: Scene, directions: Float) -> Float32:
     """Rows `(T, N, 2, 3)` that map world (x, z, 1) to a shadow's own axes, where it fades at distance √3.
 
     A shadow is that of an ellipsoid as large as the object's box. A low light throws it no further than 2.5 heights.
-
-    Args:
-        scene: its `ground_y` must be set for there to be any shadow.
-        directions: `(T, 3)` towards the light, or none for no shadows.
+    There is none without a ground, or without `directions` `(T, 3)` towards the light.
     """
     ground = scene.ground_y
     entities = scene.entities if ground is not None and len(directions) else ()

@@ -61,10 +61,7 @@ class Domain:
 def sample_palette(rng: Rng, count: int, *, vivid: float) -> Float32:
     """Colours `(count, 3)` that go together: related hues, spread brightness.
 
-    Args:
-        rng: where chance comes from.
-        count: how many.
-        vivid: 0 for greys, 1 for the most saturated palettes.
+    `vivid` is 0 for greys, 1 for the most saturated palettes.
     """
     hue, spread = rng.random(), rng.choice([0.03, 0.08, 0.2, 0.5])
     saturation = vivid * rng.beta(1.6, 1.4)
@@ -81,14 +78,7 @@ def sample_palette(rng: Rng, count: int, *, vivid: float) -> Float32:
 
 
 def sample_material(rng: Rng, domain: Domain, *, vivid: float = 0.85, plain: float = 0.25) -> SolidTexture:
-    """A random material for a domain.
-
-    Args:
-        rng: where chance comes from.
-        domain: extent and smallest feature size.
-        vivid: see `sample_palette`.
-        plain: probability of a quiet material without leaves.
-    """
+    """A random material for a domain, without leaves and quiet with a probability of `plain`; see `sample_palette`."""
     span, detail = domain.span, min(domain.detail, domain.span / 3)
     pattern = int(rng.choice(4, p=[0.4, 0.2, 0.15, 0.25]))
     ramp = sample_palette(rng, int(rng.integers(2, 5)), vivid=vivid)

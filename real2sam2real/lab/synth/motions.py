@@ -90,11 +90,7 @@ class CameraShake:
 def camera_poses(first: Float, moves: tuple[MoveComponent, ...], focus: Float, times: Float) -> tuple[Float, Float]:
     """Poses `(T, 4, 4)` `world_from_camera` and zoom factors `(T,)` at `times` `(T,)` in 0…1.
 
-    Args:
-        first: `(4, 4)` pose at time 0.
-        moves: applied one after another.
-        focus: `(3,)` world point that an orbit goes around.
-        times: fractions of the shot.
+    The moves are applied one after another to the pose `first` `(4, 4)`; an orbit goes around `focus` `(3,)`.
     """
     poses = np.repeat(first[None], len(times), axis=0)
     zoom = np.ones(len(times))

@@ -85,7 +85,7 @@ def _capsule(rng: Rng) -> list[ClosedGrid]:
 
 def _lump(rng: Rng) -> list[ClosedGrid]:
     """A sphere with bumps and dents."""
-    ways = grids.directions(26, 38)
+    ways = grids.ellipsoid((1.0, 1.0, 1.0), 26, 38).points
     radius = np.ones(ways.shape[:2])
     for _ in range(int(rng.integers(4, 12))):
         centre = rng.normal(size=3)

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from real2sam2real.lab.synth import grids
-from real2sam2real.lab.synth.lifted import texel_normals
+from real2sam2real.lab.synth.clip import texel_normals
 from real2sam2real.lab.synth.shapes import ATLAS_COLUMNS, HELD_OUT_SHAPES, KINDS, TRAIN_SHAPES, BaseShape, base_shape
 from real2sam2real.mesh import Mesh
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
 import numpy as np
 
@@ -15,23 +15,23 @@ from real2sam2real.arrays import Bool, UInt8
 from real2sam2real.errors import UserError
 
 Box = tuple[float, float, float, float]
+Mask = TypeVar("Mask")
 
 MAX_INSTANCES = 255
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class InstancePrompt:
-    """One instance, shown on one frame of the clip, by a box or by a mask.
+@dataclass(frozen=True, kw_only=True)
+class Prompt(Generic[Mask]):
+    """One instance, shown on one frame of a video, by a box or by a mask.
 
     Raises:
         UserError: the label is empty, the frame is negative, or not exactly one of box and mask is given.
     """
 
     label: str  # what it is, in words, such as "child"
-    frame: int = 0  # index of the frame on which it is shown, in the clip
-    # left, top, right, bottom in pixels of the clip's frames, right and bottom not included, or None
-    box: Box | None = None
-    mask: Bool | None = None  # `(H, W)` bool, or None
+    frame: int = 0  # index of the frame on which it is shown
+    box: Box | None = None  # left, top, right, bottom in pixels, right and bottom not included
+    mask: Mask | None = None
 
     def __post_init__(self) -> None:
         if not self.label.strip():
@@ -40,6 +40,11 @@ class InstancePrompt:
             raise UserError(f"the mark '{self.label}' is on frame {self.frame}; frames are counted from 0")
         if (self.box is None) == (self.mask is None):
             raise UserError(f"the mark '{self.label}' needs a box or a mask, and not both")
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class InstancePrompt(Prompt[Bool]):
+    """What is shown on a clip, where its mask is `(H, W)` bool; see `Prompt`."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -9,13 +9,10 @@ from real2sam2real.control.normal_convention import NormalConvention
 
 
 def unit_normals(components: Float32, ids: UInt8, convention: NormalConvention) -> Float32:
-    """Normals as `NormalEstimator.estimate` gives them.
+    """Normals as `NormalEstimator.estimate` gives them, of components `(T, H, W, 3)` of any length.
 
-    Args:
-        components: `(T, H, W, 3)`, whose axes grow towards `convention.directions`; any length. Where a vector is zero
-            or not finite there is no telling: it faces the camera.
-        ids: `(T, H, W)`.
-        convention: says the directions; its colours do not matter.
+    Their axes grow towards `convention.directions`; its colours do not matter. Where a vector is zero or not finite
+    there is no telling: it faces the camera.
     """
     ours = convention.in_our_axes(np.nan_to_num(components, nan=0.0, posinf=0.0, neginf=0.0))
     length = np.linalg.norm(ours, axis=-1, keepdims=True)

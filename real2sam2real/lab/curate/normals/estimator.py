@@ -46,11 +46,11 @@ def load_estimator(name: str, *, model: str | None = None, offline: bool = False
 
         return MiniEstimator(SHIPPED if model is None else Path(model))
     if name == "marigold":
-        from real2sam2real.lab.curate.normals.marigold import Marigold
+        from real2sam2real.lab.curate.normals.per_frame import Marigold
 
         return Marigold.load(model, offline=offline)
     if name == "moge":
-        from real2sam2real.lab.curate.normals.moge import MoGeNormals
+        from real2sam2real.lab.curate.normals.per_frame import MoGeNormals
         from real2sam2real.perceive.camera.moge import MoGe
 
         return MoGeNormals(MoGe.load(model, offline=offline))

@@ -27,10 +27,7 @@ _OVERLAP = 8  # frames that neighbouring windows share; each keeps the half that
 
 
 class MiniEstimator:
-    """Normals by `NormalNetwork`.
-
-    Args:
-        folder: with `config.json` and `network.safetensors`; the shipped one by default.
+    """Normals by the `NormalNetwork` in a folder, `config.json` and `network.safetensors`; by default the shipped one.
 
     Raises:
         MissingPartError: there is no network.
@@ -58,8 +55,7 @@ class MiniEstimator:
             for window, kept in _windows(frames):
                 estimated = self._network(seen[:, window])[0].permute(0, 2, 3, 1).numpy()
                 for index in kept:
-                    whole = cv2.resize(estimated[index - window.start], (width, height))
-                    normals[index] = whole
+                    normals[index] = cv2.resize(estimated[index - window.start], (width, height))
         return unit_normals(normals, ids, NormalConvention())
 
 

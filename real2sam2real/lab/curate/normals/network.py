@@ -19,11 +19,9 @@ _SHIFTED = 8  # one in so many channels comes from the frame before, and as many
 
 
 class NormalNetwork(nn.Module):
-    """Frames to normals.
+    """Frames to normals, with the channels of each level k, which has 1 / 2^(k + 1) of the size.
 
-    Args:
-        channels: of each level; level k has 1 / 2^(k + 1) of the size.
-        blocks: residual blocks a level, on the way down and on the way up.
+    Each has so many residual blocks on the way down, and as many on the way up.
     """
 
     def __init__(self, channels: tuple[int, ...] = (32, 64, 96, 128, 160), blocks: int = 1) -> None:
@@ -87,14 +85,10 @@ def shifted(x: Tensor, time: int) -> Tensor:
 
 
 def inputs(video: Tensor, ids: Tensor) -> Tensor:
-    """What the network sees of clips: the instances' colours at mean 0 and deviation 1, their mask and outlines.
-
-    Args:
-        video: `(B, T, 3, H, W)` float, 0…1.
-        ids: `(B, T, H, W)` integers, 0 = none.
+    """What the network sees of a video `(B, T, 3, H, W)`, 0…1, and its instance ids `(B, T, H, W)`, 0 = none.
 
     Returns:
-        `(B, T, 5, H, W)` float32.
+        `(B, T, 5, H, W)` float32: the instances' colours at mean 0 and deviation 1, their mask and outlines.
     """
     mask = (ids > 0).unsqueeze(2)
     count = mask.sum(dim=(1, 2, 3, 4), keepdim=True).clamp(min=1) * 3

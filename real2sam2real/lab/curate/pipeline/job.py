@@ -66,28 +66,23 @@ class CurationJob:
         status = "failed" if self.failure is not None else "kept" if samples else "dropped"
         return {"path": self.source.path, "status": status, "reasons": reasons, "samples": samples}
 
-    def samples(self) -> list[Sample]:
-        """The finished clips."""
-        return [_sample(clip, self) for clip in self.kept]
-
-
-def _sample(clip: Clip, job: CurationJob) -> Sample:
-    assert clip.ids is not None
-    assert clip.normals is not None
-    seconds = [round(float(number) / job.fps, 4) for number in (clip.numbers[0], clip.numbers[-1])]
-    record = {
-        "source": job.source.path,
-        "source_size": list(job.size),
-        "source_fps": round(job.fps, 4),
-        "seconds": seconds,
-        "quality": {name: round(value, 4) for name, value in clip.quality.items()},
-    }
-    return Sample(
-        key=clip.key,
-        video=clip.video,
-        normals=clip.normals,
-        ids=clip.ids,
-        caption=clip.caption,
-        labels=clip.labels,
-        record=record,
-    )
+    def sample(self, clip: Clip) -> Sample:
+        """A clip that went through all stages."""
+        assert clip.ids is not None
+        assert clip.normals is not None
+        record = {
+            "source": self.source.path,
+            "source_size": list(self.size),
+            "source_fps": round(self.fps, 4),
+            "seconds": [round(float(number) / self.fps, 4) for number in (clip.numbers[0], clip.numbers[-1])],
+            "quality": {name: round(value, 4) for name, value in clip.quality.items()},
+        }
+        return Sample(
+            key=clip.key,
+            video=clip.video,
+            normals=clip.normals,
+            ids=clip.ids,
+            caption=clip.caption,
+            labels=clip.labels,
+            record=record,
+        )

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import io
-import json
 import tarfile
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from itertools import islice
+from collections.abc import Mapping, Sequence
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -16,41 +14,31 @@ import numpy as np
 from real2sam2real import media
 from real2sam2real.arrays import UInt8
 from real2sam2real.files import replacing_file
-from real2sam2real.lab.curate.dataset import SHARDS, DatasetInfo, Sample, samples_of, shard_paths
+from real2sam2real.lab.curate.dataset import PARTS, SHARDS, DatasetInfo, Sample, add_member, read_members, samples_of
 from real2sam2real.lab.curate.overlay import outlined, write_overlay
 from real2sam2real.lab.curate.pipeline.settings import CurationSettings
+from real2sam2real.workfolder.records import write_lines
 
 MANIFEST = "manifest.jsonl"
 CARD = "README.md"
 PICTURES = "samples"
 PICTURED = 12
-_MEMBERS = 4  # of a sample in a tar
 
 
 def pack(folder: Path, results: Sequence[tuple[Path, Mapping[str, Any]]], shard_samples: int) -> None:
-    """Write shards and manifest.
-
-    Args:
-        folder: of the data set.
-        results: of the sources in order: a tar of samples (it may be empty), and the manifest's row.
-        shard_samples: samples in a shard.
-    """
-    members = _members(path for path, row in results if row["samples"])
+    """Write shards and manifest, from each source's tar of samples (it may be empty) and row of the manifest."""
+    members = chain.from_iterable(read_members(path) for path, row in results if row["samples"])
     for number in range(-(-sum(len(row["samples"]) for _, row in results) // shard_samples)):
         path = folder / SHARDS / f"shard-{number:06d}.tar"
         with replacing_file(path) as temporary, tarfile.open(temporary, "w", format=tarfile.USTAR_FORMAT) as tar:
-            for name, content in islice(members, shard_samples * _MEMBERS):
-                member = tarfile.TarInfo(name)
-                member.size = len(content)
-                tar.addfile(member, io.BytesIO(content))
-    with replacing_file(folder / MANIFEST) as path:
-        rows = (json.dumps(row, ensure_ascii=False) + "\n" for _, row in results)
-        path.write_text("".join(rows), encoding="utf-8")
+            for name, content in islice(members, shard_samples * len(PARTS)):
+                add_member(tar, name, content)
+    write_lines(folder / MANIFEST, (row for _, row in results))
 
 
 def show(folder: Path, info: DatasetInfo) -> None:
     """Write pictures and films of the first samples: outlines over the video beside the masked normals."""
-    for _, sample in zip(range(PICTURED), _samples(folder, info), strict=False):
+    for _, sample in zip(range(PICTURED), samples_of(folder, info), strict=False):
         film = folder / PICTURES / f"{sample.key}.mp4"
         write_overlay(film, sample.video, sample.normals, sample.ids, info.fps)
         media.write_png(film.with_suffix(".png"), _strip(sample, info))
@@ -62,14 +50,6 @@ def write_card(folder: Path, rows: Sequence[Mapping[str, Any]], info: DatasetInf
         path.write_text(_card(rows, info, settings, _labels(folder, info)), encoding="utf-8")
 
 
-def _members(paths: Iterator[Path]) -> Iterator[tuple[str, bytes]]:
-    for path in paths:
-        with tarfile.open(path) as tar:
-            for member in tar:
-                content = tar.extractfile(member)
-                yield member.name, b"" if content is None else content.read()
-
-
 def _strip(sample: Sample, info: DatasetInfo) -> UInt8:
     """Four moments, one under the other."""
     moments = np.linspace(0, info.frames - 1, 4).round().astype(int)
@@ -78,20 +58,11 @@ def _strip(sample: Sample, info: DatasetInfo) -> UInt8:
     return np.concatenate(pictures)
 
 
-def _samples(folder: Path, info: DatasetInfo) -> Iterator[Sample]:
-    for path in shard_paths(folder):
-        yield from samples_of(path, info)
-
-
 def _labels(folder: Path, info: DatasetInfo) -> Counter[str]:
     found: Counter[str] = Counter()
-    for sample in _samples(folder, info):
-        found.update(_present(sample))
+    for sample in samples_of(folder, info):
+        found.update(sample.labels.get(int(number), "unnamed") for number in np.unique(sample.ids) if number)
     return found
-
-
-def _present(sample: Sample) -> list[str]:
-    return [sample.labels.get(int(number), "unnamed") for number in np.unique(sample.ids) if number]
 
 
 def _card(

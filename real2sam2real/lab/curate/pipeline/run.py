@@ -81,7 +81,7 @@ def curate(
     folder.mkdir(parents=True, exist_ok=True)
     with locked(folder):
         sweep(folder, recursive=True)
-        plan = {"settings": asdict(settings), "sources": [source.to_dict() for source in sources]}
+        plan = {"settings": asdict(settings), "sources": [asdict(source) for source in sources]}
         keep_settings(folder / PLAN, plan, what="curation", upgrade=with_current_names)
         work = folder / WORK
         if (folder / INFO_FILE).is_file():
@@ -113,12 +113,7 @@ def curate(
 
 
 class Curator:
-    """Curates one source after the other; its stages are made once.
-
-    Args:
-        settings: how.
-        work: folder of the results of single sources.
-    """
+    """Curates one source after the other, into files in the folder `work`; its stages are made once."""
 
     def __init__(self, settings: CurationSettings, work: Path) -> None:
         self._settings, self._work = settings, work
@@ -151,8 +146,8 @@ class Curator:
     def _write(self, job: CurationJob) -> Row:
         row, key = job.row(), job.source.key
         with shard_writer(self._work / f"{key}.tar", _info(self._settings)) as shard:
-            for sample in job.samples():
-                shard.add(sample)
+            for clip in job.kept:
+                shard.add(job.sample(clip))
         write_json(self._work / f"{key}.seconds", {name: round(value, 4) for name, value in job.seconds.items()})
         write_json(self._work / f"{key}.json", row)  # last: it says that the source is finished
         return row

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -58,10 +58,6 @@ class SourceVideo:
     caption: str | None = None  # of the user, or None
     problem: str | None = None  # why it cannot be used, where that is known already
 
-    def to_dict(self) -> dict[str, Any]:
-        """As plain values."""
-        return asdict(self)
-
 
 def with_current_names(noted: dict[str, Any]) -> dict[str, Any]:
     """Settings and sources as an earlier version noted them, under the names that they have now."""
@@ -75,10 +71,6 @@ def with_current_names(noted: dict[str, Any]) -> dict[str, Any]:
 
 def find_sources(clips: Sequence[Path], prompts: Sequence[SourcePrompt]) -> list[SourceVideo]:
     """The videos among files and folders, in the order given; a folder's by name.
-
-    Args:
-        clips: files, or folders whose videos are taken.
-        prompts: of the command line; they need a single video.
 
     Raises:
         UserError: a path leads nowhere, there is no video, or marks are given for several.

@@ -12,8 +12,8 @@ from real2sam2real.control.normal_convention import NormalConvention
 from real2sam2real.errors import MissingPartError, UserError
 from real2sam2real.lab.curate.normals.axes import unit_normals
 from real2sam2real.lab.curate.normals.estimator import load_estimator
-from real2sam2real.lab.curate.normals.marigold import Marigold
 from real2sam2real.lab.curate.normals.normalcrafter.estimator import FOLDER_VARIABLE, PYTHON_VARIABLE
+from real2sam2real.lab.curate.normals.per_frame import Marigold
 
 
 @pytest.fixture

@@ -29,20 +29,10 @@ _MULTIPLE = 64
 
 
 class NormalCrafter:
-    """Runs NormalCrafter's code in its own environment, one process a clip.
-
-    Args:
-        folder: its code.
-        python: the interpreter of its environment.
-        model: its weights, an id on the hub or a folder.
-        offline: use the hub's cache alone.
-    """
+    """Runs NormalCrafter's code, in `folder`, by its own environment's interpreter, one process a clip."""
 
     def __init__(self, folder: Path, python: Path, *, model: str = DEFAULT_MODEL, offline: bool = False) -> None:
-        self._folder = folder
-        self._python = python
-        self._model = model
-        self._offline = offline
+        self._folder, self._python, self._model, self._offline = folder, python, model, offline
         self.name = f"normalcrafter ({model})"
 
     @classmethod

@@ -1,6 +1,6 @@
-"""Marigold's normals (Ke et al., 2025), by the pipeline that diffusers has for it, frame by frame.
+"""Estimators that see one frame at a time: Marigold (Ke et al., 2025), by diffusers' pipeline for it, and MoGe-2.
 
-The same noise starts every frame, which steadies an estimator that knows no time; NormalCrafter is steadier.
+The same noise starts every frame of Marigold, which steadies what knows no time; NormalCrafter is steadier.
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ import numpy as np
 
 from real2sam2real.arrays import Float32, UInt8
 from real2sam2real.control.normal_convention import NormalConvention
-from real2sam2real.errors import MissingPartError, first_line
+from real2sam2real.errors import MissingPartError, UserError, first_line
 from real2sam2real.lab.curate.normals.axes import unit_normals
+from real2sam2real.perceive.camera import moge
 from real2sam2real.pretrained.hub import download_command, find_folder
 from real2sam2real.pretrained.models import require
 
@@ -21,12 +22,7 @@ HINT = f"The published weights come with: {download_command(DEFAULT_MODEL)}"
 
 
 class Marigold:
-    """A loaded `MarigoldNormalsPipeline`.
-
-    Args:
-        pipeline: of diffusers.
-        model: its name, for the record.
-    """
+    """A loaded `MarigoldNormalsPipeline` of diffusers; `model` is its name, for the record."""
 
     def __init__(self, pipeline: Any, model: str) -> None:
         self._pipeline = pipeline
@@ -34,11 +30,7 @@ class Marigold:
 
     @classmethod
     def load(cls, model: str | None = None, *, offline: bool = False) -> Marigold:
-        """Read the weights, on the GPU where there is one.
-
-        Args:
-            model: id on the hub or a folder in diffusers' layout; None is `DEFAULT_MODEL`.
-            offline: use the hub's cache alone.
+        """Read the weights, on the GPU where there is one; see `load_estimator`.
 
         Raises:
             MissingPartError: the weights or transformers are not there.
@@ -71,3 +63,26 @@ class Marigold:
             picture = frame.astype(np.float32) / 255
             normals[index] = self._pipeline(picture, generator=generator, output_type="np").prediction[0]
         return unit_normals(normals, ids, NormalConvention.preset("marigold"))
+
+
+class MoGeNormals:
+    """Normals of a loaded MoGe-2; its package and weights are those of `perceive.camera.moge`."""
+
+    def __init__(self, network: moge.MoGe) -> None:
+        self._network = network
+        self.name = f"moge ({network.model})"
+
+    def estimate(self, video: UInt8, ids: UInt8) -> Float32:
+        """See `NormalEstimator.estimate`.
+
+        Raises:
+            UserError: these weights have no normals.
+        """
+        normals = np.empty((*ids.shape, 3), np.float32)
+        width = float(video.shape[2])
+        for index, frame in enumerate(video):
+            found = self._network.estimate(frame, known_focal=None, assumed_focal=width).normals_camera
+            if found is None:
+                raise UserError(f"'{self._network.model}' gives no normals; use weights that do: {moge.DEFAULT_MODEL}")
+            normals[index] = found
+        return unit_normals(normals, ids, NormalConvention.preset("opengl"))  # `MoGe` has turned them to our axes
