@@ -136,14 +136,14 @@ class EvaluateAblation:
         from real2sam2real.diffusion.options import ModelOptions
         from real2sam2real.errors import UserError
         from real2sam2real.lab.curate.instances.loading import load_tracker
-        from real2sam2real.lab.evaluate.ablation import Judges, differences, evaluate_variants, table
+        from real2sam2real.lab.evaluate.ablation import differences, evaluate_variants, table
         from real2sam2real.lab.evaluate.lifted import LiftedCase
         from real2sam2real.lab.evaluate.perceptual import load_lpips
 
         named = dict(text.split("=", 1) for text in self.variants if "=" in text)
         if len(named) != len(self.variants) or not named:
             raise UserError(f"variants are given as NAME=CHECKPOINT, each name once, not {' '.join(self.variants)}")
-        judges = Judges(tracker=load_tracker("embedded"), lpips=load_lpips() if self.lpips else None)
+        lpips = load_lpips() if self.lpips else None
         variants = {}
         for name, checkpoint in named.items():
             located = locate(ModelOptions(checkpoint=checkpoint))
@@ -161,7 +161,8 @@ class EvaluateAblation:
 
             scores = evaluate_variants(
                 variants,
-                judges,
+                load_tracker("embedded"),
+                lpips,
                 self.out,
                 cases=self.cases,
                 frames=self.frames,

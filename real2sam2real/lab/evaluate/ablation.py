@@ -6,7 +6,6 @@ filmed ones are: by following the photo's mask through the video (`curate.instan
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -22,6 +21,7 @@ from real2sam2real.lab.evaluate.held_out import psnr
 from real2sam2real.lab.evaluate.lifted import LiftedCase, lifted_case
 from real2sam2real.lab.evaluate.perceptual import Lpips
 from real2sam2real.lab.synth import HELD_OUT_SEEDS, changed_region, sample_clip, static_region
+from real2sam2real.workfolder.records import read_lines, write_lines
 
 INTERVAL = 1.96
 """Standard errors to either side of a mean that 95 % of such intervals hold the true one within."""
@@ -64,16 +64,10 @@ def make(pipeline: Any, settings: CheckpointSettings, case: LiftedCase, *, seed:
     return made
 
 
-@dataclass(frozen=True, kw_only=True)
-class Judges:
-    """Networks and trackers that measure videos."""
-
-    tracker: InstanceTracker  # see `silhouette_overlap`
-    lpips: Lpips | None = None  # None leaves that measure out
-
-
-def score(video: UInt8, case: LiftedCase, judges: Judges, *, index: int, variant: str) -> CaseScore:
-    """Measure one video against the truth."""
+def score(
+    video: UInt8, case: LiftedCase, tracker: InstanceTracker, lpips: Lpips | None = None, *, index: int, variant: str
+) -> CaseScore:
+    """Measure one video against the truth; without `lpips` that measure is left out."""
     truth = case.clip.video
     later = np.ones(truth.shape[:3], bool)
     later[0] = False
@@ -84,10 +78,10 @@ def score(video: UInt8, case: LiftedCase, judges: Judges, *, index: int, variant
         case=index,
         variant=variant,
         psnr=psnr(video, truth, later),
-        lpips=float("nan") if judges.lpips is None else judges.lpips.of_videos(video[1:], truth[1:]),
+        lpips=float("nan") if lpips is None else lpips.of_videos(video[1:], truth[1:]),
         changed=psnr(video, truth, changed_region(case.clip)),
         static=psnr(video, truth, still),
-        overlap=silhouette_overlap(video, case, judges.tracker),
+        overlap=silhouette_overlap(video, case, tracker),
         drift=float(change[both].mean()) if both.any() else float("nan"),
     )
 
@@ -113,7 +107,8 @@ def silhouette_overlap(video: UInt8, case: LiftedCase, tracker: InstanceTracker)
 
 def evaluate_variants(
     variants: Mapping[str, tuple[Any, CheckpointSettings]],
-    judges: Judges,
+    tracker: InstanceTracker,
+    lpips: Lpips | None,
     folder: Path,
     *,
     cases: int = 64,
@@ -125,7 +120,8 @@ def evaluate_variants(
 
     Args:
         variants: pipelines with their settings, by name; all of one clip size.
-        judges: who measure.
+        tracker: see `silhouette_overlap`.
+        lpips: None leaves that measure out.
         folder: `cases.jsonl` there holds what is measured; a later call goes on behind it.
         cases: how many.
         frames: T = 4k + 1.
@@ -133,8 +129,8 @@ def evaluate_variants(
         on_case: sees each new case and its videos.
     """
     path = folder / "cases.jsonl"
-    folder.mkdir(parents=True, exist_ok=True)
-    done = _read(path)
+    names = {f.name for f in fields(CaseScore)}
+    done = [CaseScore(**row) for row in read_lines(path) if set(row) == names]
     settings = next(iter(variants.values()))[1]
     width, height = settings.fit(16, 9)
     counted, index = 0, -1
@@ -151,10 +147,9 @@ def evaluate_variants(
         videos = {
             name: make(pipeline, own, case, seed=index, preview=preview) for name, (pipeline, own) in variants.items()
         }
-        scores = [score(video, case, judges, index=index, variant=name) for name, video in videos.items()]
+        scores = [score(video, case, tracker, lpips, index=index, variant=name) for name, video in videos.items()]
         done = [s for s in done if s.case != index] + scores
-        with path.open("a", encoding="utf-8") as file:
-            file.write("".join(json.dumps(asdict(s)) + "\n" for s in scores))
+        write_lines(path, map(asdict, done))
         counted += 1
         if on_case is not None:
             on_case(case, videos)
@@ -194,11 +189,3 @@ def _cell(values: Sequence[float], *, sign: bool = False) -> str:
         return "–"
     error = INTERVAL * float(known.std(ddof=1)) / np.sqrt(len(known))
     return f"{known.mean():+.3f} ± {error:.3f}" if sign else f"{known.mean():.3f} ± {error:.3f}"
-
-
-def _read(path: Path) -> list[CaseScore]:
-    if not path.exists():
-        return []
-    names = {f.name for f in fields(CaseScore)}
-    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.endswith("}")]
-    return [CaseScore(**row) for row in rows if set(row) == names]

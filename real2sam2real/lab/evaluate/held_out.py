@@ -52,12 +52,12 @@ def psnr(video: UInt8, truth: UInt8, region: Bool) -> float:
 def evaluate_scene(
     pipeline: Any, settings: CheckpointSettings, index: int, *, frames: int, strengths: Sequence[float]
 ) -> SceneResult:
-    """Make held-out scene `index` in every way: from noise with and without normals, and from the preview.
+    """Make scene `index` of `HELD_OUT_SEEDS` in every way: from noise with and without normals, and from the preview.
 
     Args:
         pipeline: a loaded `Real2Sam2RealPipeline`.
         settings: of its checkpoint.
-        index: 0… into `HELD_OUT_SEEDS`.
+        index: of the scene.
         frames: T = 4k + 1.
         strengths: noise levels at which the preview is tried as a start.
     """
@@ -69,12 +69,7 @@ def evaluate_scene(
 
     def generate(with_normals: UInt8, **options: Any) -> UInt8:
         generator = torch.Generator().manual_seed(index)
-        made: UInt8 = pipeline(
-            clip.video[0],
-            with_normals,
-            generator=generator,
-            **options,
-        )
+        made: UInt8 = pipeline(clip.video[0], with_normals, generator=generator, **options)
         return made
 
     videos = {

@@ -52,7 +52,7 @@ class LiftedCase:
 
 
 def lifted_case(clip: SynthClip) -> LiftedCase | None:
-    """Lift a clip's objects from its first frame, with the true masks, lens and pitch; None where nothing can be."""
+    """Lift objects from a clip's first frame with the true masks, intrinsics and pitch; None where nothing can be."""
     chosen = [
         (number, entity)
         for number, entity in enumerate(clip.scene.entities, 1)

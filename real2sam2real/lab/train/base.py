@@ -69,13 +69,8 @@ def fit_world_autoencoder(config: BaseConfig) -> BlockTransformAutoencoder:
 class BaseTrainer(NetworkTrainer[BaseConfig]):
     """Trains a base checkpoint: leaves `checkpoint/`, a pipeline's folder; see `NetworkTrainer`.
 
-    The folder also holds `autoencoder/`, `shards/`, and of a start `start.json`.
-
-    Args:
-        config: the recipe.
-        folder: of the run.
-        compile_model: compile the network with torch.compile (needs a C++ compiler on the CPU).
-        checkpoint_seconds: time between checkpoints.
+    The folder also holds `autoencoder/`, `shards/`, and of a start `start.json`. With `compile_model` the network is
+    compiled by torch.compile, which needs a C++ compiler on the CPU.
     """
 
     network: Real2Sam2RealTransformer3DModel
@@ -125,7 +120,7 @@ class BaseTrainer(NetworkTrainer[BaseConfig]):
         if self.config.start is not None and not self._state_file.exists():
             self._begin_with(self.config.start)
         self._forward: Any = torch.compile(self.network, dynamic=False) if self._compile else self.network
-        self._optimizers = Optimizers.build(self.network, self.config.learning_rate, self.config.adam_ratio)
+        self._optimizers = Optimizers(self.network, self.config.learning_rate, self.config.adam_ratio)
         self._generator = torch.Generator().manual_seed(self.config.seed)
 
     def _state(self) -> dict[str, Any]:

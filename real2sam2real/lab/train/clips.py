@@ -108,10 +108,7 @@ def shard_seed(stage_index: int, shard: int, clips_per_shard: int, first_seed: i
 class ShardSource(Generic[Clips]):
     """Files of clips in a fixed order, rendered ahead by a process of its own; existing ones are used as they are.
 
-    Args:
-        paths: of the files.
-        make_writer: called in that process; what it gives writes file `index` to a path, whole or not at all.
-        read: one file.
+    `make_writer` is called in that process; what it gives writes file `index` to a path, whole or not at all.
     """
 
     def __init__(
@@ -158,15 +155,7 @@ class ShardSource(Generic[Clips]):
 def latent_shards(
     folder: Path, autoencoder_folder: Path, stage: TrainingStage, first_seeds: list[int], clips: int
 ) -> ShardSource[LatentClips]:
-    """The shards of one stage.
-
-    Args:
-        folder: where they are kept.
-        autoencoder_folder: the fitted autoencoder.
-        stage: size of the clips.
-        first_seeds: the first seed of every shard.
-        clips: clips per shard.
-    """
+    """The shards of one stage in a folder, each with the first of its seeds and so many clips."""
     paths = [folder / f"shard-{index:04d}.safetensors" for index in range(len(first_seeds))]
     return ShardSource(paths, partial(_latent_writer, autoencoder_folder, stage, first_seeds, clips), read_shard)
 

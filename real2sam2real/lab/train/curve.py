@@ -14,7 +14,7 @@ SMOOTHING = 50
 
 
 def draw_loss_curve(losses: Path, picture: Path) -> None:
-    """StepNoise `losses.jsonl` (one step a line: step, stage, loss) as a PNG, with a running mean per stage.
+    """Draw `losses.jsonl` (one step a line: step, stage, loss) as a PNG, with a running mean per stage.
 
     Raises:
         MissingPartError: matplotlib is not installed.

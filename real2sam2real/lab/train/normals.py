@@ -175,17 +175,12 @@ def draw_batch(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Clips of a step, varied in place, size, direction and colour.
 
-    Args:
-        shards: to draw from.
-        config: the recipe.
-        rng: what is drawn depends on it alone.
-
     Returns:
         Video `(B, T, 3, h, w)` 0…1, true normals `(B, T, 3, h, w)`, true ids `(B, T, h, w)`, and the ids that the
         network is given, whose outlines are off by up to two pixels, as a tracker's are.
     """
-    step_noise = [_draw_clip(shards, config, rng) for _ in range(config.batch_size)]
-    video, normals, ids, seen = (torch.from_numpy(np.stack(parts)) for parts in zip(*step_noise, strict=True))
+    clips = [_draw_clip(shards, config, rng) for _ in range(config.batch_size)]
+    video, normals, ids, seen = (torch.from_numpy(np.stack(parts)) for parts in zip(*clips, strict=True))
     return video.permute(0, 1, 4, 2, 3), normals.permute(0, 1, 4, 2, 3), ids, seen
 
 

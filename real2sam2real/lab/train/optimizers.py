@@ -6,7 +6,6 @@ matrices inside the network, so embeddings, norms, biases and the output layer s
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -22,25 +21,16 @@ def is_hidden_matrix(name: str, parameter: nn.Parameter) -> bool:
     return parameter.ndim == 2 and name.startswith("blocks.") and (".attn1." in name or ".ffn." in name)
 
 
-@dataclass(frozen=True, eq=False)
 class Optimizers:
-    """Two optimisers that step as one."""
+    """Muon and AdamW, which share the trainable parameters of a model and step as one."""
 
-    muon: torch.optim.Optimizer
-    adam: torch.optim.Optimizer
-    adam_ratio: float
-
-    @classmethod
-    def build(cls, model: nn.Module, learning_rate: float, adam_ratio: float) -> Optimizers:
-        """Split the trainable parameters between Muon and AdamW."""
+    def __init__(self, model: nn.Module, learning_rate: float, adam_ratio: float) -> None:
         named = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
         hidden = [p for name, p in named if is_hidden_matrix(name, p)]
         other = [p for name, p in named if not is_hidden_matrix(name, p)]
-        return cls(
-            torch.optim.Muon(hidden, lr=learning_rate, weight_decay=0.01, adjust_lr_fn="match_rms_adamw"),
-            torch.optim.AdamW(other, lr=learning_rate * adam_ratio, betas=(0.9, 0.98), weight_decay=0.01),
-            adam_ratio,
-        )
+        self.adam_ratio = adam_ratio
+        self.muon = torch.optim.Muon(hidden, lr=learning_rate, weight_decay=0.01, adjust_lr_fn="match_rms_adamw")
+        self.adam = torch.optim.AdamW(other, lr=learning_rate * adam_ratio, betas=(0.9, 0.98), weight_decay=0.01)
 
     def step(self, learning_rate: float) -> None:
         """One update at this learning rate; gradients are cleared."""

@@ -60,19 +60,11 @@ Config = TypeVar("Config", bound=TrainingSettings)
 
 
 class Trainer(ABC, Generic[Config]):
-    """Trains in a folder; a later one with the same settings goes on from the last checkpoint. Making one is cheap.
-
-    Args:
-        config: the settings.
-        folder: of the run.
-
-    Attributes:
-        step: steps made so far, by earlier calls too.
-    """
+    """Trains in a folder; a later one with the same settings goes on from the last checkpoint. Making one is cheap."""
 
     def __init__(self, config: Config, folder: Path) -> None:
         self.config, self.folder = config, folder
-        self.step = 0
+        self.step = 0  # steps made so far, by earlier calls too
         self._prepared = False
 
     @property
@@ -194,14 +186,7 @@ class Trainer(ABC, Generic[Config]):
 class NetworkTrainer(Trainer[Config]):
     """Trains a network as a whole on one device, keeps an average of its weights, and saves every few minutes.
 
-    Args:
-        config: the settings.
-        folder: of the run; `state.pt` is its checkpoint.
-        checkpoint_seconds: time between checkpoints.
-
-    Attributes:
-        average: exponential average of its weights, by name.
-        seconds: spent in optimiser steps, over all restarts.
+    FOLDER/state.pt is its checkpoint.
     """
 
     average_decay = 0.998
@@ -211,8 +196,8 @@ class NetworkTrainer(Trainer[Config]):
         super().__init__(config, folder)
         self._checkpoint_seconds = checkpoint_seconds
         self._saved_at = time.monotonic()
-        self.average: dict[str, Tensor] = {}
-        self.seconds = 0.0
+        self.average: dict[str, Tensor] = {}  # exponential average of its weights, by name
+        self.seconds = 0.0  # spent in optimiser steps, over all restarts
 
     @abstractmethod
     def _next_batch(self) -> Any:

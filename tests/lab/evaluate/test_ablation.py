@@ -10,7 +10,7 @@ import torch
 
 from real2sam2real.diffusion.checkpoints import CheckpointSettings
 from real2sam2real.lab.curate.instances.loading import load_tracker
-from real2sam2real.lab.evaluate.ablation import CaseScore, Judges, differences, evaluate_variants, score, table
+from real2sam2real.lab.evaluate.ablation import CaseScore, differences, evaluate_variants, score, table
 from real2sam2real.lab.evaluate.lifted import lifted_case
 from real2sam2real.lab.synth import HELD_OUT_SEEDS, sample_clip
 
@@ -26,10 +26,10 @@ def case():
 
 
 def test_the_truth_scores_best(case):
-    judges = Judges(tracker=load_tracker("embedded"))
+    tracker = load_tracker("embedded")
     still = np.broadcast_to(case.clip.video[0], case.clip.video.shape)
-    truth = score(case.clip.video, case, judges, index=1, variant="truth")
-    photo = score(still, case, judges, index=1, variant="photo")
+    truth = score(case.clip.video, case, tracker, index=1, variant="truth")
+    photo = score(still, case, tracker, index=1, variant="photo")
     assert truth.psnr == 60
     assert truth.changed > photo.changed
     assert truth.overlap > photo.overlap + 0.1
@@ -51,9 +51,9 @@ class Repeats:
 def test_resuming_goes_on_behind_what_is_measured(tmp_path):
     pipelines = {"full": Repeats(0), "dark": Repeats(60)}
     variants = {name: (pipeline, SETTINGS) for name, pipeline in pipelines.items()}
-    judges = Judges(tracker=load_tracker("embedded"))
-    evaluate_variants(variants, judges, tmp_path, cases=1, frames=5)
-    scores = evaluate_variants(variants, judges, tmp_path, cases=2, frames=5)
+    tracker = load_tracker("embedded")
+    evaluate_variants(variants, tracker, None, tmp_path, cases=1, frames=5)
+    scores = evaluate_variants(variants, tracker, None, tmp_path, cases=2, frames=5)
     assert {pipeline.calls for pipeline in pipelines.values()} == {2}
     assert len(scores) == 4
     assert len({s.case for s in scores}) == 2

@@ -26,7 +26,6 @@ from real2sam2real.diffusion.weights.base import BaseSource, find_base, is_own_p
 from real2sam2real.diffusion.weights.load import (
     load_image_encoder,
     load_text_encoder,
-    load_transformer,
     load_vae,
     transformer_config,
 )
@@ -39,11 +38,11 @@ class Encoders:
     """The frozen networks that make latents and features of clips."""
 
     vae: Any  # of `AutoencoderKLWan`'s interface
-    text: tuple[Any, Any] | None  # tokenizer and encoder, or None for a base without text
-    image: tuple[Any, Any] | None  # processor and encoder, or None for a base without image features
-    resize_without_crop: bool  # how the image encoder is shown the photo; see `conditioning.pixels_for_clip`
-    text_dim: int  # width of text embeddings
     device: torch.device  # where they are
+    text: tuple[Any, Any] | None = None  # tokenizer and encoder, or None for a base without text
+    image: tuple[Any, Any] | None = None  # processor and encoder, or None for a base without image features
+    resize_without_crop: bool = False  # how the image encoder is shown the photo; see `conditioning.pixels_for_clip`
+    text_dim: int = 0  # width of text embeddings
 
     @torch.no_grad()
     def latents(self, frames: NDArray[uint8]) -> Tensor:
@@ -104,14 +103,6 @@ class TrainingBase:
             continues=False,
         )
 
-    def load_transformer(self, dtype: torch.dtype) -> Any:
-        """The transformer on the CPU, frozen and in evaluation mode."""
-        return load_transformer(self.source, dtype)
-
-    def load_vae(self, device: torch.device) -> Any:
-        """The autoencoder in float32."""
-        return load_vae(self.source).to(device)
-
     def load_encoders(self, device: torch.device) -> Encoders:
         """Everything but the transformer; the text encoder in bfloat16 on a GPU.
 
@@ -129,7 +120,7 @@ class TrainingBase:
             processor, image_encoder = load_image_encoder(source)
             image = processor, image_encoder.to(device)
         return Encoders(
-            vae=self.load_vae(device),
+            vae=load_vae(source).to(device),
             text=text,
             image=image,
             resize_without_crop=self.settings.resize_without_crop,

@@ -78,13 +78,9 @@ class ClipCache:
     def batch(
         self, indices: tuple[int, ...], generator: torch.Generator, encoders: Encoders | None, *, plain: bool = False
     ) -> Batch:
-        """Clips on the CPU.
+        """Clips on the CPU, of which the generator chooses a variant, or distorts them; neither where they are `plain`.
 
-        Args:
-            indices: of the clips.
-            generator: chooses each clip's variant, or distorts it.
-            encoders: needed to distort in each step.
-            plain: leave the normals as they are.
+        The encoders are needed to distort in each step.
         """
         clips = [self._clip(index, generator, encoders, plain=plain) for index in indices]
         return Batch(**{name: torch.stack([clip[name] for clip in clips]) for name in clips[0]})
@@ -118,10 +114,7 @@ def open_cache(
     base: TrainingBase,
     distortion: Distortion,
     load_encoders: Callable[[], Encoders],
-    *,
-    rank: int = 0,
-    world: int = 1,
-    wait: Callable[[], None] = lambda: None,
+    accelerator: Any,
 ) -> ClipCache:
     """Encode a data set where that has not been done, clip by clip, and open it.
 
@@ -131,9 +124,7 @@ def open_cache(
         base: whose encoders are used.
         distortion: of the normals.
         load_encoders: called only if something has to be encoded.
-        rank: of this process, which encodes its share of the clips.
-        world: number of processes.
-        wait: returns when all processes have called it.
+        accelerator: accelerate's; each of its processes encodes its share of the clips.
 
     Raises:
         UserError: there is no data set, it is damaged, or its size does not fit the base.
@@ -141,17 +132,17 @@ def open_cache(
     info = read_info(dataset)
     folder = root / _name(dataset, info, base, distortion)
     if not (folder / INDEX).is_file():
-        wait()  # nobody may write the index before all have looked for it
+        accelerator.wait_for_everyone()  # nobody may write the index before all have looked for it
         encoders = load_encoders()
         _check_size(info, encoders)
-        if rank == 0:
+        if accelerator.is_main_process:
             logging.getLogger(__name__).info("encoding %s into %s", dataset, folder)
-        keys = _encode_all(folder, dataset, info, encoders, distortion, rank, world)
-        wait()
-        if rank == 0:
+        keys = _encode_all(folder, dataset, info, encoders, distortion, accelerator)
+        accelerator.wait_for_everyone()
+        if accelerator.is_main_process:
             _write_null_conditions(folder, info, encoders)
             write_json(folder / INDEX, {"keys": keys})
-        wait()
+        accelerator.wait_for_everyone()
     keys = json.loads((folder / INDEX).read_text(encoding="utf-8"))["keys"]
     return ClipCache(folder=folder, info=info, keys=tuple(keys), distortion=distortion)
 
@@ -178,19 +169,13 @@ def _check_size(info: DatasetInfo, encoders: Encoders) -> None:
 
 
 def _encode_all(
-    folder: Path,
-    dataset: Path,
-    info: DatasetInfo,
-    encoders: Encoders,
-    distortion: Distortion,
-    rank: int,
-    world: int,
+    folder: Path, dataset: Path, info: DatasetInfo, encoders: Encoders, distortion: Distortion, accelerator: Any
 ) -> list[str]:
     keys = []
     for index, sample in enumerate(iterate_samples(dataset)):
         keys.append(sample.key)
         path = _clip_file(folder, sample.key)
-        if index % world != rank or path.is_file():
+        if index % accelerator.num_processes != accelerator.process_index or path.is_file():
             continue
         if distortion.each_step:
             encoded = info.normal_convention.encode(sample.normals, sample.ids)

@@ -26,24 +26,17 @@ _KINDS = {
 
 
 def adapter_from(tensors: Mapping[str, Tensor], frozen: Mapping[str, Tensor], config: AdapterConfig) -> Adapter:
-    """The adapter that trained tensors are.
+    """The adapter that trained tensors are, named as `checkpoints.trained_tensors` gives them.
 
-    Args:
-        tensors: by the transformer's names, as `checkpoints.trained_tensors` gives them.
-        frozen: the base's input patch embedding and the normals' bias, by name, as they were at first.
-        config: of the run.
+    `frozen` holds the base's input patch embedding and the normals' bias, by name, as they were at first.
     """
-    suffix = f".lora_A.{NAME}.weight"
-    modules = [name.removesuffix(suffix) for name in tensors if name.endswith(suffix)]
+    down, up = f".lora_A.{NAME}.weight", f".lora_B.{NAME}.weight"
+    modules = [name.removesuffix(down) for name in tensors if name.endswith(down)]
     pairs = {
-        module: LowRank(
-            down=tensors[f"{module}.lora_A.{NAME}.weight"],
-            up=tensors[f"{module}.lora_B.{NAME}.weight"],
-            alpha=float(config.alpha),
-        )
+        module: LowRank(down=tensors[module + down], up=tensors[module + up], alpha=float(config.alpha))
         for module in modules
     }
-    embedding = {f"{POSE_MODULE}.{kind}": f"{POSE_MODULE}.{kind}" for kind in ("weight", "bias")}
+    embedding = [f"{POSE_MODULE}.{kind}" for kind in ("weight", "bias")]
     return Adapter(
         name="adapter",
         files=(),

@@ -26,16 +26,10 @@ def sample_latents(
     shift: float,
     generator: torch.Generator,
 ) -> Tensor:
-    """`(B, z, F, h, w)` from noise, without guidance.
+    """`(B, z, F, h, w)` from noise, by a generator on the CPU, without guidance.
 
-    Args:
-        model: the transformer as it is being trained, wrapped or not; it is called whole, as sharding asks for.
-        batch: on the model's device.
-        null_conditions: likewise.
-        settings: how the base samples.
-        prediction: "velocity" or "sample".
-        shift: of the noise levels, where the settings leave it open.
-        generator: on the CPU, of the noise.
+    The model is called whole, wrapped or not, as sharding asks for; it predicts the "velocity" or the "sample". `shift`
+    is of the noise levels, where the settings leave it open.
     """
     clean = torch.cat([batch.photo, batch.video], dim=2)
     noise = torch.randn(clean.shape, generator=generator).to(clean.device)

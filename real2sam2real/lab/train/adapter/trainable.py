@@ -98,7 +98,7 @@ def attach(
     _inject(transformer, rank, alpha, targets)
     embedding = transformer.get_submodule(POSE_MODULE)
     embedding.requires_grad_(True)
-    if start == "zero" and not _is_meta(embedding):
+    if start == "zero":
         for parameter in embedding.parameters():
             nn.init.zeros_(parameter)
     if injection == "hard":
@@ -108,9 +108,9 @@ def attach(
         down, up = layer.lora_A[NAME].weight, layer.lora_B[NAME].weight
         down.requires_grad_(True)
         up.requires_grad_(True)
+        nn.init.zeros_(up)
         if not down.is_meta:
             _draw(down, generator)
-            nn.init.zeros_(up)
     return count_parameters(transformer)
 
 
@@ -152,7 +152,3 @@ def _draw(down: Tensor, generator: torch.Generator | None) -> None:
     nn.init.kaiming_uniform_(drawn, a=math.sqrt(5), generator=generator)
     with torch.no_grad():
         down.copy_(drawn)
-
-
-def _is_meta(module: nn.Module) -> bool:
-    return any(parameter.is_meta for parameter in module.parameters())

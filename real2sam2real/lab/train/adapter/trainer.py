@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from real2sam2real.diffusion.weights.adapter_file import POSE_MODULE
+from real2sam2real.diffusion.weights.load import load_transformer, load_vae
 from real2sam2real.errors import MissingPartError
 from real2sam2real.lab.train.adapter import checkpoints
 from real2sam2real.lab.train.adapter.bases import Encoders, find_training_base
@@ -89,7 +90,7 @@ class AdapterTrainer(Trainer[AdapterConfig]):
         sizes = tuple(len(bucket.keys) for bucket in self.buckets)
         self.order = Order(sizes=sizes, batch_size=config.batch_size, seed=config.seed)
         dtype = torch.bfloat16 if config.bf16 else torch.float32
-        transformer = self.base.load_transformer(dtype)
+        transformer = load_transformer(self.base.source, dtype)
         self.prediction = str(transformer.config.prediction)
         generator = generator_for(config.seed, "adapter")
         self.parameters = attach(
@@ -113,7 +114,7 @@ class AdapterTrainer(Trainer[AdapterConfig]):
         self.model, self.optimizer = accelerator.prepare(transformer, optimizer)
 
     def _open_buckets(self) -> list[ClipCache]:
-        config, accelerator = self.config, self.accelerator
+        config = self.config
         ranges = config.ranges if config.perturb else None
         root = self.folder / "cache" if config.cache is None else Path(config.cache)
         return [
@@ -123,9 +124,7 @@ class AdapterTrainer(Trainer[AdapterConfig]):
                 self.base,
                 Distortion(ranges=ranges, variants=config.variants, seed=config.seed),
                 self._load_encoders,
-                rank=accelerator.process_index,
-                world=accelerator.num_processes,
-                wait=accelerator.wait_for_everyone,
+                self.accelerator,
             )
             for dataset in config.datasets
         ]
@@ -140,14 +139,8 @@ class AdapterTrainer(Trainer[AdapterConfig]):
         each_step = any(bucket.distortion.each_step for bucket in self.buckets)
         self._encoders = None
         if each_step or self.config.sample_every:
-            self._encoders = Encoders(
-                vae=self.base.load_vae(self.accelerator.device),
-                text=None,
-                image=None,
-                resize_without_crop=False,
-                text_dim=0,
-                device=self.accelerator.device,
-            )
+            device = self.accelerator.device
+            self._encoders = Encoders(vae=load_vae(self.base.source).to(device), device=device)
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
 

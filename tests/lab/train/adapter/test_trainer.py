@@ -15,6 +15,7 @@ from real2sam2real.diffusion.loading import load_model, locate
 from real2sam2real.diffusion.options import ModelOptions
 from real2sam2real.diffusion.weights.adapter_file import read_adapter
 from real2sam2real.diffusion.weights.adapters import apply_adapters
+from real2sam2real.diffusion.weights.load import load_transformer
 from real2sam2real.errors import MissingPartError, UserError
 from real2sam2real.lab.train.adapter import checkpoints, trainer
 from real2sam2real.lab.train.adapter.trainer import AdapterTrainer
@@ -84,7 +85,7 @@ def test_every_export_loads_to_the_same_output(make_config, tmp_path, injection)
     folders = sorted(path.name for path in tmp_path.glob("adapter*"))
     assert folders == ["adapter", "adapter-comfyui", *(["adapter-diffusers"] if injection == "soft" else [])]
     for name in folders:
-        base = run.base.load_transformer(torch.float32)
+        base = load_transformer(run.base.source, torch.float32)
         before = base(**inputs())
         apply_adapters(base, [(read_adapter(tmp_path / name), 1.0)], merge=True)
         assert (base(**inputs()) - expected).abs().max() <= 1e-5
