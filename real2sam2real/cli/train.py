@@ -32,8 +32,8 @@ class TrainBase:
         import torch
 
         from real2sam2real.lab.train.base import BaseTrainer
-        from real2sam2real.lab.train.curve import draw_loss_curve
         from real2sam2real.lab.train.recipes import RECIPES
+        from real2sam2real.lab.train.training import draw_loss_curve
 
         if self.threads is not None:
             torch.set_num_threads(self.threads)

@@ -36,11 +36,6 @@ class ClipFormat:
         if not 0 < self.fps <= 240:
             raise UserError(f"{self.fps:g} frames per second cannot be; take more than 0 and at most 240")
 
-    @property
-    def seconds(self) -> float:
-        """From the first frame to the last."""
-        return (self.frames - 1) / self.fps
-
 
 def clip_frames(shot: range, source_fps: float, clip_format: ClipFormat, *, anchor: int | None = None) -> list[Int]:
     """Which source frames make the clips of a shot: as many as fit without sharing a frame, centred in it.

@@ -35,8 +35,8 @@ class QualityFilter:
     max_text: float = 0.004  # most share of the picture that burnt-in lettering takes
 
     def __post_init__(self) -> None:
-        for name in ("min_change", "min_light", "min_sharpness", "max_bar", "max_text"):
-            most = 1.0 if name in ("min_change", "max_bar", "max_text") else 255.0 if name == "min_light" else np.inf
+        most_of = {"min_change": 1.0, "min_light": 255.0, "min_sharpness": np.inf, "max_bar": 1.0, "max_text": 1.0}
+        for name, most in most_of.items():
             if not 0 <= getattr(self, name) <= most:
                 raise UserError(f"{name} is {getattr(self, name):g}; it lies in 0…{most:g}")
 
@@ -51,23 +51,19 @@ class Quality:
     bar: float  # as `QualityFilter.max_bar`
     text: float  # as `QualityFilter.max_text`
 
-    def reasons(self, quality_filter: QualityFilter) -> list[str]:
+    def reasons(self, limits: QualityFilter) -> list[str]:
         """Why the clip is dropped, in words; empty where it is kept."""
         found = []
-        if self.change < quality_filter.min_change:
-            found.append(
-                f"static: {self.change:.1%} of its pixels ever change, less than {quality_filter.min_change:.1%}"
-            )
-        if self.light < quality_filter.min_light:
-            found.append(
-                f"dark: its light parts reach {self.light:.0f} of 255, less than {quality_filter.min_light:.0f}"
-            )
-        if self.sharpness < quality_filter.min_sharpness:
-            found.append(f"blurred: a sharpness of {self.sharpness:.1f}, less than {quality_filter.min_sharpness:.1f}")
-        if self.bar > quality_filter.max_bar:
-            found.append(f"letterboxed: bars take {self.bar:.1%} of a side, more than {quality_filter.max_bar:.1%}")
-        if self.text > quality_filter.max_text:
-            found.append(f"burnt-in text: on {self.text:.2%} of the picture, more than {quality_filter.max_text:.2%}")
+        if self.change < limits.min_change:
+            found.append(f"static: {self.change:.1%} of its pixels ever change, less than {limits.min_change:.1%}")
+        if self.light < limits.min_light:
+            found.append(f"dark: its light parts reach {self.light:.0f} of 255, less than {limits.min_light:.0f}")
+        if self.sharpness < limits.min_sharpness:
+            found.append(f"blurred: a sharpness of {self.sharpness:.1f}, less than {limits.min_sharpness:.1f}")
+        if self.bar > limits.max_bar:
+            found.append(f"letterboxed: bars take {self.bar:.1%} of a side, more than {limits.max_bar:.1%}")
+        if self.text > limits.max_text:
+            found.append(f"burnt-in text: on {self.text:.2%} of the picture, more than {limits.max_text:.2%}")
         return found
 
 

@@ -158,34 +158,29 @@ def evaluate_variants(
 
 def table(scores: Sequence[CaseScore]) -> str:
     """Means with 95 % confidence intervals, a row per variant, as Markdown."""
-    variants = list(dict.fromkeys(s.variant for s in scores))
-    return _head("variant") + "".join(
-        f"| {name} | "
-        + " | ".join(_cell([getattr(s, m) for s in scores if s.variant == name]) for m in MEASURES)
-        + " |\n"
-        for name in variants
-    )
+    variants = dict.fromkeys(s.variant for s in scores)
+    cells = {name: [_cell([getattr(s, m) for s in scores if s.variant == name]) for m in MEASURES] for name in variants}
+    return _markdown("variant", cells)
 
 
 def differences(scores: Sequence[CaseScore], reference: str) -> str:
     """By how much `reference` exceeds each other variant, case by case: mean with its 95 % interval, as Markdown."""
     own = {s.case: s for s in scores if s.variant == reference}
-    others = [name for name in dict.fromkeys(s.variant for s in scores) if name != reference]
-    rows = ""
-    for name in others:
+    cells = {}
+    for name in dict.fromkeys(s.variant for s in scores if s.variant != reference):
         pairs = [(own[s.case], s) for s in scores if s.variant == name and s.case in own]
-        cells = (_cell([getattr(a, m) - getattr(b, m) for a, b in pairs], sign=True) for m in MEASURES)
-        rows += f"| {name} | " + " | ".join(cells) + " |\n"
-    return _head(f"{reference} minus") + rows
+        cells[name] = [_cell([getattr(a, m) - getattr(b, m) for a, b in pairs], sign="+") for m in MEASURES]
+    return _markdown(f"{reference} minus", cells)
 
 
-def _head(first: str) -> str:
-    return f"| {first} | " + " | ".join(MEASURES.values()) + " |\n|---|" + "---|" * len(MEASURES) + "\n"
+def _markdown(first: str, rows: Mapping[str, Sequence[str]]) -> str:
+    head = f"| {first} | " + " | ".join(MEASURES.values()) + " |\n|---|" + "---|" * len(MEASURES) + "\n"
+    return head + "".join(f"| {name} | " + " | ".join(cells) + " |\n" for name, cells in rows.items())
 
 
-def _cell(values: Sequence[float], *, sign: bool = False) -> str:
+def _cell(values: Sequence[float], *, sign: str = "") -> str:
     known = np.array([v for v in values if not np.isnan(v)])
     if len(known) < 2:
         return "–"
     error = INTERVAL * float(known.std(ddof=1)) / np.sqrt(len(known))
-    return f"{known.mean():+.3f} ± {error:.3f}" if sign else f"{known.mean():.3f} ± {error:.3f}"
+    return f"{known.mean():{sign}.3f} ± {error:.3f}"

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 from diffusers import FlowMatchEulerDiscreteScheduler
-from torch import Tensor
+from torch import Tensor, nn
 
 from real2sam2real.diffusion import conditioning
 from real2sam2real.diffusion.autoencoder import BlockTransformAutoencoder, fit_autoencoder
@@ -22,9 +22,8 @@ from real2sam2real.files import replacing_file, replacing_folder
 from real2sam2real.lab.synth import TRAIN_SEEDS
 from real2sam2real.lab.train.clips import LatentClips, latent_shards, render_clip, shard_seed
 from real2sam2real.lab.train.objective import flow_matching_loss
-from real2sam2real.lab.train.optimizers import Optimizers
 from real2sam2real.lab.train.recipes import BaseConfig
-from real2sam2real.lab.train.training import NetworkTrainer
+from real2sam2real.lab.train.training import NetworkTrainer, step_at
 
 WINDOW = 6
 AUTOENCODER_SEED_OFFSET = 900_000_000
@@ -64,6 +63,45 @@ def fit_world_autoencoder(config: BaseConfig) -> BlockTransformAutoencoder:
                 yield conditioning.to_video_tensor(frames[:17])[0]
 
     return fit_autoencoder(clips(), config.size.latent_channels)
+
+
+def is_hidden_matrix(name: str, parameter: nn.Parameter) -> bool:
+    """True for the weights of self-attention and feed-forward layers.
+
+    Cross-attention's queries and keys get no gradient while the context is a single token (a softmax over one value
+    is constant), and Muon would scale their zero update up to rounding noise.
+    """
+    return parameter.ndim == 2 and name.startswith("blocks.") and (".attn1." in name or ".ffn." in name)
+
+
+class Optimizers:
+    """Muon for the blocks' matrices and AdamW for the rest (Jordan et al., 2024; Liu et al., 2025), stepping as one.
+
+    Muon's updates are orthogonalised, which learns markedly faster per clip than Adam at this size; it is made for
+    matrices inside the network, so embeddings, norms, biases and the output layer stay with AdamW.
+    """
+
+    def __init__(self, model: nn.Module, learning_rate: float, adam_ratio: float) -> None:
+        named = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
+        hidden = [p for name, p in named if is_hidden_matrix(name, p)]
+        other = [p for name, p in named if not is_hidden_matrix(name, p)]
+        self.adam_ratio = adam_ratio
+        self.muon = torch.optim.Muon(hidden, lr=learning_rate, weight_decay=0.01, adjust_lr_fn="match_rms_adamw")
+        self.adam = torch.optim.AdamW(other, lr=learning_rate * adam_ratio, betas=(0.9, 0.98), weight_decay=0.01)
+
+    def step(self, learning_rate: float) -> None:
+        """One update at this learning rate; gradients are cleared."""
+        step_at(self.muon, learning_rate)
+        step_at(self.adam, learning_rate * self.adam_ratio)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Of both."""
+        return {"muon": self.muon.state_dict(), "adam": self.adam.state_dict()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Of both."""
+        self.muon.load_state_dict(state["muon"])
+        self.adam.load_state_dict(state["adam"])
 
 
 class BaseTrainer(NetworkTrainer[BaseConfig]):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 
 from real2sam2real.diffusion.options import Init
 from real2sam2real.lab.train.training import TrainingSettings
@@ -93,18 +94,13 @@ def refine() -> BaseConfig:
 
     Starting from the preview leaves most of the picture to the low noise levels, which `mini` hardly looks at.
     """
+    stage = partial(TrainingStage, shift=2.0, level_floor=0.25, varied=True)
     return BaseConfig(
         start="mini-base",
         stages=(
-            TrainingStage(
-                width=160, height=96, frames=33, batch_size=16, steps=300, shift=2.0, level_floor=0.25, varied=True
-            ),
-            TrainingStage(
-                width=256, height=144, frames=33, batch_size=8, steps=160, shift=2.0, level_floor=0.25, varied=True
-            ),
-            TrainingStage(
-                width=256, height=144, frames=49, batch_size=4, steps=40, shift=2.0, level_floor=0.25, varied=True
-            ),
+            stage(width=160, height=96, frames=33, batch_size=16, steps=300),
+            stage(width=256, height=144, frames=33, batch_size=8, steps=160),
+            stage(width=256, height=144, frames=49, batch_size=4, steps=40),
         ),
         learning_rate=1e-3,
         warmup_steps=20,

@@ -1,4 +1,4 @@
-"""What all trainings share: the names of their settings, the run folder that they go on in, and the loop.
+"""What all trainings share: the names of their settings, the run folder that they go on in, the loop, and its loss.
 
 FOLDER/config.json     the settings; another run in this folder must have the same
 FOLDER/losses.jsonl    one line a step
@@ -15,15 +15,19 @@ from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from real2sam2real.errors import MissingPartError, UserError
 from real2sam2real.files import replacing_file
 from real2sam2real.workfolder.records import keep_settings, trim_lines
 
 GRADIENT_CLIP = 1.0
 """Largest norm of all gradients together."""
+SMOOTHING = 50
+"""Steps of a running mean of the loss."""
 RENAMED = {"batch": "batch_size", "warmup": "warmup_steps", "decay": "decay_fraction", "save_every": "checkpoint_every"}
 
 
@@ -258,3 +262,48 @@ class NetworkTrainer(Trainer[Config]):
     def _record(self) -> dict[str, Any]:
         """How the weights came to be."""
         return {"config": asdict(self.config), "steps": self.step, "seconds": round(self.seconds)}
+
+
+def set_learning_rate(optimizer: torch.optim.Optimizer, learning_rate: float) -> None:
+    """Set the rate of all parameters."""
+    for group in optimizer.param_groups:
+        group["lr"] = learning_rate
+
+
+def step_at(optimizer: torch.optim.Optimizer, learning_rate: float) -> None:
+    """One update at this learning rate; gradients are cleared."""
+    set_learning_rate(optimizer, learning_rate)
+    optimizer.step()
+    optimizer.zero_grad(set_to_none=True)
+
+
+def draw_loss_curve(losses: Path, picture: Path) -> None:
+    """Draw `losses.jsonl` (one step a line: step, stage, loss) as a PNG, with a running mean per stage.
+
+    Raises:
+        MissingPartError: matplotlib is not installed.
+        UserError: the run has made no step yet.
+    """
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise MissingPartError(
+            'the loss curve needs matplotlib; install it with: pip install "real2sam2real[train]"'
+        ) from error
+    records = [json.loads(line) for line in losses.read_text().splitlines()]
+    if not records:
+        raise UserError(f"{losses} is empty: the run has made no step yet")
+    figure = Figure(figsize=(9, 4.5), layout="constrained")
+    axes = figure.subplots()
+    for stage in dict.fromkeys(record["stage"] for record in records):
+        steps = np.array([record["step"] for record in records if record["stage"] == stage])
+        values = np.array([record["loss"] for record in records if record["stage"] == stage])
+        line = axes.plot(steps, values, linewidth=0.5, alpha=0.3)[0]
+        window = min(SMOOTHING, len(values))
+        mean = np.convolve(values, np.full(window, 1 / window), mode="valid")
+        axes.plot(steps[window - 1 :], mean, color=line.get_color(), label=stage)
+    axes.set(xlabel="step", ylabel="weighted flow-matching loss", yscale="log")
+    axes.grid(alpha=0.3)
+    axes.legend(title="stage (width×height×frames)")
+    with replacing_file(picture) as temporary:
+        figure.savefig(temporary, dpi=120, format="png")

@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from real2sam2real.lab.curate.overlay import outlined, write_overlay
+from real2sam2real.lab.curate.pipeline.packing import outlined, write_overlay
 from real2sam2real.media import read_video
 
 

@@ -13,7 +13,7 @@ from real2sam2real.diffusion.options import ModelOptions
 from real2sam2real.errors import UserError
 from real2sam2real.lab.train.base import BaseTrainer, build_transformer
 from real2sam2real.lab.train.clips import latent_shards, read_shard, write_shard
-from real2sam2real.lab.train.curve import draw_loss_curve
+from real2sam2real.lab.train.training import draw_loss_curve
 
 
 @pytest.fixture(scope="module")

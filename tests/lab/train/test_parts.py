@@ -6,11 +6,10 @@ import torch
 
 from real2sam2real.control.normal_convention import NormalConvention
 from real2sam2real.lab.synth import HELD_OUT_SEEDS, TRAIN_SEEDS
-from real2sam2real.lab.train.base import AUTOENCODER_SEED_OFFSET, build_transformer
+from real2sam2real.lab.train.base import AUTOENCODER_SEED_OFFSET, build_transformer, is_hidden_matrix
 from real2sam2real.lab.train.clips import LatentClips, shard_seed, vary
 from real2sam2real.lab.train.normals import NormalsConfig
 from real2sam2real.lab.train.objective import changed_weights, flow_matching_loss, sample_levels
-from real2sam2real.lab.train.optimizers import is_hidden_matrix
 from real2sam2real.lab.train.recipes import TrainingStage, refine, smoke
 
 

@@ -59,10 +59,11 @@ class Appearance:
         ratio = np.log(inside + _LEAST) - np.log(around + _LEAST)
         return np.asarray(np.clip(ratio, -_LIMIT, _LIMIT)[colors], np.float32)
 
-    def difference_evidence(self, steps: Int) -> Float32:
-        """The same of the difference from the background; near 0 where it never told them apart."""
+    def evidence(self, colors: Int, steps: Int) -> Float32:
+        """The same of colour and difference together; the latter says little where it never told them apart."""
         ratio = np.log(self._step_inside + _LEAST_STEP) - np.log(self._step_around + _LEAST_STEP)
-        return np.asarray(np.clip(ratio, -_LIMIT, _LIMIT)[steps], np.float32)
+        by_difference = np.asarray(np.clip(ratio, -_LIMIT, _LIMIT)[steps], np.float32)
+        return 0.7 * self.color_evidence(colors) + 0.8 * by_difference
 
 
 def _color_histogram(bins: Int) -> Float32:

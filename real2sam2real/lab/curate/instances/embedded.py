@@ -91,9 +91,7 @@ def _sharpened(mask: Bool, box: Box, features: FrameFeatures) -> Bool:
         if seed.sum() < 32 or not (still | beside).any():
             return mask
         appearance = Appearance(features.colors, features.steps, seed, still | beside)
-        evidence = 0.7 * appearance.color_evidence(features.colors) + 0.8 * appearance.difference_evidence(
-            features.steps
-        )
+        evidence = appearance.evidence(features.colors, features.steps)
         evidence += np.clip(signed_distance(seed) / 3, -2, 2)
         evidence = np.where(inside, cv2.GaussianBlur(evidence, (0, 0), 0.8), -20).astype(np.float32)
         seed = tidied(cut_out(evidence, ~inside, features.picture))
@@ -124,7 +122,7 @@ def _work_size(mask: Bool, motion: ClipMotion) -> Bool:
 
 
 def _features(motion: ClipMotion, at: int) -> FrameFeatures:
-    return FrameFeatures.at(motion.frames[at], motion.difference(at))
+    return FrameFeatures(motion.frames[at], motion.difference(at))
 
 
 def _follow(motion: ClipMotion, starts_at: Sequence[int], starts: Sequence[Bool], direction: int, soft: UInt8) -> bool:

@@ -5,12 +5,10 @@ Shape legend: h w work size in pixels.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import cv2
 import numpy as np
 
-from real2sam2real.arrays import Bool, Float32, Int, UInt8
+from real2sam2real.arrays import Bool, Float32, UInt8
 from real2sam2real.lab.curate.instances.appearance import Appearance, color_bins, difference_bins
 
 _SOFT = 3.0  # pixels over which the carried mask's border is in doubt, per nat
@@ -22,21 +20,12 @@ _FOUND = 0.90  # correlation from which an instance has come back
 _STAYS = 0.25  # weight of the carried mask in the new one
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
 class FrameFeatures:
-    """A frame as followers see it."""
+    """A frame `(h, w, 3)` uint8 sRGB as followers see it, and how it differs, `(h, w)` uint8, from the background."""
 
-    picture: UInt8  # `(h, w, 3)` uint8 sRGB
-    difference: UInt8  # `(h, w)` uint8, from the background behind
-    colors: Int  # `(h, w)` int64, bins of colour
-    steps: Int  # `(h, w)` int64, bins of the difference
-
-    @classmethod
-    def at(cls, picture: UInt8, difference: UInt8) -> FrameFeatures:
-        """FrameFeatures at a frame `(h, w, 3)` that differs so much, `(h, w)`, from the background behind it."""
-        return cls(
-            picture=picture, difference=difference, colors=color_bins(picture), steps=difference_bins(difference)
-        )
+    def __init__(self, picture: UInt8, difference: UInt8) -> None:
+        self.picture, self.difference = picture, difference
+        self.colors, self.steps = color_bins(picture), difference_bins(difference)  # `(h, w)` int64 both
 
 
 class Follower:
@@ -68,10 +57,9 @@ class Follower:
         distance = signed_distance(mask)
         prior = np.clip(distance / _SOFT, -_PRIOR_LIMIT, _PRIOR_LIMIT)
         prior = np.where(distance > 0, prior * (0.4 + 0.6 * trust), prior)
-        seen = 0.7 * self._appearance.color_evidence(features.colors)
-        seen += 0.8 * self._appearance.difference_evidence(features.steps)
-        seen = cv2.GaussianBlur(seen, (0, 0), 0.8)
-        far = -2 * _SURE * np.clip((-distance - _reach(mask)) / 4, 0, 1)
+        seen = cv2.GaussianBlur(self._appearance.evidence(features.colors, features.steps), (0, 0), 0.8)
+        reach = 6.0 + 0.08 * float(np.sqrt(mask.sum()))  # how far beyond its carried mask it may be, in pixels
+        far = -2 * _SURE * np.clip((-distance - reach) / 4, 0, 1)
         return np.asarray(prior + seen + far, np.float32)
 
     def step(self, carried: Float32, evidence: Float32, rivals: Bool, features: FrameFeatures) -> None:
@@ -126,16 +114,6 @@ def signed_distance(mask: Bool) -> Float32:
     return np.asarray(np.where(mask, inside - 0.5, 0.5 - outside), np.float32)
 
 
-def _reach(mask: Bool) -> float:
-    """How far beyond its carried mask an instance may be, in pixels."""
-    return 6.0 + 0.08 * float(np.sqrt(mask.sum()))
-
-
-def _gap(mask: Bool) -> float:
-    """How far from its main part a part of an instance may be, in pixels."""
-    return 4.0 + 0.05 * float(np.sqrt(mask.sum()))
-
-
 def cut_out(evidence: Float32, rivals: Bool, picture: UInt8) -> Bool:
     """`(h, w)` bool: GrabCut on a picture of the evidence, the lightness and the redness; sure pixels are fixed."""
     likely = evidence > -_SURE
@@ -178,7 +156,8 @@ def connected(mask: Bool, carried: Bool) -> Bool:
     kept = touched > 0.2
     if kept.any():
         main = parts == int(np.argmax(np.where(kept, touching, 0)))
-        near = signed_distance(main) > -_gap(main)
+        gap = 4.0 + 0.05 * float(np.sqrt(main.sum()))  # how far from its main part a part may be, in pixels
+        near = signed_distance(main) > -gap
         kept &= np.bincount(parts[near], minlength=len(areas)) > 0
     return tidied(kept[parts])
 

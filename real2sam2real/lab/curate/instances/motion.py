@@ -9,6 +9,9 @@ Shape legend: T frames, h w work size in pixels.
 
 from __future__ import annotations
 
+from functools import cached_property
+from itertools import pairwise
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -34,7 +37,6 @@ class ClipMotion:
         self._flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
         rows, columns = np.mgrid[: self.height, : self.width].astype(np.float32)
         self._grid: tuple[Float32, Float32] = (columns, rows)
-        self._to_first: Float | None = None
         self._flows: dict[tuple[int, int], NDArray[np.float16]] = {}
         self._difference: dict[int, UInt8] = {}
 
@@ -82,21 +84,19 @@ class ClipMotion:
 
     def _brought(self, other: int, frame: int) -> UInt8:
         """Another frame as the camera of `frame` would see it; beyond its border, `frame` itself."""
-        to_first = self._camera()
-        matrix = np.linalg.inv(to_first[frame]) @ to_first[other]
+        matrix = np.linalg.inv(self._to_first[frame]) @ self._to_first[other]
         result = self.frames[frame].copy()
         size = (self.width, self.height)
         cv2.warpPerspective(self.frames[other], matrix, size, dst=result, borderMode=cv2.BORDER_TRANSPARENT)
         return np.asarray(result, np.uint8)
 
-    def _camera(self) -> Float:
+    @cached_property
+    def _to_first(self) -> Float:
         """`(T, 3, 3)` float64: homographies from each frame's pixels to the first one's."""
-        if self._to_first is None:
-            chain = [np.eye(3)]
-            for before, after in zip(self._gray[:-1], self._gray[1:], strict=True):
-                chain.append(chain[-1] @ _homography(after, before))
-            self._to_first = np.stack(chain)
-        return self._to_first
+        chain = [np.eye(3)]
+        for before, after in pairwise(self._gray):
+            chain.append(chain[-1] @ _homography(after, before))
+        return np.stack(chain)
 
 
 def _homography(source: UInt8, target: UInt8) -> Float:

@@ -1,4 +1,4 @@
-"""From an estimator's own axes to ours, for vectors that never were colours."""
+"""To an estimator's own sizes, and from its own axes to ours, for vectors that never were colours."""
 
 from __future__ import annotations
 
@@ -19,3 +19,9 @@ def unit_normals(components: Float32, ids: UInt8, convention: NormalConvention) 
     facing = np.array([0, 0, 1], np.float32)
     unit = np.where(length > 1e-6, ours / np.maximum(length, 1e-6), facing)
     return np.asarray(unit * (ids > 0)[..., None], np.float32)
+
+
+def size_in_multiples(width: int, height: int, scale: float, multiple: int) -> tuple[int, int]:
+    """Width and height at a scale, each the nearest multiple, at least one."""
+    across, down = (max(multiple, round(side * scale / multiple) * multiple) for side in (width, height))
+    return across, down

@@ -14,7 +14,7 @@ import numpy as np
 from real2sam2real.arrays import Float32, UInt8
 from real2sam2real.control.normal_convention import NormalConvention
 from real2sam2real.errors import MissingPartError
-from real2sam2real.lab.curate.normals.axes import unit_normals
+from real2sam2real.lab.curate.normals.axes import size_in_multiples, unit_normals
 
 if TYPE_CHECKING:
     from real2sam2real.lab.curate.normals.network import NormalNetwork
@@ -44,7 +44,7 @@ class MiniEstimator:
         from real2sam2real.lab.curate.normals.network import inputs
 
         frames, height, width = ids.shape
-        size = _seen_size(width, height, self._network.multiple)
+        size = size_in_multiples(width, height, _ROWS / min(width, height), self._network.multiple)
         small = np.stack([cv2.resize(frame, size, interpolation=cv2.INTER_AREA) for frame in video])
         small_ids = np.stack([cv2.resize(frame, size, interpolation=cv2.INTER_NEAREST) for frame in ids])
         colors = torch.from_numpy(small).permute(0, 3, 1, 2)[None].float() / 255
@@ -85,12 +85,6 @@ def _load(folder: Path) -> NormalNetwork:
     network = NormalNetwork(channels=tuple(config["channels"]), blocks=config["blocks"])
     network.load_state_dict({name: values.float() for name, values in load_file(path).items()})
     return network.eval().requires_grad_(False)
-
-
-def _seen_size(width: int, height: int, multiple: int) -> tuple[int, int]:
-    """Width and height near the trained size, in the network's multiples."""
-    scale = _ROWS / min(width, height)
-    return tuple(max(multiple, round(side * scale / multiple) * multiple) for side in (width, height))  # type: ignore[return-value]
 
 
 def _windows(frames: int) -> Iterator[tuple[slice, range]]:

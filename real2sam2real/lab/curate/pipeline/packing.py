@@ -4,25 +4,27 @@ from __future__ import annotations
 
 import tarfile
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 
 from real2sam2real import media
-from real2sam2real.arrays import UInt8
+from real2sam2real.arrays import Float32, UInt8
 from real2sam2real.files import replacing_file
 from real2sam2real.lab.curate.dataset import PARTS, SHARDS, DatasetInfo, Sample, add_member, read_members, samples_of
-from real2sam2real.lab.curate.overlay import outlined, write_overlay
 from real2sam2real.lab.curate.pipeline.settings import CurationSettings
+from real2sam2real.perceive.segment.overlay import mask_color
 from real2sam2real.workfolder.records import write_lines
 
 MANIFEST = "manifest.jsonl"
 CARD = "README.md"
 PICTURES = "samples"
 PICTURED = 12
+_TINT = 0.25
 
 
 def pack(folder: Path, results: Sequence[tuple[Path, Mapping[str, Any]]], shard_samples: int) -> None:
@@ -48,6 +50,43 @@ def write_card(folder: Path, rows: Sequence[Mapping[str, Any]], info: DatasetInf
     """Write the data card."""
     with replacing_file(folder / CARD) as path:
         path.write_text(_card(rows, info, settings, _labels(folder, info)), encoding="utf-8")
+
+
+def write_overlay(path: Path, video: UInt8, normals: Float32, ids: UInt8, fps: float) -> None:
+    """Write the clip as `.mp4`, its instances tinted and outlined in colours of their own, beside its normals.
+
+    Args:
+        path: the file to write.
+        video: `(T, H, W, 3)` uint8 sRGB.
+        normals: `(T, H, W, 3)` float32, unit length, right/up/towards; shown as colours, black where `ids` is 0.
+        ids: `(T, H, W)` uint8, 0 where there is no instance.
+        fps: frames per second.
+
+    Raises:
+        ValueError: the arrays do not fit together.
+    """
+    if video.shape != normals.shape or video.shape[:3] != ids.shape:
+        raise ValueError(f"video {video.shape}, normals {normals.shape} and ids {ids.shape} are not of one clip")
+    media.write_video(path, _overlaid(video, normals, ids), fps)
+
+
+def outlined(picture: UInt8, ids: UInt8) -> UInt8:
+    """A frame `(H, W, 3)` uint8 with the instances of `ids` `(H, W)` uint8 tinted and outlined; 0 is none."""
+    result = picture.copy()
+    thickness = max(1, round(max(ids.shape) / 480))
+    for number in np.unique(ids[ids > 0]):
+        mask, color = ids == number, mask_color(int(number) - 1)
+        result[mask] = np.round((1 - _TINT) * result[mask] + _TINT * np.array(color)).astype(np.uint8)
+        edges, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
+        cv2.drawContours(result, edges, -1, color, thickness)
+    return result
+
+
+def _overlaid(video: UInt8, normals: Float32, ids: UInt8) -> Iterator[UInt8]:
+    for picture, directions, numbers in zip(video, normals, ids, strict=True):
+        colors = np.clip(np.round(127.5 * (directions + 1)), 0, 255).astype(np.uint8)
+        colors[numbers == 0] = 0
+        yield np.concatenate([outlined(picture, numbers), colors], axis=1)
 
 
 def _strip(sample: Sample, info: DatasetInfo) -> UInt8:

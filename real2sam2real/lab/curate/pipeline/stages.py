@@ -6,7 +6,6 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import asdict
-from functools import partial
 from itertools import groupby
 from pathlib import Path
 
@@ -46,7 +45,7 @@ class CurationStage(ABC):
         started = time.perf_counter()
         if job.failure is None:
             try:
-                self.do(job)
+                self._do(job)
             except MissingPartError:
                 raise
             except UserError as error:
@@ -56,7 +55,7 @@ class CurationStage(ABC):
         job.seconds[self.name] = time.perf_counter() - started
 
     @abstractmethod
-    def do(self, job: CurationJob) -> None:
+    def _do(self, job: CurationJob) -> None:
         """Fill in what this stage finds."""
 
 
@@ -65,8 +64,7 @@ class Cutting(CurationStage):
 
     name = "cutting"
 
-    def do(self, job: CurationJob) -> None:
-        """See `CurationStage.do`."""
+    def _do(self, job: CurationJob) -> None:
         settings, source = self._settings, job.source
         if source.problem is not None:
             raise UserError(source.problem)
@@ -101,11 +99,9 @@ class Masking(CurationStage):
 
     def __init__(self, settings: CurationSettings) -> None:
         super().__init__(settings)
-        tracker = partial(load_tracker, settings.masks)
-        self._tracker = tracker(text=settings.text) if settings.text else tracker()
+        self._tracker = load_tracker(settings.masks, settings.text)
 
-    def do(self, job: CurationJob) -> None:
-        """See `CurationStage.do`."""
+    def _do(self, job: CurationJob) -> None:
         for _, shot in groupby(job.clips, key=lambda clip: clip.shot):
             self._follow(list(shot), job)
         for clip in job.kept:
@@ -158,8 +154,7 @@ class NormalEstimation(CurationStage):
         super().__init__(settings)
         self._estimator = load_estimator(settings.normals)
 
-    def do(self, job: CurationJob) -> None:
-        """See `CurationStage.do`."""
+    def _do(self, job: CurationJob) -> None:
         for clip in job.kept:
             assert clip.ids is not None
             normals = self._estimator.estimate(clip.video, clip.ids)
@@ -175,8 +170,7 @@ class Captioning(CurationStage):
         super().__init__(settings)
         self._captioner = load_captioner(settings.captions)
 
-    def do(self, job: CurationJob) -> None:
-        """See `CurationStage.do`."""
+    def _do(self, job: CurationJob) -> None:
         for clip in job.kept:
             clip.caption = job.source.caption or self._captioner.caption(clip.video, clip.labels)
 

@@ -60,6 +60,17 @@ class Distortion:
         """Whether normals are distorted and encoded in each step."""
         return self.ranges is not None and self.variants == 0
 
+    def latents(
+        self, encoders: Encoders, info: DatasetInfo, normals: Any, ids: Any, generator: torch.Generator
+    ) -> Tensor:
+        """`(z, F, h, w)` latents of normals `(T, H, W, 3)` with ids `(T, H, W)` after a distortion."""
+        assert self.ranges is not None  # without, nothing is distorted
+        given = torch.from_numpy(np.ascontiguousarray(normals)).permute(0, 3, 1, 2).to(encoders.device)
+        given_ids = torch.from_numpy(np.ascontiguousarray(ids)).to(encoders.device)
+        new, new_ids = perturb(given, given_ids, self.ranges, generator)
+        new = new.permute(0, 2, 3, 1)
+        return encoders.latents(info.normal_convention.encode(new.cpu().numpy(), new_ids.cpu().numpy()))
+
 
 @dataclass(frozen=True, kw_only=True)
 class ClipCache:
@@ -101,11 +112,11 @@ class ClipCache:
         return tensors
 
     def _distorted(self, key: str, generator: torch.Generator, encoders: Encoders | None) -> Tensor:
-        if encoders is None or self.distortion.ranges is None:
+        if encoders is None:
             raise ValueError("to distort normals in each step, the encoders are needed")
         ids = media.read_video(self.folder / CLIPS / f"{key}.ids.mkv")
         normals = self.info.normal_convention.decode(media.read_video(self.folder / CLIPS / f"{key}.normals.mkv"), ids)
-        return _encode_distorted(encoders, self.info, normals, ids, self.distortion.ranges, generator)
+        return self.distortion.latents(encoders, self.info, normals, ids, generator)
 
 
 def open_cache(
@@ -195,27 +206,10 @@ def _encoded(sample: Sample, info: DatasetInfo, encoders: Encoders, distortion: 
     image = encoders.seen(sample.video[0])
     if image is not None:
         tensors["image"] = image
-    if distortion.ranges is not None:
-        for variant in range(distortion.cached):
-            generator = generator_for(distortion.seed, "variant", sample.key, variant)
-            tensors[f"normals.{variant}"] = _encode_distorted(
-                encoders, info, sample.normals, sample.ids, distortion.ranges, generator
-            )
+    for variant in range(distortion.cached):
+        generator = generator_for(distortion.seed, "variant", sample.key, variant)
+        tensors[f"normals.{variant}"] = distortion.latents(encoders, info, sample.normals, sample.ids, generator)
     return tensors
-
-
-def _encode_distorted(
-    encoders: Encoders,
-    info: DatasetInfo,
-    normals: Any,
-    ids: Any,
-    ranges: PerturbationRanges,
-    generator: torch.Generator,
-) -> Tensor:
-    """`(z, F, h, w)` latents of normals `(T, H, W, 3)` after a distortion."""
-    given = torch.from_numpy(np.ascontiguousarray(normals)).permute(0, 3, 1, 2).to(encoders.device)
-    new, new_ids = perturb(given, torch.from_numpy(np.ascontiguousarray(ids)).to(encoders.device), ranges, generator)
-    return encoders.latents(info.normal_convention.encode(new.permute(0, 2, 3, 1).cpu().numpy(), new_ids.cpu().numpy()))
 
 
 def _write_null_conditions(folder: Path, info: DatasetInfo, encoders: Encoders) -> None:

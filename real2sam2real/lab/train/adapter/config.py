@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -97,10 +97,6 @@ class AdapterConfig(TrainingSettings):
     def total_steps(self) -> int:
         """See `TrainingSettings`."""
         return self.steps
-
-    def to_dict(self) -> dict[str, Any]:
-        """As plain values; inverse of `config_from_dict`."""
-        return asdict(self)
 
 
 def config_from_dict(values: Mapping[str, Any]) -> AdapterConfig:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 
 from torch import Tensor
@@ -55,7 +56,7 @@ def write_exports(
     run: Path, adapter: Adapter, config: AdapterConfig, settings: CheckpointSettings, step: int
 ) -> dict[Form, Path]:
     """Write every form the adapter has, each folder whole or not at all; diffusers' has no place for hard injection."""
-    made = {name: value for name, value in config.to_dict().items() if name not in _PLACES}
+    made = {name: value for name, value in asdict(config).items() if name not in _PLACES}
     about = {"holds": _KINDS[config.injection], "version": __version__, "reached_step": step, **made}
     written: dict[Form, Path] = {}
     for form, name in FOLDERS.items():

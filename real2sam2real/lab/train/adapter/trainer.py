@@ -30,8 +30,7 @@ from real2sam2real.lab.train.adapter.objective import Batch, NullConditions, dra
 from real2sam2real.lab.train.adapter.order import Order, generator_for
 from real2sam2real.lab.train.adapter.samples import sample_latents, write_sample
 from real2sam2real.lab.train.adapter.trainable import attach, input_embedding
-from real2sam2real.lab.train.optimizers import set_learning_rate
-from real2sam2real.lab.train.training import GRADIENT_CLIP, Trainer
+from real2sam2real.lab.train.training import GRADIENT_CLIP, Trainer, set_learning_rate
 
 Encoded = TypeVar("Encoded", Batch, NullConditions)
 CHANGEABLE = {"steps", "checkpoint_every", "keep_last", "sample_every", "tensorboard", "cache", "parts"}
@@ -244,15 +243,15 @@ class AdapterTrainer(Trainer[AdapterConfig]):
 
 
 def _optimizer(config: AdapterConfig, parameters: list[Any]) -> torch.optim.Optimizer:
-    if config.optimizer == "adamw":
-        return torch.optim.AdamW(parameters, lr=config.learning_rate, weight_decay=0.01)
-    try:
-        from bitsandbytes import optim
-    except ImportError as error:
-        raise MissingPartError("optimizer adamw8bit needs bitsandbytes: pip install bitsandbytes") from error
-    kind: Any = optim
-    optimizer: torch.optim.Optimizer = kind.AdamW8bit(parameters, lr=config.learning_rate, weight_decay=0.01)
-    return optimizer
+    kind: Any = torch.optim.AdamW
+    if config.optimizer == "adamw8bit":
+        try:
+            from bitsandbytes import optim
+        except ImportError as error:
+            raise MissingPartError("optimizer adamw8bit needs bitsandbytes: pip install bitsandbytes") from error
+        untyped: Any = optim
+        kind = untyped.AdamW8bit
+    return kind(parameters, lr=config.learning_rate, weight_decay=0.01)
 
 
 def _board(folder: Path, step: int) -> Any:

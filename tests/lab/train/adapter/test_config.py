@@ -1,3 +1,5 @@
+from dataclasses import asdict
+
 import pytest
 
 from real2sam2real.control.perturbation import PerturbationRanges
@@ -12,7 +14,7 @@ def test_a_file_says_what_differs_from_the_recipe(tmp_path):
         dataset="data", steps=30, injection="hard", ranges=PerturbationRanges(bend=(0.0, 0.1), flutter=0.5)
     )
     assert read_config(path) == expected
-    assert config_from_dict(expected.to_dict()) == expected
+    assert config_from_dict(asdict(expected)) == expected
 
 
 def test_names_of_earlier_versions_are_read(tmp_path):

@@ -18,7 +18,7 @@ import numpy as np
 from real2sam2real.arrays import Float32, UInt8
 from real2sam2real.control.normal_convention import NormalConvention
 from real2sam2real.errors import MissingPartError, UserError
-from real2sam2real.lab.curate.normals.axes import unit_normals
+from real2sam2real.lab.curate.normals.axes import size_in_multiples, unit_normals
 
 FOLDER_VARIABLE = "R2S2R_NORMALCRAFTER"
 PYTHON_VARIABLE = "R2S2R_NORMALCRAFTER_PYTHON"
@@ -60,7 +60,7 @@ class NormalCrafter:
             UserError: its process failed; the message holds its last words.
         """
         height, width = ids.shape[1:]
-        size = _seen_size(width, height)
+        size = size_in_multiples(width, height, min(1.0, LONGEST_SIDE / max(width, height)), _MULTIPLE)
         small = np.stack([cv2.resize(frame, size, interpolation=cv2.INTER_AREA) for frame in video])
         with tempfile.TemporaryDirectory() as temporary:
             asked, answered = Path(temporary) / "video.npy", Path(temporary) / "normals.npy"
@@ -87,9 +87,3 @@ class NormalCrafter:
         if done.returncode or not answered.is_file():
             last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
             raise UserError(f"NormalCrafter failed (exit status {done.returncode}): {last}")
-
-
-def _seen_size(width: int, height: int) -> tuple[int, int]:
-    """Width and height in its multiples, the longer side at most what it was made for."""
-    scale = min(1.0, LONGEST_SIDE / max(width, height))
-    return tuple(max(_MULTIPLE, round(side * scale / _MULTIPLE) * _MULTIPLE) for side in (width, height))  # type: ignore[return-value]
