@@ -22,7 +22,7 @@ from tqdm import tqdm
 
 from real2sam2real.errors import MissingPartError, UserError
 from real2sam2real.files import replacing_file
-from real2sam2real.workfolder.records import keep_settings, trim_lines
+from real2sam2real.workfolder.records import keep_settings, read_lines, trim_lines
 
 GRADIENT_CLIP = 1.0
 """Largest norm of all gradients together."""
@@ -290,7 +290,7 @@ def draw_loss_curve(losses: Path, picture: Path) -> None:
         raise MissingPartError(
             'the loss curve needs matplotlib; install it with: pip install "real2sam2real[train]"'
         ) from error
-    records = [json.loads(line) for line in losses.read_text().splitlines()]
+    records = read_lines(losses)
     if not records:
         raise UserError(f"{losses} is empty: the run has made no step yet")
     figure = Figure(figsize=(9, 4.5), layout="constrained")
