@@ -72,13 +72,13 @@ class Painter:
     def view(self, frame: int) -> tuple[Float32, Float32]:
         """Colours `(H, W, 3)` in 0…1 without shadows, and ground points `(H, W, 3)` world x, z and share of ground."""
         pose = self.camera.world_from_camera[frame]
-        lens = self.camera.intrinsics_at(frame)
-        key = pose.tobytes() + np.float64(lens.fy).tobytes()
+        intrinsics = self.camera.intrinsics_at(frame)
+        key = pose.tobytes() + np.float64(intrinsics.fy).tobytes()
         if self._last is None or self._last[0] != key:
             color = np.empty((*self._shape, 3), np.float32)
             hits = np.zeros((*self._shape, 3), np.float32)
             _cast(
-                pose, np.array([lens.fx, lens.fy, lens.cx, lens.cy]), self.far,
+                pose, np.array([intrinsics.fx, intrinsics.fy, intrinsics.cx, intrinsics.cy]), self.far,
                 np.array([self.origin[0], self.origin[1], self.pitch]), self.tiles, _ground_numbers(self.ground),
                 color, hits,
             )  # fmt: skip
@@ -88,12 +88,12 @@ class Painter:
 
 def _view_range(camera: CameraPath) -> tuple[tuple[float, float], tuple[float, float]]:
     """Smallest and largest longitude and slope that any frame sees, from points along the image border."""
-    lens = camera.intrinsics
+    intrinsics = camera.intrinsics
     along = np.linspace(0.0, 1.0, 9)
     sides = np.stack(np.meshgrid([0.0, 1.0], along), axis=-1).reshape(-1, 2)  # left and right
-    border = np.concatenate([sides, sides[:, ::-1]]) * (lens.width, lens.height)
-    middle = np.array([lens.cx, lens.cy])
-    focal = np.array([lens.fx, -lens.fy])
+    border = np.concatenate([sides, sides[:, ::-1]]) * (intrinsics.width, intrinsics.height)
+    middle = np.array([intrinsics.cx, intrinsics.cy])
+    focal = np.array([intrinsics.fx, -intrinsics.fy])
     plane = (border - middle) / focal / camera.zoom[:, None, None]
     ways = np.concatenate([plane, -np.ones_like(plane[..., :1])], axis=-1)
     ways = ways @ np.swapaxes(camera.world_from_camera[:, :3, :3], 1, 2)
@@ -178,11 +178,11 @@ def _add_ground(x: float, z: float, footprint: float, tiles: Float32, ground: Fl
 
 @kernel
 def _cast(
-    pose: Float, lens: Float, far: Float32, panorama: Float, tiles: Float32, ground: Float, color: Float32,
+    pose: Float, intrinsics: Float, far: Float32, panorama: Float, tiles: Float32, ground: Float, color: Float32,
     hits: Float32,
 ) -> None:  # fmt: skip
     """Fill one view; see `Painter.view`."""
-    fx, fy, cx, cy = lens[0], lens[1], lens[2], lens[3]
+    fx, fy, cx, cy = intrinsics[0], intrinsics[1], intrinsics[2], intrinsics[3]
     height, width = color.shape[0], color.shape[1]
     soft = 1.0 / fy  # a pixel's angle: the horizon's edge is blurred over it
     mixed = np.empty(3)

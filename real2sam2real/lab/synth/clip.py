@@ -44,12 +44,12 @@ def far_homographies(camera: CameraPath) -> Float:
     """
     flip = np.diag([1.0, -1.0, -1.0])  # camera axes to image axes: right, down, forward
     rotations = camera.world_from_camera[:, :3, :3] @ flip
-    lenses = np.zeros((camera.frames, 3, 3))
-    lens = camera.intrinsics
-    lenses[:, 0, 0] = lens.fx * camera.zoom
-    lenses[:, 1, 1] = lens.fy * camera.zoom
-    lenses[:, :, 2] = lens.cx, lens.cy, 1.0
-    homographies = lenses @ np.swapaxes(rotations, 1, 2) @ rotations[0] @ np.linalg.inv(lenses[0])
+    matrices = np.zeros((camera.frames, 3, 3))
+    intrinsics = camera.intrinsics
+    matrices[:, 0, 0] = intrinsics.fx * camera.zoom
+    matrices[:, 1, 1] = intrinsics.fy * camera.zoom
+    matrices[:, :, 2] = intrinsics.cx, intrinsics.cy, 1.0
+    homographies = matrices @ np.swapaxes(rotations, 1, 2) @ rotations[0] @ np.linalg.inv(matrices[0])
     return homographies / homographies[:, 2:, 2:]
 
 

@@ -133,13 +133,13 @@ class FrameShader:
         return self._shade(t, frame.color, frame.normals, frame.coverage, self.directions[t])
 
     def _shade(self, t: int, color: UInt8, normals: Float32, coverage: Float32, direction: Float) -> UInt8:
-        lens = self.camera.intrinsics_at(t)
+        intrinsics = self.camera.intrinsics_at(t)
         light = self.lighting.light
         out = np.zeros_like(color)
         _shade(
             color, normals, coverage, direction @ self.camera.world_from_camera[t, :3, :3], self.ambient[t],
             self.key[t], self.key[t] / max(light.diffuse, 1e-6) * light.specular, light.shininess,
-            np.array([lens.fx, lens.fy, lens.cx, lens.cy]), out,
+            np.array([intrinsics.fx, intrinsics.fy, intrinsics.cx, intrinsics.cy]), out,
         )  # fmt: skip
         return out
 
@@ -290,7 +290,7 @@ def _light_background(
 @kernel
 def _shade(
     color: UInt8, normals: Float32, coverage: Float32, direction: Float, ambient: Float, key: Float, specular: Float,
-    shininess: float, lens: Float, out: UInt8,
+    shininess: float, intrinsics: Float, out: UInt8,
 ) -> None:  # fmt: skip
     """Colour × (ambient + key · max(0, n·l)) + specular · max(0, n·h)^shininess per channel, clipped at white."""
     height, width = coverage.shape
@@ -302,7 +302,7 @@ def _shade(
             diffuse = max(x * direction[0] + y * direction[1] + z * direction[2], 0.0)
             shine = 0.0
             if specular[0] + specular[1] + specular[2] > 0.0 and diffuse > 0.0:
-                a, b = (column + 0.5 - lens[2]) / lens[0], (lens[3] - row - 0.5) / lens[1]
+                a, b = (column + 0.5 - intrinsics[2]) / intrinsics[0], (intrinsics[3] - row - 0.5) / intrinsics[1]
                 length = np.sqrt(a * a + b * b + 1.0)
                 hx, hy, hz = direction[0] - a / length, direction[1] - b / length, direction[2] + 1.0 / length
                 norm = np.sqrt(hx * hx + hy * hy + hz * hz)

@@ -57,13 +57,13 @@ def sample_clip(
     times = np.linspace(0.0, 1.0, frames)
     poses, zoom = layout.camera(times)
     focal = height / layout.view.span
-    lens = Intrinsics.from_focal(width, height, focal)
+    intrinsics = Intrinsics.from_focal(width, height, focal)
     scene = Scene(
         entities=tuple(
             _entity(plan, k, _texture(generator(seed, _TEXTURES, k), config, layout, plan), times)
             for k, plan in enumerate(layout.objects)
         ),
-        camera=CameraPath(world_from_camera=poses, intrinsics=lens, zoom=zoom),
+        camera=CameraPath(world_from_camera=poses, intrinsics=intrinsics, zoom=zoom),
         photo_world_from_camera=poses[0],
         fps=fps,
         ground_y=layout.view.ground_y,
@@ -169,15 +169,15 @@ def _sample_ground(rng: Rng, view: View, layout: Layout, far: SolidTexture, deta
 
 def _film(seed: int, scene: Scene, background: Background, light: Light, lighting: Lighting | None) -> SynthClip:
     """Render the scene over its background, in its plain light unless there is a `lighting`."""
-    lens = scene.camera.intrinsics
-    shape = (scene.frames, lens.height, lens.width)
-    painter = Painter(background, scene.camera, lens.width, lens.height)
+    intrinsics = scene.camera.intrinsics
+    shape = (scene.frames, intrinsics.height, intrinsics.width)
+    painter = Painter(background, scene.camera, intrinsics.width, intrinsics.height)
     shadows, strengths = contact_shadows(scene, background.shadow, background.shadow_shift)
     shader = None if lighting is None else FrameShader(scene, lighting)
     video = np.empty((*shape, 3), np.uint8)
     normals, ids, depth = np.empty((*shape, 3), np.float32), np.empty(shape, np.uint8), np.empty(shape, np.float32)
     rendered = render_frames(
-        scene, width=lens.width, height=lens.height, color=True, antialias=True, threads=1,
+        scene, width=intrinsics.width, height=intrinsics.height, color=True, antialias=True, threads=1,
         light=light if shader is None else None,
     )  # fmt: skip
     for t, frame in enumerate(rendered):
