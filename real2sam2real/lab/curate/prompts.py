@@ -20,17 +20,17 @@ from real2sam2real import media
 from real2sam2real.arrays import Bool
 from real2sam2real.errors import UserError
 from real2sam2real.lab.curate.clip_format import ClipFormat, fitted_frame
-from real2sam2real.lab.curate.instances.interface import InstancePrompt, Prompt
+from real2sam2real.lab.curate.instances.interface import InstancePrompt, VideoPrompt
 
 SUFFIX = ".instances.json"
 
 
 @dataclass(frozen=True, kw_only=True)
-class SourcePrompt(Prompt[str]):
-    """What is shown on a source video; the mask is a file of its size, not black where the instance is. See `Prompt`.
+class SourcePrompt(VideoPrompt[str]):
+    """What is shown on a source video; the mask is a file of its size, not black where the instance is.
 
     Raises:
-        UserError: see `Prompt`, or the box is empty.
+        UserError: see `VideoPrompt`, or the box is empty.
     """
 
     def __post_init__(self) -> None:

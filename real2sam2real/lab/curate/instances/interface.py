@@ -21,7 +21,7 @@ MAX_INSTANCES = 255
 
 
 @dataclass(frozen=True, kw_only=True)
-class Prompt(Generic[Mask]):
+class VideoPrompt(Generic[Mask]):
     """One instance, shown on one frame of a video, by a box or by a mask.
 
     Raises:
@@ -43,8 +43,8 @@ class Prompt(Generic[Mask]):
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class InstancePrompt(Prompt[Bool]):
-    """What is shown on a clip, where its mask is `(H, W)` bool; see `Prompt`."""
+class InstancePrompt(VideoPrompt[Bool]):
+    """What is shown on a clip, where its mask is `(H, W)` bool; see `VideoPrompt`."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
