@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import asdict
 from importlib.util import find_spec
 from types import SimpleNamespace
 
@@ -43,7 +44,7 @@ main()
 
 
 def launched(config, folder, stage, port):
-    values = {name: value for name, value in config.to_dict().items() if name != "ranges"}
+    values = {name: value for name, value in asdict(config).items() if name != "ranges"}
     (folder / "run.yaml").write_text(yaml.safe_dump(values))
     launch = ["torch.distributed.run", "--nproc-per-node", "2", "--master-port", str(port), "--no-python"]
     told = {

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import asdict
 
 import numpy as np
 import pytest
@@ -183,7 +184,7 @@ PROGRAMS = {"MULTI_CPU": "", "FSDP": SHARDED}
 
 
 def launched(config, folder, kind, port):
-    values = {name: value for name, value in config.to_dict().items() if name != "ranges"}
+    values = {name: value for name, value in asdict(config).items() if name != "ranges"}
     (folder / "run.yaml").write_text(yaml.safe_dump(values))
     launch = ["torch.distributed.run", "--nproc-per-node", "2", "--master-port", str(port), "--no-python"]
     program = PROGRAMS[kind] + "\nfrom real2sam2real.cli.main import main; main()"
