@@ -48,18 +48,17 @@ def run(config: RunConfig, out: Path, *, command: Sequence[str], progress: Progr
         longest = longest_clip(config.generate)
     shot = with_defaults(read_shot(config.shot), longest)
     with open_run(out, command=command, config=as_json(config), progress=progress) as folder:
-        for stage in _stages(config, shot, folder):
+        for stage in _stages(config, shot, folder, is_scene=is_scene):
             folder.do(stage)
         folder.save()
         write_report(folder)
     return out / PAGE
 
 
-def _stages(config: RunConfig, shot: Shot, folder: RunFolder) -> Iterator[Stage]:
+def _stages(config: RunConfig, shot: Shot, folder: RunFolder, *, is_scene: bool) -> Iterator[Stage]:
     """The stages in order; each is made only when those before it are done, because it may look at their results."""
     progress = folder.progress
     lifted, directed, control = folder.path / "lifted", folder.path / "scene", folder.path / "control"
-    is_scene = (config.photo / SCENE_FILE).is_file()
     yield _scene_stage(config.photo, lifted) if is_scene else _lift_stage(config, lifted, progress)
     yield Stage(
         name="pictures",
