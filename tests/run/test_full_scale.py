@@ -146,7 +146,7 @@ def test_longer_shots_are_made_by_segments_and_go_on_after_an_interruption(base,
     generate_to_file(control, given, tmp_path / "whole.mp4", Progress())
     assert len(media.read_video(tmp_path / "whole.mp4")) == 17
     generator = Generator.load(given, Progress())
-    kept = generator.segments
+    kept = generator._segments
 
     def cut_short(*arguments, **options):
         for index, segment in enumerate(kept(*arguments, **options)):
@@ -154,12 +154,12 @@ def test_longer_shots_are_made_by_segments_and_go_on_after_an_interruption(base,
                 raise KeyboardInterrupt
             yield segment
 
-    generator.segments = cut_short
+    generator._segments = cut_short
     with pytest.raises(KeyboardInterrupt):
         generator.to_file(control, tmp_path / "cut.mp4", Progress())
     assert not (tmp_path / "cut.mp4").exists()
     assert len(list((tmp_path / ".cut.mp4.segments").glob("*.mkv"))) == 1
-    generator.segments, asked = kept, []
+    generator._segments, asked = kept, []
     progress = Progress()
     generator._observer = lambda advance: lambda pipeline, *_: asked.append(pipeline.segment)
     generator.to_file(control, tmp_path / "cut.mp4", progress)

@@ -18,7 +18,7 @@ Model = TypeVar("Model", bound=nn.Module)
 
 def without_memory() -> AbstractContextManager[None]:
     """Within it, parameters are made on the meta device; buffers, which no file holds, are made for real."""
-    from accelerate import init_empty_weights  # type: ignore[import-untyped]
+    from accelerate import init_empty_weights
 
     context: AbstractContextManager[None] = init_empty_weights(include_buffers=False)
     return context

@@ -20,8 +20,8 @@ def make_accelerator(config: AdapterConfig) -> Any:
         UserError: FSDP of the first version, passes that cannot be shared evenly, or a launch that accelerate does not
             take up.
     """
-    from accelerate import Accelerator, InitProcessGroupKwargs  # type: ignore[import-untyped]
-    from accelerate.utils import GradientAccumulationPlugin  # type: ignore[import-untyped]
+    from accelerate import Accelerator, InitProcessGroupKwargs
+    from accelerate.utils import GradientAccumulationPlugin
 
     world = int(os.environ.get("WORLD_SIZE", "1"))
     if config.accumulation % world:
