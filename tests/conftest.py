@@ -19,7 +19,8 @@ TESTS = Path(__file__).parent
 FAST = (
     "cli/test_main.py", "cli/test_renamed_options.py", "control/test_normal_convention.py", "geometry",
     "mesh/test_mesh.py", "scene/test_moves.py", "scene/test_moves_entities.py", "scene/test_paths.py",
-    "scene/test_scene_types.py", "scene/test_shot.py", "test_docs.py", "test_imports.py", "workfolder",
+    "scene/test_scene_types.py", "scene/test_shot.py", "test_docs.py", "test_imports.py", "workfolder/test_fingerprint.py",
+    "workfolder/test_jobs.py", "workfolder/test_lock.py", "workfolder/test_records.py", "workfolder/test_sweep.py",
 )  # fmt: skip
 
 

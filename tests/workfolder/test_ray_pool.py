@@ -1,0 +1,95 @@
+"""The pool by Ray, with jobs that need no model: real workers, really killed."""
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from real2sam2real.errors import UserError
+from real2sam2real.workfolder import ray_pool
+from real2sam2real.workfolder.jobs import Tried
+from real2sam2real.workfolder.ray_pool import RayPool, why_it_died
+
+ray = pytest.importorskip("ray", reason="Ray has no package for every platform")
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    """One Ray for the tests of this module, as a program that has its own gives it to us."""
+    ray.init(address="local", num_cpus=2, include_dashboard=False, object_store_memory=80 * 2**20, log_to_driver=False)
+    yield
+    ray.shutdown()
+
+
+def maker_that_dies(deaths: dict[str, int]):
+    """Its worker is killed at the first so many tries of a job, or when it loads, if "load" is a key.
+
+    The class is made in a function, so that Ray carries its code: workers cannot import a test.
+    """
+
+    class DyingMaker:
+        def load(self) -> None:
+            if "load" in deaths:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        def make(self, job: str, number: int, /) -> Tried[tuple[str, int]]:
+            if number <= deaths.get(job, 0):
+                os.kill(os.getpid(), signal.SIGKILL)
+            return Tried(result=(job, number))
+
+    return DyingMaker()
+
+
+def pool(deaths: dict[str, int], *, lines: list[str], **options) -> RayPool:
+    return RayPool(
+        maker=maker_that_dies(deaths),
+        give_up=lambda job, reason, tries: (job, -tries, reason),
+        say=lines.append,
+        **options,
+    )
+
+
+def test_dead_workers_are_replaced_and_a_job_is_given_up_after_its_tries(cluster) -> None:
+    lines: list[str] = []
+    made = list(pool({"always": 9, "once": 1}, lines=lines, workers=1, retries=1).make(["always", "once", "never"]))
+    assert sorted(result[:2] for result in made) == [("always", -2), ("never", 1), ("once", 2)]
+    (given_up,) = (result for result in made if result[0] == "always")
+    assert given_up[2].startswith("its worker died: ")
+    assert lines[0].startswith("1 worker of ")
+    assert sorted(line.split(":")[0].strip() for line in lines[1:]) == ["always", "once"]
+    assert all("its worker died" in line and "it is tried again" in line for line in lines[1:])
+
+
+def test_workers_that_die_one_after_another_end_the_run(cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("real2sam2real.workfolder.ray_pool._CRASHES_IN_A_ROW", 1)
+    lines: list[str] = []
+    with pytest.raises(UserError, match="3 workers died one after another"):
+        list(pool({"load": 1}, lines=lines, workers=1).make(["job"]))
+    assert [line.split("(")[0].strip() for line in lines[1:]] == ["a worker died while it loaded the model"] * 2
+
+
+def test_more_workers_than_places_are_refused(cluster) -> None:
+    with pytest.raises(UserError, match="--workers 3 is more than this machine has CPU cores, 2"):
+        list(pool({}, lines=[], workers=3).make(["job"]))
+
+
+def test_a_folder_that_a_machine_does_not_see_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ray_pool, "_SHARED_FOLDER_SECONDS", 0.0)
+    with pytest.raises(UserError, match=r"here does not see .*nowhere; a cluster needs a file system that all"):
+        ray_pool._wait_for(tmp_path / "nowhere", "here")
+
+
+@pytest.mark.parametrize(
+    ("message", "reason"),
+    [
+        (
+            "The actor died unexpectedly before finishing this task.\n\tclass_name: Worker\nWorker exit detail: Worker "
+            "unexpectedly exits\nwith a connection error code 2. End of file.",
+            "Worker unexpectedly exits with a connection error code 2. End of file.",
+        ),
+        ("Task was killed,\nas memory ran low.", "Task was killed, as memory ran low."),
+    ],
+)
+def test_why_a_worker_died_fits_on_a_line(message: str, reason: str) -> None:
+    assert why_it_died(RuntimeError(message)) == reason
