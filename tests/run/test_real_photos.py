@@ -1,5 +1,7 @@
 """Real photos, directed: one object driven and turned, one removed, the camera orbiting 30°."""
 
+import functools
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,8 +51,10 @@ def rocket() -> Case:
     return Case(pixels, {"rocket": mask_from_box(pixels, [290, 80, 360, 400])}, driven="rocket", gone=None)
 
 
-def directed(case: Case) -> tuple[Scene, Scene]:
-    """The scene at rest and the scene of the shot."""
+@functools.cache  # two tests look at the street
+def directed(make: Callable[[], Case]) -> tuple[Case, Scene, Scene]:
+    """What is directed, the scene at rest and the scene of the shot."""
+    case = make()
     height, width = case.pixels.shape[:2]
     photo_lens, _ = estimate_intrinsics(_photo(case.pixels), masks=case.masks)
     assert (photo_lens.width, photo_lens.height) == (width, height)
@@ -61,7 +65,7 @@ def directed(case: Case) -> tuple[Scene, Scene]:
         remove=[case.gone] if case.gone else [],
         frames=9,
     )
-    return rest, shot.apply(rest)
+    return case, rest, shot.apply(rest)
 
 
 def _photo(pixels: np.ndarray):
@@ -72,9 +76,8 @@ def _photo(pixels: np.ndarray):
 
 @pytest.mark.parametrize("make", [street, coffee, rocket])
 def test_the_shot_is_what_was_asked_for(make) -> None:
-    case = make()
+    case, _, scene = directed(make)
     height, width = case.pixels.shape[:2]
-    _, scene = directed(case)
     frames = list(render_frames(scene, width=width, height=height, frames=[0, 4, 8]))
 
     driven_id = scene.names.index(case.driven) + 1
@@ -111,8 +114,7 @@ def check_occlusion_order(scene: Scene, index: int, frame, width: int, height: i
 
 
 def test_the_removed_car_is_gone_from_ids_and_preview() -> None:
-    case = street()
-    rest, scene = directed(case)
+    case, rest, scene = directed(street)
     assert case.gone not in scene.names
     size = {"width": 640, "height": 360}
     still = Shot.from_flags(remove=[case.gone], frames=1).apply(rest)
