@@ -20,7 +20,7 @@ from real2sam2real.arrays import Float32, UInt8
 from real2sam2real.files import replacing_file, replacing_folder
 from real2sam2real.lab.curate.normals.network import NormalNetwork, inputs
 from real2sam2real.lab.synth import TRAIN_SEEDS, sample_clip
-from real2sam2real.lab.train.clips import ShardSource
+from real2sam2real.lab.train.shards import ShardSource
 from real2sam2real.lab.train.training import NetworkTrainer, TrainingSettings, step_at
 
 _SEED_OFFSET = 500_000_000  # away from the clips that other networks are trained on

@@ -1,6 +1,8 @@
 import json
 import shutil
 from dataclasses import replace
+from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,7 +14,8 @@ from real2sam2real.diffusion.loading import load_model, locate
 from real2sam2real.diffusion.options import ModelOptions
 from real2sam2real.errors import UserError
 from real2sam2real.lab.train.base import BaseTrainer, build_transformer
-from real2sam2real.lab.train.clips import latent_shards, read_shard, write_shard
+from real2sam2real.lab.train.clips import read_shard, write_shard
+from real2sam2real.lab.train.shards import ShardSource
 from real2sam2real.lab.train.training import draw_loss_curve
 
 
@@ -87,8 +90,9 @@ def test_a_damaged_shard_is_named(tmp_path):
         read_shard(tmp_path / "shard-0000.safetensors")
 
 
-def test_a_renderer_that_fails_does_not_leave_the_trainer_waiting(tiny_config, tmp_path):
-    source = latent_shards(tmp_path / "shards", tmp_path / "no-autoencoder", tiny_config.stages[0], [0], 4)
+def test_a_renderer_that_fails_does_not_leave_the_trainer_waiting(tmp_path):
+    no_writer = partial(Path.read_bytes, tmp_path / "no-autoencoder")
+    source = ShardSource([tmp_path / "shard-0000.safetensors"], no_writer, read_shard)
     with pytest.raises(UserError, match="stopped before"):
         source.window(0, 1)
 
