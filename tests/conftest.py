@@ -1,5 +1,6 @@
 """What the whole suite shares: one thread per process, no network, no deadlines on a busy machine."""
 
+import gc
 import os
 from pathlib import Path
 
@@ -7,6 +8,7 @@ from pathlib import Path
 # anything imports torch.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ["HF_HUB_OFFLINE"] = "1"
+gc.set_threshold(50_000)  # as the command line does
 
 import pytest
 from hypothesis import settings
@@ -19,8 +21,9 @@ TESTS = Path(__file__).parent
 FAST = (
     "cli/test_main.py", "cli/test_renamed_options.py", "control/test_normal_convention.py", "geometry",
     "mesh/test_mesh.py", "scene/test_moves.py", "scene/test_moves_entities.py", "scene/test_paths.py",
-    "scene/test_scene_types.py", "scene/test_shot.py", "test_docs.py", "test_imports.py", "workfolder/test_fingerprint.py",
-    "workfolder/test_jobs.py", "workfolder/test_lock.py", "workfolder/test_records.py", "workfolder/test_sweep.py",
+    "scene/test_scene_types.py", "scene/test_shot.py", "test_docs.py", "test_imports.py",
+    "workfolder/test_fingerprint.py", "workfolder/test_jobs.py", "workfolder/test_lock.py",
+    "workfolder/test_records.py", "workfolder/test_sweep.py",
 )  # fmt: skip
 
 
