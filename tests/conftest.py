@@ -8,13 +8,13 @@ from pathlib import Path
 # anything imports torch.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ["HF_HUB_OFFLINE"] = "1"
-gc.set_threshold(50_000)  # as the command line does
 
 import pytest
 from hypothesis import settings
 
 settings.register_profile("suite", deadline=None)
 settings.load_profile("suite")
+gc.set_threshold(50_000)  # as the command line does
 
 TESTS = Path(__file__).parent
 # `pytest -m fast`: what answers within a minute on a laptop. Other files are not even imported then.

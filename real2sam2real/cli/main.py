@@ -8,9 +8,9 @@ The top-level help is written here instead, so that it neither builds every comm
 from __future__ import annotations
 
 import difflib
+import gc
 import importlib
 import inspect
-import gc
 import logging
 import os
 import sys
