@@ -250,7 +250,11 @@ def _corner_indices(words: list[str]) -> Int:
     if slashes <= {0}:
         indices[:, 0] = list(map(int, words))
         return indices
-    parts = " ".join(words).replace("/", " ").split()
+    joined = " ".join(words)
+    parts = joined.replace("/", " ").split()
+    if slashes == {2} and joined.count("//") == len(words) == len(parts) / 2:  # all have a normal alone
+        indices[:, 0] = list(map(int, parts[::2]))
+        return indices
     if len(slashes) == 1 and len(parts) == len(words) * (width := slashes.pop() + 1):  # all are given
         indices[:, 0] = list(map(int, parts[::width]))
         indices[:, 1] = list(map(int, parts[1::width]))

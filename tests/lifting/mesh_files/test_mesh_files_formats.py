@@ -15,6 +15,7 @@ from real2sam2real.errors import UserError
 from real2sam2real.geometry import Intrinsics, transforms
 from real2sam2real.lifting.mesh_files import read_mesh_file
 from real2sam2real.mesh import Mesh
+from real2sam2real.mesh.readers.reading import read_mesh
 
 LENS = Intrinsics(width=1600, height=898, fx=1623.09, fy=1623.09, cx=800.0, cy=449.0)
 QUARTERS = np.array([[[255, 0, 0], [0, 255, 0]], [[0, 0, 255], [255, 255, 0]]], np.uint8).repeat(8, 0).repeat(8, 1)
@@ -126,6 +127,21 @@ def test_obj_with_groups_polygons_and_negative_indices(files, tmp_path: Path) ->
     lines += ["g more # here", *("f " + " \\\n ".join(f"{i + 1}//1" for i in quad) for quad in files.quads[3:])]
     (tmp_path / "cube.obj").write_text("\r\n".join(lines))
     assert is_cube(read_mesh_file(tmp_path / "cube.obj", name="cube").mesh)
+
+
+@pytest.mark.parametrize("form", ["{i}", "{i}/{i}", "{i}//1", "{i}/{i}/1", "{back}", "{back}//-1"])
+def test_obj_corners_in_every_form(files, tmp_path: Path, form: str) -> None:
+    lines = [f"{key} {x} {y} {z}" for key in ("v", "vt", "vn") for x, y, z in files.cube.tolist()]
+    lines += ["f " + " ".join(form.format(i=i + 1, back=i - 8) for i in quad) for quad in files.quads]
+    (tmp_path / "cube.obj").write_text("\n".join(lines))
+    assert is_cube(read_mesh_file(tmp_path / "cube.obj", name="cube").mesh)
+
+
+@pytest.mark.parametrize("face", ["f 1//1 2//1 //1", "f //1 //2 //3", "f 1//1 2//1 x//1"])
+def test_obj_corners_without_a_vertex_are_refused(tmp_path: Path, face: str) -> None:
+    (tmp_path / "odd.obj").write_text(f"v 0 0 0\nv 1 0 0\nv 0 1 0\nvn 0 0 1\n{face}\n")
+    with pytest.raises(UserError, match="line 5: cannot read"):
+        read_mesh(tmp_path / "odd.obj")
 
 
 def test_obj_negative_indices_count_from_the_last_vertex_so_far(files, tmp_path: Path) -> None:
