@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from functools import partial
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from real2sam2real.diffusion.transformer import Real2Sam2RealTransformer3DModel
 from real2sam2real.errors import UserError
 from real2sam2real.files import replacing_file, replacing_folder
 from real2sam2real.lab.synth import TRAIN_SEEDS
-from real2sam2real.lab.train.clips import LatentClips, latent_shards, render_clip, shard_seed
+from real2sam2real.lab.train.clips import LatentClips, LatentShard, latent_shards, render_clip, shard_seed
 from real2sam2real.lab.train.objective import flow_matching_loss
 from real2sam2real.lab.train.recipes import BaseConfig
 from real2sam2real.lab.train.training import NetworkTrainer, step_at
@@ -119,7 +120,7 @@ class BaseTrainer(NetworkTrainer[BaseConfig]):
         super().__init__(config, folder, checkpoint_seconds=checkpoint_seconds)
         self.average_decay = config.ema
         self._compile = compile_model
-        self._clips: _StageClips | None = None
+        self._clips: _WorldClips | None = None
 
     def export(self) -> Path:
         """Write the averaged weights as a pipeline folder, whole or not at all."""
@@ -174,14 +175,13 @@ class BaseTrainer(NetworkTrainer[BaseConfig]):
         self._generator.set_state(state["generator"])
 
     def _next_batch(self) -> LatentClips:
-        if self._clips is None or self.step >= self._clips.last:
-            self._close()
-            self._clips = _StageClips(self.config, self.step, self.folder, self.autoencoder)
+        if self._clips is None:
+            self._clips = _WorldClips(self.config, self.step, self.folder, self.autoencoder)
         return self._clips.draw(self.step, self._generator)
 
     def _loss(self, batch: LatentClips) -> tuple[Tensor, dict[str, Any]]:
         assert self._clips is not None  # the batch is of it
-        stage = self._clips.stage
+        stage = self._clips.stage.settings
         blank = torch.rand(len(batch.video), generator=self._generator) < self.config.blank_normals
         loss = flow_matching_loss(
             self._forward,
@@ -194,7 +194,7 @@ class BaseTrainer(NetworkTrainer[BaseConfig]):
             blank_normals=self._clips.black,
             generator=self._generator,
         )
-        return loss, {"stage": self._clips.name, "loss": round(loss.item(), 6)}
+        return loss, {"stage": self._clips.stage.name, "loss": round(loss.item(), 6)}
 
     def _update(self, learning_rate: float) -> None:
         self._optimizers.step(learning_rate)
@@ -233,35 +233,62 @@ class BaseTrainer(NetworkTrainer[BaseConfig]):
             raise UserError(f"the transformer of {start} does not fit this recipe's size: {error}") from error
 
 
-class _StageClips:
-    """The clips of the stage that a step belongs to, and what stands for no video and no normals at their size."""
+class _WorldClips:
+    """The clips of a run's stages from that of a step on, rendered by one process, as its start takes seconds."""
 
     def __init__(self, config: BaseConfig, step: int, folder: Path, autoencoder: BlockTransformAutoencoder) -> None:
-        ends = list(accumulate(stage.steps for stage in config.stages))
-        index = next(k for k, end in enumerate(ends) if step < end)
-        self.stage, self.last = config.stages[index], ends[index]
-        self._first = self.last - self.stage.steps
-        self._per_shard = config.clips_per_shard
-        self._steps_per_shard = max(1, self._per_shard * self.stage.reuse // self.stage.batch_size)
-        shards = range(-(-self.stage.steps // self._steps_per_shard))
-        seeds = [shard_seed(index, k, self._per_shard, TRAIN_SEEDS.start, config.seed) for k in shards]
-        self.name = f"{index}-{self.stage.width}x{self.stage.height}x{self.stage.frames}"
-        autoencoder_folder = folder / "autoencoder"
-        self.source = latent_shards(
-            folder / "shards" / self.name, autoencoder_folder, self.stage, seeds, self._per_shard
-        )
-        size = (self.stage.frames, self.stage.height, self.stage.width)
-        self.empty = conditioning.empty_latents(autoencoder, *size)
-        self.black = conditioning.encode_latents(autoencoder, torch.full((1, 3, *size), -1.0))
+        self._autoencoder = autoencoder
+        self._stages: list[_Stage] = []
+        shards: list[LatentShard] = []
+        for index, last in enumerate(accumulate(stage.steps for stage in config.stages)):
+            if step < last:
+                self._stages.append(_Stage(config, index, last, first_shard=len(shards)))
+                shards += self._stages[-1].shards(folder / "shards")
+        self.source = latent_shards(shards, folder / "autoencoder", config.clips_per_shard)
+        self._enter(self._stages[0])
+
+    def _enter(self, stage: _Stage) -> None:
+        """Note what stands for no video and no normals at a stage's size."""
+        self.stage = stage
+        size = (stage.settings.frames, stage.settings.height, stage.settings.width)
+        self.empty = conditioning.empty_latents(self._autoencoder, *size)
+        self.black = conditioning.encode_latents(self._autoencoder, torch.full((1, 3, *size), -1.0))
 
     def draw(self, step: int, generator: torch.Generator) -> LatentClips:
         """A batch, drawn evenly from the shards in the window."""
-        shards = self.source.window((step - self._first) // self._steps_per_shard, WINDOW)
+        if step >= self.stage.last:
+            self._enter(next(stage for stage in self._stages if step < stage.last))
+        stage = self.stage
+        newest = (step - stage.first) // stage.steps_per_shard
+        shards = self.source.window(stage.first_shard + newest, min(WINDOW, newest + 1))
         most = sum(len(shard.video) for shard in shards)
-        picks = torch.randint(most, (self.stage.batch_size,), generator=generator).tolist()
-        rows = [(shards[pick // self._per_shard], pick % self._per_shard) for pick in picks]
+        picks = torch.randint(most, (stage.settings.batch_size,), generator=generator).tolist()
+        rows = [(shards[pick // stage.per_shard], pick % stage.per_shard) for pick in picks]
         names = ("video", "normals", "photo")
         return LatentClips(**{name: torch.stack([getattr(shard, name)[row] for shard, row in rows]) for name in names})
+
+
+class _Stage:
+    """A stage of a run: its steps, and its shards among those of the run."""
+
+    def __init__(self, config: BaseConfig, index: int, last: int, *, first_shard: int) -> None:
+        self.settings, self.last, self.first_shard = config.stages[index], last, first_shard
+        self.first = last - self.settings.steps
+        self.per_shard = config.clips_per_shard
+        self.steps_per_shard = max(1, self.per_shard * self.settings.reuse // self.settings.batch_size)
+        self.name = f"{index}-{self.settings.width}x{self.settings.height}x{self.settings.frames}"
+        self._seed_of = partial(
+            shard_seed, index, clips_per_shard=self.per_shard, first_seed=TRAIN_SEEDS.start, run_seed=config.seed
+        )
+
+    def shards(self, folder: Path) -> list[LatentShard]:
+        """All of them, in the run's folder of shards."""
+        return [
+            LatentShard(
+                path=folder / self.name / f"shard-{k:04d}.safetensors", stage=self.settings, first_seed=self._seed_of(k)
+            )
+            for k in range(-(-self.settings.steps // self.steps_per_shard))
+        ]
 
 
 def _load_autoencoder(folder: Path) -> BlockTransformAutoencoder:

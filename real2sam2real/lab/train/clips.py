@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -101,16 +101,21 @@ def shard_seed(stage_index: int, shard: int, clips_per_shard: int, first_seed: i
     return first_seed + block * SEED_BLOCK + shard * (clips_per_shard // VARIANTS)
 
 
-def latent_shards(
-    folder: Path, autoencoder_folder: Path, stage: TrainingStage, first_seeds: list[int], clips: int
-) -> ShardSource[LatentClips]:
-    """The shards of one stage in a folder, each with the first of its seeds and so many clips."""
-    paths = [folder / f"shard-{index:04d}.safetensors" for index in range(len(first_seeds))]
-    return ShardSource(paths, partial(_latent_writer, autoencoder_folder, stage, first_seeds, clips), read_shard)
+@dataclass(frozen=True, kw_only=True)
+class LatentShard:
+    """A file of encoded clips and what it is made from."""
+
+    path: Path
+    stage: TrainingStage
+    first_seed: int
 
 
-def _latent_writer(
-    autoencoder_folder: Path, stage: TrainingStage, first_seeds: list[int], clips: int
-) -> Callable[[Path, int], None]:
+def latent_shards(shards: Sequence[LatentShard], autoencoder_folder: Path, clips: int) -> ShardSource[LatentClips]:
+    """Shards of so many clips each, in the order in which they are made."""
+    writer = partial(_latent_writer, shards, autoencoder_folder, clips)
+    return ShardSource([shard.path for shard in shards], writer, read_shard)
+
+
+def _latent_writer(shards: Sequence[LatentShard], autoencoder_folder: Path, clips: int) -> Callable[[Path, int], None]:
     autoencoder = BlockTransformAutoencoder.from_pretrained(autoencoder_folder)
-    return lambda path, index: write_shard(path, autoencoder, stage, first_seeds[index], clips)
+    return lambda path, index: write_shard(path, autoencoder, shards[index].stage, shards[index].first_seed, clips)
