@@ -19,7 +19,7 @@ from scipy.spatial import cKDTree
 from real2sam2real.arrays import Bool, Float, Int, Int32
 from real2sam2real.lifting.align.drawing import inverse_depth
 from real2sam2real.lifting.align.pose import MeshPose
-from real2sam2real.lifting.align.target import LEAST_DEPTHS, Target, edge_pixels, signed_distance, slope_of
+from real2sam2real.lifting.align.target import LEAST_DEPTHS, Silhouette, Target, slopes_at
 
 MOST_TURN = np.radians(12.0)  # per step
 MOST_GROWTH = 0.25
@@ -95,7 +95,8 @@ def fit(shape: FittedMesh, start: MeshPose, target: Target, *, steps: int, reach
     for number in range(steps + 1):
         drawn = draw(shape, pose, target)
         by_depth = target.depth_agreement(drawn, shape.radius * pose.size())
-        signs = [target.agreement(drawn > 0), target.edge_agreement(drawn > 0), *by_depth]
+        silhouette = Silhouette(drawn > 0)
+        signs = [target.agreement(silhouette.covered), target.edge_agreement(silhouette), *by_depth]
         here = PoseFit(pose=pose, worth=freedom.worth(pose, sum(signs) / len(signs)))
         stale = 0 if here.worth > best.worth + 1e-4 else stale + 1
         if here.worth > best.worth:
@@ -103,7 +104,7 @@ def fit(shape: FittedMesh, start: MeshPose, target: Target, *, steps: int, reach
         if number == steps or stale > 5:
             break
         # The reach shrinks, so that what fits nearly decides in the end and what cannot fit is let go.
-        moved = _step(shape, pose, target, drawn, max(reach * 0.8**number, 1.5), freedom)
+        moved = _step(shape, pose, target, drawn, silhouette, max(reach * 0.8**number, 1.5), freedom)
         if moved is None:
             break
         pose = moved
@@ -111,14 +112,19 @@ def fit(shape: FittedMesh, start: MeshPose, target: Target, *, steps: int, reach
 
 
 def _step(
-    shape: FittedMesh, pose: MeshPose, target: Target, drawn: Float, reach: float, freedom: Freedom
+    shape: FittedMesh,
+    pose: MeshPose,
+    target: Target,
+    drawn: Float,
+    silhouette: Silhouette,
+    reach: float,
+    freedom: Freedom,
 ) -> MeshPose | None:
     """One Gauss-Newton step, or None where nothing is drawn, or nothing pulls."""
-    covered = drawn > 0
-    if not covered.any() or not len(target.edge):
+    if not silhouette.covered.any() or not len(target.edge):
         return None
     basis = _Basis.at(shape, pose, target, freedom)
-    rows = [*_edge_equations(drawn, covered, target, basis, reach), _depth_equations(drawn, target, basis)]
+    rows = [*_edge_equations(drawn, silhouette, target, basis, reach), _depth_equations(drawn, target, basis)]
     jacobian = np.concatenate([row[0] for row in rows])
     residual = np.concatenate([row[1] for row in rows])
     weight = np.concatenate([row[2] for row in rows])
@@ -163,8 +169,10 @@ class _Basis:
         """`(N, P, 3)` how camera-space points move with each parameter."""
         out = np.zeros((len(points), self.size, 3))
         arm = points - self.centre
-        for axis in range(3):
-            out[:, axis] = np.cross(np.eye(3)[axis], arm)
+        x, y, z = arm.T
+        out[:, 0, 1], out[:, 0, 2] = -z, y  # the axes' cross products with the arm
+        out[:, 1, 0], out[:, 1, 2] = z, -x
+        out[:, 2, 0], out[:, 2, 1] = -y, x
         out[:, 3:5] = self.across
         out[:, 5] = arm
         return out
@@ -193,14 +201,13 @@ Equations = tuple[Float, Float, Float]  # `(N, P)` derivatives, `(N,)` residuals
 
 
 def _edge_equations(
-    drawn: Float, covered: Bool, target: Target, basis: _Basis, reach: float
+    drawn: Float, silhouette: Silhouette, target: Target, basis: _Basis, reach: float
 ) -> tuple[Equations, Equations]:
     """Distances of the drawn edge from the mask's, and of the mask's from the drawn one."""
-    distance = signed_distance(covered)
-    pixels = edge_pixels(covered)
+    distance, pixels = silhouette.distance, silhouette.edge
     points = basis.points(pixels, drawn[pixels[:, 1], pixels[:, 0]])
     moving = basis.pixel_velocities(points)
-    counted = target.counted[pixels[:, 1], pixels[:, 0]] & _within(pixels, covered.shape)
+    counted = target.counted[pixels[:, 1], pixels[:, 0]] & _within(pixels, distance.shape)
     out = _thinned(np.nonzero(counted)[0])
     x, y = pixels[out].T
     outward = _equations(
@@ -211,9 +218,8 @@ def _edge_equations(
     edge = target.edge[_thinned(np.arange(len(target.edge)))]
     _, nearest = cKDTree(pixels).query(edge)
     x, y = edge.T
-    slope = slope_of(distance)
     inward = _equations(
-        -np.einsum("npc,nc->np", moving[nearest], slope[y, x]),
+        -np.einsum("npc,nc->np", moving[nearest], slopes_at(distance, edge)),
         distance[y, x] - target.distance[y, x],
         reach,
     )

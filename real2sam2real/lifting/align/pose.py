@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -45,12 +46,20 @@ class MeshPose:
 
     def size(self) -> float:
         """The factor on lengths."""
+        return self._size
+
+    @cached_property
+    def _size(self) -> float:
         return float(np.cbrt(np.linalg.det(self.camera_from_object[:3, :3])))
 
     def angle_to(self, other: MeshPose) -> float:
         """Degrees between the rotations of two poses."""
-        a, b = (rotation_of(pose.camera_from_object) for pose in (self, other))
+        a, b = self._rotation, other._rotation
         return float(np.degrees(np.arccos(np.clip((np.trace(a.T @ b) - 1) / 2, -1, 1))))
+
+    @cached_property
+    def _rotation(self) -> Float:
+        return rotation_of(self.camera_from_object)
 
 
 def rotation_of(matrix: Float) -> Float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import cv2
 import numpy as np
@@ -28,6 +29,23 @@ class ObjectObservation:
     depth: Float | None = None  # `(H, W)` float64 along the camera's −Z in the scene's unit, NaN where unknown; or None
 
 
+class Silhouette:
+    """What is drawn of a mesh, and what follows from that."""
+
+    def __init__(self, covered: Bool) -> None:
+        self.covered = covered  # `(h, w)` bool
+
+    @cached_property
+    def distance(self) -> Float:
+        """`(h, w)`, see `signed_distance`."""
+        return signed_distance(self.covered)
+
+    @cached_property
+    def edge(self) -> Int:
+        """`(N, 2)`, see `edge_pixels`."""
+        return edge_pixels(self.covered)
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Target:
     """A `ObjectObservation` in a window of h × w pixels."""
@@ -46,17 +64,17 @@ class Target:
         union = int(((drawn | self.mask) & self.counted).sum())
         return int((drawn & self.mask).sum()) / union if union else 0.0
 
-    def edge_agreement(self, drawn: Bool) -> float:
+    def edge_agreement(self, drawn: Silhouette) -> float:
         """How much of the two edges lies on one another: the mean of 1 / (1 + (distance / tolerance)²), both ways.
 
         A part that the mask misses spoils a part of the edges, but much of the area.
         """
-        if not drawn.any() or not len(self.edge):
+        if not drawn.covered.any() or not len(self.edge):
             return 0.0
-        pixels = edge_pixels(drawn)
+        pixels = drawn.edge
         pixels = pixels[self.counted[pixels[:, 1], pixels[:, 0]]]
         tolerance = max(1.0, EDGE_TOLERANCE * self.size)
-        distance = signed_distance(drawn)
+        distance = drawn.distance
         ours, theirs = (
             1 / (1 + ((self.distance[y, x] - distance[y, x]) / tolerance) ** 2) for x, y in (pixels.T, self.edge.T)
         )
@@ -95,6 +113,15 @@ def signed_distance(mask: Bool) -> Float:
     inside = cv2.distanceTransform(mask.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
     outside = cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
     return np.where(mask, 0.5 - inside, outside - 0.5).astype(np.float64)
+
+
+def slopes_at(distance: Float, pixels: Int) -> Float:
+    """`(N, 2)` of `slope_of` at columns and rows `(N, 2)`."""
+    x, y = pixels.T
+    low, high = np.maximum(pixels - 1, 0), np.minimum(pixels + 1, np.array(distance.shape[::-1]) - 1)
+    right = (distance[y, high[:, 0]] - distance[y, low[:, 0]]) / (high - low)[:, 0]
+    down = (distance[high[:, 1], x] - distance[low[:, 1], x]) / (high - low)[:, 1]
+    return np.stack([right, down], axis=-1)
 
 
 def slope_of(distance: Float) -> Float:
