@@ -74,15 +74,11 @@ def read_mesh_file(
         ValueError: an option has an impossible value.
     """
     path = Path(path)
-    if coordinate_frame not in get_args(MeshFrame):
-        raise ValueError(f"coordinate_frame is '{coordinate_frame}'; it is one of {', '.join(get_args(MeshFrame))}")
-    if up not in ("y", "z"):
-        raise ValueError(f"up is '{up}'; it is y or z")
+    _check_choices(coordinate_frame, up)
     file = read_mesh(path, frames=frames, fps=fps, playback=Playback(clip=clip, start=rest_seconds, loop=loop))
     motion = object_motion(path.name, file)
-    gravity = None if up_camera is None else np.asarray(up_camera, np.float64)
     placed = _place(
-        path.name, file.mesh.vertices, frame=coordinate_frame, up=up, intrinsics=intrinsics, up_camera=gravity
+        path.name, file.mesh.vertices, frame=coordinate_frame, up=up, intrinsics=intrinsics, up_camera=up_camera
     )
     provenance: dict[str, Any] = {"lifter": "own mesh", "file": path.name, "format": file.format, "frame": placed.frame}
     if motion is not None and file.animation is not None:
@@ -98,6 +94,13 @@ def read_mesh_file(
     )
 
 
+def _check_choices(coordinate_frame: str, up: str) -> None:
+    if coordinate_frame not in get_args(MeshFrame):
+        raise ValueError(f"coordinate_frame is '{coordinate_frame}'; it is one of {', '.join(get_args(MeshFrame))}")
+    if up not in get_args(MeshUp):
+        raise ValueError(f"up is '{up}'; it is {' or '.join(get_args(MeshUp))}")
+
+
 @dataclass(frozen=True, eq=False)
 class _Placed:
     # `(4, 4)` rigid: into an object frame with +Y up and its origin in the middle of the footprint
@@ -108,7 +111,13 @@ class _Placed:
 
 
 def _place(
-    name: str, vertices: Float, *, frame: MeshFrame, up: MeshUp, intrinsics: Intrinsics | None, up_camera: Float | None
+    name: str,
+    vertices: Float,
+    *,
+    frame: MeshFrame,
+    up: MeshUp,
+    intrinsics: Intrinsics | None,
+    up_camera: ArrayLike | None,
 ) -> _Placed:
     """Decide on the frame of `vertices` `(V, 3)`, as the file `name` has them, and find the object frame.
 
@@ -136,7 +145,7 @@ def _place(
         )
     turned = np.eye(4)
     if up_camera is not None:
-        turned[:3, :3] = upright_rotation(up_camera)
+        turned[:3, :3] = upright_rotation(np.asarray(up_camera, np.float64))
     camera_from_object = turned @ _moved(footprint(transforms.apply(turned.T, points_camera)))
     return _Placed(transforms.invert_rigid(camera_from_object) @ camera_from_file, camera_from_object, frame, note)
 
