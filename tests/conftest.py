@@ -2,6 +2,7 @@
 
 import gc
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 # Small tensors gain nothing from threads, and threads that wait for each other starve on a busy machine. Set before
@@ -48,3 +49,13 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip("the real photos are not beside this checkout")
     return folder
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[None]:
+    """One Ray for the tests of a module, as a program that has its own gives it to us."""
+    import ray
+
+    ray.init(address="local", num_cpus=2, include_dashboard=False, object_store_memory=80 * 2**20, log_to_driver=False)
+    yield
+    ray.shutdown()

@@ -18,8 +18,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from real2sam2real.errors import require
 from real2sam2real.files import replacing_file
-from real2sam2real.pretrained.models import require
 
 TEXT_TOKENS = 512
 NEGATIVE_PROMPT = "bad detailed"  # the official script's

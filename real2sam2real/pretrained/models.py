@@ -2,34 +2,17 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from real2sam2real.errors import MissingPartError, UserError, first_line
+from real2sam2real.errors import MissingPartError, UserError, first_line, require
 
 if TYPE_CHECKING:
     import torch
 
 _INSTALL_TRANSFORMERS = 'pip install "transformers>=5"'
-
-
-def require(module: str, remedy: str) -> Any:
-    """A module of an optional package.
-
-    Args:
-        module: its full name.
-        remedy: the message where it cannot be imported: what needs it, and the command that installs it.
-
-    Raises:
-        MissingPartError: it cannot be imported.
-    """
-    try:
-        return importlib.import_module(module)
-    except ImportError as error:
-        raise MissingPartError(remedy) from error
 
 
 def transformers_class(name: str) -> Any:

@@ -7,7 +7,6 @@ worker was killed for lack of memory without limit, and would not say which job 
 
 from __future__ import annotations
 
-import importlib
 import logging
 import math
 import os
@@ -24,7 +23,7 @@ from pathlib import Path
 from typing import Any, Generic
 
 import real2sam2real
-from real2sam2real.errors import MissingPartError, UserError
+from real2sam2real.errors import UserError, require
 from real2sam2real.workfolder.jobs import Attempt, Attempts, Job, Maker, Result, Tried
 
 Ray = Any  # the module, which is optional and has no stubs
@@ -159,12 +158,7 @@ def _connected(address: str, *, option: str, extra: str) -> Iterator[Ray]:
     """
     if address == "local":
         _keep_to_itself()
-    try:
-        ray = importlib.import_module("ray")
-    except ImportError as error:
-        raise MissingPartError(
-            f"{option} needs Ray, which is not installed: pip install 'real2sam2real[{extra}]'"
-        ) from error
+    ray = require("ray", f"{option} needs Ray, which is not installed: pip install 'real2sam2real[{extra}]'")
     if ray.is_initialized():  # by the program that calls us
         yield ray
         return

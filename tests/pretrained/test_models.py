@@ -6,8 +6,8 @@ from types import ModuleType
 
 import pytest
 
-from real2sam2real.errors import MissingPartError, UserError
-from real2sam2real.pretrained.models import choose_device, load_processing, require, transformers_class
+from real2sam2real.errors import MissingPartError, UserError, require
+from real2sam2real.pretrained.models import choose_device, load_processing, transformers_class
 
 torch = pytest.importorskip("torch")
 

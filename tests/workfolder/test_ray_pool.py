@@ -14,14 +14,6 @@ from real2sam2real.workfolder.ray_pool import RayPool, why_it_died
 ray = pytest.importorskip("ray", reason="Ray has no package for every platform")
 
 
-@pytest.fixture(scope="module")
-def cluster():
-    """One Ray for the tests of this module, as a program that has its own gives it to us."""
-    ray.init(address="local", num_cpus=2, include_dashboard=False, object_store_memory=80 * 2**20, log_to_driver=False)
-    yield
-    ray.shutdown()
-
-
 def maker_that_dies(deaths: dict[str, int]):
     """Its worker is killed at the first so many tries of a job, or when it loads, if "load" is a key.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from typing import Any
 
 import torch
@@ -10,7 +9,7 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import is_traceable_wrapper_subclass
 
 from real2sam2real.diffusion.memory.plans import WeightFormat
-from real2sam2real.errors import MissingPartError
+from real2sam2real.errors import require
 
 
 def quantize(module: nn.Module, weights: WeightFormat, device: torch.device | str | None = None) -> None:
@@ -40,11 +39,7 @@ def _quantize_by_torchao(module: nn.Module, weights: WeightFormat, device: torch
 
 
 def _optional(module: str, need: str) -> Any:
-    try:
-        return importlib.import_module(module)
-    except ImportError as error:
-        package = module.partition(".")[0]
-        raise MissingPartError(f"{need}, which is not installed: pip install {package}") from error
+    return require(module, f"{need}, which is not installed: pip install {module.partition('.')[0]}")
 
 
 def _is_base_layer(module: nn.Module, name: str) -> bool:

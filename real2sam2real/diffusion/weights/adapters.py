@@ -18,8 +18,7 @@ from torch import Tensor, nn
 
 from real2sam2real.diffusion.weights.adapter_file import Adapter, LowRank, usual_and_others
 from real2sam2real.diffusion.weights.files import list_some
-from real2sam2real.errors import UserError
-from real2sam2real.pretrained.models import require
+from real2sam2real.errors import UserError, require
 
 Weighted = tuple[Adapter, float]
 _PLAIN = (torch.float64, torch.float32, torch.bfloat16, torch.float16)

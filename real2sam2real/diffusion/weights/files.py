@@ -22,8 +22,7 @@ import torch
 from torch import Tensor
 
 from real2sam2real.diffusion.weights.keys import is_left_out
-from real2sam2real.errors import UserError
-from real2sam2real.pretrained.models import require
+from real2sam2real.errors import UserError, require
 
 _SHARD = re.compile(r"(.+)-(\d{5})-of-(\d{5})\.safetensors$")
 FLOAT8 = (torch.float8_e4m3fn, torch.float8_e5m2)

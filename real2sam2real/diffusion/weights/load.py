@@ -19,8 +19,7 @@ from real2sam2real.diffusion.weights.assign import fill, without_memory
 from real2sam2real.diffusion.weights.base import BaseSource
 from real2sam2real.diffusion.weights.config import config_from_diffusers, config_from_shapes, read_json
 from real2sam2real.diffusion.weights.files import LazyTensor, component_files, open_all, open_tensors
-from real2sam2real.errors import MissingPartError, UserError, first_line
-from real2sam2real.pretrained.models import require
+from real2sam2real.errors import MissingPartError, UserError, first_line, require
 
 OFFICIAL_SHIFT = 5.0
 

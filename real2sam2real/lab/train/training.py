@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from real2sam2real.errors import MissingPartError, UserError
+from real2sam2real.errors import UserError, require
 from real2sam2real.files import replacing_file
 from real2sam2real.workfolder.records import keep_settings, read_lines, trim_lines
 
@@ -284,16 +284,12 @@ def draw_loss_curve(losses: Path, picture: Path) -> None:
         MissingPartError: matplotlib is not installed.
         UserError: the run has made no step yet.
     """
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise MissingPartError(
-            'the loss curve needs matplotlib; install it with: pip install "real2sam2real[train]"'
-        ) from error
+    needed = 'the loss curve needs matplotlib; install it with: pip install "real2sam2real[train]"'
+    figures = require("matplotlib.figure", needed)
     records = read_lines(losses)
     if not records:
         raise UserError(f"{losses} is empty: the run has made no step yet")
-    figure = Figure(figsize=(9, 4.5), layout="constrained")
+    figure = figures.Figure(figsize=(9, 4.5), layout="constrained")
     axes = figure.subplots()
     for stage in dict.fromkeys(record["stage"] for record in records):
         steps = np.array([record["step"] for record in records if record["stage"] == stage])

@@ -5,7 +5,6 @@ import pytest
 import torch
 from torch import nn
 
-from real2sam2real.diffusion.memory import formats
 from real2sam2real.diffusion.memory.apply import apply_plan, place_encoder
 from real2sam2real.diffusion.memory.costs import FORMATS
 from real2sam2real.diffusion.memory.formats import quantize
@@ -165,7 +164,7 @@ def test_a_missing_package_is_named(make_bfloat16, monkeypatch) -> None:
     def fail(name: str) -> None:
         raise ImportError(name)
 
-    monkeypatch.setattr(formats.importlib, "import_module", fail)
+    monkeypatch.setattr("importlib.import_module", fail)
     for weights, package in (("int8", "torchao"), ("nf4", "bitsandbytes")):
         with pytest.raises(MissingPartError, match=f"pip install {package}"):
             quantize(make_bfloat16().blocks[0], weights)

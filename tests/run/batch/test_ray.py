@@ -21,14 +21,6 @@ from real2sam2real.run.progress import Progress
 ray = pytest.importorskip("ray", reason="Ray has no package for every platform")
 
 
-@pytest.fixture(scope="module")
-def cluster():
-    """One Ray for the tests of this module, as a program that has its own gives it to us."""
-    ray.init(address="local", num_cpus=2, include_dashboard=False, object_store_memory=80 * 2**20, log_to_driver=False)
-    yield
-    ray.shutdown()
-
-
 @pytest.fixture
 def by_ray(checkpoint: Path, shots: Path, tmp_path: Path):
     """Run the batch of `shots` by Ray into `tmp_path / "out"`."""

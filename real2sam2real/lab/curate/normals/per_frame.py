@@ -11,11 +11,10 @@ import numpy as np
 
 from real2sam2real.arrays import Float32, UInt8
 from real2sam2real.control.normal_convention import NormalConvention
-from real2sam2real.errors import MissingPartError, UserError, first_line
+from real2sam2real.errors import MissingPartError, UserError, first_line, require
 from real2sam2real.lab.curate.normals.axes import unit_normals
 from real2sam2real.perceive.camera import moge
 from real2sam2real.pretrained.hub import download_command, find_folder
-from real2sam2real.pretrained.models import require
 
 DEFAULT_MODEL = "prs-eth/marigold-normals-v1-1"
 HINT = f"The published weights come with: {download_command(DEFAULT_MODEL)}"

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from real2sam2real.diffusion.weights.adapter_file import POSE_MODULE
-from real2sam2real.errors import MissingPartError, UserError
+from real2sam2real.errors import UserError, require
 
 NAME = "normals"
 """The LoRA's name on the transformer."""
@@ -137,13 +137,9 @@ def input_embedding(transformer: nn.Module) -> dict[str, Tensor]:
 
 
 def _inject(transformer: nn.Module, rank: int, alpha: float, targets: list[str]) -> None:
-    try:
-        from peft import LoraConfig, inject_adapter_in_model
-    except ImportError as error:
-        raise MissingPartError("to fine-tune: pip install peft") from error
-    scale: Any = alpha  # peft says int and takes any number
-    config = LoraConfig(r=rank, lora_alpha=scale, target_modules=targets, bias="none")
-    inject_adapter_in_model(config, transformer, NAME)
+    peft = require("peft", "to fine-tune: pip install peft")
+    config = peft.LoraConfig(r=rank, lora_alpha=alpha, target_modules=targets, bias="none")
+    peft.inject_adapter_in_model(config, transformer, NAME)
 
 
 def _draw(down: Tensor, generator: torch.Generator | None) -> None:

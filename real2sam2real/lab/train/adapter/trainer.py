@@ -19,7 +19,7 @@ from torch import Tensor
 
 from real2sam2real.diffusion.weights.adapter_file import POSE_MODULE
 from real2sam2real.diffusion.weights.load import load_transformer, load_vae
-from real2sam2real.errors import MissingPartError
+from real2sam2real.errors import require
 from real2sam2real.lab.train.adapter import checkpoints
 from real2sam2real.lab.train.adapter.bases import Encoders, find_training_base
 from real2sam2real.lab.train.adapter.cache import ClipCache, Distortion, open_cache
@@ -245,20 +245,11 @@ class AdapterTrainer(Trainer[AdapterConfig]):
 def _optimizer(config: AdapterConfig, parameters: list[Any]) -> torch.optim.Optimizer:
     kind: Any = torch.optim.AdamW
     if config.optimizer == "adamw8bit":
-        try:
-            from bitsandbytes import optim
-        except ImportError as error:
-            raise MissingPartError("optimizer adamw8bit needs bitsandbytes: pip install bitsandbytes") from error
-        untyped: Any = optim
-        kind = untyped.AdamW8bit
+        needed = "optimizer adamw8bit needs bitsandbytes: pip install bitsandbytes"
+        kind = require("bitsandbytes.optim", needed).AdamW8bit
     return kind(parameters, lr=config.learning_rate, weight_decay=0.01)
 
 
 def _board(folder: Path, step: int) -> Any:
-    try:
-        from torch.utils.tensorboard import SummaryWriter
-    except ImportError as error:
-        raise MissingPartError(
-            'logging needs TensorBoard: pip install "real2sam2real[train]", or set tensorboard: false'
-        ) from error
-    return SummaryWriter(str(folder), purge_step=step + 1)
+    needed = 'logging needs TensorBoard: pip install "real2sam2real[train]", or set tensorboard: false'
+    return require("torch.utils.tensorboard", needed).SummaryWriter(str(folder), purge_step=step + 1)
