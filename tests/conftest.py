@@ -1,9 +1,11 @@
 """What the whole suite shares: one thread per process, no network, no deadlines on a busy machine."""
 
 import gc
+import importlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
 # Small tensors gain nothing from threads, and threads that wait for each other starve on a busy machine. Set before
 # anything imports torch.
@@ -21,7 +23,7 @@ TESTS = Path(__file__).parent
 # `pytest -m fast`: what answers within a minute on a laptop. Other files are not even imported then.
 FAST = (
     "cli/test_main.py", "cli/test_renamed_options.py", "control/test_normal_convention.py", "geometry",
-    "mesh/test_mesh.py", "scene/test_moves.py", "scene/test_moves_entities.py", "scene/test_paths.py",
+    "mesh/test_mesh.py", "scene/test_camera_moves.py", "scene/test_entity_moves.py", "scene/test_paths.py",
     "scene/test_scene_types.py", "scene/test_shot.py", "test_docs.py", "test_imports.py",
     "workfolder/test_fingerprint.py", "workfolder/test_jobs.py", "workfolder/test_lock.py",
     "workfolder/test_records.py", "workfolder/test_sweep.py",
@@ -49,6 +51,14 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip("the real photos are not beside this checkout")
     return folder
+
+
+@pytest.fixture(scope="session")
+def processes() -> Iterator[ModuleType]:
+    """The module `processes`, importable here and, by the same search path, in the processes that it starts."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(TESTS))
+        yield importlib.import_module("processes")
 
 
 @pytest.fixture(scope="module")

@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
-import subprocess
-import sys
 import time
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -122,29 +118,19 @@ def test_another_curation_is_refused(dataset, clips):
         curate(find_sources([clips / "short.mkv"], []), SETTINGS, dataset[0])
 
 
-SCRIPT = """
-import sys
-from pathlib import Path
-from test_pipeline import SETTINGS
-from real2sam2real.lab.curate.pipeline.run import curate
-from real2sam2real.lab.curate.pipeline.settings import find_sources
-curate(find_sources([Path(sys.argv[1])], []), SETTINGS, Path(sys.argv[2]))
-"""
-
-
-def test_killed_and_started_again_gives_the_same_bytes(dataset, clips, tmp_path):
+def test_killed_and_started_again_gives_the_same_bytes(dataset, clips, processes, tmp_path):
     """Killed as soon as one more source is finished, until there is nothing left to kill."""
-    folder, kills = tmp_path / "set", 0
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path])}
+    folder, kills, sources = tmp_path / "set", 0, find_sources([clips], [])
     while not (folder / "dataset.json").exists():
         done = len(list(folder.glob("work/*.json")))
-        process = subprocess.Popen([sys.executable, "-c", SCRIPT, str(clips), str(folder)], env=environment)
-        while process.poll() is None and len(list(folder.glob("work/*.json"))) <= done:
+        process = processes.start(curate, sources, SETTINGS, folder, said=tmp_path / "said")
+        while process.is_alive() and len(list(folder.glob("work/*.json"))) <= done:
             time.sleep(0.005)
-        if process.poll() is None:
-            process.send_signal(signal.SIGKILL)
+        if process.is_alive():
+            process.kill()
             kills += 1
-        assert process.wait() in (0, -signal.SIGKILL)
+        process.join()
+        assert process.exitcode in (0, -signal.SIGKILL), (tmp_path / "said").read_text()
         assert kills < 20
     assert kills >= 2
     assert contents(folder) == contents(dataset[0])

@@ -16,10 +16,11 @@ BENCHMARK = Path(__file__).parents[3] / "benchmarks" / "batch.py"
 
 
 @pytest.fixture(scope="session")
-def harness() -> ModuleType:
+def harness(processes: ModuleType) -> ModuleType:
     spec = importlib.util.spec_from_file_location("batch_benchmark", BENCHMARK)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
+    module.PRELOADED[:] = processes.PRELOADED  # one server for all tests
     os.environ.update(module.ONE_THREAD)  # for the processes that it starts
     return module
 

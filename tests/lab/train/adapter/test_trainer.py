@@ -1,8 +1,6 @@
 """Runs of a tiny base: resumed, exported, interrupted, on two processes."""
 
 import json
-import os
-import subprocess
 import sys
 from dataclasses import asdict
 
@@ -183,29 +181,22 @@ trainer.make_accelerator = sharding
 PROGRAMS = {"MULTI_CPU": "", "FSDP": SHARDED}
 
 
-def launched(config, folder, kind, port):
-    values = {name: value for name, value in asdict(config).items() if name != "ranges"}
-    (folder / "run.yaml").write_text(yaml.safe_dump(values))
-    launch = ["torch.distributed.run", "--nproc-per-node", "2", "--master-port", str(port), "--no-python"]
-    program = PROGRAMS[kind] + "\nfrom real2sam2real.cli.main import main; main()"
-    done = subprocess.run(
-        [sys.executable, "-m", *launch, sys.executable, "-c", program, "train", "adapter", "run.yaml", "-o", "two"],
-        cwd=folder,
-        env={**os.environ, "ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1", "R2S2R_TRACEBACK": "1"},
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr[-6000:]
-    assert f"{kind}, 2 processes" in done.stderr
-    return folder / "two"
-
-
-def test_two_processes_copied_and_then_sharded_equal_one(make_config, tmp_path, free_port):
+def test_two_processes_copied_and_then_sharded_equal_one(make_config, tmp_path, free_port, processes, monkeypatch):
     train(make_config(steps=3), tmp_path / "one")
+    monkeypatch.chdir(tmp_path)
     for steps, kind in ((2, "MULTI_CPU"), (3, "FSDP")):  # the second goes on from the first one's checkpoint
-        two = launched(make_config(steps=steps), tmp_path, kind, free_port)
-    assert np.abs(np.array(losses(two)) - losses(tmp_path / "one")).max() <= 1e-5
-    ours, theirs = (read_adapter(run / "adapter") for run in (tmp_path / "one", two))
+        values = {name: value for name, value in asdict(make_config(steps=steps)).items() if name != "ranges"}
+        (tmp_path / "run.yaml").write_text(yaml.safe_dump(values))
+        said = processes.run_ranks(
+            PROGRAMS[kind] + "\nfrom real2sam2real.cli.main import main; main()",
+            ["train", "adapter", "run.yaml", "-o", "two"],
+            said=tmp_path / kind,
+            variables={"ACCELERATE_USE_CPU": "true", "R2S2R_TRACEBACK": "1"},
+            port=free_port,
+        )
+        assert f"{kind}, 2 processes" in said
+    assert np.abs(np.array(losses(tmp_path / "two")) - losses(tmp_path / "one")).max() <= 1e-5
+    ours, theirs = (read_adapter(tmp_path / run / "adapter") for run in ("one", "two"))
     for module, pair in ours.low_rank.items():
         assert (pair.up - theirs.low_rank[module].up).abs().max() <= 1e-5
 
