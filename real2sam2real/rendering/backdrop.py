@@ -9,14 +9,15 @@ farther out it is mirrored, growing blurred.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 
 import cv2
 import numba
 import numpy as np
 
-from real2sam2real.arrays import Float, Float32, UInt8
+from real2sam2real.arrays import Bool, Float, Float32, UInt8
 from real2sam2real.geometry import Intrinsics, transforms
 from real2sam2real.rendering.inpaint import inpaint
 
@@ -100,45 +101,66 @@ class Margins:
         return lookup + np.array([self.left, self.top], np.float32)
 
 
-def warp(picture: UInt8, lookup: Float32) -> UInt8:
-    """Sample a picture `(H, W, 3)` uint8 at pixel coordinates `(H', W', 2)` float32, centres at +0.5.
+class BoundlessPicture:
+    """A picture `(H, W, 3)` uint8 that goes on beyond its border as its mirror image, growing blurred."""
 
-    Outside it its mirror image goes on and grows blurred. `(H', W', 3)` uint8; exactly the picture where coordinates
-    are its pixel centres.
-    """
-    height, width = picture.shape[:2]
-    inside = np.empty_like(lookup)
-    outside = np.empty(lookup.shape[:2], np.float32)
-    anything_outside = _fold(lookup, width, height, inside, outside)
-    warped = cv2.remap(picture, inside, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT)
-    warped = warped.astype(np.uint8, copy=False)
-    if anything_outside:
-        sigma = np.float32(_BLUR_GROWTH) * outside
-        for blur, blurred in _ever_more_blurred(picture):
+    def __init__(self, picture: UInt8) -> None:
+        self._picture = picture
+
+    def sample(self, lookup: Float32) -> UInt8:
+        """Its colours `(H', W', 3)` uint8 at pixel coordinates `(H', W', 2)` float32, centres at +0.5.
+
+        Exactly the picture where coordinates are its pixel centres.
+        """
+        height, width = self._picture.shape[:2]
+        inside = np.empty_like(lookup)
+        outside = np.empty(lookup.shape[:2], np.float32)
+        anything_outside = _fold(lookup, width, height, inside, outside)
+        sampled = cv2.remap(self._picture, inside, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT)
+        sampled = sampled.astype(np.uint8, copy=False)
+        if anything_outside:
+            self._soften(sampled, inside, outside)
+        return sampled
+
+    def _soften(self, sampled: UInt8, inside: Float32, outside: Float32) -> None:
+        """Blur, in place, what lies `outside` by so many pixels."""
+        for blur, blurred in self._ever_more_blurred:
             # Between one blur and the next, which is twice as strong, the pictures are mixed.
-            share = np.clip(2 * sigma / np.float32(blur) - 1, 0, 1)
-            if not share.any():
-                break
-            scale = np.float32(blurred.shape[1] / width), np.float32(blurred.shape[0] / height)
-            places = (inside + np.float32(0.5)) * np.array(scale) - np.float32(0.5)
+            window = window_of(outside > np.float32(blur / (2 * _BLUR_GROWTH)))
+            sampled, inside, outside = sampled[window], inside[window], outside[window]
+            if not outside.size:
+                return
+            share = np.clip(np.float32(2 * _BLUR_GROWTH / blur) * outside - 1, 0, 1)
+            scale = np.array(blurred.shape[1::-1], np.float32) / np.array(self._picture.shape[1::-1], np.float32)
+            places = (inside + np.float32(0.5)) * scale - np.float32(0.5)
             soft = cv2.remap(blurred, places, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
-            warped = cv2.blendLinear(warped, soft.astype(np.uint8, copy=False), 1 - share, share)
-    return warped.astype(np.uint8, copy=False)
+            sampled[:] = cv2.blendLinear(sampled, soft.astype(np.uint8, copy=False), 1 - share, share)
+
+    @cached_property
+    def _ever_more_blurred(self) -> list[tuple[float, UInt8]]:
+        """Standard deviations in pixels, each twice the last, and the picture so blurred, few pixels where few do."""
+        limit = _BLUR_LIMIT * self._picture.shape[1]
+        found: list[tuple[float, UInt8]] = []
+        sigma, known, small = 1.0, 0.0, self._picture
+        while sigma <= limit:
+            scale = small.shape[1] / self._picture.shape[1]
+            deviation = np.sqrt(sigma**2 - known**2) * scale
+            small = cv2.GaussianBlur(small, (0, 0), deviation, borderType=cv2.BORDER_REFLECT)
+            found.append((sigma, small.astype(np.uint8, copy=False)))
+            known = sigma
+            sigma *= 2
+            if known * scale >= 4 and min(small.shape[:2]) >= 16:  # four pixels a deviation draw it smoothly enough
+                size = ((small.shape[1] + 1) // 2, (small.shape[0] + 1) // 2)
+                small = cv2.resize(small, size, interpolation=cv2.INTER_AREA)
+        return found
 
 
-def _ever_more_blurred(picture: UInt8) -> Iterator[tuple[float, UInt8]]:
-    """Standard deviations in pixels, each twice the last, and the picture so blurred, at few pixels where few do."""
-    limit = _BLUR_LIMIT * picture.shape[1]
-    sigma, known, small = 1.0, 0.0, picture
-    while sigma <= limit:
-        scale = small.shape[1] / picture.shape[1]
-        small = cv2.GaussianBlur(small, (0, 0), np.sqrt(sigma**2 - known**2) * scale, borderType=cv2.BORDER_REFLECT)
-        yield sigma, small.astype(np.uint8, copy=False)
-        known = sigma
-        sigma *= 2
-        if known * scale >= 4 and min(small.shape[:2]) >= 16:  # four pixels a deviation draw it smoothly enough
-            size = ((small.shape[1] + 1) // 2, (small.shape[0] + 1) // 2)
-            small = cv2.resize(small, size, interpolation=cv2.INTER_AREA)
+def window_of(area: Bool) -> tuple[slice, slice]:
+    """Rows and columns that hold every pixel of `area` `(H, W)`."""
+    rows, columns = np.flatnonzero(area.any(axis=1)), np.flatnonzero(area.any(axis=0))
+    if not len(rows):
+        return slice(0, 0), slice(0, 0)
+    return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
 
 
 @numba.njit(cache=True, nogil=True)

@@ -13,6 +13,8 @@ the image row. Everything is deterministic.
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import cv2
 import numba
 import numpy as np
@@ -34,6 +36,8 @@ _UNLIKE = 6.0
 # Per level, the finest first: how often matching and voting alternate, and the sweeps of each matching.
 _ROUNDS = ((2, 2), (4, 2), (10, 3))
 _DRAFT_ROUNDS = ((0, 0), (2, 1), (3, 2), (10, 3))
+# The search is shared out in so many bands where there are enough targets for each.
+_BANDS, _BAND_TARGETS = 4, 4000
 
 
 def inpaint(image: UInt8, hole: Bool, *, avoid: Bool | None = None, draft: bool = False) -> UInt8:
@@ -63,7 +67,9 @@ def inpaint(image: UInt8, hole: Bool, *, avoid: Bool | None = None, draft: bool 
         return np.full_like(image, 128)
     unusable = hole if avoid is None else hole | avoid
     levels = _pyramid(image.astype(np.float32), hole, unusable)
-    guide = _guide(levels[0][0], unusable)
+    rounds = _DRAFT_ROUNDS if draft and len(levels) > 1 else _ROUNDS
+    finest = sum(1 for count, _ in rounds if count == 0)  # of the levels that search
+    guide = _guide(levels[finest][0], levels[finest][2], _GUIDE_SIGMA / 2**finest)
     picture, matches = _spread(*levels[-1][:2]), None
     for number in range(len(levels) - 1, -1, -1):
         known, level_hole, level_unusable = levels[number]
@@ -73,7 +79,6 @@ def inpaint(image: UInt8, hole: Bool, *, avoid: Bool | None = None, draft: bool 
         size = (known.shape[1], known.shape[0])
         parts = (guide[..., :3], guide[..., 3:])  # OpenCV 5 resizes at most four channels at every ratio
         level_guide = np.dstack([cv2.resize(part, size, interpolation=cv2.INTER_AREA) for part in parts])
-        rounds = _DRAFT_ROUNDS if draft and len(levels) > 1 else _ROUNDS
         plan = rounds[min(number, len(rounds) - 1)]
         picture, matches = _complete(picture, level_hole, level_unusable, level_guide, matches, plan, number)
     filled = np.clip(np.rint(picture), 0, 255).astype(np.uint8)
@@ -123,7 +128,7 @@ def _spread(values: Float32, missing: Bool) -> Float32:
     return np.where(missing[..., None], smooth, values).astype(np.float32)
 
 
-def _guide(image: Float32, unusable: Bool) -> Float32:
+def _guide(image: Float32, unusable: Bool, sigma: float) -> Float32:
     """`(H, W, 6)`: local mean colour, roughness (deviation of grey from its mean), oddity, and how much they weigh.
 
     Unusable pixels get the colour and roughness that prevail around them. Oddity says how much more a pixel's
@@ -132,13 +137,13 @@ def _guide(image: Float32, unusable: Bool) -> Float32:
     known = (~unusable).astype(np.float32)
     gray = image.mean(axis=-1)
     values = np.dstack([image, gray * gray]) * known[..., None]
-    share = cv2.GaussianBlur(known, (0, 0), _GUIDE_SIGMA)
-    mean = cv2.GaussianBlur(values, (0, 0), _GUIDE_SIGMA) / np.maximum(share, 1e-3)[..., None]
+    share = cv2.GaussianBlur(known, (0, 0), sigma)
+    mean = cv2.GaussianBlur(values, (0, 0), sigma) / np.maximum(share, 1e-3)[..., None]
     variance = mean[..., 3] - mean[..., :3].mean(axis=-1) ** 2
     local = np.dstack([mean[..., :3], np.sqrt(np.maximum(variance, 0))]).astype(np.float32)
     common = prevailing(local, unusable)
     guide = np.where(unusable[..., None], common, local)
-    distance = cv2.GaussianBlur(((image - common[..., :3]) ** 2).mean(axis=-1), (0, 0), _GUIDE_SIGMA / 2)
+    distance = cv2.GaussianBlur(((image - common[..., :3]) ** 2).mean(axis=-1), (0, 0), sigma / 2)
     oddity = np.sqrt(np.maximum(distance - 4 * common[..., 3] ** 2, 0))
     costs = np.sqrt(np.array([_COLOR_COST] * 3 + [_ROUGHNESS_COST, _ODDITY_COST], np.float32))
     # Where the hole's border is itself unlike what prevails, as between sky and houses, there is nothing to hold on to.
@@ -198,7 +203,7 @@ def _complete(
     rounds, sweeps = plan
     for round_number in range(rounds):
         padded, seed = _with_border(picture), level * 100 + round_number
-        _match(padded, padded_trust, guide, rows, columns, targets, sources, field, costs, sweeps, seed)
+        _match_by_threads(padded, padded_trust, guide, rows, columns, targets, sources, field, costs, sweeps, seed)
         sharpness = 2.0 if round_number < rounds - 1 else 6.0
         spread = max(float(np.median(costs[targets])), 1.0) / sharpness
         picture = picture.copy()
@@ -269,10 +274,28 @@ def _cost(padded, trust, guide, row, column, source_row, source_column, limit, h
     return price + total / weight
 
 
+def _match_by_threads(padded, trust, guide, rows, columns, targets, sources, field, costs, sweeps, seed):  # type: ignore[no-untyped-def]
+    """`_match` of bands that know nothing of each other, so that the result is the same at any number of threads."""
+    bands = max(1, min(_BANDS, len(rows) // _BAND_TARGETS))
+    starts = [len(rows) * band // bands for band in range(bands + 1)]
+
+    def match(band: int) -> None:
+        own = slice(starts[band], starts[band + 1])
+        rest = (targets, sources, field, costs, sweeps, seed + 10_000 * band)
+        _match(padded, trust, guide, rows[own], columns[own], *rest)
+
+    if bands == 1:
+        match(0)
+        return
+    with ThreadPoolExecutor(min(bands, numba.config.NUMBA_NUM_THREADS)) as pool:
+        list(pool.map(match, range(bands)))
+
+
 @numba.njit(cache=True, nogil=True)
 def _match(padded, trust, guide, rows, columns, targets, sources, field, costs, sweeps, seed):  # type: ignore[no-untyped-def]
-    """PatchMatch: improve `field` and set `costs`, both in place."""
+    """PatchMatch: improve `field` and set `costs` of these targets, in order of rows, both in place."""
     height, width = targets.shape
+    first, last = rows[0] * width + columns[0], rows[-1] * width + columns[-1]
     state = np.uint64(seed * 2654435761 + 88172645463325252)
     for i in range(len(rows)):
         r, c = rows[i], columns[i]
@@ -285,7 +308,8 @@ def _match(padded, trust, guide, rows, columns, targets, sources, field, costs, 
             best_row, best_column, best = field[r, c, 0], field[r, c, 1], costs[r, c]
             for axis in range(2):
                 nr, nc = (r - step, c) if axis == 0 else (r, c - step)
-                if 0 <= nr < height and 0 <= nc < width and targets[nr, nc]:
+                own = first <= nr * width + nc <= last  # what another thread writes is not read
+                if own and 0 <= nr < height and 0 <= nc < width and targets[nr, nc]:
                     sr = field[nr, nc, 0] + (step if axis == 0 else 0)
                     sc = field[nr, nc, 1] + (step if axis == 1 else 0)
                     if 0 <= sr < height and 0 <= sc < width and sources[sr, sc]:

@@ -9,8 +9,11 @@ import cv2
 import numpy as np
 
 from real2sam2real.arrays import Bool, Float32, UInt8
+from real2sam2real.rendering.backdrop import window_of
 from real2sam2real.rendering.inpaint import inpaint, prevailing
 
+_SEARCHED_AT_FULL_SIZE = 500_000  # pixels of a picture, at most
+_LARGEST_KERNEL = 8  # pixels to each side
 _DARKER = 0.72  # of what prevails around it: a darker pixel is in contact shadow
 
 
@@ -34,15 +37,17 @@ def find_object_areas(photo: UInt8, bodies: Sequence[Bool]) -> list[ObjectArea]:
     for body in bodies:
         areas = (body, with_shadow(photo, body, objects))
         edges = [np.maximum(_soft(outline(area, margin)), area * np.uint8(255)) for area in areas]
-        window = _window(edges[1] > 0)
+        window = window_of(edges[1] > 0)
         places.append(ObjectArea(window=window, body=body[window], outline=edges[0][window], shadowed=edges[1][window]))
     return places
 
 
 def outline(mask: Bool, pixels: float) -> Bool:
     """`mask` `(H, W)` grown by some pixels: masks seldom take in an object's soft edge."""
-    side = 2 * round(pixels) + 1
-    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
+    reach = round(pixels)
+    if reach > _LARGEST_KERNEL:  # where a dilation is slow
+        return cv2.distanceTransform(1 - mask.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE) <= reach
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1))
     return cv2.dilate(mask.astype(np.uint8), kernel) > 0
 
 
@@ -95,7 +100,9 @@ class Plate:
             bodies[place.window] |= place.body
             if left:
                 hole[place.window] |= place.shadowed > 0
-        self.emptied = inpaint(photo, hole, avoid=bodies)  # of all that is ever left, without shadows
+        # Of all that is ever left, without shadows. In a large picture the finest search is what takes the time, and
+        # what the coarser ones found looks the same.
+        self.emptied = inpaint(photo, hole, avoid=bodies, draft=hole.size > _SEARCHED_AT_FULL_SIZE)
         self._key: list[tuple[float, float]] | None = None
         self._last = (photo, np.zeros(photo.shape[:2], np.uint8))
 
@@ -139,10 +146,3 @@ def _soft(area: Bool) -> UInt8:
     """255 inside, falling to 0 over about two pixels."""
     blurred = cv2.GaussianBlur(area.astype(np.uint8) * 255, (5, 5), 0.8)
     return blurred.astype(np.uint8, copy=False)
-
-
-def _window(area: Bool) -> tuple[slice, slice]:
-    rows, columns = np.flatnonzero(area.any(axis=1)), np.flatnonzero(area.any(axis=0))
-    if not len(rows):
-        return slice(0, 0), slice(0, 0)
-    return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)

@@ -7,7 +7,8 @@ the photo itself is shown, so the first frame of a shot that starts at rest is e
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 import cv2
 import numba
@@ -18,12 +19,14 @@ from real2sam2real.errors import UserError
 from real2sam2real.geometry import Intrinsics, transforms
 from real2sam2real.rendering import backdrop, staging
 from real2sam2real.rendering.frame import Frame
+from real2sam2real.rendering.ordered_map import ordered_map
 from real2sam2real.rendering.plate import Plate, find_object_areas
 from real2sam2real.rendering.renderer import render_frames
 from real2sam2real.scene import Entity, Scene
 
 _LEAVING = 0.04  # the shadow that the photo shows is gone when its object has moved by this share of its size
 _REST_SHADOW = 0.8  # how dark the ground is under an object that still stands where the photo shows it
+_SERIAL_WORK = 2_000_000  # pixels of all frames, below which starting threads costs more than it saves
 _FOOT = 0.2  # the lowest share of an object's height whose outline throws the shadow
 _WALL = 0.9
 """The background's wall stands this many times as far away as the farthest corner of the photo's objects.
@@ -53,7 +56,20 @@ def preview_frames(scene: Scene, *, width: int, height: int) -> Iterator[UInt8]:
             )
     rendered = render_frames(scene, width=width, height=height, color=True, antialias=True)
     layers = _SharedLayers(scene, scene.photo, width, height)
-    return (layers.draw(number, frame) for number, frame in enumerate(rendered))
+    if width * height * scene.frames < _SERIAL_WORK:
+        return (layers.draw(job) for job in layers.jobs(rendered))
+    return ordered_map(layers.draw, layers.jobs(rendered), threads=numba.config.NUMBA_NUM_THREADS)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _FrameJob:
+    """What the layers of one frame are drawn from; the plate and its surroundings are those of many frames."""
+
+    number: int
+    frame: Frame
+    plate: UInt8
+    painted: UInt8
+    background: backdrop.BoundlessPicture
 
 
 class _SharedLayers:
@@ -107,18 +123,28 @@ class _SharedLayers:
             intrinsics = self.camera.intrinsics_at(number).resized(48, 27)
             yield self.background.lookup(self.camera.world_from_camera[number], intrinsics)
 
-    def draw(self, number: int, frame: Frame) -> UInt8:
-        """One frame of the preview from what the renderer gave for it."""
-        left = [(float(self.displaced[number, k]), float(self.shadow_left[number, k])) for k in self.in_photo]
-        plate, painted = self.plate.at(left + [(1.0, 1.0)] * len(self.removed))
-        background = plate if self.camera_rests[number] else self._seen_from(number, plate)
+    def jobs(self, rendered: Iterable[Frame]) -> Iterator[_FrameJob]:
+        """What the renderer gave for each frame, with the plate behind it."""
+        plate, background = None, backdrop.BoundlessPicture(self.widened)
+        for number, frame in enumerate(rendered):
+            left = [(float(self.displaced[number, k]), float(self.shadow_left[number, k])) for k in self.in_photo]
+            last, (plate, painted) = plate, self.plate.at(left + [(1.0, 1.0)] * len(self.removed))
+            if plate is not last:
+                background = backdrop.BoundlessPicture(self.margins.paste(plate, self.widened))
+            yield _FrameJob(number=number, frame=frame, plate=plate, painted=painted, background=background)
+
+    def draw(self, job: _FrameJob) -> UInt8:
+        """One frame of the preview `(H, W, 3)`."""
+        number, frame = job.number, job.frame
+        background = job.plate if self.camera_rests[number] else self._seen_from(number, job.background)
         picture = np.empty_like(background)
-        _mix(background, self._light(number), np.asarray(frame.color), self._shown(number, frame, painted), picture)
+        shown = self._shown(number, frame, job.painted)
+        _mix(background, self._light(number), np.asarray(frame.color), shown, picture)
         return picture
 
-    def _seen_from(self, number: int, plate: UInt8) -> UInt8:
+    def _seen_from(self, number: int, background: backdrop.BoundlessPicture) -> UInt8:
         lookup = self.background.lookup(self.camera.world_from_camera[number], self.camera.intrinsics_at(number))
-        return backdrop.warp(self.margins.paste(plate, self.widened), self.margins.shift(lookup))
+        return background.sample(self.margins.shift(lookup))
 
     def _shown(self, number: int, frame: Frame, painted: UInt8) -> Float32:
         """`(H, W)`: how much of each pixel is a mesh: its coverage, but nothing where the photo shows the same."""

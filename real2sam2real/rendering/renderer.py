@@ -6,9 +6,7 @@ bit-identical at any thread count, and no Numba threading layer (whose default i
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from queue import SimpleQueue
 
 import numba
@@ -17,6 +15,7 @@ import numpy as np
 from real2sam2real.arrays import Float
 from real2sam2real.rendering import shading, visibility
 from real2sam2real.rendering.frame import Frame, Light
+from real2sam2real.rendering.ordered_map import ordered_map
 from real2sam2real.rendering.packed import PackedScene
 from real2sam2real.scene import CameraPath, Scene
 
@@ -174,7 +173,6 @@ def _empty_image(job: _Job) -> tuple[np.ndarray, ...]:
 
 
 def _threaded(job: _Job, numbers: Sequence[int], threads: int) -> Iterator[Frame]:
-    """Keep every thread busy and at most one finished frame per thread waiting."""
     workspaces: SimpleQueue[_Workspace] = SimpleQueue()
     for _ in range(threads):
         workspaces.put(_Workspace(job))
@@ -186,14 +184,4 @@ def _threaded(job: _Job, numbers: Sequence[int], threads: int) -> Iterator[Frame
         finally:
             workspaces.put(workspace)
 
-    pool = ThreadPoolExecutor(threads, thread_name_prefix="render")
-    pending: deque[Future[Frame]] = deque()
-    try:
-        for number in numbers:
-            pending.append(pool.submit(draw, number))
-            if len(pending) >= 2 * threads:
-                yield pending.popleft().result()
-        while pending:
-            yield pending.popleft().result()
-    finally:
-        pool.shutdown(cancel_futures=True)
+    return ordered_map(draw, numbers, threads=threads)

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from real2sam2real.geometry import Intrinsics, quaternions, transforms
-from real2sam2real.rendering.backdrop import GroundAndWall, Margins, warp
+from real2sam2real.rendering.backdrop import BoundlessPicture, GroundAndWall, Margins
 from real2sam2real.rendering.plate import Plate, find_object_areas, outline, with_shadow
 from real2sam2real.rendering.preview import contact_shadow
 
@@ -67,10 +67,10 @@ def test_zooming_looks_up_a_smaller_window():
 def test_warping_copies_where_it_can_and_has_an_answer_everywhere():
     picture = np.random.default_rng(0).integers(50, 200, (24, 40, 3), np.uint8)
     y, x = (np.mgrid[:24, :40] + 0.5).astype(np.float32)
-    np.testing.assert_array_equal(warp(picture, np.stack([x, y], axis=-1)), picture)
-    shifted = warp(picture, np.stack([x - 3, y + 2], axis=-1))
+    np.testing.assert_array_equal(BoundlessPicture(picture).sample(np.stack([x, y], axis=-1)), picture)
+    shifted = BoundlessPicture(picture).sample(np.stack([x - 3, y + 2], axis=-1))
     np.testing.assert_array_equal(shifted[:22, 3:], picture[2:, :-3])
-    far = warp(picture, np.stack([x * 1e6, y - 1e7], axis=-1))
+    far = BoundlessPicture(picture).sample(np.stack([x * 1e6, y - 1e7], axis=-1))
     assert far.min() > 30
 
 
