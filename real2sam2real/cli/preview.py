@@ -22,6 +22,9 @@ class PreviewCommand:
     shot: ShotOptions = field(default_factory=ShotOptions)
     """What happens; without it, what the scene folder holds."""
 
+    draft: bool = False
+    """Small and every second frame only, for a first look within seconds."""
+
     def execute(self) -> None:
         """Write the video and print its path."""
         from real2sam2real.run.directing import directed_scene
@@ -30,5 +33,5 @@ class PreviewCommand:
 
         progress = Progress.on_stderr()
         scene, notes = directed_scene(self.scene, self.shot)
-        progress.notes([*notes, *preview_to_file(scene, self.out, progress)])
+        progress.notes([*notes, *preview_to_file(scene, self.out, progress, draft=self.draft)])
         print(self.out)

@@ -44,6 +44,8 @@ class RunCommand:
     """Size of the normals; 'full' is what the official inference works at."""
     preview_only: bool = False
     """Stop after the preview, before the video model is run."""
+    draft: bool = False
+    """Stop after a preview of small size and every second frame, for a first look within seconds."""
 
     def execute(self) -> None:
         """Run all stages and print the page's path."""

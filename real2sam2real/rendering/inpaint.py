@@ -274,7 +274,10 @@ def _cost(padded, trust, guide, row, column, source_row, source_column, limit, h
     return price + total / weight
 
 
-def _match_by_threads(padded, trust, guide, rows, columns, targets, sources, field, costs, sweeps, seed):  # type: ignore[no-untyped-def]
+def _match_by_threads(
+    padded: Float32, trust: Float32, guide: Float32, rows: Int32, columns: Int32, targets: Bool, sources: Bool,
+    field: Int32, costs: Float32, sweeps: int, seed: int,
+) -> None:  # fmt: skip
     """`_match` of bands that know nothing of each other, so that the result is the same at any number of threads."""
     bands = max(1, min(_BANDS, len(rows) // _BAND_TARGETS))
     starts = [len(rows) * band // bands for band in range(bands + 1)]

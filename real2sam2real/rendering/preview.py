@@ -7,7 +7,7 @@ the photo itself is shown, so the first frame of a shot that starts at rest is e
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -36,15 +36,15 @@ nearer than the objects do, and a floor that runs up a backdrop beyond them is h
 """
 
 
-def preview_frames(scene: Scene, *, width: int, height: int) -> Iterator[UInt8]:
-    """Draw every frame of a shot with the photo's own pixels, resampled to this size: `(height, width, 3)` uint8 each.
+def preview_frames(scene: Scene, *, width: int, height: int, frames: Sequence[int] | None = None) -> Iterator[UInt8]:
+    """Draw a shot with the photo's own pixels, resampled to this size: `(height, width, 3)` uint8 for each frame.
 
     Entities need not have masks; the outline of their mesh at rest serves in place of one. Places are painted over
-    before the first picture comes.
+    before the first picture comes. `frames` are the numbers of those to draw, all if None.
 
     Raises:
         UserError: the scene has no photo, or a mask has another size than the photo.
-        ValueError: the size is not positive.
+        ValueError: the size is not positive, or a frame is outside the shot.
     """
     if scene.photo is None:
         raise UserError("the scene has no photo, so there is nothing to show a preview over; lift it from a photo.")
@@ -54,11 +54,13 @@ def preview_frames(scene: Scene, *, width: int, height: int) -> Iterator[UInt8]:
                 f"the mask of '{entity.name}' is {entity.mask.shape[1]}×{entity.mask.shape[0]} but the photo is "
                 f"{scene.photo.shape[1]}×{scene.photo.shape[0]}; masks are drawn on the photo's own pixels."
             )
-    rendered = render_frames(scene, width=width, height=height, color=True, antialias=True)
+    numbers = range(scene.frames) if frames is None else list(frames)
+    rendered = render_frames(scene, width=width, height=height, frames=numbers, color=True, antialias=True)
     layers = _SharedLayers(scene, scene.photo, width, height)
-    if width * height * scene.frames < _SERIAL_WORK:
-        return (layers.draw(job) for job in layers.jobs(rendered))
-    return ordered_map(layers.draw, layers.jobs(rendered), threads=numba.config.NUMBA_NUM_THREADS)
+    jobs = layers.jobs(numbers, rendered)
+    if width * height * len(numbers) < _SERIAL_WORK:
+        return map(layers.draw, jobs)
+    return ordered_map(layers.draw, jobs, threads=numba.config.NUMBA_NUM_THREADS)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -123,10 +125,10 @@ class _SharedLayers:
             intrinsics = self.camera.intrinsics_at(number).resized(48, 27)
             yield self.background.lookup(self.camera.world_from_camera[number], intrinsics)
 
-    def jobs(self, rendered: Iterable[Frame]) -> Iterator[_FrameJob]:
+    def jobs(self, numbers: Iterable[int], rendered: Iterable[Frame]) -> Iterator[_FrameJob]:
         """What the renderer gave for each frame, with the plate behind it."""
         plate, background = None, backdrop.BoundlessPicture(self.widened)
-        for number, frame in enumerate(rendered):
+        for number, frame in zip(numbers, rendered, strict=True):
             left = [(float(self.displaced[number, k]), float(self.shadow_left[number, k])) for k in self.in_photo]
             last, (plate, painted) = plate, self.plate.at(left + [(1.0, 1.0)] * len(self.removed))
             if plate is not last:

@@ -84,6 +84,12 @@ class RunConfig:
     lift: LiftOptions = field(default_factory=LiftOptions)
     size: str | None = None
     preview_only: bool = False
+    draft: bool = False
+
+    @property
+    def stops_at_preview(self) -> bool:
+        """True if no control is rendered and no video generated."""
+        return self.preview_only or self.draft
 
     @property
     def named_files(self) -> tuple[Path, ...]:

@@ -42,7 +42,7 @@ def run(config: RunConfig, out: Path, *, command: Sequence[str], progress: Progr
         if not path.exists():
             raise UserError(f"there is no file '{path}'; check the path")
     longest = None
-    if not config.preview_only:  # asked first, so that a missing part is known at once
+    if not config.stops_at_preview:  # asked first, so that a missing part is known at once
         from real2sam2real.run.generating import longest_clip
 
         longest = longest_clip(config.generate)
@@ -83,16 +83,16 @@ def _stages(config: RunConfig, shot: Shot, folder: RunFolder, *, is_scene: bool)
         name="preview",
         title="preview",
         code=(*_OPENED_SCENE, "rendering", "control/normal_convention.py", "run/rendering.py"),
-        settings=None,
+        settings="draft" if config.draft else None,
         inputs=(directed,),
         outputs=("preview.mp4", "normals.mp4"),
         work=lambda: [
             *repaired,
-            *preview_to_file(scene, folder.path / "preview.mp4", progress),
-            *normals_to_file(scene, folder.path / "normals.mp4", progress),
+            *preview_to_file(scene, folder.path / "preview.mp4", progress, draft=config.draft),
+            *normals_to_file(scene, folder.path / "normals.mp4", progress, draft=config.draft),
         ],
     )
-    if config.preview_only:
+    if config.stops_at_preview:
         return
     width, height = control_size(scene, config.size, config.generate.checkpoint)
     yield Stage(

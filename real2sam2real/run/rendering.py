@@ -19,6 +19,7 @@ from real2sam2real.scene.scene import Scene
 FULL_AREA = 960 * 960
 STEP = 16
 PREVIEW_LONGEST_SIDE = 1280
+DRAFT_LONGEST_SIDE = 480
 CONTROL_PREVIEW = "preview.mkv"
 """In the control folder: the preview at the control's size, lossless, from which generation may start."""
 
@@ -51,11 +52,17 @@ def control_size(scene: Scene, size: str | None, checkpoint: str = "mini") -> tu
     return wanted
 
 
-def preview_size(scene: Scene) -> tuple[int, int]:
-    """The photo's size, at most 1280 pixels along the longer side, both sides even."""
+def preview_size(scene: Scene, *, draft: bool = False) -> tuple[int, int]:
+    """The photo's size, at most 1280 pixels along the longer side (a draft's 480), both sides even."""
     width, height = scene.camera.intrinsics.width, scene.camera.intrinsics.height
-    scale = min(1.0, PREVIEW_LONGEST_SIDE / max(width, height))
+    scale = min(1.0, (DRAFT_LONGEST_SIDE if draft else PREVIEW_LONGEST_SIDE) / max(width, height))
     return max(2, round(width * scale / 2) * 2), max(2, round(height * scale / 2) * 2)
+
+
+def preview_times(scene: Scene, *, draft: bool = False) -> tuple[range, float]:
+    """Which frames a preview shows, all or a draft's every second one, and how many a second."""
+    step = 2 if draft else 1
+    return range(0, scene.frames, step), scene.fps / step
 
 
 def render_to_folder(scene: Scene, folder: Path, *, width: int, height: int, progress: Progress) -> list[str]:
@@ -80,17 +87,20 @@ def render_to_folder(scene: Scene, folder: Path, *, width: int, height: int, pro
     return [f"normals and ids are {width}×{height} pixels"]
 
 
-def preview_to_file(scene: Scene, path: Path, progress: Progress) -> list[str]:
-    """Write the preview for people to look at; returns notes."""
-    width, height = preview_size(scene)
-    frames = progress.track(preview_frames(scene, width=width, height=height), "preview", scene.frames)
-    media.write_video(path, frames, scene.fps)
-    return []
+def preview_to_file(scene: Scene, path: Path, progress: Progress, *, draft: bool = False) -> list[str]:
+    """Write the preview for people to look at, a `draft` small and of every second frame; returns notes."""
+    (width, height), (numbers, fps) = preview_size(scene, draft=draft), preview_times(scene, draft=draft)
+    pictures = preview_frames(scene, width=width, height=height, frames=numbers)
+    media.write_video(path, progress.track(pictures, "preview", len(numbers)), fps)
+    if not draft:
+        return []
+    return [f"the preview is a draft: {width}×{height} pixels, {len(numbers)} of {scene.frames} frames"]
 
 
-def normals_to_file(scene: Scene, path: Path, progress: Progress) -> list[str]:
-    """Write the normals at the preview's size for people to look at; returns notes."""
-    width, height = preview_size(scene)
-    frames = progress.track(render_frames(scene, width=width, height=height), "normals", scene.frames)
-    media.write_video(path, (OPENGL.encode(frame.normals, frame.ids) for frame in frames), scene.fps)
+def normals_to_file(scene: Scene, path: Path, progress: Progress, *, draft: bool = False) -> list[str]:
+    """Write the normals for people to look at, in the preview's size and frames; returns notes."""
+    (width, height), (numbers, fps) = preview_size(scene, draft=draft), preview_times(scene, draft=draft)
+    drawn = render_frames(scene, width=width, height=height, frames=numbers)
+    pictures = (OPENGL.encode(frame.normals, frame.ids) for frame in drawn)
+    media.write_video(path, progress.track(pictures, "normals", len(numbers)), fps)
     return []

@@ -18,6 +18,7 @@ from typing import Any
 
 import real2sam2real
 from real2sam2real.files import replacing_file
+from real2sam2real.media import video_info
 from real2sam2real.run.folder import RunFolder
 from real2sam2real.run.pictures import FIT_LEGEND, SIDES, entity_colors
 from real2sam2real.scene.folder import load_scene
@@ -43,6 +44,7 @@ class Figure:
     path: Path  # a PNG, JPEG or MP4 file
     title: str  # shown in bold
     caption: str = ""  # plain text after it
+    warning: str = ""  # plain text that stands out, if something is wrong with it
     legend: Sequence[tuple[str, str]] = ()  # colours as CSS text with what they stand for
 
 
@@ -53,12 +55,13 @@ class PageContent:
     title: str  # the photo's name, mostly
     facts: str  # one line under the title
     command: Sequence[str]  # the arguments of the command that made the run
-    videos: Sequence[Figure]  # played together, `frames` long at `fps`
+    videos: Sequence[Figure]  # played together, `frames` long at `fps`; the first is what the page leads with
     pictures: Sequence[Figure]  # shown below them
     frames: int
     fps: float
     timings: Sequence[tuple[str, float]]  # what was done, and seconds
     notes: Sequence[str]  # what was assumed, repaired or chosen
+    next_commands: Sequence[tuple[str, Sequence[str]]]  # what to try next: in words, and the command's arguments
     record: dict[str, Any]  # run.json's content
 
 
@@ -66,14 +69,8 @@ def write_report(folder: RunFolder) -> None:
     """Write `index.html` for the stages that this run needed."""
     scene = load_scene(folder.path / "scene")
     lifted = load_scene(folder.path / "lifted")
-    generated = folder.path / "generated.mp4"
-    videos = [
-        Figure(path=folder.path / "preview.mp4", title="Preview", caption="textured meshes over the repainted photo"),
-        Figure(path=folder.path / "normals.mp4", title="Normals", caption="what steers the video model"),
-    ]
-    if "generate" in folder.done:
-        made_how = "; ".join(folder.records["generate"].notes)
-        videos.insert(0, Figure(path=generated, title="Generated video", caption=made_how))
+    videos = _videos(folder)
+    shown_as = video_info(folder.path / "preview.mp4")
     pictures = folder.path / "pictures"
     hexes = [f"#{r:02x}{g:02x}{b:02x}" for r, g, b in entity_colors(len(lifted.names))]
     legend = list(zip(hexes, lifted.names, strict=True))
@@ -95,13 +92,50 @@ def write_report(folder: RunFolder) -> None:
             command=folder.command,
             videos=videos,
             pictures=[figure for figure in shown if figure.path.is_file()],
-            frames=scene.frames,
-            fps=scene.fps,
+            frames=shown_as.frames or scene.frames,
+            fps=shown_as.fps or scene.fps,
             timings=[(_STAGE_TITLES[name], record.seconds) for name, record in records.items()],
             notes=[note for record in records.values() for note in record.notes],
+            next_commands=next_commands(folder, lifted.names),
             record=folder.as_json(),
         ),
     )
+
+
+def _videos(folder: RunFolder) -> list[Figure]:
+    """The shot's videos, the sharpest picture first."""
+    preview = folder.path / "preview.mp4"
+    found = [
+        Figure(path=preview, title="Preview", caption="textured meshes over the repainted photo"),
+        Figure(path=folder.path / "normals.mp4", title="Normals", caption="what steers the video model"),
+    ]
+    generated = folder.path / "generated.mp4"
+    if "generate" in folder.records and generated.is_file():
+        made_how = "; ".join(folder.records["generate"].notes)
+        stale = "generate" not in folder.done and generated.stat().st_mtime < preview.stat().st_mtime
+        warning = "Of an earlier shot: the preview is newer. Run without --preview-only and --draft." if stale else ""
+        video = Figure(path=generated, title="Generated video", caption=made_how, warning=warning)
+        is_sharper = video_info(generated).width >= video_info(preview).width
+        found.insert(len(found) if stale else 0 if is_sharper else 1, video)
+    return found
+
+
+def next_commands(folder: RunFolder, names: Sequence[str]) -> list[tuple[str, list[str]]]:
+    """Three things to try with what is there: in words, and as the arguments of a command."""
+    lifted, name = str(folder.path / "lifted"), names[0] if names else "NAME"
+    command = [argument for argument in folder.command if argument not in ("--draft", "--preview-only")]
+    other = ["r2s2r", "run", lifted, "--draft"]
+    orbit = ("Look from elsewhere", [*other, "--camera", f"orbit -20deg around {name}", "-o", f"{folder.path}-orbit"])
+    moved = ("Move an object", [*other, "--move", f"{name}: right 0.5, turn 30deg", "-o", f"{folder.path}-moved"])
+    if command != folder.command:
+        last = ("Make the video of this shot", command)
+    else:
+        directed, control = str(folder.path / "scene"), str(folder.path / "control-full")
+        last = (
+            "Render the normals at the full model's size",
+            ["r2s2r", "render", directed, "--size", "full", "-o", control],
+        )
+    return [orbit, moved, last]
 
 
 def write_page(path: Path, content: PageContent) -> None:
@@ -109,7 +143,7 @@ def write_page(path: Path, content: PageContent) -> None:
     page = Template(_asset("page.html")).substitute(
         title=html.escape(content.title),
         facts=html.escape(content.facts),
-        command=html.escape(shlex.join(content.command)),
+        command=_command(shlex.join(content.command)),
         css=_asset("page.css"),
         script=_asset("page.js"),
         watch=_watch(content),
@@ -118,6 +152,7 @@ def write_page(path: Path, content: PageContent) -> None:
             f'<div class="grid small">{_figures(content.pictures)}</div>\n</section>'
         ),
         record=_record(content),
+        following=_following(content.next_commands),
         footer=html.escape(f"made by real2sam2real {real2sam2real.__version__}"),
     )
     with replacing_file(path) as file:
@@ -129,15 +164,39 @@ def _asset(name: str) -> str:
 
 
 def _watch(content: PageContent) -> str:
+    layers = "\n".join(
+        f'<option value="{number}">{html.escape(video.title)}</option>' for number, video in enumerate(content.videos)
+    )
+    wipe = f"""<div class="wipe-bar">
+  <label>left <select id="left">{layers}</select></label>
+  <label>right <select id="right">{layers}</select></label>
+  <label><input type="checkbox" id="beside"> side by side</label>
+</div>"""
     return f"""<section>
 <h2>The shot</h2>
-<div class="grid">{_figures(content.videos)}</div>
+{wipe if len(content.videos) > 1 else ""}
+<div class="viewer" id="viewer">{_figures(content.videos)}<div class="handle" id="handle"></div></div>
 <div class="player" data-frames="{content.frames}" data-fps="{content.fps:g}">
   <button type="button" id="play">play</button>
   <input id="scrub" type="range" min="0" max="{content.frames - 1}" value="0" aria-label="frame">
   <output id="shown">frame 1 of {content.frames}</output>
 </div>
 </section>"""
+
+
+def _following(commands: Sequence[tuple[str, Sequence[str]]]) -> str:
+    if not commands:
+        return ""
+    rows = "\n".join(
+        f"<li><b>{html.escape(title)}</b>{_command(shlex.join(arguments))}</li>" for title, arguments in commands
+    )
+    return f'<section><h2>What to try next</h2><ul class="following">{rows}</ul></section>'
+
+
+def _command(text: str) -> str:
+    return (
+        f'<div class="command"><code>{html.escape(text)}</code><button type="button" class="copy">copy</button></div>'
+    )
 
 
 def _record(content: PageContent) -> str:
@@ -175,5 +234,6 @@ def _figure(figure: Figure) -> str:
         for color, name in figure.legend
     )
     legend = f' <span class="legend">{legend}</span>' if legend else ""
-    caption = f"<b>{label}</b> {html.escape(figure.caption)}{legend}"
+    warning = f' <strong class="warning">{html.escape(figure.warning)}</strong>' if figure.warning else ""
+    caption = f"<b>{label}</b> {html.escape(figure.caption)}{warning}{legend}"
     return f"<figure>{media}<figcaption>{caption}</figcaption></figure>"

@@ -94,6 +94,32 @@ def test_preview_only_needs_no_checkpoint(whole_run) -> None:
     assert "Generated video" not in (out / "index.html").read_text(encoding="utf-8")
 
 
+def test_a_draft_is_small_and_half_the_frames_and_the_video_of_before_is_marked(whole_run) -> None:
+    _, out = whole_run()
+    page = (out / "index.html").read_text(encoding="utf-8")
+    assert "Of an earlier shot" not in page
+    assert "r2s2r render out/scene --size full" in page
+    ended, out = whole_run("--draft", "--move", "ball: up 0.1")
+    assert ended.status == 0, ended.err
+    for name in ("preview.mp4", "normals.mp4"):
+        info = video_info(out / name)
+        assert (info.frames, info.fps) == (3, 8)
+    page = (out / "index.html").read_text(encoding="utf-8")
+    assert 'data-frames="3" data-fps="8"' in page
+    assert "Of an earlier shot" in page
+    assert "a draft: 128×" in page
+    whole_run("--draft")
+    assert "Of an earlier shot" in (out / "index.html").read_text(encoding="utf-8")
+
+
+def test_a_preview_that_follows_no_change_leaves_the_video_as_it_is(whole_run) -> None:
+    whole_run()
+    _, out = whole_run("--preview-only")
+    page = (out / "index.html").read_text(encoding="utf-8")
+    assert "Generated video" in page
+    assert "Of an earlier shot" not in page
+
+
 def test_stages_one_by_one_give_what_run_gives(cli, whole_run, photo: Path, mask: Path, checkpoint: Path) -> None:
     _, out = whole_run()
     assert cli("lift", photo, "--mask", f"ball={mask}", "-o", "scene").out == "scene\n"

@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 from real2sam2real.media import write_png, write_video
-from real2sam2real.run.report import Figure, PageContent, write_page
+from real2sam2real.run.folder import RunFolder
+from real2sam2real.run.progress import Progress
+from real2sam2real.run.report import Figure, PageContent, next_commands, write_page
 
 
 @pytest.fixture
@@ -20,6 +22,7 @@ def page(tmp_path: Path) -> str:
         videos=[Figure(path=tmp_path / "v.mp4", title="Preview")], frames=5, fps=8,
         pictures=[Figure(path=tmp_path / "a.png", title="Photo", legend=[("#ff0000", "cup")])],
         timings=[("lift", 2.0), ("render", 1.0)], notes=["the lens is a <guess>"],
+        next_commands=[("Look from elsewhere", ["r2s2r", "run", "my lifted"])],
         record={"seed": 7, "text": "</pre><script>alert(1)</script>"},
     )  # fmt: skip
     write_page(tmp_path / "index.html", content)
@@ -55,6 +58,21 @@ def test_text_is_escaped(page: str) -> None:
 
 def test_command_can_be_pasted_into_a_shell(page: str) -> None:
     assert "r2s2r run &#x27;a photo.png&#x27; --camera &#x27;orbit 30deg&#x27;" in page
+
+
+def test_commands_to_try_next_can_be_pasted_too(page: str) -> None:
+    assert "<b>Look from elsewhere</b>" in page
+    assert "r2s2r run &#x27;my lifted&#x27;" in page
+
+
+def test_after_a_draft_the_command_without_it_is_what_to_try(tmp_path: Path) -> None:
+    def last(*more: str) -> list[str]:
+        command = ["r2s2r", "run", "photo.jpg", *more]
+        folder = RunFolder(path=tmp_path, progress=Progress(), command=command, config={})
+        return next_commands(folder, ["cup"])[-1][1]
+
+    assert last("--draft", "-o", "out") == ["r2s2r", "run", "photo.jpg", "-o", "out"]
+    assert last()[:2] == ["r2s2r", "render"]
 
 
 def test_one_control_steps_through_all_frames(page: str) -> None:

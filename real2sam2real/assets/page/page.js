@@ -1,13 +1,51 @@
 // One clock for all videos: the first one plays, the others are pulled to its time.
 (() => {
   const videos = [...document.querySelectorAll("video")];
-  const copy = document.getElementById("copy");
-  copy.addEventListener("click", async () => {
-    await navigator.clipboard.writeText(document.getElementById("command").textContent);
-    copy.textContent = "copied";
-    setTimeout(() => (copy.textContent = "copy"), 1200);
-  });
+  for (const copy of document.querySelectorAll("button.copy")) {
+    copy.addEventListener("click", async () => {
+      await navigator.clipboard.writeText(copy.parentElement.querySelector("code").textContent);
+      copy.textContent = "copied";
+      setTimeout(() => (copy.textContent = "copy"), 1200);
+    });
+  }
   if (!videos.length) return;
+
+  // The viewer: one video left of the handle, another right of it, or all side by side.
+  const viewer = document.getElementById("viewer");
+  const figures = [...viewer.querySelectorAll("figure")];
+  const [left, right, beside] = ["left", "right", "beside"].map((id) => document.getElementById(id));
+  const arrange = () => {
+    const [first, second] = left ? [Number(left.value), Number(right.value)] : [0, 0];
+    figures.forEach((figure, number) => {
+      figure.classList.toggle("left", number === first);
+      figure.classList.toggle("right", number === second);
+      figure.style.zIndex = number === second ? 1 : 0;
+    });
+    const all = Boolean(beside && beside.checked);
+    viewer.classList.toggle("beside", all);
+    viewer.classList.toggle("wiping", !all && first !== second);
+    if (first === second) figures[first].querySelector("video").style.clipPath = "none";
+    else for (const video of videos) video.style.clipPath = "";
+    viewer.style.setProperty("--height", `${figures[first].querySelector("video").clientHeight}px`);
+  };
+  if (left) {
+    right.value = "1";
+    for (const control of [left, right, beside]) control.addEventListener("change", arrange);
+    viewer.style.setProperty("--wipe", "72%");
+  }
+  let dragged = false;
+  let held = false;
+  const wipe = (event) => {
+    const box = viewer.getBoundingClientRect();
+    const share = Math.min(1, Math.max(0, (event.clientX - box.left) / box.width));
+    viewer.style.setProperty("--wipe", `${100 * share}%`);
+  };
+  viewer.addEventListener("pointerdown", () => { held = viewer.classList.contains("wiping"); dragged = false; });
+  window.addEventListener("pointermove", (event) => { if (held) { dragged = true; wipe(event); } });
+  window.addEventListener("pointerup", () => { held = false; });
+  window.addEventListener("resize", arrange);
+  videos[0].addEventListener("loadedmetadata", arrange);
+  arrange();
 
   const [lead, ...others] = videos;
   const player = document.querySelector(".player");
@@ -49,12 +87,12 @@
   };
 
   play.addEventListener("click", toggle);
-  for (const video of videos) video.addEventListener("click", toggle);
+  for (const video of videos) video.addEventListener("click", () => { if (!dragged) toggle(); });
   scrub.addEventListener("pointerdown", () => { scrubbing = true; stop(); });
   scrub.addEventListener("pointerup", () => { scrubbing = false; });
   scrub.addEventListener("input", () => { stop(); seek(Number(scrub.value)); });
   document.addEventListener("keydown", (event) => {
-    if (event.target === scrub || event.target.tagName === "BUTTON") return;
+    if (event.target === scrub || ["BUTTON", "SELECT"].includes(event.target.tagName)) return;
     if (event.key === " ") { event.preventDefault(); toggle(); }
     if (event.key === "ArrowRight") { stop(); seek(frameOf(lead.currentTime) + 1); }
     if (event.key === "ArrowLeft") { stop(); seek(frameOf(lead.currentTime) - 1); }
