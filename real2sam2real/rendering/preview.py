@@ -90,6 +90,7 @@ class _SharedLayers:
             ground_y=scene.ground_y,
             wall_distance=staging.wall_distance(scene, _WALL),
         )
+        self.places = find_object_areas(photo, _bodies(self.scene, width, height))
         self.plate = self._make_plate(photo)
         self.margins = backdrop.Margins.of(self._coarse_lookups(), width, height)
         self.widened = self.margins.widened(self.plate.emptied)
@@ -108,10 +109,9 @@ class _SharedLayers:
         return displaced, shadow_left
 
     def _make_plate(self, photo: UInt8) -> Plate:
-        places = find_object_areas(photo, _bodies(self.scene, photo.shape[1], photo.shape[0]))
         ever_left = [bool(self.displaced[:, k].any()) for k in self.in_photo] + [True] * len(self.removed)
         shadows = [self._rest_shadow(self.scene.entities[k]) for k in self.in_photo]
-        return Plate(photo, places, ever_left, shadows + [None] * len(self.removed))
+        return Plate(photo, self.places, ever_left, shadows + [None] * len(self.removed))
 
     def _rest_shadow(self, entity: Entity) -> Float32 | None:
         vertices = transforms.apply(entity.rest_world_from_object, entity.mesh.vertices)
@@ -159,7 +159,7 @@ class _SharedLayers:
         return coverage * (np.maximum(differs, painted).astype(np.float32) / 255)
 
     def _light(self, number: int) -> Float32:
-        """`(H, W)`: what the contact shadows leave of the light."""
+        """`(H, W)`: what the contact shadows leave of the light on the ground."""
         light = np.ones((self.camera.intrinsics.height, self.camera.intrinsics.width), np.float32)
         for k, entity in enumerate(self.scene.entities):
             strength = self.shadow_left[number, k]
@@ -172,6 +172,9 @@ class _SharedLayers:
                 )
                 if shadow is not None:
                     light *= 1 - shadow * np.float32(strength)
+        for k, place in zip(self.in_photo, self.places, strict=False):  # those of removed entities come last
+            if not self.displaced[number, k]:
+                light[place.window][place.body] = 1  # it stands before the ground that the shadows lie on
         return light
 
 

@@ -154,6 +154,17 @@ def test_a_moved_object_darkens_the_ground_below_it(scene):
     np.testing.assert_array_equal(floating[ground], scene.photo[ground])
 
 
+def test_the_shadow_of_a_hidden_object_leaves_what_hides_it_as_it_is(scene):
+    shot = scene.duplicated("red", "second", (0, 0, -0.9))  # right behind, and hidden but for its top
+    red = next(render_frames(scene, width=WIDTH, height=HEIGHT)).ids == 1
+    frame = draw(shot)[0]
+    truth = next(render_frames(shot, width=WIDTH, height=HEIGHT)).ids
+    own = red & (truth == 1)
+    np.testing.assert_array_equal(frame[own], scene.photo[own])
+    beside = (truth == 0) & ~red
+    assert (scene.photo[beside].astype(int) - frame[beside]).max() > 5  # and it does throw one
+
+
 def test_no_frame_has_black_holes_however_the_camera_turns(scene):
     for degrees in (40, 90, 180, 300):
         frames = draw(turned(scene, degrees, (1.0, 1.0, -2.0)))
