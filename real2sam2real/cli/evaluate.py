@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 class EvaluateHeldOut:
     """Compare a checkpoint's videos with the truth on procedural scenes that training never sees.
 
-    Writes scores.md (PSNR where the video truly changes, and where it stays) and sheet.png (the first scenes).
+    Writes scores.md (PSNR where the video truly changes and where it stays, LPIPS) and sheet.png (the first scenes).
     """
 
     out: Annotated[Path, arg(aliases=["-o"], metavar="FOLDER")]
@@ -30,6 +30,12 @@ class EvaluateHeldOut:
     """Length of the clips, 4k + 1."""
     strengths: Annotated[tuple[float, ...], arg(metavar="S")] = (0.15, 0.3, 0.6)
     """Noise levels at which the preview is tried as a start."""
+    lifted: bool = False
+    """Make normals and preview from lifted meshes in place of the true ones, on scenes in which one moves."""
+    lpips: bool = False
+    """Measure LPIPS too, for which its package and AlexNet's weights are needed."""
+    workers: Annotated[int, arg(metavar="N")] = 1
+    """Processes that make the scenes."""
     pictured: Annotated[int, arg(metavar="N")] = 4
     """How many scenes the contact sheet shows."""
 
@@ -40,7 +46,9 @@ class EvaluateHeldOut:
         from real2sam2real.diffusion.loading import load_model, locate
         from real2sam2real.diffusion.options import ModelOptions
         from real2sam2real.lab.evaluate.held_out import SceneResult, contact_sheet, evaluate, table
+        from real2sam2real.lab.evaluate.perceptual import load_lpips
 
+        lpips = load_lpips() if self.lpips else None
         model = load_model(locate(ModelOptions(checkpoint=self.checkpoint)))
         kept: list[SceneResult] = []
         with tqdm(total=self.scenes, desc="held-out scenes", unit="scene") as bar:
@@ -56,6 +64,9 @@ class EvaluateHeldOut:
                 scenes=self.scenes,
                 frames=self.frames,
                 strengths=self.strengths,
+                lifted=self.lifted,
+                lpips=None if lpips is None else lpips.to(model.pipeline.device),
+                workers=self.workers,
                 on_scene=on_scene,
             )
         ways = [way for way in kept[0].videos if way != "photo repeated"]
@@ -137,8 +148,8 @@ class EvaluateAblation:
         from real2sam2real.errors import UserError
         from real2sam2real.lab.curate.instances.loading import load_tracker
         from real2sam2real.lab.evaluate.ablation import differences, evaluate_variants, table
-        from real2sam2real.lab.evaluate.lifted import LiftedCase
         from real2sam2real.lab.evaluate.perceptual import load_lpips
+        from real2sam2real.lab.synth.lifted import LiftedCase
 
         named = dict(text.split("=", 1) for text in self.variants if "=" in text)
         if len(named) != len(self.variants) or not named:

@@ -18,17 +18,33 @@ class TrainBase:
     FOLDER/checkpoint; the loss is drawn in FOLDER/loss.png.
     """
 
-    recipe: Annotated[Positional[Literal["mini", "refine", "smoke"]], arg(metavar="{mini,refine,smoke}")]
-    """mini starts from nothing; refine goes on from the shipped base; smoke runs in seconds and learns nothing."""
+    recipe: Annotated[
+        Positional[Literal["mini", "refine", "mini-gpu", "mini-gpu-previews", "smoke"]], arg(metavar="RECIPE")
+    ]
+    """mini: the small base, from nothing, on a CPU. refine: goes on from the shipped one. mini-gpu: a larger base, from
+    nothing, in six minutes of a GPU. mini-gpu-previews: goes on from that for eight minutes, and learns to repair
+    previews. smoke: seconds; learns nothing."""
     out: Annotated[Path, arg(aliases=["-o"], metavar="FOLDER")]
     """Where the run lives: rendered clips, state, losses, checkpoint."""
+    checkpoint: Annotated[str | None, arg(metavar="NAME|FOLDER", help_behavior_hint="(default: the recipe's)")] = None
+    """The checkpoint to go on from, of the recipe's size."""
+    device: Annotated[str | None, arg(metavar="cpu|cuda", help_behavior_hint="(default: a GPU where there is one)")] = (
+        None
+    )
+    """Where the network trains."""
+    renderers: Annotated[
+        int | None, arg(metavar="N", help_behavior_hint="(default: 1; beside a GPU, all cores but two)")
+    ] = None
+    """Processes that render clips."""
     threads: Annotated[int | None, arg(metavar="N", help_behavior_hint="(default: all cores)")] = None
     """CPU threads for the network."""
     compile: bool = False
-    """Compile the network first: about a quarter faster on a CPU, needs a C++ compiler."""
+    """Compile the network first: faster, needs a C++ compiler."""
 
     def execute(self) -> None:
         """Train, draw the loss, print the checkpoint's path."""
+        from dataclasses import replace
+
         import torch
 
         from real2sam2real.lab.train.base import BaseTrainer
@@ -37,7 +53,14 @@ class TrainBase:
 
         if self.threads is not None:
             torch.set_num_threads(self.threads)
-        trainer = BaseTrainer(RECIPES[self.recipe](), self.out, compile_model=self.compile)
+        recipe = RECIPES[self.recipe]()
+        trainer = BaseTrainer(
+            recipe if self.checkpoint is None else replace(recipe, start=self.checkpoint),
+            self.out,
+            device=self.device,
+            renderers=self.renderers,
+            compile_model=self.compile,
+        )
         checkpoint = trainer.fit()
         draw_loss_curve(trainer.losses, self.out / "loss.png")
         print(checkpoint)

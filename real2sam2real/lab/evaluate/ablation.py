@@ -18,9 +18,9 @@ from real2sam2real.arrays import UInt8
 from real2sam2real.diffusion.checkpoints import CheckpointSettings
 from real2sam2real.lab.curate.instances.interface import InstancePrompt, InstanceTracker
 from real2sam2real.lab.evaluate.held_out import psnr
-from real2sam2real.lab.evaluate.lifted import LiftedCase, lifted_case
 from real2sam2real.lab.evaluate.perceptual import Lpips
 from real2sam2real.lab.synth import HELD_OUT_SEEDS, changed_region, sample_clip, static_region
+from real2sam2real.lab.synth.lifted import LiftedCase, lifted_case
 from real2sam2real.workfolder.records import read_lines, write_lines
 
 INTERVAL = 1.96

@@ -1,13 +1,19 @@
 """How well a checkpoint follows normals, on procedural scenes that training never sees.
 
 Every scene is made in several ways and compared with the true video, apart in the region that truly changes and in the
-region that stays as in the photo (`synth.changed_region`, `synth.static_region`).
+region that stays as in the photo (`synth.changed_region`, `synth.static_region`). Control and preview are made from the
+true meshes, or from what the embedded lifter makes of the first frame.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import multiprocessing
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import partial
+from itertools import count, islice
 from typing import Any
 
 import numpy as np
@@ -15,7 +21,9 @@ import torch
 
 from real2sam2real.arrays import Bool, Float, UInt8
 from real2sam2real.diffusion.checkpoints import CheckpointSettings
+from real2sam2real.lab.evaluate.perceptual import Lpips
 from real2sam2real.lab.synth import HELD_OUT_SEEDS, SynthClip, changed_region, lifted_scene, sample_clip, static_region
+from real2sam2real.lab.synth.lifted import lifted_case
 from real2sam2real.rendering.preview import preview_frames
 
 PSNR_CAP = 60.0
@@ -23,13 +31,25 @@ PSNR_CAP = 60.0
 
 @dataclass(frozen=True, kw_only=True)
 class Score:
-    """Means over scenes, in dB; a scene without such a region does not count."""
+    """Means over scenes, PSNR in dB; a scene without such a region does not count."""
 
     way: str  # how the videos were made
     changed: float  # PSNR in the region that truly changes
     static: float  # PSNR in the region that stays
     changed_error: float  # standard error of `changed` over scenes
     scenes: int  # number of scenes that have a region that changes
+    lpips: float = float("nan")  # over all frames but the first; NaN where it was not asked for
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class HeldOutScene:
+    """A held-out clip and what a video of it is made from."""
+
+    index: int  # into `HELD_OUT_SEEDS`
+    clip: SynthClip  # the truth
+    normals: UInt8  # `(T, H, W, 3)` encoded
+    background: UInt8  # `(3,)` the colour of no instance
+    preview: UInt8  # `(T, H, W, 3)`
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -49,37 +69,68 @@ def psnr(video: UInt8, truth: UInt8, region: Bool) -> float:
     return PSNR_CAP if error == 0 else min(PSNR_CAP, 10 * np.log10(255**2 / error))
 
 
-def evaluate_scene(
-    pipeline: Any, settings: CheckpointSettings, index: int, *, frames: int, strengths: Sequence[float]
-) -> SceneResult:
-    """Make scene `index` of `HELD_OUT_SEEDS` in every way: from noise with and without normals, and from the preview.
+def make_scene(index: int, *, settings: CheckpointSettings, frames: int, lifted: bool) -> HeldOutScene | None:
+    """Scene `index` of `HELD_OUT_SEEDS` at a checkpoint's size; None where nothing that moves can be lifted.
 
     Args:
-        pipeline: a loaded `Real2Sam2RealPipeline`.
-        settings: of its checkpoint.
         index: of the scene.
+        settings: of the checkpoint.
         frames: T = 4k + 1.
-        strengths: noise levels at which the preview is tried as a start.
+        lifted: make control and preview from lifted meshes, in place of the true ones.
     """
     width, height = settings.fit(16, 9)
     clip = sample_clip(HELD_OUT_SEEDS[index], width=width, height=height, frames=frames)
-    normals = settings.normal_convention.encode(clip.normals, clip.ids)
-    blank = np.broadcast_to(np.array(settings.normal_convention.background, np.uint8), normals.shape).copy()
-    preview = np.stack(list(preview_frames(lifted_scene(clip), width=width, height=height)))
+    convention = settings.normal_convention
+    scene = partial(HeldOutScene, index=index, clip=clip, background=np.array(convention.background, np.uint8))
+    if not lifted:
+        preview = np.stack(list(preview_frames(lifted_scene(clip), width=width, height=height)))
+        return scene(normals=convention.encode(clip.normals, clip.ids), preview=preview)
+    case = lifted_case(clip)
+    if case is None or not case.moved():
+        return None
+    return scene(normals=convention.encode(case.normals, case.ids), preview=case.preview())
 
-    def generate(with_normals: UInt8, **options: Any) -> UInt8:
-        generator = torch.Generator().manual_seed(index)
+
+def make_scenes(make: Callable[[int], HeldOutScene | None], workers: int) -> Iterator[HeldOutScene]:
+    """The scenes in order, those left out that `make` gives None for; by so many processes, somewhat ahead."""
+    if workers == 1:
+        yield from (scene for scene in map(make, count()) if scene is not None)
+        return
+    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
+        waiting: deque[Future[HeldOutScene | None]] = deque()
+        try:
+            for index in count():
+                waiting.append(pool.submit(make, index))
+                if len(waiting) > workers and (scene := waiting.popleft().result()) is not None:
+                    yield scene
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def evaluate_scene(pipeline: Any, scene: HeldOutScene, strengths: Sequence[float]) -> SceneResult:
+    """Make a scene in every way: from noise with and without normals, and from the preview.
+
+    Args:
+        pipeline: a loaded `Real2Sam2RealPipeline`.
+        scene: at the size of its checkpoint.
+        strengths: noise levels at which the preview is tried as a start.
+    """
+    clip, normals = scene.clip, scene.normals
+    blank = np.broadcast_to(scene.background, normals.shape).copy()
+
+    def generate(with_normals: UInt8 | None, **options: Any) -> UInt8:
+        generator = torch.Generator().manual_seed(scene.index)
         made: UInt8 = pipeline(clip.video[0], with_normals, generator=generator, **options)
         return made
 
     videos = {
         "photo repeated": np.broadcast_to(clip.video[0], clip.video.shape),
-        "preview": preview,
+        "preview": scene.preview,
         "from noise, normals blanked": generate(blank),
         "from noise": generate(normals),
     }
     for strength in strengths:
-        videos[f"from the preview at {strength:g}"] = generate(normals, init_video=preview, strength=strength)
+        videos[f"from the preview at {strength:g}"] = generate(normals, init_video=scene.preview, strength=strength)
     return SceneResult(clip=clip, normals=normals, videos=videos)
 
 
@@ -90,23 +141,40 @@ def evaluate(
     scenes: int = 32,
     frames: int = 33,
     strengths: Sequence[float] = (0.3, 0.6),
+    lifted: bool = False,
+    lpips: Lpips | None = None,
+    workers: int = 1,
     on_scene: Callable[[SceneResult], None] | None = None,
 ) -> list[Score]:
-    """Scores of every way over `scenes` held-out scenes; `on_scene` sees each result (for pictures and progress)."""
-    changed: dict[str, list[float]] = {}
-    static: dict[str, list[float]] = {}
-    for index in range(scenes):
-        result = evaluate_scene(pipeline, settings, index, frames=frames, strengths=strengths)
+    """Scores of every way over held-out scenes.
+
+    Args:
+        pipeline: a loaded `Real2Sam2RealPipeline`.
+        settings: of its checkpoint.
+        scenes: how many.
+        frames: T = 4k + 1.
+        strengths: noise levels at which the preview is tried as a start.
+        lifted: see `make_scene`.
+        lpips: None leaves that measure out.
+        workers: processes that make the scenes.
+        on_scene: sees each result (for pictures and progress).
+    """
+    measured: dict[str, list[tuple[float, float, float]]] = {}
+    make = partial(make_scene, settings=settings, frames=frames, lifted=lifted)
+    for scene in islice(make_scenes(make, workers), scenes):
+        result = evaluate_scene(pipeline, scene, strengths)
+        truth = result.clip.video
         moved, still = changed_region(result.clip), static_region(result.clip)
         for way, video in result.videos.items():
-            changed.setdefault(way, []).append(psnr(video, result.clip.video, moved))
-            static.setdefault(way, []).append(psnr(video, result.clip.video, still))
+            distance = float("nan") if lpips is None else lpips.of_videos(video[1:], truth[1:])
+            measured.setdefault(way, []).append((psnr(video, truth, moved), psnr(video, truth, still), distance))
         if on_scene is not None:
             on_scene(result)
-    return [_score(way, np.array(changed[way]), np.array(static[way])) for way in changed]
+    return [_score(way, np.array(values)) for way, values in measured.items()]
 
 
-def _score(way: str, changed: Float, static: Float) -> Score:
+def _score(way: str, values: Float) -> Score:
+    changed, static, lpips = values.T
     counted = int(np.sum(~np.isnan(changed)))
     return Score(
         way=way,
@@ -114,14 +182,21 @@ def _score(way: str, changed: Float, static: Float) -> Score:
         static=float(np.nanmean(static)),
         changed_error=float(np.nanstd(changed) / np.sqrt(max(1, counted))),
         scenes=counted,
+        lpips=float(lpips.mean()),
     )
 
 
 def table(scores: Sequence[Score]) -> str:
     """The scores as a Markdown table."""
-    head = "| video | changed region, dB | static region, dB |\n|---|---|---|\n"
-    rows = (f"| {s.way} | {s.changed:.2f} ± {s.changed_error:.2f} | {s.static:.2f} |\n" for s in scores)
-    return head + "".join(rows)
+    with_lpips = not all(np.isnan(s.lpips) for s in scores)
+    head = "| video | changed region, dB | static region, dB |" + (" LPIPS |" if with_lpips else "")
+    head += "\n|---|---|---|" + ("---|" if with_lpips else "") + "\n"
+    rows = (
+        f"| {s.way} | {s.changed:.2f} ± {s.changed_error:.2f} | {s.static:.2f} |"
+        + (f" {s.lpips:.4f} |" if with_lpips else "")
+        for s in scores
+    )
+    return head + "".join(f"{row}\n" for row in rows)
 
 
 def contact_sheet(results: Sequence[SceneResult], ways: Sequence[str], columns: int = 3) -> UInt8:

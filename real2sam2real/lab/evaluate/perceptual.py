@@ -70,7 +70,8 @@ class Lpips(nn.Module):
     def of_videos(self, video: UInt8, truth: UInt8) -> float:
         """Mean distance of the frames of two videos `(T, H, W, 3)` uint8 sRGB."""
         parts = [slice(k, k + _BATCH) for k in range(0, len(video), _BATCH)]
-        found = [self(_picture(video[part]), _picture(truth[part])) for part in parts]
+        device = self.shift.device
+        found = [self(_picture(video[part]).to(device), _picture(truth[part]).to(device)) for part in parts]
         return float(torch.cat(found).mean())
 
 

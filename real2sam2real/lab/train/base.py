@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import json
+import os
 from collections.abc import Iterator
-from functools import partial
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
@@ -18,15 +19,19 @@ from real2sam2real.diffusion.autoencoder import BlockTransformAutoencoder, fit_a
 from real2sam2real.diffusion.checkpoints import SETTINGS_FILE, CheckpointSettings, find_checkpoint
 from real2sam2real.diffusion.loading import Real2Sam2RealPipeline
 from real2sam2real.diffusion.transformer import Real2Sam2RealTransformer3DModel
-from real2sam2real.errors import UserError
+from real2sam2real.errors import UserError, first_line
 from real2sam2real.files import replacing_file, replacing_folder
 from real2sam2real.lab.synth import TRAIN_SEEDS
-from real2sam2real.lab.train.clips import LatentClips, LatentShard, latent_shards, render_clip, shard_seed
+from real2sam2real.lab.train.clips import LatentClips, encode, vary
 from real2sam2real.lab.train.objective import flow_matching_loss
+from real2sam2real.lab.train.pool import ClipPool
 from real2sam2real.lab.train.recipes import BaseConfig
+from real2sam2real.lab.train.renderers import ClipOrder, Renderers, render_clip
 from real2sam2real.lab.train.training import NetworkTrainer, step_at
 
-WINDOW = 6
+SPARE_CORES = 2
+"""Cores beside a GPU that no renderer takes: for the trainer, and what fills its pool."""
+SEEDS_PER_STAGE, STAGES_PER_RUN = 1_000_000, 8
 AUTOENCODER_SEED_OFFSET = 900_000_000
 RECORD, START_RECORD = "training.json", "start.json"
 
@@ -59,7 +64,10 @@ def fit_world_autoencoder(config: BaseConfig) -> BlockTransformAutoencoder:
     def clips() -> Iterator[Tensor]:
         for index in range(config.autoencoder_clips):
             stage = config.stages[0] if index % 2 else config.stages[-1]
-            video, normals = render_clip(AUTOENCODER_SEED_OFFSET + config.seed + index, stage)
+            size = {"width": stage.width, "height": stage.height, "frames": stage.frames}
+            seed = AUTOENCODER_SEED_OFFSET + config.seed + index
+            order = ClipOrder(**size, first_seed=seed, count=1, varied=float(stage.varied == 1))
+            video, normals = render_clip(order, 0)
             for frames in (video, normals) if index % 4 == 0 else (video,):
                 yield conditioning.to_video_tensor(frames[:17])[0]
 
@@ -106,26 +114,50 @@ class Optimizers:
 
 
 class BaseTrainer(NetworkTrainer[BaseConfig]):
-    """Trains a base checkpoint: leaves `checkpoint/`, a pipeline's folder; see `NetworkTrainer`.
+    """Trains a base checkpoint: leaves `checkpoint/`, a pipeline's folder, after each stage; see `NetworkTrainer`.
 
-    The folder also holds `autoencoder/`, `shards/`, and of a start `start.json`. With `compile_model` the network is
-    compiled by torch.compile, which needs a C++ compiler on the CPU.
+    The folder also holds `autoencoder/`, `clips/` on their way to the device, and of a start `start.json`.
+
+    Args:
+        config: the recipe.
+        folder: of the run.
+        device: that the network trains on, a name of torch's; None for a GPU where there is one.
+        renderers: processes that render clips; None for one, and beside a GPU for all cores but two.
+        compile_model: compile the network's blocks first, which needs a C++ compiler.
+        checkpoint_seconds: between saves of the state.
     """
 
     network: Real2Sam2RealTransformer3DModel
 
     def __init__(
-        self, config: BaseConfig, folder: Path, *, compile_model: bool = False, checkpoint_seconds: float = 300
+        self,
+        config: BaseConfig,
+        folder: Path,
+        *,
+        device: str | None = None,
+        renderers: int | None = None,
+        compile_model: bool = False,
+        checkpoint_seconds: float = 300,
     ) -> None:
         super().__init__(config, folder, checkpoint_seconds=checkpoint_seconds)
         self.average_decay = config.ema
+        self.device = find_device(device)
+        beside_gpu = max(1, (os.cpu_count() or 1) - SPARE_CORES)
+        self._renderer_count = renderers or (1 if self.device.type == "cpu" else beside_gpu)
         self._compile = compile_model
-        self._clips: _WorldClips | None = None
+        self._renderers: Renderers | None = None
+        self._at: _StageAtWork | None = None
+
+    @property
+    def progress(self) -> float:
+        """See `Trainer.progress`."""
+        minutes = self.config.total_minutes
+        return self.seconds / (60 * minutes) if minutes else super().progress
 
     def export(self) -> Path:
         """Write the averaged weights as a pipeline folder, whole or not at all."""
         transformer = build_transformer(self.config)
-        transformer.load_state_dict(self.average)
+        transformer.load_state_dict({name: values.cpu() for name, values in self.average.items()})
         _halve_matrices(transformer)
         scheduler = FlowMatchEulerDiscreteScheduler(shift=self.config.sampling_shift)
         pipeline = Real2Sam2RealPipeline(vae=self.autoencoder, transformer=transformer, scheduler=scheduler)
@@ -154,13 +186,18 @@ class BaseTrainer(NetworkTrainer[BaseConfig]):
         )
 
     def _build(self) -> None:
+        if self.device.type == "cuda":
+            torch.set_float32_matmul_precision("high")  # of the autoencoder and the optimiser
         self.autoencoder = self._load_or_fit_autoencoder()
         self.network = build_transformer(self.config)
         if self.config.start is not None and not self._state_file.exists():
             self._begin_with(self.config.start)
-        self._forward: Any = torch.compile(self.network, dynamic=False) if self._compile else self.network
+        self.network.to(self.device)
+        self._encoder = copy.deepcopy(self.autoencoder).to(self.device)
+        if self._compile:
+            self.network.compile_repeated_blocks(dynamic=False)
         self._optimizers = Optimizers(self.network, self.config.learning_rate, self.config.adam_ratio)
-        self._generator = torch.Generator().manual_seed(self.config.seed)
+        self._generator = torch.Generator(self.device).manual_seed(self.config.seed)
 
     def _state(self) -> dict[str, Any]:
         return {
@@ -175,34 +212,96 @@ class BaseTrainer(NetworkTrainer[BaseConfig]):
         self._generator.set_state(state["generator"])
 
     def _next_batch(self) -> LatentClips:
-        if self._clips is None:
-            self._clips = _WorldClips(self.config, self.step, self.folder, self.autoencoder)
-        return self._clips.draw(self.step, self._generator)
+        at = self._stage_at_work()
+        settings, step = at.settings, self.step - at.first_step
+        count = at.settings.clip_count
+        if settings.steps is not None:
+            count = min(count, settings.clips_for(step))
+            at.pool.wait(count)
+        else:
+            at.pool.wait(min(count, 2 * settings.batch_size))
+            count = len(at.pool)
+        clips = at.pool.draw(settings.batch_size, count, settings.lifted_drawn, self._generator)
+        return encode(self._encoder, vary(clips, self._generator), clips.lifted)
+
+    def _stage_at_work(self) -> _StageAtWork:
+        """The stage of the next step; entering it lets the one before go, and compiles while clips are rendered."""
+        number = self._stage_number()
+        if self._at is None or self._at.number != number:
+            if self._renderers is None:
+                orders = [self._order(k) for k in range(len(self.config.stages))]
+                self._renderers = Renderers(orders, self.folder / "clips", self._renderer_count)
+            if self._at is not None:
+                self._at.pool.close()
+            self._at = _StageAtWork(self.config, number, self.step, self._encoder)
+            self._at.pool = ClipPool(self._order(number), number, self._renderers, self.device)
+            if self._compile:
+                self._rehearse(self._at)
+        return self._at
+
+    def _stage_number(self) -> int:
+        """Of the next step, from the steps or the minutes that are over."""
+        stages = self.config.stages
+        ends = accumulate(s.steps if s.steps is not None else 60 * (s.minutes or 0.0) for s in stages)
+        over = self.step if self.config.total_steps is not None else self.seconds
+        return next((k for k, end in enumerate(ends) if over < end), len(stages) - 1)
+
+    def _order(self, number: int) -> ClipOrder:
+        """The clips of a stage; stages, and runs of other seeds, draw from blocks of seeds of their own."""
+        stage = self.config.stages[number]
+        return ClipOrder(
+            width=stage.width,
+            height=stage.height,
+            frames=stage.frames,
+            first_seed=first_seed(self.config.seed, number),
+            count=stage.clip_count,
+            varied=stage.varied,
+            lifted=stage.lifted,
+        )
+
+    def _rehearse(self, at: _StageAtWork) -> None:
+        """Compile for a stage's size: one pass of empty clips, whose gradients are dropped."""
+        size = at.settings.batch_size
+        video = at.empty.expand(size, -1, -1, -1, -1)
+        clips = LatentClips(video=video, normals=video, photo=video[:, :, :1])
+        self._flow_loss(clips, at, torch.Generator(self.device).manual_seed(0)).backward()  # type: ignore[no-untyped-call]
+        self.network.zero_grad(set_to_none=True)
+
+    def _flow_loss(self, clips: LatentClips, at: _StageAtWork, generator: torch.Generator) -> Tensor:
+        chance = torch.rand(len(clips.video), generator=generator, device=self.device)
+        return flow_matching_loss(
+            self.network,
+            clips,
+            at.empty,
+            shift=at.settings.shift,
+            level_floor=at.settings.level_floor,
+            changed_weight=self.config.changed_weight,
+            blank=chance < self.config.blank_normals,
+            blank_normals=at.black,
+            generator=generator,
+            starts=self.config.starts,
+        )
 
     def _loss(self, batch: LatentClips) -> tuple[Tensor, dict[str, Any]]:
-        assert self._clips is not None  # the batch is of it
-        stage = self._clips.stage.settings
-        blank = torch.rand(len(batch.video), generator=self._generator) < self.config.blank_normals
-        loss = flow_matching_loss(
-            self._forward,
-            batch,
-            self._clips.empty,
-            shift=stage.shift,
-            level_floor=stage.level_floor,
-            changed_weight=self.config.changed_weight,
-            blank=blank,
-            blank_normals=self._clips.black,
-            generator=self._generator,
-        )
-        return loss, {"stage": self._clips.stage.name, "loss": round(loss.item(), 6)}
+        at = self._stage_at_work()
+        loss = self._flow_loss(batch, at, self._generator)
+        return loss, {"stage": at.name, "loss": loss.detach(), "clips": len(at.pool), "seconds": round(self.seconds, 2)}
 
     def _update(self, learning_rate: float) -> None:
         self._optimizers.step(learning_rate)
 
+    def _after_step(self) -> None:
+        if self._at is not None and self.progress < 1 and self._stage_number() != self._at.number:
+            self.save()
+            self.export()
+
     def _close(self) -> None:
-        if self._clips is not None:
-            self._clips.source.close()
-            self._clips = None
+        if self._at is not None:
+            self._at.pool.close()
+            self._at = None
+        if self._renderers is not None:
+            self._renderers.close()
+            self._renderers = None
 
     def _load_or_fit_autoencoder(self) -> BlockTransformAutoencoder:
         path = self.folder / "autoencoder"
@@ -233,62 +332,40 @@ class BaseTrainer(NetworkTrainer[BaseConfig]):
             raise UserError(f"the transformer of {start} does not fit this recipe's size: {error}") from error
 
 
-class _WorldClips:
-    """The clips of a run's stages from that of a step on, rendered by one process, as its start takes seconds."""
+class _StageAtWork:
+    """A stage of a run, with what stands for no video and no normals at its size."""
 
-    def __init__(self, config: BaseConfig, step: int, folder: Path, autoencoder: BlockTransformAutoencoder) -> None:
-        self._autoencoder = autoencoder
-        self._stages: list[_Stage] = []
-        shards: list[LatentShard] = []
-        for index, last in enumerate(accumulate(stage.steps for stage in config.stages)):
-            if step < last:
-                self._stages.append(_Stage(config, index, last, first_shard=len(shards)))
-                shards += self._stages[-1].shards(folder / "shards")
-        self.source = latent_shards(shards, folder / "autoencoder", config.clips_per_shard)
-        self._enter(self._stages[0])
+    pool: ClipPool
 
-    def _enter(self, stage: _Stage) -> None:
-        """Note what stands for no video and no normals at a stage's size."""
-        self.stage = stage
-        size = (stage.settings.frames, stage.settings.height, stage.settings.width)
-        self.empty = conditioning.empty_latents(self._autoencoder, *size)
-        self.black = conditioning.encode_latents(self._autoencoder, torch.full((1, 3, *size), -1.0))
-
-    def draw(self, step: int, generator: torch.Generator) -> LatentClips:
-        """A batch, drawn evenly from the shards in the window."""
-        if step >= self.stage.last:
-            self._enter(next(stage for stage in self._stages if step < stage.last))
-        stage = self.stage
-        newest = (step - stage.first) // stage.steps_per_shard
-        shards = self.source.window(stage.first_shard + newest, min(WINDOW, newest + 1))
-        most = sum(len(shard.video) for shard in shards)
-        picks = torch.randint(most, (stage.settings.batch_size,), generator=generator).tolist()
-        rows = [(shards[pick // stage.per_shard], pick % stage.per_shard) for pick in picks]
-        names = ("video", "normals", "photo")
-        return LatentClips(**{name: torch.stack([getattr(shard, name)[row] for shard, row in rows]) for name in names})
+    def __init__(self, config: BaseConfig, number: int, step: int, encoder: BlockTransformAutoencoder) -> None:
+        self.number, self.settings = number, config.stages[number]
+        before = [stage.steps for stage in config.stages[:number] if stage.steps is not None]
+        self.first_step = sum(before) if self.settings.steps is not None else step
+        size = (self.settings.frames, self.settings.height, self.settings.width)
+        self.name = f"{number}-{self.settings.width}x{self.settings.height}x{self.settings.frames}"
+        self.empty = conditioning.empty_latents(encoder, *size)
+        device = self.empty.device
+        self.black = conditioning.encode_latents(encoder, torch.full((1, 3, *size), -1.0, device=device))
 
 
-class _Stage:
-    """A stage of a run: its steps, and its shards among those of the run."""
+def first_seed(run_seed: int, stage: int) -> int:
+    """Of the training clips of a stage."""
+    return TRAIN_SEEDS.start + (run_seed * STAGES_PER_RUN + stage) * SEEDS_PER_STAGE
 
-    def __init__(self, config: BaseConfig, index: int, last: int, *, first_shard: int) -> None:
-        self.settings, self.last, self.first_shard = config.stages[index], last, first_shard
-        self.first = last - self.settings.steps
-        self.per_shard = config.clips_per_shard
-        self.steps_per_shard = max(1, self.per_shard * self.settings.reuse // self.settings.batch_size)
-        self.name = f"{index}-{self.settings.width}x{self.settings.height}x{self.settings.frames}"
-        self._seed_of = partial(
-            shard_seed, index, clips_per_shard=self.per_shard, first_seed=TRAIN_SEEDS.start, run_seed=config.seed
-        )
 
-    def shards(self, folder: Path) -> list[LatentShard]:
-        """All of them, in the run's folder of shards."""
-        return [
-            LatentShard(
-                path=folder / self.name / f"shard-{k:04d}.safetensors", stage=self.settings, first_seed=self._seed_of(k)
-            )
-            for k in range(-(-self.settings.steps // self.steps_per_shard))
-        ]
+def find_device(name: str | None) -> torch.device:
+    """The device of a name of torch's; the GPU, or else the CPU, for None.
+
+    Raises:
+        UserError: there is no such device.
+    """
+    if name is None:
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        torch.empty(1, device=name)
+        return torch.device(name)
+    except (RuntimeError, AssertionError) as error:
+        raise UserError(f"--device {name}: torch cannot use it ({first_line(error)}); try cpu or cuda") from error
 
 
 def _load_autoencoder(folder: Path) -> BlockTransformAutoencoder:

@@ -9,15 +9,16 @@ from __future__ import annotations
 import json
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TextIO, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 from tqdm import tqdm
 
 from real2sam2real.errors import UserError, require
@@ -26,6 +27,8 @@ from real2sam2real.workfolder.records import keep_settings, read_lines, trim_lin
 
 GRADIENT_CLIP = 1.0
 """Largest norm of all gradients together."""
+LOG_SECONDS = 1.0
+"""The loss is asked for no more often than this."""
 SMOOTHING = 50
 """Steps of a running mean of the loss."""
 RENAMED = {"batch": "batch_size", "warmup": "warmup_steps", "decay": "decay_fraction", "save_every": "checkpoint_every"}
@@ -37,20 +40,21 @@ class TrainingSettings(ABC):
 
     learning_rate: float  # after the warm-up, and until the decay
     warmup_steps: int = 0  # steps at the start over which it rises linearly
-    # share of all steps, at the end, over which it falls linearly to zero; 0 leaves it constant
+    # share of the run, at the end, over which it falls linearly to zero; 0 leaves it constant
     decay_fraction: float = 0.0
     seed: int = 0  # of all that is random
 
     @property
     @abstractmethod
-    def total_steps(self) -> int:
-        """Optimiser steps of the whole run."""
+    def total_steps(self) -> int | None:
+        """Optimiser steps of the whole run; None where a clock ends it."""
 
-    def learning_rate_at(self, step: int) -> float:
-        """The rate of a step, counted from 0."""
+    def learning_rate_at(self, step: int, progress: float | None = None) -> float:
+        """The rate of a step, counted from 0; `progress` 0…1 is how much of the run is done, if steps do not say it."""
+        done = step / self.total_steps if progress is None and self.total_steps else progress or 0.0
         rise = min(1.0, (step + 1) / max(self.warmup_steps, 1))
-        decay_steps = max(1.0, self.total_steps * self.decay_fraction)
-        return self.learning_rate * rise * min(1.0, max(0.0, (self.total_steps - step) / decay_steps))
+        fall = min(1.0, max(0.0, 1 - done) / self.decay_fraction) if self.decay_fraction else 1.0
+        return self.learning_rate * rise * fall
 
 
 def with_current_names(values: Any) -> Any:
@@ -58,6 +62,37 @@ def with_current_names(values: Any) -> Any:
     if isinstance(values, dict):
         return {RENAMED.get(name, name): with_current_names(value) for name, value in values.items()}
     return [with_current_names(value) for value in values] if isinstance(values, list) else values
+
+
+class StepLog:
+    """One JSON line a step, and the newest beside a progress bar.
+
+    Values that a device still computes are asked for together, once in a while: to wait for each would slow it down.
+    """
+
+    def __init__(self, file: TextIO | None, bar: Any) -> None:
+        self._file, self._bar = file, bar
+        self._waiting: list[dict[str, Any]] = []
+        self._written = 0.0
+        self._step = bar.n
+
+    def __call__(self, record: dict[str, Any]) -> None:
+        """Note the next step's values: JSON's, or tensors of one number."""
+        self._step += 1
+        self._waiting.append({"step": self._step, **record})
+        if time.monotonic() - self._written > LOG_SECONDS:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what waits."""
+        for record in self._waiting:
+            values = {k: round(v.item(), 6) if isinstance(v, Tensor) else v for k, v in record.items()}
+            if self._file is not None:
+                self._file.write(json.dumps(values) + "\n")
+        if self._waiting and self._file is not None:
+            self._file.flush()
+            self._bar.set_postfix({k: v for k, v in values.items() if k != "step"})
+        self._waiting, self._written = [], time.monotonic()
 
 
 Config = TypeVar("Config", bound=TrainingSettings)
@@ -80,6 +115,11 @@ class Trainer(ABC, Generic[Config]):
     def is_main(self) -> bool:
         """Whether this process writes: one of those that train together does."""
         return True
+
+    @property
+    def progress(self) -> float:
+        """How much of the run is done, 0…1."""
+        return self.step / self.config.total_steps if self.config.total_steps else 0.0
 
     @property
     def changeable(self) -> Collection[str]:
@@ -114,20 +154,19 @@ class Trainer(ABC, Generic[Config]):
         """
         self.prepare()
         total = self.config.total_steps
-        last = total if stop_after is None else min(stop_after, total)
         saved = self.step
         try:
             with (
-                self._log() as log,
                 tqdm(total=total, initial=self.step, desc="training", unit="step", disable=not self.is_main) as bar,
+                self._log(bar) as log,
             ):
-                while self.step < last:
+                while self.progress < 1 and (stop_after is None or self.step < stop_after):
                     record = self._train_step()
                     self.step += 1
                     log(record)
                     bar.update()
-                    bar.set_postfix(record)
                     if self._checkpoint_due():
+                        log.flush()
                         self.save()
                         saved = self.step
                     self._after_step()
@@ -167,19 +206,18 @@ class Trainer(ABC, Generic[Config]):
         """Let go of what was opened for the steps."""
 
     @contextmanager
-    def _log(self) -> Iterator[Callable[[dict[str, Any]], None]]:
+    def _log(self, bar: Any) -> Iterator[StepLog]:
         """What writes a step's line; lines of steps that are about to be made again are dropped first."""
         if not self.is_main:
-            yield lambda record: None
+            yield StepLog(None, bar)
             return
         trim_lines(self.losses, self.step)
         with self.losses.open("a", encoding="utf-8") as file:
-
-            def log(record: dict[str, Any]) -> None:
-                file.write(json.dumps({"step": self.step, **record}) + "\n")
-                file.flush()
-
-            yield log
+            log = StepLog(file, bar)
+            try:
+                yield log
+            finally:
+                log.flush()
 
     def _upgraded(self, noted: dict[str, Any]) -> dict[str, Any]:
         """Settings that an earlier version noted, as this one would; what it did not know had today's default."""
@@ -201,7 +239,7 @@ class NetworkTrainer(Trainer[Config]):
         self._checkpoint_seconds = checkpoint_seconds
         self._saved_at = time.monotonic()
         self.average: dict[str, Tensor] = {}  # exponential average of its weights, by name
-        self.seconds = 0.0  # spent in optimiser steps, over all restarts
+        self.seconds = 0.0  # spent in steps, what they waited for included, over all restarts
 
     @abstractmethod
     def _next_batch(self) -> Any:
@@ -237,25 +275,28 @@ class NetworkTrainer(Trainer[Config]):
     def _resume(self) -> None:
         self.average = {name: p.detach().clone() for name, p in self.network.named_parameters()}
         if self._state_file.exists():
-            state = torch.load(self._state_file, weights_only=True)
+            state = torch.load(self._state_file, map_location="cpu", weights_only=True)
             self._restore(state)
-            self.average, self.step, self.seconds = state["average"], state["step"], state["seconds"]
+            self.step, self.seconds = state["step"], state["seconds"]
+            for name, value in self.average.items():
+                value.copy_(state["average"][name])
 
     def _checkpoint_due(self) -> bool:
         return time.monotonic() - self._saved_at > self._checkpoint_seconds
 
     def _train_step(self) -> dict[str, Any]:
-        batch = self._next_batch()
         started = time.monotonic()
-        loss, record = self._loss(batch)
+        loss, record = self._loss(self._next_batch())
         loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
         nn.utils.clip_grad_norm_(self.network.parameters(), GRADIENT_CLIP)
-        self._update(self.config.learning_rate_at(self.step))
+        self._update(self.config.learning_rate_at(self.step, self.progress))
         # Young averages forget faster, so that early weights do not linger.
         decay = min(self.average_decay, (2 + self.step) / (11 + self.step))
-        with torch.no_grad():
-            for name, parameter in self.network.named_parameters():
-                self.average[name].lerp_(parameter, 1 - decay)
+        named = dict(self.network.named_parameters())
+        weights = [named[name].detach() for name in self.average]
+        get_ema_multi_avg_fn(decay)(  # type: ignore[no-untyped-call]  # torch leaves it untyped
+            list(self.average.values()), weights, 0
+        )
         self.seconds += time.monotonic() - started
         return record
 

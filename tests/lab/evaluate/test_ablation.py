@@ -11,8 +11,8 @@ import torch
 from real2sam2real.diffusion.checkpoints import CheckpointSettings
 from real2sam2real.lab.curate.instances.loading import load_tracker
 from real2sam2real.lab.evaluate.ablation import CaseScore, differences, evaluate_variants, score, table
-from real2sam2real.lab.evaluate.lifted import lifted_case
 from real2sam2real.lab.synth import HELD_OUT_SEEDS, sample_clip
+from real2sam2real.lab.synth.lifted import lifted_case
 
 SETTINGS = CheckpointSettings(area=128 * 72, max_frames=9, steps=1)
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from real2sam2real.diffusion.checkpoints import CheckpointSettings
-from real2sam2real.lab.evaluate.held_out import contact_sheet, evaluate, psnr, table
+from real2sam2real.lab.evaluate.held_out import contact_sheet, evaluate, make_scenes, psnr, table
 
 SETTINGS = CheckpointSettings(area=64 * 48, max_frames=9, steps=1)
 
@@ -51,3 +51,9 @@ def test_every_way_is_scored_on_every_scene():
     sheet = contact_sheet(results, ["preview"], columns=2)
     height, width = results[0].clip.video.shape[1:3]
     assert sheet.shape == (3 * height, 2 * 2 * width, 3)
+
+
+def test_scenes_come_in_order_from_several_processes_without_those_that_cannot_be_made():
+    made = make_scenes({0: "a", 2: "c", 3: "d"}.get, 2)
+    assert [next(made) for _ in range(3)] == ["a", "c", "d"]
+    made.close()

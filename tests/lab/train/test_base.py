@@ -1,41 +1,35 @@
 import json
 import shutil
 from dataclasses import replace
-from functools import partial
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
 
-from real2sam2real.diffusion.autoencoder import BlockTransformAutoencoder
 from real2sam2real.diffusion.loading import load_model, locate
 from real2sam2real.diffusion.options import ModelOptions
 from real2sam2real.errors import UserError
 from real2sam2real.lab.train.base import BaseTrainer, build_transformer
-from real2sam2real.lab.train.clips import read_shard, write_shard
-from real2sam2real.lab.train.shards import ShardSource
+from real2sam2real.lab.train.recipes import TrainingStage
 from real2sam2real.lab.train.training import draw_loss_curve
+
+
+def train(config, folder, **options):
+    return BaseTrainer(config, folder, device="cpu").fit(**options)
 
 
 @pytest.fixture(scope="module")
 def finished(tiny_config, tmp_path_factory):
     """A run straight through, and its folder."""
     folder = tmp_path_factory.mktemp("straight")
-    return BaseTrainer(tiny_config, folder).fit(), folder
-
-
-@pytest.fixture
-def rendered(finished, tmp_path):
-    """A folder in which the clips are already rendered, so that a run starts at once."""
-    for name in ("shards", "autoencoder"):
-        shutil.copytree(finished[1] / name, tmp_path / name)
-    return tmp_path
+    return train(tiny_config, folder), folder
 
 
 def losses(folder):
-    return [json.loads(line) for line in (folder / "losses.jsonl").read_text().splitlines()]
+    """Step, stage and loss of every line; how long it took and what was rendered by then may differ."""
+    records = [json.loads(line) for line in (folder / "losses.jsonl").read_text().splitlines()]
+    return [(record["step"], record["stage"], record["loss"]) for record in records]
 
 
 def test_a_run_ends_in_a_checkpoint_that_generates(finished, tiny_config):
@@ -55,46 +49,34 @@ def test_a_checkpoint_does_not_tell_where_it_was_made(finished):
         assert str(folder) not in file.read_text()
 
 
-@pytest.mark.parametrize("stop", [2, 4, 5])
-def test_stopped_and_resumed_equals_straight_through(finished, tiny_config, rendered, stop):
-    BaseTrainer(tiny_config, rendered).fit(stop_after=stop)
-    resumed = BaseTrainer(tiny_config, rendered)
+@pytest.mark.parametrize("stop", [2, 5])
+def test_stopped_and_resumed_equals_straight_through(finished, tiny_config, tmp_path, stop):
+    train(tiny_config, tmp_path, stop_after=stop)
+    if stop == 2:  # a step that was made and not saved is made again, and its line not kept twice
+        with (tmp_path / "losses.jsonl").open("a") as file:
+            file.write('{"step": 3, "stage": "lost", "loss": 1.0}\n')
+    resumed = BaseTrainer(tiny_config, tmp_path, device="cpu")
     resumed.prepare()
     assert resumed.step == stop
     resumed.fit()
-    assert losses(rendered) == losses(finished[1])
+    assert losses(tmp_path) == losses(finished[1])
+    assert not list((tmp_path / "clips").iterdir())
 
 
-def test_losses_of_steps_that_were_not_saved_are_not_kept_twice(tiny_config, rendered):
-    BaseTrainer(tiny_config, rendered).fit(stop_after=2)
-    with (rendered / "losses.jsonl").open("a") as file:
-        file.write('{"step": 3, "stage": "lost", "loss": 1.0}\n')
-    BaseTrainer(tiny_config, rendered).fit(stop_after=3)
-    assert [record["step"] for record in losses(rendered)] == [1, 2, 3]
-    assert all(record["stage"] != "lost" for record in losses(rendered))
+def test_a_run_of_minutes_ends_by_the_clock_and_trains_on_lifted_clips(tiny_config, tmp_path):
+    stage = TrainingStage(width=64, height=48, frames=5, batch_size=2, minutes=0.03, clips=6, lifted=0.5)
+    config = replace(tiny_config, stages=(stage, replace(stage, width=48, minutes=0.02)))
+    trainer = BaseTrainer(config, tmp_path, device="cpu", renderers=1, checkpoint_seconds=3600)
+    checkpoint = trainer.fit()
+    assert trainer.seconds >= 60 * config.total_minutes
+    records = [json.loads(line) for line in (tmp_path / "losses.jsonl").read_text().splitlines()]
+    assert records[-1]["seconds"] < 60 * config.total_minutes  # before the last step there was time left
+    assert (checkpoint / "model_index.json").is_file()
 
 
-def test_clips_rendered_twice_are_the_same(finished, tiny_config, tmp_path):
-    folder = finished[1]
-    shard = next((folder / "shards").glob("0-*/shard-0000.safetensors"))
-    autoencoder = BlockTransformAutoencoder.from_pretrained(folder / "autoencoder")
-    write_shard(tmp_path / "again.safetensors", autoencoder, tiny_config.stages[0], 0, tiny_config.clips_per_shard)
-    first, again = read_shard(shard), read_shard(tmp_path / "again.safetensors")
-    for name in ("video", "normals", "photo"):
-        torch.testing.assert_close(getattr(first, name), getattr(again, name), atol=2e-3, rtol=0)
-
-
-def test_a_damaged_shard_is_named(tmp_path):
-    (tmp_path / "shard-0000.safetensors").write_bytes(b"half of it")
-    with pytest.raises(UserError, match="shard-0000"):
-        read_shard(tmp_path / "shard-0000.safetensors")
-
-
-def test_a_renderer_that_fails_does_not_leave_the_trainer_waiting(tmp_path):
-    no_writer = partial(Path.read_bytes, tmp_path / "no-autoencoder")
-    source = ShardSource([tmp_path / "shard-0000.safetensors"], no_writer, read_shard)
-    with pytest.raises(UserError, match="stopped before"):
-        source.window(0, 1)
+def test_a_device_that_is_not_there_is_refused(tiny_config, tmp_path):
+    with pytest.raises(UserError, match="--device moon"):
+        BaseTrainer(tiny_config, tmp_path, device="moon")
 
 
 def test_a_folder_of_another_configuration_is_refused(finished, tiny_config):
@@ -141,12 +123,13 @@ def test_a_curve_of_nothing_is_refused(tmp_path):
         draw_loss_curve(tmp_path / "losses.jsonl", tmp_path / "loss.png")
 
 
-def test_a_trainer_is_made_at_once_and_a_run_of_an_earlier_version_goes_on(finished, tiny_config, rendered):
-    BaseTrainer(tiny_config, rendered)
-    assert not (rendered / "config.json").exists()
+def test_a_trainer_is_made_at_once_and_a_run_of_an_earlier_version_goes_on(finished, tiny_config, tmp_path):
+    BaseTrainer(tiny_config, tmp_path)
+    assert not (tmp_path / "config.json").exists()
     noted = json.loads((finished[1] / "config.json").read_text())
     for stage in noted["stages"]:
         stage["batch"] = stage.pop("batch_size")
-    (rendered / "config.json").write_text(json.dumps(noted))
-    BaseTrainer(tiny_config, rendered).prepare()
-    assert json.loads((rendered / "config.json").read_text()) == json.loads((finished[1] / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps(noted))
+    shutil.copytree(finished[1] / "autoencoder", tmp_path / "autoencoder")
+    BaseTrainer(tiny_config, tmp_path).prepare()
+    assert json.loads((tmp_path / "config.json").read_text()) == json.loads((finished[1] / "config.json").read_text())

@@ -1,16 +1,26 @@
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
 from real2sam2real.control.normal_convention import NormalConvention
+from real2sam2real.diffusion.conditioning import to_frames
+from real2sam2real.diffusion.sampling import add_noise, denoise, make_scheduler, set_steps
 from real2sam2real.lab.synth import HELD_OUT_SEEDS, TRAIN_SEEDS
-from real2sam2real.lab.train.base import AUTOENCODER_SEED_OFFSET, build_transformer, is_hidden_matrix
-from real2sam2real.lab.train.clips import LatentClips, shard_seed, vary
+from real2sam2real.lab.train.base import AUTOENCODER_SEED_OFFSET, build_transformer, first_seed, is_hidden_matrix
+from real2sam2real.lab.train.clips import LatentClips, PixelClips, vary
 from real2sam2real.lab.train.normals import NormalsConfig
-from real2sam2real.lab.train.objective import changed_weights, flow_matching_loss, sample_levels
-from real2sam2real.lab.train.recipes import TrainingStage, refine, smoke
+from real2sam2real.lab.train.objective import (
+    PreviewStarts,
+    changed_weights,
+    flow_matching_loss,
+    preview_share,
+    sample_levels,
+    sample_preview_levels,
+)
+from real2sam2real.lab.train.recipes import RECIPES, BaseConfig, TrainingStage, mini_gpu_previews, smoke
 
 
 def coded_normals():
@@ -21,41 +31,75 @@ def coded_normals():
     return NormalConvention().encode(normals)
 
 
-def test_a_mirrored_clip_turns_its_normals_round():
-    video = np.random.default_rng(0).integers(0, 256, (3, 4, 6, 3), dtype=np.uint8)
-    mirrored_video, mirrored = vary(video, coded_normals(), 1)
-    decoded = NormalConvention().decode(mirrored, mirrored.any(axis=-1).astype(np.uint8))
-    np.testing.assert_allclose(decoded[0, 1, 5], [-0.6, 0.0, 0.8], atol=0.01)
-    assert not mirrored[0, 0].any()
-    np.testing.assert_array_equal(np.sort(mirrored_video, axis=-1), np.sort(video[:, :, ::-1], axis=-1))
+def pixel_clips(count: int, *, lifted: bool) -> PixelClips:
+    """Copies of one clip `(3, 4, 6)`, with a preview."""
+    video = np.random.default_rng(0).integers(60, 200, (3, 4, 6, 3), dtype=np.uint8)
+    videos = torch.from_numpy(np.stack([video, coded_normals(), video]))
+    return PixelClips(videos=videos.expand(count, -1, -1, -1, -1, -1), lifted=torch.full((count,), lifted))
 
 
-def test_a_reversed_clip_starts_at_the_end():
-    video = np.random.default_rng(0).integers(0, 256, (3, 4, 6, 3), dtype=np.uint8)
-    _, backwards = vary(video, coded_normals(), 2)
-    np.testing.assert_array_equal(backwards, coded_normals()[::-1])
+def decoded(normals):
+    """Normals `(T, H, W, 3)` of a varied clip."""
+    frames = to_frames(normals[None])
+    return NormalConvention().decode(frames, frames.any(axis=-1).astype(np.uint8))
 
 
-def test_the_first_variant_is_the_clip_itself():
-    video = np.random.default_rng(0).integers(0, 256, (3, 4, 6, 3), dtype=np.uint8)
-    same_video, same_normals = vary(video, coded_normals(), 0)
-    assert np.array_equal(same_video, video)
-    assert np.array_equal(same_normals, coded_normals())
+def test_variants_turn_normals_round_with_the_video():
+    clips = pixel_clips(64, lifted=False)
+    varied = vary(clips, torch.Generator().manual_seed(0))
+    seen = set()
+    for video, normals in zip(varied.video, varied.normals, strict=True):
+        found = decoded(normals)
+        mirrored = bool(found[0, 1, 5].any() or found[2, 1, 5].any())
+        backwards = bool(found[0, 1, 2].any() or found[0, 1, 3].any())
+        place = (2 if backwards else 0, 1, 5 if mirrored else 0)
+        np.testing.assert_allclose(found[place], [-0.6 if mirrored else 0.6, 0.0, 0.8], atol=0.01)
+        original = clips.videos[0, 0].float().sort(dim=-1).values
+        turned = original.flip([axis for axis, on in ((0, backwards), (2, mirrored)) if on])
+        gray = (video + 1).permute(1, 2, 3, 0).sort(dim=-1).values
+        gain = float(gray.sum() / turned.sum() * 127.5)
+        torch.testing.assert_close(gray, turned / 127.5 * gain, atol=1e-4, rtol=1e-4)
+        seen.add((mirrored, backwards))
+    assert len(seen) == 4
+
+
+def test_a_lifted_clip_keeps_its_direction_and_its_preview_the_variant_of_the_video():
+    varied = vary(pixel_clips(32, lifted=True), torch.Generator().manual_seed(1))
+    assert torch.equal(varied.preview, varied.video)
+    for normals in varied.normals:
+        assert decoded(normals)[0, 1, [0, 5]].any()  # it begins where it began, seen mirrored or not
 
 
 def test_no_training_clip_is_held_out():
-    config = refine()
-    last = len(config.stages) - 1
-    largest = shard_seed(last, 10_000, config.clips_per_shard, TRAIN_SEEDS.start, config.seed)
-    for seed in (largest, AUTOENCODER_SEED_OFFSET + config.autoencoder_clips):
+    config = mini_gpu_previews()
+    last = first_seed(config.seed, len(config.stages)) + config.stages[-1].clip_count
+    for seed in (last, AUTOENCODER_SEED_OFFSET + config.autoencoder_clips):
         assert seed in TRAIN_SEEDS
         assert seed not in HELD_OUT_SEEDS
 
 
-def test_shards_do_not_share_seeds():
-    runs, stages, shards = range(2), range(3), range(5)
-    used = [shard_seed(t, s, 8, 0, r) + k for r in runs for t in stages for s in shards for k in range(2)]
-    assert len(set(used)) == len(used)
+def test_stages_and_runs_do_not_share_seeds():
+    firsts = sorted(first_seed(run, stage) for run in range(8) for stage in range(4))
+    largest = max(stage.clip_count for recipe in RECIPES.values() for stage in recipe().stages)
+    assert min(b - a for a, b in itertools.pairwise(firsts)) > largest
+
+
+def test_a_stage_of_steps_draws_from_more_and_more_clips_and_each_as_often_as_it_says():
+    stage = TrainingStage(width=32, height=32, frames=5, batch_size=6, steps=400, reuse=8)
+    counts = [stage.clips_for(step) for step in range(400)]
+    assert counts[0] == 12
+    assert all(a <= b for a, b in itertools.pairwise(counts))
+    assert stage.clip_count == counts[-1]
+    assert 400 * 6 / stage.clip_count == pytest.approx(8, rel=0.05)
+
+
+def test_stages_are_of_steps_or_of_minutes():
+    stage = TrainingStage(width=32, height=32, frames=5, batch_size=6, steps=4)
+    timed = TrainingStage(width=32, height=32, frames=5, batch_size=6, minutes=1, clips=4)
+    with pytest.raises(ValueError, match="steps or of so many minutes"):
+        TrainingStage(width=32, height=32, frames=5, batch_size=6)
+    with pytest.raises(ValueError, match="all of minutes"):
+        BaseConfig(stages=(stage, timed))
 
 
 def test_levels_follow_the_shift():
@@ -80,7 +124,7 @@ def latent_clips():
     return LatentClips(video=video, normals=normals, photo=video[:, :, :1])
 
 
-def loss_of(transformer, clips, changed_weight=0.0, blank=(False, False)):
+def loss_of(transformer, clips, changed_weight=0.0, blank=(False, False), starts=None):
     return flow_matching_loss(
         transformer,
         clips,
@@ -91,7 +135,45 @@ def loss_of(transformer, clips, changed_weight=0.0, blank=(False, False)):
         blank=torch.tensor(blank),
         blank_normals=torch.full((1, 8, 2, 4, 6), -2.0),
         generator=torch.Generator().manual_seed(7),
+        starts=starts,
     )
+
+
+def test_a_start_from_the_preview_is_trained_on_as_the_sampler_meets_it():
+    """With a network that says the truth, every step of the sampler sees the mix that training makes for its level."""
+    generator = torch.Generator().manual_seed(0)
+    video, preview, noise = (torch.randn(1, 8, 3, 4, 6, generator=generator) for _ in range(3))
+    for start in (0.15, 0.3, 0.6, 0.7):
+        scheduler = make_scheduler("euler", 3.0)
+        set_steps(scheduler, 8, "even", start, torch.device("cpu"))
+        met = []
+
+        def velocity(noisy, timestep, level, met=met):
+            met.append((noisy, level))
+            return (noisy - video) / level
+
+        denoise(scheduler, velocity, add_noise(preview, noise, start))
+        for noisy, level in met:
+            shown = torch.lerp(video, preview, preview_share(level, torch.tensor(start)))
+            torch.testing.assert_close(noisy, add_noise(shown, noise, level), atol=1e-5, rtol=1e-4)
+
+
+def test_levels_of_preview_starts_are_low_and_their_first_steps_show_the_preview_alone():
+    level, share = sample_preview_levels(20_000, PreviewStarts(), torch.Generator().manual_seed(0))
+    assert 0 < level.min() < level.max() <= 0.7
+    assert (share == 1).float().mean().item() == pytest.approx(0.6, abs=0.02)
+    assert share.min() >= 0
+
+
+def test_only_lifted_clips_start_from_their_preview_and_the_target_is_the_truth():
+    clips = latent_clips()
+    clips = replace(clips, preview=clips.video + 100, lifted=torch.tensor([True, False]))
+    oracle = Oracle(build_transformer(smoke()), clips)
+    loss = loss_of(oracle, clips, starts=PreviewStarts(share=1.0, first_step=1.0))
+    assert loss.item() == 0
+    shown = oracle.inputs[:, :8, 1:].mean(dim=(1, 2, 3, 4))
+    assert shown[0] > 20
+    assert shown[1] < 1
 
 
 class Oracle(torch.nn.Module):
@@ -102,10 +184,10 @@ class Oracle(torch.nn.Module):
         self.config = transformer.config
         self.text = torch.nn.Parameter(torch.zeros(1))
         self.clips = clips
-        self.normals = None
+        self.inputs = self.normals = None
 
     def forward(self, inputs, timestep, prompt, normals):
-        self.normals = normals
+        self.inputs, self.normals = inputs, normals
         return torch.cat([torch.full_like(self.clips.photo, 1e6), self.clips.video], dim=2)
 
 

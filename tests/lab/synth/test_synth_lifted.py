@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from real2sam2real.lab.evaluate.lifted import lifted_case
 from real2sam2real.lab.synth import HELD_OUT_SEEDS, sample_clip
+from real2sam2real.lab.synth.lifted import lifted_case
 
 
 @pytest.fixture(scope="module")
