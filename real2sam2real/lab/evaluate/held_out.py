@@ -24,6 +24,7 @@ from real2sam2real.diffusion.checkpoints import CheckpointSettings
 from real2sam2real.lab.evaluate.perceptual import Lpips
 from real2sam2real.lab.synth import HELD_OUT_SEEDS, SynthClip, changed_region, lifted_scene, sample_clip, static_region
 from real2sam2real.lab.synth.lifted import lifted_case
+from real2sam2real.lab.train.renderers import one_thread_each
 from real2sam2real.rendering.preview import preview_frames
 
 PSNR_CAP = 60.0
@@ -96,7 +97,8 @@ def make_scenes(make: Callable[[int], HeldOutScene | None], workers: int) -> Ite
     if workers == 1:
         yield from (scene for scene in map(make, count()) if scene is not None)
         return
-    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
+    context = multiprocessing.get_context("spawn")
+    with one_thread_each(), ProcessPoolExecutor(workers, mp_context=context) as pool:
         waiting: deque[Future[HeldOutScene | None]] = deque()
         try:
             for index in count():

@@ -101,7 +101,7 @@ class Renderers:
         self._processes: list[SpawnProcess] = [
             context.Process(target=_render, args=arguments, daemon=True) for _ in range(processes)
         ]
-        with _one_thread_each():
+        with one_thread_each():
             for process in self._processes:
                 process.start()
 
@@ -144,7 +144,7 @@ class Renderers:
 
 
 @contextmanager
-def _one_thread_each() -> Iterator[None]:
+def one_thread_each() -> Iterator[None]:
     """Let processes that are started inside compute with one thread: libraries read this when they are loaded."""
     before = {name: os.environ.get(name) for name in _ONE_THREAD}
     os.environ.update(dict.fromkeys(_ONE_THREAD, "1"))
