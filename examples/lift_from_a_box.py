@@ -1,4 +1,4 @@
-"""A box is enough: GrabCut finds the object inside it.
+"""A box is enough: the object inside it is cut out.
 
 python examples/lift_from_a_box.py scene
 """

@@ -53,7 +53,7 @@ def lift(
 
     Args:
         photo: a file, or `(H, W, 3)` uint8 sRGB pixels.
-        objects: by name, each a mask picture's file, a box around it (cut out by GrabCut), or `(H, W)` bool.
+        objects: by name, each a mask picture's file, a box around it, or `(H, W)` bool.
         view: what is known of the camera; estimated where it is not given.
         options: which lifter makes which mesh, meshes of your own, contact.
         offline: never reach for the network.

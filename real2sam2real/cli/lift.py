@@ -25,7 +25,7 @@ class LiftCommand:
     out: Annotated[Path, arg(aliases=["-o"], metavar="FOLDER")]
     """The scene folder to write."""
     objects: SegmentOptions = field(default_factory=SegmentOptions)
-    """Which objects of the photo can move; at least one is needed."""
+    """Which objects of the photo can move; where none is named, the one that stands out most."""
     view: ViewOptions = field(default_factory=ViewOptions)
     """What is known of the photo's camera."""
     lift: LiftOptions = field(default_factory=LiftOptions)

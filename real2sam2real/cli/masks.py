@@ -23,7 +23,7 @@ class MasksCommand:
     out: Annotated[Path, arg(aliases=["-o"], metavar="FOLDER")]
     """The folder to write: masks.png, and one picture per object in masks/."""
     objects: SegmentOptions = field(default_factory=SegmentOptions)
-    """Which objects; at least one is needed."""
+    """Which objects; where none is named, the one that stands out most."""
     offline: bool = False
     """Never reach for the network."""
 
@@ -33,9 +33,8 @@ class MasksCommand:
         from real2sam2real.run.photo import find_masks, read_photo
         from real2sam2real.run.progress import Progress
 
-        self.objects.require_any()
         working = read_photo(self.photo)
         masks, notes = find_masks(self.photo, working, replace(self.objects, offline=self.offline))
-        write_masks(self.out, masks, working.photo.pixels)
+        write_masks(self.out, masks, working.photo.pixels, working.shrink)
         Progress.on_stderr().notes([*working.notes, *notes])
         print(self.out)

@@ -27,7 +27,7 @@ class RunCommand:
     photo: Annotated[Positional[Path], arg(metavar="PHOTO|SCENE")]
     """The photo, or a scene folder as r2s2r lift and r2s2r add write it."""
     objects: SegmentOptions = field(default_factory=SegmentOptions)
-    """Which objects of the photo can move; at least one is needed."""
+    """Which objects of the photo can move; where none is named, the one that stands out most."""
     view: ViewOptions = field(default_factory=ViewOptions)
     """What is known of the photo's camera."""
     lift: LiftOptions = field(default_factory=LiftOptions)

@@ -29,7 +29,7 @@ def mask_from_box(pixels: UInt8, box_xyxy: Sequence[float]) -> Mask:
     Raises:
         UserError: the box is not four finite numbers in order, misses the photo, is tiny, or holds no object.
     """
-    return _grabcut(pixels, _box_labels(pixels, box_xyxy), f"the box {box_text(box_xyxy)}")
+    return cut_by_colour(pixels, _box_labels(pixels, box_xyxy), f"the box {box_text(box_xyxy)}")
 
 
 def mask_from_points(
@@ -69,7 +69,7 @@ def mask_from_points(
     for points, label in ((inner, cv2.GC_FGD), (outer, cv2.GC_BGD)):
         for x, y in points.astype(int):
             cv2.circle(labels, (int(x), int(y)), radius, int(label), -1)
-    mask = _grabcut(pixels, labels, "the points")
+    mask = cut_by_colour(pixels, labels, "the points")
     _, components = cv2.connectedComponents(mask.astype(np.uint8))
     hit = np.unique(components[inner[:, 1].astype(int), inner[:, 0].astype(int)])
     return np.isin(components, hit[hit > 0])
@@ -85,8 +85,20 @@ def _box_labels(pixels: UInt8, box: Sequence[float]) -> UInt8:
     return labels
 
 
-def _grabcut(pixels: UInt8, labels: UInt8, what: str) -> Mask:
-    """Run GrabCut on a small window around the possible object, then bring the mask back to the photo's size."""
+def cut_by_colour(pixels: UInt8, labels: UInt8, what: str) -> Mask:
+    """GrabCut on a small window around the possible object, its mask brought back to the photo's size.
+
+    Args:
+        pixels: `(H, W, 3)` uint8 sRGB.
+        labels: `(H, W)` uint8, of OpenCV: what is known, and what is likely.
+        what: how the object was named, for messages.
+
+    Returns:
+        `(H, W)` bool.
+
+    Raises:
+        UserError: colours do not tell the object from the rest.
+    """
     height, width = labels.shape
     rows, columns = np.nonzero(labels != cv2.GC_BGD)
     margin = int(0.25 * max(np.ptp(rows), np.ptp(columns))) + 8

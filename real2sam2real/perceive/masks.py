@@ -20,6 +20,8 @@ MIN_PIXELS = 64
 FULL_SHARE = 0.995
 SPECK_SHARE = 0.01  # of the largest component
 MAX_INSTANCES = 255
+PHOTO_VALUES = 64  # different ones; label images have fewer, or fill areas with them
+PHOTO_SHARE = 0.4  # of the picture between black and white; more than a soft mask of hair has
 _SUFFIXES = {".png", ".bmp", ".gif", ".jpg", ".jpeg", ".tif", ".tiff", ".webp"}
 
 
@@ -120,6 +122,7 @@ def _read(path: Path, width: int, height: int) -> Masks:
     values = np.unique(labels)
     if labels.dtype == bool or len(values) <= 2:
         return Masks({"": labels > values[0] if len(values) == 2 else labels > 0}, notes)
+    _check_no_photo(path, labels, values)
     if lossy or not _holds_instances(labels, values):
         return Masks({"": labels > (float(values[0]) + float(values[-1])) / 2}, notes)
     instances = [value for value in values if value != 0]
@@ -128,6 +131,17 @@ def _read(path: Path, width: int, height: int) -> Masks:
     notes.append(f"'{path.name}' is a label image of {len(instances)} instances")
     by_number = {f"_{rank + 1 if values[-1] > 65535 else int(v)}": labels == v for rank, v in enumerate(instances)}
     return Masks(by_number, notes)
+
+
+def _check_no_photo(path: Path, labels: Bool | Int, values: NDArray[Any]) -> None:
+    """Refuse a picture whose greys or colours are spread as a photo's are, not those of a mask with soft edges."""
+    low, high = float(values[0]), float(values[-1])
+    between = (labels > low + (high - low) / 8) & (labels < high - (high - low) / 8)
+    if len(values) > PHOTO_VALUES and between.mean() > PHOTO_SHARE:
+        raise UserError(
+            f"'{path.name}' looks like a photo, not a mask: {between.mean():.0%} of it is neither black nor white. "
+            "Paint the object white on black, or give a picture whose alpha channel cuts it out"
+        )
 
 
 def _label_values(image: Image.Image) -> Bool | Int:

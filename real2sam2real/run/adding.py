@@ -35,6 +35,7 @@ def add_to_folder(
     Raises:
         UserError: the scene has no photo, or the mesh or the mask cannot be used.
     """
+    objects.require_any()
     scene, notes = open_scene(folder)
     if scene.photo is None:
         raise UserError(f"{folder} has no photo, so there is nothing to align a mesh with")

@@ -96,7 +96,7 @@ def _weights(options: ModelOptions) -> Iterator[str]:
 def _perception() -> Iterator[str]:
     """What finds objects and depth in a photo."""
     yield "\nmasks and depth"
-    yield "  GrabCut, for boxes and points, is always here"
+    yield "  U²-Net (boxes, points) and NanoDet (80 words) are always here"
     for package, what in (
         ("transformers", "SAM 2.1, SAM 3 and MM-Grounding-DINO (masks), Depth Pro"),
         ("moge", "MoGe-2 (depth, intrinsics, gravity)"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,6 +13,7 @@ from real2sam2real.errors import UserError
 from real2sam2real.options import split_named
 from real2sam2real.perceive.masks import Masks, load_masks
 from real2sam2real.perceive.photo import Photo, load_photo
+from real2sam2real.perceive.prompts import box_text
 from real2sam2real.perceive.segment.options import SegmentOptions, parse_box, parse_points
 from real2sam2real.perceive.segment.overlaps import MaskRequest, collect_masks
 from real2sam2real.perceive.segment.segmenter import Segmenter
@@ -49,21 +51,25 @@ def find_masks(
 ) -> tuple[dict[str, Mask], tuple[str, ...]]:
     """Masks `(H, W)` bool by name, disjoint: from files first, then boxes and points, then words, then proposals.
 
+    Where nothing is named, the one object that stands out most.
+
     Returns:
         The masks, and notes for people.
 
     Raises:
         MissingPartError: a model is needed that is not there.
-        UserError: nothing is named, one cannot be read or found, or a name comes twice.
+        UserError: one cannot be read or found, or a name comes twice; nothing is named, and nothing stands out.
     """
-    options.require_any()
     photo, shrink = working.photo, working.shrink
-    boxes = split_named("--box", options.box)
+    alone = not options.any_named
+    if alone:
+        options = replace(options, propose=True, max_objects=1)
+    boxes = {name: parse_box(f"--box {name}", text) for name, text in split_named("--box", options.box).items()}
     points = {name: parse_points(name, text) for name, text in split_named("--points", options.points).items()}
     from_files = _from_files(photo_path, options.mask, photo)
     request = MaskRequest(
         masks=from_files,
-        boxes={name: [value * shrink for value in parse_box(f"--box {name}", text)] for name, text in boxes.items()},
+        boxes={name: [value * shrink for value in box] for name, box in boxes.items()},
         points={
             name: (np.reshape(inside, (-1, 2)) * shrink, np.reshape(outside, (-1, 2)) * shrink)
             for name, (inside, outside) in points.items()
@@ -72,8 +78,26 @@ def find_masks(
         propose=options.propose,
     )
     masks = collect_masks(Segmenter(options).open(photo.pixels), request)
+    notes = [note for name, box in boxes.items() for note in _beyond(name, box, working)]
+    if alone:
+        notes.append(
+            f"nothing was named, so the object that stands out most was taken: '{next(iter(masks))}'. Name others by "
+            "--text, --box, --points or --mask, or all that stand out by --propose"
+        )
     # Files are cleaned when they are read, and again among the others.
-    return masks, tuple(dict.fromkeys([*from_files.notes, *masks.notes]))
+    return masks, tuple(dict.fromkeys([*notes, *from_files.notes, *masks.notes]))
+
+
+def _beyond(name: str, box: tuple[int, int, int, int], working: WorkingPhoto) -> list[str]:
+    """A note where a box, in pixels of the file, reaches beyond the photo."""
+    width, height = (round(side / working.shrink) for side in (working.photo.width, working.photo.height))
+    cut = max(0, box[0]), max(0, box[1]), min(width, box[2]), min(height, box[3])
+    if cut == box:
+        return []
+    return [
+        f"the box {box_text(box)} of '{name}' reaches beyond the photo of {width}×{height} pixels and is cut to "
+        f"{box_text(cut)}"
+    ]
 
 
 def _words(text: str) -> tuple[str, str]:

@@ -36,8 +36,6 @@ def run(config: RunConfig, out: Path, *, command: Sequence[str], progress: Progr
     is_scene = (config.photo / SCENE_FILE).is_file()
     if is_scene and config.objects.any_named:
         raise UserError(f"{config.photo} is a scene, which has its objects already; r2s2r add puts another one into it")
-    if not is_scene:
-        config.objects.require_any()
     for path in (config.photo, *config.named_files):
         if not path.exists():
             raise UserError(f"there is no file '{path}'; check the path")

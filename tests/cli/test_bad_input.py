@@ -103,9 +103,14 @@ def test_bad_mask(cli, photo: Path, tmp_path: Path, kind: str) -> None:
     nothing_half_written(Path())
 
 
-def test_no_object(cli, photo: Path) -> None:
-    complaint(cli("run", photo, "-o", "out"), about="--mask .*\n.*--box ")
-    nothing_half_written(Path())
+def test_no_object_stands_out(cli, tmp_path: Path) -> None:
+    write_png(tmp_path / "flat.png", np.full((96, 128, 3), 90, np.uint8))
+    complaint(cli("run", tmp_path / "flat.png", "-o", "out"), about="nothing stands out.*draw a box")
+    nothing_half_written(Path("out"), allowed={"run.json", ".lock"})
+
+
+def test_a_photo_is_no_mask(cli, photo: Path) -> None:
+    complaint(cli("masks", photo, "--mask", photo, "-o", "out"), about="looks like a photo, not a mask")
 
 
 @pytest.mark.parametrize("kind", FLAGS)

@@ -1,1 +1,1 @@
-"""Masks by word, point or box: GrabCut, SAM 2.1, MM-Grounding-DINO and SAM 3 behind one interface."""
+"""Masks by word, point or box: networks of the package's own, GrabCut, SAM 2.1 and SAM 3 behind one interface."""

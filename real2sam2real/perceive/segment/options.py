@@ -12,7 +12,7 @@ from tyro.conf import arg
 from real2sam2real.errors import UserError
 from real2sam2real.options import Hidden, Texts
 
-SegmentModel = Literal["grabcut", "sam2", "sam3"]
+SegmentModel = Literal["embedded", "grabcut", "sam2", "sam3"]
 Precision = Literal["float32", "bfloat16"]
 Proposals = Literal["words", "grid"]
 
@@ -36,7 +36,7 @@ FOREGROUND = (
 
 @dataclass(frozen=True, kw_only=True)
 class SegmentOptions:
-    """Which objects of the photo can move. At least one is needed; docs/masks.md tells more.
+    """Which objects of the photo can move; where none is named, the one that stands out most. docs/masks.md tells more.
 
     Raises:
         UserError: a value is out of range.
@@ -49,11 +49,11 @@ class SegmentOptions:
     points: Annotated[Texts, arg(metavar="NAME=X,Y+X,Y-X,Y")] = ()
     """Points in the photo's pixels: '+' joins one on the object, '-' one beside it."""
     text: Annotated[Texts, arg(metavar="[NAME=]WORDS")] = ()
-    """What the object is, such as "red car"; needs --segmenter sam2 or sam3."""
+    """What the object is: one of 80 words such as "car"; --segmenter sam2 and sam3 know any, such as "red car"."""
     propose: bool = False
-    """Look for the objects in the foreground; needs --segmenter sam2."""
-    segmenter: Annotated[SegmentModel, arg(metavar="{grabcut,sam2,sam3}")] = "grabcut"
-    """What cuts objects out: GrabCut needs no download; SAM 2.1 (open) and SAM 3 (gated) do."""
+    """Look for the objects in the foreground."""
+    segmenter: Annotated[SegmentModel, arg(metavar="{embedded,grabcut,sam2,sam3}")] = "embedded"
+    """What cuts objects out: the package's own networks, colours alone (GrabCut), SAM 2.1 or SAM 3 (downloads)."""
     occluder: Annotated[Texts, arg(metavar="FILE|X0,Y0,X1,Y1")] = ()
     """A mask or a box around something that is no object of its own but hides a part of one."""
 
@@ -69,8 +69,8 @@ class SegmentOptions:
     """In which the networks compute; the weights stay in float32."""
     offline: Hidden[bool] = False
     """Never reach for the network."""
-    threshold: Hidden[float] = 0.3
-    """Least score, 0…1, of an object that a word names."""
+    threshold: Hidden[float | None] = None
+    """Least score, 0…1, of an object that a word names; None for the model's usual one."""
     overlap: Hidden[float] = 0.7
     """Boxes of one word that overlap by more than this share (IoU) are one object."""
     proposals: Hidden[Proposals] = "words"
@@ -81,7 +81,7 @@ class SegmentOptions:
     """Most objects that are proposed."""
 
     def __post_init__(self) -> None:
-        if not 0 < self.threshold < 1:
+        if self.threshold is not None and not 0 < self.threshold < 1:
             raise UserError(f"the threshold {self.threshold:g} for words is outside 0…1; 0.3 is usual")
         if not 0 < self.overlap <= 1:
             raise UserError(f"the overlap {self.overlap:g} is outside 0…1; 0.7 is usual")
@@ -95,6 +95,10 @@ class SegmentOptions:
         """Whether there is a way to an object."""
         return bool(self.mask or self.box or self.points or self.text or self.propose)
 
+    def least_score(self, usual: float) -> float:
+        """The threshold, or what is usual for the model that is asked."""
+        return usual if self.threshold is None else self.threshold
+
     def require_any(self) -> None:
         """Say how to name an object when none is named.
 
@@ -107,7 +111,7 @@ class SegmentOptions:
                 "  --mask [NAME=]FILE          a picture of the photo's size, white on the object\n"
                 "  --box NAME=X0,Y0,X1,Y1      a box around it, in pixels from the top-left corner\n"
                 "  --points NAME=X,Y+X,Y-X,Y   points on it (+) and beside it (-)\n"
-                "  --text WORDS --segmenter sam2   what it is, in words (downloads models)\n"
+                "  --text WORD                 what it is: one of 80 words, or any with --segmenter sam2\n"
                 "for example: --box cup=120,80,340,300"
             )
 

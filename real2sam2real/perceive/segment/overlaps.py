@@ -183,7 +183,23 @@ def collect_masks(opened: OpenedPhoto, request: MaskRequest) -> Masks:
     if request.propose:
         found += opened.propose()
     names = {" ".join(word.lower().split()): name for word, name in request.words.items()}
-    return clean_masks(resolve_overlaps(named, found, names))
+    masks = clean_masks(resolve_overlaps(named, found, names))
+    masks.notes += [note for name, given in request.points.items() for note in _disobeyed(masks[name], name, *given)]
+    return masks
+
+
+def _disobeyed(mask: Mask, name: str, inside: ArrayLike, outside: ArrayLike) -> list[str]:
+    """Notes on points that the mask does not obey, though its segmenter was told of them."""
+    notes = []
+    for points, wanted, where in ((inside, True, "outside"), (outside, False, "inside")):
+        for x, y in np.reshape(np.asarray(points, np.float64), (-1, 2)):
+            if mask[int(y), int(x)] != wanted:
+                sign = "+" if wanted else "-"
+                notes.append(
+                    f"the point {sign}{x:g},{y:g} of '{name}' ends {where} its mask; give more points near it, or a "
+                    "mask file"
+                )
+    return notes
 
 
 def _from_prompt(opened: OpenedPhoto, request: MaskRequest, name: str) -> Mask:

@@ -16,6 +16,7 @@ from real2sam2real.perceive.segment.detections import box_of
 
 TINT = 0.45
 OVERLAY, FOLDER = "masks.png", "masks"
+_RULER, _TICK, _GRID = (0, 0, 0, 140), (255, 255, 255), (255, 255, 255, 40)
 _GOLDEN = 0.618034  # steps of the golden ratio around the colour circle keep neighbours apart, however many there are
 _Box = tuple[float, float, float, float]
 
@@ -49,8 +50,40 @@ def mask_color(index: int) -> tuple[int, int, int]:
     return round(255 * red), round(255 * green), round(255 * blue)
 
 
-def write_masks(folder: Path, masks: Mapping[str, Mask], pixels: UInt8) -> None:
+def draw_rulers(picture: UInt8, shrink: float = 1.0) -> UInt8:
+    """A picture `(H, W, 3)` uint8 with rulers along its upper and left edges, to read boxes and points from.
+
+    Args:
+        picture: pixel for pixel the photo as it is worked on.
+        shrink: its pixels per pixel of the photo's file, in which the rulers count.
+    """
+    image = Image.fromarray(picture)
+    draw = ImageDraw.Draw(image, "RGBA")
+    font = ImageFont.load_default(size=max(9, round(max(image.size) / 80)))
+    _, _, text_width, text_height = draw.textbbox((0, 0), "0000", font=font)
+    band, small = round(1.6 * text_height), max(2, text_height // 3)
+    step = _ruler_step(2.2 * text_width / shrink)
+    draw.rectangle((0, 0, image.width, band), fill=_RULER)
+    draw.rectangle((0, band + 1, band, image.height), fill=_RULER)
+    for axis, length in enumerate(image.size):
+        for number in range(0, int(length / shrink) + 1, step // 5):
+            at, major = number * shrink, number % step == 0
+            if major:
+                ends = (at, 0, at, image.height) if axis == 0 else (0, at, image.width, at)
+                draw.line(ends, fill=_GRID)
+            near = 0 if major else band - small
+            draw.line((at, near, at, band) if axis == 0 else (near, at, band, at), fill=_TICK)
+            if major and number and axis == 0:
+                draw.text((at + 2, 1), str(number), font=font, fill=_TICK)
+            elif major and number:
+                _draw_upright(image, str(number), font, (1, round(at) + 2))
+    return np.asarray(image)
+
+
+def write_masks(folder: Path, masks: Mapping[str, Mask], pixels: UInt8, shrink: float = 1.0) -> None:
     """Write `masks/NAME.png` (8-bit, 255 on the object) for every mask and `masks.png`, a picture of them all.
+
+    The picture has rulers in pixels of the photo's file.
 
     The folder is written whole or not at all; a folder of the same kind is replaced. `masks/` can be read back by
     `load_masks` and `--mask`.
@@ -59,6 +92,7 @@ def write_masks(folder: Path, masks: Mapping[str, Mask], pixels: UInt8) -> None:
         folder: becomes what is written.
         masks: `(H, W)` bool by name.
         pixels: `(H, W, 3)` uint8 sRGB, the photo.
+        shrink: its pixels per pixel of the photo's file.
 
     Raises:
         UserError: the folder holds something else, or is a file.
@@ -71,7 +105,28 @@ def write_masks(folder: Path, masks: Mapping[str, Mask], pixels: UInt8) -> None:
         (temporary / FOLDER).mkdir()
         for name, mask in masks.items():
             Image.fromarray(mask.astype(np.uint8) * 255).save(temporary / FOLDER / f"{name}.png")
-        Image.fromarray(draw_overlay(pixels, masks)).save(temporary / OVERLAY)
+        Image.fromarray(draw_rulers(draw_overlay(pixels, masks), shrink)).save(temporary / OVERLAY)
+
+
+def _ruler_step(least: float) -> int:
+    """The roundest number of pixels, divisible by five, that is not below `least`."""
+    decade = 10
+    while True:
+        for factor in (1, 2, 5):
+            if factor * decade >= least:
+                return factor * decade
+        decade *= 10
+
+
+def _draw_upright(
+    image: Image.Image, text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, at: tuple[int, int]
+) -> None:
+    """Text that is read from below, at its upper left corner."""
+    _, _, width, height = font.getbbox(text)
+    line = Image.new("L", (int(width) + 1, int(height) + 1))
+    ImageDraw.Draw(line).text((0, 0), text, font=font, fill=255)
+    turned = line.transpose(Image.Transpose.ROTATE_90)
+    image.paste(_TICK, (*at, at[0] + turned.width, at[1] + turned.height), turned)
 
 
 def _outline(mask: Mask, thickness: int) -> Mask:

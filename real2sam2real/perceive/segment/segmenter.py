@@ -29,6 +29,7 @@ from real2sam2real.perceive.grabcut import mask_from_box, mask_from_points
 from real2sam2real.perceive.masks import MIN_PIXELS
 from real2sam2real.perceive.prompts import box_text, checked_box, checked_inside, checked_points
 from real2sam2real.perceive.segment.detections import SAME, Detection, Search, mask_iou
+from real2sam2real.perceive.segment.embedded import EmbeddedNetworks, EmbeddedPhoto
 from real2sam2real.perceive.segment.grid import propose_by_grid
 from real2sam2real.perceive.segment.grounding import Detector
 from real2sam2real.perceive.segment.network import Embedding
@@ -36,8 +37,9 @@ from real2sam2real.perceive.segment.options import SegmentOptions
 from real2sam2real.perceive.segment.sam2 import Prompt, Sam2
 from real2sam2real.perceive.segment.sam3 import Sam3
 
+_LEAST_SCORE = 0.3  # MM-Grounding-DINO's and SAM 3's, from which an object counts
 _FLOOR = 0.02  # scores are asked for down to here, so that a message can say how near a word came
-_REMEDY = "choose the model sam2 or sam3 (docs/masks.md says what they need), or draw a box"
+_REMEDY = "choose another segmenter (docs/masks.md), or draw a box"
 _SMALLEST_SHARE = 0.001  # of the photo: a smaller proposal is nothing that one would direct
 
 
@@ -98,12 +100,19 @@ class GrabCutPhoto:
 
 @dataclass(frozen=True, eq=False)
 class Segmenter:
-    """Finds and cuts out objects: by GrabCut, by SAM 2.1 with MM-Grounding-DINO, or by both SAMs with SAM 3 for words.
+    """Finds and cuts out objects, as the options say.
+
+    By the package's own networks, by GrabCut, by SAM 2.1 with MM-Grounding-DINO, or by both SAMs with SAM 3 for words.
 
     Weights are loaded when they are first needed, each model once.
     """
 
     options: SegmentOptions  # which models, where from, and how
+
+    @cached_property
+    def embedded(self) -> EmbeddedNetworks:
+        """The package's own."""
+        return EmbeddedNetworks(self.options)
 
     @cached_property
     def sam2(self) -> Sam2:
@@ -122,6 +131,8 @@ class Segmenter:
 
     def open(self, pixels: UInt8) -> OpenedPhoto:
         """A photo, `(H, W, 3)` uint8 sRGB, ready to be asked; it is looked at when it first is."""
+        if self.options.segmenter == "embedded":
+            return EmbeddedPhoto(self.embedded, pixels)
         return GrabCutPhoto(pixels) if self.options.segmenter == "grabcut" else ModelPhoto(self, pixels)
 
 
@@ -158,13 +169,13 @@ class ModelPhoto:
     def from_text(self, words: Sequence[str]) -> list[Detection]:
         """See `OpenedPhoto`."""
         words = list(dict.fromkeys(" ".join(word.lower().split()) for word in words))
-        search = self._search(words)
+        search, least = self._search(words), self.options.least_score(_LEAST_SCORE)
         for word in words:
             if not any(each.word == word for each in search.found):
-                best = f"the best guess scores {search.nearest.get(word, 0.0):.2f} and the threshold is"
+                best = f"the best guess scores {search.nearest.get(word, 0.0):.2f} and the threshold is {least:g}"
                 raise UserError(
-                    f"no '{word}' was found in the photo: {best} {self.options.threshold:g}. Use another word, lower "
-                    "the threshold, or draw a box around it"
+                    f"no '{word}' was found in the photo: {best}. Use another word, lower the threshold, or draw a box "
+                    "around it"
                 )
         return search.found
 
@@ -181,7 +192,7 @@ class ModelPhoto:
 
     def _search(self, words: Sequence[str]) -> Search:
         """What the words name, by whichever model the options choose."""
-        least, overlap = self.options.threshold, self.options.overlap
+        least, overlap = self.options.least_score(_LEAST_SCORE), self.options.overlap
         if self.options.segmenter == "sam3":
             return self.models.sam3.find(self._seen_by_sam3, words, least, overlap)
         seen = self.models.detector.detect(self.pixels, words, _FLOOR, overlap)

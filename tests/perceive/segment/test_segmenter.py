@@ -54,7 +54,7 @@ def drawn(block_mask: Block) -> Drawn:
 
 
 def test_grabcut_cuts_out_as_before(disc_photo: np.ndarray) -> None:
-    opened: OpenedPhoto = Segmenter(SegmentOptions()).open(disc_photo)
+    opened: OpenedPhoto = Segmenter(SegmentOptions(segmenter="grabcut")).open(disc_photo)
     box = (30, 10, 130, 110)
     assert np.array_equal(opened.from_box(box), mask_from_box(disc_photo, box))
     points = [(80, 60)], [(10, 10)]
@@ -62,10 +62,10 @@ def test_grabcut_cuts_out_as_before(disc_photo: np.ndarray) -> None:
 
 
 def test_grabcut_refuses_words_with_a_remedy(disc_photo: np.ndarray) -> None:
-    opened = Segmenter(SegmentOptions()).open(disc_photo)
-    with pytest.raises(UserError, match="cannot find 'disc' by name; choose the model sam2"):
+    opened = Segmenter(SegmentOptions(segmenter="grabcut")).open(disc_photo)
+    with pytest.raises(UserError, match="cannot find 'disc' by name; choose another segmenter"):
         opened.from_text(["disc"])
-    with pytest.raises(UserError, match="cannot propose objects; choose the model sam2"):
+    with pytest.raises(UserError, match="cannot propose objects; choose another segmenter"):
         opened.propose()
 
 
