@@ -23,7 +23,7 @@ from real2sam2real.rendering.frame import Frame
 from real2sam2real.rendering.ordered_map import ordered_map
 from real2sam2real.rendering.plate import Plate, find_object_areas
 from real2sam2real.rendering.renderer import render_frames
-from real2sam2real.scene import Entity, Scene
+from real2sam2real.scene import Billboard, Entity, Scene
 
 _LEAVING = 0.04  # the shadow that the photo shows is gone when its object has moved by this share of its size
 _REST_SHADOW = 0.8  # how dark the ground is under an object that still stands where the photo shows it
@@ -47,19 +47,21 @@ def preview_frames(scene: Scene, *, width: int, height: int, frames: Sequence[in
         UserError: the scene has no photo, or a mask has another size than the photo.
         ValueError: the size is not positive, or a frame is outside the shot.
     """
-    if scene.photo is None:
+    photo = scene.photo
+    if photo is None:
         raise UserError("the scene has no photo, so there is nothing to show a preview over; lift it from a photo.")
-    for entity in (*scene.entities, *scene.removed, *scene.billboards):
-        if entity.mask is not None and entity.mask.shape != scene.photo.shape[:2]:
+    shown: list[Entity | Billboard] = [*scene.entities, *scene.removed, *scene.billboards]
+    for thing in shown:
+        if thing.mask is not None and thing.mask.shape != photo.shape[:2]:
             raise UserError(
-                f"the mask of '{entity.name}' is {entity.mask.shape[1]}×{entity.mask.shape[0]} but the photo is "
-                f"{scene.photo.shape[1]}×{scene.photo.shape[0]}; masks are drawn on the photo's own pixels."
+                f"the mask of '{thing.name}' is {thing.mask.shape[1]}×{thing.mask.shape[0]} but the photo is "
+                f"{photo.shape[1]}×{photo.shape[0]}; masks are drawn on the photo's own pixels."
             )
     numbers = range(scene.frames) if frames is None else list(frames)
     billboards = billboard_entities(scene)[: 255 - len(scene.entities)]
     scene = replace(scene, entities=(*scene.entities, *billboards))
     rendered = render_frames(scene, width=width, height=height, frames=numbers, color=True, antialias=True)
-    layers = _SharedLayers(scene, billboards, scene.photo, width, height)
+    layers = _SharedLayers(scene, billboards, photo, width, height)
     jobs = layers.jobs(numbers, rendered)
     if width * height * len(numbers) < _SERIAL_WORK:
         return map(layers.draw, jobs)
