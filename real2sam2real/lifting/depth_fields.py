@@ -22,12 +22,14 @@ from real2sam2real.lifting.solid import Solid
 
 COARSE_SIDE = 100  # nodes, where rays are sent through a solid
 POISSON_SIDE = 110  # nodes, where a silhouette is inflated
-FLATNESS = 0.85  # bodies are a little flatter than they are wide
-WIDEST = 0.36  # of the silhouette's shorter side: half the depth of the thickest part
+FLATNESS = 0.95  # bodies are a little flatter than they are wide
+WIDEST = 0.42  # of the silhouette's shorter side: half the depth of the thickest part
 RAY_SAMPLES = 40
 BISECTIONS = 8
 ROUNDING = 0.05  # of a solid's size in the picture: the radius of its rim
 MAX_TURN_DEGREES = 40.0
+LONG = 1.4  # times as long as wide: from then on a body has a length that a plane can follow
+DEPTH_FACTORS, LIMBED_DEPTH_FACTORS = (0.8, 1.7), (0.85, 1.15)
 
 T = TypeVar("T", bound=np.generic)
 
@@ -41,6 +43,7 @@ class DepthField:
     world_from_object: Float  # `(4, 4)` its frame
     shape: str  # what it was taken for
     solid: Solid | None = None  # the fitted solid, or None
+    front_yaw: float | None = None  # radians about +Y from the world's +Z to where its front points, if that is known
 
 
 def solid_silhouette(solid: Solid, ground: Ground, grid: Grid) -> tuple[Float, Float, Bool]:
@@ -92,25 +95,76 @@ def solid_field(
         middle=middle,
         half=half * rim,
         world_from_object=solid.world_from_object(),
-        shape=solid.profile.name,
+        shape=solid.profile.name if solid.kind is None else solid.kind.name,
         solid=solid,
+        front_yaw=front_yaw(solid),
     )
 
 
-def inflated_field(outline: Outline, ground: Ground, grid: Grid, silhouette: Float, contact_row: float) -> DepthField:
-    """The silhouette, inflated about an upright plane."""
+def front_yaw(solid: Solid | None) -> float | None:
+    """Where the front of a thing points whose word says that it has one, and how that looks."""
+    if solid is None or solid.kind is None or not solid.kind.fronted:
+        return None
+    return solid.yaw if solid.kind.parts or solid.kind.build == "solid" else None
+
+
+def inflated_field(
+    outline: Outline, ground: Ground, grid: Grid, silhouette: Float, contact_row: float, body: Solid | None = None
+) -> DepthField:
+    """The silhouette, inflated about an upright plane; a fit of its kind's proportions tells its turn and its depth."""
     inside = silhouette > 0
     center, normal = _upright_plane(outline, ground, contact_row)
+    if body is not None:
+        normal = _turned_with(body, normal, center)
     rays = ground.rays_world(grid.pixels())
     facing = rays @ normal
     steepest = -0.15 * np.linalg.norm(rays, axis=-1)  # a plane seen edge-on would run away
     middle = (center @ normal) / np.minimum(facing, steepest)
     half = half_thickness(inside) * grid.cell * middle / ground.intrinsics.fx
+    if body is not None and body.kind is not None and body.kind.round:
+        half = _turned_thickness(inside) * grid.cell * middle / ground.intrinsics.fx
+    elif body is not None:
+        half *= _depth_factor(body, normal, float(half.max()))
     c, s = normal[2], normal[0]
     world_from_object = np.eye(4)
     world_from_object[:3, :3] = [[c, 0, s], [0, 1, 0], [-s, 0, c]]
     world_from_object[:3, 3] = center
-    return DepthField(middle=middle, half=half, world_from_object=world_from_object, shape="inflated")
+    return DepthField(
+        middle=middle, half=half, world_from_object=world_from_object, shape="inflated", front_yaw=front_yaw(body)
+    )
+
+
+def _turned_with(body: Solid, normal: Float, center: Float) -> Float:
+    """`(3,)` the normal of the plane of a long body: across its length, as far as the silhouette shows that."""
+    if max(body.half_depth, body.half_width) < LONG * min(body.half_depth, body.half_width):
+        return normal
+    axes = body.world_from_object()[:3, :3]
+    across = axes[:, 0] if body.half_depth > body.half_width else axes[:, 2]
+    toward = -center * [1.0, 0.0, 1.0] / np.linalg.norm(center * [1.0, 0.0, 1.0])
+    across = across if across @ toward > 0 else -across
+    if across @ toward < np.cos(np.radians(MAX_TURN_DEGREES)):
+        return normal
+    middle: Float = (across + normal) / np.linalg.norm(across + normal)  # the feet have their say too
+    return middle
+
+
+def _turned_thickness(inside: Bool) -> Float:
+    """Half the depth behind each cell of a silhouette that was turned about an upright axis: a circle in every row."""
+    columns = inside.shape[1]
+    first = np.argmax(inside, axis=1)
+    last = columns - 1 - np.argmax(inside[:, ::-1], axis=1)
+    x = np.arange(columns)
+    radius, axis = (last - first + 1) / 2, (last + first) / 2
+    half = np.sqrt(np.maximum(radius[:, None] ** 2 - (x - axis[:, None]) ** 2, 0.0))
+    return np.where(inside, cv2.GaussianBlur(half, (0, 0), 1.0), 0.0)
+
+
+def _depth_factor(body: Solid, normal: Float, half: float) -> float:
+    """By how much an inflated silhouette becomes deeper or flatter, so that it is as deep as its kind."""
+    axes = body.world_from_object()[:3, :3]
+    wanted = float(np.hypot(body.half_width * (axes[:, 0] @ normal), body.half_depth * (axes[:, 2] @ normal)))
+    limbed = body.kind is not None and body.kind.limbed
+    return float(np.clip(wanted / max(half, 1e-9), *(LIMBED_DEPTH_FACTORS if limbed else DEPTH_FACTORS)))
 
 
 def _span(solid: Solid, ground: Ground) -> tuple[float, float]:

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from real2sam2real.arrays import Float, Float32, Mask, UInt8
+from real2sam2real.arrays import Float, Float32, Int, Mask, UInt8
 from real2sam2real.geometry import Intrinsics, transforms
-from real2sam2real.lifting.depth_fields import DepthField, inflated_field, solid_field, solid_silhouette
+from real2sam2real.lifting.depth_fields import (
+    DepthField,
+    inflated_field,
+    nearest_known,
+    solid_field,
+    solid_silhouette,
+)
 from real2sam2real.lifting.ground import Ground, ground_under
+from real2sam2real.lifting.kinds import ThingKind, kind_of
 from real2sam2real.lifting.outline import (
     BELOW_BORDER,
     Grid,
@@ -23,8 +30,9 @@ from real2sam2real.lifting.outline import (
     silhouette_field,
     silhouette_grid,
 )
+from real2sam2real.lifting.parts import part_fields, part_silhouette, united
 from real2sam2real.lifting.sheets import two_sheets
-from real2sam2real.lifting.solid import Solid, fit_solid, typical_of
+from real2sam2real.lifting.solid import BOXY_PLAN, Solid, fit_solid, typical_of
 from real2sam2real.lifting.texture import textured
 from real2sam2real.mesh import Mesh
 from real2sam2real.mesh.decimation import decimate
@@ -35,11 +43,21 @@ from real2sam2real.scene import CameraPath, Entity, Motion, Scene
 MAX_TRIANGLES = 20_000
 TYPICAL_HEIGHT = 1.6  # scene units: the median entity's height, so that a unit is near a metre for people and cars
 MAX_MISFIT = 0.035
-MIN_SOLIDITY = 0.7
-MIN_SOLIDITY_TALL = 0.86  # people and posts are tall and fill little of their hull
-TALL = 1.6
+MAX_KIND_MISFIT = 0.1  # of a thing whose word says what it is: a car with its door open is a car
+MIN_COVER, MIN_BODY_COVER = 0.3, 0.64  # IoU of the usual parts with the mask; legs of chairs are thin
+MOST_FRONTAL_DEGREES = 35.0
+MAX_BODY_MISFIT = 0.02
+PITCH_SPREAD = float(np.radians(8.0))  # standard deviation, where it is not known
+MIN_SOLIDITY = 0.86
+MIN_SOLIDITY_ALIKE = 0.7  # where others tell its size, and a motorcycle in front cuts it
+MAX_BOX_MISFIT, MIN_BOX_SOLIDITY = 0.0125, 0.7
+LONGEST, MIN_SOLIDITY_LONG = 2.2, 0.93  # longer things, either way, are better inflated than guessed
 SLENDER = 4.0  # times as high as wide: a pole is as thick as it is wide, which inflating it gives and a fit leaves open
 SOFTNESS, SOLID_SOFTNESS = 0.6, 2.0
+TOUCH_PIXELS = (2, 4, 7)  # below its lower edge, where what it ends on is looked for
+FOOT_SHARE = 0.15  # of its height: columns that end farther up are no part of its lower edge
+MIN_TOUCH_SHARE = 0.7  # of the lower edge
+SMALL_SHARE = 0.5  # of the pixels of what it ends on
 THINNEST = 1e-4  # of the depth: front and back must not touch
 BEHIND = 1.01
 
@@ -77,10 +95,14 @@ def lift_photo(
     _check_sizes(photo_pixels, masks, intrinsics)
     cleaned = clean_masks(masks)
     outlines = outlines_by_nearness(cleaned)
-    ground = ground_under(outlines, intrinsics, pitch_degrees)
+    kinds = {name: kind_of(name) for name in cleaned}
+    ground = _ground_of_shapes(outlines, ground_under(outlines, intrinsics, pitch_degrees), kinds)
     nearer = np.zeros(photo_pixels.shape[:2], np.float32)
-    solids = _fitted_solids(outlines, ground)
-    lifted = {o.name: _lift(photo_pixels, o, ground, solids.get(o.name), nearer) for o in outlines}
+    fits = _fitted_solids(outlines, ground, kinds)
+    lifted = {
+        o.name: _lift(photo_pixels, o, kinds[o.name], ground, fits.get(o.name), nearer, outlines[:k])
+        for k, o in enumerate(outlines)
+    }
     entities = [lifted[name] for name in cleaned]
     scale = TYPICAL_HEIGHT / float(np.median([entity.mesh.bounds()[1, 1] for entity in entities]))
     pose = ground.world_from_camera
@@ -105,10 +127,34 @@ def _check_sizes(photo_pixels: UInt8, masks: Mapping[str, Mask], intrinsics: Int
             raise ValueError(f"the mask '{name}' has shape {mask.shape}; the photo's is {(height, width)}")
 
 
-def _notes(outline: Outline, field: DepthField, grounded: bool) -> list[str]:
-    taken_for = "its inflated silhouette" if field.solid is None else f"a rounded {field.shape}"
+def _is_seen_from_its_side(solid: Solid) -> bool:
+    """Whether a body is seen so that its silhouette tells more of it than the usual parts do."""
+    if solid.kind is None or solid.kind.build != "body":
+        return False
+    away = solid.yaw - np.arctan2(-solid.center[0], -solid.center[2])
+    return abs(np.sin(away)) > np.sin(np.radians(MOST_FRONTAL_DEGREES))
+
+
+def _is_body(solid: Solid) -> bool:
+    """Whether a fit tells how an inflated silhouette stands and how deep it is, without being its shape."""
+    kind = solid.kind
+    if kind is None or not (kind.build == "body" or kind.round):
+        return False
+    return solid.misfit < MAX_KIND_MISFIT and solid.cover > MIN_COVER
+
+
+def _taken_for(solid: Solid) -> str:
+    return f"a rounded {solid.profile.name}" if solid.kind is None else f"a {solid.kind.name}"
+
+
+def _notes(outline: Outline, field: DepthField, grounded: bool, *, attached: bool) -> list[str]:
+    taken_for = "its inflated silhouette" if field.solid is None else _taken_for(field.solid)
     notes = [f"taken for {taken_for}"]
-    if not grounded:
+    if field.front_yaw is None and field.solid is not None and not field.solid.profile.plan < BOXY_PLAN:
+        notes.append("which side is its front is not known: the side that the photo shows counts, unless 'facing' says")
+    if attached:
+        notes.append("it ends on another object, so it is as far away as that")
+    elif not grounded:
         notes.append("it ends above the horizon, so it stands on nothing: how far away it is, is guessed")
     elif outline.cut_below:
         notes.append("the photo's border cuts it: how it goes on below, and so how far away it is, is guessed")
@@ -117,68 +163,181 @@ def _notes(outline: Outline, field: DepthField, grounded: bool) -> list[str]:
     return notes
 
 
-def _fitted_solids(outlines: list[Outline], ground: Ground) -> dict[str, Solid]:
+Kinds = Mapping[str, ThingKind | None]
+
+
+def _ground_of_shapes(outlines: list[Outline], ground: Ground, kinds: Kinds) -> Ground:
+    """The ground, its pitch taken from the shapes that stand on it where nothing else tells it.
+
+    A rim that shows as an ellipse, or a box of known proportions, says from how high it is seen.
+    """
+    if not ground.is_assumed:
+        return ground
+    found = []
+    for o in outlines:
+        if o.stands_in_view and o.height <= SLENDER * o.width:
+            solid = fit_solid(o.mask, o.hidden, ground, None, kinds[o.name], pitch_spread=PITCH_SPREAD)
+            if solid is not None and _is_explained(o, solid):
+                found.append(solid.pitch_radians)
+    if not found:
+        return ground
+    pitch = max(float(np.median(found)), ground.lowest_pitch)
+    note = f"camera looks down by {np.degrees(pitch):.0f}°, from the shape of what stands on the ground"
+    return replace(ground, pitch_radians=pitch, note=note)
+
+
+def _fitted_solids(outlines: list[Outline], ground: Ground, kinds: Kinds) -> dict[str, Solid]:
     """The solids of compact objects, each fitted on its own first, then again in the light of the others' sizes."""
     whole = [o for o in outlines if not o.cut_below and ground.is_below_horizon(_contact_row(o))]
     solids: dict[str, Solid] = {}
+    bodies: dict[str, Solid] = {}
     for _ in range(2):
         typical = typical_of(list(solids.values()))
         if solids and typical is None:
             break
-        fits = {o.name: (o, fit_solid(o.mask, o.hidden, ground, typical)) for o in whole}
-        solids = {name: solid for name, (o, solid) in fits.items() if solid is not None and _is_compact(o, solid)}
-    return solids
+        fits = {o.name: (o, fit_solid(o.mask, o.hidden, ground, typical, kinds[o.name])) for o in whole}
+        found = {name: (o, solid) for name, (o, solid) in fits.items() if solid is not None}
+        solids = {name: s for name, (o, s) in found.items() if _is_explained(o, s, alike=typical is not None)}
+        bodies = {name: solid for name, (_, solid) in found.items() if name not in solids and _is_body(solid)}
+    return solids | bodies
 
 
-def _lift(pixels: UInt8, outline: Outline, ground: Ground, solid: Solid | None, nearer: Float32) -> Entity:
-    """One entity in camera heights; `nearer` `(H, W)` collects the depths of what was lifted before it."""
+def _lift(
+    pixels: UInt8,
+    outline: Outline,
+    kind: ThingKind | None,
+    ground: Ground,
+    solid: Solid | None,
+    nearer: Float32,
+    before: Sequence[Outline],
+) -> Entity:
+    """One entity in camera heights; `nearer` `(H, W)` collects the depths of what was lifted `before` it."""
     grid = silhouette_grid(outline)
-    field, silhouette = _depth_field(outline, ground, grid, solid)
+    fields = _depth_fields(outline, ground, grid, solid)
     occluders = _sampled_depth(nearer, grid)
-    front, middle, back = _layers(field, ground, grid, occluders)
-    mesh = decimate(_mesh(silhouette, grid, ground, front, middle, back), MAX_TRIANGLES, shape_only=True)
+    layers = [_layers(field, ground, grid, occluders) for field, _ in fields]
+    pieces = [_mesh(own, grid, ground, *depths) for (_, own), depths in zip(fields, layers, strict=True)]
+    mesh = united(pieces)
+    if len(mesh.faces) > MAX_TRIANGLES:
+        mesh = decimate(mesh, MAX_TRIANGLES, shape_only=True)
+    front = np.min([np.where(own > 0, d[0], np.inf) for (_, own), d in zip(fields, layers, strict=True)], axis=0)
+    front = nearest_known(np.where(np.isfinite(front), front, 0.0), np.isfinite(front))[0]
+    field = fields[0][0]
     grounded = ground.is_below_horizon(_contact_row(outline))
-    if grounded and not outline.bottom_hidden:
-        stretch = 1 / -float(mesh.bounds()[0, 1])  # along the rays, so that nothing moves in the photo
-        mesh = replace(mesh, vertices=mesh.vertices * stretch)
+    attached = _depth_where_attached(outline, kind, nearer, before, grounded)
+    if attached is not None or (grounded and not outline.bottom_hidden):
+        if attached is None:
+            stretch = 1 / -float(mesh.bounds()[0, 1])
+        else:
+            stretch = attached / float(np.median(interpolated(front, _nodes(grid, *_lower_edge(outline.mask)))))
+        mesh = replace(mesh, vertices=mesh.vertices * stretch)  # along the rays, so that nothing moves in the photo
         front = front * stretch
     rows, columns = np.nonzero(outline.mask)
-    at = (np.stack([rows, columns], axis=-1) + 0.5 - grid.origin[::-1]) / grid.cell
-    nearer[rows, columns] = interpolated(front, at)
+    nearer[rows, columns] = interpolated(front, _nodes(grid, rows, columns))
     mesh = textured(mesh, pixels, outline, ground, field)
     world_from_object = _standing_frame(field.world_from_object, mesh)
-    provenance: dict[str, Any] = {"lifter": "embedded", "shape": field.shape, "notes": _notes(outline, field, grounded)}
+    notes = _notes(outline, field, grounded, attached=attached is not None)
+    provenance: dict[str, Any] = {"lifter": "embedded", "shape": field.shape, "notes": notes}
     return Entity(
         name=outline.name,
         mesh=mesh.transformed(transforms.invert_rigid(world_from_object)),
         rest_world_from_object=world_from_object,
         motion=Motion.still(1, world_from_object),
         mask=outline.mask,
+        facing=_facing(field),
         provenance=provenance,
     )
 
 
-def _depth_field(outline: Outline, ground: Ground, grid: Grid, solid: Solid | None) -> tuple[DepthField, Float]:
-    """What the outline is taken for, and its completed silhouette."""
-    if solid is None:
+def _facing(field: DepthField) -> float | None:
+    """Degrees from the object's +Z to its front, where its word says that it has one."""
+    if field.front_yaw is None:
+        return None
+    yaw = np.arctan2(field.world_from_object[0, 2], field.world_from_object[2, 2])
+    return float(np.degrees(np.angle(np.exp(1j * (field.front_yaw - yaw)))))
+
+
+def _nodes(grid: Grid, rows: Int, columns: Int) -> Float:
+    """`(N, 2)` fractional rows and columns of a grid at the middles of pixels."""
+    return (np.stack([rows, columns], axis=-1) + 0.5 - grid.origin[::-1]) / grid.cell
+
+
+def _lower_edge(mask: Mask) -> tuple[Int, Int]:
+    """Rows and columns of the lowest pixels of the columns that reach down to where it ends."""
+    columns = np.nonzero(mask.any(axis=0))[0]
+    rows = mask.shape[0] - 1 - np.argmax(mask[::-1, columns], axis=0)
+    low = rows >= rows.max() - max(2.0, FOOT_SHARE * np.ptp(np.nonzero(mask.any(axis=1))[0]))
+    return rows[low], columns[low]
+
+
+def _depth_where_attached(
+    outline: Outline, kind: ThingKind | None, nearer: Float32, before: Sequence[Outline], grounded: bool
+) -> float | None:
+    """How far away an object is that ends on another one, as a head on its body does; None where it may stand behind.
+
+    Two masks that touch stand at one depth unless the ground says otherwise: what would stand on nothing, above the
+    horizon, does, and so do small things that lie on others or belong to them, by their word.
+    """
+    if outline.cut_below or not before:
+        return None
+    rows, columns = _lower_edge(outline.mask)
+    below = [np.minimum(rows + step, nearer.shape[0] - 1) for step in TOUCH_PIXELS]
+    touches = [np.any([other.mask[row, columns] for row in below], axis=0) for other in before]
+    carrier = int(np.argmax([touch.mean() for touch in touches]))
+    if touches[carrier].mean() < MIN_TOUCH_SHARE:
+        return None
+    mask = before[carrier].mask
+    small = outline.mask.sum() < SMALL_SHARE * mask.sum()
+    carried = kind is not None and kind.carried and small and outline.bottom_hidden
+    if grounded and not carried:
+        return None
+    found = np.concatenate([nearer[row, columns][mask[row, columns]] for row in below])
+    return float(np.median(found))
+
+
+def _depth_fields(outline: Outline, ground: Ground, grid: Grid, solid: Solid | None) -> list[tuple[DepthField, Float]]:
+    """What the outline is taken for, in one piece or several, each with its completed silhouette."""
+    if solid is None or (_is_body(solid) and not _is_explained(outline, solid, alike=True)):
         silhouette = silhouette_field(outline, grid, convex_body(outline, grid), softness=SOFTNESS)
-        return inflated_field(outline, ground, grid, silhouette, _contact_row(outline)), silhouette
+        return [(inflated_field(outline, ground, grid, silhouette, _contact_row(outline), solid), silhouette)]
+    if solid.kind is not None and solid.kind.parts:
+        drawn = part_silhouette(solid, solid.kind.parts, ground, grid)
+        silhouette = silhouette_field(outline, grid, drawn, softness=SOFTNESS)
+        if fields := part_fields(solid, solid.kind.parts, ground, grid, silhouette):
+            return fields
     middle, half, hits = solid_silhouette(solid, ground, grid)
     silhouette = silhouette_field(outline, grid, hits, softness=SOLID_SOFTNESS)
-    return solid_field(solid, ground, grid, middle, half, hits, silhouette), silhouette
+    return [(solid_field(solid, ground, grid, middle, half, hits, silhouette), silhouette)]
 
 
-def _is_compact(outline: Outline, solid: Solid) -> bool:
+def _is_explained(outline: Outline, solid: Solid, *, alike: bool = False) -> bool:
+    """Whether a solid is what the outline should be taken for; more easily where it is one among many `alike`."""
+    kind = solid.kind
+    if kind is None:
+        return _is_compact(outline, solid, alike=alike)
+    if kind.parts:
+        if kind.build == "solid":
+            return solid.misfit < MAX_KIND_MISFIT and solid.cover > MIN_COVER
+        return solid.misfit < MAX_BODY_MISFIT and solid.cover > MIN_BODY_COVER and not _is_seen_from_its_side(solid)
+    if kind.round:
+        return _is_compact(outline, solid, alike=False)
+    return kind.build == "solid" and solid.misfit < MAX_KIND_MISFIT
+
+
+def _is_compact(outline: Outline, solid: Solid, *, alike: bool) -> bool:
     """Whether the outline is well explained by a solid: near its outline, and mostly filled."""
     grid = silhouette_grid(outline)
     hull = convex_body(outline, grid)
     filled = sample(outline.mask, grid) > 0.5
     hidden = hull & (sample(outline.hidden, grid) > 0.5)
     solidity = (filled | hidden).sum() / max(1, hull.sum())
-    tall = outline.height > TALL * outline.width
     if outline.height > SLENDER * outline.width:
         return False
-    return solid.misfit < MAX_MISFIT and solidity > (MIN_SOLIDITY_TALL if tall else MIN_SOLIDITY)
+    long = max(outline.height / outline.width, outline.width / outline.height) > LONGEST
+    if solid.profile.plan > BOXY_PLAN and solid.misfit < MAX_BOX_MISFIT and solidity > MIN_BOX_SOLIDITY:
+        return True  # its hull has a box's corners, and what it lacks of it are legs
+    least = MIN_SOLIDITY_ALIKE if alike else MIN_SOLIDITY_LONG if long else MIN_SOLIDITY
+    return bool(solid.misfit < MAX_MISFIT and solidity > least)
 
 
 def _contact_row(outline: Outline) -> float:

@@ -6,7 +6,7 @@ Heights are measured in camera heights here; `embedded` scales the finished scen
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -30,12 +30,18 @@ class Ground:
     intrinsics: Intrinsics  # of the photo
     pitch_radians: float  # angle of the optical axis below the horizon
     note: str  # how it was found
+    is_assumed: bool = False  # whether nothing told the pitch
+    lowest_pitch: float = -np.inf  # radians at which every lower edge lies clearly below the horizon
 
     @cached_property
     def world_from_camera(self) -> Float:
         """`(4, 4)`: the photo's camera stands at the world's origin; only its pitch differs from the world's axes."""
         rotation = quaternions.from_axis_angle([1.0, 0.0, 0.0], -self.pitch_radians)
         return transforms.compose([0.0, 0.0, 0.0], rotation)
+
+    def pitched(self, pitch_radians: float) -> Ground:
+        """The same camera, looking down by another angle."""
+        return replace(self, pitch_radians=pitch_radians)
 
     def rays_world(self, pixels: ArrayLike) -> Float:
         """Directions `(..., 3)` of pixels `(..., 2)` in the world, scaled to depth 1 along the camera's −Z."""
@@ -88,7 +94,7 @@ def estimate_ground(
             return Ground(intrinsics=intrinsics, pitch_radians=pitch, note=note)
     pitch = max(float(np.radians(DEFAULT_PITCH_DEGREES)), lowest_allowed)
     note = f"camera is assumed to look down by {np.degrees(pitch):.0f}°"
-    return Ground(intrinsics=intrinsics, pitch_radians=pitch, note=note)
+    return Ground(intrinsics=intrinsics, pitch_radians=pitch, note=note, is_assumed=True, lowest_pitch=lowest_allowed)
 
 
 def _pitch_for(intrinsics: Intrinsics, bottoms: Float) -> float:

@@ -10,12 +10,12 @@ import cv2
 import numpy as np
 
 from real2sam2real import media
-from real2sam2real.arrays import Float, UInt8
+from real2sam2real.arrays import Float, Float32, UInt8
 from real2sam2real.files import replacing_folder
-from real2sam2real.geometry import Intrinsics
+from real2sam2real.geometry import Intrinsics, transforms
 from real2sam2real.geometry.transforms import about_x, about_y
 from real2sam2real.rendering import Light, render_frames
-from real2sam2real.scene import CameraPath, Motion, Scene
+from real2sam2real.scene import CameraPath, Entity, Motion, Scene
 from real2sam2real.scene.retime import retimed
 
 SIDES = {"front": 0.0, "side": 90.0, "back": 180.0}
@@ -26,6 +26,8 @@ _VIEW_PITCH = 0.2
 _VIEW_FILLED = 0.9  # share of the picture that the objects take
 _GROUND = (23, 26, 33)  # the page's panel colour
 _PHOTO_LONGEST_SIDE = 1280
+_ARROW = 0.35  # of an entity's footprint: how far the arrow to its front goes beyond it
+_FARTHEST = 4  # pictures: an arrow that ends farther away is not drawn
 _FIT_COLORS = ((60, 90, 255), (0, 220, 60), (255, 40, 40))
 FIT_LEGEND = [
     (f"#{r:02x}{g:02x}{b:02x}", what)
@@ -64,7 +66,32 @@ def with_masks(photo: UInt8, scene: Scene) -> UInt8:
         picture[mask] = photo[mask] * 0.6 + np.array(color, np.float32) * 0.4
         outline, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
         cv2.drawContours(picture, outline, -1, color, max(2, width // 480), cv2.LINE_AA)
+    for entity, color in zip(scene.entities, entity_colors(len(scene.entities)), strict=True):
+        if entity.mask is not None:
+            _draw_facing(picture, scene, entity, color)
     return np.clip(picture, 0, 255).astype(np.uint8)
+
+
+def _draw_facing(picture: Float32, scene: Scene, entity: Entity, color: tuple[int, int, int]) -> None:
+    """An arrow on the ground from under an entity to where its front points; grey where that was not guessed."""
+    if not len(entity.mesh.vertices):
+        return
+    height, width = picture.shape[:2]
+    low, high = entity.mesh.bounds()
+    foot = np.array([(low[0] + high[0]) / 2, low[1], (low[2] + high[2]) / 2])
+    front = entity.front_object()
+    reach = 0.5 * float(np.abs(front) @ (high - low)) + _ARROW * float(np.linalg.norm((high - low)[[0, 2]]))
+    ends = transforms.apply(entity.rest_world_from_object, np.stack([foot, foot + reach * front]))
+    camera = transforms.apply(np.linalg.inv(scene.photo_world_from_camera), ends)
+    if (camera[:, 2] > -1e-6).any():
+        return
+    pixels, _ = scene.camera.intrinsics_at(0).resized(width, height).project(camera)
+    if not (np.abs(pixels) < _FARTHEST * max(width, height)).all():
+        return
+    start, end = (tuple(int(v) for v in point) for point in np.round(pixels))
+    shown = (160, 160, 160) if entity.facing is None else color
+    for thick, paint in ((max(5, width // 180), (0, 0, 0)), (max(2, width // 400), shown)):
+        cv2.arrowedLine(picture, start, end, paint, thick, cv2.LINE_AA, tipLength=0.25)
 
 
 def with_fit(photo: UInt8, scene: Scene) -> UInt8:

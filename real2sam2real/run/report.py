@@ -18,6 +18,7 @@ from typing import Any
 
 import real2sam2real
 from real2sam2real.files import replacing_file
+from real2sam2real.lifting.plausible import implausible_size
 from real2sam2real.media import video_info
 from real2sam2real.run.folder import RunFolder
 from real2sam2real.run.pictures import FIT_LEGEND, SIDES, entity_colors
@@ -63,6 +64,7 @@ class PageContent:
     notes: Sequence[str]  # what was assumed, repaired or chosen
     next_commands: Sequence[tuple[str, Sequence[str]]]  # what to try next: in words, and the command's arguments
     record: dict[str, Any]  # run.json's content
+    warnings: Sequence[str] = ()  # what a person should not trust, in red
 
 
 def write_report(folder: RunFolder) -> None:
@@ -76,7 +78,12 @@ def write_report(folder: RunFolder) -> None:
     legend = list(zip(hexes, lifted.names, strict=True))
     shown = [
         Figure(path=pictures / "photo.jpg", title="Photo"),
-        Figure(path=pictures / "masks.jpg", title="Masks", legend=legend),
+        Figure(
+            path=pictures / "masks.jpg",
+            title="Masks",
+            caption="arrows point to where each faces; grey where that is not known",
+            legend=legend,
+        ),
         Figure(path=pictures / "fit.jpg", title="Fit", legend=FIT_LEGEND),
         *(Figure(path=pictures / f"{side}.png", title="Meshes", caption=f"from the {side}") for side in SIDES),
     ]
@@ -98,6 +105,7 @@ def write_report(folder: RunFolder) -> None:
             notes=[note for record in records.values() for note in record.notes],
             next_commands=next_commands(folder, lifted.names),
             record=folder.as_json(),
+            warnings=[f"{e.name}: {why}" for e in lifted.entities if (why := implausible_size(e)) is not None],
         ),
     )
 
@@ -148,7 +156,7 @@ def write_page(path: Path, content: PageContent) -> None:
         script=_asset("page.js"),
         watch=_watch(content),
         look=(
-            "<section>\n<h2>The photo and its objects in 3D</h2>\n"
+            f"<section>\n<h2>The photo and its objects in 3D</h2>\n{_warnings(content.warnings)}"
             f'<div class="grid small">{_figures(content.pictures)}</div>\n</section>'
         ),
         record=_record(content),
@@ -215,6 +223,13 @@ def _record(content: PageContent) -> str:
 <section><h2>Notes</h2><ul class="notes">{notes}</ul>
 <details><summary>run.json: settings, seeds, versions</summary><pre>{record}</pre></details></section>
 </div>"""
+
+
+def _warnings(warnings: Sequence[str]) -> str:
+    items = "".join(
+        f"<li>{html.escape(warning)}; bring a mesh, or say what it is by its name</li>" for warning in warnings
+    )
+    return f'<ul class="warnings">{items}</ul>\n' if items else ""
 
 
 def _figures(figures: Sequence[Figure]) -> str:

@@ -192,12 +192,12 @@ class _EntityPose:
 
 
 def front_object(moves: Sequence[em.EntityMove], entity: Entity, scene: Scene) -> Float:
-    """`(3,)` where the entity's front points, in its object frame: as a facing move says, else +Z (glTF's front)."""
+    """`(3,)` where the entity's front points, in its object frame: as a facing move says, else as the entity does."""
     facings = [move for move in moves if isinstance(move, em.Facing)]
     if len(facings) > 1:
         raise UserError(f"{facings[1].where}: '{entity.name}' is told twice where it faces; keep one")
     if not facings:
-        return np.array([0.0, 0.0, 1.0])
+        return entity.front_object()
     _, rotation, _ = transforms.decompose(entity.rest_world_from_object)
     ahead = about_y(-math.radians(facings[0].heading)) @ _camera_ahead(scene)
     return quaternions.to_matrix(rotation).T @ ahead

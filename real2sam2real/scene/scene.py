@@ -10,7 +10,6 @@ from numpy.typing import ArrayLike
 
 from real2sam2real.arrays import Bool, Float, UInt8
 from real2sam2real.mesh import Mesh
-from real2sam2real.scene.billboard import Billboard
 from real2sam2real.scene.camera_path import CameraPath
 from real2sam2real.scene.motion import Motion
 from real2sam2real.scene.units import nearest
@@ -28,6 +27,8 @@ class Entity:
         motion: pose at every frame.
         mask: `(H, W)` bool, the photo's pixels that show it, or None.
         in_photo: False for an entity that was added (a duplicate, an import) and never covered photo pixels.
+        facing: degrees about the object's +Y from its +Z to where its front points, as a lifter guessed it; None where
+            nobody did, and +Z counts.
         provenance: where it came from and what was repaired, as JSON values (kept in scene.json).
     """
 
@@ -37,6 +38,7 @@ class Entity:
     motion: Motion
     mask: Bool | None = None
     in_photo: bool = True
+    facing: float | None = None
     provenance: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -49,6 +51,11 @@ class Entity:
             raise ValueError(
                 f"'{self.name}' deforms {deformed.shape[1]} vertices but its mesh has {len(self.mesh.vertices)}"
             )
+
+    def front_object(self) -> Float:
+        """`(3,)` where its front points, in the object frame: as guessed, else +Z (glTF's front)."""
+        angle = np.radians(self.facing or 0.0)
+        return np.array([np.sin(angle), 0.0, np.cos(angle)])
 
     def vertices_world(self, frame: int) -> Float:
         """`(V, 3)` vertex positions in the world at `frame`, deformation included."""
@@ -72,7 +79,6 @@ class Scene:
         unit: "metre" when the scale is known, else "unit" (one unit is what the lifter chose).
         ground_y: height of the ground plane in world units, or None when none is known.
         removed: entities of the photo that were taken out; the preview paints their places over.
-        billboards: what stands in the photo without being an entity; the preview alone draws it.
     """
 
     entities: tuple[Entity, ...]
@@ -84,7 +90,6 @@ class Scene:
     unit: str = "unit"
     ground_y: float | None = None
     removed: tuple[Entity, ...] = ()
-    billboards: tuple[Billboard, ...] = ()
 
     def __post_init__(self) -> None:
         names = [entity.name for entity in self.entities]

@@ -37,11 +37,13 @@ class Drawing:
         shape = (self.ground.intrinsics.height, self.ground.intrinsics.width)
         return cv2.fillConvexPoly(np.zeros(shape, np.uint8), outline, 1, shift=4).astype(bool)
 
-    def box(self, x: float, z: float, size: tuple[float, float, float], yaw: float = 0.0) -> np.ndarray:
+    def box(
+        self, x: float, z: float, size: tuple[float, float, float], yaw: float = 0.0, *, base: float = 0.0
+    ) -> np.ndarray:
         corners = np.array(np.meshgrid([-0.5, 0.5], [0, 1], [-0.5, 0.5])).reshape(3, -1).T * np.array(size)
         c, s = np.cos(yaw), np.sin(yaw)
         turn = np.array([[c, 0, s], [0, 1, 0], [-s, 0, c]])
-        return self.hull(corners @ turn.T + [x, -1, z])
+        return self.hull(corners @ turn.T + [x, base - 1, z])
 
     def cylinder(self, x: float, z: float, radius: float, height: float) -> np.ndarray:
         angle = np.linspace(0, 2 * np.pi, 60)
@@ -52,6 +54,11 @@ class Drawing:
 @pytest.fixture(scope="session")
 def drawing(ground: Ground) -> Drawing:
     return Drawing(ground)
+
+
+@pytest.fixture(scope="session")
+def drawing_at() -> type[Drawing]:
+    return Drawing
 
 
 @pytest.fixture(scope="session")
