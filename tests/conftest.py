@@ -30,6 +30,14 @@ FAST = (
 )  # fmt: skip
 
 
+# Begun first, so that no core waits for one of them at the end.
+LONG = ("test_static.py", "run/batch/test_ray.py", "workfolder/test_ray_pool.py", "lab/curate/test_pipeline.py")
+
+
+def is_long(path: Path) -> bool:
+    return any(path == TESTS / name for name in LONG)
+
+
 def is_fast(path: Path) -> bool:
     return any(path.is_relative_to(TESTS / name) for name in FAST)
 
@@ -40,6 +48,7 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: not is_long(item.path))
     for item in items:
         if is_fast(item.path):
             item.add_marker(pytest.mark.fast)

@@ -73,6 +73,8 @@ class LiftOptions(LifterOptions):
     """Leave meshes where they say that they are, in place of aligning them with their masks."""
     optimize_focal: bool = False
     """Let the alignment change the focal length too."""
+    billboards: bool = True
+    """Leave what else stands in the photo lying in the backdrop, in place of drawing it upright in the preview."""
     contact: Annotated[Switch, arg(metavar="{auto,off}")] = "auto"
     """Let things stand on the ground and on each other, and part those that reach into one another."""
 

@@ -8,7 +8,7 @@ the photo itself is shown, so the first frame of a shot that starts at rest is e
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numba
@@ -18,11 +18,12 @@ from real2sam2real.arrays import Bool, Float, Float32, UInt8
 from real2sam2real.errors import UserError
 from real2sam2real.geometry import Intrinsics, transforms
 from real2sam2real.rendering import backdrop, staging
+from real2sam2real.rendering.billboards import billboard_entities, billboard_opacity
 from real2sam2real.rendering.frame import Frame
 from real2sam2real.rendering.ordered_map import ordered_map
 from real2sam2real.rendering.plate import Plate, find_object_areas
 from real2sam2real.rendering.renderer import render_frames
-from real2sam2real.scene import Entity, Scene
+from real2sam2real.scene import Billboard, Entity, Scene
 
 _LEAVING = 0.04  # the shadow that the photo shows is gone when its object has moved by this share of its size
 _REST_SHADOW = 0.8  # how dark the ground is under an object that still stands where the photo shows it
@@ -46,17 +47,21 @@ def preview_frames(scene: Scene, *, width: int, height: int, frames: Sequence[in
         UserError: the scene has no photo, or a mask has another size than the photo.
         ValueError: the size is not positive, or a frame is outside the shot.
     """
-    if scene.photo is None:
+    photo = scene.photo
+    if photo is None:
         raise UserError("the scene has no photo, so there is nothing to show a preview over; lift it from a photo.")
-    for entity in (*scene.entities, *scene.removed):
-        if entity.mask is not None and entity.mask.shape != scene.photo.shape[:2]:
+    shown: list[Entity | Billboard] = [*scene.entities, *scene.removed, *scene.billboards]
+    for thing in shown:
+        if thing.mask is not None and thing.mask.shape != photo.shape[:2]:
             raise UserError(
-                f"the mask of '{entity.name}' is {entity.mask.shape[1]}×{entity.mask.shape[0]} but the photo is "
-                f"{scene.photo.shape[1]}×{scene.photo.shape[0]}; masks are drawn on the photo's own pixels."
+                f"the mask of '{thing.name}' is {thing.mask.shape[1]}×{thing.mask.shape[0]} but the photo is "
+                f"{photo.shape[1]}×{photo.shape[0]}; masks are drawn on the photo's own pixels."
             )
     numbers = range(scene.frames) if frames is None else list(frames)
+    billboards = billboard_entities(scene)[: 255 - len(scene.entities)]
+    scene = replace(scene, entities=(*scene.entities, *billboards))
     rendered = render_frames(scene, width=width, height=height, frames=numbers, color=True, antialias=True)
-    layers = _SharedLayers(scene, scene.photo, width, height)
+    layers = _SharedLayers(scene, billboards, photo, width, height)
     jobs = layers.jobs(numbers, rendered)
     if width * height * len(numbers) < _SERIAL_WORK:
         return map(layers.draw, jobs)
@@ -75,8 +80,9 @@ class _FrameJob:
 
 
 class _SharedLayers:
-    def __init__(self, scene: Scene, photo: UInt8, width: int, height: int) -> None:
-        self.scene = scene
+    def __init__(self, scene: Scene, billboards: list[Entity], photo: UInt8, width: int, height: int) -> None:
+        self.scene = scene  # whose last entities are the billboards
+        self.billboards = billboards
         self.camera = scene.camera.resized(width, height)
         self.camera_rests = staging.camera_rests(scene, self.camera)
         self.displaced, self.shadow_left = self._departures()
@@ -151,6 +157,10 @@ class _SharedLayers:
     def _shown(self, number: int, frame: Frame, painted: UInt8) -> Float32:
         """`(H, W)`: how much of each pixel is a mesh: its coverage, but nothing where the photo shows the same."""
         coverage = np.asarray(frame.coverage, np.float32)
+        if self.billboards:
+            opacity = np.ones(len(self.scene.entities) + 1, np.float32)
+            opacity[-len(self.billboards) :] = billboard_opacity(self.scene, self.billboards, number)
+            coverage = coverage * opacity[frame.ids]
         if self.displaced[number].all():
             return coverage
         differs = np.concatenate([[0], self.displaced[number]]).astype(np.uint8)[frame.ids] * np.uint8(255)

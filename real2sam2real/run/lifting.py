@@ -18,6 +18,7 @@ from real2sam2real.lifting.assembling import (
     on_one_ground,
     upright,
 )
+from real2sam2real.lifting.billboards import with_billboards
 from real2sam2real.lifting.contact import ContactOptions, resolve_contacts
 from real2sam2real.lifting.embedded import lift_photo
 from real2sam2real.lifting.ground import ground_under
@@ -31,6 +32,7 @@ from real2sam2real.options import split_named
 from real2sam2real.perceive.camera.estimate import estimate_camera
 from real2sam2real.perceive.camera.options import ViewOptions
 from real2sam2real.perceive.photo import Photo
+from real2sam2real.perceive.segment.bystanders import find_bystanders
 from real2sam2real.perceive.segment.options import SegmentOptions
 from real2sam2real.perceive.view import PhotoView
 from real2sam2real.run.options import DEFAULT_FPS
@@ -111,6 +113,10 @@ def lift(
     )
     scene, notes = lifting.scene(lifting.meshes(requests, offline=offline))
     scene, contact_notes = settled(scene, options)
+    if options.billboards:
+        taken = np.any([lifting.occluder, *masks.values()], axis=0)
+        scene, background_notes = with_billboards(scene, find_bystanders(photo.pixels, taken))
+        notes = [*notes, *background_notes]
     made_how = dict.fromkeys([*seen.notes, *notes])  # the lifter may say again what reading the masks said
     return scene, [*made_how, *contact_notes, *provenance_notes(scene)]
 

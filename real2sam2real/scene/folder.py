@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import shutil
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from real2sam2real.files import replacing_folder
 from real2sam2real.geometry import Intrinsics
 from real2sam2real.mesh import Mesh
 from real2sam2real.mesh.gltf.json_object import JsonObject
+from real2sam2real.scene.billboard import Billboard
 from real2sam2real.scene.camera_path import CameraPath
 from real2sam2real.scene.gltf import GltfCamera, GltfScene, load_glb, save_glb
 from real2sam2real.scene.motion import Motion
@@ -32,6 +34,7 @@ FORMAT = "real2sam2real scene"
 VERSION = 1
 
 SCENE_FILE, _GLB, _REMOVED, _PHOTO = "scene.json", "scene.glb", "removed.glb", "photo.png"
+_BILLBOARDS = "billboards"
 _REMEDY = "restore the folder, or make the scene again from its photo"
 
 
@@ -104,6 +107,7 @@ def _write(scene: Scene, folder: Path) -> None:
         },
         "entities": [_entity_json(entity, mask_names.get(id(entity))) for entity in scene.entities],
         "removed": [_entity_json(entity, mask_names.get(id(entity))) for entity in scene.removed],
+        "billboards": _write_billboards(folder, scene.billboards),
         "scene_glb_sha256": _sha256(folder / _GLB),
     }
     document["files"] = sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
@@ -130,6 +134,16 @@ def _write_masks(folder: Path, entities: list[Entity]) -> dict[int, str]:
         (folder / "masks").mkdir(exist_ok=True)
         Image.fromarray(entity.mask.astype(np.uint8) * 255).save(folder / names[id(entity)])
     return names
+
+
+def _write_billboards(folder: Path, billboards: Sequence[Billboard]) -> list[dict[str, Any]]:
+    entries = []
+    for number, billboard in enumerate(billboards, start=1):
+        (folder / _BILLBOARDS).mkdir(exist_ok=True)
+        mask = f"{_BILLBOARDS}/{number:03}.png"
+        Image.fromarray(billboard.mask.astype(np.uint8) * 255).save(folder / mask)
+        entries.append({"name": billboard.name, "mask": mask, "distance": billboard.distance})
+    return entries
 
 
 def _entity_json(entity: Entity, mask: str | None) -> dict[str, Any]:
@@ -209,6 +223,7 @@ class _Loader:
                 unit=self.root.text("unit", "unit"),
                 ground_y=None if self.root.value.get("ground_y") is None else self.root.number("ground_y"),
                 removed=(*self._removed(), *gone),
+                billboards=tuple(map(self._billboard, self.root.objects("billboards"))),
             )
         except ValueError as error:
             self.root.fail(str(error))
@@ -260,13 +275,19 @@ class _Loader:
             provenance=provenance,
         )
 
-    def _mask(self, entry: JsonObject) -> Bool | None:
+    def _billboard(self, entry: JsonObject) -> Billboard:
+        mask = self._mask(entry, _BILLBOARDS)
+        if mask is None:
+            entry.fail("has no mask", _REMEDY)
+        return Billboard(name=entry.text("name"), mask=mask, distance=entry.number("distance"))
+
+    def _mask(self, entry: JsonObject, place: str = "masks") -> Bool | None:
         if entry.value.get("mask") is None:
             return None
         name = entry.text("mask")
         path = self.folder / name
-        if Path(name).parent != Path("masks") or not path.resolve().is_relative_to(self.folder.resolve()):
-            entry.fail(f"its mask '{name[:80]}' does not lie in the folder's masks", _REMEDY)
+        if Path(name).parent != Path(place) or not path.resolve().is_relative_to(self.folder.resolve()):
+            entry.fail(f"its mask '{name[:80]}' does not lie in the folder's {place}", _REMEDY)
         pixels = _read_image(path, "L")
         if self.photo is not None and pixels.shape != self.photo.shape[:2]:
             size, photo = pixels.shape[::-1], self.photo.shape[1::-1]

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 
 from real2sam2real.arrays import Bool, Float, UInt8
 from real2sam2real.mesh import Mesh
+from real2sam2real.scene.billboard import Billboard
 from real2sam2real.scene.camera_path import CameraPath
 from real2sam2real.scene.motion import Motion
 from real2sam2real.scene.units import nearest
@@ -79,6 +80,7 @@ class Scene:
         unit: "metre" when the scale is known, else "unit" (one unit is what the lifter chose).
         ground_y: height of the ground plane in world units, or None when none is known.
         removed: entities of the photo that were taken out; the preview paints their places over.
+        billboards: what stands in the photo without being an entity; the preview alone draws it.
     """
 
     entities: tuple[Entity, ...]
@@ -90,6 +92,7 @@ class Scene:
     unit: str = "unit"
     ground_y: float | None = None
     removed: tuple[Entity, ...] = ()
+    billboards: tuple[Billboard, ...] = ()
 
     def __post_init__(self) -> None:
         names = [entity.name for entity in self.entities]

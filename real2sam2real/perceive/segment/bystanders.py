@@ -1,0 +1,83 @@
+"""What else stands in a photo beside its objects: people, vehicles, animals and the like that nobody named.
+
+One look of each network has to do: these are drawn in the background.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from real2sam2real.arrays import Mask, UInt8
+from real2sam2real.perceive.segment.box_masks import grow_box
+from real2sam2real.perceive.segment.detections import Detection
+from real2sam2real.perceive.segment.nanodet import NanoDet, ScoredBox
+from real2sam2real.perceive.segment.saliency import SaliencyNet
+
+# What stands on the ground by itself, of NanoDet's words.
+STANDING = (
+    "person", "bicycle", "car", "motorcycle", "bus", "train", "truck", "boat", "traffic light", "fire hydrant",
+    "stop sign", "parking meter", "bench", "cat", "dog", "horse", "sheep", "cow", "elephant", "bear", "zebra",
+    "giraffe", "suitcase", "chair", "couch", "potted plant", "bed", "toilet", "refrigerator",
+)  # fmt: skip
+_LEAST_SCORE = 0.35
+_OVERLAP = 0.5  # IoU of boxes of one word that are one thing
+_TAKEN = 0.5  # a thing of whose box, or pixels, objects have this share is one of them
+_SMALLEST_SHARE = 0.0015  # of the photo
+_SMALLEST_SIDE = 160  # pixels: what a smaller photo shows beside its objects is too small to be told apart
+_MOST = 16
+_CROP_MARGIN = 0.15  # of a box's longer side
+
+
+def find_bystanders(pixels: UInt8, taken: Mask) -> list[Detection]:
+    """Things that stand in a photo `(H, W, 3)` uint8 apart from its objects, whose pixels `(H, W)` bool are `taken`.
+
+    The largest first, at most sixteen; no two share a pixel, and none has one that is taken. A photo of less than 160
+    pixels has none.
+    """
+    if min(taken.shape) < _SMALLEST_SIDE:
+        return []
+    boxes = NanoDet.load().detect(pixels, STANDING, _LEAST_SCORE, _OVERLAP)
+    large = [each for each in boxes if _area(each) >= _SMALLEST_SHARE * taken.size and _share(taken, each) < _TAKEN]
+    saliency, free = SaliencyNet.load() if large else None, ~taken
+    found: list[Detection] = []
+    for each in sorted(large, key=_area, reverse=True):
+        if saliency is None or len(found) == _MOST:
+            break
+        mask = _cut_out(saliency, pixels, each)
+        if not mask.any() or (mask & free).sum() < (1 - _TAKEN) * mask.sum():
+            continue
+        mask = _largest_part(mask & free)
+        if mask.sum() >= 0.3 * _SMALLEST_SHARE * taken.size:
+            free &= ~mask
+            found.append(Detection(word=each.word, mask=mask, score=each.score, asked=False))
+    return found
+
+
+def _area(thing: ScoredBox) -> float:
+    left, top, right, bottom = thing.box
+    return (right - left) * (bottom - top)
+
+
+def _share(taken: Mask, thing: ScoredBox) -> float:
+    left, top, right, bottom = grow_box(thing.box, 0, taken.shape[1], taken.shape[0])
+    return float(taken[top:bottom, left:right].mean())
+
+
+def _cut_out(saliency: SaliencyNet, pixels: UInt8, thing: ScoredBox) -> Mask:
+    height, width = pixels.shape[:2]
+    left, top, right, bottom = grow_box(thing.box, _CROP_MARGIN, width, height)
+    mask = np.zeros((height, width), bool)
+    mask[top:bottom, left:right] = saliency.look(pixels[top:bottom, left:right]) > 0.5
+    own = np.zeros_like(mask)
+    left, top, right, bottom = grow_box(thing.box, 0.03, width, height)
+    own[top:bottom, left:right] = True
+    return mask & own
+
+
+def _largest_part(mask: Mask) -> Mask:
+    _, parts, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
+    if len(stats) < 2:
+        return mask
+    largest: Mask = parts == 1 + int(stats[1:, cv2.CC_STAT_AREA].argmax())
+    return largest
