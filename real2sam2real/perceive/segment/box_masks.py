@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from real2sam2real.arrays import Float32, Mask, UInt8
 from real2sam2real.errors import UserError
 from real2sam2real.perceive.grabcut import cut_by_colour, mask_from_box
-from real2sam2real.perceive.masks import MIN_PIXELS
+from real2sam2real.perceive.masks import MIN_PIXELS, SPECK_SHARE
 from real2sam2real.perceive.segment.detections import box_of
 from real2sam2real.perceive.segment.saliency import SIDE, SaliencyNet
 
@@ -36,6 +36,7 @@ _COLOURS_BETTER = 0.2  # the same for colours alone, which know nothing of objec
 _SHRUNK = 0.3  # a mask of less than this share of another one is a part of the object
 _UNSURE = (0.1, 0.9)  # between these, colours decide
 _STRANGER = 0.2  # a part that goes on outside the box by more than this share of it belongs to something else
+_PINHOLE_SHARE = 0.001  # of a mask
 _EDGE_CELLS = 2.0  # radius of the guided filter, in pixels of the network
 _EDGE_EPSILON = 1e-4  # variance of colours 0…1 that is no edge
 
@@ -89,7 +90,7 @@ class BoxMaps:
         return total > 0.5 * np.maximum(count, 1)
 
     def without_strangers(self, mask: Mask) -> Mask:
-        """The largest part of a mask `(H, W)`, and those others that do not go on outside the box."""
+        """The largest part of a mask `(H, W)`, and those others, specks apart, that do not go on outside the box."""
         count, parts, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=4)
         if count <= 2:
             return mask
@@ -102,7 +103,9 @@ class BoxMaps:
         kept = np.zeros(count, bool)
         for part in range(1, count):
             touched = np.unique(beyond[parts == part])
-            kept[part] = part == largest or beyond_areas[touched[touched > 0]].sum() <= _STRANGER * areas[part]
+            outside_area = beyond_areas[touched[touched > 0]].sum()
+            large = areas[part] >= SPECK_SHARE * areas[largest]
+            kept[part] = part == largest or (large and outside_area <= _STRANGER * areas[part])
         return kept[parts]
 
     def misfit(self, mask: Mask) -> float:
@@ -143,7 +146,7 @@ class BoxMaps:
                 best, misfit = mask, self.misfit(mask)
         if best.sum() < MIN_PIXELS:
             raise UserError("nothing stands out inside the box; draw it closer, add points, or give a mask file")
-        return best
+        return without_pinholes(best)
 
     def _others(self, probability: Float32) -> Iterator[tuple[Callable[[], Mask], float]]:
         """Other ways to a mask, and by how much each must fit better."""
@@ -151,6 +154,14 @@ class BoxMaps:
         yield lambda: cut_by_colour(self.pixels, colour_labels(probability), "the box"), _BETTER
         yield lambda: self.probability(_WIDE) > 0.5, _BETTER
         yield lambda: mask_from_box(self.pixels, self.box), _COLOURS_BETTER
+
+
+def without_pinholes(mask: Mask) -> Mask:
+    """A mask `(H, W)` with holes filled that are too small to be seen through."""
+    _, parts, stats, _ = cv2.connectedComponentsWithStats((~mask).astype(np.uint8), connectivity=4)
+    small = stats[:, cv2.CC_STAT_AREA] < _PINHOLE_SHARE * mask.sum()
+    small[0] = False  # the mask itself
+    return mask | small[parts]
 
 
 def colour_labels(probability: Float32) -> UInt8:

@@ -170,7 +170,7 @@ class EmbeddedPhoto:
     def _prominence(self, thing: ScoredBox) -> float:
         left, top, right, bottom = grow_box(thing.box, 0, self.width, self.height)
         share = (right - left) * (bottom - top) / self._standing_out.size
-        return float(np.sqrt(share) * (thing.score + self._standing_out[top:bottom, left:right].mean()))
+        return float(np.sqrt(share) * thing.score * self._standing_out[top:bottom, left:right].mean())
 
     def _salient_boxes(self) -> list[tuple[tuple[float, float, float, float], float]]:
         """Boxes of the parts that stand out in the whole photo, with how much they do, 0…1."""

@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 
 from real2sam2real.arrays import Float, UInt8
-from real2sam2real.perceive.segment.detections import suppress_overlapping
+from real2sam2real.perceive.segment.detections import box_overlaps, suppress_overlapping
 
 if TYPE_CHECKING:
     import torch
@@ -27,6 +27,9 @@ SIDE = 416  # pixels of the picture that the network looks at
 STRIDES = (8, 16, 32)  # pixels per cell, level by level
 # Means and deviations of blue, green and red with which it was trained, 0…255.
 _MEAN, _DEVIATION = (103.53, 116.28, 123.675), (57.375, 57.12, 58.395)
+
+_GREY = 114  # of the bars beside the photo
+_SAME = 0.5  # IoU from which two looks see one thing
 
 # The words of COCO in the network's order.
 WORDS = (
@@ -85,7 +88,8 @@ class NanoDet:
     def detect(self, pixels: UInt8, words: Sequence[str], least: float, overlap: float) -> list[ScoredBox]:
         """Boxes of things, the surest first; of what one word names, none that overlap much.
 
-        The photo and its mirror image are looked at.
+        The network looks twice, at the photo with bars around it and at its mirror image stretched to a square: what
+        it sees but once counts half.
 
         Args:
             pixels: `(H, W, 3)` uint8 sRGB.
@@ -93,19 +97,39 @@ class NanoDet:
             least: score from which a thing counts, 0…1.
             overlap: IoU from which two boxes of one word are one thing.
         """
-        numbers = [WORDS.index(word) for word in words]
-        plain, mirrored = self._look(pixels), self._look(np.ascontiguousarray(pixels[:, ::-1]))
-        mirrored[0][:, [0, 2]] = SIDE - mirrored[0][:, [2, 0]]
-        boxes, scores = (np.concatenate(pair) for pair in zip(plain, mirrored, strict=True))
+        looks = (self._look_with_bars(pixels), self._look_mirrored(pixels))
+        boxes, scores = (np.concatenate(each) for each in zip(*looks, strict=True))
         height, width = pixels.shape[:2]
-        boxes = np.clip(boxes * np.array([width, height] * 2) / SIDE, 0, [width, height] * 2)
+        boxes = np.clip(boxes, 0, [width, height] * 2)
+        first = np.arange(len(boxes)) < len(boxes) // 2
         found = []
-        for word, number in zip(words, numbers, strict=True):
-            sure = np.flatnonzero(scores[:, number] >= least)
-            for k in sure[suppress_overlapping(boxes[sure], scores[sure, number], overlap)]:
+        for word in words:
+            score = scores[:, WORDS.index(word)]
+            likely = np.flatnonzero(score >= least)
+            for k in likely[suppress_overlapping(boxes[likely], score[likely], overlap)]:
+                same = box_overlaps(boxes[k], boxes) >= _SAME
+                mean = float(score[same & first].max(initial=0) + score[same & ~first].max(initial=0)) / 2
                 left, top, right, bottom = boxes[k].tolist()
-                found.append(ScoredBox(word=word, box=(left, top, right, bottom), score=float(scores[k, number])))
+                if mean >= least:
+                    found.append(ScoredBox(word=word, box=(left, top, right, bottom), score=mean))
         return sorted(found, key=lambda each: each.score, reverse=True)
+
+    def _look_with_bars(self, pixels: UInt8) -> tuple[Float, Float]:
+        """Boxes `(S, 4)` in the photo's pixels and scores `(S, C)`; grey bars make the photo a square."""
+        height, width = pixels.shape[:2]
+        side = max(height, width)
+        top, left = (side - height) // 2, (side - width) // 2
+        square = np.full((side, side, 3), _GREY, np.uint8)
+        square[top : top + height, left : left + width] = pixels
+        boxes, scores = self._look(square)
+        return boxes * side / SIDE - [left, top, left, top], scores
+
+    def _look_mirrored(self, pixels: UInt8) -> tuple[Float, Float]:
+        """The same for the mirror image, stretched to a square."""
+        height, width = pixels.shape[:2]
+        boxes, scores = self._look(np.ascontiguousarray(pixels[:, ::-1]))
+        boxes[:, [0, 2]] = SIDE - boxes[:, [2, 0]]
+        return boxes * np.array([width, height] * 2) / SIDE, scores
 
     def _look(self, pixels: UInt8) -> tuple[Float, Float]:
         """Boxes `(S, 4)` in pixels of the network's picture and scores `(S, C)`, of all levels."""

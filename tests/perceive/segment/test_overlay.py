@@ -6,7 +6,7 @@ import pytest
 
 from real2sam2real.errors import UserError
 from real2sam2real.perceive.masks import load_masks
-from real2sam2real.perceive.segment.overlay import draw_overlay, mask_color, write_masks
+from real2sam2real.perceive.segment.overlay import draw_overlay, draw_rulers, mask_color, write_masks
 
 Block = Callable[[int, int, int, int], np.ndarray]
 
@@ -88,3 +88,13 @@ def test_colors_are_told_apart() -> None:
     colors = np.array([mask_color(k) for k in range(10)], float)
     distances = np.linalg.norm(colors[:, None] - colors[None], axis=2) + 1e9 * np.eye(10)
     assert distances.min() > 60
+
+
+def test_rulers_count_in_pixels_of_the_photos_file() -> None:
+    picture = np.full((300, 400, 3), 100, np.uint8)
+    for shrink, step in ((1.0, 50), (0.4, 200)):
+        ruled = draw_rulers(picture, shrink)
+        assert ruled.shape == picture.shape
+        lines = np.flatnonzero((ruled[230, 30:] != 100).any(axis=1)) + 30  # below the upper ruler, the grid alone
+        assert lines.tolist() == [x for x in range(0, 400, round(step * shrink)) if x >= 30]
+    assert (draw_rulers(picture)[2, 2] < 100).all()
