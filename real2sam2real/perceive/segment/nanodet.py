@@ -95,7 +95,7 @@ class NanoDet:
             pixels: `(H, W, 3)` uint8 sRGB.
             words: those of WORDS that are looked for.
             least: score from which a thing counts, 0…1.
-            overlap: IoU from which two boxes of one word are one thing.
+            overlap: IoU from which two boxes of one word are one thing; at most that from which two looks see one.
         """
         looks = (self._look_with_bars(pixels), self._look_mirrored(pixels))
         boxes, scores = (np.concatenate(each) for each in zip(*looks, strict=True))
@@ -106,7 +106,7 @@ class NanoDet:
         for word in words:
             score = scores[:, WORDS.index(word)]
             likely = np.flatnonzero(score >= least)
-            for k in likely[suppress_overlapping(boxes[likely], score[likely], overlap)]:
+            for k in likely[suppress_overlapping(boxes[likely], score[likely], min(overlap, _SAME))]:
                 same = box_overlaps(boxes[k], boxes) >= _SAME
                 mean = float(score[same & first].max(initial=0) + score[same & ~first].max(initial=0)) / 2
                 left, top, right, bottom = boxes[k].tolist()
