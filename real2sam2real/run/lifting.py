@@ -76,7 +76,7 @@ def lift_to_folder(
         offline=offline,
     )
     save_scene(scene, folder)
-    return [*working.notes, *notes, *lift_notes]
+    return list(dict.fromkeys([*working.notes, *notes, *lift_notes]))  # the lifter says again what the masks said
 
 
 def lift(
