@@ -95,7 +95,7 @@ def solid_field(
         middle=middle,
         half=half * rim,
         world_from_object=solid.world_from_object(),
-        shape=solid.profile.name if solid.kind is None else solid.kind.name,
+        shape=solid.name,
         solid=solid,
         front_yaw=front_yaw(solid),
     )

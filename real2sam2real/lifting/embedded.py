@@ -144,7 +144,7 @@ def _is_body(solid: Solid) -> bool:
 
 
 def _taken_for(solid: Solid) -> str:
-    return f"a rounded {solid.profile.name}" if solid.kind is None else f"a {solid.kind.name}"
+    return f"a rounded {solid.name}" if solid.kind is None or solid.kind.round else f"a {solid.name}"
 
 
 def _notes(outline: Outline, field: DepthField, grounded: bool, *, attached: bool) -> list[str]:

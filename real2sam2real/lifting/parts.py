@@ -66,7 +66,7 @@ def part_fields(
                 middle=middle,
                 half=half,
                 world_from_object=solid.world_from_object(),
-                shape=solid.profile.name if solid.kind is None else solid.kind.name,
+                shape=solid.name,
                 solid=solid,
                 front_yaw=front_yaw(solid),
             )

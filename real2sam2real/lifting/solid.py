@@ -79,6 +79,11 @@ class Solid:
     kind: ThingKind | None = None  # what its word told
     cover: float = 1.0  # IoU of its parts' silhouette with the mask
 
+    @property
+    def name(self) -> str:
+        """How a person would call its shape."""
+        return self.profile.name if self.kind is None or self.kind.round else self.kind.name
+
     def world_from_object(self) -> Float:
         """`(4, 4)`: origin in the middle of the footprint, axes along the body's."""
         c, s = np.cos(self.yaw), np.sin(self.yaw)
