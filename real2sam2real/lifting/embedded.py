@@ -56,8 +56,8 @@ SLENDER = 4.0  # times as high as wide: a pole is as thick as it is wide, which 
 SOFTNESS, SOLID_SOFTNESS = 0.6, 2.0
 TOUCH_PIXELS = (2, 4, 7)  # below its lower edge, where what it ends on is looked for
 FOOT_SHARE = 0.15  # of its height: columns that end farther up are no part of its lower edge
-MIN_TOUCH_SHARE = 0.7  # of the lower edge
-SMALL_SHARE = 0.5  # of the pixels of what it ends on
+MIN_TOUCH_SHARE, MIN_TOUCH_SHARE_IN_AIR = 0.5, 0.25  # of the lower edge
+SMALL_SHARE = 0.8  # of the pixels of what it ends on
 THINNEST = 1e-4  # of the depth: front and back must not touch
 BEHIND = 1.01
 
@@ -99,9 +99,10 @@ def lift_photo(
     ground = _ground_of_shapes(outlines, ground_under(outlines, intrinsics, pitch_degrees), kinds)
     nearer = np.zeros(photo_pixels.shape[:2], np.float32)
     fits = _fitted_solids(outlines, ground, kinds)
+    carriers = _carriers(outlines, kinds, ground)
     lifted = {
-        o.name: _lift(photo_pixels, o, kinds[o.name], ground, fits.get(o.name), nearer, outlines[:k])
-        for k, o in enumerate(outlines)
+        o.name: _lift(photo_pixels, o, ground, fits.get(o.name), nearer, carriers.get(o.name))
+        for o in _carriers_first(outlines, carriers)
     }
     entities = [lifted[name] for name in cleaned]
     scale = TYPICAL_HEIGHT / float(np.median([entity.mesh.bounds()[1, 1] for entity in entities]))
@@ -205,13 +206,12 @@ def _fitted_solids(outlines: list[Outline], ground: Ground, kinds: Kinds) -> dic
 def _lift(
     pixels: UInt8,
     outline: Outline,
-    kind: ThingKind | None,
     ground: Ground,
     solid: Solid | None,
     nearer: Float32,
-    before: Sequence[Outline],
+    carrier: Outline | None,
 ) -> Entity:
-    """One entity in camera heights; `nearer` `(H, W)` collects the depths of what was lifted `before` it."""
+    """One entity in camera heights, on the ground or its carrier; `nearer` `(H, W)` collects the depths of all."""
     grid = silhouette_grid(outline)
     fields = _depth_fields(outline, ground, grid, solid)
     occluders = _sampled_depth(nearer, grid)
@@ -224,7 +224,7 @@ def _lift(
     front = nearest_known(np.where(np.isfinite(front), front, 0.0), np.isfinite(front))[0]
     field = fields[0][0]
     grounded = ground.is_below_horizon(_contact_row(outline))
-    attached = _depth_where_attached(outline, kind, nearer, before, grounded)
+    attached = None if carrier is None else _depth_below(outline, carrier, nearer)
     if attached is not None or (grounded and not outline.bottom_hidden):
         if attached is None:
             stretch = 1 / -float(mesh.bounds()[0, 1])
@@ -270,29 +270,61 @@ def _lower_edge(mask: Mask) -> tuple[Int, Int]:
     return rows[low], columns[low]
 
 
-def _depth_where_attached(
-    outline: Outline, kind: ThingKind | None, nearer: Float32, before: Sequence[Outline], grounded: bool
-) -> float | None:
-    """How far away an object is that ends on another one, as a head on its body does; None where it may stand behind.
+def _carriers(outlines: Sequence[Outline], kinds: Kinds, ground: Ground) -> dict[str, Outline]:
+    """By name, what objects lie on or belong to, as a cup does to a table and a head to its body.
 
     Two masks that touch stand at one depth unless the ground says otherwise: what would stand on nothing, above the
-    horizon, does, and so do small things that lie on others or belong to them, by their word.
+    horizon, is carried, and so are small things that by their word lie on others.
     """
-    if outline.cut_below or not before:
-        return None
+    found: dict[str, Outline] = {}
+    for outline in outlines:
+        if outline.cut_below:
+            continue
+        touches = {other.name: _touch_share(outline, other) for other in outlines if other is not outline}
+        carrier = max((o for o in outlines if o is not outline), key=lambda o: touches[o.name], default=None)
+        if carrier is None or found.get(carrier.name) is outline:
+            continue
+        if not ground.is_below_horizon(_contact_row(outline)):
+            least = MIN_TOUCH_SHARE_IN_AIR
+        elif (kind := kinds[outline.name]) is not None and kind.carried:
+            least = MIN_TOUCH_SHARE if outline.mask.sum() < SMALL_SHARE * carrier.mask.sum() else np.inf
+        else:
+            continue
+        if touches[carrier.name] > least:
+            found[outline.name] = carrier
+    return found
+
+
+def _touch_share(outline: Outline, other: Outline) -> float:
+    """How much of an outline's lower edge lies on another one."""
+    rows, columns = _lower_edge(outline.mask)
+    last = other.mask.shape[0] - 1
+    return float(np.any([other.mask[np.minimum(rows + k, last), columns] for k in TOUCH_PIXELS], axis=0).mean())
+
+
+def _carriers_first(outlines: Sequence[Outline], carriers: Mapping[str, Outline]) -> list[Outline]:
+    """The same outlines in their order, but what carries something before that."""
+    order: list[Outline] = []
+
+    def add(outline: Outline, waiting: tuple[str, ...]) -> None:
+        carrier = carriers.get(outline.name)
+        if carrier is not None and carrier not in order and carrier.name not in waiting:
+            add(carrier, (*waiting, outline.name))
+        if outline not in order:
+            order.append(outline)
+
+    for outline in outlines:
+        add(outline, ())
+    return order
+
+
+def _depth_below(outline: Outline, carrier: Outline, nearer: Float32) -> float | None:
+    """How far away the thing that carries an object is, just below that one's lower edge."""
     rows, columns = _lower_edge(outline.mask)
     below = [np.minimum(rows + step, nearer.shape[0] - 1) for step in TOUCH_PIXELS]
-    touches = [np.any([other.mask[row, columns] for row in below], axis=0) for other in before]
-    carrier = int(np.argmax([touch.mean() for touch in touches]))
-    if touches[carrier].mean() < MIN_TOUCH_SHARE:
-        return None
-    mask = before[carrier].mask
-    small = outline.mask.sum() < SMALL_SHARE * mask.sum()
-    carried = kind is not None and kind.carried and small and outline.bottom_hidden
-    if grounded and not carried:
-        return None
-    found = np.concatenate([nearer[row, columns][mask[row, columns]] for row in below])
-    return float(np.median(found))
+    found = np.concatenate([nearer[row, columns][carrier.mask[row, columns]] for row in below])
+    found = found[found > 0]
+    return float(np.median(found)) if len(found) else None
 
 
 def _depth_fields(outline: Outline, ground: Ground, grid: Grid, solid: Solid | None) -> list[tuple[DepthField, Float]]:
