@@ -100,9 +100,8 @@ def main() -> None:
         for (name, _), a, b in zip(things[1:], true[1:], found[1:], strict=True):
             error = (b / found[0]) / (a / true[0]) - 1
             errors.append(abs(error))
-            print(
-                f"  {name}: {a / true[0]:.2f} times as far as the {things[0][0]}, lifted {b / found[0]:.2f} ({error:+.0%})"
-            )
+            first = things[0][0]
+            print(f"  {name}: {a / true[0]:.2f} times as far as the {first}, lifted {b / found[0]:.2f} ({error:+.0%})")
         if options.sheet:
             pivot = np.mean([e.vertices_world(0).mean(axis=0) for e in lifted.entities], axis=0)
             paths = ((scene, orbits(pose, middle, lens)), (lifted, orbits(eye, pivot, lifted.camera.intrinsics)))
