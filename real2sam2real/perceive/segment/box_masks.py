@@ -142,8 +142,9 @@ class BoxMaps:
                 mask = self.without_strangers(offer())
             except UserError:  # colours cannot tell the object from what is around it
                 continue
-            if mask.sum() >= _SHRUNK * best.sum() and self.misfit(mask) < misfit - better:
-                best, misfit = mask, self.misfit(mask)
+            found = self.misfit(mask) + _ragged(mask[self.window])
+            if mask.sum() >= _SHRUNK * best.sum() and found < misfit - better:
+                best, misfit = mask, found
         if best.sum() < MIN_PIXELS:
             raise UserError("nothing stands out inside the box; draw it closer, add points, or give a mask file")
         return without_pinholes(best)
@@ -154,6 +155,13 @@ class BoxMaps:
         yield lambda: cut_by_colour(self.pixels, colour_labels(probability), "the box"), _BETTER
         yield lambda: self.probability(_WIDE) > 0.5, _BETTER
         yield lambda: mask_from_box(self.pixels, self.box), _COLOURS_BETTER
+
+
+def _ragged(inside: Mask) -> float:
+    """The share of a box's mask `(h, w)` that is narrower than a thirtieth of the box: colours leave such rags."""
+    side = max(3, round(max(inside.shape) / 30)) | 1
+    full = cv2.morphologyEx(inside.astype(np.uint8), cv2.MORPH_OPEN, np.ones((side, side), np.uint8))
+    return 1 - float(full.sum()) / max(1.0, float(inside.sum()))
 
 
 def without_pinholes(mask: Mask) -> Mask:
