@@ -9,7 +9,7 @@
 # weights are there) on scenes with lifted meshes. Set in the environment, if need be:
 #
 #   R2S2R      the command (r2s2r)             RECIPE   of r2s2r train base (mini-gpu-previews)
-#   SECONDS_MOST  for the training (530)       SCENES   measured of each kind (32)
+#   SECONDS_MOST  for the training (530)       SCENES   measured of each kind (6)
 #   PARTS      any of "before train after"     WORKERS  processes that make scenes (all cores)
 set -eu
 
@@ -17,7 +17,7 @@ folder=$1
 start=$2
 r2s2r=${R2S2R:-r2s2r}
 recipe=${RECIPE:-mini-gpu-previews}
-scenes=${SCENES:-32}
+scenes=${SCENES:-6}
 workers=${WORKERS:-$(nproc)}
 parts=${PARTS:-before train after}
 mkdir -p "$folder"

@@ -22,7 +22,7 @@ import torch
 from real2sam2real.arrays import Bool, Float, UInt8
 from real2sam2real.diffusion.checkpoints import CheckpointSettings
 from real2sam2real.lab.evaluate.perceptual import Lpips
-from real2sam2real.lab.synth import HELD_OUT_SEEDS, SynthClip, changed_region, lifted_scene, sample_clip, static_region
+from real2sam2real.lab.synth import HELD_OUT_SEEDS, changed_region, lifted_scene, sample_clip, static_region
 from real2sam2real.lab.synth.lifted import lifted_case
 from real2sam2real.lab.train.renderers import one_thread_each
 from real2sam2real.rendering.preview import preview_frames
@@ -44,10 +44,12 @@ class Score:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class HeldOutScene:
-    """A held-out clip and what a video of it is made from."""
+    """A held-out scene: the truth, and what a video of it is made from."""
 
     index: int  # into `HELD_OUT_SEEDS`
-    clip: SynthClip  # the truth
+    truth: UInt8  # `(T, H, W, 3)`
+    changed: Bool  # `(T, H, W)`, see `changed_region`
+    static: Bool  # `(T, H, W)`, see `static_region`
     normals: UInt8  # `(T, H, W, 3)` encoded
     background: UInt8  # `(3,)` the colour of no instance
     preview: UInt8  # `(T, H, W, 3)`
@@ -55,10 +57,9 @@ class HeldOutScene:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class SceneResult:
-    """One held-out scene: the clip, its encoded normals, and a video for each way."""
+    """One held-out scene, and a video for each way."""
 
-    clip: SynthClip
-    normals: UInt8
+    scene: HeldOutScene
     videos: dict[str, UInt8]
 
 
@@ -82,7 +83,14 @@ def make_scene(index: int, *, settings: CheckpointSettings, frames: int, lifted:
     width, height = settings.fit(16, 9)
     clip = sample_clip(HELD_OUT_SEEDS[index], width=width, height=height, frames=frames)
     convention = settings.normal_convention
-    scene = partial(HeldOutScene, index=index, clip=clip, background=np.array(convention.background, np.uint8))
+    scene = partial(
+        HeldOutScene,
+        index=index,
+        truth=clip.video,
+        changed=changed_region(clip),
+        static=static_region(clip),
+        background=np.array(convention.background, np.uint8),
+    )
     if not lifted:
         preview = np.stack(list(preview_frames(lifted_scene(clip), width=width, height=height)))
         return scene(normals=convention.encode(clip.normals, clip.ids), preview=preview)
@@ -117,23 +125,23 @@ def evaluate_scene(pipeline: Any, scene: HeldOutScene, strengths: Sequence[float
         scene: at the size of its checkpoint.
         strengths: noise levels at which the preview is tried as a start.
     """
-    clip, normals = scene.clip, scene.normals
+    photo, normals = scene.truth[0], scene.normals
     blank = np.broadcast_to(scene.background, normals.shape).copy()
 
     def generate(with_normals: UInt8 | None, **options: Any) -> UInt8:
         generator = torch.Generator().manual_seed(scene.index)
-        made: UInt8 = pipeline(clip.video[0], with_normals, generator=generator, **options)
+        made: UInt8 = pipeline(photo, with_normals, generator=generator, **options)
         return made
 
     videos = {
-        "photo repeated": np.broadcast_to(clip.video[0], clip.video.shape),
+        "photo repeated": np.broadcast_to(photo, scene.truth.shape),
         "preview": scene.preview,
         "from noise, normals blanked": generate(blank),
         "from noise": generate(normals),
     }
     for strength in strengths:
         videos[f"from the preview at {strength:g}"] = generate(normals, init_video=scene.preview, strength=strength)
-    return SceneResult(clip=clip, normals=normals, videos=videos)
+    return SceneResult(scene=scene, videos=videos)
 
 
 def evaluate(
@@ -165,11 +173,11 @@ def evaluate(
     make = partial(make_scene, settings=settings, frames=frames, lifted=lifted)
     for scene in islice(make_scenes(make, workers), scenes):
         result = evaluate_scene(pipeline, scene, strengths)
-        truth = result.clip.video
-        moved, still = changed_region(result.clip), static_region(result.clip)
+        truth = scene.truth
         for way, video in result.videos.items():
             distance = float("nan") if lpips is None else lpips.of_videos(video[1:], truth[1:])
-            measured.setdefault(way, []).append((psnr(video, truth, moved), psnr(video, truth, still), distance))
+            regions = psnr(video, truth, scene.changed), psnr(video, truth, scene.static)
+            measured.setdefault(way, []).append((*regions, distance))
         if on_scene is not None:
             on_scene(result)
     return [_score(way, np.array(values)) for way, values in measured.items()]
@@ -205,7 +213,8 @@ def contact_sheet(results: Sequence[SceneResult], ways: Sequence[str], columns: 
     """`(H, W, 3)` picture: scenes side by side, each at `columns` moments; rows are normals, truth, and each way."""
     scenes = []
     for result in results:
-        moments = np.linspace(0, len(result.normals) - 1, columns).round().astype(int)
-        strips = [result.normals, result.clip.video, *(result.videos[way] for way in ways)]
+        scene = result.scene
+        moments = np.linspace(0, len(scene.truth) - 1, columns).round().astype(int)
+        strips = [scene.normals, scene.truth, *(result.videos[way] for way in ways)]
         scenes.append(np.concatenate([np.concatenate(list(strip[moments]), axis=1) for strip in strips], axis=0))
     return np.concatenate(scenes, axis=1)

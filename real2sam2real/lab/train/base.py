@@ -172,6 +172,7 @@ class BaseTrainer(NetworkTrainer[BaseConfig]):
         """How the weights came to be, and before that those that they began with."""
         record = super()._record()
         if self.config.start is not None:
+            record["config"]["start"] = Path(self.config.start).name
             record["start"] = json.loads((self.folder / START_RECORD).read_text())
         return record
 

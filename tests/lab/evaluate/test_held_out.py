@@ -49,7 +49,7 @@ def test_every_way_is_scored_on_every_scene():
     assert by_way["preview"].changed > by_way["photo repeated"].changed
     assert table(scores).count("\n") == 2 + len(scores)
     sheet = contact_sheet(results, ["preview"], columns=2)
-    height, width = results[0].clip.video.shape[1:3]
+    height, width = results[0].scene.truth.shape[1:3]
     assert sheet.shape == (3 * height, 2 * 2 * width, 3)
 
 
