@@ -22,6 +22,7 @@ def page(tmp_path: Path) -> str:
         videos=[Figure(path=tmp_path / "v.mp4", title="Preview")], frames=5, fps=8,
         pictures=[Figure(path=tmp_path / "a.png", title="Photo", legend=[("#ff0000", "cup")])],
         timings=[("lift", 2.0), ("render", 1.0)], notes=["the lens is a <guess>"],
+        warnings=["cup: it is 6.0 times as deep as large"],
         next_commands=[("Look from elsewhere", ["r2s2r", "run", "my lifted"])],
         record={"seed": 7, "text": "</pre><script>alert(1)</script>"},
     )  # fmt: skip
@@ -54,6 +55,11 @@ def test_text_is_escaped(page: str) -> None:
     assert Links(page).tags.count("script") == 1
     assert "a &lt;b&gt; &amp; c" in page
     assert "the lens is a &lt;guess&gt;" in page
+
+
+def test_what_cannot_be_is_told_in_red(page: str) -> None:
+    assert re.search(r'<ul class="warnings"><li>cup: it is 6.0 times as deep as large', page)
+    assert re.search(r"\.warnings \{[^}]*color: #ff", page)
 
 
 def test_command_can_be_pasted_into_a_shell(page: str) -> None:

@@ -127,6 +127,17 @@ def test_turns_stand_on_the_footprint(scene, text, axis, degrees):
     np.testing.assert_allclose(motion.translation, np.broadcast_to(REST, (41, 3)), atol=1e-12)
 
 
+def test_forward_follows_a_guessed_front(scene):
+    looking = replace(scene.entity("car"), facing=90.0)  # +X of the object, whose +Z faced the camera
+    ahead = moved(scene.with_entity(looking), "forward 1").translation[-1]
+    plain = moved(scene, "right 1 axes entity").translation[-1]
+    assert ahead - looking.rest_world_from_object[:3, 3] == pytest.approx(
+        -(plain - looking.rest_world_from_object[:3, 3]), abs=1e-9
+    )
+    told = moved(scene.with_entity(looking), "facing away, forward 1").translation[-1]
+    assert told == pytest.approx(moved(scene, "facing away, forward 1").translation[-1])  # what a person says counts
+
+
 def test_signs_seen_by_eye(scene):
     """The front of a car that faces the camera: turning to its right shows up on the left of the picture."""
     front = np.array([0.0, 0.0, 1.0])

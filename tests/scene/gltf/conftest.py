@@ -73,7 +73,7 @@ def scene() -> Scene:
     mask[20:40, 30:60] = True
     return Scene(
         entities=(
-            entity("car", ball(2), swing(), mask=mask, provenance={"lifter": "test", "holes": [1, 2]}),
+            entity("car", ball(2), swing(), mask=mask, facing=-35.5, provenance={"lifter": "test", "holes": [1, 2]}),
             entity("red ball", ball(3, textured=True), swing().hidden(3, 5)),
             entity("clay", clay, bending, in_photo=False),
         ),

@@ -51,6 +51,7 @@ def test_everything_comes_back(scene: Scene, tmp_path: Path) -> None:
     assert [e.name for e in read.removed] == ["car"]
     for found, expected in zip((*read.entities, *read.removed), (*scene.entities, *scene.removed), strict=True):
         assert (found.in_photo, found.provenance) == (expected.in_photo, expected.provenance)
+        assert found.facing == expected.facing
         np.testing.assert_array_equal(found.rest_world_from_object, expected.rest_world_from_object)
         np.testing.assert_array_equal(found.mesh.faces, expected.mesh.faces)
         np.testing.assert_allclose(found.motion.matrices(), expected.motion.matrices(), atol=2e-6)
