@@ -31,7 +31,11 @@ FAST = (
 
 
 # Begun first, so that no core waits for one of them at the end.
-LONG = ("test_static.py", "run/batch/test_ray.py", "workfolder/test_ray_pool.py", "lab/curate/test_pipeline.py")
+LONG = (
+    "test_static.py", "run/batch/test_ray.py", "workfolder/test_ray_pool.py", "lab/curate/test_pipeline.py",
+    "lab/curate/test_curation_benchmark.py", "run/test_real_meshes.py", "run/test_real_photos.py",
+    "diffusion/test_parallel.py",
+)  # fmt: skip
 
 
 def is_long(path: Path) -> bool:
@@ -52,6 +56,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if is_fast(item.path):
             item.add_marker(pytest.mark.fast)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
+    """A file's tests go to one process: many share fixtures that take half a minute."""
+    from xdist.scheduler import LoadFileScheduling
+
+    config.option.loadscopereorder = False  # the order is ours, the long ones first
+    return LoadFileScheduling(config, log)
 
 
 @pytest.fixture(scope="session")

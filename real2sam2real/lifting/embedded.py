@@ -71,6 +71,7 @@ def lift_photo(
     fps: float = 16.0,
     prompt: str = "",
     pitch_degrees: float | None = None,
+    words: Mapping[str, str] | None = None,
 ) -> tuple[Scene, list[str]]:
     """Lift every masked object to a closed, textured mesh that stands where the photo shows it.
 
@@ -82,6 +83,7 @@ def lift_photo(
         fps: frames per second.
         prompt: kept in the scene.
         pitch_degrees: how far the camera looks down, if known.
+        words: what entities are, such as "car", for those whose names do not say.
 
     Returns:
         A scene whose world is upright, with the photo's camera at its origin, and notes on what was assumed or left
@@ -95,7 +97,7 @@ def lift_photo(
     _check_sizes(photo_pixels, masks, intrinsics)
     cleaned = clean_masks(masks)
     outlines = outlines_by_nearness(cleaned)
-    kinds = {name: kind_of(name) for name in cleaned}
+    kinds = {name: kind_of(name) or kind_of((words or {}).get(name, "")) for name in cleaned}
     ground = _ground_of_shapes(outlines, ground_under(outlines, intrinsics, pitch_degrees), kinds)
     nearer = np.zeros(photo_pixels.shape[:2], np.float32)
     fits = _fitted_solids(outlines, ground, kinds)

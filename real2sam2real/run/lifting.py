@@ -22,6 +22,7 @@ from real2sam2real.lifting.billboards import with_billboards
 from real2sam2real.lifting.contact import ContactOptions, resolve_contacts
 from real2sam2real.lifting.embedded import lift_photo
 from real2sam2real.lifting.ground import ground_under
+from real2sam2real.lifting.kinds import kind_of
 from real2sam2real.lifting.lifted import LiftedMesh
 from real2sam2real.lifting.mesh_files import read_mesh_file
 from real2sam2real.lifting.options import LiftOptions
@@ -34,6 +35,7 @@ from real2sam2real.perceive.camera.options import ViewOptions
 from real2sam2real.perceive.photo import Photo
 from real2sam2real.perceive.segment.bystanders import find_bystanders
 from real2sam2real.perceive.segment.options import SegmentOptions
+from real2sam2real.perceive.segment.things import see_things, words_of
 from real2sam2real.perceive.view import PhotoView
 from real2sam2real.run.options import DEFAULT_FPS
 from real2sam2real.run.photo import find_masks, occluder_mask, read_photo
@@ -111,11 +113,13 @@ def lift(
         occluder=np.zeros(photo.pixels.shape[:2], bool) if occluder is None else occluder,
         progress=progress or Progress(),
     )
-    scene, notes = lifting.scene(lifting.meshes(requests, offline=offline))
+    things = see_things(photo.pixels) if options.billboards or lifting.unnamed else []
+    words = words_of({name: masks[name] for name in lifting.unnamed}, things)
+    scene, notes = lifting.scene(lifting.meshes(requests, offline=offline), words)
     scene, contact_notes = settled(scene, options)
     if options.billboards:
         taken = np.any([lifting.occluder, *masks.values()], axis=0)
-        scene, background_notes = with_billboards(scene, find_bystanders(photo.pixels, taken))
+        scene, background_notes = with_billboards(scene, find_bystanders(photo.pixels, things, taken))
         notes = [*notes, *background_notes]
     made_how = dict.fromkeys([*seen.notes, *notes])  # the lifter may say again what reading the masks said
     return scene, [*made_how, *contact_notes, *provenance_notes(scene)]
@@ -221,15 +225,29 @@ class _Lifting:
             )
         return {mesh.name: mesh for mesh in outcome.meshes}
 
-    def scene(self, lifted: Mapping[str, LiftedMesh]) -> tuple[Scene, list[str]]:
+    @property
+    def unnamed(self) -> list[str]:
+        """Objects for the embedded lifter whose names do not say what they are."""
+        brought = split_named("--mesh", self.options.mesh)
+        embedded = [each for each in self.masks if each not in brought and self.options.lifter_of(each) == "embedded"]
+        return [name for name in embedded if kind_of(name) is None]
+
+    def scene(self, lifted: Mapping[str, LiftedMesh], words: Mapping[str, str]) -> tuple[Scene, list[str]]:
         """The scene at rest: all by the embedded lifter, or with other meshes in their places; and notes."""
         pixels, view = self.photo.pixels, self.view
         embedded: Scene | None = None
         notes: list[str] = []
         if len(lifted) < len(self.masks):
             embedded, notes = lift_photo(
-                pixels, self.masks, view.intrinsics, frames=1, fps=DEFAULT_FPS, pitch_degrees=self.pitch
+                pixels,
+                self.masks,
+                view.intrinsics,
+                frames=1,
+                fps=DEFAULT_FPS,
+                pitch_degrees=self.pitch,
+                words=words,
             )
+            notes = [*notes, *_word_notes(words)]
             if not lifted:
                 return embedded, notes
         outlines = {outline.name: outline for outline in outlines_by_nearness(self.masks)}
@@ -258,6 +276,13 @@ class _Lifting:
             ground_y=None if height is None else -height,
         )
         return scene, notes
+
+
+def _word_notes(words: Mapping[str, str]) -> list[str]:
+    if not words:
+        return []
+    taken = ", ".join(f"{name} for a {word}" for name, word in words.items())
+    return [f"taken by their looks: {taken}; a name that says what a thing is is believed instead"]
 
 
 def _pitch_of(view: PhotoView) -> float | None:

@@ -1,9 +1,11 @@
 """What else stands in a photo beside its objects: people, vehicles, animals and the like that nobody named.
 
-One look of each network has to do: these are drawn in the background.
+One look of the network has to do: these are drawn in the background.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
@@ -11,7 +13,7 @@ import numpy as np
 from real2sam2real.arrays import Mask, UInt8
 from real2sam2real.perceive.segment.box_masks import grow_box
 from real2sam2real.perceive.segment.detections import Detection
-from real2sam2real.perceive.segment.nanodet import NanoDet, ScoredBox
+from real2sam2real.perceive.segment.nanodet import ScoredBox
 from real2sam2real.perceive.segment.saliency import SaliencyNet
 
 # What stands on the ground by itself, of NanoDet's words.
@@ -20,25 +22,19 @@ STANDING = (
     "stop sign", "parking meter", "bench", "cat", "dog", "horse", "sheep", "cow", "elephant", "bear", "zebra",
     "giraffe", "suitcase", "chair", "couch", "potted plant", "bed", "toilet", "refrigerator",
 )  # fmt: skip
-_LEAST_SCORE = 0.35
-_OVERLAP = 0.5  # IoU of boxes of one word that are one thing
 _TAKEN = 0.5  # a thing of whose box, or pixels, objects have this share is one of them
 _SMALLEST_SHARE = 0.0015  # of the photo
-_SMALLEST_SIDE = 160  # pixels: what a smaller photo shows beside its objects is too small to be told apart
 _MOST = 16
 _CROP_MARGIN = 0.15  # of a box's longer side
 
 
-def find_bystanders(pixels: UInt8, taken: Mask) -> list[Detection]:
-    """Things that stand in a photo `(H, W, 3)` uint8 apart from its objects, whose pixels `(H, W)` bool are `taken`.
+def find_bystanders(pixels: UInt8, things: Sequence[ScoredBox], taken: Mask) -> list[Detection]:
+    """Those `things` that stand in a photo `(H, W, 3)` uint8 apart from its objects, whose pixels `(H, W)` are `taken`.
 
-    The largest first, at most sixteen; no two share a pixel, and none has one that is taken. A photo of less than 160
-    pixels has none.
+    The largest first, at most sixteen; no two share a pixel, and none has one that is taken.
     """
-    if min(taken.shape) < _SMALLEST_SIDE:
-        return []
-    boxes = NanoDet.load().detect(pixels, STANDING, _LEAST_SCORE, _OVERLAP)
-    large = [each for each in boxes if _area(each) >= _SMALLEST_SHARE * taken.size and _share(taken, each) < _TAKEN]
+    standing = [each for each in things if each.word in STANDING]
+    large = [each for each in standing if _area(each) >= _SMALLEST_SHARE * taken.size and _share(taken, each) < _TAKEN]
     saliency, free = SaliencyNet.load() if large else None, ~taken
     found: list[Detection] = []
     for each in sorted(large, key=_area, reverse=True):
