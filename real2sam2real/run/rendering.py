@@ -24,6 +24,7 @@ CONTROL_PREVIEW = "preview.mkv"
 """In the control folder: the preview at the control's size, lossless, from which generation may start."""
 
 _LARGEST_STRETCH = 1.06
+_PRESET = "veryfast"  # of x264: the encoder would take as long as the renderer
 
 
 def control_size(scene: Scene, size: str | None, checkpoint: str = "mini") -> tuple[int, int]:
@@ -91,7 +92,7 @@ def preview_to_file(scene: Scene, path: Path, progress: Progress, *, draft: bool
     """Write the preview for people to look at, a `draft` small and of every second frame; returns notes."""
     (width, height), (numbers, fps) = preview_size(scene, draft=draft), preview_times(scene, draft=draft)
     pictures = preview_frames(scene, width=width, height=height, frames=numbers)
-    media.write_video(path, progress.track(pictures, "preview", len(numbers)), fps)
+    media.write_video(path, progress.track(pictures, "preview", len(numbers)), fps, preset=_PRESET)
     if not draft:
         return []
     return [f"the preview is a draft: {width}×{height} pixels, {len(numbers)} of {scene.frames} frames"]
@@ -102,5 +103,5 @@ def normals_to_file(scene: Scene, path: Path, progress: Progress, *, draft: bool
     (width, height), (numbers, fps) = preview_size(scene, draft=draft), preview_times(scene, draft=draft)
     drawn = render_frames(scene, width=width, height=height, frames=numbers)
     pictures = (OPENGL.encode(frame.normals, frame.ids) for frame in drawn)
-    media.write_video(path, progress.track(pictures, "normals", len(numbers)), fps)
+    media.write_video(path, progress.track(pictures, "normals", len(numbers)), fps, preset=_PRESET)
     return []
