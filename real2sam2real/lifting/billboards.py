@@ -45,9 +45,10 @@ def standing_distance(scene: Scene, mask: Mask) -> float | None:
     height = float(eye[1]) - scene.ground_y
     if height <= 0 or ray[1] >= -1e-6 or -height / ray[1] * float(np.linalg.norm(ray)) > _FARTHEST * height:
         return None
-    forward = -scene.photo_world_from_camera[:3, 2] * np.array([1.0, 0.0, 1.0])
-    length = float(np.linalg.norm(forward))
-    distance = float(ray @ forward) / length * (-height / ray[1]) if length > 1e-3 else 0.0
+    forward = scene.photo_level_forward
+    if forward[1]:  # straight down: nothing stands upright before this camera
+        return None
+    distance = float(ray @ forward) * (-height / ray[1])
     return distance if distance > 0 else None
 
 

@@ -22,14 +22,6 @@ _OUTLINE_ERROR = 0.6  # photo pixels by which the outline may be simplified
 _LEAST_AREA = 12.0  # photo pixels that a part of the outline encloses
 
 
-def level_forward(scene: Scene) -> Float:
-    """`(3,)` unit vector: the photo camera's line of sight, made level; its own where it looks straight down."""
-    forward = -scene.photo_world_from_camera[:3, 2]
-    level = forward * np.array([1.0, 0.0, 1.0])
-    length = float(np.linalg.norm(level))
-    return level / length if length > 1e-3 else forward
-
-
 def billboard_entities(scene: Scene) -> list[Entity]:
     """An entity at rest for every billboard whose outline encloses anything; empty without a photo."""
     made = (_entity(scene, billboard, number) for number, billboard in enumerate(scene.billboards, start=1))
@@ -38,7 +30,7 @@ def billboard_entities(scene: Scene) -> list[Entity]:
 
 def billboard_opacity(scene: Scene, entities: list[Entity], frame: int) -> Float:
     """`(N,)` in 0…1: how much is left of each billboard as the camera of a frame sees it."""
-    eye, facing = scene.camera.world_from_camera[frame, :3, 3], level_forward(scene)
+    eye, facing = scene.camera.world_from_camera[frame, :3, 3], scene.photo_level_forward
     towards = np.array([entity.rest_world_from_object[:3, 3] - eye for entity in entities]).reshape(-1, 3)
     towards[:, 1] = 0
     cosine = towards @ facing / np.maximum(np.linalg.norm(towards, axis=1), 1e-9)
@@ -91,10 +83,9 @@ def _outlines(mask: Bool) -> list[Float]:
 
 def _on_plane(scene: Scene, pixels: Float, distance: float) -> Float:
     """`(N, 3)` in the world: where the rays of photo pixels `(N, 2)` meet the upright plane at this distance."""
-    photo, pose = scene.camera.intrinsics, scene.photo_world_from_camera
-    rays = np.column_stack([(pixels[:, 0] - photo.cx) / photo.fx, (photo.cy - pixels[:, 1]) / photo.fy])
-    rays = np.column_stack([rays, -np.ones(len(rays))]) @ pose[:3, :3].T
-    depth = np.maximum(rays @ level_forward(scene), 0.05)
+    pose = scene.photo_world_from_camera
+    rays = scene.camera.intrinsics.unproject(pixels, np.ones(len(pixels))) @ pose[:3, :3].T
+    depth = np.maximum(rays @ scene.photo_level_forward, 0.05)
     return pose[:3, 3] + rays * (distance / depth)[:, None]
 
 

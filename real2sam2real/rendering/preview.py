@@ -76,7 +76,7 @@ class _FrameJob:
     frame: Frame
     plate: UInt8
     painted: UInt8
-    background: backdrop.BoundlessPicture
+    background: backdrop.BoundlessPicture | None  # None where the camera rests
 
 
 class _SharedLayers:
@@ -133,18 +133,21 @@ class _SharedLayers:
 
     def jobs(self, numbers: Iterable[int], rendered: Iterable[Frame]) -> Iterator[_FrameJob]:
         """What the renderer gave for each frame, with the plate behind it."""
-        plate, background = None, backdrop.BoundlessPicture(self.widened)
+        pasted: UInt8 | None = None
+        background: backdrop.BoundlessPicture | None = None
         for number, frame in zip(numbers, rendered, strict=True):
             left = [(float(self.displaced[number, k]), float(self.shadow_left[number, k])) for k in self.in_photo]
-            last, (plate, painted) = plate, self.plate.at(left + [(1.0, 1.0)] * len(self.removed))
-            if plate is not last:
-                background = backdrop.BoundlessPicture(self.margins.paste(plate, self.widened))
-            yield _FrameJob(number=number, frame=frame, plate=plate, painted=painted, background=background)
+            plate, painted = self.plate.at(left + [(1.0, 1.0)] * len(self.removed))
+            rests = bool(self.camera_rests[number])
+            if not rests and plate is not pasted:
+                pasted, background = plate, backdrop.BoundlessPicture(self.margins.paste(plate, self.widened))
+            seen = None if rests else background
+            yield _FrameJob(number=number, frame=frame, plate=plate, painted=painted, background=seen)
 
     def draw(self, job: _FrameJob) -> UInt8:
         """One frame of the preview `(H, W, 3)`."""
         number, frame = job.number, job.frame
-        background = job.plate if self.camera_rests[number] else self._seen_from(number, job.background)
+        background = job.plate if job.background is None else self._seen_from(number, job.background)
         picture = np.empty_like(background)
         shown = self._shown(number, frame, job.painted)
         _mix(background, self._light(number), np.asarray(frame.color), shown, picture)

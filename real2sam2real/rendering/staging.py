@@ -68,10 +68,8 @@ def wall_distance(scene: Scene, factor: float) -> float:
     shown = [entity for entity in (*scene.entities, *scene.removed) if entity.in_photo]
     if scene.ground_y is None or not shown:
         return np.inf
-    pose = scene.photo_world_from_camera
-    forward = -pose[:3, 2] * np.array([1.0, 0.0, 1.0])
-    forward = forward / np.linalg.norm(forward) if np.linalg.norm(forward) > 1e-3 else -pose[:3, 2]
-    farthest = max(float(((rest_corners_world(entity) - pose[:3, 3]) @ forward).max()) for entity in shown)
+    eye, forward = scene.photo_world_from_camera[:3, 3], scene.photo_level_forward
+    farthest = max(float(((rest_corners_world(entity) - eye) @ forward).max()) for entity in shown)
     return factor * farthest if farthest > 0 else np.inf
 
 

@@ -113,8 +113,9 @@ def lift(
         occluder=np.zeros(photo.pixels.shape[:2], bool) if occluder is None else occluder,
         progress=progress or Progress(),
     )
-    things = see_things(photo.pixels) if options.billboards or lifting.unnamed else []
-    words = words_of({name: masks[name] for name in lifting.unnamed}, things)
+    unnamed = lifting.unnamed()
+    things = see_things(photo.pixels) if options.billboards or unnamed else []
+    words = words_of({name: masks[name] for name in unnamed}, things)
     scene, notes = lifting.scene(lifting.meshes(requests, offline=offline), words)
     scene, contact_notes = settled(scene, options)
     if options.billboards:
@@ -225,7 +226,6 @@ class _Lifting:
             )
         return {mesh.name: mesh for mesh in outcome.meshes}
 
-    @property
     def unnamed(self) -> list[str]:
         """Objects for the embedded lifter whose names do not say what they are."""
         brought = split_named("--mesh", self.options.mesh)

@@ -114,6 +114,14 @@ class Scene:
         return self.camera.frames
 
     @property
+    def photo_level_forward(self) -> Float:
+        """`(3,)` unit vector: the photo camera's line of sight made level; its own where it looks straight down."""
+        forward = -self.photo_world_from_camera[:3, 2]
+        level = forward * np.array([1.0, 0.0, 1.0])
+        length = float(np.linalg.norm(level))
+        return level / length if length > 1e-3 else forward
+
+    @property
     def names(self) -> list[str]:
         """Entity names in order."""
         return [entity.name for entity in self.entities]

@@ -9,7 +9,7 @@ import pytest
 
 from real2sam2real.geometry import Intrinsics, quaternions, transforms
 from real2sam2real.rendering import render_frames
-from real2sam2real.rendering.billboards import FADE_DEGREES, billboard_entities, billboard_opacity, level_forward
+from real2sam2real.rendering.billboards import FADE_DEGREES, billboard_entities, billboard_opacity
 from real2sam2real.rendering.preview import preview_frames
 from real2sam2real.scene import Billboard, CameraPath, Scene
 from real2sam2real.scene.folder import load_scene, save_scene
@@ -59,7 +59,7 @@ def test_it_is_a_closed_slab_that_covers_its_mask(scene, mask):
     (entity,) = billboard_entities(scene)
     assert entity.mesh.is_closed()
     assert entity.mesh.volume() > 0
-    plane = (entity.mesh.vertices + entity.rest_world_from_object[:3, 3] - POSE[:3, 3]) @ level_forward(scene)
+    plane = (entity.mesh.vertices + entity.rest_world_from_object[:3, 3] - POSE[:3, 3]) @ scene.photo_level_forward
     assert plane == pytest.approx(np.where(np.arange(len(plane)) < len(plane) // 2, 4.0, 4.04))
     drawn = next(render_frames(replace(scene, entities=(entity,)), width=WIDTH, height=HEIGHT)).ids == 1
     assert (drawn & mask).sum() / (drawn | mask).sum() > 0.8  # the outline runs through its outer pixels' centres

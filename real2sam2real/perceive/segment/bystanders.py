@@ -12,7 +12,7 @@ import numpy as np
 
 from real2sam2real.arrays import Mask, UInt8
 from real2sam2real.perceive.segment.box_masks import grow_box
-from real2sam2real.perceive.segment.detections import Detection
+from real2sam2real.perceive.segment.detections import Detection, box_area
 from real2sam2real.perceive.segment.nanodet import ScoredBox
 from real2sam2real.perceive.segment.saliency import SaliencyNet
 
@@ -34,10 +34,12 @@ def find_bystanders(pixels: UInt8, things: Sequence[ScoredBox], taken: Mask) -> 
     The largest first, at most sixteen; no two share a pixel, and none has one that is taken.
     """
     standing = [each for each in things if each.word in STANDING]
-    large = [each for each in standing if _area(each) >= _SMALLEST_SHARE * taken.size and _share(taken, each) < _TAKEN]
+    large = [
+        each for each in standing if box_area(each.box) >= _SMALLEST_SHARE * taken.size and _share(taken, each) < _TAKEN
+    ]
     saliency, free = SaliencyNet.load() if large else None, ~taken
     found: list[Detection] = []
-    for each in sorted(large, key=_area, reverse=True):
+    for each in sorted(large, key=lambda each: box_area(each.box), reverse=True):
         if saliency is None or len(found) == _MOST:
             break
         mask = _cut_out(saliency, pixels, each)
@@ -48,11 +50,6 @@ def find_bystanders(pixels: UInt8, things: Sequence[ScoredBox], taken: Mask) -> 
             free &= ~mask
             found.append(Detection(word=each.word, mask=mask, score=each.score, asked=False))
     return found
-
-
-def _area(thing: ScoredBox) -> float:
-    left, top, right, bottom = thing.box
-    return (right - left) * (bottom - top)
 
 
 def _share(taken: Mask, thing: ScoredBox) -> float:

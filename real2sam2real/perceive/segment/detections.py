@@ -38,6 +38,11 @@ def box_of(mask: Mask) -> tuple[int, int, int, int]:
     return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
 
 
+def box_area(box: Sequence[float]) -> float:
+    """Pixels in a box: left, top, right, bottom."""
+    return (box[2] - box[0]) * (box[3] - box[1])
+
+
 def mask_iou(one: Mask, other: Mask) -> float:
     """IoU, 0…1, of two masks `(H, W)` bool; 0 where both are empty."""
     union = int((one | other).sum())

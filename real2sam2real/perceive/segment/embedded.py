@@ -21,7 +21,7 @@ from real2sam2real.perceive.grabcut import mask_from_points
 from real2sam2real.perceive.masks import MIN_PIXELS
 from real2sam2real.perceive.prompts import box_text, checked_box, checked_inside, checked_points
 from real2sam2real.perceive.segment.box_masks import BoxMaps, WholeBox, grow_box
-from real2sam2real.perceive.segment.detections import Detection, box_of, box_overlaps
+from real2sam2real.perceive.segment.detections import Detection, box_area, box_of, box_overlaps
 from real2sam2real.perceive.segment.nanodet import WORDS, NanoDet, ScoredBox, coco_word
 from real2sam2real.perceive.segment.options import SegmentOptions
 from real2sam2real.perceive.segment.points import obeying, parts_with
@@ -160,7 +160,7 @@ class EmbeddedPhoto:
     @cached_property
     def _prominent(self) -> list[ScoredBox]:
         """Things with a word and things that stand out, those that are large, sure and stand out first."""
-        boxes = [each for each in self._things if _area(each.box) >= _SMALLEST_SHARE * self._standing_out.size]
+        boxes = [each for each in self._things if box_area(each.box) >= _SMALLEST_SHARE * self._standing_out.size]
         for box, standing_out in self._salient_boxes():
             known = np.array([each.box for each in boxes]).reshape(-1, 4)
             if not len(known) or not (_shared(box, known) > _STANDS_OUT).any():
@@ -190,7 +190,7 @@ class EmbeddedPhoto:
         around = [box for box in offers if _within(box, inner) == len(inner)]
         if not around:
             return self._box_from_crops(inner)
-        best = min(around, key=lambda box: (_within(box, outer), _area(box)))
+        best = min(around, key=lambda box: (_within(box, outer), box_area(box)))
         return grow_box(best, _MARGIN, self.width, self.height)
 
     def _box_from_crops(self, inner: Float) -> WholeBox | None:
@@ -252,10 +252,6 @@ def _one_word_each(seen: Sequence[ScoredBox]) -> list[ScoredBox]:
     return kept
 
 
-def _area(box: Sequence[float]) -> float:
-    return (box[2] - box[0]) * (box[3] - box[1])
-
-
 def _within(box: Sequence[float], points: Float) -> int:
     """How many points `(N, 2)` lie in a box."""
     return int(((points >= box[:2]) & (points < box[2:])).all(axis=1).sum())
@@ -265,5 +261,5 @@ def _shared(box: Sequence[float], others: Float) -> Float:
     """`(N,)`: which share of a box lies in each of others `(N, 4)`, or of the other in it, whichever is more."""
     low, high = np.maximum(box[:2], others[:, :2]), np.minimum(box[2:], others[:, 2:])
     common = np.clip(high - low, 0, None).prod(axis=1)
-    smaller = np.minimum(_area(box), np.clip(others[:, 2:] - others[:, :2], 0, None).prod(axis=1))
+    smaller = np.minimum(box_area(box), np.clip(others[:, 2:] - others[:, :2], 0, None).prod(axis=1))
     return common / np.maximum(smaller, 1e-9)
