@@ -25,6 +25,43 @@ def open_scene(folder: Path) -> tuple[Scene, list[str]]:
     return scene, [*notes, *repaired]
 
 
+class SceneReader:
+    """`open_scene` for those who open the same folders again and again; one that was not touched is read once.
+
+    The scenes that it gives are shared: nobody may change their arrays.
+    """
+
+    def __init__(self) -> None:
+        self._opened: dict[Path, tuple[frozenset[tuple[str, int, int]], Scene, list[str]]] = {}
+
+    def open(self, folder: Path) -> tuple[Scene, list[str]]:
+        """The scene of `open_scene`, and its notes.
+
+        Raises:
+            UserError: as `open_scene`.
+        """
+        files = _state(folder)
+        known = self._opened.get(folder)
+        if known is None or known[0] != files:
+            self._opened[folder] = known = (files, *open_scene(folder))
+        return known[1], list(known[2])
+
+
+def provenance_notes(scene: Scene) -> list[str]:
+    """What a lifter, or the repair of its meshes, wants people to know, from the entities' provenance."""
+    notes = []
+    for entity in scene.entities:
+        told = entity.provenance.get("notes", [])
+        notes += [f"{entity.name}: {note}" for note in ([told] if isinstance(told, str) else told)]
+    return notes
+
+
+def _state(folder: Path) -> frozenset[tuple[str, int, int]]:
+    """The files of a folder with their sizes and times of change."""
+    found = ((path, path.stat()) for path in folder.rglob("*"))
+    return frozenset((str(path), stat.st_size, stat.st_mtime_ns) for path, stat in found)
+
+
 def read_shot(options: ShotOptions) -> Shot:
     """The shot file, with what the flags add to it.
 
@@ -64,14 +101,14 @@ def shot_inputs(shot: Shot) -> tuple[Path, ...]:
     return tuple(Path(move.file) for move in shot.camera or () if isinstance(move, ImportedPath))
 
 
-def direct_to_folder(lifted: Path, shot: Shot, folder: Path) -> list[str]:
-    """Apply the shot to the scene in the folder `lifted` and write the result; returns notes for people.
+def direct_to_folder(lifted: Scene, shot: Shot, folder: Path) -> list[str]:
+    """Apply the shot to the scene `lifted` and write the result; returns notes for people.
 
     Raises:
         UserError: the shot does not fit the scene.
     """
-    scene, notes = open_scene(lifted)
-    save_scene(shot.apply(scene), folder)
+    notes = []
+    save_scene(shot.apply(lifted), folder)
     if not shot.camera and not shot.entities:
         notes.append(
             'nothing moves: no shot was given; try --camera "orbit 20deg around NAME" or --move "NAME: right 1"'

@@ -37,6 +37,7 @@ from real2sam2real.perceive.segment.bystanders import find_bystanders
 from real2sam2real.perceive.segment.options import SegmentOptions
 from real2sam2real.perceive.segment.things import see_things, words_of
 from real2sam2real.perceive.view import PhotoView
+from real2sam2real.run.directing import provenance_notes
 from real2sam2real.run.options import DEFAULT_FPS
 from real2sam2real.run.photo import find_masks, occluder_mask, read_photo
 from real2sam2real.run.progress import Progress
@@ -132,15 +133,6 @@ def settled(scene: Scene, options: LiftOptions) -> tuple[Scene, Sequence[str]]:
         return scene, []
     scene, report = resolve_contacts(scene, ContactOptions())
     return scene, report.notes
-
-
-def provenance_notes(scene: Scene) -> list[str]:
-    """What a lifter, or the repair of its meshes, wants people to know, from the entities' provenance."""
-    notes = []
-    for entity in scene.entities:
-        told = entity.provenance.get("notes", [])
-        notes += [f"{entity.name}: {note}" for note in ([told] if isinstance(told, str) else told)]
-    return notes
 
 
 def read_own_mesh(file: Path, name: str, options: LiftOptions, view: PhotoView) -> LiftedMesh:

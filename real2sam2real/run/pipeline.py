@@ -11,9 +11,15 @@ from pathlib import Path
 
 from real2sam2real.errors import UserError
 from real2sam2real.options import as_json
-from real2sam2real.run.directing import direct_to_folder, open_scene, read_shot, shot_inputs, with_defaults
+from real2sam2real.run.directing import (
+    SceneReader,
+    direct_to_folder,
+    provenance_notes,
+    read_shot,
+    shot_inputs,
+    with_defaults,
+)
 from real2sam2real.run.folder import RunFolder, Stage, open_run
-from real2sam2real.run.lifting import lift_to_folder, provenance_notes
 from real2sam2real.run.options import RunConfig
 from real2sam2real.run.pictures import pictures_to_folder
 from real2sam2real.run.progress import Progress
@@ -46,18 +52,21 @@ def run(config: RunConfig, out: Path, *, command: Sequence[str], progress: Progr
         longest = longest_clip(config.generate)
     shot = with_defaults(read_shot(config.shot), longest)
     with open_run(out, command=command, config=as_json(config), progress=progress) as folder:
-        for stage in _stages(config, shot, folder, is_scene=is_scene):
+        scenes = SceneReader()
+        for stage in _stages(config, shot, folder, scenes, is_scene=is_scene):
             folder.do(stage)
         folder.save()
-        write_report(folder)
+        write_report(folder, scenes)
     return out / PAGE
 
 
-def _stages(config: RunConfig, shot: Shot, folder: RunFolder, *, is_scene: bool) -> Iterator[Stage]:
+def _stages(
+    config: RunConfig, shot: Shot, folder: RunFolder, scenes: SceneReader, *, is_scene: bool
+) -> Iterator[Stage]:
     """The stages in order; each is made only when those before it are done, because it may look at their results."""
     progress = folder.progress
     lifted, directed, control = folder.path / "lifted", folder.path / "scene", folder.path / "control"
-    yield _scene_stage(config.photo, lifted) if is_scene else _lift_stage(config, lifted, progress)
+    yield _scene_stage(config.photo, lifted, scenes) if is_scene else _lift_stage(config, lifted, progress)
     yield Stage(
         name="pictures",
         title="picture masks and meshes",
@@ -65,7 +74,7 @@ def _stages(config: RunConfig, shot: Shot, folder: RunFolder, *, is_scene: bool)
         settings=None,
         inputs=(lifted,),
         outputs=("pictures",),
-        work=lambda: pictures_to_folder(open_scene(lifted)[0], folder.path / "pictures"),
+        work=lambda: pictures_to_folder(scenes.open(lifted)[0], folder.path / "pictures"),
     )
     yield Stage(
         name="direct",
@@ -74,9 +83,9 @@ def _stages(config: RunConfig, shot: Shot, folder: RunFolder, *, is_scene: bool)
         settings=shot.to_yaml(),
         inputs=(lifted, *shot_inputs(shot)),
         outputs=(directed.name,),
-        work=lambda: direct_to_folder(lifted, shot, directed),
+        work=lambda: _direct(scenes, lifted, shot, directed),
     )
-    scene, repaired = open_scene(directed)  # again, because it may have been edited by hand
+    scene, repaired = scenes.open(directed)  # again, because it may have been edited by hand
     yield Stage(
         name="preview",
         title="preview",
@@ -115,11 +124,16 @@ def _stages(config: RunConfig, shot: Shot, folder: RunFolder, *, is_scene: bool)
     )
 
 
-def _scene_stage(given: Path, lifted: Path) -> Stage:
+def _direct(scenes: SceneReader, lifted: Path, shot: Shot, directed: Path) -> list[str]:
+    scene, notes = scenes.open(lifted)
+    return [*notes, *direct_to_folder(scene, shot, directed)]
+
+
+def _scene_stage(given: Path, lifted: Path, scenes: SceneReader) -> Stage:
     """A scene that was lifted before, taken over: the run folder holds all that its page tells of."""
 
     def take_over() -> list[str]:
-        scene, notes = open_scene(given)
+        scene, notes = scenes.open(given)
         save_scene(scene, lifted)
         return [*notes, *provenance_notes(scene)]
 
@@ -135,6 +149,13 @@ def _scene_stage(given: Path, lifted: Path) -> Stage:
 
 
 def _lift_stage(config: RunConfig, lifted: Path, progress: Progress) -> Stage:
+    def lift() -> list[str]:
+        from real2sam2real.run.lifting import lift_to_folder  # seconds of imports, which a lifted photo's run saves
+
+        return lift_to_folder(
+            config.photo, config.objects, config.view, config.lift, lifted, progress, offline=config.generate.offline
+        )
+
     return Stage(
         name="lift",
         title="lift the objects into 3D",
@@ -142,7 +163,5 @@ def _lift_stage(config: RunConfig, lifted: Path, progress: Progress) -> Stage:
         settings=as_json([config.objects, config.view, config.lift]),
         inputs=(config.photo, *config.named_files),
         outputs=(lifted.name,),
-        work=lambda: lift_to_folder(
-            config.photo, config.objects, config.view, config.lift, lifted, progress, offline=config.generate.offline
-        ),
+        work=lift,
     )

@@ -20,9 +20,9 @@ import real2sam2real
 from real2sam2real.files import replacing_file
 from real2sam2real.lifting.plausible import implausible_size
 from real2sam2real.media import video_info
+from real2sam2real.run.directing import SceneReader
 from real2sam2real.run.folder import RunFolder
 from real2sam2real.run.pictures import FIT_LEGEND, SIDES, entity_colors
-from real2sam2real.scene.folder import load_scene
 
 PAGE = "index.html"
 _NAMED_OBJECTS = 4
@@ -67,10 +67,9 @@ class PageContent:
     warnings: Sequence[str] = ()  # what a person should not trust, in red
 
 
-def write_report(folder: RunFolder) -> None:
-    """Write `index.html` for the stages that this run needed."""
-    scene = load_scene(folder.path / "scene")
-    lifted = load_scene(folder.path / "lifted")
+def write_report(folder: RunFolder, scenes: SceneReader) -> None:
+    """Write `index.html` for the stages that this run needed; `scenes` opens its scenes."""
+    scene, lifted = (scenes.open(folder.path / name)[0] for name in ("scene", "lifted"))
     videos = _videos(folder)
     shown_as = video_info(folder.path / "preview.mp4")
     pictures = folder.path / "pictures"

@@ -5,7 +5,7 @@ import numpy as np
 
 from real2sam2real.geometry import Intrinsics
 from real2sam2real.mesh import Mesh
-from real2sam2real.run.directing import open_scene
+from real2sam2real.run.directing import SceneReader, open_scene
 from real2sam2real.scene import CameraPath, Entity, Motion, Scene
 from real2sam2real.scene.folder import save_scene
 from real2sam2real.scene.gltf import save_glb
@@ -49,3 +49,12 @@ def test_an_untouched_scene_comes_back_as_it_is_without_a_word(tmp_path: Path) -
     opened, notes = open_scene(tmp_path / "scene")
     assert notes == []
     assert np.allclose(opened.entity("whole").mesh.volume(), 8)
+
+
+def test_a_scene_is_read_again_when_a_file_of_it_changed_and_only_then(tmp_path: Path) -> None:
+    save_scene(scene(box("whole")), tmp_path / "scene")
+    scenes = SceneReader()
+    first, _ = scenes.open(tmp_path / "scene")
+    assert scenes.open(tmp_path / "scene")[0] is first
+    save_glb(scene(box("whole"), box("other")), tmp_path / "scene" / "scene.glb")
+    assert list(scenes.open(tmp_path / "scene")[0].names) == ["whole", "other"]
