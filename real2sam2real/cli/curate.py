@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from tyro.conf import Positional, arg
 
-from real2sam2real.options import parse_size
+from real2sam2real.options import Texts, parse_size
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,9 +25,9 @@ class CurateCommand:
     """Where the data set is written."""
     licence: Annotated[str, arg(metavar="TEXT")]
     """What the videos may be used for, as it will stand in the data card."""
-    box: Annotated[tuple[str, ...], arg(metavar="LABEL=X0,Y0,X1,Y1[@FRAME]")] = ()
+    box: Annotated[Texts, arg(metavar="LABEL=X0,Y0,X1,Y1[@FRAME]")] = ()
     """Instances by a box in the pixels of one frame of the video."""
-    mask: Annotated[tuple[str, ...], arg(metavar="LABEL=FILE[@FRAME]")] = ()
+    mask: Annotated[Texts, arg(metavar="LABEL=FILE[@FRAME]")] = ()
     """Instances by a mask of one frame of the video."""
     text: Annotated[tuple[str, ...], arg(metavar="WORD")] = ()
     """What trackers that read look for, such as: person dog"""

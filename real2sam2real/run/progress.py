@@ -16,6 +16,27 @@ Advance = Callable[[int, int], None]
 _LINE_EVERY_SECONDS = 10.0
 
 
+class TimeLeft:
+    """How long work on equal items goes on: the pace since the first one, which pays for what all need, is kept.
+
+    Args:
+        now: a clock in seconds.
+    """
+
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        self._now = now
+        self._since = (0, now())
+
+    def seconds(self, done: int, total: int) -> float:
+        """Seconds for the items that are left; to be asked after each one. Before the first it is 0."""
+        now = self._now()
+        before, since = self._since
+        if not before:
+            self._since = (done, now)
+        counted = done - before
+        return (now - since) / counted * (total - done) if counted else 0.0
+
+
 class Progress:
     """Where a run says what it does: on a stream, or without one nowhere (for use from Python)."""
 
@@ -48,10 +69,12 @@ class Progress:
         if self._stream is None:
             yield lambda done, total: None
         elif self._stream.isatty():
-            with tqdm(desc=f"  {label}", file=self._stream, leave=False, dynamic_ncols=True) as shown:
+            shape, clock = "{l_bar}{bar}| {n_fmt}/{total_fmt}{postfix}", TimeLeft()
+            with tqdm(desc=f"  {label}", file=self._stream, leave=False, dynamic_ncols=True, bar_format=shape) as shown:
 
                 def show(done: int, total: int) -> None:
                     shown.total = total
+                    shown.set_postfix_str(f"about {clock.seconds(done, total):.0f} s left", refresh=False)
                     shown.update(done - shown.n)
 
                 yield show
@@ -60,14 +83,14 @@ class Progress:
 
     def _lines(self, label: str) -> Advance:
         """A line now and then, with the time left, for logs and pipes."""
-        start = last = time.monotonic()
+        last, clock = time.monotonic(), TimeLeft()
 
         def show(done: int, total: int) -> None:
             nonlocal last
             now = time.monotonic()
+            left = clock.seconds(done, total)
             if done and now - last >= _LINE_EVERY_SECONDS:
                 last = now
-                left = (now - start) / done * (total - done)
                 self.info(f"  {label}: {done} of {total}, about {left:.0f} s left")
 
         return show

@@ -65,11 +65,16 @@ class SourcePrompt(VideoPrompt[str]):
             raise UserError(
                 f"{self.mask} has {picture.shape[1]}×{picture.shape[0]} pixels; the video has {size[0]}×{size[1]}"
             )
-        white = np.where(picture.any(axis=-1, keepdims=True), np.uint8(255), np.uint8(0)).repeat(3, axis=2)
-        mask = np.asarray(fitted_frame(white, clip_format)[..., 0] > 127)
+        mask = fitted_mask(np.asarray(picture.any(axis=-1)), clip_format)
         if not mask.any():
             raise UserError(f"{self.mask} is black where the video is kept; it shows no instance")
         return mask
+
+
+def fitted_mask(mask: Bool, clip_format: ClipFormat) -> Bool:
+    """A mask `(H, W)` of a source's frame on its clip."""
+    white = np.where(mask[..., None], np.uint8(255), np.uint8(0)).repeat(3, axis=2)
+    return np.asarray(fitted_frame(white, clip_format)[..., 0] > 127)
 
 
 def parse_prompt(text: str, *, is_mask: bool) -> SourcePrompt:

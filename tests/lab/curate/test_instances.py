@@ -61,6 +61,17 @@ def test_two_that_pass_each_other_keep_their_ids() -> None:
     assert iou(found[6] == 2, ids[6] == 2) > 0.7  # the one in front
 
 
+def test_what_two_marks_share_is_the_smaller_ones() -> None:
+    video, ids = clip(PASSING)
+    whole = (ids[0] == 1) | (ids[0] == 2)
+    prompts = [InstancePrompt(label="both", mask=whole), InstancePrompt(label="square", mask=ids[0] == 2)]
+    found = load_tracker("embedded").track(video, prompts).ids
+    assert iou(found[0] == 1, ids[0] == 1) > 0.8
+    assert iou(found[0] == 2, ids[0] == 2) > 0.8
+    with pytest.raises(UserError, match="'again' is the same as another mark"):
+        load_tracker("embedded").track(video, [*prompts, InstancePrompt(label="again", mask=ids[0] == 2)])
+
+
 def test_the_same_clip_gives_the_same_masks() -> None:
     video, ids = clip(ACROSS)
     prompts = [InstancePrompt(label="square", mask=ids[0] == 1)]

@@ -67,6 +67,10 @@ def test_every_source_has_a_row_that_says_what_became_of_it(dataset):
     assert [row["status"] for name, row in rows.items() if name.startswith("clip-")] == ["kept"] * 3
     assert outcome.samples == 3
     assert not (folder / "work").exists()
+    for name, row in rows.items():
+        if name.startswith("clip-"):
+            (followed,) = row["instances"].values()
+            assert any(not instance["dropped"] and instance["seen"] > 0.9 for instance in followed)
 
 
 def test_samples_hold_the_clip_its_instances_and_their_normals(dataset, clips):
@@ -157,6 +161,28 @@ def test_masks_are_handed_on_through_a_shot(tmp_path):
         truth = clip.ids[first : first + 5] == number
         found = sample.ids == 1
         assert np.count_nonzero(found & truth) > 0.6 * np.count_nonzero(found | truth)
+
+
+def test_several_boxes_are_cut_out_of_the_source_and_measured(tmp_path):
+    """Two things on a plain wall, filmed at four times the clip's size."""
+    video = np.full((5, 256, 384, 3), 200, np.uint8)
+    places = {"ball": (60, 90, (200, 30, 30)), "cube": (250, 90, (30, 60, 160))}
+    for x, y, color in places.values():
+        for t in range(5):
+            video[t, y : y + 70, x + 4 * t : x + 4 * t + 70] = color
+    media.write_lossless_video(tmp_path / "two.mkv", video, 16)
+    prompts = [SourcePrompt(label=n, box=(x - 5, y - 5, x + 75, y + 75)) for n, (x, y, _) in places.items()]
+    curate(find_sources([tmp_path / "two.mkv"], prompts), SETTINGS, tmp_path / "set")
+    (row,) = map(json.loads, (tmp_path / "set" / "manifest.jsonl").open())
+    (measured,) = row["instances"].values()
+    assert [instance["label"] for instance in measured] == ["ball", "cube"]
+    assert min(instance["box"] for instance in measured) > 0.7
+    (sample,) = iterate_samples(tmp_path / "set")
+    for number, (x, y, _) in enumerate(places.values(), 1):
+        truth = np.zeros((64, 96), bool)
+        truth[y // 4 : (y + 70) // 4, x // 4 : (x + 70) // 4] = True
+        found = sample.ids[0] == number
+        assert np.count_nonzero(found & truth) > 0.8 * np.count_nonzero(found | truth)
 
 
 def test_nothing_kept_is_an_error_that_names_a_reason(clips, tmp_path):

@@ -12,25 +12,20 @@ import numpy as np
 
 from real2sam2real.arrays import Bool, Float32, UInt8
 from real2sam2real.errors import UserError
-from real2sam2real.lab.curate.instances.appearance import Appearance
 from real2sam2real.lab.curate.instances.following import (
     Follower,
     FrameFeatures,
-    around,
-    cut_out,
-    signed_distance,
-    tidied,
 )
 from real2sam2real.lab.curate.instances.interface import Box, InstancePrompt, Instances, check_prompts
 from real2sam2real.lab.curate.instances.motion import ClipMotion
-from real2sam2real.perceive.grabcut import mask_from_box
+from real2sam2real.perceive.segment.options import SegmentOptions
+from real2sam2real.perceive.segment.segmenter import Segmenter
 
 _SEARCH_EVERY = 5  # frames after which other things that move are looked for anew
 _INSIDE = 127  # of 255, above which a pixel is an instance's
 _ENOUGH = 12  # pixels of a mask from which it can be followed
 _AGREED = 0.5  # share of a mask that must be found on the way back, for it to count
 _MOVES = 16  # grey levels from which a pixel differs from the background behind it
-_TELLING = 2.5  # times as much must differ inside a box as elsewhere
 _MOST_MOVES = 0.3  # of the picture; where more differs, the background is not known well enough to name movers
 _LEAST_AREA = 0.004  # of the picture, for something that moves by itself
 _GAP = 7  # pixels between an instance and what moves beside it
@@ -42,13 +37,25 @@ class EmbeddedTracker:
 
     name = "embedded"
 
+    def __init__(self) -> None:
+        self._segmenter = Segmenter(SegmentOptions())
+
+    def cut_out(self, picture: UInt8, box: Box) -> Bool:
+        """The instance in a box of a frame `(H, W, 3)`, `(H, W)` bool.
+
+        Raises:
+            UserError: the box lies beside the picture, or nothing stands out in it.
+        """
+        return self._segmenter.open(picture).from_box(box)
+
     def track(self, video: UInt8, prompts: Sequence[InstancePrompt]) -> Instances:
         """See `InstanceTracker`."""
         check_prompts(video, prompts)
         if not prompts:
             raise UserError("nothing is marked; draw a box around each instance that is to be followed")
         motion = ClipMotion(video)
-        starts = [_start(motion, video[prompt.frame], prompt) for prompt in prompts]
+        starts = [self._start(motion, video[prompt.frame], prompt) for prompt in prompts]
+        _part(starts, prompts)
         soft = np.zeros((len(prompts), *motion.frames.shape[:3]), np.uint8)
         starts_at = [prompt.frame for prompt in prompts]
         for direction in (1, -1):
@@ -61,43 +68,29 @@ class EmbeddedTracker:
             labels={number: prompt.label for number, prompt in enumerate(prompts, 1)},
         )
 
-
-def _start(motion: ClipMotion, frame: UInt8, prompt: InstancePrompt) -> Bool:
-    """The instance on the marked frame, `(h, w)` bool."""
-    if prompt.mask is not None:
-        return _work_size(prompt.mask, motion)
-    assert prompt.box is not None  # a mark has either
-    mask = _work_size(mask_from_box(frame, prompt.box), motion)
-    x, y = motion.width / frame.shape[1], motion.height / frame.shape[0]
-    left, top, right, bottom = prompt.box
-    return _sharpened(mask, (left * x, top * y, right * x, bottom * y), _features(motion, prompt.frame))
+    def _start(self, motion: ClipMotion, frame: UInt8, prompt: InstancePrompt) -> Bool:
+        """The instance on the marked frame, `(h, w)` bool."""
+        if prompt.mask is not None:
+            return _work_size(prompt.mask, motion)
+        assert prompt.box is not None  # a mark has either
+        return _work_size(self.cut_out(frame, prompt.box), motion)
 
 
-def _sharpened(mask: Bool, box: Box, features: FrameFeatures) -> Bool:
-    """The instance in a box, without what stands still behind it; the mask as it was where that cannot be told.
+def _part(starts: list[Bool], prompts: Sequence[InstancePrompt]) -> None:
+    """Leave each pixel `(h, w)` that several start with on one frame to the smallest of them.
 
-    `mask` `(h, w)` is what colours alone found in the box; the box is in pixels at work size.
+    Raises:
+        UserError: nothing is left of one.
     """
-    inside = np.zeros(mask.shape, np.bool_)
-    left, top, right, bottom = (round(value) for value in box)
-    inside[max(0, top) : max(0, bottom), max(0, left) : max(0, right)] = True
-    beside = around(inside)
-    moves = features.difference > _MOVES
-    if not inside.any() or moves[inside].mean() < _TELLING * max(0.02, moves[~inside].mean()):
-        return mask
-    seed = tidied(moves & inside)
-    for _ in range(2):
-        still = inside & ~moves & ~seed
-        if seed.sum() < 32 or not (still | beside).any():
-            return mask
-        appearance = Appearance(features.colors, features.steps, seed, still | beside)
-        evidence = appearance.evidence(features.colors, features.steps)
-        evidence += np.clip(signed_distance(seed) / 3, -2, 2)
-        evidence = np.where(inside, cv2.GaussianBlur(evidence, (0, 0), 0.8), -20).astype(np.float32)
-        seed = tidied(cut_out(evidence, ~inside, features.picture))
-    # What both agree on: too little grows into its place within a few frames, too much would be followed.
-    shared, either = tidied(seed & mask), (seed | mask).sum()
-    return shared if shared.sum() > 0.3 * either else mask
+    for frame in {prompt.frame for prompt in prompts}:
+        taken = np.zeros(starts[0].shape, np.bool_)
+        for k in sorted(
+            (k for k, prompt in enumerate(prompts) if prompt.frame == frame), key=lambda k: starts[k].sum()
+        ):
+            starts[k] = starts[k] & ~taken
+            if not starts[k].any():
+                raise UserError(f"'{prompts[k].label}' is the same as another mark on its frame; leave one out")
+            taken |= starts[k]
 
 
 def _movers(features: FrameFeatures, taken: Sequence[Bool]) -> list[Bool]:

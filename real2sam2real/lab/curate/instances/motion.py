@@ -34,7 +34,7 @@ class ClipMotion:
         self.width, self.height = max(1, round(width * scale)), max(1, round(height * scale))
         self.frames: UInt8 = np.stack([resized(frame, self.width, self.height) for frame in video])
         self._gray = [cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in self.frames]
-        self._flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
+        self._flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
         rows, columns = np.mgrid[: self.height, : self.width].astype(np.float32)
         self._grid: tuple[Float32, Float32] = (columns, rows)
         self._flows: dict[tuple[int, int], NDArray[np.float16]] = {}

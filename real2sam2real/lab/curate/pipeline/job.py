@@ -9,6 +9,7 @@ import numpy as np
 
 from real2sam2real.arrays import Float32, Int, UInt8
 from real2sam2real.lab.curate.dataset import Sample
+from real2sam2real.lab.curate.instances.interface import Box
 from real2sam2real.lab.curate.pipeline.settings import SourceVideo
 
 
@@ -22,9 +23,12 @@ class Clip:
     video: UInt8  # `(T, H, W, 3)` uint8
     ids: UInt8 | None = None  # `(T, H, W)` uint8, once there are masks
     labels: dict[int, str] = field(default_factory=dict)  # of the instances
+    shown_on: dict[int, int] = field(default_factory=dict)  # the frame on which each was shown to the tracker
+    boxes: dict[int, Box] = field(default_factory=dict)  # and the box that was drawn around it there, in pixels
     normals: Float32 | None = None  # `(T, H, W, 3)` float32, once there are normals: the product of normals and masks
     caption: str = ""  # once there is one
     quality: dict[str, float] = field(default_factory=dict)  # what was measured
+    instances: list[dict[str, Any]] = field(default_factory=list)  # and of each instance that was followed
     reasons: list[str] = field(default_factory=list)  # why it is dropped; empty while it is kept
 
     @property
@@ -47,6 +51,7 @@ class CurationJob:
     source: SourceVideo  # what it is
     size: tuple[int, int] = (0, 0)  # width and height of the source's frames
     fps: float = 0.0  # of the source
+    marked: dict[int, UInt8] = field(default_factory=dict)  # its frames with a box on them, `(H, W, 3)` as filmed
     clips: list[Clip] = field(default_factory=list)  # its clips
     reasons: list[str] = field(default_factory=list)  # why parts of it gave no clip
     failure: str | None = None  # why it could not be worked on, or None
@@ -64,7 +69,9 @@ class CurationJob:
         if self.failure is not None:
             reasons = [self.failure]
         status = "failed" if self.failure is not None else "kept" if samples else "dropped"
-        return {"path": self.source.path, "status": status, "reasons": reasons, "samples": samples}
+        instances = {clip.key: clip.instances for clip in self.clips if clip.instances}
+        row = {"path": self.source.path, "status": status, "reasons": reasons, "samples": samples}
+        return {**row, "instances": instances} if instances else row
 
     def sample(self, clip: Clip) -> Sample:
         """A clip that went through all stages."""

@@ -24,7 +24,6 @@ MANIFEST = "manifest.jsonl"
 CARD = "README.md"
 PICTURES = "samples"
 PICTURED = 12
-_TINT = 0.25
 
 
 def pack(folder: Path, results: Sequence[tuple[Path, Mapping[str, Any]]], shard_samples: int) -> None:
@@ -53,7 +52,7 @@ def write_card(folder: Path, rows: Sequence[Mapping[str, Any]], info: DatasetInf
 
 
 def write_overlay(path: Path, video: UInt8, normals: Float32, ids: UInt8, fps: float) -> None:
-    """Write the clip as `.mp4`, its instances tinted and outlined in colours of their own, beside its normals.
+    """Write the clip as `.mp4`, its instances outlined in colours of their own, beside its normals.
 
     Args:
         path: the file to write.
@@ -71,12 +70,11 @@ def write_overlay(path: Path, video: UInt8, normals: Float32, ids: UInt8, fps: f
 
 
 def outlined(picture: UInt8, ids: UInt8) -> UInt8:
-    """A frame `(H, W, 3)` uint8 with the instances of `ids` `(H, W)` uint8 tinted and outlined; 0 is none."""
+    """A frame `(H, W, 3)` uint8 with the instances of `ids` `(H, W)` uint8 outlined; 0 is none."""
     result = picture.copy()
     thickness = max(1, round(max(ids.shape) / 480))
     for number in np.unique(ids[ids > 0]):
         mask, color = ids == number, mask_color(int(number) - 1)
-        result[mask] = np.round((1 - _TINT) * result[mask] + _TINT * np.array(color)).astype(np.uint8)
         edges, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
         cv2.drawContours(result, edges, -1, color, thickness)
     return result

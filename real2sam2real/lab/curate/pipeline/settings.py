@@ -10,20 +10,12 @@ from typing import Any, Literal
 
 from real2sam2real.errors import UserError
 from real2sam2real.lab.curate.clip_format import ClipFormat
+from real2sam2real.lab.curate.instances.quality import MaskLimits
 from real2sam2real.lab.curate.prompts import SUFFIX, SourcePrompt, read_prompts
 from real2sam2real.lab.curate.quality import QualityFilter
 
 ShotDetection = Literal["detect", "none"]
 VIDEO_SUFFIXES = {".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm"}
-
-
-@dataclass(frozen=True, kw_only=True)
-class MaskLimits:
-    """Which instances are of no use."""
-
-    min_area: float = 0.003  # least share of the picture, in the median of the frames that show the instance
-    max_area: float = 0.85  # most share of it
-    min_seen: float = 0.25  # least share of the frames that show it
 
 
 @dataclass(frozen=True, kw_only=True)

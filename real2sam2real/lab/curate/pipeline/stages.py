@@ -5,21 +5,25 @@ from __future__ import annotations
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from itertools import groupby
 from pathlib import Path
 
 import numpy as np
 
 from real2sam2real import media
+from real2sam2real.arrays import UInt8
 from real2sam2real.errors import MissingPartError, UserError
 from real2sam2real.lab.curate.captions import load_captioner
 from real2sam2real.lab.curate.clip_format import ClipFormat, clip_frames, fitted_frame
+from real2sam2real.lab.curate.instances.embedded import EmbeddedTracker
 from real2sam2real.lab.curate.instances.interface import InstancePrompt, Instances
 from real2sam2real.lab.curate.instances.loading import load_tracker
+from real2sam2real.lab.curate.instances.quality import InstanceQuality
 from real2sam2real.lab.curate.normals.estimator import load_estimator
 from real2sam2real.lab.curate.pipeline.job import Clip, CurationJob
 from real2sam2real.lab.curate.pipeline.settings import CurationSettings
+from real2sam2real.lab.curate.prompts import SourcePrompt, fitted_mask
 from real2sam2real.lab.curate.quality import measure
 from real2sam2real.lab.curate.shots import colored_frames, find_shots
 
@@ -82,7 +86,13 @@ class Cutting(CurationStage):
             if not cut:
                 job.reasons.append(_why_no_clip(number, shot, info.fps, settings.clip_format))
         wanted = {int(n) for _, numbers in plan for n in numbers}
-        frames = {n: fitted_frame(f, settings.clip_format) for n, f in enumerate(colored_frames(path)) if n in wanted}
+        boxed = {prompt.frame for prompt in source.prompts if prompt.box is not None}
+        frames: dict[int, UInt8] = {}
+        for n, frame in enumerate(colored_frames(path)):
+            if n in wanted:
+                frames[n] = fitted_frame(frame, settings.clip_format)
+            if n in boxed:
+                job.marked[n] = frame
         for index, (number, numbers) in enumerate(plan):
             video = np.stack([frames[int(n)] for n in numbers])
             clip = Clip(key=f"{source.key}-{index:03d}", shot=number, numbers=numbers, video=video)
@@ -104,6 +114,7 @@ class Masking(CurationStage):
     def _do(self, job: CurationJob) -> None:
         for _, shot in groupby(job.clips, key=lambda clip: clip.shot):
             self._follow(list(shot), job)
+        job.marked.clear()
         for clip in job.kept:
             if clip.ids is None:
                 clip.drop("nothing is marked in this shot; mark an instance on one of its frames")
@@ -120,7 +131,8 @@ class Masking(CurationStage):
         first = next(((index, prompts) for index, prompts in marked if prompts), None)
         if first is None:
             return
-        self._fill(shot[first[0]], first[1])
+        self._fill(shot[first[0]], [self._cut_out(source, prompt, job) for source, prompt in first[1]])
+        shot[first[0]].boxes = {n: prompt.box for n, (_, prompt) in enumerate(first[1], 1) if prompt.box is not None}
         for step in (1, -1):
             index = first[0] + step
             while 0 <= index < len(shot) and shot[index].kept:
@@ -130,19 +142,28 @@ class Masking(CurationStage):
                 self._fill(shot[index], prompts)
                 index += step
 
-    def _prompts_on(self, clip: Clip, job: CurationJob) -> list[InstancePrompt]:
+    def _prompts_on(self, clip: Clip, job: CurationJob) -> list[tuple[SourcePrompt, InstancePrompt]]:
+        """What is shown on the clip: as on the source, and as on the clip."""
         clip_format, found = self._settings.clip_format, []
         for prompt in job.source.prompts:
             distance = np.abs(clip.numbers - prompt.frame)
             nearest = int(distance.argmin())
             # The frame itself may have been left out by the change of rate; its neighbour shows nearly the same.
             if distance[nearest] <= max(1.0, job.fps / clip_format.fps / 2):
-                found.append(prompt.on_clip(nearest, job.size, clip_format))
+                found.append((prompt, prompt.on_clip(nearest, job.size, clip_format)))
         return found
+
+    def _cut_out(self, source: SourcePrompt, prompt: InstancePrompt, job: CurationJob) -> InstancePrompt:
+        """A box as a mask, where the tracker takes masks alone: out of the frame as filmed, which is often larger."""
+        if source.box is None or not isinstance(self._tracker, EmbeddedTracker):
+            return prompt
+        mask = fitted_mask(self._tracker.cut_out(job.marked[source.frame], source.box), self._settings.clip_format)
+        return replace(prompt, box=None, mask=mask) if mask.any() else prompt
 
     def _fill(self, clip: Clip, prompts: Sequence[InstancePrompt]) -> None:
         found: Instances = self._tracker.track(clip.video, list(prompts))
         clip.ids, clip.labels = found.ids, dict(found.labels)
+        clip.shown_on = {number: prompt.frame for number, prompt in enumerate(prompts, 1)}
 
 
 class NormalEstimation(CurationStage):
@@ -179,19 +200,18 @@ STAGES: tuple[type[CurationStage], ...] = (Cutting, Masking, NormalEstimation, C
 
 
 def without_useless(clip: Clip, settings: CurationSettings) -> list[str]:
-    """Take instances out of a clip that are too small, too large or hardly there; why the clip is left without any."""
+    """Take instances out of a clip that were not followed well; why the clip is left without any."""
     assert clip.ids is not None
-    limits, reasons, kept = settings.limits, [], {}
+    reasons, kept = [], {}
     for number, label in clip.labels.items():
-        areas = (clip.ids == number).mean(axis=(1, 2))
-        seen = areas > 0
-        area = float(np.median(areas[seen])) if seen.any() else 0.0
-        if seen.mean() < limits.min_seen:
-            reasons.append(f"'{label}' is seen in {seen.mean():.0%} of the frames, less than {limits.min_seen:.0%}")
-        elif not limits.min_area <= area <= limits.max_area:
-            allowed = f"{limits.min_area:.1%} to {limits.max_area:.0%} are allowed"
-            reasons.append(f"'{label}' takes {area:.1%} of the picture; {allowed}")
-        else:
+        quality = InstanceQuality.measure(
+            clip.ids, number, frame=clip.shown_on.get(number, 0), box=clip.boxes.get(number)
+        )
+        against = quality.reasons(label, settings.limits)
+        measured = {name: None if value is None else round(value, 4) for name, value in asdict(quality).items()}
+        clip.instances.append({"label": label, **measured, "dropped": against})
+        reasons += against
+        if not against:
             kept[number] = label
     clip.ids = np.where(np.isin(clip.ids, [*kept]), clip.ids, 0).astype(np.uint8)
     clip.labels = kept
