@@ -15,8 +15,8 @@ from real2sam2real.lifting.outline import outlines_by_nearness
 from real2sam2real.perceive.photo import Photo
 from real2sam2real.perceive.segment.options import SegmentOptions
 from real2sam2real.perceive.view import PhotoView
-from real2sam2real.run.directing import open_scene
-from real2sam2real.run.lifting import provenance_notes, read_own_mesh, settled, surroundings
+from real2sam2real.run.directing import open_scene, provenance_notes
+from real2sam2real.run.lifting import read_own_mesh, settled, surroundings
 from real2sam2real.run.photo import WorkingPhoto, find_masks, occluder_mask
 from real2sam2real.run.progress import Progress
 from real2sam2real.scene import Entity, Scene
