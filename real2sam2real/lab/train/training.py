@@ -6,7 +6,9 @@ FOLDER/losses.jsonl    one line a step
 
 from __future__ import annotations
 
+import io
 import json
+import sys
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator
@@ -29,6 +31,8 @@ GRADIENT_CLIP = 1.0
 """Largest norm of all gradients together."""
 LOG_SECONDS = 1.0
 """The loss is asked for no more often than this."""
+LINE_SECONDS = 10.0
+"""Without a terminal, a line about the progress is written no more often than this."""
 SMOOTHING = 50
 """Steps of a running mean of the loss."""
 RENAMED = {"batch": "batch_size", "warmup": "warmup_steps", "decay": "decay_fraction", "save_every": "checkpoint_every"}
@@ -62,6 +66,35 @@ def with_current_names(values: Any) -> Any:
     if isinstance(values, dict):
         return {RENAMED.get(name, name): with_current_names(value) for name, value in values.items()}
     return [with_current_names(value) for value in values] if isinstance(values, list) else values
+
+
+def progress_bar(total: int | None, initial: int, *, hidden: bool) -> Any:
+    """A bar on a terminal; elsewhere a line now and then, with the time left, for logs and pipes."""
+    if hidden or sys.stderr.isatty():
+        return tqdm(total=total, initial=initial, desc="training", unit="step", disable=hidden)
+    left = "{n_fmt} steps, {elapsed} gone" if total is None else "{n_fmt} of {total_fmt} steps, about {remaining} left"
+    return tqdm(
+        total=total,
+        initial=initial,
+        desc="training",
+        bar_format="{desc}: " + left + "{postfix}",
+        file=_Lines(sys.stderr),
+        mininterval=LINE_SECONDS,
+        maxinterval=LINE_SECONDS,
+    )
+
+
+class _Lines(io.TextIOBase):
+    """Each state of a bar as a line of its own."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        shown = text.strip()
+        if shown:
+            print(shown, file=self._stream, flush=True)
+        return len(text)
 
 
 class StepLog:
@@ -157,7 +190,7 @@ class Trainer(ABC, Generic[Config]):
         saved = self.step
         try:
             with (
-                tqdm(total=total, initial=self.step, desc="training", unit="step", disable=not self.is_main) as bar,
+                progress_bar(total, self.step, hidden=not self.is_main) as bar,
                 self._log(bar) as log,
             ):
                 while self.progress < 1 and (stop_after is None or self.step < stop_after):

@@ -9,6 +9,7 @@ from real2sam2real.control.normal_convention import NormalConvention
 from real2sam2real.diffusion.conditioning import to_frames
 from real2sam2real.diffusion.sampling import add_noise, denoise, make_scheduler, set_steps
 from real2sam2real.lab.synth import HELD_OUT_SEEDS, TRAIN_SEEDS
+from real2sam2real.lab.train import training
 from real2sam2real.lab.train.base import AUTOENCODER_SEED_OFFSET, build_transformer, first_seed, is_hidden_matrix
 from real2sam2real.lab.train.clips import LatentClips, PixelClips, vary
 from real2sam2real.lab.train.normals import NormalsConfig
@@ -234,3 +235,14 @@ def test_learning_rate_rises_holds_and_falls():
 def test_impossible_stages_are_refused(bad):
     with pytest.raises(ValueError):
         TrainingStage(**{"width": 48, "height": 32, "frames": 5, "batch_size": 1, "steps": 1, **bad})
+
+
+def test_without_a_terminal_lines_say_the_step_and_the_time_left(capsys, monkeypatch):
+    monkeypatch.setattr(training, "LINE_SECONDS", 0.0)
+    with training.progress_bar(5, 2, hidden=False) as bar:
+        bar.set_postfix({"loss": 0.25}, refresh=False)
+        bar.update()
+        bar.update()
+    lines = capsys.readouterr().err.splitlines()
+    assert any(line.startswith("training: 4 of 5 steps, about 00:0") and "loss=0.25" in line for line in lines)
+    assert not any("\r" in line for line in lines)

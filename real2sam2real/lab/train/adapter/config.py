@@ -14,6 +14,22 @@ from real2sam2real.lab.train.adapter.trainable import Injection, PoseStart
 from real2sam2real.lab.train.training import TrainingSettings, with_current_names
 
 OptimizerName = Literal["adamw", "adamw8bit"]
+MINI_DEFAULTS: Mapping[str, Any] = {
+    "embedding": "base",
+    "rank": 16,
+    "alpha": 8,
+    "learning_rate": 1e-3,
+    "warmup_steps": 20,
+    "decay_fraction": 0.5,
+    "steps": 200,
+    "batch_size": 4,
+    "accumulation": 1,
+    "variants": 3,
+    "shift": 2.0,
+    "gradient_checkpointing": False,
+    "checkpoint_every": 50,
+}
+"""What a file leaves open where the base is `mini-base`: minutes on a laptop, in place of a night on a GPU."""
 _WHOLE = {
     **dict.fromkeys(("rank", "steps", "batch_size", "accumulation", "checkpoint_every", "keep_last"), 1),
     **dict.fromkeys(("variants", "sample_every", "seed", "warmup_steps"), 0),
@@ -100,7 +116,7 @@ class AdapterConfig(TrainingSettings):
 
 
 def config_from_dict(values: Mapping[str, Any]) -> AdapterConfig:
-    """A configuration of plain values, also under the names of earlier versions.
+    """A configuration of plain values, also under the names of earlier versions; see `MINI_DEFAULTS`.
 
     Raises:
         UserError: a key is unknown or missing, or a value makes no sense.
@@ -116,7 +132,8 @@ def config_from_dict(values: Mapping[str, Any]) -> AdapterConfig:
         given["ranges"] = _ranges(given["ranges"])
     if isinstance(given["dataset"], list):
         given["dataset"] = tuple(given["dataset"])
-    return AdapterConfig(**given)
+    is_mini = given.get("base", AdapterConfig.base) == AdapterConfig.base
+    return AdapterConfig(**({**MINI_DEFAULTS, **given} if is_mini else given))
 
 
 def _ranges(values: Any) -> PerturbationRanges:

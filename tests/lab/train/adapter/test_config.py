@@ -1,4 +1,5 @@
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from pathlib import Path
 
 import pytest
 
@@ -9,12 +10,25 @@ from real2sam2real.lab.train.adapter.config import AdapterConfig, config_from_di
 
 def test_a_file_says_what_differs_from_the_recipe(tmp_path):
     path = tmp_path / "run.yaml"
-    path.write_text("dataset: data\nsteps: 30\ninjection: hard\nranges: {bend: [0.0, 0.1], flutter: 0.5}\n")
+    path.write_text(
+        "base: model\ndataset: data\nsteps: 30\ninjection: hard\nranges: {bend: [0.0, 0.1], flutter: 0.5}\n"
+    )
     expected = AdapterConfig(
-        dataset="data", steps=30, injection="hard", ranges=PerturbationRanges(bend=(0.0, 0.1), flutter=0.5)
+        base="model",
+        dataset="data",
+        steps=30,
+        injection="hard",
+        ranges=PerturbationRanges(bend=(0.0, 0.1), flutter=0.5),
     )
     assert read_config(path) == expected
     assert config_from_dict(asdict(expected)) == expected
+
+
+def test_on_mini_it_says_what_differs_from_a_laptops_recipe():
+    config = config_from_dict({"dataset": "data", "rank": 4})
+    assert (config.rank, config.steps, config.accumulation) == (4, 200, 1)
+    example = read_config(Path(__file__).parents[4] / "examples" / "mini_adapter.yaml")
+    assert replace(config, rank=16, dataset=example.dataset, cache=example.cache) == example
 
 
 def test_names_of_earlier_versions_are_read(tmp_path):
