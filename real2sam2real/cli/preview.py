@@ -24,14 +24,17 @@ class PreviewCommand:
 
     draft: bool = False
     """Small and every second frame only, for a first look within seconds."""
+    inpaint: Annotated[str, arg(metavar="{patches,lama}|FILE|ID")] = "patches"
+    """What fills the places of moved objects: patches of the photo, or LaMa (Apache-2.0), by name or by its weights."""
 
     def execute(self) -> None:
         """Write the video and print its path."""
         from real2sam2real.run.directing import directed_scene
         from real2sam2real.run.progress import Progress
-        from real2sam2real.run.rendering import preview_to_file
+        from real2sam2real.run.rendering import load_inpainter, preview_to_file
 
         progress = Progress.on_stderr()
         scene, notes = directed_scene(self.scene, self.shot)
-        progress.notes([*notes, *preview_to_file(scene, self.out, progress, draft=self.draft)])
+        made = preview_to_file(scene, self.out, progress, draft=self.draft, inpainter=load_inpainter(self.inpaint))
+        progress.notes([*notes, *made])
         print(self.out)

@@ -28,16 +28,19 @@ class RenderCommand:
     """Render at the size of this checkpoint, unless --size is given."""
     size: Annotated[str | None, arg(metavar="WxH|full", help_behavior_hint="(default: the checkpoint's own)")] = None
     """Size of the normals; 'full' is what the official inference works at."""
+    inpaint: Annotated[str, arg(metavar="{patches,lama}|FILE|ID")] = "patches"
+    """What fills the places of moved objects: patches of the photo, or LaMa (Apache-2.0), by name or by its weights."""
 
     def execute(self) -> None:
         """Write the control folder and print its path."""
         from real2sam2real.run.directing import directed_scene
         from real2sam2real.run.progress import Progress
-        from real2sam2real.run.rendering import control_size, render_to_folder
+        from real2sam2real.run.rendering import control_size, load_inpainter, render_to_folder
 
         progress = Progress.on_stderr()
         scene, notes = directed_scene(self.scene, self.shot)
         width, height = control_size(scene, self.size, self.checkpoint)
-        made = render_to_folder(scene, self.out, width=width, height=height, progress=progress)
+        size = {"width": width, "height": height}
+        made = render_to_folder(scene, self.out, **size, progress=progress, inpainter=load_inpainter(self.inpaint))
         progress.notes([*notes, *made])
         print(self.out)

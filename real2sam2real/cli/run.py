@@ -42,6 +42,8 @@ class RunCommand:
     """The run folder."""
     size: Annotated[str | None, arg(metavar="WxH|full", help_behavior_hint="(default: the checkpoint's own)")] = None
     """Size of the normals; 'full' is what the official inference works at."""
+    inpaint: Annotated[str, arg(metavar="{patches,lama}|FILE|ID")] = "patches"
+    """What fills the places of moved objects: patches of the photo, or LaMa (Apache-2.0), by name or by its weights."""
     preview_only: bool = False
     """Stop after the preview, before the video model is run."""
     draft: bool = False

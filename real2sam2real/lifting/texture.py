@@ -12,6 +12,7 @@ import numpy as np
 
 from real2sam2real.arrays import Bool, Float, Float32, UInt8
 from real2sam2real.lifting.depth_fields import DepthField, nearest_known
+from real2sam2real.lifting.edge_softness import RIM, edge_sigma
 from real2sam2real.lifting.ground import Ground
 from real2sam2real.lifting.outline import Outline, cut_out
 from real2sam2real.mesh import Mesh
@@ -49,6 +50,7 @@ def photo_page(pixels: UInt8, visible: Bool, hidden: Bool, corners: Float) -> Ph
     width, height = (int(x) + MARGIN - low for x, low in zip(np.ceil(corners.max(axis=0)), (left, top), strict=True))
     near_occluder = cv2.dilate(hidden.astype(np.uint8), np.ones((2 * OCCLUDER_RIM + 1,) * 2, np.uint8)).astype(bool)
     apart = visible & ~near_occluder
+    rim = max(RIM, RIM * edge_sigma(pixels, visible))
     visible = apart if apart.sum() > 0.2 * visible.sum() else visible
     color, known = (cut_out(image, (left, top, width, height), 0) for image in (pixels, visible))
     scale = min(1.0, MAX_PAGE_SIDE / max(width, height))
@@ -57,15 +59,17 @@ def photo_page(pixels: UInt8, visible: Bool, hidden: Bool, corners: Float) -> Ph
         color = cv2.resize(color, size, interpolation=cv2.INTER_AREA)
         known = cv2.resize(known.astype(np.uint8), size, interpolation=cv2.INTER_AREA) > 0
         scale = size[0] / width
-    return PhotoPage(image=_extended(color, _eroded(known)), left=left, top=top, scale=scale)
+    return PhotoPage(
+        image=_extended(color, _eroded(known, rim * scale if rim > RIM else RIM)), left=left, top=top, scale=scale
+    )
 
 
-def _eroded(known: Bool) -> Bool:
-    """Without the rim, where the photo mixes the object with what is behind it; thin parts keep their core."""
+def _eroded(known: Bool, rim: float) -> Bool:
+    """Without the rim of so many pixels, where the photo mixes in what is behind it; thin parts keep their core."""
     padded = np.pad(known, 1).astype(np.uint8)
     distance = cv2.distanceTransform(padded, cv2.DIST_L2, 3)
     ridge = distance >= cv2.dilate(distance, np.ones((3, 3), np.uint8)) - 0.5
-    return ((distance > 2.2) | (ridge & (distance > 0)))[1:-1, 1:-1]
+    return ((distance > rim) | (ridge & (distance > 0)))[1:-1, 1:-1]
 
 
 def _extended(color: UInt8, known: Bool) -> UInt8:
@@ -73,14 +77,14 @@ def _extended(color: UInt8, known: Bool) -> UInt8:
     if known.all() or not known.any():
         return color
     nearest, distance = nearest_known(color, known)
-    blend = _push_pull(color.astype(np.float32) * known[..., None], known.astype(np.float32))
+    blend = push_pull(color.astype(np.float32) * known[..., None], known.astype(np.float32))
     far = np.clip((distance - 3) / 6, 0, 1)[..., None]
     filled = nearest.astype(np.float32) * (1 - far) + blend * far
     filled[known] = color[known]
     return np.clip(np.round(filled), 0, 255).astype(np.uint8)
 
 
-def _push_pull(color: Float32, weight: Float32) -> Float32:
+def push_pull(color: Float32, weight: Float32) -> Float32:
     """Fill by a pyramid: coarse levels average what is known, finer ones keep their own where they know more.
 
     The colour `(H, W, 3)` comes times its weight `(H, W)`, 0…1.
@@ -93,7 +97,7 @@ def _push_pull(color: Float32, weight: Float32) -> Float32:
     small, share = cv2.pyrDown(color), cv2.pyrDown(weight)
     # A level that knows a quarter of its surroundings is sure enough: its weight counts in full below.
     sure = np.minimum(share * 4, 1.0)
-    lower = _push_pull(small / np.maximum(share, 1e-6)[..., None] * sure[..., None], sure)
+    lower = push_pull(small / np.maximum(share, 1e-6)[..., None] * sure[..., None], sure)
     upper = cv2.pyrUp(lower, dstsize=(width, height))
     return own * weight[..., None] + upper * (1 - weight[..., None])
 

@@ -19,7 +19,7 @@ import numpy as np
 
 from real2sam2real.arrays import Bool, Float, Float32, UInt8
 from real2sam2real.geometry import Intrinsics, transforms
-from real2sam2real.rendering.inpaint import inpaint
+from real2sam2real.rendering.inpaint import Inpainter, inpaint
 
 # Beyond this angle from the photo's axis the picture plane's tangent is continued by a straight line: it would run to
 # infinity at a right angle, and the mirrored photo has to go round the whole turn.
@@ -84,11 +84,11 @@ class Margins:
         right, bottom = (int(np.ceil(min(high[k], limit[k]))) for k in range(2))
         return cls(left=left, top=top, right=right, bottom=bottom)
 
-    def widened(self, picture: UInt8) -> UInt8:
+    def widened(self, picture: UInt8, inpainter: Inpainter = inpaint) -> UInt8:
         """The picture with made-up surroundings, `(H + top + bottom, W + left + right, 3)` uint8."""
         sides = ((self.top, self.bottom), (self.left, self.right))
         outside = np.pad(np.zeros(picture.shape[:2], bool), sides, constant_values=True)
-        return inpaint(np.pad(picture, (*sides, (0, 0)), mode="edge"), outside, draft=True)
+        return inpainter(np.pad(picture, (*sides, (0, 0)), mode="edge"), outside, draft=True)
 
     def paste(self, picture: UInt8, widened: UInt8) -> UInt8:
         """`widened` with another picture in its middle."""

@@ -30,12 +30,32 @@ def billboard_entities(scene: Scene) -> list[Entity]:
 
 def billboard_opacity(scene: Scene, entities: list[Entity], frame: int) -> Float:
     """`(N,)` in 0…1: how much is left of each billboard as the camera of a frame sees it."""
-    eye, facing = scene.camera.world_from_camera[frame, :3, 3], scene.photo_level_forward
-    towards = np.array([entity.rest_world_from_object[:3, 3] - eye for entity in entities]).reshape(-1, 3)
-    towards[:, 1] = 0
-    cosine = towards @ facing / np.maximum(np.linalg.norm(towards, axis=1), 1e-9)
-    angle = np.degrees(np.arccos(np.clip(cosine, -1, 1)))
+    angle = _angles(scene, np.array([entity.rest_world_from_object[:3, 3] for entity in entities]), frame)
     return np.clip((FADE_DEGREES[1] - angle) / (FADE_DEGREES[1] - FADE_DEGREES[0]), 0, 1)
+
+
+def billboard_warnings(scene: Scene) -> list[str]:
+    """What fades because a camera of the shot comes round to its side: in which frames, and from how far round."""
+    entities = billboard_entities(scene)
+    places = np.array([entity.rest_world_from_object[:3, 3] for entity in entities]).reshape(-1, 3)
+    angles = np.array([_angles(scene, places, frame) for frame in range(scene.frames)]).reshape(scene.frames, -1)
+    beyond = np.flatnonzero((angles > FADE_DEGREES[0]).any(axis=1))
+    if not len(beyond):
+        return []
+    names = [billboard.name for billboard in scene.billboards if _outlines(billboard.mask)]
+    fading = sorted({names[k] for k in np.flatnonzero((angles > FADE_DEGREES[0]).any(axis=0))})
+    return [
+        f"{', '.join(fading)} of the background: flat pictures, seen from up to {angles.max():.0f}° to their side in "
+        f"frames {beyond[0] + 1}–{beyond[-1] + 1}; beyond {FADE_DEGREES[0]:.0f}° they fade, and are gone at "
+        f"{FADE_DEGREES[1]:.0f}°. Keep the camera within that, or name them as objects"
+    ]
+
+
+def _angles(scene: Scene, places: Float, frame: int) -> Float:
+    """`(N,)` degrees from the billboards' front to where a frame's camera sees their `places` `(N, 3)` from."""
+    towards = (places - scene.camera.world_from_camera[frame, :3, 3]) * [1.0, 0.0, 1.0]
+    cosine = towards @ scene.photo_level_forward / np.maximum(np.linalg.norm(towards, axis=1), 1e-9)
+    return np.degrees(np.arccos(np.clip(cosine, -1, 1)))
 
 
 def _entity(scene: Scene, billboard: Billboard, number: int) -> Entity | None:

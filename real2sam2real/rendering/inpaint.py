@@ -14,6 +14,7 @@ the image row. Everything is deterministic.
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from typing import Protocol
 
 import cv2
 import numba
@@ -38,6 +39,13 @@ _ROUNDS = ((2, 2), (4, 2), (10, 3))
 _DRAFT_ROUNDS = ((0, 0), (2, 1), (3, 2), (10, 3))
 # The search is shared out in so many bands where there are enough targets for each.
 _BANDS, _BAND_TARGETS = 4, 4000
+
+
+class Inpainter(Protocol):
+    """What fills holes as `inpaint` does."""
+
+    def __call__(self, image: UInt8, hole: Bool, *, avoid: Bool | None = None, draft: bool = False) -> UInt8:
+        """See `inpaint`."""
 
 
 def inpaint(image: UInt8, hole: Bool, *, avoid: Bool | None = None, draft: bool = False) -> UInt8:

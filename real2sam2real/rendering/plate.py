@@ -9,8 +9,9 @@ import cv2
 import numpy as np
 
 from real2sam2real.arrays import Bool, Float32, UInt8
+from real2sam2real.lifting.edge_softness import RIM
 from real2sam2real.rendering.backdrop import window_of
-from real2sam2real.rendering.inpaint import inpaint, prevailing
+from real2sam2real.rendering.inpaint import Inpainter, inpaint, prevailing
 
 _SEARCHED_AT_FULL_SIZE = 500_000  # pixels of a picture, at most
 _LARGEST_KERNEL = 8  # pixels to each side
@@ -27,14 +28,17 @@ class ObjectArea:
     shadowed: UInt8  # uint8 0…255, the same with the shadow that leaves with the object
 
 
-def find_object_areas(photo: UInt8, bodies: Sequence[Bool]) -> list[ObjectArea]:
-    """The places of objects whose pixels `(H, W)` bool in the photo `(H, W, 3)` uint8 are given."""
+def find_object_areas(photo: UInt8, bodies: Sequence[Bool], softness: Sequence[float] = ()) -> list[ObjectArea]:
+    """The places of objects whose pixels `(H, W)` bool in the photo `(H, W, 3)` uint8 are given.
+
+    `softness` is the blur of their outlines as `edge_sigma` gives it.
+    """
     if not bodies:
         return []
     objects = np.any(bodies, axis=0)
-    margin = max(1.0, 0.003 * photo.shape[1])
     places = []
-    for body in bodies:
+    for body, sigma in zip(bodies, softness or [0.0] * len(bodies), strict=True):
+        margin = max(1.0, 0.003 * photo.shape[1], RIM * sigma)
         areas = (body, with_shadow(photo, body, objects))
         edges = [np.maximum(_soft(outline(area, margin)), area * np.uint8(255)) for area in areas]
         window = window_of(edges[1] > 0)
@@ -91,6 +95,7 @@ class Plate:
         places: Sequence[ObjectArea],
         ever_left: Sequence[bool],
         shadows: Sequence[Float32 | None],
+        inpainter: Inpainter = inpaint,
     ) -> None:
         self._photo = photo
         self._places = places
@@ -102,7 +107,7 @@ class Plate:
                 hole[place.window] |= place.shadowed > 0
         # Of all that is ever left, without shadows. In a large picture the finest search is what takes the time, and
         # what the coarser ones found looks the same.
-        self.emptied = inpaint(photo, hole, avoid=bodies, draft=hole.size > _SEARCHED_AT_FULL_SIZE)
+        self.emptied = inpainter(photo, hole, avoid=bodies, draft=hole.size > _SEARCHED_AT_FULL_SIZE)
         self._key: list[tuple[float, float]] | None = None
         self._last = (photo, np.zeros(photo.shape[:2], np.uint8))
 

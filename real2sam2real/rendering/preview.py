@@ -17,11 +17,15 @@ import numpy as np
 from real2sam2real.arrays import Bool, Float, Float32, UInt8
 from real2sam2real.errors import UserError
 from real2sam2real.geometry import Intrinsics, transforms
+from real2sam2real.lifting.edge_softness import SOFTEST, edge_sigma
 from real2sam2real.rendering import backdrop, staging
 from real2sam2real.rendering.billboards import billboard_entities, billboard_opacity
 from real2sam2real.rendering.frame import Frame
+from real2sam2real.rendering.inpaint import Inpainter, inpaint
+from real2sam2real.rendering.matte import soften
 from real2sam2real.rendering.ordered_map import ordered_map
 from real2sam2real.rendering.plate import Plate, find_object_areas
+from real2sam2real.rendering.relief import LayeredRelief
 from real2sam2real.rendering.renderer import render_frames
 from real2sam2real.scene import Billboard, Entity, Scene
 
@@ -37,11 +41,18 @@ nearer than the objects do, and a floor that runs up a backdrop beyond them is h
 """
 
 
-def preview_frames(scene: Scene, *, width: int, height: int, frames: Sequence[int] | None = None) -> Iterator[UInt8]:
+def preview_frames(
+    scene: Scene,
+    *,
+    width: int,
+    height: int,
+    frames: Sequence[int] | None = None,
+    inpainter: Inpainter = inpaint,
+) -> Iterator[UInt8]:
     """Draw a shot with the photo's own pixels, resampled to this size: `(height, width, 3)` uint8 for each frame.
 
     Entities need not have masks; the outline of their mesh at rest serves in place of one. Places are painted over
-    before the first picture comes. `frames` are the numbers of those to draw, all if None.
+    before the first picture comes, by the `inpainter`. `frames` are the numbers of those to draw, all if None.
 
     Raises:
         UserError: the scene has no photo, or a mask has another size than the photo.
@@ -61,7 +72,7 @@ def preview_frames(scene: Scene, *, width: int, height: int, frames: Sequence[in
     billboards = billboard_entities(scene)[: 255 - len(scene.entities)]
     scene = replace(scene, entities=(*scene.entities, *billboards))
     rendered = render_frames(scene, width=width, height=height, frames=numbers, color=True, antialias=True)
-    layers = _SharedLayers(scene, billboards, photo, width, height)
+    layers = _SharedLayers(scene, billboards, photo, (width, height), inpainter)
     jobs = layers.jobs(numbers, rendered)
     if width * height * len(numbers) < _SERIAL_WORK:
         return map(layers.draw, jobs)
@@ -80,7 +91,11 @@ class _FrameJob:
 
 
 class _SharedLayers:
-    def __init__(self, scene: Scene, billboards: list[Entity], photo: UInt8, width: int, height: int) -> None:
+    def __init__(
+        self, scene: Scene, billboards: list[Entity], photo: UInt8, size: tuple[int, int], inpainter: Inpainter
+    ) -> None:
+        width, height = size
+        self.inpainter = inpainter
         self.scene = scene  # whose last entities are the billboards
         self.billboards = billboards
         self.camera = scene.camera.resized(width, height)
@@ -96,10 +111,20 @@ class _SharedLayers:
             ground_y=scene.ground_y,
             wall_distance=staging.wall_distance(scene, _WALL),
         )
-        self.places = find_object_areas(photo, _bodies(self.scene, width, height))
+        self.relief: LayeredRelief | None = None
+        if scene.background is not None and not self.camera_rests.all():
+            eyes = self.camera.world_from_camera[~self.camera_rests, :3, 3]
+            pose, lens = scene.photo_world_from_camera, self.camera.intrinsics
+            self.relief = LayeredRelief(scene.background, pose, lens, eyes)
+        bodies = _bodies(self.scene, width, height)
+        softness = [edge_sigma(photo, body) for body in bodies]
+        self.softness = {k: sigma for k, sigma in zip(self.in_photo, softness, strict=False) if sigma}
+        self.places = find_object_areas(photo, bodies, softness)
         self.plate = self._make_plate(photo)
         self.margins = backdrop.Margins.of(self._coarse_lookups(), width, height)
-        self.widened = self.margins.widened(self.plate.emptied)
+        self.widened = self.margins.widened(self.plate.emptied, inpainter)
+        behind = [] if self.relief is None else self.relief.fill(self.plate.emptied, inpainter)
+        self.behind = [backdrop.BoundlessPicture(self.margins.paste(each, self.widened)) for each in behind]
 
     def _departures(self) -> tuple[Bool, Float]:
         """`(T, N)` each: is an entity not as the photo shows it; how far (0…1) has its shadow left with it."""
@@ -117,7 +142,7 @@ class _SharedLayers:
     def _make_plate(self, photo: UInt8) -> Plate:
         ever_left = [bool(self.displaced[:, k].any()) for k in self.in_photo] + [True] * len(self.removed)
         shadows = [self._rest_shadow(self.scene.entities[k]) for k in self.in_photo]
-        return Plate(photo, self.places, ever_left, shadows + [None] * len(self.removed))
+        return Plate(photo, self.places, ever_left, shadows + [None] * len(self.removed), self.inpainter)
 
     def _rest_shadow(self, entity: Entity) -> Float32 | None:
         vertices = transforms.apply(entity.rest_world_from_object, entity.mesh.vertices)
@@ -128,8 +153,12 @@ class _SharedLayers:
     def _coarse_lookups(self) -> Iterator[Float32]:
         """Where the frames look at the background, at a few pixels that include the corners' neighbourhood."""
         for number in np.flatnonzero(~self.camera_rests).tolist():
-            intrinsics = self.camera.intrinsics_at(number).resized(48, 27)
-            yield self.background.lookup(self.camera.world_from_camera[number], intrinsics)
+            pose, intrinsics = self.camera.world_from_camera[number], self.camera.intrinsics_at(number).resized(48, 27)
+            flat = self.background.lookup(pose, intrinsics)
+            if self.relief is not None:
+                first = self.relief.lookups(pose, intrinsics)[0]
+                flat = np.where(np.isfinite(first), first, flat)
+            yield flat
 
     def jobs(self, numbers: Iterable[int], rendered: Iterable[Frame]) -> Iterator[_FrameJob]:
         """What the renderer gave for each frame, with the plate behind it."""
@@ -149,17 +178,40 @@ class _SharedLayers:
         number, frame = job.number, job.frame
         background = job.plate if job.background is None else self._seen_from(number, job.background)
         picture = np.empty_like(background)
-        shown = self._shown(number, frame, job.painted)
-        _mix(background, self._light(number), np.asarray(frame.color), shown, picture)
+        coverage, color = self._matte(number, frame)
+        shown = self._shown(number, frame, coverage, job.painted)
+        _mix(background, self._light(number), color, shown, picture)
         return picture
 
     def _seen_from(self, number: int, background: backdrop.BoundlessPicture) -> UInt8:
-        lookup = self.background.lookup(self.camera.world_from_camera[number], self.camera.intrinsics_at(number))
-        return background.sample(self.margins.shift(lookup))
+        pose, intrinsics = self.camera.world_from_camera[number], self.camera.intrinsics_at(number)
+        flat = self.margins.shift(self.background.lookup(pose, intrinsics))
+        if self.relief is None:
+            return background.sample(flat)
+        lookups = [self.margins.shift(each) for each in self.relief.lookups(pose, intrinsics)]
+        return self.relief.draw(lookups, flat, [background.sample, *(each.sample for each in self.behind)])
 
-    def _shown(self, number: int, frame: Frame, painted: UInt8) -> Float32:
+    def _matte(self, number: int, frame: Frame) -> tuple[Float32, UInt8]:
+        """How much of each pixel is a mesh, and its colour: outlines that are soft in the photo stay as soft."""
+        coverage, color = np.asarray(frame.coverage, np.float32), np.asarray(frame.color)
+        zoom = float(self.camera.zoom[number])
+        for k, sigma in self.softness.items():
+            if self.displaced[number, k] and self.scene.entities[k].motion.visible[number]:
+                nearer = staging.nearest_depth(self.scene, self.scene.entities[k]) / self._depth_of(k, number)
+                coverage, color = soften(coverage, color, frame.ids, k + 1, min(sigma * zoom * nearer, SOFTEST))
+        return coverage, color
+
+    def _depth_of(self, k: int, number: int) -> float:
+        """How far an entity's nearest point is from a frame's camera, along its axis."""
+        camera_from_world = transforms.invert_rigid(self.camera.world_from_camera[number])
+        corners = (
+            self.scene.entities[k].motion.matrices()[number]
+            @ np.c_[staging.corners_object(self.scene.entities[k]), np.ones(8)].T
+        )
+        return max(float(-(camera_from_world @ corners)[2].max()), 1e-6)
+
+    def _shown(self, number: int, frame: Frame, coverage: Float32, painted: UInt8) -> Float32:
         """`(H, W)`: how much of each pixel is a mesh: its coverage, but nothing where the photo shows the same."""
-        coverage = np.asarray(frame.coverage, np.float32)
         if self.billboards:
             opacity = np.ones(len(self.scene.entities) + 1, np.float32)
             opacity[-len(self.billboards) :] = billboard_opacity(self.scene, self.billboards, number)
@@ -168,7 +220,9 @@ class _SharedLayers:
             return coverage
         differs = np.concatenate([[0], self.displaced[number]]).astype(np.uint8)[frame.ids] * np.uint8(255)
         # At a soft edge the id may be "none" although a displaced object covers part of the pixel.
-        differs = np.maximum(cv2.dilate(differs, np.ones((3, 3), np.uint8)) * (frame.ids == 0), differs)
+        reach = 1 + round(2.5 * max((self.softness[k] for k in self.softness if self.displaced[number, k]), default=0))
+        kernel = np.ones((2 * reach + 1,) * 2, np.uint8)
+        differs = np.maximum(cv2.dilate(differs, kernel) * (frame.ids == 0), differs)
         return coverage * (np.maximum(differs, painted).astype(np.float32) / 255)
 
     def _light(self, number: int) -> Float32:

@@ -18,6 +18,7 @@ from real2sam2real.lifting.assembling import (
     on_one_ground,
     upright,
 )
+from real2sam2real.lifting.background import taken_pixels, with_relief
 from real2sam2real.lifting.billboards import with_billboards
 from real2sam2real.lifting.contact import ContactOptions, resolve_contacts
 from real2sam2real.lifting.embedded import lift_photo
@@ -27,6 +28,7 @@ from real2sam2real.lifting.lifted import LiftedMesh
 from real2sam2real.lifting.mesh_files import read_mesh_file
 from real2sam2real.lifting.options import LiftOptions
 from real2sam2real.lifting.outline import outlines_by_nearness
+from real2sam2real.lifting.photo_depth import in_metres, with_fronts
 from real2sam2real.lifting.workers.lifter import lift_objects
 from real2sam2real.lifting.workers.requests import LiftRequest
 from real2sam2real.options import split_named
@@ -118,11 +120,16 @@ def lift(
     things = see_things(photo.pixels) if options.billboards or unnamed else []
     words = words_of({name: masks[name] for name in unnamed}, things)
     scene, notes = lifting.scene(lifting.meshes(requests, offline=offline), words)
+    standing = [o.name for o in outlines_by_nearness(masks) if o.stands_in_view]
+    scene, depth_notes = with_fronts(in_metres(scene, seen), seen, standing)
     scene, contact_notes = settled(scene, options)
+    notes = [*notes, *depth_notes]
     if options.billboards:
         taken = np.any([lifting.occluder, *masks.values()], axis=0)
         scene, background_notes = with_billboards(scene, find_bystanders(photo.pixels, things, taken))
         notes = [*notes, *background_notes]
+    scene, relief_notes = with_relief(scene, seen, taken_pixels(scene, [lifting.occluder]))
+    notes = [*notes, *relief_notes]
     made_how = dict.fromkeys([*seen.notes, *notes])  # the lifter may say again what reading the masks said
     return scene, [*made_how, *contact_notes, *provenance_notes(scene)]
 

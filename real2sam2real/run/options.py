@@ -83,6 +83,7 @@ class RunConfig:
     view: ViewOptions = field(default_factory=ViewOptions)
     lift: LiftOptions = field(default_factory=LiftOptions)
     size: str | None = None
+    inpaint: str = "patches"
     preview_only: bool = False
     draft: bool = False
 
@@ -93,5 +94,6 @@ class RunConfig:
 
     @property
     def named_files(self) -> tuple[Path, ...]:
-        """Files and folders of masks and meshes that the options name, without the names before them."""
-        return (*self.objects.files, *(named_file(item)[1] for item in self.lift.mesh))
+        """Files and folders of masks, meshes and depth that the options name, without the names before them."""
+        depth = () if self.view.depth_file is None else (self.view.depth_file,)
+        return (*self.objects.files, *(named_file(item)[1] for item in self.lift.mesh), *depth)

@@ -23,7 +23,13 @@ from real2sam2real.run.folder import RunFolder, Stage, open_run
 from real2sam2real.run.options import RunConfig
 from real2sam2real.run.pictures import pictures_to_folder
 from real2sam2real.run.progress import Progress
-from real2sam2real.run.rendering import control_size, normals_to_file, preview_to_file, render_to_folder
+from real2sam2real.run.rendering import (
+    control_size,
+    load_inpainter,
+    normals_to_file,
+    preview_to_file,
+    render_to_folder,
+)
 from real2sam2real.run.report import PAGE, write_report
 from real2sam2real.scene.folder import SCENE_FILE, save_scene
 from real2sam2real.scene.shot import Shot
@@ -65,6 +71,7 @@ def _stages(
 ) -> Iterator[Stage]:
     """The stages in order; each is made only when those before it are done, because it may look at their results."""
     progress = folder.progress
+    inpainter = load_inpainter(config.inpaint, offline=config.generate.offline)
     lifted, directed, control = folder.path / "lifted", folder.path / "scene", folder.path / "control"
     yield _scene_stage(config.photo, lifted, scenes) if is_scene else _lift_stage(config, lifted, progress)
     yield Stage(
@@ -90,12 +97,12 @@ def _stages(
         name="preview",
         title="preview",
         code=(*_OPENED_SCENE, "rendering", "control/normal_convention.py", "run/rendering.py"),
-        settings="draft" if config.draft else None,
+        settings=["draft" if config.draft else None, config.inpaint],
         inputs=(directed,),
         outputs=("preview.mp4", "normals.mp4"),
         work=lambda: [
             *repaired,
-            *preview_to_file(scene, folder.path / "preview.mp4", progress, draft=config.draft),
+            *preview_to_file(scene, folder.path / "preview.mp4", progress, draft=config.draft, inpainter=inpainter),
             *normals_to_file(scene, folder.path / "normals.mp4", progress, draft=config.draft),
         ],
     )
@@ -106,10 +113,12 @@ def _stages(
         name="render",
         title="render the control",
         code=(*_OPENED_SCENE, "rendering", "control", "run/rendering.py"),
-        settings=[width, height],
+        settings=[width, height, config.inpaint],
         inputs=(directed,),
         outputs=(control.name,),
-        work=lambda: render_to_folder(scene, control, width=width, height=height, progress=progress),
+        work=lambda: render_to_folder(
+            scene, control, width=width, height=height, progress=progress, inpainter=inpainter
+        ),
     )
     from real2sam2real.run.generating import generate_to_file, model_inputs
 

@@ -11,6 +11,7 @@ from real2sam2real.control.normal_convention import OPENGL
 from real2sam2real.errors import UserError
 from real2sam2real.options import parse_size
 from real2sam2real.rendering import render_frames
+from real2sam2real.rendering.inpaint import Inpainter, inpaint
 from real2sam2real.rendering.preview import preview_frames
 from real2sam2real.run.progress import Progress
 from real2sam2real.scene.scene import Scene
@@ -66,7 +67,23 @@ def preview_times(scene: Scene, *, draft: bool = False) -> tuple[range, float]:
     return range(0, scene.frames, step), scene.fps / step
 
 
-def render_to_folder(scene: Scene, folder: Path, *, width: int, height: int, progress: Progress) -> list[str]:
+def load_inpainter(name: str, *, offline: bool = False) -> Inpainter:
+    """What paints over the places of moved objects: "patches", "lama", or LaMa's weights by a path or an id.
+
+    Raises:
+        MissingPartError: LaMa's weights are not there.
+        UserError: the file holds something else.
+    """
+    if name == "patches":
+        return inpaint
+    from real2sam2real.rendering.lama import Lama
+
+    return Lama.load(None if name == "lama" else name, offline=offline)
+
+
+def render_to_folder(
+    scene: Scene, folder: Path, *, width: int, height: int, progress: Progress, inpainter: Inpainter = inpaint
+) -> list[str]:
     """Write the control folder, with the preview at the control's size in it; returns notes for people.
 
     Raises:
@@ -83,15 +100,18 @@ def render_to_folder(scene: Scene, folder: Path, *, width: int, height: int, pro
         fps=scene.fps,
         names=scene.names,
     )
-    previewed = progress.track(preview_frames(scene, width=width, height=height), "start image", scene.frames)
+    pictures = preview_frames(scene, width=width, height=height, inpainter=inpainter)
+    previewed = progress.track(pictures, "start image", scene.frames)
     media.write_lossless_video(folder / CONTROL_PREVIEW, previewed, scene.fps)
     return [f"normals and ids are {width}×{height} pixels"]
 
 
-def preview_to_file(scene: Scene, path: Path, progress: Progress, *, draft: bool = False) -> list[str]:
+def preview_to_file(
+    scene: Scene, path: Path, progress: Progress, *, draft: bool = False, inpainter: Inpainter = inpaint
+) -> list[str]:
     """Write the preview for people to look at, a `draft` small and of every second frame; returns notes."""
     (width, height), (numbers, fps) = preview_size(scene, draft=draft), preview_times(scene, draft=draft)
-    pictures = preview_frames(scene, width=width, height=height, frames=numbers)
+    pictures = preview_frames(scene, width=width, height=height, frames=numbers, inpainter=inpainter)
     media.write_video(path, progress.track(pictures, "preview", len(numbers)), fps, preset=_PRESET)
     if not draft:
         return []

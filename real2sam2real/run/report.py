@@ -20,6 +20,7 @@ import real2sam2real
 from real2sam2real.files import replacing_file
 from real2sam2real.lifting.plausible import implausible_size
 from real2sam2real.media import video_info
+from real2sam2real.rendering.billboards import billboard_warnings
 from real2sam2real.run.directing import SceneReader
 from real2sam2real.run.folder import RunFolder
 from real2sam2real.run.pictures import FIT_LEGEND, SIDES, entity_colors
@@ -104,7 +105,14 @@ def write_report(folder: RunFolder, scenes: SceneReader) -> None:
             notes=[note for record in records.values() for note in record.notes],
             next_commands=next_commands(folder, lifted.names),
             record=folder.as_json(),
-            warnings=[f"{e.name}: {why}" for e in lifted.entities if (why := implausible_size(e)) is not None],
+            warnings=[
+                *(
+                    f"{e.name}: {why}; bring a mesh, or say what it is by its name"
+                    for e in lifted.entities
+                    if (why := implausible_size(e)) is not None
+                ),
+                *billboard_warnings(scene),
+            ],
         ),
     )
 
@@ -225,9 +233,7 @@ def _record(content: PageContent) -> str:
 
 
 def _warnings(warnings: Sequence[str]) -> str:
-    items = "".join(
-        f"<li>{html.escape(warning)}; bring a mesh, or say what it is by its name</li>" for warning in warnings
-    )
+    items = "".join(f"<li>{html.escape(warning)}</li>" for warning in warnings)
     return f'<ul class="warnings">{items}</ul>\n' if items else ""
 
 

@@ -24,6 +24,7 @@ from real2sam2real.files import replacing_folder
 from real2sam2real.geometry import Intrinsics
 from real2sam2real.mesh import Mesh
 from real2sam2real.mesh.gltf.json_object import JsonObject
+from real2sam2real.scene.background import BackgroundRelief
 from real2sam2real.scene.billboard import Billboard
 from real2sam2real.scene.camera_path import CameraPath
 from real2sam2real.scene.gltf import GltfCamera, GltfScene, load_glb, save_glb
@@ -34,7 +35,7 @@ FORMAT = "real2sam2real scene"
 VERSION = 1
 
 SCENE_FILE, _GLB, _REMOVED, _PHOTO = "scene.json", "scene.glb", "removed.glb", "photo.png"
-_BILLBOARDS = "billboards"
+_BILLBOARDS, _BACKGROUND = "billboards", "background.npy"
 _REMEDY = "restore the folder, or make the scene again from its photo"
 
 
@@ -108,6 +109,7 @@ def _write(scene: Scene, folder: Path) -> None:
         "entities": [_entity_json(entity, mask_names.get(id(entity))) for entity in scene.entities],
         "removed": [_entity_json(entity, mask_names.get(id(entity))) for entity in scene.removed],
         "billboards": _write_billboards(folder, scene.billboards),
+        "background": _write_background(folder, scene.background),
         "scene_glb_sha256": _sha256(folder / _GLB),
     }
     document["files"] = sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
@@ -144,6 +146,14 @@ def _write_billboards(folder: Path, billboards: Sequence[Billboard]) -> list[dic
         Image.fromarray(billboard.mask.astype(np.uint8) * 255).save(folder / mask)
         entries.append({"name": billboard.name, "mask": mask, "distance": billboard.distance})
     return entries
+
+
+def _write_background(folder: Path, background: BackgroundRelief | None) -> str | None:
+    """Write how far it is away, and return where that is from."""
+    if background is None:
+        return None
+    np.save(folder / _BACKGROUND, background.inverse_depth, allow_pickle=False)
+    return background.source
 
 
 def _entity_json(entity: Entity, mask: str | None) -> dict[str, Any]:
@@ -224,6 +234,7 @@ class _Loader:
                 ground_y=None if self.root.value.get("ground_y") is None else self.root.number("ground_y"),
                 removed=(*self._removed(), *gone),
                 billboards=tuple(map(self._billboard, self.root.objects("billboards"))),
+                background=self._background(),
             )
         except ValueError as error:
             self.root.fail(str(error))
@@ -280,6 +291,16 @@ class _Loader:
         if mask is None:
             entry.fail("has no mask", _REMEDY)
         return Billboard(name=entry.text("name"), mask=mask, distance=entry.number("distance"))
+
+    def _background(self) -> BackgroundRelief | None:
+        if self.root.value.get("background") is None:
+            return None
+        path = self.folder / _BACKGROUND
+        try:
+            inverse = np.load(path, allow_pickle=False)
+        except (OSError, ValueError, EOFError) as error:
+            raise UserError(f"cannot read '{path}' ({str(error)[:80]}); {_REMEDY}") from error
+        return BackgroundRelief(inverse_depth=inverse.astype(np.float32), source=self.root.text("background"))
 
     def _mask(self, entry: JsonObject, place: str = "masks") -> Bool | None:
         if entry.value.get("mask") is None:

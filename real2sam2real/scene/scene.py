@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 
 from real2sam2real.arrays import Bool, Float, UInt8
 from real2sam2real.mesh import Mesh
+from real2sam2real.scene.background import BackgroundRelief
 from real2sam2real.scene.billboard import Billboard
 from real2sam2real.scene.camera_path import CameraPath
 from real2sam2real.scene.motion import Motion
@@ -81,6 +82,7 @@ class Scene:
         ground_y: height of the ground plane in world units, or None when none is known.
         removed: entities of the photo that were taken out; the preview paints their places over.
         billboards: what stands in the photo without being an entity; the preview alone draws it.
+        background: how far away the rest of the photo is, or None where only its ground and a wall are assumed.
     """
 
     entities: tuple[Entity, ...]
@@ -93,6 +95,7 @@ class Scene:
     ground_y: float | None = None
     removed: tuple[Entity, ...] = ()
     billboards: tuple[Billboard, ...] = ()
+    background: BackgroundRelief | None = None
 
     def __post_init__(self) -> None:
         names = [entity.name for entity in self.entities]

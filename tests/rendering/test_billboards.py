@@ -9,7 +9,7 @@ import pytest
 
 from real2sam2real.geometry import Intrinsics, quaternions, transforms
 from real2sam2real.rendering import render_frames
-from real2sam2real.rendering.billboards import FADE_DEGREES, billboard_entities, billboard_opacity
+from real2sam2real.rendering.billboards import FADE_DEGREES, billboard_entities, billboard_opacity, billboard_warnings
 from real2sam2real.rendering.preview import preview_frames
 from real2sam2real.scene import Billboard, CameraPath, Scene
 from real2sam2real.scene.folder import load_scene, save_scene
@@ -102,3 +102,12 @@ def test_one_that_shows_nothing_is_refused(mask):
         Billboard(name="a", mask=np.zeros_like(mask), distance=1.0)
     with pytest.raises(ValueError, match="'a' stands -1"):
         Billboard(name="a", mask=mask, distance=-1.0)
+
+
+def test_the_page_is_told_in_which_frames_it_fades(scene):
+    assert billboard_warnings(scene) == []
+    assert billboard_warnings(replace(scene, billboards=())) == []
+    (warning,) = billboard_warnings(from_elsewhere(scene, right=4.0))
+    assert "wheel" in warning
+    assert "frames 2–3" in warning
+    assert "45° to their side" in warning

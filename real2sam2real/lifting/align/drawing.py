@@ -15,20 +15,23 @@ from real2sam2real.mesh.compiled import kernel
 NEAR = 1e-6  # of the mesh's farthest depth: faces that reach nearer, or behind the camera, are left out
 
 
-def inverse_depth(points_camera: Float, faces: Int32, intrinsics: Intrinsics) -> Float:
+def inverse_depth(points_camera: Float, faces: Int32, intrinsics: Intrinsics, *, farthest: bool = False) -> Float:
     """`(H, W)` float64, 1 / depth of the nearest surface at each pixel's centre of a window, 0 where there is none.
 
     The faces `(F, 3)` int32 have their corners at `(V, 3)` in the camera frame (+X right, +Y up, looking along −Z).
+    `farthest` gives that of the farthest surface instead.
     """
     drawn = np.zeros((intrinsics.height, intrinsics.width))
     near = NEAR * max(0.0, -float(points_camera[:, 2].min()))
     k = intrinsics
-    _draw(np.ascontiguousarray(points_camera), faces, k.fx, k.fy, k.cx, k.cy, near, drawn)
+    _draw(np.ascontiguousarray(points_camera), faces, k.fx, k.fy, k.cx, k.cy, near, farthest, drawn)
     return drawn
 
 
 @kernel
-def _draw(points: Float, faces: Int32, fx: float, fy: float, cx: float, cy: float, near: float, drawn: Float) -> None:
+def _draw(
+    points: Float, faces: Int32, fx: float, fy: float, cx: float, cy: float, near: float, farthest: bool, drawn: Float
+) -> None:
     height, width = drawn.shape
     projected = np.empty((len(points), 3))  # column, row, inverse depth
     for v in range(len(points)):
@@ -62,6 +65,7 @@ def _draw(points: Float, faces: Int32, fx: float, fy: float, cx: float, cy: floa
             for x in range(left, right + 1):
                 if weight_b >= 0.0 and weight_c >= 0.0 and weight_b + weight_c <= 1.0:
                     inverse = a[2] + weight_b * (b[2] - a[2]) + weight_c * (c[2] - a[2])
-                    drawn[y, x] = max(drawn[y, x], inverse)
+                    if drawn[y, x] == 0.0 or (inverse < drawn[y, x]) == farthest:
+                        drawn[y, x] = inverse
                 weight_b += b_right
                 weight_c += c_right

@@ -17,6 +17,7 @@ from real2sam2real.perceive.camera.depth import (
     pointmap,
     resized_depth,
 )
+from real2sam2real.perceive.camera.depth_file import read_depth_file
 from real2sam2real.perceive.camera.gravity import pitch_roll_of, up_of, vote_gravity
 from real2sam2real.perceive.camera.options import ViewOptions
 from real2sam2real.perceive.camera.planes import (
@@ -48,7 +49,7 @@ class _Upright:
 
 
 def load_estimator(options: ViewOptions) -> DepthEstimator | None:
-    """Load the estimator that the options name; None for "none".
+    """Load the estimator that the options name; None for "none", and for a file.
 
     Raises:
         MissingPartError: its package or its weights are not on this machine.
@@ -82,7 +83,8 @@ def estimate_camera(
 
     Raises:
         MissingPartError: the estimator's package or weights are not on this machine.
-        UserError: the estimator's weights are not its own, or it returns something else than it should.
+        UserError: the estimator's weights are not its own, it returns something else than it should, or a depth map
+            cannot be used.
         ValueError: a mask has another size than the photo.
     """
     options = options or ViewOptions()
@@ -92,7 +94,7 @@ def estimate_camera(
     fov = options.horizontal_fov(photo.width)
     prior, focal_note = estimate_intrinsics(photo, fov, masks=masks)
     focal_source = "user" if fov is not None else "exif" if photo.focal_px is not None else "default"
-    estimator = estimator or load_estimator(options)
+    estimator = estimator or _own_depth(photo, masks, prior, options) or load_estimator(options)
     intrinsics, points, metric = prior, None, False
     depth_facts: dict[str, object] = {}
     depth_notes: list[str] = []
@@ -123,6 +125,18 @@ def estimate_camera(
         },
         notes=(focal_note, *depth_notes, *upright.notes),
     )
+
+
+def _own_depth(
+    photo: Photo, masks: Mapping[str, Mask], prior: Intrinsics, options: ViewOptions
+) -> DepthEstimator | None:
+    """The user's depth map, where the options name one."""
+    if options.depth_file is None:
+        return None
+    pitch = _pitch_of_masks(prior, masks.values()) if options.pitch is None else options.pitch
+    horizon = None if pitch is None else prior.cy - prior.fy * float(np.tan(np.radians(pitch)))
+    size = (photo.width, photo.height)
+    return read_depth_file(options.depth_file, options.depth_kind, size=size, masks=masks.values(), horizon=horizon)
 
 
 def _estimated(
@@ -179,14 +193,20 @@ def _upright_from_masks(intrinsics: Intrinsics, masks: Iterable[Mask], options: 
     roll = options.roll or 0.0
     if options.pitch is not None:
         return _seen_up(options.pitch, roll, "user", "pitch as given")
-    row = horizon_row(*extents(masks), intrinsics.height)
-    pitch = None if row is None else float(np.degrees(np.arctan((intrinsics.cy - row) / intrinsics.fy)))
-    low, high = HORIZON_PITCH_DEGREES
-    if pitch is None or not low <= pitch <= high:
+    pitch = _pitch_of_masks(intrinsics, masks)
+    if pitch is None:
         note = "which way is up cannot be told without depth; --pitch says how far the camera looks down"
         return _Upright(notes=(note,))
     source = "sizes of the objects"
     return _seen_up(pitch, roll, source, f"camera looks down by {pitch:.0f}°, from the {source}")
+
+
+def _pitch_of_masks(intrinsics: Intrinsics, masks: Iterable[Mask]) -> float | None:
+    """Degrees that the camera looks down, as the sizes of the objects tell; None where they do not."""
+    row = horizon_row(*extents(masks), intrinsics.height)
+    pitch = None if row is None else float(np.degrees(np.arctan((intrinsics.cy - row) / intrinsics.fy)))
+    low, high = HORIZON_PITCH_DEGREES
+    return pitch if pitch is not None and low <= pitch <= high else None
 
 
 def _seen_up(pitch: float, roll: float, source: str, note: str) -> _Upright:
