@@ -11,6 +11,7 @@ SHARP = 0.8  # pixels, standard deviation: a softer edge takes more than two pix
 SOFTEST = 8.0  # pixels: what looks softer is shading
 RIM = 2.2  # standard deviations, and at least pixels, in which an outline mixes the object with what is behind it
 _REACH = 12  # pixels to either side of an outline that are looked at
+_MARGIN = _REACH + 2  # pixels around an object
 _MOST_POINTS = 400
 _LEAST_POINTS = 12
 _CONTRAST = 30.0  # levels between inside and outside, for an edge to tell anything
@@ -27,15 +28,18 @@ def edge_sigma(pixels: UInt8, mask: Mask) -> float:
         pixels: `(H, W, 3)` uint8 sRGB.
         mask: `(H, W)` bool, the object's pixels.
     """
+    left, top, across, down = cv2.boundingRect(mask.astype(np.uint8))
+    rows, columns = (slice(max(0, low - _MARGIN), low + size + _MARGIN) for low, size in ((top, down), (left, across)))
+    pixels, mask = pixels[rows, columns], mask[rows, columns]
     contours, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     if not contours:
         return 0.0
     points = np.concatenate([contour[:, 0] for contour in contours]).astype(np.float64)
     points = points[:: -(-len(points) // _MOST_POINTS)]
     smooth = cv2.GaussianBlur(mask.astype(np.float32), (0, 0), 3.0)
-    down, right = (cv2.Sobel(smooth, cv2.CV_32F, *order) for order in ((0, 1), (1, 0)))
+    rise_down, rise_right = (cv2.Sobel(smooth, cv2.CV_32F, *order) for order in ((0, 1), (1, 0)))
     x, y = points.astype(int).T
-    normal = np.stack([right[y, x], down[y, x]], axis=-1).astype(np.float64)
+    normal = np.stack([rise_right[y, x], rise_down[y, x]], axis=-1).astype(np.float64)
     normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-9)
     steps = np.arange(-_REACH, _REACH + 0.25, 0.5)
     at = points[:, None] + normal[:, None] * steps[None, :, None]

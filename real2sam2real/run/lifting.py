@@ -120,16 +120,18 @@ def lift(
     things = see_things(photo.pixels) if options.billboards or unnamed else []
     words = words_of({name: masks[name] for name in unnamed}, things)
     scene, notes = lifting.scene(lifting.meshes(requests, offline=offline), words)
-    standing = [o.name for o in outlines_by_nearness(masks) if o.stands_in_view]
-    scene, depth_notes = with_fronts(in_metres(scene, seen), seen, standing)
+    if seen.points_camera is not None:
+        standing = [o.name for o in outlines_by_nearness(masks) if o.stands_in_view]
+        scene, depth_notes = with_fronts(in_metres(scene, seen), seen, standing)
+        notes = [*notes, *depth_notes]
     scene, contact_notes = settled(scene, options)
-    notes = [*notes, *depth_notes]
     if options.billboards:
         taken = np.any([lifting.occluder, *masks.values()], axis=0)
         scene, background_notes = with_billboards(scene, find_bystanders(photo.pixels, things, taken))
         notes = [*notes, *background_notes]
-    scene, relief_notes = with_relief(scene, seen, taken_pixels(scene, [lifting.occluder]))
-    notes = [*notes, *relief_notes]
+    if seen.points_camera is not None:
+        scene, relief_notes = with_relief(scene, seen, taken_pixels(scene, [lifting.occluder]))
+        notes = [*notes, *relief_notes]
     made_how = dict.fromkeys([*seen.notes, *notes])  # the lifter may say again what reading the masks said
     return scene, [*made_how, *contact_notes, *provenance_notes(scene)]
 
