@@ -40,14 +40,24 @@ def split_named(option: str, values: Sequence[str]) -> dict[str, str]:
     Raises:
         UserError: a value has no name or no content, or a name comes twice.
     """
-    named: dict[str, str] = {}
+    grouped = group_named(option, values)
+    if doubled := [name for name, contents in grouped.items() if len(contents) > 1]:
+        raise UserError(f"{option} names '{doubled[0]}' twice; give each object its own name")
+    return {name: contents[0] for name, contents in grouped.items()}
+
+
+def group_named(option: str, values: Sequence[str]) -> dict[str, list[str]]:
+    """`["car=a.png", "car=b.png"]` to `{"car": ["a.png", "b.png"]}`, in order.
+
+    Raises:
+        UserError: a value has no name or no content.
+    """
+    named: dict[str, list[str]] = {}
     for value in values:
         name, equals, content = (part.strip() for part in value.partition("="))
         if not (equals and name and content):
             raise UserError(f"{option} '{value}' is not NAME=VALUE; write it as {option} car=…")
-        if name in named:
-            raise UserError(f"{option} names '{name}' twice; give each object its own name")
-        named[name] = content
+        named.setdefault(name, []).append(content)
     return named
 
 

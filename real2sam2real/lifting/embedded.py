@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from real2sam2real.arrays import Float, Float32, Int, Mask, UInt8
 from real2sam2real.geometry import Intrinsics, transforms
+from real2sam2real.lifting.carriers import Carrier, carriers_first, carriers_of, stands_by_word
 from real2sam2real.lifting.depth_fields import (
     DepthField,
     inflated_field,
@@ -20,7 +21,6 @@ from real2sam2real.lifting.depth_fields import (
 from real2sam2real.lifting.ground import Ground, ground_under
 from real2sam2real.lifting.kinds import ThingKind, kind_of
 from real2sam2real.lifting.outline import (
-    BELOW_BORDER,
     Grid,
     Outline,
     convex_body,
@@ -39,6 +39,7 @@ from real2sam2real.mesh.decimation import decimate
 from real2sam2real.mesh.mesh import footprint
 from real2sam2real.perceive.masks import clean_masks
 from real2sam2real.scene import CameraPath, Entity, Motion, Scene
+from real2sam2real.scene.relation import Relation
 
 MAX_TRIANGLES = 20_000
 TYPICAL_HEIGHT = 1.6  # scene units: the median entity's height, so that a unit is near a metre for people and cars
@@ -54,10 +55,6 @@ MAX_BOX_MISFIT, MIN_BOX_SOLIDITY = 0.0125, 0.7
 LONGEST, MIN_SOLIDITY_LONG = 2.2, 0.93  # longer things, either way, are better inflated than guessed
 SLENDER = 4.0  # times as high as wide: a pole is as thick as it is wide, which inflating it gives and a fit leaves open
 SOFTNESS, SOLID_SOFTNESS = 0.6, 2.0
-TOUCH_PIXELS = (2, 4, 7)  # below its lower edge, where what it ends on is looked for
-FOOT_SHARE = 0.15  # of its height: columns that end farther up are no part of its lower edge
-MIN_TOUCH_SHARE, MIN_TOUCH_SHARE_IN_AIR = 0.5, 0.25  # of the lower edge
-SMALL_SHARE = 0.8  # of the pixels of what it ends on
 THINNEST = 1e-4  # of the depth: front and back must not touch
 BEHIND = 1.01
 
@@ -72,6 +69,7 @@ def lift_photo(
     prompt: str = "",
     pitch_degrees: float | None = None,
     words: Mapping[str, str] | None = None,
+    relations: Mapping[str, Relation] | None = None,
 ) -> tuple[Scene, list[str]]:
     """Lift every masked object to a closed, textured mesh that stands where the photo shows it.
 
@@ -84,6 +82,7 @@ def lift_photo(
         prompt: kept in the scene.
         pitch_degrees: how far the camera looks down, if known.
         words: what entities are, such as "car", for those whose names do not say.
+        relations: what entities stand on or belong to, or that they float, for those of which it is known.
 
     Returns:
         A scene whose world is upright, with the photo's camera at its origin, and notes on what was assumed or left
@@ -98,14 +97,21 @@ def lift_photo(
     cleaned = clean_masks(masks)
     outlines = outlines_by_nearness(cleaned)
     kinds = {name: kind_of(name) or kind_of((words or {}).get(name, "")) for name in cleaned}
-    ground = _ground_of_shapes(outlines, ground_under(outlines, intrinsics, pitch_degrees), kinds)
+    said = relations or {}
+    standing = [o for o in outlines if o.name not in said or stands_by_word(said[o.name], cleaned)]
+    ground = _ground_of_shapes(outlines, ground_under(standing, intrinsics, pitch_degrees), kinds)
+    carriers = carriers_of(outlines, kinds, ground, said)
+    standing_on = {name: c.outline.name for name, c in carriers.items() if c.relation.word == "on"}
+    outlines = outlines_by_nearness(cleaned, standing_on)
     nearer = np.zeros(photo_pixels.shape[:2], np.float32)
     fits = _fitted_solids(outlines, ground, kinds)
-    carriers = _carriers(outlines, kinds, ground)
-    lifted = {
-        o.name: _lift(photo_pixels, o, ground, fits.get(o.name), nearer, carriers.get(o.name))
-        for o in _carriers_first(outlines, carriers)
-    }
+    lifted = {}
+    for o in carriers_first(outlines, carriers):
+        stands = stands_by_word(said.get(o.name), cleaned)
+        entity = _lift(photo_pixels, o, ground, fits.get(o.name), nearer, carriers.get(o.name), stands=stands)
+        if o.name in said:
+            entity = replace(entity, relation=said[o.name])
+        lifted[o.name] = entity
     entities = [lifted[name] for name in cleaned]
     scale = TYPICAL_HEIGHT / float(np.median([entity.mesh.bounds()[1, 1] for entity in entities]))
     pose = ground.world_from_camera
@@ -150,13 +156,15 @@ def _taken_for(solid: Solid) -> str:
     return f"a rounded {solid.name}" if solid.kind is None or solid.kind.round else f"a {solid.name}"
 
 
-def _notes(outline: Outline, field: DepthField, grounded: bool, *, attached: bool) -> list[str]:
+def _notes(outline: Outline, field: DepthField, carrier: Carrier | None, *, grounded: bool, stands: bool) -> list[str]:
     taken_for = "its inflated silhouette" if field.solid is None else _taken_for(field.solid)
     notes = [f"taken for {taken_for}"]
     if field.front_yaw is None and field.solid is not None and not field.solid.profile.plan < BOXY_PLAN:
         notes.append("which side is its front is not known: the side that the photo shows counts, unless 'facing' says")
-    if attached:
-        notes.append("it ends on another object, so it is as far away as that")
+    if carrier is not None:
+        notes.append(_carried_how(carrier))
+    elif stands:
+        notes.append("it stands on the ground, as was said")
     elif not grounded:
         notes.append("it ends above the horizon, so it stands on nothing: how far away it is, is guessed")
     elif outline.cut_below:
@@ -164,6 +172,15 @@ def _notes(outline: Outline, field: DepthField, grounded: bool, *, attached: boo
     elif outline.bottom_hidden:
         notes.append("its lower edge is hidden: how far away it is, is guessed")
     return notes
+
+
+def _carried_how(carrier: Carrier) -> str:
+    other, relation = carrier.outline.name, carrier.relation
+    if relation.word == "floating":
+        return f"it floats, as far away as {other}" + ("" if relation.to else ", which is next to it in the photo")
+    if relation.guessed:
+        return f"it ends on {other}, so it is as far away as that, and moves with it (--floating and --on untie them)"
+    return f"it {relation}, as was said"
 
 
 Kinds = Mapping[str, ThingKind | None]
@@ -191,7 +208,7 @@ def _ground_of_shapes(outlines: list[Outline], ground: Ground, kinds: Kinds) -> 
 
 def _fitted_solids(outlines: list[Outline], ground: Ground, kinds: Kinds) -> dict[str, Solid]:
     """The solids of compact objects, each fitted on its own first, then again in the light of the others' sizes."""
-    whole = [o for o in outlines if not o.cut_below and ground.is_below_horizon(_contact_row(o))]
+    whole = [o for o in outlines if not o.cut_below and ground.is_below_horizon(o.contact_row)]
     solids: dict[str, Solid] = {}
     bodies: dict[str, Solid] = {}
     for _ in range(2):
@@ -211,9 +228,14 @@ def _lift(
     ground: Ground,
     solid: Solid | None,
     nearer: Float32,
-    carrier: Outline | None,
+    carrier: Carrier | None,
+    *,
+    stands: bool,
 ) -> Entity:
-    """One entity in camera heights, on the ground or its carrier; `nearer` `(H, W)` collects the depths of all."""
+    """One entity in camera heights, on the ground or its carrier; `nearer` `(H, W)` collects the depths of all.
+
+    What `stands` by its word does so even where its lower edge is hidden.
+    """
     grid = silhouette_grid(outline)
     fields = _depth_fields(outline, ground, grid, solid)
     occluders = _sampled_depth(nearer, grid)
@@ -225,20 +247,22 @@ def _lift(
     front = np.min([np.where(own > 0, d[0], np.inf) for (_, own), d in zip(fields, layers, strict=True)], axis=0)
     front = nearest_known(np.where(np.isfinite(front), front, 0.0), np.isfinite(front))[0]
     field = fields[0][0]
-    grounded = ground.is_below_horizon(_contact_row(outline))
-    attached = None if carrier is None else _depth_below(outline, carrier, nearer)
-    if attached is not None or (grounded and not outline.bottom_hidden):
+    grounded = ground.is_below_horizon(outline.contact_row)
+    attached = None if carrier is None else carrier.depth(outline, nearer)
+    if attached is not None or stands or (grounded and not outline.bottom_hidden):
         if attached is None:
             stretch = 1 / -float(mesh.bounds()[0, 1])
         else:
-            stretch = attached / float(np.median(interpolated(front, _nodes(grid, *_lower_edge(outline.mask)))))
+            pixels_there, depth = attached
+            stretch = depth / float(np.median(interpolated(front, _nodes(grid, *pixels_there))))
         mesh = replace(mesh, vertices=mesh.vertices * stretch)  # along the rays, so that nothing moves in the photo
         front = front * stretch
     rows, columns = np.nonzero(outline.mask)
     nearer[rows, columns] = interpolated(front, _nodes(grid, rows, columns))
     mesh = textured(mesh, pixels, outline, ground, field)
     world_from_object = _standing_frame(field.world_from_object, mesh)
-    notes = _notes(outline, field, grounded, attached=attached is not None)
+    carrier = None if attached is None else carrier
+    notes = _notes(outline, field, carrier, grounded=grounded, stands=stands)
     provenance: dict[str, Any] = {"lifter": "embedded", "shape": field.shape, "notes": notes}
     return Entity(
         name=outline.name,
@@ -247,6 +271,7 @@ def _lift(
         motion=Motion.still(1, world_from_object),
         mask=outline.mask,
         facing=_facing(field),
+        relation=None if carrier is None else carrier.relation,
         provenance=provenance,
     )
 
@@ -264,76 +289,11 @@ def _nodes(grid: Grid, rows: Int, columns: Int) -> Float:
     return (np.stack([rows, columns], axis=-1) + 0.5 - grid.origin[::-1]) / grid.cell
 
 
-def _lower_edge(mask: Mask) -> tuple[Int, Int]:
-    """Rows and columns of the lowest pixels of the columns that reach down to where it ends."""
-    columns = np.nonzero(mask.any(axis=0))[0]
-    rows = mask.shape[0] - 1 - np.argmax(mask[::-1, columns], axis=0)
-    low = rows >= rows.max() - max(2.0, FOOT_SHARE * np.ptp(np.nonzero(mask.any(axis=1))[0]))
-    return rows[low], columns[low]
-
-
-def _carriers(outlines: Sequence[Outline], kinds: Kinds, ground: Ground) -> dict[str, Outline]:
-    """By name, what objects lie on or belong to, as a cup does to a table and a head to its body.
-
-    Two masks that touch stand at one depth unless the ground says otherwise: what would stand on nothing, above the
-    horizon, is carried, and so are small things that by their word lie on others.
-    """
-    found: dict[str, Outline] = {}
-    for outline in outlines:
-        if outline.cut_below:
-            continue
-        touches = {other.name: _touch_share(outline, other) for other in outlines if other is not outline}
-        carrier = max((o for o in outlines if o is not outline), key=lambda o: touches[o.name], default=None)
-        if carrier is None or found.get(carrier.name) is outline:
-            continue
-        if not ground.is_below_horizon(_contact_row(outline)):
-            least = MIN_TOUCH_SHARE_IN_AIR
-        elif (kind := kinds[outline.name]) is not None and kind.carried:
-            least = MIN_TOUCH_SHARE if outline.mask.sum() < SMALL_SHARE * carrier.mask.sum() else np.inf
-        else:
-            continue
-        if touches[carrier.name] > least:
-            found[outline.name] = carrier
-    return found
-
-
-def _touch_share(outline: Outline, other: Outline) -> float:
-    """How much of an outline's lower edge lies on another one."""
-    rows, columns = _lower_edge(outline.mask)
-    last = other.mask.shape[0] - 1
-    return float(np.any([other.mask[np.minimum(rows + k, last), columns] for k in TOUCH_PIXELS], axis=0).mean())
-
-
-def _carriers_first(outlines: Sequence[Outline], carriers: Mapping[str, Outline]) -> list[Outline]:
-    """The same outlines in their order, but what carries something before that."""
-    order: list[Outline] = []
-
-    def add(outline: Outline, waiting: tuple[str, ...]) -> None:
-        carrier = carriers.get(outline.name)
-        if carrier is not None and carrier not in order and carrier.name not in waiting:
-            add(carrier, (*waiting, outline.name))
-        if outline not in order:
-            order.append(outline)
-
-    for outline in outlines:
-        add(outline, ())
-    return order
-
-
-def _depth_below(outline: Outline, carrier: Outline, nearer: Float32) -> float | None:
-    """How far away the thing that carries an object is, just below that one's lower edge."""
-    rows, columns = _lower_edge(outline.mask)
-    below = [np.minimum(rows + step, nearer.shape[0] - 1) for step in TOUCH_PIXELS]
-    found = np.concatenate([nearer[row, columns][carrier.mask[row, columns]] for row in below])
-    found = found[found > 0]
-    return float(np.median(found)) if len(found) else None
-
-
 def _depth_fields(outline: Outline, ground: Ground, grid: Grid, solid: Solid | None) -> list[tuple[DepthField, Float]]:
     """What the outline is taken for, in one piece or several, each with its completed silhouette."""
     if solid is None or (_is_body(solid) and not _is_explained(outline, solid, alike=True)):
         silhouette = silhouette_field(outline, grid, convex_body(outline, grid), softness=SOFTNESS)
-        return [(inflated_field(outline, ground, grid, silhouette, _contact_row(outline), solid), silhouette)]
+        return [(inflated_field(outline, ground, grid, silhouette, outline.contact_row, solid), silhouette)]
     if solid.kind is not None and solid.kind.parts:
         drawn = part_silhouette(solid, solid.kind.parts, ground, grid)
         silhouette = silhouette_field(outline, grid, drawn, softness=SOFTNESS)
@@ -372,12 +332,6 @@ def _is_compact(outline: Outline, solid: Solid, *, alike: bool) -> bool:
         return True  # its hull has a box's corners, and what it lacks of it are legs
     least = MIN_SOLIDITY_ALIKE if alike else MIN_SOLIDITY_LONG if long else MIN_SOLIDITY
     return bool(solid.misfit < MAX_MISFIT and solidity > least)
-
-
-def _contact_row(outline: Outline) -> float:
-    if outline.stands_in_view:
-        return float(outline.bottom)
-    return outline.bottom + BELOW_BORDER * outline.height
 
 
 def _layers(field: DepthField, ground: Ground, grid: Grid, occluders: Float) -> tuple[Float, Float, Float]:

@@ -43,6 +43,7 @@ class ThingKind:
     fronted: bool = True  # whether one of its sides is its front
     limbed: bool = False  # whether its silhouette is thick where it is: limbs and a trunk, and no shell
     carried: bool = False  # whether it mostly lies on, or belongs to, something else than the ground
+    attached: bool = False  # whether it is a part of that
 
 
 def _legs(top: float, inset: float = 0.0, thick: float = 0.16) -> tuple[Part, ...]:
@@ -153,7 +154,8 @@ _WORDS: tuple[tuple[ThingKind, str], ...] = (
      "ball apple orange football soccerball basketball globe melon pumpkin tomato egg balloon"),
     (_kind("person", 0.5, 1.7, 0.3, 0.3, pitch=7.0, build="body", limbed=True),
      "person man woman boy girl child kid people human pedestrian player dancer worker statue doll figure baby"),
-    (_kind("head", 0.75, 1.0, 0.9, 0.2, carried=True, pitch=7.0, build="body"), "head bust face skull helmet"),
+    (_kind("head", 0.75, 1.0, 0.9, 0.2, carried=True, attached=True, pitch=7.0, build="body"),
+     "head bust face skull helmet"),
     (_kind("beast", 0.5, 1.45, 1.8, 0.3, pitch=7.0, build="body", limbed=True, parts=_BEAST),
      "cow horse bull donkey deer dog wolf fox cat sheep goat pig lion tiger elephant bear zebra camel alpaca stag pony "
      "lamb puppy kitten giraffe rhino hippo"),

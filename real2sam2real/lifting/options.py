@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from tyro.conf import arg
 
 from real2sam2real.errors import UserError
 from real2sam2real.lifting.workers.environment import LifterEnvironment
 from real2sam2real.options import Texts, value_for
+
+if TYPE_CHECKING:
+    from real2sam2real.scene.relation import Relation, RelationWord
 
 Switch = Literal["auto", "off"]
 MeshFrame = Literal["auto", "object", "camera-opengl", "camera-opencv"]
@@ -75,6 +79,12 @@ class LiftOptions(LifterOptions):
     """Let the alignment change the focal length too."""
     billboards: bool = True
     """Leave what else stands in the photo lying in the backdrop, in place of drawing it upright in the preview."""
+    on: Annotated[Texts, arg(metavar="NAME=OTHER")] = ()
+    """What an object stands on: another object, with which it then moves, or 'ground'."""
+    with_: Annotated[Texts, arg(name="with", metavar="NAME=OTHER")] = ()
+    """What an object belongs to, as a sitter to a chair: it stays in touch with it, and moves with it."""
+    floating: Annotated[Texts, arg(metavar="NAME[=OTHER]")] = ()
+    """An object that stands on nothing, where told as far away as another one."""
     contact: Annotated[Switch, arg(metavar="{auto,off}")] = "auto"
     """Let things stand on the ground and on each other, and part those that reach into one another."""
 
@@ -82,6 +92,33 @@ class LiftOptions(LifterOptions):
         super().__post_init__()
         if self.max_faces < 100:
             raise UserError(f"--max-faces {self.max_faces} is too few; at least 100 are needed")
+
+    def relations(self, names: Sequence[str]) -> dict[str, Relation]:
+        """What the options say about where objects belong, by name; all of them are among `names`.
+
+        Raises:
+            UserError: a name is unknown or comes twice, or objects would carry each other.
+        """
+        from real2sam2real.scene.relation import GROUND, Relation, check_circles  # not for --help: NumPy is behind it
+
+        said: dict[str, Relation] = {}
+        words: dict[RelationWord, tuple[str, ...]] = {"on": self.on, "with": self.with_, "floating": self.floating}
+        for word, flag in [(word, flag) for word, flags in words.items() for flag in flags]:
+            name, _, other = (part.strip() for part in flag.partition("="))
+            if not name or (not other and word != "floating"):
+                raise UserError(f"--{word} '{flag}' is not NAME=OTHER; write it as --{word} cup=table")
+            known = {*names, "", GROUND} if word == "on" else {*names, ""}
+            if name not in names or other not in known:
+                unknown = other if name in names else name
+                raise UserError(f"--{word} {flag}: there is no object '{unknown}'; the objects are {', '.join(names)}")
+            if name in said:
+                raise UserError(f"--{word} {flag}: it was said already that '{name}' {said[name]}; keep one of both")
+            said[name] = Relation(word=word, to=other or None)
+        try:
+            check_circles(said)
+        except ValueError as error:
+            raise UserError(str(error)) from error
+        return said
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TypeVar
 
 import cv2
@@ -51,15 +52,22 @@ class Outline:
         """Whether its lower edge shows where it touches the ground."""
         return not (self.cut_below or self.bottom_hidden)
 
+    @property
+    def contact_row(self) -> float:
+        """Image row at which it stands; guessed where its lower edge does not show."""
+        return float(self.bottom) if self.stands_in_view else self.bottom + BELOW_BORDER * self.height
 
-def outlines_by_nearness(masks: Mapping[str, Mask]) -> list[Outline]:
+
+def outlines_by_nearness(
+    masks: Mapping[str, Mask], carriers: Mapping[str, str] = MappingProxyType({})
+) -> list[Outline]:
     """The masks' outlines, the nearest object first.
 
     On level ground that is the one whose lower edge is lowest; but what stands on another thing, as a cup on its
-    saucer, is in front of it.
+    saucer, is in front of it: what does so by `carriers`, names by name, and what lies within another's outline.
     """
     extents = {name: _extent(mask) for name, mask in masks.items()}
-    order = _on_top_first(sorted(masks, key=lambda name: -extents[name][3]), masks)
+    order = _on_top_first(sorted(masks, key=lambda name: -extents[name][3]), masks, carriers)
     hidden = np.zeros(next(iter(masks.values())).shape, bool)
     outlines = []
     for name in order:
@@ -82,20 +90,17 @@ def outlines_by_nearness(masks: Mapping[str, Mask]) -> list[Outline]:
     return outlines
 
 
-def _on_top_first(order: list[str], masks: Mapping[str, Mask]) -> list[str]:
-    """The same order, but what lies mostly within the convex hull of another comes just before it."""
+def _on_top_first(order: list[str], masks: Mapping[str, Mask], carriers: Mapping[str, str]) -> list[str]:
+    """The same order, but what another carries, or what lies mostly within its convex hull, comes just before it."""
     hulls = {name: hull_mask(mask) for name, mask in masks.items()}
     result = list(order)
     for lower in order:
         for upper in order:
+            if upper == lower or result.index(lower) > result.index(upper) or carriers.get(lower) == upper:
+                continue
             share = (masks[upper] & hulls[lower]).sum() / masks[upper].sum()
             back = (masks[lower] & hulls[upper]).sum() / masks[lower].sum()
-            if (
-                upper != lower
-                and share > ON_TOP_SHARE
-                and back < share / 2
-                and result.index(lower) < result.index(upper)
-            ):
+            if carriers.get(upper) == lower or (share > ON_TOP_SHARE and back < share / 2):
                 result.remove(upper)
                 result.insert(result.index(lower), upper)
     return result

@@ -7,6 +7,7 @@ import numpy as np
 from real2sam2real.lifting.kinds import kind_of
 from real2sam2real.scene import Entity
 
+OUTLYING = "outlying"  # in an entity's provenance: why its distance is not to be believed
 DEEPEST = 3.0  # times as deep as the larger of width and height; few things are, seen from any side
 FLATTEST = 30.0  # times as large as deep; a sheet of glass is flatter, and it has a word
 SPREADS = 3.0  # standard deviations of its kind's proportions

@@ -40,7 +40,8 @@ def load_masks(
 
     Args:
         paths: a folder, one file, or several files, each also as `name=path`. Without a name the entity is called as
-            its file; the instances of a label image get the label's number behind it.
+            its file; the instances of a label image get the label's number behind it. Files that are given under one
+            name are parts of one entity.
         width: the photo's width in pixels.
         height: the photo's height in pixels.
         photo: the photo's own file, which is no mask where it lies in the same folder.
@@ -52,16 +53,22 @@ def load_masks(
         UserError: a file is unreadable, of another aspect ratio, empty, full, tiny, or two entities share a name.
     """
     masks = Masks()
-    for name, path in _named_files(paths, photo):
+    owners: dict[str, str] = {}  # under which name each entity was given; empty for its file's own
+    for given, path in _named_files(paths, photo):
+        name = given or path.stem
         read = _read(path, width, height)
         masks.notes += read.notes
         for label, mask in read.items():
             full_name = _entity_name(name + label)
-            if full_name in masks:
-                raise UserError(f"two masks are called '{full_name}'; rename one, or give it as name=path")
+            if full_name in masks and not (given and owners[full_name] == given):
+                raise UserError(
+                    f"two masks are called '{full_name}'; rename one, or give it as name=path. Parts of one object are "
+                    f"given under its name, as {full_name}=FILE {full_name}=FILE"
+                )
             if full_name != name + label:
                 masks.notes.append(f"the mask '{name + label}' is called '{full_name}'")
-            masks[full_name] = mask
+            owners[full_name] = given
+            masks[full_name] = masks[full_name] | mask if full_name in masks else mask
     return clean_masks(masks)
 
 
@@ -93,6 +100,7 @@ def clean_masks(masks: Mapping[str, Bool]) -> Masks:
 
 
 def _named_files(paths: Path | str | Iterable[Path | str], photo: Path | None) -> list[tuple[str, Path]]:
+    """Files with the names that they were given, empty where they were given none."""
     if isinstance(paths, str | Path):
         folder = Path(paths)
         if folder.is_dir():
@@ -100,9 +108,10 @@ def _named_files(paths: Path | str | Iterable[Path | str], photo: Path | None) -
             files = [file for file in files if photo is None or not file.samefile(photo)]
             if not files:
                 raise UserError(f"the folder '{folder}' holds no mask image (PNG, BMP, TIFF, …)")
-            return [(file.stem, file) for file in files]
+            return [("", file) for file in files]
         paths = [paths]
-    return [named_file(str(item)) for item in paths]
+    named = [(str(item), *named_file(str(item))) for item in paths]
+    return [("" if Path(item) == file else name, file) for item, name, file in named]
 
 
 def _entity_name(name: str) -> str:

@@ -20,6 +20,7 @@ from real2sam2real.run.lifting import read_own_mesh, settled, surroundings
 from real2sam2real.run.photo import WorkingPhoto, find_masks, occluder_mask
 from real2sam2real.run.progress import Progress
 from real2sam2real.scene import Entity, Scene
+from real2sam2real.scene.carrying import carry, release
 from real2sam2real.scene.folder import save_scene
 from real2sam2real.scene.retime import retimed
 
@@ -54,7 +55,12 @@ def add_to_folder(
     if scene.frames == 1:
         scene = retimed(scene, animation_frames([lifted], scene.fps))
     entity = _in_world(entity_of(item, around, frames=scene.frames, fps=scene.fps), scene)
-    added, contact_notes = settled(scene.with_entity(entity), options)
+    relations = options.relations([*scene.names, *({name} - set(scene.names))])
+    added = release(scene).with_entity(entity)
+    for each, relation in relations.items():
+        added = added.with_entity(replace(added.entity(each), relation=relation))
+    added, contact_notes = settled(added, options)
+    added = carry(added)
     save_scene(added, folder)
     own_notes = provenance_notes(replace(added, entities=(added.entity(name),)))
     return [*notes, *mask_notes, *contact_notes, *own_notes]

@@ -107,12 +107,29 @@ def direct_to_folder(lifted: Scene, shot: Shot, folder: Path) -> list[str]:
     Raises:
         UserError: the shot does not fit the scene.
     """
-    notes = []
-    save_scene(shot.apply(lifted), folder)
+    directed = shot.apply(lifted)
+    save_scene(directed, folder)
+    notes = along_notes(lifted, shot, directed)
     if not shot.camera and not shot.entities:
         notes.append(
             'nothing moves: no shot was given; try --camera "orbit 20deg around NAME" or --move "NAME: right 1"'
         )
+    return notes
+
+
+def along_notes(scene: Scene, shot: Shot, directed: Scene) -> list[str]:
+    """What goes along with other entities without being named: all that is removed, and what moves by a guess."""
+    notes = []
+    for name, moves in shot.entities.items():
+        carried = [
+            each for each in (scene.carried_by(name) if name in scene.names else ()) if each not in shot.entities
+        ]
+        gone = [each for each in carried if each not in directed.names]
+        guessed = [each for each in carried if (r := scene.entity(each).relation) is not None and r.guessed]
+        if gone:
+            notes.append(f"{', '.join(gone)} went with {name}; '{gone[0]}: floating' in the shot keeps it")
+        elif guessed and moves:
+            notes.append(f"{', '.join(guessed)} goes along with {name}, as it seems to stand on it or to belong to it")
     return notes
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 
@@ -20,7 +21,7 @@ from real2sam2real.lifting.assembling import (
 )
 from real2sam2real.lifting.background import taken_pixels, with_relief
 from real2sam2real.lifting.billboards import with_billboards
-from real2sam2real.lifting.contact import ContactOptions, resolve_contacts
+from real2sam2real.lifting.contact import ContactOptions, ContactReport, resolve_contacts
 from real2sam2real.lifting.embedded import lift_photo
 from real2sam2real.lifting.ground import ground_under
 from real2sam2real.lifting.kinds import kind_of
@@ -28,7 +29,9 @@ from real2sam2real.lifting.lifted import LiftedMesh
 from real2sam2real.lifting.mesh_files import read_mesh_file
 from real2sam2real.lifting.options import LiftOptions
 from real2sam2real.lifting.outline import outlines_by_nearness
+from real2sam2real.lifting.outlying import outlying_depths
 from real2sam2real.lifting.photo_depth import in_metres, with_fronts
+from real2sam2real.lifting.plausible import OUTLYING
 from real2sam2real.lifting.workers.lifter import lift_objects
 from real2sam2real.lifting.workers.requests import LiftRequest
 from real2sam2real.options import split_named
@@ -44,7 +47,9 @@ from real2sam2real.run.options import DEFAULT_FPS
 from real2sam2real.run.photo import find_masks, occluder_mask, read_photo
 from real2sam2real.run.progress import Progress
 from real2sam2real.scene import CameraPath, Entity, Scene
+from real2sam2real.scene.carrying import carry
 from real2sam2real.scene.folder import save_scene
+from real2sam2real.scene.relation import GROUND, Relation, check_circles
 from real2sam2real.scene.retime import retimed
 
 REQUESTS = ".lifting"
@@ -59,16 +64,21 @@ def lift_to_folder(
     folder: Path,
     progress: Progress,
     *,
+    said: Mapping[str, Relation] = MappingProxyType({}),
+    keep: bool = False,
     offline: bool = False,
 ) -> list[str]:
     """Lift the objects of a photo and write the scene folder; returns notes for people.
+
+    `said` is as for `lift`. With `keep`, what boxes and points cut out is kept beside the folder for the next try.
 
     Raises:
         MissingPartError: a model or a lifter's environment is not there.
         UserError: the photo, a mask, a box, a point or a mesh cannot be used.
     """
     working = read_photo(photo_path)
-    masks, notes = find_masks(photo_path, working, replace(objects, offline=offline))
+    kept = folder.parent / REQUESTS / "masks" if keep else None
+    masks, notes = find_masks(photo_path, working, replace(objects, offline=offline), progress, kept)
     progress.info(f"  {len(masks)} object{'s' if len(masks) > 1 else ''}: {', '.join(masks)}")
     scene, lift_notes = lift(
         working.photo,
@@ -77,6 +87,7 @@ def lift_to_folder(
         options=options,
         occluder=occluder_mask(working, objects),
         requests=folder.parent / REQUESTS / folder.name,
+        said=said,
         progress=progress,
         offline=offline,
     )
@@ -92,6 +103,7 @@ def lift(
     options: LiftOptions | None = None,
     occluder: Mask | None = None,
     requests: Path = Path(REQUESTS),
+    said: Mapping[str, Relation] = MappingProxyType({}),
     progress: Progress | None = None,
     offline: bool = False,
 ) -> tuple[Scene, list[str]]:
@@ -99,19 +111,22 @@ def lift(
 
     The view's focal length is in pixels of this photo. `occluder` `(H, W)` bool hides parts of objects and is none
     itself. `requests` is the folder for what lifters in environments of their own are asked and answer; without any it
-    is not made.
+    is not made. `said` is where a shot says that objects belong; the options' own word comes first, and of what is not
+    in the photo nothing is taken.
 
     Raises:
         MissingPartError: a model or a lifter's environment is not there.
         UserError: a mesh cannot be used, or an object cannot be lifted.
     """
     view, options = view or ViewOptions(), options or LiftOptions()
+    relations = _relations(said, options, list(masks))
     seen = estimate_camera(photo, masks, view)
     lifting = _Lifting(
         photo=photo,
         masks=masks,
         view=seen,
         options=options,
+        relations=relations,
         pitch=_pitch_of(seen) if view.pitch is None else view.pitch,
         occluder=np.zeros(photo.pixels.shape[:2], bool) if occluder is None else occluder,
         progress=progress or Progress(),
@@ -132,8 +147,29 @@ def lift(
     if seen.points_camera is not None:
         scene, relief_notes = with_relief(scene, seen, taken_pixels(scene, [lifting.occluder]))
         notes = [*notes, *relief_notes]
+    scene, doubts = _with_doubts(carry(scene))
     made_how = dict.fromkeys([*seen.notes, *notes])  # the lifter may say again what reading the masks said
-    return scene, [*made_how, *contact_notes, *provenance_notes(scene)]
+    return scene, [*made_how, *contact_notes, *provenance_notes(scene), *doubts]
+
+
+def _with_doubts(scene: Scene) -> tuple[Scene, list[str]]:
+    """The scene in which entities know that their distance is not to be believed; and notes for people."""
+    doubts = outlying_depths(scene)
+    for name, why in doubts.items():
+        entity = scene.entity(name)
+        scene = scene.with_entity(replace(entity, provenance={**entity.provenance, OUTLYING: why}))
+    return scene, [f"{name}: {why}" for name, why in doubts.items()]
+
+
+def _relations(said: Mapping[str, Relation], options: LiftOptions, names: Sequence[str]) -> dict[str, Relation]:
+    """Where the options say that objects belong, and a shot, as far as it speaks of objects of the photo."""
+    of_shot = {name: each for name, each in said.items() if name in names and each.to in (*names, GROUND, None)}
+    relations = {**of_shot, **options.relations(names)}
+    try:
+        check_circles(relations)
+    except ValueError as error:
+        raise UserError(str(error)) from error
+    return relations
 
 
 def settled(scene: Scene, options: LiftOptions) -> tuple[Scene, Sequence[str]]:
@@ -141,7 +177,19 @@ def settled(scene: Scene, options: LiftOptions) -> tuple[Scene, Sequence[str]]:
     if options.contact == "off":
         return scene, []
     scene, report = resolve_contacts(scene, ContactOptions())
-    return scene, report.notes
+    return with_found_relations(scene, report), report.notes
+
+
+def with_found_relations(scene: Scene, report: ContactReport) -> Scene:
+    """What was brought to rest on another entity belongs on it, where nobody said anything else."""
+    for line in report.entities:
+        entity = scene.entity(line.name)
+        kind = kind_of(line.name)
+        lies = kind is None or kind.carried  # what else ends on another thing may well stand behind it
+        if entity.relation is None and lies and line.supported_by in scene.names:
+            relation = Relation(word="on", to=line.supported_by, guessed=True)
+            scene = scene.with_entity(replace(entity, relation=relation))
+    return scene
 
 
 def read_own_mesh(file: Path, name: str, options: LiftOptions, view: PhotoView) -> LiftedMesh:
@@ -186,6 +234,7 @@ class _Lifting:
     masks: Mapping[str, Mask]
     view: PhotoView
     options: LiftOptions
+    relations: Mapping[str, Relation]
     pitch: float | None
     occluder: Mask
     progress: Progress
@@ -247,6 +296,7 @@ class _Lifting:
                 fps=DEFAULT_FPS,
                 pitch_degrees=self.pitch,
                 words=words,
+                relations=self.relations,
             )
             notes = [*notes, *_word_notes(words)]
             if not lifted:
@@ -265,6 +315,7 @@ class _Lifting:
         found, height = on_one_ground(found, world_from_camera, known)
         frames = animation_frames(lifted.values(), DEFAULT_FPS)
         entities = {name: entity_of(item, around, frames=frames, fps=DEFAULT_FPS) for name, item in found.items()}
+        entities |= {n: replace(e, relation=self.relations.get(n)) for n, e in entities.items()}
         if embedded is not None:
             entities = _joined(retimed(embedded, frames), entities, around, height)
         scene = Scene(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -10,13 +11,15 @@ import numpy as np
 
 from real2sam2real.arrays import Mask
 from real2sam2real.errors import UserError
-from real2sam2real.options import split_named
+from real2sam2real.options import group_named
 from real2sam2real.perceive.masks import Masks, load_masks
 from real2sam2real.perceive.photo import Photo, load_photo
 from real2sam2real.perceive.prompts import box_text
 from real2sam2real.perceive.segment.options import SegmentOptions, parse_box, parse_points
 from real2sam2real.perceive.segment.overlaps import MaskRequest, collect_masks
 from real2sam2real.perceive.segment.segmenter import Segmenter
+from real2sam2real.run.kept_masks import KeptMasks
+from real2sam2real.run.progress import Progress
 
 # The control is at most full-scale video size; a larger photo costs memory and shows nothing more.
 LONGEST_SIDE = 1920
@@ -47,11 +50,16 @@ def read_photo(path: Path) -> WorkingPhoto:
 
 
 def find_masks(
-    photo_path: Path, working: WorkingPhoto, options: SegmentOptions
+    photo_path: Path,
+    working: WorkingPhoto,
+    options: SegmentOptions,
+    progress: Progress | None = None,
+    kept: Path | None = None,
 ) -> tuple[dict[str, Mask], tuple[str, ...]]:
     """Masks `(H, W)` bool by name, disjoint: from files first, then boxes and points, then words, then proposals.
 
-    Where nothing is named, the one object that stands out most.
+    Where nothing is named, the one object that stands out most. Masks, boxes or points under one name are parts of one
+    object. What boxes and points cut out is looked up, and left, in the folder `kept`, where one is given.
 
     Returns:
         The masks, and notes for people.
@@ -64,12 +72,15 @@ def find_masks(
     alone = not options.any_named
     if alone:
         options = replace(options, propose=True, max_objects=1)
-    boxes = {name: parse_box(f"--box {name}", text) for name, text in split_named("--box", options.box).items()}
-    points = {name: parse_points(name, text) for name, text in split_named("--points", options.points).items()}
+    boxes = {
+        name: [parse_box(f"--box {name}", text) for text in texts]
+        for name, texts in group_named("--box", options.box).items()
+    }
+    points = {name: _all_points(name, texts) for name, texts in group_named("--points", options.points).items()}
     from_files = _from_files(photo_path, options.mask, photo)
     request = MaskRequest(
         masks=from_files,
-        boxes={name: [value * shrink for value in box] for name, box in boxes.items()},
+        boxes={name: [[value * shrink for value in box] for box in parts] for name, parts in boxes.items()},
         points={
             name: (np.reshape(inside, (-1, 2)) * shrink, np.reshape(outside, (-1, 2)) * shrink)
             for name, (inside, outside) in points.items()
@@ -77,8 +88,13 @@ def find_masks(
         words=dict(_words(text) for text in options.text),
         propose=options.propose,
     )
-    masks = collect_masks(Segmenter(options).open(photo.pixels), request)
-    notes = [note for name, box in boxes.items() for note in _beyond(name, box, working)]
+    opened = Segmenter(options).open(photo.pixels)
+    keeper = None if kept is None else KeptMasks(opened, photo.pixels, options, kept)
+    with (progress or Progress()).bar("cut out") as advance:
+        masks = collect_masks(keeper or opened, request, advance)
+    if keeper is not None:
+        keeper.sweep()
+    notes = [note for name, parts in boxes.items() for box in parts for note in _beyond(name, box, working)]
     if alone:
         notes.append(
             f"nothing was named, so the object that stands out most was taken: '{next(iter(masks))}'. Name others by "
@@ -86,6 +102,12 @@ def find_masks(
         )
     # Files are cleaned when they are read, and again among the others.
     return masks, tuple(dict.fromkeys([*notes, *from_files.notes, *masks.notes]))
+
+
+def _all_points(name: str, texts: Sequence[str]) -> tuple[list[tuple[float, float]], list[tuple[float, float]]]:
+    """Points inside and outside of all texts for one object."""
+    inside, outside = zip(*(parse_points(name, text) for text in texts), strict=True)
+    return [point for part in inside for point in part], [point for part in outside for point in part]
 
 
 def _beyond(name: str, box: tuple[int, int, int, int], working: WorkingPhoto) -> list[str]:

@@ -73,7 +73,7 @@ def _stages(
     progress = folder.progress
     inpainter = load_inpainter(config.inpaint, offline=config.generate.offline)
     lifted, directed, control = folder.path / "lifted", folder.path / "scene", folder.path / "control"
-    yield _scene_stage(config.photo, lifted, scenes) if is_scene else _lift_stage(config, lifted, progress)
+    yield (_scene_stage(config.photo, lifted, scenes) if is_scene else _lift_stage(config, shot, lifted, progress))
     yield Stage(
         name="pictures",
         title="picture masks and meshes",
@@ -157,19 +157,27 @@ def _scene_stage(given: Path, lifted: Path, scenes: SceneReader) -> Stage:
     )
 
 
-def _lift_stage(config: RunConfig, lifted: Path, progress: Progress) -> Stage:
+def _lift_stage(config: RunConfig, shot: Shot, lifted: Path, progress: Progress) -> Stage:
     def lift() -> list[str]:
         from real2sam2real.run.lifting import lift_to_folder  # seconds of imports, which a lifted photo's run saves
 
         return lift_to_folder(
-            config.photo, config.objects, config.view, config.lift, lifted, progress, offline=config.generate.offline
+            config.photo,
+            config.objects,
+            config.view,
+            config.lift,
+            lifted,
+            progress,
+            said=shot.relations(),
+            keep=True,
+            offline=config.generate.offline,
         )
 
     return Stage(
         name="lift",
         title="lift the objects into 3D",
         code=(*_SCENE, "perceive", "lifting", "run/lifting.py", "run/photo.py"),
-        settings=as_json([config.objects, config.view, config.lift]),
+        settings=as_json([config.objects, config.view, config.lift, list(shot.relations().items())]),
         inputs=(config.photo, *config.named_files),
         outputs=(lifted.name,),
         work=lift,

@@ -18,12 +18,13 @@ from typing import Any
 
 import real2sam2real
 from real2sam2real.files import replacing_file
-from real2sam2real.lifting.plausible import implausible_size
+from real2sam2real.lifting.plausible import OUTLYING, implausible_size
 from real2sam2real.media import video_info
 from real2sam2real.rendering.billboards import billboard_warnings
 from real2sam2real.run.directing import SceneReader
 from real2sam2real.run.folder import RunFolder
 from real2sam2real.run.pictures import FIT_LEGEND, SIDES, entity_colors
+from real2sam2real.scene import Scene
 
 PAGE = "index.html"
 _NAMED_OBJECTS = 4
@@ -105,16 +106,16 @@ def write_report(folder: RunFolder, scenes: SceneReader) -> None:
             notes=[note for record in records.values() for note in record.notes],
             next_commands=next_commands(folder, lifted.names),
             record=folder.as_json(),
-            warnings=[
-                *(
-                    f"{e.name}: {why}; bring a mesh, or say what it is by its name"
-                    for e in lifted.entities
-                    if (why := implausible_size(e)) is not None
-                ),
-                *billboard_warnings(scene),
-            ],
+            warnings=[*_doubts(lifted), *billboard_warnings(scene)],
         ),
     )
+
+
+def _doubts(lifted: Scene) -> list[str]:
+    """Sizes and distances that a person should not trust, with what mends them."""
+    remedy = "bring a mesh, or say what it is by its name"
+    sizes = [f"{e.name}: {why}; {remedy}" for e in lifted.entities if (why := implausible_size(e)) is not None]
+    return [*sizes, *(f"{e.name}: {e.provenance[OUTLYING]}" for e in lifted.entities if OUTLYING in e.provenance)]
 
 
 def _videos(folder: RunFolder) -> list[Figure]:

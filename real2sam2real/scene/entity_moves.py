@@ -5,12 +5,14 @@ Positive is right, up, forward and clockwise. The moves are values; `entity_anim
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from real2sam2real.scene import move_syntax as s
 from real2sam2real.scene.camera_moves import CLOCKWISE, RIGHT, UP
 from real2sam2real.scene.move_syntax import TimedMove, Vocabulary, WrittenKeyframe, WrittenMove, setting
+from real2sam2real.scene.relation import Relation, RelationWord
 from real2sam2real.scene.timing import Easing
 from real2sam2real.scene.units import (
     BadValueError,
@@ -30,6 +32,7 @@ from real2sam2real.scene.units import (
 DIRECTIONS = ("forward", "back", "left", "right", "up", "down", "towards", "away")
 _SYNONYMS = {"forwards": "forward", "backward": "back", "backwards": "back", "toward": "towards"}
 DIRECTION_WORDS = frozenset((*DIRECTIONS, *_SYNONYMS))
+_YES = ("yes", "true", "on")
 _HEADINGS = {"away": 0.0, "right": 90.0, "towards": 180.0, "toward": 180.0, "left": -90.0}
 
 
@@ -108,6 +111,8 @@ FACTORS = s.Kind("a scale", Factors.parse)
 POINTS = s.Kind("a list of points", _parse_points, lambda points: ", ".join(point_text(point) for point in points))
 AXES = s.choice("axes", "axes", "axes", ("entity", "camera", "world"))
 PIVOT = s.choice("a pivot", "pivot", "pivots", ("footprint", "middle"))
+OTHER = s.Kind("the name of an object", s.unquoted)
+NO_OTHER = s.Kind("nothing, or the name of an object", lambda text: "" if text.lower() in _YES else s.unquoted(text))
 HEADING = s.Kind("a facing", _parse_heading, lambda degrees: f"{number_text(degrees)} deg")
 
 
@@ -202,6 +207,33 @@ class Facing(EntityMove, name="facing", synonyms=("faces",)):
 
     # degrees clockwise seen from above: 0 away from the camera, 90 to the right of the picture
     heading: float = setting(HEADING, main=True)
+
+
+class StandOn(EntityMove, name="on"):
+    """Say that it stands on another entity, or on the ground; it goes where that goes."""
+
+    other: str = setting(OTHER, main=True)
+
+
+class BelongTo(EntityMove, name="with"):
+    """Say that it belongs to another entity, in touch with it; it goes where that goes."""
+
+    other: str = setting(OTHER, main=True)
+
+
+class FloatFree(EntityMove, name="floating", synonyms=("floats",)):
+    """Say that it stands on nothing, and goes its own way."""
+
+    other: str = setting(NO_OTHER, main=True, default="")  # what is as far away as it; empty where that is not said
+
+
+def relation_of(moves: Sequence[EntityMove]) -> Relation | None:
+    """What the last of the moves that says so says about where an entity belongs; None where none does."""
+    said = [move for move in moves if isinstance(move, StandOn | BelongTo | FloatFree)]
+    if not said:
+        return None
+    words: dict[type, RelationWord] = {StandOn: "on", BelongTo: "with", FloatFree: "floating"}
+    return Relation(word=words[type(said[-1])], to=said[-1].other or None)
 
 
 class Hide(EntityMove, name="hide"):

@@ -13,7 +13,7 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from PIL import Image
@@ -27,8 +27,9 @@ from real2sam2real.mesh.gltf.json_object import JsonObject
 from real2sam2real.scene.background import BackgroundRelief
 from real2sam2real.scene.billboard import Billboard
 from real2sam2real.scene.camera_path import CameraPath
-from real2sam2real.scene.gltf import GltfCamera, GltfScene, load_glb, save_glb
+from real2sam2real.scene.gltf import GltfCamera, GltfScene, load_glb, parents, save_glb
 from real2sam2real.scene.motion import Motion
+from real2sam2real.scene.relation import Relation, RelationWord
 from real2sam2real.scene.scene import Entity, Scene
 
 FORMAT = "real2sam2real scene"
@@ -92,6 +93,7 @@ def _write(scene: Scene, folder: Path) -> None:
     if scene.photo is not None:
         Image.fromarray(np.ascontiguousarray(scene.photo)).save(folder / _PHOTO)
     mask_names = _write_masks(folder, [*scene.entities, *scene.removed])
+    above = parents(scene)
     document = {
         "format": FORMAT,
         "version": VERSION,
@@ -106,7 +108,10 @@ def _write(scene: Scene, folder: Path) -> None:
             "zoom": scene.camera.zoom.tolist(),
             "world_from_camera": scene.camera.world_from_camera.tolist(),
         },
-        "entities": [_entity_json(entity, mask_names.get(id(entity))) for entity in scene.entities],
+        "entities": [
+            {**_entity_json(entity, mask_names.get(id(entity))), "parent": above.get(entity.name)}
+            for entity in scene.entities
+        ],
         "removed": [_entity_json(entity, mask_names.get(id(entity))) for entity in scene.removed],
         "billboards": _write_billboards(folder, scene.billboards),
         "background": _write_background(folder, scene.background),
@@ -165,8 +170,15 @@ def _entity_json(entity: Entity, mask: str | None) -> dict[str, Any]:
         "rest_world_from_object": np.asarray(entity.rest_world_from_object).tolist(),
         "bounds": None if empty else entity.mesh.bounds().tolist(),
         **({} if entity.facing is None else {"facing": entity.facing}),
+        **_relation_json(entity.relation),
         "provenance": entity.provenance,
     }
+
+
+def _relation_json(relation: Relation | None) -> dict[str, Any]:
+    if relation is None:
+        return {}
+    return {relation.word: relation.to, **({"guessed": True} if relation.guessed else {})}
 
 
 def load_scene(folder: Path) -> Scene:
@@ -221,7 +233,7 @@ class _Loader:
         self.notes += read.notes
         if edited and read.camera is not None and len(read.cameras) > 1:
             self.notes.append(f"{_GLB} holds {len(read.cameras)} cameras; '{read.camera.name}' is used")
-        kept, gone = self._matched(read)
+        kept, gone = self._matched(read, edited=edited)
         try:
             scene = Scene(
                 entities=kept,
@@ -240,7 +252,15 @@ class _Loader:
             self.root.fail(str(error))
         return scene, self.notes
 
-    def _matched(self, read: GltfScene) -> tuple[tuple[Entity, ...], tuple[Entity, ...]]:
+    def _hung_anew(self, entity: Entity, entry: JsonObject, parent: str | None) -> Entity:
+        """The entity with another relation, where its node hangs elsewhere than it was written to."""
+        if parent == entry.value.get("parent"):
+            return entity
+        told = f"now belongs to '{parent}'" if parent else f"no longer belongs to '{entry.value.get('parent')}'"
+        self.notes.append(f"'{entity.name}' {told}: its parent in {_GLB} is another one")
+        return replace(entity, relation=None if parent is None else Relation(word="with", to=parent))
+
+    def _matched(self, read: GltfScene, *, edited: bool) -> tuple[tuple[Entity, ...], tuple[Entity, ...]]:
         """The entities in the scene's order with new ones at the end, and those of the photo that were deleted."""
         found = {entity.name: entity for entity in read.entities}
         kept: list[Entity] = []
@@ -250,14 +270,18 @@ class _Loader:
             self.root.fail("lists an entity twice", _REMEDY)
         for name, entry in entries.items():
             if name in found:
-                kept.append(self._described(found.pop(name), entry))
+                entity = self._described(found.pop(name), entry)
+                kept.append(self._hung_anew(entity, entry, read.parents.get(name)) if edited else entity)
             else:
                 self.notes.append(f"'{name}' is no longer in {_GLB}: it counts as removed")
                 if entry.flag("in_photo", True):
                     gone.append(self._described(_stand_in(entry, self.frames), entry))
         for name, entity in found.items():
             self.notes.append(f"'{name}' is new in {_GLB}: it counts as added to the photo")
-            kept.append(replace(entity, in_photo=False, provenance={"source": f"added to {_GLB}"}))
+            parent = read.parents.get(name)
+            relation = None if parent is None else Relation(word="with", to=parent)
+            source = {"source": f"added to {_GLB}"}
+            kept.append(replace(entity, in_photo=False, relation=relation, provenance=source))
         return tuple(kept), tuple(gone)
 
     def _removed(self) -> tuple[Entity, ...]:
@@ -283,6 +307,7 @@ class _Loader:
             mask=self._mask(entry),
             in_photo=entry.flag("in_photo", True),
             facing=None if entry.value.get("facing") is None else entry.number("facing"),
+            relation=_relation(entry),
             provenance=provenance,
         )
 
@@ -358,6 +383,17 @@ def _reshaped(mesh: Mesh, entry: JsonObject) -> bool:
     if saved is None or not len(mesh.vertices):
         return saved is not None
     return bool(np.abs(mesh.bounds() - saved).max() > 0.01 * np.ptp(saved, axis=0).max())
+
+
+def _relation(entry: JsonObject) -> Relation | None:
+    for word in get_args(RelationWord):
+        if word in entry.value:
+            to = None if entry.value[word] is None else entry.text(word)
+            try:
+                return Relation(word=word, to=to, guessed=entry.flag("guessed", False))
+            except ValueError as error:
+                entry.fail(str(error), _REMEDY)
+    return None
 
 
 def _bounds(entry: JsonObject) -> Float | None:

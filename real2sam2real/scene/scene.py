@@ -14,6 +14,7 @@ from real2sam2real.scene.background import BackgroundRelief
 from real2sam2real.scene.billboard import Billboard
 from real2sam2real.scene.camera_path import CameraPath
 from real2sam2real.scene.motion import Motion
+from real2sam2real.scene.relation import Relation, check_circles
 from real2sam2real.scene.units import nearest
 
 
@@ -31,6 +32,7 @@ class Entity:
         in_photo: False for an entity that was added (a duplicate, an import) and never covered photo pixels.
         facing: degrees about the object's +Y from its +Z to where its front points, as a lifter guessed it; None where
             nobody did, and +Z counts.
+        relation: what it stands on or belongs to, or that it floats; None where nothing is known.
         provenance: where it came from and what was repaired, as JSON values (kept in scene.json).
     """
 
@@ -41,6 +43,7 @@ class Entity:
     mask: Bool | None = None
     in_photo: bool = True
     facing: float | None = None
+    relation: Relation | None = None
     provenance: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -108,6 +111,7 @@ class Scene:
                 raise ValueError(
                     f"'{entity.name}' moves over {entity.motion.frames} frames but the camera over {self.frames}"
                 )
+        check_circles({entity.name: entity.relation for entity in self.entities if entity.relation is not None})
         if not (np.isfinite(self.fps) and self.fps > 0):
             raise ValueError(f"fps is {self.fps}; it must be a positive number")
 
@@ -140,6 +144,19 @@ class Scene:
                 return entity
         raise KeyError(f"no entity called '{name}'{nearest(name, self.names) or '; the scene is empty'}")
 
+    def carrier_of(self, name: str) -> Entity | None:
+        """What an entity goes along with: the one that it stands on or belongs to, where that is in the scene."""
+        relation = self.entity(name).relation
+        carrier = None if relation is None else relation.carrier
+        return self.entity(carrier) if carrier in self.names else None
+
+    def carried_by(self, name: str) -> list[str]:
+        """Names of all that goes along with an entity, directly or on something that does; carriers first."""
+        found = [name]
+        for at in found:
+            found += [e.name for e in self.entities if e.relation is not None and e.relation.carrier == at]
+        return found[1:]
+
     def with_entity(self, entity: Entity) -> Scene:
         """Replace the entity of the same name, or add a new one at the end."""
         if entity.name in self.names:
@@ -158,7 +175,7 @@ class Scene:
         return replace(self, entities=kept, removed=removed)
 
     def duplicated(self, name: str, new_name: str, world_offset: ArrayLike) -> Scene:
-        """Add a copy called `new_name`, moved by `world_offset` `(3,)` through the whole shot."""
+        """Add a copy called `new_name` that belongs to nothing, moved by `world_offset` `(3,)` in every frame."""
         if new_name in self.names:
             raise ValueError(f"'{new_name}' is already in the scene; choose another name for the copy")
         source = self.entity(name)
@@ -166,5 +183,13 @@ class Scene:
         rest = source.rest_world_from_object.copy()
         rest[:3, 3] += offset
         motion = replace(source.motion, translation=source.motion.translation + offset)
-        copy = replace(source, name=new_name, rest_world_from_object=rest, motion=motion, mask=None, in_photo=False)
+        copy = replace(
+            source,
+            name=new_name,
+            rest_world_from_object=rest,
+            motion=motion,
+            mask=None,
+            in_photo=False,
+            relation=None,
+        )
         return self.with_entity(copy)

@@ -17,9 +17,11 @@ from real2sam2real.scene import camera_moves as cm
 from real2sam2real.scene import entity_moves as em
 from real2sam2real.scene import shot_yaml
 from real2sam2real.scene.camera_animation import animate_camera
+from real2sam2real.scene.carrying import carry, release
 from real2sam2real.scene.entity_animation import animate_entity, displacement, front_object
 from real2sam2real.scene.motion import Motion
 from real2sam2real.scene.move_syntax import WrittenMove, parse_integer, written
+from real2sam2real.scene.relation import GROUND, Relation
 from real2sam2real.scene.retime import retimed
 from real2sam2real.scene.scene import Entity, Scene
 from real2sam2real.scene.targets import entity_called
@@ -104,7 +106,8 @@ class Shot:
         """Direct `scene`: entities are removed, copied and moved, then the camera; what the shot leaves out stays.
 
         An entity with moves starts from its pose in the photo, so that applying a shot twice is the same as once.
-        Motions that stay are stretched to the shot's length.
+        Motions that stay are stretched to the shot's length. What stands on an entity, or belongs to it, goes where
+        that goes: it is moved, hidden, copied and removed with it.
 
         Raises:
             UserError: an unknown entity, a span outside the shot, a move that cannot be performed, or a camera that
@@ -118,15 +121,18 @@ class Shot:
         scene = retimed(scene, scene.frames if self.frames is None else self.frames)
         gone = {entity.name for entity in scene.removed} - set(scene.names)
         entities = {n: moves for n, moves in self.entities.items() if not (n in gone and _removes(moves))}
+        scene = _with_relations(release(scene), entities)
         for name, moves in entities.items():
             scene = _with_copies(scene, name, moves)
         for name, moves in entities.items():
             with located(moves[0].where if moves else ""):
                 entity = entity_called(scene, name)
             scene = scene.with_motion(name, animate_entity(moves, entity, scene))
+        scene = carry(scene)
         for name, moves in entities.items():
-            if _removes(moves):
-                scene = scene.without(name)
+            if _removes(moves) and name in scene.names:  # else it went along with its carrier
+                for each in reversed([name, *scene.carried_by(name)]):
+                    scene = scene.without(each)
         if self.camera is not None:
             scene = replace(scene, camera=animate_camera(self.camera, scene, seed=self.seed))
         if (found := camera_inside(scene)) is not None:
@@ -136,6 +142,10 @@ class Shot:
                 f"or hide '{name}' for those frames"
             )
         return scene
+
+    def relations(self) -> dict[str, Relation]:
+        """What it says about what belongs together, by entity name."""
+        return {name: found for name, moves in self.entities.items() if (found := em.relation_of(moves)) is not None}
 
     def to_yaml(self) -> str:
         """The shot as the text of a shot file, which `parse_shot` reads back as an equal shot."""
@@ -234,28 +244,57 @@ def _removes(moves: Sequence[em.EntityMove]) -> bool:
     return any(isinstance(move, em.Remove) for move in moves)
 
 
+def _with_relations(scene: Scene, entities: Mapping[str, Sequence[em.EntityMove]]) -> Scene:
+    """The scene with what the moves say about what belongs together."""
+    for name, moves in entities.items():
+        relation = em.relation_of(moves)
+        if relation is None:
+            continue
+        with located(moves[0].where):
+            entity = entity_called(scene, name)
+            if relation.to is not None and relation.to != GROUND:
+                entity_called(scene, relation.to)
+            try:
+                scene = scene.with_entity(replace(entity, relation=relation))
+            except ValueError as error:
+                raise BadValueError(str(error)) from error
+    return scene
+
+
 def _with_copies(scene: Scene, name: str, moves: Sequence[em.EntityMove]) -> Scene:
     for move in moves:
         if not isinstance(move, em.Duplicate):
             continue
         with located(move.where):
             source = entity_called(scene, name)
-            if move.name in scene.names:
-                if scene.entity(move.name).provenance.get("copy_of") != name:
-                    raise BadValueError(f"'{move.name}' is already in the scene; choose another name for the copy")
-                scene = scene.without(move.name)
             linear = source.rest_world_from_object[:3, :3]
             forward = linear / np.linalg.norm(linear, axis=0) @ front_object(moves, source, scene)
             offset = displacement(move.by, move.axes, source, scene, forward)
-            try:
-                scene = scene.duplicated(name, move.name, offset)
-            except ValueError as error:
-                raise BadValueError(str(error)) from error
-        copy = scene.entity(move.name)
-        still = Motion.still(scene.frames, copy.rest_world_from_object)
-        still = replace(still, vertices_object=copy.motion.vertices_object)
-        scene = scene.with_entity(replace(copy, motion=still, provenance={**copy.provenance, "copy_of": name}))
+            names = {name: move.name} | {each: f"{move.name} {each}" for each in scene.carried_by(name)}
+            for original, copy in names.items():
+                scene = _with_copy(scene, original, copy, offset)
+            for original, copy in list(names.items())[1:]:
+                relation = scene.entity(original).relation
+                assert relation is not None  # it is carried
+                tied = replace(relation, to=names[str(relation.to)])
+                scene = scene.with_entity(replace(scene.entity(copy), relation=tied))
     return scene
+
+
+def _with_copy(scene: Scene, name: str, copy_name: str, offset: Float) -> Scene:
+    """The scene with a copy that rests, in place of one that an earlier shot made."""
+    if copy_name in scene.names:
+        if scene.entity(copy_name).provenance.get("copy_of") != name:
+            raise BadValueError(f"'{copy_name}' is already in the scene; choose another name for the copy")
+        scene = scene.without(copy_name)
+    try:
+        scene = scene.duplicated(name, copy_name, offset)
+    except ValueError as error:
+        raise BadValueError(str(error)) from error
+    copy = scene.entity(copy_name)
+    still = Motion.still(scene.frames, copy.rest_world_from_object)
+    still = replace(still, vertices_object=copy.motion.vertices_object)
+    return scene.with_entity(replace(copy, motion=still, provenance={**copy.provenance, "copy_of": name}))
 
 
 def camera_inside(scene: Scene) -> tuple[int, str] | None:

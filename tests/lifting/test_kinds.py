@@ -115,7 +115,7 @@ def test_a_head_stays_on_its_body(photo, intrinsics: Intrinsics) -> None:
     scene, _ = lift_photo(photo, {"head": head & ~body, "body": body}, intrinsics, frames=1, pitch_degrees=-5.0)
     depths = {e.name: -e.vertices_world(0)[:, 2].mean() for e in scene.entities}
     assert depths["head"] == pytest.approx(depths["body"], rel=0.1)
-    assert any("ends on another object" in note for note in scene.entity("head").provenance["notes"])
+    assert any("it ends on body" in note for note in scene.entity("head").provenance["notes"])
 
 
 def test_what_cannot_be_is_said_with_its_sizes(lifted_box: Entity) -> None:

@@ -93,8 +93,12 @@ def test_folders_lists_and_names(tmp_path: Path, disc: np.ndarray) -> None:
     assert list(load_masks(tmp_path, W, H)) == ["a", "b"]
     assert list(load_masks([tmp_path / "b.png", tmp_path / "a.png"], W, H)) == ["b", "a"]
     assert list(load_masks([f"red car={tmp_path / 'b.png'}"], W, H)) == ["red car"]
-    with pytest.raises(UserError, match="two masks are called 'x'"):
-        load_masks([f"x={tmp_path / 'a.png'}", f"x={tmp_path / 'b.png'}"], W, H)
+    (whole,) = load_masks([f"x={tmp_path / 'a.png'}", f"x={tmp_path / 'b.png'}"], W, H).values()
+    assert np.array_equal(whole, disc)  # parts of one object
+    (tmp_path / "more").mkdir()
+    save(tmp_path / "more" / "a.png", left)
+    with pytest.raises(UserError, match=r"two masks are called 'a'.*a=FILE a=FILE"):
+        load_masks([tmp_path / "a.png", tmp_path / "more" / "a.png"], W, H)
 
 
 def test_odd_names_become_valid_ones(tmp_path: Path, disc: np.ndarray) -> None:

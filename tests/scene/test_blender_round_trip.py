@@ -22,8 +22,10 @@ import trimesh
 from real2sam2real.geometry import Intrinsics, quaternions, transforms
 from real2sam2real.mesh import Mesh
 from real2sam2real.scene import CameraPath, Entity, Keyframe, Motion, Scene
+from real2sam2real.scene.carrying import carry
 from real2sam2real.scene.folder import read_scene, save_scene
 from real2sam2real.scene.gltf import load_glb, save_glb
+from real2sam2real.scene.relation import Relation
 
 BLENDER = os.environ.get("R2S2R_BLENDER_PYTHON", "")
 FRAMES = 17
@@ -248,3 +250,32 @@ open(target + ".json", "w").write(json.dumps(seen))
         assert distance.min(axis=1).max() < 1e-4
         assert distance.min(axis=0).max() < 1e-4
     assert quaternions.angle_between(snake.motion.rotation_wxyz[0], snake.motion.rotation_wxyz[-1]) < 1e-5
+
+
+def test_what_stands_on_something_is_its_child_in_blender(tmp_path: Path) -> None:
+    """Untouched, both come back where they were; moved there, the table takes the cup along."""
+    drive = Motion.from_keyframes(
+        [Keyframe(frame=0), Keyframe(frame=FRAMES - 1, translation=(2, 0, -1), rotation_wxyz=(0.8, 0, 0.6, 0))], FRAMES
+    )
+    table = entity("table", ball(), drive)
+    rest = transforms.compose([0.2, 1.0, 0.1], [1, 0, 0, 0], 0.2)
+    cup = Entity(name="cup", mesh=ball(), rest_world_from_object=rest, motion=Motion.still(FRAMES, rest))
+    cup = replace(cup, relation=Relation(word="on", to="table"))
+    lens = Intrinsics(width=160, height=120, fx=150.0, fy=150.0, cx=80.0, cy=60.0)
+    still = Scene(entities=(table, cup), camera=CameraPath.still(FRAMES, lens, np.eye(4)), fps=FPS)
+    scene = carry(still)
+    save_scene(scene, tmp_path / "scene")
+    glb = tmp_path / "scene" / "scene.glb"
+    through_blender(glb, tmp_path / "same.glb")
+    for found in load_glb(tmp_path / "same.glb", fps=FPS).entities:
+        assert_same_entity(found, scene.entity(found.name))
+    edit = """
+assert named["cup"].parent == named["table"]
+table = named["table"]
+table.animation_data_clear()
+table.location, table.rotation_quaternion = (0, -3, 0), (1, 0, 0, 0)
+"""
+    through_blender(glb, glb, edit)
+    moved, _ = read_scene(tmp_path / "scene")
+    assert moved.entity("cup").relation == Relation(word="on", to="table")
+    np.testing.assert_allclose(moved.entity("cup").motion.translation, np.tile([0.2, 1.0, 3.1], (FRAMES, 1)), atol=1e-5)

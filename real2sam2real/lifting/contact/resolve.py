@@ -27,7 +27,8 @@ FINEST = 0.02  # of the way that is allowed
 def resolve_contacts(scene: Scene, options: ContactOptions | None = None) -> tuple[Scene, ContactReport]:
     """Stand on the ground what stands, keep in touch what touches, and separate what interpenetrates.
 
-    The entities of the photo take part; ones that were added later stay as they are. Distances along the lines of sight
+    The entities of the photo take part; ones that were added later stay as they are. What an entity's relation says of
+    where it stands counts, else the masks do. Distances along the lines of sight
     are changed first: they leave every silhouette as it is. What then still interpenetrates is moved on the ground,
     within `options.max_iou_loss`; what cannot be separated so is left, and the notes say so.
 
@@ -35,6 +36,8 @@ def resolve_contacts(scene: Scene, options: ContactOptions | None = None) -> tup
     it knows no ground, the changed one has the ground that what stands in it agrees on.
     """
     options = options or ContactOptions()
+    floating = [e.name for e in scene.entities if e.relation is not None and e.relation.word == "floating"]
+    options = replace(options, floating=(*options.floating, *floating))
     before = tuple(ContactBody.of(e, scene.photo_world_from_camera) for e in scene.entities if e.in_photo)
     support = supports([body.entity for body in before])
     eye_height = float(scene.photo_world_from_camera[1, 3])
@@ -104,7 +107,7 @@ class _Resolver:
         for pair, constraint in separation.constraints.items():
             first, second = self._names(pair)
             for name, other in ((first, second), (second, first)):
-                if constraint.given_up and support[name].on == other:
+                if constraint.given_up and support[name].on == other and not support[name].said:
                     support[name] = replace(support[name], on=None)
                     changed = True
         if changed:

@@ -19,6 +19,7 @@ from real2sam2real.lifting.contact.support import Support
 
 ROUNDS = 20  # of solving and looking at the meshes again; each one settles at least one edge of one pair
 TOUCHES = 1e-3  # log depth: nearer to contact than that, two entities are taken to touch
+SAID_REACH = 3.0  # log depth: so far an entity may go to what it was said to stand on
 NEAR_EDGE = 2e-3  # log depth: an edge as near as that is asked of the meshes and not of the rays alone
 
 Pair = tuple[int, int]  # numbers of two bodies, the lower one first
@@ -117,7 +118,8 @@ class SeparationSolver:
         held = _touches(observation)
         touching = self._is_supported(pair) or held
         wanted = 0.0 if held else wanted
-        interval = observation.choose_interval(wanted, self.reach, touching=touching)
+        reach = SAID_REACH if self._is_supported(pair, said=True) else self.reach
+        interval = observation.choose_interval(wanted, reach, touching=touching)
         return PairConstraint(
             pair=pair,
             observation=observation,
@@ -128,17 +130,28 @@ class SeparationSolver:
             given_up=interval is None,
         )
 
-    def _is_supported(self, pair: Pair) -> bool:
-        a, b = (self.bodies[number].name for number in pair)
-        return self.support[a].on == b or self.support[b].on == a
+    def _is_supported(self, pair: Pair, *, said: bool = False) -> bool:
+        """Whether one of a pair stands on the other; with `said`, because somebody said so."""
+        names = [self.bodies[number].name for number in pair]
+        on = [self.support[name] for name in names]
+        return any(s.on == other and (s.said or not said) for s, other in zip(on, reversed(names), strict=True))
+
+    def _tied(self) -> list[Limit]:
+        """What stands on, or belongs to, something that it shares no line of sight with keeps its distance from it."""
+        pairs_apart = [pair for pair in combinations(range(len(self.bodies)), 2) if pair not in self.observations]
+        return [
+            Limit(first=i, second=j, low=0.0, high=0.0)
+            for i, j in pairs_apart
+            if self._is_supported((i, j)) and not (self.fixed[i] and self.fixed[j])
+        ]
 
     def _solved(self) -> tuple[Float, list[Pair]]:
         """Numbers, and the pairs that contradict others: what touches comes first, then what has most in common."""
         active = [constraint for constraint in self.constraints.values() if not constraint.given_up]
         active.sort(key=lambda constraint: (not constraint.touching, -self.common[constraint.pair]))
-        limits = [constraint.limit() for constraint in active]
+        limits = [*(constraint.limit() for constraint in active), *self._tied()]
         x, left_out = least_change_of_most(self.wanted, self.fixed, limits)
-        return x, [active[k].pair for k in left_out]
+        return x, [active[k].pair for k in left_out if k < len(active)]
 
     def _conflicts(self, x: Float) -> list[Pair]:
         """Pairs with something in common that no constraint separates."""

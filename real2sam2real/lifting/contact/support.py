@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -10,8 +10,10 @@ import cv2
 import numpy as np
 
 from real2sam2real.arrays import Mask
+from real2sam2real.lifting.carriers import rims
 from real2sam2real.lifting.outline import outlines_by_nearness
 from real2sam2real.scene import Entity
+from real2sam2real.scene.relation import GROUND, Relation
 
 LowerEdge = Literal["in view", "hidden", "cut", "unknown"]
 
@@ -30,20 +32,32 @@ class Support:
     # border; "unknown" without a mask
     edge: LowerEdge
     on: str | None = None  # the entity that its lower edge is seen against, and within whose outline it lies; or None
+    said: bool = False  # whether somebody said so, and the masks need not
 
 
 def supports(entities: Sequence[Entity]) -> dict[str, Support]:
-    """Of every entity; one without a mask does not show where it stands."""
+    """Of every entity, by its relation, else by the masks; one with neither does not show where it stands."""
     masks = {e.name: e.mask for e in entities if e.mask is not None and e.mask.any()}
     found = {entity.name: Support(edge="unknown") for entity in entities}
-    if not masks:
-        return found
-    for outline in outlines_by_nearness(masks):
+    for outline in outlines_by_nearness(masks) if masks else ():
         supporter = None if outline.cut_below else _supporter(outline.name, masks)
         hidden = outline.bottom_hidden and supporter is None
         edge: LowerEdge = "cut" if outline.cut_below else "hidden" if hidden else "in view"
         found[outline.name] = Support(edge=edge, on=supporter)
+    found |= {e.name: _by_word(e.name, e.relation, found, masks) for e in entities if e.relation is not None}
     return _without_circles(found)
+
+
+def _by_word(name: str, relation: Relation, found: Mapping[str, Support], masks: Mapping[str, Mask]) -> Support:
+    carrier = relation.carrier
+    if carrier is not None and carrier in found:
+        by_masks = found[name]
+        stands = relation.word == "with" and by_masks.edge == "in view" and by_masks.on is None
+        if stands and carrier in masks and not rims(masks[name], masks[carrier])[0].any():
+            return by_masks  # it belongs to something apart from it, and stands on the ground
+        edge: LowerEdge = "in view" if relation.word == "on" else "unknown"
+        return Support(edge=edge, on=carrier, said=not relation.guessed)
+    return Support(edge="in view" if relation.carrier == GROUND else "unknown", said=True)
 
 
 def _supporter(name: str, masks: dict[str, Mask]) -> str | None:
@@ -89,6 +103,6 @@ def _without_circles(found: dict[str, Support]) -> dict[str, Support]:
         while at is not None and at not in seen:
             seen.add(at)
             at = found[at].on
-        if at == name:
+        if at == name and not found[name].said:
             result[name] = Support(edge="unknown")
     return result

@@ -24,6 +24,7 @@ class PosedMesh:
     """A node's mesh at T frames."""
 
     label: str  # what messages call it
+    node: int  # number of the node
     name: str  # of the node, else of its mesh, else its number
     mesh: Mesh  # as the first frame shows it where the vertices move for good, in the node's frame
     placement: NodePlacement  # translation, rotation, scale, visibility in the world
@@ -70,7 +71,7 @@ class Poser:
                 raise ValueError("a translation, scale or deformed vertex is not finite (NaN or infinity)")
         except ValueError as error:
             self._tree.elements[node].fail(str(error))
-        return PosedMesh(label=label, name=name, mesh=shown, placement=placement, deformed=moving)
+        return PosedMesh(label=label, node=node, name=name, mesh=shown, placement=placement, deformed=moving)
 
     def _deformed(
         self, node: int, mesh: JsonObject, shape: WeldedMesh, weights_track: KeyframeTrack | None

@@ -9,7 +9,7 @@ import base64
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -74,15 +74,17 @@ class ScoredBox:
     score: float  # 0…1
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class NanoDet:
-    """The network, loaded."""
+    """The network, loaded, and what it saw in the photo that it was last asked about."""
 
     graph: TensorFlowGraph
+    _seen: tuple[UInt8, Float, Float] | None = None
 
     @classmethod
+    @cache
     def load(cls) -> NanoDet:
-        """From the package."""
+        """From the package; the same one every time, so that all who ask about a photo share its look."""
         return cls(TensorFlowGraph.read(Path(str(resources.files("real2sam2real"))) / "assets" / "nanodet"))
 
     def detect(self, pixels: UInt8, words: Sequence[str], least: float, overlap: float) -> list[ScoredBox]:
@@ -97,8 +99,7 @@ class NanoDet:
             least: score from which a thing counts, 0…1.
             overlap: IoU from which two boxes of one word are one thing; at most that from which two looks see one.
         """
-        looks = (self._look_with_bars(pixels), self._look_mirrored(pixels))
-        boxes, scores = (np.concatenate(each) for each in zip(*looks, strict=True))
+        boxes, scores = self._looks(pixels)
         height, width = pixels.shape[:2]
         boxes = np.clip(boxes, 0, [width, height] * 2)
         first = np.arange(len(boxes)) < len(boxes) // 2
@@ -113,6 +114,14 @@ class NanoDet:
                 if mean >= least:
                     found.append(ScoredBox(word=word, box=(left, top, right, bottom), score=mean))
         return sorted(found, key=lambda each: each.score, reverse=True)
+
+    def _looks(self, pixels: UInt8) -> tuple[Float, Float]:
+        """Boxes `(S, 4)` and scores `(S, C)` of both looks at a photo, which nobody may change in place."""
+        if self._seen is None or self._seen[0] is not pixels:
+            looks = (self._look_with_bars(pixels), self._look_mirrored(pixels))
+            boxes, scores = (np.concatenate(each) for each in zip(*looks, strict=True))
+            self._seen = pixels, boxes, scores
+        return self._seen[1:]
 
     def _look_with_bars(self, pixels: UInt8) -> tuple[Float, Float]:
         """Boxes `(S, 4)` in the photo's pixels and scores `(S, C)`; grey bars make the photo a square."""

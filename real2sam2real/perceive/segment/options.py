@@ -43,7 +43,8 @@ class SegmentOptions:
     """
 
     mask: Annotated[Texts, arg(metavar="[NAME=]FILE")] = ()
-    """A mask picture, white where the object is, or a folder with one such picture per object."""
+    """A mask picture, white where the object is, or a folder with one such picture per object. Several masks, or boxes,
+    under one name are parts of one object."""
     box: Annotated[Texts, arg(metavar="NAME=X0,Y0,X1,Y1")] = ()
     """A box in the photo's pixels, left, top, right, bottom; the object inside it is cut out."""
     points: Annotated[Texts, arg(metavar="NAME=X,Y+X,Y-X,Y")] = ()

@@ -11,7 +11,7 @@ Masks may compete for the same pixels: doubles, groups, parts, and things in fro
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import cv2
@@ -152,7 +152,8 @@ class MaskRequest:
     """Which objects are wanted. Pixels are those of the photo as it was opened."""
 
     masks: Mapping[str, Mask] = field(default_factory=dict)  # `(H, W)` bool by name, from files
-    boxes: Mapping[str, Sequence[float]] = field(default_factory=dict)  # left, top, right, bottom by name
+    # left, top, right, bottom by name, or several such boxes around the parts of one object
+    boxes: Mapping[str, Sequence[float] | Sequence[Sequence[float]]] = field(default_factory=dict)
     # those inside `(N, 2)` and those outside `(M, 2)` by name; a box of the same name helps them
     points: Mapping[str, tuple[ArrayLike, ArrayLike]] = field(default_factory=dict)
     # by word, the name that its objects get; empty for the word itself
@@ -160,7 +161,9 @@ class MaskRequest:
     propose: bool = False  # look for the foreground's objects unasked
 
 
-def collect_masks(opened: OpenedPhoto, request: MaskRequest) -> Masks:
+def collect_masks(
+    opened: OpenedPhoto, request: MaskRequest, advance: Callable[[int, int], None] = lambda done, total: None
+) -> Masks:
     """Disjoint masks `(H, W)` bool by name: files, boxes and points first, then words, then proposals.
 
     Their notes say what was found, dropped or resolved.
@@ -168,6 +171,7 @@ def collect_masks(opened: OpenedPhoto, request: MaskRequest) -> Masks:
     Args:
         opened: the photo.
         request: which objects are wanted.
+        advance: called with how many boxes and points of how many are cut out.
 
     Raises:
         UserError: nothing is asked for, something is not found or cannot be used, or a name comes twice.
@@ -175,8 +179,14 @@ def collect_masks(opened: OpenedPhoto, request: MaskRequest) -> Masks:
     """
     prompted = dict.fromkeys((*request.boxes, *request.points))
     if double := request.masks.keys() & prompted.keys():
-        raise UserError(f"two objects are called '{min(double)}'; give each its own name")
-    named = {**request.masks, **{name: _from_prompt(opened, request, name) for name in prompted}}
+        raise UserError(
+            f"two objects are called '{min(double)}', one with a mask and one with a box or points; give each its own "
+            "name. The parts of one object are given by masks alone, or by boxes alone"
+        )
+    named = dict(request.masks)
+    for done, name in enumerate(prompted, start=1):
+        named[name] = _from_prompt(opened, request, name)
+        advance(done, len(prompted))
     found: list[Detection] = []
     if request.words:
         found += opened.from_text(list(request.words))
@@ -203,7 +213,10 @@ def _disobeyed(mask: Mask, name: str, inside: ArrayLike, outside: ArrayLike) -> 
 
 
 def _from_prompt(opened: OpenedPhoto, request: MaskRequest, name: str) -> Mask:
+    boxes = [tuple(box) for box in np.reshape(np.asarray(request.boxes.get(name, ())), (-1, 4)).tolist()]
     if name not in request.points:
-        return opened.from_box(request.boxes[name])
+        return np.any([opened.from_box(box) for box in boxes], axis=0)
+    if len(boxes) > 1:
+        raise UserError(f"'{name}' has points and {len(boxes)} boxes; give one box with points, or boxes alone")
     inside, outside = request.points[name]
-    return opened.from_points(inside, outside, box_xyxy=request.boxes.get(name))
+    return opened.from_points(inside, outside, box_xyxy=boxes[0] if boxes else None)

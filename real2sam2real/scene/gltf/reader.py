@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from real2sam2real.errors import UserError
 from real2sam2real.mesh.gltf.animation import Animations, Playback, clip_names, read_animations
 from real2sam2real.mesh.gltf.container import Document, read_document
 from real2sam2real.mesh.gltf.json_object import JsonObject
+from real2sam2real.mesh.gltf.nodes import NodeTree
 from real2sam2real.mesh.gltf.posing import PosedMesh
 from real2sam2real.mesh.gltf.sampling import DEFAULT_FPS, MOST_FRAMES, check_sampling, pose_meshes, sample_nodes
 from real2sam2real.scene.gltf.cameras import GltfCamera, read_cameras
@@ -36,6 +38,8 @@ class GltfScene:
     played: tuple[str, ...] = ()  # names of those that were sampled
     # of the played clips' first and last keyframes; both 0 where nothing is animated
     seconds: tuple[float, float] = (0.0, 0.0)
+    # by entity, the entity whose node is the nearest above its own
+    parents: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def camera(self) -> GltfCamera | None:
@@ -83,8 +87,8 @@ def load_glb(
             frames = _count_frames(document, animations, playback, remark, own_fps, fps)
         tree = sample_nodes(document, animations, frames, fps, playback)
         cameras = read_cameras(tree)
-        entities = [_entity(document, posed) for posed in pose_meshes(tree, most_meshes)]
-        entities = _with_unique_names(document, entities)
+        posed = pose_meshes(tree, most_meshes)
+        entities = _with_unique_names(document, [_entity(document, each) for each in posed])
     if not entities and not cameras:
         raise UserError(f"{document.path.name} holds no triangle mesh and no camera; export at least one object")
     return GltfScene(
@@ -97,7 +101,20 @@ def load_glb(
         clips=clip_names(document),
         played=tuple(animations.clips),
         seconds=(animations.begin, animations.seconds),
+        parents=_parents(tree, {each.node: entity.name for each, entity in zip(posed, entities, strict=True)}),
     )
+
+
+def _parents(tree: NodeTree, names: Mapping[int, str]) -> dict[str, str]:
+    """By entity, the one above it, where `names` are the entities' by node."""
+    found = {}
+    for node, name in names.items():
+        above = tree.parents[node]
+        while above is not None and above not in names:
+            above = tree.parents[above]
+        if above is not None:
+            found[name] = names[above]
+    return found
 
 
 def _remark(document: Document) -> JsonObject:

@@ -1,4 +1,7 @@
-"""Write a scene as a GLB: one node per entity, its motion as node animation, deformation as morph targets."""
+"""Write a scene as a GLB: one node per entity, its motion as node animation, deformation as morph targets.
+
+What an entity carries hangs below its node (see `parents`).
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ import numpy as np
 import real2sam2real
 from real2sam2real.arrays import Float, Float32, Int, UInt8
 from real2sam2real.errors import UserError
-from real2sam2real.geometry import quaternions
+from real2sam2real.geometry import quaternions, transforms
 from real2sam2real.mesh import Mesh
 from real2sam2real.mesh.gltf.building import INDICES, VERTICES, GltfBuilder
 from real2sam2real.mesh.gltf.container import write_glb
@@ -25,6 +28,9 @@ CLIP = "Shot"
 
 MOST_TARGETS = 200
 """Up to so many distinct frames each has a target of its own; longer sequences share a smaller set of shapes."""
+
+STILL = 5e-7
+"""A node's pose below another one that varies by less, as a share of its size, rests there: that is rounding."""
 
 _TOLERANCE = 1e-5
 """Largest error of a shared set of shapes, as a fraction of the mesh's size."""
@@ -44,9 +50,27 @@ def save_glb(scene: Scene, path: Path) -> None:
     with np.errstate(over="ignore"):  # the builder refuses numbers that became infinite
         for number, entity in enumerate(scene.entities, start=1):
             writer.add_entity(number, entity)
+        writer.hang_below()
         writer.add_camera()
     writer.finish()
     write_glb(Path(path), writer.builder.finished(), writer.builder.binary)
+
+
+def parents(scene: Scene) -> dict[str, str]:
+    """By entity, the one below whose node it hangs in the file: what carries it.
+
+    Not so where that one grows unequally along its axes, which would shear what hangs below it, or is hidden in some
+    frame, which would swallow its place: then the entity's node stands by itself, with the same motion in the world.
+    """
+    found = {}
+    for entity in scene.entities:
+        carrier = scene.carrier_of(entity.name)
+        if carrier is None or not carrier.motion.visible.all():
+            continue
+        scale = carrier.motion.scale
+        if np.all(np.ptp(scale, axis=1) <= STILL * np.abs(scale).max(axis=1)):
+            found[entity.name] = carrier.name
+    return found
 
 
 def _split_at_seams(mesh: Mesh) -> tuple[Int, Int, Float | None]:
@@ -79,7 +103,10 @@ class _Writer:
     def __init__(self, scene: Scene) -> None:
         self.scene = scene
         self.builder = GltfBuilder(f"real2sam2real {real2sam2real.__version__}")
-        self.nodes: list[int] = []
+        self.nodes: list[int] = []  # those of the scene's root
+        self.parents = parents(scene)
+        self._at: dict[str, int] = {}  # node by entity
+        self._worlds: dict[str, Float] = {}
         self.channels: list[dict[str, Any]] = []
         self.samplers: list[dict[str, Any]] = []
         self._times: int | None = None
@@ -87,13 +114,45 @@ class _Writer:
         self._meshes: dict[int, int] = {}
 
     def add_entity(self, number: int, entity: Entity) -> None:
-        motion, hidden = entity.motion, not entity.motion.visible.all()
-        scale = np.where(motion.visible[:, None], motion.scale, motion.scale * HIDING_SCALE)
         node: dict[str, Any] = {"name": entity.name, "extras": {EXTRAS: {"id": number, "in_photo": entity.in_photo}}}
-        index = self.builder.add("nodes", node)
-        self.nodes.append(index)
+        index = self._at[entity.name] = self.builder.add("nodes", node)
         node["mesh"] = self._mesh(entity, index)
-        self._animate_pose(index, node, motion.translation, motion.rotation_wxyz, scale, step_scale=hidden)
+        translation, rotation, scale = self._pose(entity)
+        visible = entity.motion.visible
+        scale = np.where(visible[:, None], scale, scale * HIDING_SCALE)
+        self._animate_pose(index, node, translation, rotation, scale, step_scale=not visible.all())
+
+    def _pose(self, entity: Entity) -> tuple[Float, Float, Float]:
+        """Translation, rotation wxyz and scale of its node at every frame: in the world, or below its parent's."""
+        motion, parent = entity.motion, self.parents.get(entity.name)
+        if parent is None:
+            return motion.translation, motion.rotation_wxyz, motion.scale
+        local = np.linalg.inv(self._world(parent)) @ motion.matrices()
+        translation, rotation, scale = transforms.decompose(local)
+        turned_back = np.sum(rotation[1:] * rotation[:-1], axis=1) < 0
+        rotation[1:] *= np.where(np.cumsum(turned_back) % 2, -1.0, 1.0)[:, None]
+        size = float(np.abs(translation).max() + np.ptp(entity.mesh.vertices, axis=0).max())
+        largest = float(np.abs(scale).max())
+        return _steady(translation, size), _steady(rotation, 1.0), _steady(scale, largest)
+
+    def _world(self, name: str) -> Float:
+        """`(T, 4, 4)` of a node, as a reader of 32-bit floats has it."""
+        if name not in self._worlds:
+            parent = self.parents.get(name)
+            own = transforms.compose(*(part.astype(np.float32) for part in self._pose(self.scene.entity(name))))
+            self._worlds[name] = own if parent is None else self._world(parent) @ own
+        return self._worlds[name]
+
+    def hang_below(self) -> None:
+        """Hang entities' nodes below their parents', and the others below the scene."""
+        for name, index in self._at.items():
+            parent = self.parents.get(name)
+            siblings = self.nodes if parent is None else self._children(self._at[parent])
+            siblings.append(index)
+
+    def _children(self, node: int) -> list[int]:
+        children: list[int] = self.builder.root["nodes"][node].setdefault("children", [])
+        return children
 
     def _animate_pose(
         self, index: int, node: dict[str, Any], translation: Float, rotation: Float, scale: Float, *, step_scale: bool
@@ -211,6 +270,12 @@ class _Writer:
         root["scenes"] = [{"name": "Scene", "nodes": self.nodes, "extras": {EXTRAS: remark}}]
         if self.channels:
             root["animations"] = [{"name": CLIP, "channels": self.channels, "samplers": self.samplers}]
+
+
+def _steady(values: Float, size: float) -> Float:
+    """Values `(T, N)` as they are, or the first of them at every frame if they differ by rounding alone."""
+    varies = np.abs(values - values[0]).max() > STILL * size
+    return values if varies else np.broadcast_to(values[0], values.shape)
 
 
 def _morph_targets(base: Float, deformed: Float32) -> tuple[Float32, Float32, list[str]]:

@@ -193,6 +193,20 @@ def test_a_box_and_points_of_one_name_help_each_other(drawn: Drawn) -> None:
     request = MaskRequest(boxes={"lamp": (1, 2, 30, 40)}, points={"lamp": ([(9, 9)], [])})
     assert list(collect_masks(drawn, request)) == ["lamp"]
     assert drawn.boxes == [(1, 2, 30, 40)]
+    with pytest.raises(UserError, match="'lamp' has points and 2 boxes"):
+        collect_masks(drawn, replace(request, boxes={"lamp": [(1, 2, 30, 40), (5, 6, 7, 8)]}))
+
+
+def test_boxes_of_one_name_are_parts_of_one_object_and_progress_is_told(drawn: Drawn, block_mask: Block) -> None:
+    parts = iter([block_mask(1, 2, 30, 40), block_mask(50, 20, 80, 40), block_mask(35, 2, 48, 15)])
+    drawn.from_box = lambda box_xyxy: drawn.boxes.append(box_xyxy) or next(parts)  # type: ignore[method-assign]
+    boxes = {"pair": [(1, 2, 30, 40), (50, 20, 80, 40)], "lamp": (35, 2, 48, 15)}
+    said: list[tuple[int, int]] = []
+    masks = collect_masks(drawn, MaskRequest(boxes=boxes), lambda done, total: said.append((done, total)))
+    assert list(masks) == ["pair", "lamp"]
+    assert drawn.boxes == [(1, 2, 30, 40), (50, 20, 80, 40), (35, 2, 48, 15)]
+    assert np.array_equal(masks["pair"], block_mask(1, 2, 30, 40) | block_mask(50, 20, 80, 40))
+    assert said == [(1, 2), (2, 2)]
 
 
 def test_a_name_of_a_file_and_a_box_is_an_error(drawn: Drawn, block_mask: Block) -> None:
