@@ -100,6 +100,11 @@ def _stands_apart(relation: Relation, by_name: Mapping[str, Outline], name: str,
     return outline.stands_in_view and ground.is_below_horizon(outline.contact_row)
 
 
+def standing_on(carriers: Mapping[str, Carrier]) -> dict[str, str]:
+    """The names of what objects stand on, by their names."""
+    return {name: carrier.outline.name for name, carrier in carriers.items() if carrier.relation.word == "on"}
+
+
 def stands_by_word(relation: Relation | None, names: Mapping[str, object]) -> bool:
     """Whether a relation says that its entity stands on the ground."""
     return relation is not None and relation.word == "on" and relation.to == GROUND and GROUND not in names

@@ -10,7 +10,7 @@ import numpy as np
 
 from real2sam2real.arrays import Float, Float32, Int, Mask, UInt8
 from real2sam2real.geometry import Intrinsics, transforms
-from real2sam2real.lifting.carriers import Carrier, carriers_first, carriers_of, stands_by_word
+from real2sam2real.lifting.carriers import Carrier, carriers_first, carriers_of, standing_on, stands_by_word
 from real2sam2real.lifting.depth_fields import (
     DepthField,
     inflated_field,
@@ -94,32 +94,26 @@ def lift_photo(
         ValueError: sizes of photo, masks and intrinsics disagree.
     """
     _check_sizes(photo_pixels, masks, intrinsics)
-    cleaned = clean_masks(masks)
+    cleaned, said = clean_masks(masks), relations or {}
     outlines = outlines_by_nearness(cleaned)
     kinds = {name: kind_of(name) or kind_of((words or {}).get(name, "")) for name in cleaned}
-    said = relations or {}
-    standing = [o for o in outlines if o.name not in said or stands_by_word(said[o.name], cleaned)]
-    ground = _ground_of_shapes(outlines, ground_under(standing, intrinsics, pitch_degrees), kinds)
+    grounded = [o for o in outlines if o.name not in said or stands_by_word(said[o.name], cleaned)]
+    ground = _ground_of_shapes(outlines, ground_under(grounded, intrinsics, pitch_degrees), kinds)
     carriers = carriers_of(outlines, kinds, ground, said)
-    standing_on = {name: c.outline.name for name, c in carriers.items() if c.relation.word == "on"}
-    outlines = outlines_by_nearness(cleaned, standing_on)
+    outlines = outlines_by_nearness(cleaned, standing_on(carriers))
     nearer = np.zeros(photo_pixels.shape[:2], np.float32)
     fits = _fitted_solids(outlines, ground, kinds)
     lifted = {}
     for o in carriers_first(outlines, carriers):
         stands = stands_by_word(said.get(o.name), cleaned)
         entity = _lift(photo_pixels, o, ground, fits.get(o.name), nearer, carriers.get(o.name), stands=stands)
-        if o.name in said:
-            entity = replace(entity, relation=said[o.name])
-        lifted[o.name] = entity
-    entities = [lifted[name] for name in cleaned]
-    scale = TYPICAL_HEIGHT / float(np.median([entity.mesh.bounds()[1, 1] for entity in entities]))
-    pose = ground.world_from_camera
+        lifted[o.name] = replace(entity, relation=said.get(o.name, entity.relation))
+    scale = TYPICAL_HEIGHT / float(np.median([entity.mesh.bounds()[1, 1] for entity in lifted.values()]))
     scene = Scene(
-        entities=tuple(_scaled(entity, scale, frames) for entity in entities),
-        camera=CameraPath.still(frames, intrinsics, pose),
+        entities=tuple(_scaled(lifted[name], scale, frames) for name in cleaned),
+        camera=CameraPath.still(frames, intrinsics, ground.world_from_camera),
         photo=photo_pixels,
-        photo_world_from_camera=pose,
+        photo_world_from_camera=ground.world_from_camera,
         fps=fps,
         prompt=prompt,
         ground_y=-scale,
