@@ -15,7 +15,7 @@ from real2sam2real.arrays import Mask, UInt8
 from real2sam2real.control.folder import Control
 from real2sam2real.control.normal_convention import OPENGL
 from real2sam2real.diffusion.conditioning import to_frames
-from real2sam2real.diffusion.generate import check_length, stream_segments, working_size
+from real2sam2real.diffusion.generate import stream_segments, working_size
 from real2sam2real.diffusion.loading import load_model, locate
 from real2sam2real.diffusion.options import ModelOptions
 from real2sam2real.errors import UserError
@@ -191,7 +191,6 @@ def generate(
         UserError: the clip is too long for the checkpoint, or it cannot be loaded.
     """
     model = load_model(locate(ModelOptions(checkpoint=str(checkpoint))))
-    check_length(control.frames, model.settings, checkpoint)
     segments = stream_segments(
         model.pipeline,
         model.settings,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,6 +10,7 @@ from tyro.conf import Positional, arg
 
 if TYPE_CHECKING:
     from real2sam2real.arrays import Float32, UInt8
+    from real2sam2real.diffusion.checkpoints import CheckpointSettings
     from real2sam2real.lab.synth import SynthClip
 
 
@@ -28,6 +29,8 @@ class EvaluateHeldOut:
     """How many held-out scenes."""
     frames: Annotated[int, arg(metavar="T")] = 33
     """Length of the clips, 4k + 1."""
+    size: Annotated[str | None, arg(metavar="WxH", help_behavior_hint="(default: the checkpoint's own)")] = None
+    """Size of the clips, which are 16:9."""
     strengths: Annotated[tuple[float, ...], arg(metavar="S")] = (0.15, 0.3, 0.6)
     """Noise levels at which the preview is tried as a start."""
     lifted: bool = False
@@ -60,7 +63,7 @@ class EvaluateHeldOut:
 
             scores = evaluate(
                 model.pipeline,
-                model.settings,
+                _at_size(model.settings, self.size),
                 scenes=self.scenes,
                 frames=self.frames,
                 strengths=self.strengths,
@@ -131,6 +134,8 @@ class EvaluateAblation:
     """How many cases."""
     frames: Annotated[int, arg(metavar="T")] = 33
     """Length of the clips, 4k + 1."""
+    size: Annotated[str | None, arg(metavar="WxH", help_behavior_hint="(default: the checkpoint's own)")] = None
+    """Size of the clips, which are 16:9."""
     from_preview: bool = False
     """Start from the preview in place of noise."""
     lpips: bool = True
@@ -158,7 +163,7 @@ class EvaluateAblation:
         variants = {}
         for name, checkpoint in named.items():
             located = locate(ModelOptions(checkpoint=checkpoint))
-            variants[name] = (load_model(located).pipeline, located.settings)
+            variants[name] = (load_model(located).pipeline, _at_size(located.settings, self.size))
         strips: list[UInt8] = []
         with tqdm(total=self.cases, desc="cases", unit="case") as bar:
 
@@ -182,6 +187,16 @@ class EvaluateAblation:
             )
         text = table(scores) + "\n" + differences(scores, next(iter(named)))
         _report(self.out, text, np.concatenate(strips, axis=1) if strips else None)
+
+
+def _at_size(settings: CheckpointSettings, size: str | None) -> CheckpointSettings:
+    """The settings with the area of a size, if one is given."""
+    from real2sam2real.options import parse_size
+
+    if size is None:
+        return settings
+    width, height = parse_size(size)
+    return replace(settings, area=width * height)
 
 
 def _report(out: Path, text: str, sheet: UInt8 | None) -> None:

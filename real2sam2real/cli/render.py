@@ -35,12 +35,20 @@ class RenderCommand:
         """Write the control folder and print its path."""
         from real2sam2real.run.directing import directed_scene
         from real2sam2real.run.progress import Progress
-        from real2sam2real.run.rendering import control_size, load_inpainter, render_to_folder
+        from real2sam2real.run.rendering import control_size, load_inpainter, render_to_folder, upscales
 
         progress = Progress.on_stderr()
         scene, notes = directed_scene(self.scene, self.shot)
         width, height = control_size(scene, self.size, self.checkpoint)
-        size = {"width": width, "height": height}
-        made = render_to_folder(scene, self.out, **size, progress=progress, inpainter=load_inpainter(self.inpaint))
+        upscale = self.size is None and upscales(self.checkpoint)
+        made = render_to_folder(
+            scene,
+            self.out,
+            width=width,
+            height=height,
+            progress=progress,
+            inpainter=load_inpainter(self.inpaint),
+            upscale=upscale,
+        )
         progress.notes([*notes, *made])
         print(self.out)

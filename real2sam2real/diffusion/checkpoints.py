@@ -22,8 +22,8 @@ from real2sam2real.errors import MissingPartError, UserError
 from real2sam2real.pretrained.hub import split_id
 
 SETTINGS_FILE = "checkpoint.json"
-SHIPPED = {"mini": "mini", "mini-base": "mini_base"}
-"""Checkpoints in the package, and their folders there: an adapter, and the base that it was trained on."""
+SHIPPED = {"mini": "mini_base", "mini-base": "mini_base"}
+"""Checkpoints in the package, and their folders there; `mini` is what works best, today the base alone."""
 ADAPTER_FILES = (POSE_FILE, LORA_FILE)
 
 
@@ -45,8 +45,9 @@ class CheckpointSettings:
     spacing: Spacing = "even"  # of the noise levels; see `sampling.set_steps`
     # of the noise levels towards noise, or None for what the checkpoint's own scheduler says
     shift: float | None = None
-    # whether it was trained to go on from given frames, so that longer shots can be made by segments
-    continues: bool = False
+    continues: bool = False  # whether it was trained to go on from given frames; see `Sampling.continues`
+    # whether the video is enlarged to the preview's size and gets back the detail that coding loses; see `finishing`
+    upscale: bool = False
     resize_without_crop: bool = False  # how CLIP was shown the photo; see `conditioning.pixels_for_clip`
     normal_convention: NormalConvention = field(default_factory=NormalConvention)  # how normals are coloured
     # of an adapter, the pipeline that it belongs on, a shipped one's name or a folder; None for the published base,

@@ -16,7 +16,6 @@ from real2sam2real.control.normal_convention import NormalConvention
 from real2sam2real.diffusion.checkpoints import CheckpointSettings, find_checkpoint, load_settings
 from real2sam2real.diffusion.pipeline import DenoisingPipeline, SegmentVideo
 from real2sam2real.diffusion.segments import Frames
-from real2sam2real.errors import UserError
 
 
 class Steering(Protocol):
@@ -56,19 +55,6 @@ class Resized:
 def working_size(checkpoint: str | Path, width: int, height: int) -> tuple[int, int]:
     """The `(width, height)` in pixels that the checkpoint generates for inputs of this aspect."""
     return load_settings(find_checkpoint(checkpoint)).fit(width, height)
-
-
-def check_length(frames: int, settings: CheckpointSettings, checkpoint: str | Path) -> None:
-    """Refuse a clip that is too long.
-
-    Raises:
-        UserError: it has more frames than the checkpoint generates.
-    """
-    if frames > settings.max_frames and not settings.continues:
-        raise UserError(
-            f"the shot has {frames} frames; the checkpoint '{checkpoint}' generates at most {settings.max_frames}, "
-            "because it was not trained to go on from given frames"
-        )
 
 
 def stream_segments(

@@ -1,6 +1,6 @@
 """From what the user names (checkpoint, base, adapters) to a pipeline that is ready to generate.
 
-A checkpoint is a pipeline's folder, an adapter that knows the pipeline it belongs on (as `mini`), or an adapter for the
+A checkpoint is a pipeline's folder, an adapter that knows the pipeline it belongs on, or an adapter for the
 published base. Python enters by `Real2Sam2RealPipeline.from_pretrained`, the command line by `locate` and `load_model`;
 both load by the same code, so that the same names give the same video.
 """

@@ -11,6 +11,7 @@ from real2sam2real.errors import UserError
 from real2sam2real.options import OptionalPath, Texts, as_json
 
 Init = Literal["noise", "preview"]
+Switch = Literal["on", "off"]
 PresetName = Literal["official", "quality", "balanced", "fast"]
 
 DEFAULT_BASE = "Wan-AI/Wan2.2-Animate-14B-Diffusers"
@@ -54,6 +55,8 @@ class GenerateOptions(ModelOptions):
     """Denoising steps."""
     guidance: Annotated[float | None, arg(metavar="SCALE", help_behavior_hint=_AS_TRAINED)] = None
     """Classifier-free guidance; 1 is none and halves the passes."""
+    upscale: Annotated[Switch | None, arg(metavar="{on,off}", help_behavior_hint=_AS_TRAINED)] = None
+    """Enlarge the video to the preview's size, with the preview's own detail where the two agree."""
     normal_convention: Annotated[str | None, arg(metavar="NAME", help_behavior_hint=_AS_TRAINED)] = None
     """Which way the axes of the normals point in the checkpoint's training; docs/control.md lists the names."""
     seed: Annotated[int, arg(metavar="N")] = 0

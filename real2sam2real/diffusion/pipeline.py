@@ -25,7 +25,7 @@ from real2sam2real.diffusion.presets import Sampling
 from real2sam2real.diffusion.prompts import NEGATIVE_PROMPT, embed_text
 from real2sam2real.diffusion.ranks import from_main_rank
 from real2sam2real.diffusion.sampling import OnStep, Step, make_scheduler, scheduler_shift
-from real2sam2real.diffusion.segments import Frames, Segment, window, without_drift
+from real2sam2real.diffusion.segments import Frames, Segment, cross_faded, window, without_drift
 from real2sam2real.diffusion.transformer import StepConstants
 
 # diffusers' own form: called with the pipeline, the step from 0, its timestep, and the tensors by name; a "latents"
@@ -66,7 +66,7 @@ class SegmentVideo:
     index: int  # from 0
     total: int  # number of segments
     video: Tensor  # `(1, 3, T, H, W)` in −1…1: the frames that this segment adds, none behind the shot's end
-    tail: Tensor  # `(1, 3, overlap, H, W)` in −1…1: the frames that the next segment begins with
+    tail: Tensor  # `(1, 3, overlap, H, W)` in −1…1: its last frames, with which the next segment begins
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -227,10 +227,13 @@ class DenoisingPipeline(DiffusionPipeline):
             latents = sampling.denoise(run.scheduler, velocity, latents, on_step)
             del conditions, velocity
             video = conditioning.decode_latents(self.vae, latents[:, :, 1:])
-            if run.sampling.match_colors and segment.overlap and tail is not None:
-                video = without_drift(video, tail.to(video.device))
+            if segment.overlap and tail is not None:
+                known = tail.to(video.device)
+                video = without_drift(video, known) if run.sampling.match_colors else video
+                video = video if run.sampling.continues else cross_faded(known, video)
             tail = video[:, :, video.shape[2] - overlap :].clone()
-            kept = video[:, :, segment.overlap : frames - segment.start]
+            first, stop = run.sampling.added(segments, index)
+            kept = video[:, :, first - segment.start : min(stop, frames) - segment.start]
             yield SegmentVideo(index=index, total=len(segments), video=kept, tail=tail)
 
     def embed_prompt(self, prompt: str) -> Tensor:
@@ -326,7 +329,8 @@ class DenoisingPipeline(DiffusionPipeline):
         """Encode what one segment is steered by: its normals, and the frames it begins with."""
         device = run.reference.device
         height, width = (size * self.vae.config.scale_factor_spatial for size in run.reference.shape[3:])
-        if segment.overlap and tail is not None:
+        known = segment.overlap if run.sampling.continues and tail is not None else 0
+        if known and tail is not None:
             given = conditioning.continued_latents(self.vae, tail.to(device), segment.frames)
         else:
             given = conditioning.empty_latents(self.vae, segment.frames, height, width)
@@ -339,7 +343,7 @@ class DenoisingPipeline(DiffusionPipeline):
             return self.transformer.precompute(prompt, drawn, run.image, keys_values=self.keep_keys_values)
 
         return SegmentConditions(
-            channels=conditioning.condition_channels(run.reference, given, segment.overlap),
+            channels=conditioning.condition_channels(run.reference, given, known),
             prompted=constants(run.prompt),
             unprompted=None if run.negative_prompt is None else constants(run.negative_prompt),
             guidance_scale=run.sampling.guidance_scale,

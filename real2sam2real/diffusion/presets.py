@@ -5,6 +5,7 @@ A pass is one run of the whole transformer over one segment. `docs/generate.md` 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Self
 
@@ -13,6 +14,9 @@ from real2sam2real.diffusion.checkpoints import CheckpointSettings
 from real2sam2real.diffusion.options import PresetName
 from real2sam2real.diffusion.sampling import Solver, Spacing
 from real2sam2real.diffusion.segments import Segment, plan_segments
+
+FADE = 9
+"""Frames over which segments that are made on their own fade into one another."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +32,9 @@ class Sampling:
     overlap: int = 5  # frames that neighbouring segments share, 4k + 1
     fixed_segments: bool = False  # pad to whole segments as the official script does
     match_colors: bool = True  # take out the shift of colours between segments
+    # a segment goes on from the last frames of the one before, given to the model; otherwise each is made on its own
+    # and they fade into one another where they overlap
+    continues: bool = True
 
     @property
     def guided(self) -> bool:
@@ -45,6 +52,16 @@ class Sampling:
     def plan(self, frames: int) -> tuple[Segment, ...]:
         """The segments of a shot of `frames` frames."""
         return plan_segments(frames, longest=self.segment_frames, overlap=self.overlap, fixed=self.fixed_segments)
+
+    def added(self, segments: Sequence[Segment], index: int) -> tuple[int, int]:
+        """First frame and the frame after the last, counted over the shot, that a segment adds to those before it.
+
+        A segment that the next one fades from leaves the overlap to it.
+        """
+        segment, last = segments[index], index == len(segments) - 1
+        if self.continues:
+            return segment.start + segment.overlap, segment.stop
+        return segment.start, segment.stop if last else segment.stop - self.overlap
 
     def passes(self, frames: int) -> int:
         """Transformer passes of a shot of `frames` frames; extrapolated steps count as none."""
@@ -123,6 +140,8 @@ def choose_sampling(
         sampling = PRESETS[preset]
         if sampling.segment_frames > settings.max_frames:
             sampling = replace(sampling, segment_frames=settings.max_frames)
+    if not settings.continues:
+        sampling = replace(sampling, continues=False, overlap=FADE)
     if sampling.overlap >= sampling.segment_frames:
         sampling = replace(sampling, overlap=1)
     return sampling.changed(steps, guidance)

@@ -3,6 +3,9 @@
 A segment begins with the last `overlap` frames of the segment before it, given to the model as known. What a video
 autoencoder and a denoiser add to a picture's colours on one round they add again on the next; because the overlap
 exists twice, once as it was and once as it came back, that shift can be measured and taken out where it arises.
+
+A model that was not trained to go on from given frames makes each segment on its own, and the overlap is where one
+fades into the next.
 """
 
 from __future__ import annotations
@@ -11,6 +14,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from real2sam2real.arrays import UInt8
@@ -104,3 +108,15 @@ def without_drift(video: Tensor, previous: Tensor) -> Tensor:
     gain = gain.clamp(1 / _LARGEST_GAIN, _LARGEST_GAIN)
     moved = (video - overlap.mean(axes, keepdim=True)) * gain + previous.mean(axes, keepdim=True)
     return moved.clamp(-1, 1)
+
+
+def cross_faded(previous: Tensor, video: Tensor) -> Tensor:
+    """A segment that begins as the one before ended: over its overlap it fades from that into itself.
+
+    Args:
+        previous: `(1, 3, overlap, H, W)`, the end of the segment before.
+        video: `(1, 3, T, H, W)`, the same frames as this segment made them, and what follows.
+    """
+    overlap = previous.shape[2]
+    share = torch.arange(1, overlap + 1, device=video.device).view(1, 1, -1, 1, 1) / (overlap + 1)
+    return torch.cat([previous * (1 - share) + video[:, :, :overlap] * share, video[:, :, overlap:]], dim=2)

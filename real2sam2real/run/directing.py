@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from real2sam2real.errors import UserError
 from real2sam2real.lifting.scene_repair import repaired_scene
 from real2sam2real.run.options import DEFAULT_FPS, DEFAULT_FRAMES, ShotOptions
 from real2sam2real.scene.camera_moves import ImportedPath
@@ -79,18 +78,11 @@ def read_shot(options: ShotOptions) -> Shot:
     return flags if options.shot is None else load_shot(options.shot).merged(flags)
 
 
-def with_defaults(shot: Shot, longest: int | None = None) -> Shot:
-    """The shot of a scene that was at rest until now: what it leaves open gets its default.
-
-    Raises:
-        UserError: the shot asks for more frames than the `longest` that can be generated, where that is known.
-    """
-    longest = longest or shot.frames or DEFAULT_FRAMES
-    if shot.frames is not None and shot.frames > longest:
-        raise UserError(f"the shot has {shot.frames} frames; the checkpoint generates at most {longest}")
+def with_defaults(shot: Shot) -> Shot:
+    """The shot of a scene that was at rest until now: what it leaves open gets its default."""
     return replace(
         shot,
-        frames=min(DEFAULT_FRAMES, longest) if shot.frames is None else shot.frames,
+        frames=DEFAULT_FRAMES if shot.frames is None else shot.frames,
         fps=DEFAULT_FPS if shot.fps is None else shot.fps,
         camera=() if shot.camera is None else shot.camera,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,10 +12,12 @@ from diffusers.utils import logging
 from torch import Tensor
 
 from real2sam2real import media
+from real2sam2real.arrays import UInt8
 from real2sam2real.control.normal_convention import NormalConvention
 from real2sam2real.control.reading import ControlStream, open_control
 from real2sam2real.diffusion.conditioning import to_frames
-from real2sam2real.diffusion.generate import check_length, stream_segments
+from real2sam2real.diffusion.finishing import Finish, enlarged_size
+from real2sam2real.diffusion.generate import stream_segments
 from real2sam2real.diffusion.latent_preview import LatentPreview, find_preview, write_preview_image
 from real2sam2real.diffusion.loading import LoadedModel, Located, load_model, locate
 from real2sam2real.diffusion.options import GenerateOptions, ModelOptions
@@ -29,6 +31,8 @@ from real2sam2real.diffusion.ranks import (
     start_parallel,
     stop_parallel,
 )
+from real2sam2real.diffusion.sampling import schedule, scheduler_shift
+from real2sam2real.diffusion.upscaling import load_upscaler
 from real2sam2real.errors import UserError
 from real2sam2real.run.progress import Advance, Progress
 from real2sam2real.run.rendering import CONTROL_PREVIEW
@@ -44,6 +48,7 @@ class Generator:
     def __init__(self, options: GenerateOptions, model: LoadedModel, sampling: Sampling) -> None:
         self.options, self.model, self.sampling = options, model, sampling
         self._strength = model.settings.strength if options.strength is None else options.strength
+        self._upscales = model.settings.upscale if options.upscale is None else options.upscale == "on"
         self._latent_preview: LatentPreview | None = None
 
     @classmethod
@@ -77,13 +82,19 @@ class Generator:
             UserError: the control cannot be used, or there is no preview to start from.
         """
         control = open_control(control_folder)
-        check_length(control.frames, self.model.settings, self.options.checkpoint)
-        preview = self._preview(control_folder)
+        preview, finish = self._preview(control_folder), None
+        if self._upscales and is_main_rank():
+            width, height = self._size(control)
+            if preview is None:
+                width, height = enlarged_size(width, height)
+            elif preview.info.width > width:
+                width, height = preview.info.width, preview.info.height
+            finish = Finish(width=width, height=height, upscaler=load_upscaler())
         with progress.bar("denoising") as advance:
             if len(self.sampling.plan(control.frames)) == 1:
                 (segment,) = self._segments(control, preview, Finished(), advance)
                 if is_main_rank():
-                    media.write_video(path, to_frames(segment.video), control.fps)
+                    self._write(path, to_frames(segment.video), control, preview, finish)
             else:
                 inputs = (control_folder, *self.model.located.files)
                 identity = fingerprint(code=_CODE, settings=self.options.decisive(), inputs=inputs)
@@ -93,11 +104,33 @@ class Generator:
                     if store is not None:
                         store.add(segment)
                 if store is not None:
-                    media.write_video(path, store.frames(len(self.sampling.plan(control.frames))), control.fps)
+                    made = store.frames(len(self.sampling.plan(control.frames)))
+                    self._write(path, made, control, preview, finish)
                     store.remove()
         if self.options.preview_image is not None and is_main_rank():
             self.options.preview_image.unlink(missing_ok=True)
-        return [*control.notes, *self.model.notes, self._made_how(control, preview)]
+        return [
+            *control.notes,
+            *self.model.notes,
+            self._made_how(control, preview),
+            *(finish.notes() if finish else ()),
+        ]
+
+    def _write(
+        self,
+        path: Path,
+        made: Iterable[UInt8],
+        control: ControlStream,
+        preview: media.VideoFrames | None,
+        finish: Finish | None,
+    ) -> None:
+        """Write the generated frames, finished if they are to be."""
+        if finish is not None:
+            plan = self.sampling.plan(control.frames)
+            segments = [(s, min(self.sampling.added(plan, k)[1], control.frames)) for k, s in enumerate(plan)]
+            vae = self.model.pipeline.vae
+            made = finish.frames(made, preview=preview, autoencoder=vae, segments=segments)
+        media.write_video(path, made, control.fps)
 
     def _segments(
         self, control: ControlStream, preview: media.VideoFrames | None, finished: Finished, advance: Advance
@@ -145,20 +178,27 @@ class Generator:
         if (self.options.init or self.model.settings.init) == "noise":
             return None
         path = control_folder / CONTROL_PREVIEW
-        if not path.is_file():
-            raise UserError(
-                f"{control_folder} has no {CONTROL_PREVIEW} to start from (a motion transfer and the official "
-                "input have none); use --init noise, or render the scene again"
-            )
-        return media.VideoFrames(path)
+        if path.is_file():
+            return media.VideoFrames(path)
+        if self.options.init is None:
+            return None
+        raise UserError(
+            f"{control_folder} has no {CONTROL_PREVIEW} to start from; leave --init out, or render the scene"
+        )
 
     def _made_how(self, control: ControlStream, preview: media.VideoFrames | None) -> str:
         width, height = self._size(control)
         start = "from noise" if preview is None else f"from the preview's latents at strength {self._strength:g}"
+        if preview is None and self.model.settings.init == "preview" and self.options.init is None:
+            start += f", because the control has no {CONTROL_PREVIEW}: expect far less"
         segments = len(self.sampling.plan(control.frames))
         preset = f"preset {self.sampling.name}, " if isinstance(self.sampling, Preset) else ""
         pieces = f"in {segments} segments, " if segments > 1 else ""
         passes = self.sampling.passes(control.frames)
+        if preview is not None:  # from a partial start, the same stride takes fewer steps
+            shift = scheduler_shift(self.model.pipeline.scheduler)
+            steps = len(schedule(self.sampling.steps, shift, self._strength)) if self._strength < 1 else None
+            passes = self.sampling.changed(steps, None).passes(control.frames)
         return (
             f"checkpoint '{self.options.checkpoint}', {width}×{height}, started {start}, {preset}{pieces}"
             f"{passes} passes, seed {self.options.seed}"
@@ -197,9 +237,3 @@ def _on_this_rank(control_folder: Path, options: GenerateOptions, path: Path, si
 def model_inputs(options: ModelOptions) -> tuple[Path, ...]:
     """Files and folders of the model, so that other weights mean another video."""
     return locate(options).files
-
-
-def longest_clip(options: ModelOptions) -> int | None:
-    """The most frames that the checkpoint generates, or None where segments make any number."""
-    settings = locate(options).settings
-    return None if settings.continues else settings.max_frames

@@ -29,6 +29,7 @@ from real2sam2real.run.rendering import (
     normals_to_file,
     preview_to_file,
     render_to_folder,
+    upscales,
 )
 from real2sam2real.run.report import PAGE, write_report
 from real2sam2real.scene.folder import SCENE_FILE, save_scene
@@ -51,12 +52,11 @@ def run(config: RunConfig, out: Path, *, command: Sequence[str], progress: Progr
     for path in (config.photo, *config.named_files):
         if not path.exists():
             raise UserError(f"there is no file '{path}'; check the path")
-    longest = None
     if not config.stops_at_preview:  # asked first, so that a missing part is known at once
-        from real2sam2real.run.generating import longest_clip
+        from real2sam2real.run.generating import model_inputs
 
-        longest = longest_clip(config.generate)
-    shot = with_defaults(read_shot(config.shot), longest)
+        model_inputs(config.generate)
+    shot = with_defaults(read_shot(config.shot))
     with open_run(out, command=command, config=as_json(config), progress=progress) as folder:
         scenes = SceneReader()
         for stage in _stages(config, shot, folder, scenes, is_scene=is_scene):
@@ -109,15 +109,16 @@ def _stages(
     if config.stops_at_preview:
         return
     width, height = control_size(scene, config.size, config.generate.checkpoint)
+    upscale = upscales(config.generate.checkpoint, config.generate.upscale)
     yield Stage(
         name="render",
         title="render the control",
-        code=(*_OPENED_SCENE, "rendering", "control", "run/rendering.py"),
-        settings=[width, height, config.inpaint],
+        code=(*_OPENED_SCENE, "rendering", "control", "run/rendering.py", "run/enlarging.py", "diffusion/upscaling.py"),
+        settings=[width, height, config.inpaint, upscale],
         inputs=(directed,),
         outputs=(control.name,),
         work=lambda: render_to_folder(
-            scene, control, width=width, height=height, progress=progress, inpainter=inpainter
+            scene, control, width=width, height=height, progress=progress, inpainter=inpainter, upscale=upscale
         ),
     )
     from real2sam2real.run.generating import generate_to_file, model_inputs

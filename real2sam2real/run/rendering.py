@@ -20,9 +20,10 @@ from real2sam2real.scene.scene import Scene
 FULL_AREA = 960 * 960
 STEP = 16
 PREVIEW_LONGEST_SIDE = 1280
+VIDEO_LONGEST_SIDE = 960  # at least: a smaller photo's video is enlarged to it
 DRAFT_LONGEST_SIDE = 480
 CONTROL_PREVIEW = "preview.mkv"
-"""In the control folder: the preview at the control's size, lossless, from which generation may start."""
+"""In the control folder: the preview, lossless, from which generation may start and takes detail; see `start_size`."""
 
 _LARGEST_STRETCH = 1.06
 _PRESET = "veryfast"  # of x264: the encoder would take as long as the renderer
@@ -54,11 +55,32 @@ def control_size(scene: Scene, size: str | None, checkpoint: str = "mini") -> tu
     return wanted
 
 
+def upscales(checkpoint: str, wanted: str | None = None) -> bool:
+    """Whether videos of a checkpoint are enlarged: as `wanted`, "on" or "off", or else as the checkpoint says."""
+    if wanted is not None:
+        return wanted == "on"
+    from real2sam2real.diffusion.checkpoints import find_checkpoint, load_settings
+
+    return load_settings(find_checkpoint(checkpoint)).upscale
+
+
 def preview_size(scene: Scene, *, draft: bool = False) -> tuple[int, int]:
     """The photo's size, at most 1280 pixels along the longer side (a draft's 480), both sides even."""
     width, height = scene.camera.intrinsics.width, scene.camera.intrinsics.height
     scale = min(1.0, (DRAFT_LONGEST_SIDE if draft else PREVIEW_LONGEST_SIDE) / max(width, height))
     return max(2, round(width * scale / 2) * 2), max(2, round(height * scale / 2) * 2)
+
+
+def start_size(scene: Scene, width: int, height: int) -> tuple[int, int]:
+    """The size of a video that is enlarged, and of its preview in a control of `width × height`; both sides even.
+
+    It has the photo's aspect; its longer side is the photo's, but not under 960 pixels nor over 1280, nor under the
+    control's.
+    """
+    photo = scene.camera.intrinsics
+    longest = max(photo.width, photo.height)
+    wanted = max(width, height, min(PREVIEW_LONGEST_SIDE, max(VIDEO_LONGEST_SIDE, longest)))
+    return round(photo.width * wanted / longest / 2) * 2, round(photo.height * wanted / longest / 2) * 2
 
 
 def preview_times(scene: Scene, *, draft: bool = False) -> tuple[range, float]:
@@ -82,9 +104,19 @@ def load_inpainter(name: str, *, offline: bool = False) -> Inpainter:
 
 
 def render_to_folder(
-    scene: Scene, folder: Path, *, width: int, height: int, progress: Progress, inpainter: Inpainter = inpaint
+    scene: Scene,
+    folder: Path,
+    *,
+    width: int,
+    height: int,
+    progress: Progress,
+    inpainter: Inpainter = inpaint,
+    upscale: bool = False,
 ) -> list[str]:
-    """Write the control folder, with the preview at the control's size in it; returns notes for people.
+    """Write the control folder, with the preview in it; returns notes for people.
+
+    `upscale` draws that preview at the finished video's size in place of the control's (see `start_size`), and from the
+    photo as a network enlarges it where the photo is smaller.
 
     Raises:
         UserError: the scene has no photo.
@@ -100,10 +132,20 @@ def render_to_folder(
         fps=scene.fps,
         names=scene.names,
     )
-    pictures = preview_frames(scene, width=width, height=height, inpainter=inpainter)
+    notes = [f"normals and ids are {width}×{height} pixels"]
+    wide, high = start_size(scene, width, height) if upscale else (width, height)
+    if upscale and wide > photo.shape[1]:
+        from real2sam2real.run.enlarging import with_enlarged_photo
+
+        scene = with_enlarged_photo(scene, wide, high)
+        notes.append(
+            f"the photo of {photo.shape[1]}×{photo.shape[0]} pixels was enlarged to {wide}×{high} by "
+            "Real-ESRGAN's video network before the start image was drawn from it"
+        )
+    pictures = preview_frames(scene, width=wide, height=high, inpainter=inpainter)
     previewed = progress.track(pictures, "start image", scene.frames)
     media.write_lossless_video(folder / CONTROL_PREVIEW, previewed, scene.fps)
-    return [f"normals and ids are {width}×{height} pixels"]
+    return notes
 
 
 def preview_to_file(

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from real2sam2real.control.reading import read_control
-from real2sam2real.media import read_video, video_info
+from real2sam2real.media import read_image, read_video, video_info, write_png
 from real2sam2real.scene.folder import load_scene
 
 SHOT = ("--camera", "orbit 10deg around ball", "--move", "ball: right 0.2", "--frames", "5")
@@ -137,11 +137,27 @@ def test_motion_goes_over_another_photo(cli, photo: Path, mask: Path, checkpoint
     cli("render", "scene", *SHOT, "--size", "64x48", "-o", "control")
     assert cli("transfer", "control", photo, "--prompt", "a ball", "-o", "other").status == 0
     assert read_control(Path("other")).prompt == "a ball"
-    assert cli("generate", "other", "--checkpoint", checkpoint, "--init", "noise", "-o", "v.mp4").status == 0
+    made = cli("generate", "other", "--checkpoint", checkpoint, "-o", "v.mp4")
+    assert made.status == 0
+    assert "from noise, because" in made.err
     no_start = cli("generate", "other", "--checkpoint", checkpoint, "--init", "preview", "-o", "w.mp4")
     assert no_start.status == 2
-    assert "--init noise" in no_start.err
+    assert "leave --init out" in no_start.err
     assert not Path("w.mp4").exists()
+
+
+def test_motion_of_a_run_goes_over_another_photo_with_a_start(cli, photo: Path, mask: Path, checkpoint: Path) -> None:
+    """The other photo is the first one in other colours, so its preview is the first one's in other colours."""
+    cli("lift", photo, "--mask", f"ball={mask}", "-o", "run/lifted")
+    assert cli("direct", "run/lifted", *SHOT, "-o", "run/scene").status == 0
+    write_png("other.png", 255 - read_image(photo))
+    assert cli("transfer", "run", "other.png", "-o", "other").status == 0
+    assert cli("render", "run/scene", "-o", "control").status == 0
+    before, after = (read_video(f"{name}/preview.mkv").astype(int) for name in ("control", "other"))
+    assert np.abs(before - after).mean() > 20
+    assert np.abs(255 - before - after).mean() < 12
+    assert cli("transfer", "run/lifted", "other.png", "-o", "still").status == 2
+    assert cli("generate", "other", "--checkpoint", checkpoint, "-o", "v.mp4").status == 0
 
 
 def test_camera_path_goes_out_and_comes_back(cli, photo: Path, mask: Path) -> None:

@@ -138,4 +138,4 @@ def test_a_pipeline_without_settings_keeps_its_scheduler(make_pipeline, tmp_path
 
 def test_what_was_located_names_all_that_decides():
     located = locate(ModelOptions())
-    assert located.files == (find_checkpoint("mini"), find_checkpoint("mini-base"))
+    assert located.files == (find_checkpoint("mini"),)

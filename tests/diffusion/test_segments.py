@@ -9,7 +9,7 @@ from real2sam2real.diffusion import conditioning
 from real2sam2real.diffusion.autoencoder import fit_autoencoder
 from real2sam2real.diffusion.pipeline import Finished
 from real2sam2real.diffusion.presets import Sampling
-from real2sam2real.diffusion.segments import plan_segments, window, without_drift
+from real2sam2real.diffusion.segments import cross_faded, plan_segments, window, without_drift
 
 SIZE = (32, 48)
 FOUR_K_AND_1 = st.integers(0, 8).map(lambda k: 4 * k + 1)
@@ -171,3 +171,18 @@ def test_colours_do_not_drift_over_many_segments(make_pipeline):
 
     assert drift(match=False) > 15
     assert abs(drift(match=True)) < 2
+
+
+def test_a_segment_fades_in_from_the_one_before():
+    before, video = torch.zeros(1, 3, 3, 2, 2), torch.ones(1, 3, 5, 2, 2)
+    assert cross_faded(before, video)[0, 0, :, 0, 0].tolist() == [0.25, 0.5, 0.75, 1.0, 1.0]
+
+
+@given(frames=st.integers(1, 200), continues=st.booleans())
+def test_segments_add_every_frame_once(frames, continues):
+    sampling = Sampling(segment_frames=17, overlap=5, continues=continues)
+    plan = sampling.plan(frames)
+    added = [sampling.added(plan, index) for index in range(len(plan))]
+    assert [first for first, _ in added] == [0, *(stop for _, stop in added[:-1])]
+    assert added[-1][1] >= frames
+    assert all(s.start <= first < stop <= s.stop for s, (first, stop) in zip(plan, added, strict=True))

@@ -16,6 +16,7 @@ import torch
 
 from real2sam2real.arrays import UInt8
 from real2sam2real.diffusion.checkpoints import CheckpointSettings
+from real2sam2real.diffusion.finishing import coded, with_detail
 from real2sam2real.lab.curate.instances.interface import InstancePrompt, InstanceTracker
 from real2sam2real.lab.evaluate.held_out import psnr
 from real2sam2real.lab.evaluate.perceptual import Lpips
@@ -25,6 +26,9 @@ from real2sam2real.workfolder.records import read_lines, write_lines
 
 INTERVAL = 1.96
 """Standard errors to either side of a mean that 95 % of such intervals hold the true one within."""
+
+PREVIEW = "the preview"
+"""The variant that is no checkpoint."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +57,10 @@ MEASURES = {
 
 
 def make(pipeline: Any, settings: CheckpointSettings, case: LiftedCase, *, seed: int, preview: UInt8 | None) -> UInt8:
-    """A case's video `(T, H, W, 3)` by one pipeline, from noise or from the preview at the checkpoint's strength."""
+    """A case's video `(T, H, W, 3)` by one pipeline, from noise or from the preview at the checkpoint's strength.
+
+    With the preview's detail, where the checkpoint's videos are finished so.
+    """
     start: dict[str, Any] = {} if preview is None else {"init_video": preview, "strength": settings.strength}
     made: UInt8 = pipeline(
         case.clip.video[0],
@@ -61,7 +68,7 @@ def make(pipeline: Any, settings: CheckpointSettings, case: LiftedCase, *, seed:
         generator=torch.Generator().manual_seed(seed),
         **start,
     )
-    return made
+    return made if preview is None or not settings.upscale else with_detail(made, coded(pipeline.vae, preview), preview)
 
 
 def score(
@@ -125,7 +132,7 @@ def evaluate_variants(
         folder: `cases.jsonl` there holds what is measured; a later call goes on behind it.
         cases: how many.
         frames: T = 4k + 1.
-        from_preview: start from the preview in place of noise.
+        from_preview: start from the preview in place of noise, and score the preview itself too, as one more variant.
         on_case: sees each new case and its videos.
     """
     path = folder / "cases.jsonl"
@@ -133,11 +140,12 @@ def evaluate_variants(
     done = [CaseScore(**row) for row in read_lines(path) if set(row) == names]
     settings = next(iter(variants.values()))[1]
     width, height = settings.fit(16, 9)
+    wanted = {*variants, PREVIEW} if from_preview else {*variants}
     counted, index = 0, -1
     while counted < cases:
         index += 1
         known = {s.variant for s in done if s.case == index}
-        if known >= set(variants):
+        if known >= wanted:
             counted += 1
             continue
         case = lifted_case(sample_clip(HELD_OUT_SEEDS[index], width=width, height=height, frames=frames))
@@ -147,13 +155,15 @@ def evaluate_variants(
         videos = {
             name: make(pipeline, own, case, seed=index, preview=preview) for name, (pipeline, own) in variants.items()
         }
+        if preview is not None:
+            videos[PREVIEW] = preview
         scores = [score(video, case, tracker, lpips, index=index, variant=name) for name, video in videos.items()]
         done = [s for s in done if s.case != index] + scores
         write_lines(path, map(asdict, done))
         counted += 1
         if on_case is not None:
             on_case(case, videos)
-    return [s for s in done if s.variant in variants and s.case <= index]
+    return [s for s in done if s.variant in wanted and s.case <= index]
 
 
 def table(scores: Sequence[CaseScore]) -> str:

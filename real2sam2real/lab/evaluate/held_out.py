@@ -21,6 +21,7 @@ import torch
 
 from real2sam2real.arrays import Bool, Float, UInt8
 from real2sam2real.diffusion.checkpoints import CheckpointSettings
+from real2sam2real.diffusion.finishing import coded, with_detail
 from real2sam2real.lab.evaluate.perceptual import Lpips
 from real2sam2real.lab.synth import HELD_OUT_SEEDS, changed_region, lifted_scene, sample_clip, static_region
 from real2sam2real.lab.synth.lifted import lifted_case
@@ -117,13 +118,16 @@ def make_scenes(make: Callable[[int], HeldOutScene | None], workers: int) -> Ite
             pool.shutdown(cancel_futures=True)
 
 
-def evaluate_scene(pipeline: Any, scene: HeldOutScene, strengths: Sequence[float]) -> SceneResult:
+def evaluate_scene(
+    pipeline: Any, scene: HeldOutScene, strengths: Sequence[float], *, detail: bool = False
+) -> SceneResult:
     """Make a scene in every way: from noise with and without normals, and from the preview.
 
     Args:
         pipeline: a loaded `Real2Sam2RealPipeline`.
         scene: at the size of its checkpoint.
         strengths: noise levels at which the preview is tried as a start.
+        detail: also with the preview's detail, as videos are finished.
     """
     photo, normals = scene.truth[0], scene.normals
     blank = np.broadcast_to(scene.background, normals.shape).copy()
@@ -139,8 +143,12 @@ def evaluate_scene(pipeline: Any, scene: HeldOutScene, strengths: Sequence[float
         "from noise, normals blanked": generate(blank),
         "from noise": generate(normals),
     }
+    kept = coded(pipeline.vae, scene.preview) if detail else None
     for strength in strengths:
-        videos[f"from the preview at {strength:g}"] = generate(normals, init_video=scene.preview, strength=strength)
+        way = f"from the preview at {strength:g}"
+        videos[way] = generate(normals, init_video=scene.preview, strength=strength)
+        if kept is not None:
+            videos[f"{way}, with detail"] = with_detail(videos[way], kept, scene.preview)
     return SceneResult(scene=scene, videos=videos)
 
 
@@ -172,7 +180,7 @@ def evaluate(
     measured: dict[str, list[tuple[float, float, float]]] = {}
     make = partial(make_scene, settings=settings, frames=frames, lifted=lifted)
     for scene in islice(make_scenes(make, workers), scenes):
-        result = evaluate_scene(pipeline, scene, strengths)
+        result = evaluate_scene(pipeline, scene, strengths, detail=settings.upscale)
         truth = scene.truth
         for way, video in result.videos.items():
             distance = float("nan") if lpips is None else lpips.of_videos(video[1:], truth[1:])

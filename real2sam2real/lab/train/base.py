@@ -184,6 +184,7 @@ class BaseTrainer(NetworkTrainer[BaseConfig]):
             steps=config.sampling_steps,
             init=config.init,
             strength=config.strength,
+            upscale=True,
         )
 
     def _build(self) -> None:

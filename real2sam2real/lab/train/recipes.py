@@ -117,7 +117,7 @@ class BaseConfig(TrainingSettings):
 
 
 def mini() -> BaseConfig:
-    """The shipped checkpoint: small clips first, where most of the motion is learned, then the full size."""
+    """A small base on two CPU cores, first shipped: small clips first, where motion is learned, then the full size."""
     return BaseConfig(
         stages=(
             TrainingStage(width=96, height=64, frames=33, batch_size=32, steps=800, shift=3.0, level_floor=0.25),
@@ -134,6 +134,7 @@ def refine() -> BaseConfig:
     """
     stage = partial(TrainingStage, shift=2.0, level_floor=0.25, varied=1.0)
     return BaseConfig(
+        size=LARGER,
         start="mini-base",
         stages=(
             stage(width=160, height=96, frames=33, batch_size=16, steps=300),
@@ -148,7 +149,7 @@ def refine() -> BaseConfig:
 
 
 def mini_gpu() -> BaseConfig:
-    """The 22 M base from nothing, in six minutes of one large GPU with some fourteen cores beside it."""
+    """The shipped base of 22 M, from nothing, in six minutes of one large GPU with some fourteen cores beside it."""
     stage = partial(TrainingStage, level_floor=0.25, varied=0.4)
     return BaseConfig(
         size=LARGER,

@@ -10,9 +10,10 @@ import torch
 import yaml
 
 from real2sam2real import media
+from real2sam2real.diffusion.checkpoints import SETTINGS_FILE, CheckpointSettings
 from real2sam2real.diffusion.loading import load_model, locate
 from real2sam2real.diffusion.options import ModelOptions
-from real2sam2real.diffusion.weights.adapter_file import read_adapter
+from real2sam2real.diffusion.weights.adapter_file import POSE_FILE, read_adapter
 from real2sam2real.diffusion.weights.adapters import apply_adapters
 from real2sam2real.diffusion.weights.load import load_transformer
 from real2sam2real.errors import MissingPartError, UserError
@@ -109,8 +110,11 @@ def test_an_adapter_of_a_pipeline_s_folder_knows_its_base_and_is_a_lora_too(make
 
 
 def test_an_adapter_is_no_base(make_config, tmp_path):
+    settings = CheckpointSettings(area=48 * 32, max_frames=5, base="mini-base")
+    (tmp_path / SETTINGS_FILE).write_text(settings.to_json())
+    (tmp_path / POSE_FILE).touch()
     with pytest.raises(UserError, match="its base is mini-base"):
-        train(make_config(base="mini"), tmp_path)
+        train(make_config(base=str(tmp_path)), tmp_path / "run")
 
 
 def test_checkpoints_are_whole_and_the_last_are_kept(make_config, tmp_path, monkeypatch):
