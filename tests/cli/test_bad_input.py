@@ -47,7 +47,6 @@ MASKS: dict[str, tuple[Callable[[Path], None], str]] = {
 FLAGS: dict[str, tuple[list[str], str]] = {
     "frames": (["--frames", "48"], "4k"),
     "no frames": (["--frames", "0"], "frames"),
-    "many frames": (["--frames", "13"], "generates at most 9"),
     "fps": (["--fps", "0"], "fps"),
     "fov": (["--fov", "180"], "field of view"),
     "strength": (["--strength", "2"], "--strength"),
