@@ -9,6 +9,7 @@ from __future__ import annotations
 from importlib import resources
 from pathlib import Path
 
+import cv2
 import numpy as np
 import torch
 from einops import rearrange
@@ -26,6 +27,7 @@ REACH = (
     8  # pixels around it that the network sees; what lies farther changes a pixel by a quarter of a level in the mean
 )
 _WIDTH, _LAYERS = 64, 17
+_BROAD_PIXELS = 3.0  # standard deviation of the blur under which colours are compared
 _BATCH = 8  # squares at once
 
 
@@ -69,7 +71,19 @@ class VideoUpscaler(nn.Module):
             for (y, x), square in zip(part, large, strict=True):
                 place = (slice(k * TILE * SCALE, (k + 1) * TILE * SCALE) for k in (y, x))
                 result[tuple(place)] = rearrange(square, "c v u -> v u c")
-        return result[: height * SCALE, : width * SCALE]
+        return in_the_colors_of(frame, result[: height * SCALE, : width * SCALE])
+
+
+def in_the_colors_of(frame: UInt8, large: UInt8) -> UInt8:
+    """The enlarged frame with the broad colours of the frame `(H, W, 3)`, which the network makes a little brighter.
+
+    Otherwise its squares would show in a sky beside those that are enlarged without it.
+    """
+    height, width = frame.shape[:2]
+    off = frame.astype(np.float32) - cv2.resize(large, (width, height), interpolation=cv2.INTER_AREA)
+    off = cv2.GaussianBlur(off, (0, 0), _BROAD_PIXELS, borderType=cv2.BORDER_REFLECT)
+    moved = large + cv2.resize(off, large.shape[1::-1], interpolation=cv2.INTER_LINEAR)
+    return np.rint(moved).clip(0, 255).astype(np.uint8)
 
 
 def load_upscaler() -> VideoUpscaler:

@@ -11,7 +11,7 @@ from real2sam2real import media
 from real2sam2real.diffusion.autoencoder import BlockTransformAutoencoder
 from real2sam2real.diffusion.finishing import Finish, coded, enlarged_size, find_agreement, with_detail
 from real2sam2real.diffusion.segments import plan_segments
-from real2sam2real.diffusion.upscaling import SCALE, TILE, load_upscaler
+from real2sam2real.diffusion.upscaling import SCALE, TILE, in_the_colors_of, load_upscaler
 
 ASSETS = Path(real2sam2real.__file__).parent / "assets"
 HEIGHT, WIDTH = 64, 96
@@ -74,15 +74,16 @@ def test_only_squares_that_are_asked_for_are_enlarged_and_as_the_whole_would_be(
     frame = np.ascontiguousarray(small[0])
     whole = torch.from_numpy(frame).permute(2, 0, 1)[None] / 255
     with torch.inference_mode():
-        large = (upscaler(whole)[0].clamp(0, 1) * 255).round().permute(1, 2, 0).numpy()
+        large = (upscaler(whole)[0].clamp(0, 1) * 255).round().permute(1, 2, 0).numpy().astype(np.uint8)
+    large = in_the_colors_of(frame, large)
     where = np.zeros((HEIGHT, WIDTH), bool)
     where[40, 50] = True
     found = upscaler.enlarged(frame, where)
     square = (slice(TILE * SCALE, 2 * TILE * SCALE),) * 2
-    assert error(found[square][:-32], large[square][:-32]) < 0.5
+    assert error(found[square][48:-48, 48:-48], large[square][48:-48, 48:-48]) < 0.5
     plain = media.resized(frame, SCALE * WIDTH, SCALE * HEIGHT)
-    found[square] = plain[square] = 0
-    assert np.array_equal(found, plain)
+    assert error(plain[square], large[square]) > 1
+    assert error(found[:, : 16 * SCALE], plain[:, : 16 * SCALE]) < 0.5
 
 
 def test_enlarging_keeps_the_picture(upscaler, small):
