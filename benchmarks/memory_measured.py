@@ -299,7 +299,16 @@ def measure_pass(
     layers = _layers(architecture)
     few = min(layers, 2)
     first, second = (
-        _run(architecture, clip, count, weights, token_chunks, keys_values, prompts, attention_copies)
+        run_blocks(
+            architecture,
+            clip,
+            count,
+            weights=weights,
+            token_chunks=token_chunks,
+            keys_values=keys_values,
+            prompts=prompts,
+            attention_copies=attention_copies,
+        )
         for count in (few, few + 1)
     )
     return replace(first.extrapolated(second, layers - few), block=second.weights - first.weights)
@@ -310,17 +319,18 @@ def _layers(architecture: Architecture) -> int:
     return len(transformer_of(architecture).blocks)
 
 
-def _run(
+def run_blocks(
     architecture: Architecture,
     clip: ClipSize,
     layers: int,
-    weights: WeightFormat,
-    token_chunks: int,
-    keys_values: bool,
-    prompts: int,
-    attention_copies: bool,
+    *,
+    weights: WeightFormat = "bfloat16",
+    token_chunks: int = 1,
+    keys_values: bool = True,
+    prompts: int = 1,
+    attention_copies: bool = False,
 ) -> MeasuredPass:
-    """The cost with this many blocks; `block` is left 0."""
+    """The cost with this many blocks, each of them run; `block` is left 0."""
     transformer = transformer_of(architecture, layers=layers)
     dtype = PLAIN.get(weights, torch.bfloat16)
     with fake_device(copy_attention_inputs=attention_copies):
@@ -432,10 +442,10 @@ def _decode(autoencoder: Any, clip: ClipSize) -> None:
 def _measure_autoencoder(
     architecture: Architecture, clip: ClipSize, dtype: torch.dtype, tiled: bool, work: Work
 ) -> Measured:
-    autoencoder = autoencoder_of(architecture)
-    whole = _over_frames(architecture, clip, dtype, work)
     if not tiled:
-        return whole
+        return _over_frames(architecture, clip, dtype, work)
+    autoencoder = autoencoder_of(architecture)
+    whole = _measure_autoencoder(architecture, clip, dtype, False, work)
     one = _tile_at_work(architecture, clip, dtype, work)
     share = tiled_area(autoencoder, clip) / (clip.width * clip.height)
     return Measured(
@@ -469,6 +479,7 @@ def _over_frames(architecture: Architecture, clip: ClipSize, dtype: torch.dtype,
     return first.extrapolated(second, latent_frames - few)
 
 
+@cache
 def _run_autoencoder(architecture: Architecture, clip: ClipSize, dtype: torch.dtype, work: Work) -> Measured:
     autoencoder = autoencoder_of(architecture)
     with fake_device():
