@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 PRELOADED = [
+    "real2sam2real.diffusion.lean_diffusers",
     "real2sam2real.cli.main",
     "real2sam2real.lab.curate.pipeline.run",
     "real2sam2real.lab.train.adapter.trainer",
@@ -19,8 +20,17 @@ PRELOADED = [
 ]
 
 
+def preload() -> None:
+    """What the server imports, if it has not been started yet."""
+    multiprocessing.get_context("forkserver").set_forkserver_preload(PRELOADED)
+
+
 def start(
-    function: Callable[..., object], *args: Any, said: Path, variables: Mapping[str, str] | None = None
+    function: Callable[..., object],
+    *args: Any,
+    said: Path,
+    variables: Mapping[str, str] | None = None,
+    own_group: bool = False,
 ) -> BaseProcess:
     """Call `function(*args)`, which must be importable, in a process of its own.
 
@@ -29,10 +39,11 @@ def start(
         args: of the function.
         said: file that takes what the process prints.
         variables: of the environment, beside those of this process when the server was started.
+        own_group: the process leads a process group, and can be killed with all that it starts.
     """
+    preload()
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(PRELOADED)
-    process = context.Process(target=_work, args=(said, dict(variables or {}), function, args))
+    process = context.Process(target=_work, args=(said, dict(variables or {}), own_group, function, args))
     process.start()
     return process
 
@@ -59,7 +70,11 @@ def run_ranks(code: str, arguments: Sequence[str], *, said: Path, variables: Map
     return files[0].read_text()
 
 
-def _work(said: Path, variables: dict[str, str], function: Callable[..., object], args: Sequence[Any]) -> None:
+def _work(
+    said: Path, variables: dict[str, str], own_group: bool, function: Callable[..., object], args: Sequence[Any]
+) -> None:
+    if own_group:
+        os.setsid()
     os.environ.update(variables)
     target = os.open(said, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(target, 1)

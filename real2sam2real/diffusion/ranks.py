@@ -31,6 +31,8 @@ from real2sam2real.errors import MissingPartError, UserError
 Result = TypeVar("Result")
 Device = Literal["cuda", "cpu"]
 
+# How ranks are started: CUDA does not survive a fork of a process that has used it.
+START_METHOD = "spawn"
 BACKENDS = {"cuda": "cpu:gloo,cuda:nccl", "cpu": "gloo"}
 LAUNCHER_VARIABLES = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 # A rank that waits for another is not stuck: the other may be loading weights from a slow disk. A rank that died is
@@ -167,7 +169,7 @@ class _Running:
 @contextmanager
 def _ranks(world: int, device: Device, folder: str, work: bytes) -> Iterator[list[_Running]]:
     """Start the ranks; at the end give them a moment to end by themselves if all went well, else stop them."""
-    context = multiprocessing.get_context("spawn")  # CUDA does not survive a fork
+    context: Any = multiprocessing.get_context(START_METHOD)
     ranks: list[_Running] = []
     try:
         with _ctrl_c_ignored():

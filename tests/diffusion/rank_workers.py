@@ -1,6 +1,7 @@
 """What the ranks of `test_parallel.py` do: functions that a new process can import."""
 
 import os
+import signal
 import sys
 import time
 from pathlib import Path
@@ -258,6 +259,7 @@ def wait_for_ever(folder):
 def main():
     """Run by the tests as a program: `wait FOLDER` starts ranks, `joined` is started by torchrun."""
     if sys.argv[1] == "wait":
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may start what is in the background without
         run_on_ranks(2, wait_for_ever, (sys.argv[2],), device="cpu")
         return
     start_parallel(2, "cpu")

@@ -17,9 +17,15 @@ WORKERS = Path(__file__).parent / "rank_workers.py"
 
 
 @pytest.fixture(scope="module")
-def workers():
-    """The module `rank_workers`, importable here and, by the same search path, in the ranks."""
+def workers(processes):
+    """The module `rank_workers`, importable here and, by the same search path, in the ranks.
+
+    The ranks of these tests come ready from the tests' server; those of `test_stopping_the_program_stops_all_ranks` are
+    started as users' are.
+    """
+    processes.preload()
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ranks, "START_METHOD", "forkserver")
         patch.syspath_prepend(str(WORKERS.parent))
         yield importlib.import_module(WORKERS.stem)
 

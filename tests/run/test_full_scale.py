@@ -12,10 +12,10 @@ from safetensors.torch import save_file
 
 from real2sam2real import media
 from real2sam2real.control.folder import Control, save_control
+from real2sam2real.diffusion import ranks
 from real2sam2real.diffusion.checkpoints import OFFICIAL_SETTINGS, SETTINGS_FILE
 from real2sam2real.diffusion.loading import Real2Sam2RealPipeline, locate
 from real2sam2real.diffusion.options import GenerateOptions
-from real2sam2real.diffusion.ranks import run_on_ranks
 from real2sam2real.errors import UserError
 from real2sam2real.run.generating import (
     Generator,
@@ -195,12 +195,14 @@ def test_what_cannot_be_used_is_named(base, adapter, tmp_path):
             Generator.load(replace(options(base, adapter), **changes), Progress())
 
 
-def test_two_ranks_share_a_long_shot(base, adapter, tmp_path):
+def test_two_ranks_share_a_long_shot(base, adapter, tmp_path, processes, monkeypatch):
+    processes.preload()
+    monkeypatch.setattr(ranks, "START_METHOD", "forkserver")  # from the tests' server, which has torch loaded
     control = write_control(tmp_path / "control", 13)
     given = options(base, adapter, guidance=1.0)
     generate_to_file(control, given, tmp_path / "one.mp4", Progress())
     work = (control, given, tmp_path / "two.mp4", True)
-    notes = run_on_ranks(2, _on_this_rank, work, device="cpu")
+    notes = ranks.run_on_ranks(2, _on_this_rank, work, device="cpu")
     assert any("2 segments" in note for note in notes)
     one, two = (media.read_video(tmp_path / name).astype(int) for name in ("one.mp4", "two.mp4"))
     assert np.abs(one - two).max() <= 3  # bfloat16 sums in another order, then H.264

@@ -1,30 +1,62 @@
 """The benchmark of curation, on a few tiny clips."""
 
-import subprocess
+import importlib.util
 import sys
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[3]
+from real2sam2real.cli.main import main as command_line
+
+BENCHMARK = Path(__file__).parents[3] / "benchmarks" / "curation.py"
 TINY = ["--clips", "4", "--size", "96x64", "--frames", "5", "--workers", "1"]
 
 
+class Curation:
+    """A curation from the tests' server of processes, where the benchmark starts an interpreter."""
+
+    def __init__(self, processes, arguments, folder):
+        command = ["curate", *arguments, "-o", str(folder)]
+        self._process = processes.start(command_line, command, said=Path(folder).with_suffix(".log"), own_group=True)
+        self.pid = self._process.pid
+
+    def poll(self):
+        return self._process.exitcode
+
+    def wait(self):
+        self._process.join()
+        return self.poll()
+
+    @property
+    def returncode(self):
+        return self.poll()
+
+
+@pytest.fixture
+def benchmark(processes, monkeypatch, capsys):
+    """Run the benchmark; what it prints."""
+    spec = importlib.util.spec_from_file_location("curation_benchmark", BENCHMARK)
+    module = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, spec.name, module)  # dataclasses look their module up
+    spec.loader.exec_module(module)
+    monkeypatch.setattr(module, "curation", lambda arguments, folder: Curation(processes, arguments, folder))
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", [str(BENCHMARK), *TINY, *arguments])
+        module.main()
+        return capsys.readouterr().out
+
+    return run
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="it kills process groups")
-def test_kills_strike_and_the_data_set_is_the_same(tmp_path):
+def test_kills_strike_and_the_data_set_is_the_same(benchmark, tmp_path):
     said = benchmark("--kills", "2", "-o", str(tmp_path))
     assert "are identical to the byte" in said
     assert "\n2 kills, each of a curation at work" in said
 
 
-def test_the_table_has_a_row_for_each_number_of_workers(tmp_path):
+def test_the_table_has_a_row_for_each_number_of_workers(benchmark, tmp_path):
     said = benchmark("-o", str(tmp_path))
     assert "| workers | cutting | masks | normals | captions | all, with start-up |" in said
     assert said.splitlines()[-1].startswith("| 1 | ")
-
-
-def benchmark(*arguments):
-    command = [sys.executable, "benchmarks/curation.py", *TINY, *arguments]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    assert not done.returncode, done.stdout + done.stderr
-    return done.stdout
