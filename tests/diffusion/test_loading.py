@@ -98,8 +98,7 @@ def test_an_adapter_on_mini_base_is_the_same_by_both_doors(tmp_path):
     assert load_model(locate(choice)).pipeline.scheduler.config.shift == 2.0
 
 
-@pytest.mark.parametrize("solver", ["euler", "unipc"])
-@pytest.mark.parametrize("layout", ["diffusers", "original"])
+@pytest.mark.parametrize(("layout", "solver"), [("diffusers", "euler"), ("original", "unipc")])
 def test_a_published_layout_is_the_same_by_both_doors(layouts, tmp_path, layout, solver):
     """The solver is the settings', whatever scheduler the base's layout brings."""
     base = Path(shutil.copytree(getattr(layouts, layout), tmp_path / "base"))
