@@ -14,6 +14,8 @@ Shape letters: B batch, T = 4k + 1 frames, F = k + 1 latent frames, H × W pixel
 
 from __future__ import annotations
 
+import real2sam2real.diffusion.lean_diffusers  # noqa: F401
+
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass

@@ -10,6 +10,8 @@ N text tokens, M image tokens.
 
 from __future__ import annotations
 
+import real2sam2real.diffusion.lean_diffusers  # noqa: F401
+
 from dataclasses import dataclass
 from typing import Any
 

@@ -12,6 +12,8 @@ Shape letters: B batch, L tokens (of one rank), D model width.
 
 from __future__ import annotations
 
+import real2sam2real.diffusion.lean_diffusers  # noqa: F401
+
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import real2sam2real.diffusion.lean_diffusers  # noqa: F401
+
 import copy
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager

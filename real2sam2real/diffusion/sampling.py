@@ -6,6 +6,8 @@ velocity ε − x from σ = 1, or from a partly noised start, to σ = 0.
 
 from __future__ import annotations
 
+import real2sam2real.diffusion.lean_diffusers  # noqa: F401
+
 import math
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -11,6 +11,8 @@ L = (F + 1)·(h/2)·(w/2) tokens, D model width.
 
 from __future__ import annotations
 
+import real2sam2real.diffusion.lean_diffusers  # noqa: F401
+
 import math
 from dataclasses import dataclass
 from typing import cast

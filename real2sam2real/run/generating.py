@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import real2sam2real.diffusion.lean_diffusers  # noqa: F401
+
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path

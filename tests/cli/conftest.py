@@ -1,5 +1,7 @@
 """Run the command line in this process and small inputs for it."""
 
+import real2sam2real.diffusion.lean_diffusers  # noqa: F401
+
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple

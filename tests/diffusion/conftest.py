@@ -1,3 +1,5 @@
+import real2sam2real.diffusion.lean_diffusers  # noqa: F401
+
 import importlib.util
 from pathlib import Path
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import real2sam2real.diffusion.lean_diffusers  # noqa: F401
+
 from typing import Any
 
 import torch
