@@ -104,7 +104,7 @@ def test_a_lifter_is_chosen_for_all_or_for_one() -> None:
     options = LiftOptions(lifter=("sam3d", "person=sam3d-body"))
     assert options.lifter_of("person") == "sam3d-body"
     assert options.lifter_of("bench") == "sam3d"
-    assert LiftOptions().lifter_of("bench") == "embedded"
+    assert LiftOptions().lifter_of("bench") is None
 
 
 def test_lifters_may_live_in_different_environments() -> None:

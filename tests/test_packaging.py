@@ -23,6 +23,8 @@ IMPORT_NAMES = {
     "fast-simplification": "fast_simplification",
 }
 OPTIONAL = {
+    "OpenEXR",
+    "anny",
     "bitsandbytes",
     "ftfy",
     "gguf",

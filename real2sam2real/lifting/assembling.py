@@ -89,7 +89,8 @@ def align_lifted(lifted: LiftedMesh, outline: Outline, around: Surroundings, say
     say(f"  {lifted.name}: closing and aligning {len(lifted.mesh.faces):,} triangles")
     cleaned = repair(lifted.mesh, clean=True, max_faces=around.max_faces)
     motion = None if lifted.motion is None else repaired_motion(lifted.motion, lifted.mesh, cleaned)
-    lifted = replace(lifted, mesh=cleaned.mesh, motion=motion, notes=(*lifted.notes, *cleaned.report.notes))
+    skin = None if lifted.skin is None else lifted.skin.of(cleaned.source_vertices)
+    lifted = replace(lifted, mesh=cleaned.mesh, motion=motion, skin=skin, notes=(*lifted.notes, *cleaned.report.notes))
     observation = around.observation(outline)
     found = align(
         lifted.mesh,
@@ -97,7 +98,7 @@ def align_lifted(lifted: LiftedMesh, outline: Outline, around: Surroundings, say
         initial_pose=lifted.camera_from_object,
         up_camera=around.view.up_camera,
         optimize_focal=around.optimize_focal,
-        keep_pose=not around.align,
+        keep_pose=lifted.on_mask or not around.align,
     )
     own, k = lifted.intrinsics, around.view.intrinsics
     same_focal = own is not None and abs(np.log(own.fx / own.width * k.width / k.fx)) < SAME_FOCAL
@@ -132,12 +133,15 @@ def entity_of(item: Aligned, around: Surroundings, *, frames: int, fps: float) -
     """The entity, at rest or with its file's own animation."""
     matrix, intrinsics = item.alignment.camera_from_object, item.alignment.intrinsics
     hidden = (item.outline.hidden | around.occluder) & ~item.outline.mask
-    mesh = item.lifted.mesh if item.lifted.motion is not None else refined(item.lifted.mesh, matrix, intrinsics)
+    lifted, skin = item.lifted, item.lifted.skin
+    mesh = lifted.mesh if lifted.motion is not None or skin is not None else refined(lifted.mesh, matrix, intrinsics)
     mesh = with_photo(mesh, matrix, around.pixels, item.outline.mask, hidden, intrinsics)
     world_from_object = around.world_from_camera @ matrix
-    lifted = replace(item.lifted, mesh=mesh)
+    lifted = replace(lifted, mesh=mesh)
     if lifted.motion is None:
-        mesh, world_from_object = standing_frame(mesh, world_from_object)
+        mesh, frame = standing_frame(mesh, world_from_object)
+        skin = None if skin is None else skin.transformed(transforms.invert_rigid(frame) @ world_from_object)
+        world_from_object = frame
         motion = Motion.still(frames, world_from_object)
     else:
         motion = entity_motion(lifted, world_from_object, frames, fps)
@@ -147,6 +151,7 @@ def entity_of(item: Aligned, around: Surroundings, *, frames: int, fps: float) -
         rest_world_from_object=world_from_object,
         motion=motion,
         mask=item.outline.mask,
+        skin=skin,
         provenance={
             **lifted.provenance,
             "alignment": facts(item.alignment),

@@ -8,6 +8,7 @@ from typing import Any
 from real2sam2real.arrays import Float
 from real2sam2real.geometry import Intrinsics
 from real2sam2real.mesh import Mesh
+from real2sam2real.mesh.skin import Skin
 from real2sam2real.scene.motion import Motion
 
 
@@ -26,6 +27,10 @@ class LiftedMesh:
     # object frame; its `vertices_object` deform the mesh
     motion: Motion | None = None
     motion_fps: float | None = None  # at how many frames per second `motion` was sampled; None: at the shot's
+    # whether its pose lays it onto its mask already, so that it need not be aligned
+    on_mask: bool = False
+    # bones that move the mesh, in its frame; None where it has none
+    skin: Skin | None = None
     # lifter, version, seed, file: JSON values, kept in scene.json
     provenance: dict[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()  # what a person should know

@@ -25,7 +25,8 @@ class LifterOptions:
     """Which lifter makes the meshes, and where it runs; docs/lifters.md says how each is set up."""
 
     lifter: Annotated[Texts, arg(metavar="[NAME=]LIFTER")] = ()
-    """embedded (default), sam3d, sam3d-body, triposg or step1x3d, for all objects or for one."""
+    """embedded, people, sam3d, sam3d-body, triposg or step1x3d, for all objects or for one; else embedded, and people
+    for persons where it is installed."""
     lifter_python: Annotated[Texts, arg(metavar="[LIFTER=]PATH")] = ()
     """Python of the lifter's own environment."""
     lifter_host: Annotated[str | None, arg(metavar="USER@HOST", help_behavior_hint="(default: this machine)")] = None
@@ -41,9 +42,9 @@ class LifterOptions:
         if not self.lifter_timeout > 0:
             raise UserError(f"--lifter-timeout {self.lifter_timeout:g} leaves no time; an object takes about a minute")
 
-    def lifter_of(self, name: str) -> str:
-        """The lifter of one object."""
-        return value_for(name, self.lifter) or "embedded"
+    def lifter_of(self, name: str) -> str | None:
+        """The lifter of one object, where one is named for it."""
+        return value_for(name, self.lifter)
 
     def environment_of(self, lifter: str, *, offline: bool = False) -> LifterEnvironment:
         """Where a lifter runs, and with what."""

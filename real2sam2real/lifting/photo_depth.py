@@ -108,7 +108,8 @@ def _scaled(entity: Entity, factor: float) -> Entity:
     rest[:3, 3] *= factor
     motion = replace(entity.motion, translation=entity.motion.translation * factor)
     mesh = replace(entity.mesh, vertices=entity.mesh.vertices * factor)
-    return replace(entity, mesh=mesh, rest_world_from_object=rest, motion=motion)
+    skin = None if entity.skin is None else entity.skin.transformed(np.diag([factor, factor, factor, 1.0]))
+    return replace(entity, mesh=mesh, skin=skin, rest_world_from_object=rest, motion=motion)
 
 
 def _moved_to(scene: Scene, entity: Entity, factor: float) -> Entity:
@@ -117,7 +118,9 @@ def _moved_to(scene: Scene, entity: Entity, factor: float) -> Entity:
     rest = entity.rest_world_from_object.copy()
     rest[:3, 3] = eye + factor * (rest[:3, 3] - eye)
     mesh = replace(entity.mesh, vertices=entity.mesh.vertices * factor)
-    return replace(entity, mesh=mesh, rest_world_from_object=rest, motion=Motion.still(entity.motion.frames, rest))
+    skin = None if entity.skin is None else entity.skin.transformed(np.diag([factor, factor, factor, 1.0]))
+    motion = Motion.still(entity.motion.frames, rest)
+    return replace(entity, mesh=mesh, skin=skin, rest_world_from_object=rest, motion=motion)
 
 
 def _core(mask: Mask) -> Bool:

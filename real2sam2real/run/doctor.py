@@ -19,6 +19,8 @@ from real2sam2real.diffusion.prompts import cache_folder
 from real2sam2real.diffusion.weights.base import find_base
 from real2sam2real.errors import UserError
 from real2sam2real.lifting.options import LifterOptions
+from real2sam2real.lifting.people.body_model import EXTRA, is_installed
+from real2sam2real.lifting.people.lifter import LIFTER as PEOPLE
 from real2sam2real.lifting.workers.catalogue import LIFTERS
 from real2sam2real.lifting.workers.lifter import probe
 from real2sam2real.options import parse_size
@@ -108,7 +110,9 @@ def _perception() -> Iterator[str]:
 def _lifters(options: LifterOptions, *, offline: bool) -> Iterator[str]:
     yield "\nlifters"
     yield "  embedded and meshes of your own are always here"
-    named = {value.rpartition("=")[2] for value in options.lifter} - {"embedded"}
+    people = "here" if is_installed() else f"not installed: pip install '{EXTRA}'"
+    yield f"  people (bodies of persons, that can be posed): Anny is {people}"
+    named = {value.rpartition("=")[2] for value in options.lifter} - {"embedded", PEOPLE}
     if not named:
         yield f"  {', '.join(LIFTERS)}: name one to ask its environment (--lifter NAME --lifter-python PATH)"
     for name in sorted(named):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 
@@ -30,6 +30,9 @@ from real2sam2real.lifting.mesh_files import read_mesh_file
 from real2sam2real.lifting.options import LiftOptions
 from real2sam2real.lifting.outline import outlines_by_nearness
 from real2sam2real.lifting.outlying import outlying_depths
+from real2sam2real.lifting.people.body_model import EXTRA, is_installed
+from real2sam2real.lifting.people.lifter import LIFTER as PEOPLE
+from real2sam2real.lifting.people.lifter import NoPersonError, is_person, lift_person
 from real2sam2real.lifting.photo_depth import in_metres, with_fronts
 from real2sam2real.lifting.plausible import OUTLYING
 from real2sam2real.lifting.workers.lifter import lift_objects
@@ -54,6 +57,11 @@ from real2sam2real.scene.retime import retimed
 
 REQUESTS = ".lifting"
 """Beside the scene folder: what is asked of a lifter's process and what it has answered, so that it can go on."""
+
+
+NO_PEOPLE = (
+    f"people are lifted by their silhouettes; with pip install '{EXTRA}' they get bodies that look right all round"
+)
 
 
 def lift_to_folder(
@@ -134,7 +142,7 @@ def lift(
     unnamed = lifting.unnamed()
     things = see_things(photo.pixels) if options.billboards or unnamed else []
     words = words_of({name: masks[name] for name in unnamed}, things)
-    scene, notes = lifting.scene(lifting.meshes(requests, offline=offline), words)
+    scene, notes = lifting.scene(lifting.meshes(words, requests, offline=offline), words)
     if seen.points_camera is not None:
         standing = [o.name for o in outlines_by_nearness(masks) if o.stands_in_view]
         scene, depth_notes = with_fronts(in_metres(scene, seen), seen, standing)
@@ -148,7 +156,8 @@ def lift(
         scene, relief_notes = with_relief(scene, seen, taken_pixels(scene, [lifting.occluder]))
         notes = [*notes, *relief_notes]
     scene, doubts = _with_doubts(carry(scene))
-    made_how = dict.fromkeys([*seen.notes, *notes])  # the lifter may say again what reading the masks said
+    told = [*seen.notes, *lifting.notes, *notes]
+    made_how = dict.fromkeys(told)  # the lifter may say again what reading the masks said
     return scene, [*made_how, *contact_notes, *provenance_notes(scene), *doubts]
 
 
@@ -238,8 +247,9 @@ class _Lifting:
     pitch: float | None
     occluder: Mask
     progress: Progress
+    notes: list[str] = field(default_factory=list)  # what a person should know of the choice of lifters
 
-    def meshes(self, requests: Path, *, offline: bool) -> dict[str, LiftedMesh]:
+    def meshes(self, words: Mapping[str, str], requests: Path, *, offline: bool) -> dict[str, LiftedMesh]:
         """The meshes that do not come from the embedded lifter, by name."""
         files = {name: Path(file) for name, file in split_named("--mesh", self.options.mesh).items()}
         made = {name: read_own_mesh(file, name, self.options, self.view) for name, file in files.items()}
@@ -250,12 +260,39 @@ class _Lifting:
             )
         elsewhere: dict[str, list[str]] = {}
         for name in self.masks:
-            lifter = self.options.lifter_of(name)
-            if name not in made and lifter != "embedded":
+            lifter = self.lifter_of(name, words)
+            if name in made or lifter == "embedded":
+                continue
+            if lifter == PEOPLE:
+                person = self._lift_person(name, words.get(name, name))
+                made |= {} if person is None else {name: person}
+            else:
                 elsewhere.setdefault(lifter, []).append(name)
         for lifter, names in elsewhere.items():
             made |= self._lift_elsewhere(lifter, names, requests / lifter, offline=offline)
         return made
+
+    def lifter_of(self, name: str, words: Mapping[str, str]) -> str:
+        """The lifter of an object: the named one, else the one for people for a person, if it is there."""
+        chosen = self.options.lifter_of(name)
+        if chosen is None:
+            person = is_person(words.get(name, name))
+            if person and not is_installed():
+                self.notes.append(NO_PEOPLE)
+            return PEOPLE if person and is_installed() else "embedded"
+        return chosen
+
+    def _lift_person(self, name: str, word: str) -> LiftedMesh | None:
+        """A person's body; None, and a note, where none is seen and nobody asked for it by name."""
+        outline = next(each for each in outlines_by_nearness(self.masks) if each.name == name)
+        try:
+            with self.progress.bar(f"{name}: fitting a body") as advance:
+                return lift_person(self.photo.pixels, outline, self.view.intrinsics, self.occluder, word, advance)
+        except NoPersonError as error:
+            if self.options.lifter_of(name) is not None:
+                raise
+            self.notes.append(f"{error}; it is lifted by its silhouette")
+            return None
 
     def _lift_elsewhere(self, lifter: str, names: list[str], requests: Path, *, offline: bool) -> dict[str, LiftedMesh]:
         """The meshes that a lifter in an environment of its own makes; what it has made is kept for the next try."""
@@ -279,7 +316,9 @@ class _Lifting:
     def unnamed(self) -> list[str]:
         """Objects for the embedded lifter whose names do not say what they are."""
         brought = split_named("--mesh", self.options.mesh)
-        embedded = [each for each in self.masks if each not in brought and self.options.lifter_of(each) == "embedded"]
+        embedded = [
+            each for each in self.masks if each not in brought and self.options.lifter_of(each) in (None, "embedded")
+        ]
         return [name for name in embedded if kind_of(name) is None]
 
     def scene(self, lifted: Mapping[str, LiftedMesh], words: Mapping[str, str]) -> tuple[Scene, list[str]]:

@@ -14,7 +14,7 @@ from typing import Generic, Literal, TypeVar
 
 import numpy as np
 
-from real2sam2real.arrays import Float
+from real2sam2real.arrays import Float, Float32
 from real2sam2real.errors import UserError
 from real2sam2real.geometry import quaternions, transforms
 from real2sam2real.geometry.transforms import about_y
@@ -23,7 +23,7 @@ from real2sam2real.scene.motion import Keyframe, Motion
 from real2sam2real.scene.scene import Entity, Scene
 from real2sam2real.scene.targets import UP, bounds_at_rest
 from real2sam2real.scene.timing import Timing, check_distinct
-from real2sam2real.scene.units import BadValueError, Length, Point, Span, located
+from real2sam2real.scene.units import BadValueError, Length, Point, Span, located, nearest
 
 STEPS = 8  # time steps per frame; single moves are exact at any number, driven curves converge with its square
 MAX_SCALE = 1e6
@@ -52,9 +52,39 @@ def animate_entity(moves: Sequence[em.EntityMove], entity: Entity, scene: Scene)
         if isinstance(move, em.Hide):
             with located(move.where):
                 motion = motion.hidden(*_hidden_frames(move, scene))
-    return replace(
-        motion, visible=motion.visible & entity.motion.visible, vertices_object=entity.motion.vertices_object
-    )
+    bends = [move for move in moves if isinstance(move, em.Bend)]
+    deformed = posed_by_bends(bends, entity, scene) if bends else entity.motion.vertices_object
+    return replace(motion, visible=motion.visible & entity.motion.visible, vertices_object=deformed)
+
+
+def posed_by_bends(bends: Sequence[em.Bend], entity: Entity, scene: Scene) -> Float32:
+    """`(T, V, 3)` vertices in the object frame: the mesh as its skin has it while joints turn, in the order written.
+
+    Raises:
+        UserError: the entity has no skin, or no such joint.
+    """
+    skin = entity.skin
+    rotations = np.tile(np.eye(3), (scene.frames, 0 if skin is None else len(skin.bones), 1, 1))
+    for move in bends:
+        with located(move.where):
+            if skin is None:
+                raise BadValueError(
+                    f"'{entity.name}' has no joints that could bend; persons have, where the lifter 'people' lifts them"
+                )
+            if move.turn.joint not in skin.bones:
+                hint = nearest(move.turn.joint, skin.bones)
+                raise BadValueError(f"there is no joint '{move.turn.joint}'{hint}; there are {', '.join(skin.bones)}")
+            bone = skin.bones.index(move.turn.joint)
+            timing = Timing(*move.span.in_frames(scene.frames, scene.fps), move.easing)
+        axis = skin.axes[bone, em.BENDINGS.index(move.way)]
+        for frame in range(scene.frames):
+            angle = math.radians(move.turn.angle) * timing.progress(frame)
+            rotations[frame, bone] = rotations[frame, bone] @ quaternions.to_matrix(
+                quaternions.from_axis_angle(axis, angle)
+            )
+    assert skin is not None
+    poses = (skin.bone_matrices(dict(zip(skin.bones, frame, strict=True))) for frame in rotations)
+    return np.stack([skin.deformed(entity.mesh.vertices, pose).astype(np.float32) for pose in poses])
 
 
 def _hidden_frames(move: em.Hide, scene: Scene) -> tuple[int, int]:

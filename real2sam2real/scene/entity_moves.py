@@ -33,6 +33,7 @@ DIRECTIONS = ("forward", "back", "left", "right", "up", "down", "towards", "away
 _SYNONYMS = {"forwards": "forward", "backward": "back", "backwards": "back", "toward": "towards"}
 DIRECTION_WORDS = frozenset((*DIRECTIONS, *_SYNONYMS))
 _YES = ("yes", "true", "on")
+BENDINGS = ("forward", "sideways", "twist")
 _HEADINGS = {"away": 0.0, "right": 90.0, "towards": 180.0, "toward": 180.0, "left": -90.0}
 
 
@@ -69,6 +70,17 @@ class Factors:
         return f"({', '.join(number_text(value) for value in (self.x, self.y, self.z))})"
 
 
+@dataclass(frozen=True)
+class JointTurn:
+    """A joint of an entity's skin and an angle in degrees, such as "left_elbow 40 deg"."""
+
+    joint: str
+    angle: float
+
+    def __str__(self) -> str:
+        return f"{self.joint} {number_text(self.angle)} deg"
+
+
 def _parse_displacement(text: str) -> Steps | Point:
     """Read "forward 2 m, up 0.5" or "(1, 0, 2)"."""
     words = " , ".join(split_list(text)).split()
@@ -90,6 +102,14 @@ def _parse_displacement(text: str) -> Steps | Point:
     return Steps(tuple((name, Length.parse(" ".join(rest))) for name, rest in parts))
 
 
+def _parse_joint_turn(text: str) -> JointTurn:
+    words = text.split()
+    number = next((k for k, word in enumerate(words) if not word[0].isalpha()), len(words))
+    if not 0 < number < len(words):
+        raise BadValueError(f"'{text}' is no joint with an angle; write for example 'left_elbow 40 deg'")
+    return JointTurn("_".join(words[:number]).lower(), parse_angle(" ".join(words[number:])))
+
+
 def _parse_points(text: str) -> tuple[Point, ...]:
     points = tuple(parse_point(part) for part in split_list(text))
     if not points:
@@ -109,6 +129,8 @@ DISPLACEMENT = s.Kind(
 )
 FACTORS = s.Kind("a scale", Factors.parse)
 POINTS = s.Kind("a list of points", _parse_points, lambda points: ", ".join(point_text(point) for point in points))
+JOINT_TURN = s.Kind("a joint and an angle", _parse_joint_turn)
+BENDING = s.choice("a way to bend", "way", "ways", BENDINGS)
 AXES = s.choice("axes", "axes", "axes", ("entity", "camera", "world"))
 PIVOT = s.choice("a pivot", "pivot", "pivots", ("footprint", "middle"))
 OTHER = s.Kind("the name of an object", s.unquoted)
@@ -172,6 +194,15 @@ class Scale(TimedEntityMove, name="scale", synonyms=("grow",)):
 
     factors: Factors = setting(FACTORS, main=True)
     pivot: Literal["footprint", "middle"] = setting(PIVOT, words=("about",), default="footprint")
+
+
+class Bend(TimedEntityMove, name="bend"):
+    """Turn a joint of a person from its pose in the photo on, with all that hangs on it; several add up."""
+
+    turn: JointTurn = setting(JOINT_TURN, main=True)
+    # "forward" is how elbows and knees bend, and arms, legs, back and head go forward; "sideways" is away from the
+    # body's middle, of back and head to its left; "twist" is about the bone itself
+    way: Literal["forward", "sideways", "twist"] = setting(BENDING, words=("going",), default="forward")
 
 
 class Follow(TimedEntityMove, name="follow", synonyms=("path",)):

@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import shutil
+import zipfile
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -19,11 +20,12 @@ import numpy as np
 from PIL import Image
 
 from real2sam2real.arrays import Bool, Float, UInt8
-from real2sam2real.errors import UserError
+from real2sam2real.errors import UserError, first_line
 from real2sam2real.files import replacing_folder
 from real2sam2real.geometry import Intrinsics
 from real2sam2real.mesh import Mesh
 from real2sam2real.mesh.gltf.json_object import JsonObject
+from real2sam2real.mesh.skin import Skin
 from real2sam2real.scene.background import BackgroundRelief
 from real2sam2real.scene.billboard import Billboard
 from real2sam2real.scene.camera_path import CameraPath
@@ -36,7 +38,7 @@ FORMAT = "real2sam2real scene"
 VERSION = 1
 
 SCENE_FILE, _GLB, _REMOVED, _PHOTO = "scene.json", "scene.glb", "removed.glb", "photo.png"
-_BILLBOARDS, _BACKGROUND = "billboards", "background.npy"
+_BILLBOARDS, _BACKGROUND, _SKINS = "billboards", "background.npy", "skins"
 _REMEDY = "restore the folder, or make the scene again from its photo"
 
 
@@ -113,6 +115,7 @@ def _write(scene: Scene, folder: Path) -> None:
             for entity in scene.entities
         ],
         "removed": [_entity_json(entity, mask_names.get(id(entity))) for entity in scene.removed],
+        "skins": _write_skins(folder, scene.entities),
         "billboards": _write_billboards(folder, scene.billboards),
         "background": _write_background(folder, scene.background),
         "scene_glb_sha256": _sha256(folder / _GLB),
@@ -159,6 +162,26 @@ def _write_background(folder: Path, background: BackgroundRelief | None) -> str 
         return None
     np.save(folder / _BACKGROUND, background.inverse_depth, allow_pickle=False)
     return background.source
+
+
+def _write_skins(folder: Path, entities: Sequence[Entity]) -> dict[str, str]:
+    """The files of the skins, by the entities' names."""
+    files = {}
+    for number, entity in enumerate(entities, start=1):
+        skin = entity.skin
+        if skin is None:
+            continue
+        (folder / _SKINS).mkdir(exist_ok=True)
+        files[entity.name] = f"{_SKINS}/{number:03}.npz"
+        np.savez_compressed(
+            folder / files[entity.name],
+            bones=np.array(skin.bones),
+            parents=np.array(skin.parents),
+            heads=skin.heads,
+            weights=skin.weights,
+            axes=skin.axes,
+        )
+    return files
 
 
 def _entity_json(entity: Entity, mask: str | None) -> dict[str, Any]:
@@ -308,8 +331,33 @@ class _Loader:
             in_photo=entry.flag("in_photo", True),
             facing=None if entry.value.get("facing") is None else entry.number("facing"),
             relation=_relation(entry),
+            skin=self._skin(entity),
             provenance=provenance,
         )
+
+    def _skin(self, entity: Entity) -> Skin | None:
+        """The skin that was saved with an entity, if it still has the same vertices."""
+        name = self.root.child("skins").value.get(entity.name)
+        if name is None:
+            return None
+        path = self.folder / str(name)
+        if Path(str(name)).parent != Path(_SKINS) or not path.resolve().is_relative_to(self.folder.resolve()):
+            self.root.fail(f"the skin '{str(name)[:80]}' does not lie in the folder's {_SKINS}", _REMEDY)
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                skin = Skin(
+                    bones=tuple(map(str, file["bones"])),
+                    parents=tuple(map(int, file["parents"])),
+                    heads=file["heads"],
+                    weights=file["weights"],
+                    axes=file["axes"],
+                )
+        except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+            raise UserError(f"'{path}' is damaged ({first_line(error)[:80]}); {_REMEDY}") from error
+        if len(skin.weights) != len(entity.mesh.vertices):
+            self.notes.append(f"'{entity.name}' has other vertices than before, so its joints can no longer be bent")
+            return None
+        return skin
 
     def _billboard(self, entry: JsonObject) -> Billboard:
         mask = self._mask(entry, _BILLBOARDS)

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 
 from real2sam2real.arrays import Bool, Float, UInt8
 from real2sam2real.mesh import Mesh
+from real2sam2real.mesh.skin import Skin
 from real2sam2real.scene.background import BackgroundRelief
 from real2sam2real.scene.billboard import Billboard
 from real2sam2real.scene.camera_path import CameraPath
@@ -33,6 +34,7 @@ class Entity:
         facing: degrees about the object's +Y from its +Z to where its front points, as a lifter guessed it; None where
             nobody did, and +Z counts.
         relation: what it stands on or belongs to, or that it floats; None where nothing is known.
+        skin: bones by which the mesh can be posed, in the object frame; None where it has none.
         provenance: where it came from and what was repaired, as JSON values (kept in scene.json).
     """
 
@@ -44,6 +46,7 @@ class Entity:
     in_photo: bool = True
     facing: float | None = None
     relation: Relation | None = None
+    skin: Skin | None = None
     provenance: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

@@ -47,6 +47,7 @@ def at(x: float, y: float, z: float) -> np.ndarray:
 
 def test_every_timed_move_has_an_example_here():
     assert set(EXAMPLES) == set(ENTITY_MOVES.names) - {
+        "bend",
         "facing",
         "hide",
         "remove",

@@ -139,6 +139,7 @@ class ContactBody:
             entity,
             mesh=replace(entity.mesh, vertices=entity.mesh.vertices * factor),
             rest_world_from_object=rest,
+            skin=None if entity.skin is None else entity.skin.transformed(np.diag([factor, factor, factor, 1.0])),
             motion=replace(
                 motion,
                 translation=transforms.apply(by, motion.translation),

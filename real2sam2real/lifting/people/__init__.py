@@ -1,0 +1,1 @@
+"""People: a parametric body fitted to landmarks and silhouette, clothed by its mask, with a skin to pose it by."""
