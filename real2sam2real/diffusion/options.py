@@ -81,4 +81,6 @@ class GenerateOptions(ModelOptions):
     def decisive(self) -> dict[str, Any]:
         """The values that decide which video comes out, as JSON values, by the names that hashes on disk know."""
         values: dict[str, Any] = as_json(self)
+        if self.upscale is None:
+            del values["upscale"]  # so that hashes stay as they were before there was such an option
         return {_STORED.get(name, name): value for name, value in values.items() if name not in _INDIFFERENT}

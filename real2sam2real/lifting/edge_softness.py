@@ -16,13 +16,15 @@ _MOST_POINTS = 400
 _LEAST_POINTS = 12
 _CONTRAST = 30.0  # levels between inside and outside, for an edge to tell anything
 _EVEN = 0.2  # of the contrast: by how much either side may vary along the way
+_ON_OUTLINE, _AGREEING = 1.5, 0.7  # pixels from the outline, and the share of profiles that cross over within these
 
 
 def edge_sigma(pixels: UInt8, mask: Mask) -> float:
     """Standard deviation in pixels of the blur along an object's outline; 0 where it is sharp or nothing tells it.
 
     Of a step that is blurred by a Gaussian, the steepest slope is 1 / (σ √2π). It is read off colour profiles across
-    the outline, where inside and outside are even and differ; texture only makes an edge look sharper.
+    the outline, where inside and outside are even and differ; texture only makes an edge look sharper. Where the
+    colours change over anywhere but at the outline, it is shading that is seen, and no edge.
 
     Args:
         pixels: `(H, W, 3)` uint8 sRGB.
@@ -49,15 +51,19 @@ def edge_sigma(pixels: UInt8, mask: Mask) -> float:
         return 0.0
     maps = at[inside].astype(np.float32)
     profile = cv2.remap(pixels.astype(np.float32), maps[..., 0], maps[..., 1], cv2.INTER_LINEAR)
-    sigma = _sigmas(profile.astype(np.float64))
-    if len(sigma) < _LEAST_POINTS:
+    sigma, off = _edges(profile.astype(np.float64))
+    if len(sigma) < _LEAST_POINTS or (np.abs(off) <= _ON_OUTLINE).mean() < _AGREEING:
         return 0.0
     found = float(np.median(sigma))
     return found if SHARP < found < SOFTEST else 0.0
 
 
-def _sigmas(profile: Float) -> Float:
-    """`(N,)` standard deviations in pixels of those profiles `(M, S, 3)`, half a pixel apart, that show an edge."""
+def _edges(profile: Float) -> tuple[Float, Float]:
+    """Of those profiles `(M, S, 3)`, half a pixel apart, that show an edge, where outside becomes inside.
+
+    Returns:
+        Standard deviations of the blur, and how far inside of the outline each is, both `(N,)` in pixels.
+    """
     quarter = profile.shape[1] // 4
     outer, inner = profile[:, :quarter], profile[:, -quarter:]
     low, high = outer.mean(axis=1), inner.mean(axis=1)
@@ -67,4 +73,5 @@ def _sigmas(profile: Float) -> Float:
     good = (contrast > _CONTRAST) & (uneven < _EVEN * contrast)
     share = ((profile - low[:, None]) * across[:, None]).sum(axis=2)[good] / (contrast[good, None] ** 2)
     slope = (share[:, 2:] - share[:, :-2]).max(axis=1)  # per pixel: two steps of half a pixel
-    return 1 / (np.maximum(slope, 1e-6) * np.sqrt(2 * np.pi))
+    middle = (np.abs(share - 0.5).argmin(axis=1) - profile.shape[1] // 2) / 2
+    return 1 / (np.maximum(slope, 1e-6) * np.sqrt(2 * np.pi)), middle

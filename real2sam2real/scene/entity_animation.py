@@ -76,7 +76,7 @@ def posed_by_bends(bends: Sequence[em.Bend], entity: Entity, scene: Scene) -> Fl
                 raise BadValueError(f"there is no joint '{move.turn.joint}'{hint}; there are {', '.join(skin.bones)}")
             bone = skin.bones.index(move.turn.joint)
             timing = Timing(*move.span.in_frames(scene.frames, scene.fps), move.easing)
-        axis = skin.axes[bone, em.BENDINGS.index(move.way)]
+        axis = skin.axes[bone, em.BENDINGS.index(move.going)]
         for frame in range(scene.frames):
             angle = math.radians(move.turn.angle) * timing.progress(frame)
             rotations[frame, bone] = rotations[frame, bone] @ quaternions.to_matrix(

@@ -202,7 +202,7 @@ class Bend(TimedEntityMove, name="bend"):
     turn: JointTurn = setting(JOINT_TURN, main=True)
     # "forward" is how elbows and knees bend, and arms, legs, back and head go forward; "sideways" is away from the
     # body's middle, of back and head to its left; "twist" is about the bone itself
-    way: Literal["forward", "sideways", "twist"] = setting(BENDING, words=("going",), default="forward")
+    going: Literal["forward", "sideways", "twist"] = setting(BENDING, default="forward")
 
 
 class Follow(TimedEntityMove, name="follow", synonyms=("path",)):

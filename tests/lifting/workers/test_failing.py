@@ -205,7 +205,8 @@ def test_a_child_that_holds_the_pipe_does_not_hold_us(tmp_path: Path) -> None:
 
 
 DRIVER = """
-import json, sys
+import json, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # nohup and some shells leave it ignored
 from pathlib import Path
 import numpy as np
 from real2sam2real.geometry import Intrinsics
