@@ -136,7 +136,7 @@ PHOTOS = {
             "bottle": (0.445, 0.115, 0.53, 0.335),
         },
         around="table",
-        move="bottle: left 25%",
+        move="table: right 25%",
     ),
     "dogs": Photo(
         source=lomiri("friends_by_Aitzol_Berasategi.jpg"),
