@@ -60,7 +60,7 @@ class VideoUpscaler(nn.Module):
         result = np.empty((rows * TILE * SCALE, columns * TILE * SCALE, 3), np.uint8)
         result[: height * SCALE, : width * SCALE] = media.resized(frame, width * SCALE, height * SCALE)
         device = next(self.parameters()).device
-        picture = rearrange(torch.from_numpy(np.ascontiguousarray(frame)).to(device), "h w c -> 1 c h w").float() / 255
+        picture = rearrange(torch.tensor(frame, device=device), "h w c -> 1 c h w").float() / 255
         sides = (REACH, REACH + columns * TILE - width, REACH, REACH + rows * TILE - height)
         padded = functional.pad(picture, sides, mode="replicate")
         inner, side = slice(REACH * SCALE, (REACH + TILE) * SCALE), TILE + 2 * REACH
