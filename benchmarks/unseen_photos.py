@@ -29,7 +29,7 @@ from real2sam2real.media import read_video
 
 CALL = "import sys; from real2sam2real.cli.main import main; main(sys.argv[1:])"
 LONGEST = 1024
-TILE = 300  # pixels, the height of a row
+TILE = 260  # pixels, the width of a picture
 FRAMES = 5
 OUTLINE = (60, 220, 60)
 
@@ -240,7 +240,7 @@ def row(name: str, work: Path, before: Path | None) -> Image.Image:
     file = fetched(name, work / "photos")
     photo = PHOTOS[name]
     source = boxed(name, file)
-    size = (round(source.width * TILE / source.height), TILE)
+    size = (TILE, round(source.height * TILE / source.width))
     tiles = [source.resize(size, Image.Resampling.LANCZOS)]
     for label, checkout in (("before", before), ("now", None)):
         if label == "now" or checkout:
@@ -248,11 +248,9 @@ def row(name: str, work: Path, before: Path | None) -> Image.Image:
             folder.mkdir(exist_ok=True)
             for direction in (["--camera", f"orbit right 30deg around {photo.around}"], ["--move", photo.move]):
                 tiles.append(tile(run(name, file, folder / name, direction, checkout=checkout), size))
-    whole = Image.new("RGB", (sum(part.width + 4 for part in tiles), TILE + 4), "white")
-    left = 0
-    for part in tiles:
-        whole.paste(part, (left, 0))
-        left += part.width + 4
+    whole = Image.new("RGB", (len(tiles) * (TILE + 4), size[1] + 4), "white")
+    for number, part in enumerate(tiles):
+        whole.paste(part, (number * (TILE + 4), 0))
     return whole
 
 
