@@ -20,9 +20,7 @@ SIDE = 256  # pixels of the picture that the network looks at
 COUNT = 33
 MARGIN = 1.25  # of a person's extent: how much the picture shows around it
 ROUNDS = 3  # each looks where the one before found the person
-SURROUNDINGS = (
-    0.5  # how much of what is beside the person is kept: it tells where the ground is, and misleads in crowds
-)
+SURROUNDINGS = 0.5  # how much of what is beside the person is kept: it shows the ground, and misleads in crowds
 LONGER = (1.5, 2.2)  # times its visible extent: what a person may measure whom the photo's lower border cuts
 LEAST_SPAN = 0.35  # of a mask's area: the convex hull of the visible landmarks of a body
 _OUTPUTS = ("landmarks", "presence", "world_landmarks")

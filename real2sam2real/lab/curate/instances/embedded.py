@@ -84,9 +84,8 @@ def _part(starts: list[Bool], prompts: Sequence[InstancePrompt]) -> None:
     """
     for frame in {prompt.frame for prompt in prompts}:
         taken = np.zeros(starts[0].shape, np.bool_)
-        for k in sorted(
-            (k for k, prompt in enumerate(prompts) if prompt.frame == frame), key=lambda k: starts[k].sum()
-        ):
+        there = [k for k, prompt in enumerate(prompts) if prompt.frame == frame]
+        for k in sorted(there, key=lambda k: starts[k].sum()):
             starts[k] = starts[k] & ~taken
             if not starts[k].any():
                 raise UserError(f"'{prompts[k].label}' is the same as another mark on its frame; leave one out")

@@ -9,6 +9,7 @@ import numpy as np
 
 from real2sam2real.arrays import Bool, UInt8
 from real2sam2real.lab.curate.instances.interface import Box
+from real2sam2real.perceive.segment.detections import box_of, box_overlaps
 
 _NEAR = 3  # pixels from the picture's border, or from another instance, where an instance may go out of sight
 _STEADY = 3  # frames over which an area is averaged before it counts as the largest
@@ -21,9 +22,7 @@ class MaskLimits:
     min_area: float = 0.003  # least share of the picture, in the median of the frames that show the instance
     max_area: float = 0.85  # most share of it
     min_seen: float = 0.4  # least share of the frames that show it
-    max_lost: float = (
-        0.1  # most share of the frames after it vanished in the open: neither at the border nor behind another
-    )
+    max_lost: float = 0.1  # most share of the frames after it vanished in the open, not at the border or behind another
     max_growth: float = 6.0  # times its area where it was shown, at most
     min_box: float = 0.4  # least overlap (IoU) of the box that was drawn and the box around its mask there
 
@@ -88,11 +87,5 @@ def _hidden_next(ids: UInt8, number: int) -> bool:
 
 
 def _box_overlap(mask: Bool, box: Box) -> float:
-    """IoU of a box in pixels with that around a mask `(H, W)`."""
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    if not len(rows):
-        return 0.0
-    found = np.array([columns[0], rows[0], columns[-1] + 1, rows[-1] + 1], float)
-    drawn = np.array(box, float)
-    shared = np.prod(np.maximum(0, np.minimum(found[2:], drawn[2:]) - np.maximum(found[:2], drawn[:2])))
-    return float(shared / (np.prod(found[2:] - found[:2]) + np.prod(drawn[2:] - drawn[:2]) - shared))
+    """IoU of a box in pixels with that around a mask `(H, W)`; 0 where that is empty."""
+    return float(box_overlaps(box, np.array([box_of(mask)], float))[0]) if mask.any() else 0.0
