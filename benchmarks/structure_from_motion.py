@@ -27,6 +27,7 @@ from real2sam2real.run.options import ShotOptions
 from real2sam2real.scene import Scene
 
 REACH = 8  # frames that are matched with each one
+FEATURES = 8192  # of a frame, at most: COLMAP's own default
 
 
 def similarity(source: np.ndarray, target: np.ndarray) -> np.ndarray:
@@ -48,8 +49,10 @@ def preview_pictures(scene: Scene, folder: Path, longest: int) -> tuple[int, int
     return width, height
 
 
-def solve(pictures: Path, work: Path, intrinsics: list[float]) -> dict[int, np.ndarray]:
-    """The centre of each registered frame's camera, of the largest model."""
+def solve(pictures: Path, work: Path, intrinsics: list[float], features: int) -> dict[int, np.ndarray]:
+    """The centre of each registered frame's camera, of the largest model; from so many features a frame at most."""
+    extraction = pycolmap.FeatureExtractionOptions()
+    extraction.sift.max_num_features = features
     reader = pycolmap.ImageReaderOptions()
     reader.camera_model, reader.camera_params = "PINHOLE", ",".join(map(str, intrinsics))
     pairing = pycolmap.SequentialPairingOptions()
@@ -58,7 +61,13 @@ def solve(pictures: Path, work: Path, intrinsics: list[float]) -> dict[int, np.n
     options.ba_refine_focal_length = options.ba_refine_principal_point = options.ba_refine_extra_params = False
     options.random_seed = 0
     database = work / "database.db"
-    pycolmap.extract_features(database, pictures, camera_mode=pycolmap.CameraMode.SINGLE, reader_options=reader)
+    pycolmap.extract_features(
+        database,
+        pictures,
+        camera_mode=pycolmap.CameraMode.SINGLE,
+        reader_options=reader,
+        extraction_options=extraction,
+    )
     pycolmap.match_sequential(database, pairing_options=pairing)
     models = pycolmap.incremental_mapping(database, pictures, work, options=options).values()
     best = max(models, key=lambda model: model.num_reg_images(), default=None)
@@ -67,23 +76,28 @@ def solve(pictures: Path, work: Path, intrinsics: list[float]) -> dict[int, np.n
     return {int(Path(image.name).stem): image.projection_center() for image in best.images.values() if image.has_pose}
 
 
-def measure(scene_folder: Path, shot: ShotOptions, longest: int) -> dict[str, object]:
-    scene, _ = directed_scene(scene_folder, shot)
+def against_path(scene: Scene, longest: int, features: int = FEATURES) -> tuple[int, float]:
+    """How many of a scene's frames are registered, and the absolute trajectory error over the length of the path."""
     with tempfile.TemporaryDirectory() as place:
         pictures, work = Path(place) / "pictures", Path(place) / "work"
         pictures.mkdir()
         work.mkdir()
         width, height = preview_pictures(scene, pictures, longest)
         lens = scene.camera.intrinsics.resized(width, height)
-        found = solve(pictures, work, [lens.fx, lens.fy, lens.cx, lens.cy])
+        found = solve(pictures, work, [lens.fx, lens.fy, lens.cx, lens.cy], features)
     true = scene.camera.world_from_camera[:, :3, 3]
     length = float(np.linalg.norm(np.diff(true, axis=0), axis=1).sum())
     numbers = sorted(found)
-    error = np.nan
-    if len(numbers) > 2:
-        laid = similarity(np.array([found[number] for number in numbers]), true[numbers])
-        error = float(np.sqrt(((laid - true[numbers]) ** 2).sum(axis=1).mean())) / length
-    return {"scene": str(scene_folder), "frames": scene.frames, "registered": len(numbers), "error": error}
+    if len(numbers) < 3:
+        return len(numbers), np.nan
+    laid = similarity(np.array([found[number] for number in numbers]), true[numbers])
+    return len(numbers), float(np.sqrt(((laid - true[numbers]) ** 2).sum(axis=1).mean())) / length
+
+
+def measure(scene_folder: Path, shot: ShotOptions, longest: int) -> dict[str, object]:
+    scene, _ = directed_scene(scene_folder, shot)
+    registered, error = against_path(scene, longest)
+    return {"scene": str(scene_folder), "frames": scene.frames, "registered": registered, "error": error}
 
 
 def main() -> None:

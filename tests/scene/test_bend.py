@@ -1,17 +1,23 @@
 """Joints of a skinned entity that bend in a shot."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from real2sam2real.errors import UserError
-from real2sam2real.geometry import Intrinsics
+from real2sam2real.geometry import Intrinsics, quaternions
 from real2sam2real.mesh import Mesh
 from real2sam2real.mesh.skin import Skin
 from real2sam2real.scene import CameraPath, Entity, Motion, Scene
+from real2sam2real.scene.carrying import carry
 from real2sam2real.scene.folder import load_scene, save_scene
+from real2sam2real.scene.gltf import load_glb, save_glb
+from real2sam2real.scene.gltf.rig import joint_turns
+from real2sam2real.scene.relation import Relation
 from real2sam2real.scene.shot import Shot
 
 pytestmark = pytest.mark.fast
@@ -61,3 +67,64 @@ def test_what_cannot_bend_is_said() -> None:
     stiff = scene.with_entity(replace(scene.entity("arm"), skin=None))
     with pytest.raises(UserError, match="has no joints that could bend"):
         Shot.from_flags(move=["arm: bend left_elbow 10 deg"]).apply(stiff)
+
+
+def glb_document(path: Path) -> dict[str, Any]:
+    data = path.read_bytes()
+    document: dict[str, Any] = json.loads(data[20 : 20 + int.from_bytes(data[12:16], "little")])
+    return document
+
+
+def test_a_skin_is_written_as_joints_that_other_tools_can_pose(tmp_path: Path) -> None:
+    scene = arm_scene()
+    hat = replace(scene.entity("arm"), name="hat", skin=None, relation=Relation(word="with", to="arm"))
+    scene = replace(scene, entities=(*scene.entities, hat))
+    bent = Shot.from_flags(move=["arm: bend left elbow 170 deg linear, up 1 linear, grow 20% linear"]).apply(scene)
+    save_glb(carry(bent), tmp_path / "arm.glb")
+    document = glb_document(tmp_path / "arm.glb")
+    (skin,) = document["skins"]
+    assert [document["nodes"][joint]["name"] for joint in skin["joints"]] == ["shoulder", "left_elbow"]
+    attributes = document["meshes"][0]["primitives"][0]
+    assert {"JOINTS_0", "WEIGHTS_0"} <= set(attributes["attributes"])
+    assert "targets" not in attributes
+    read = load_glb(tmp_path / "arm.glb")
+    assert read.parents == {"hat": "arm"}
+    for entity in read.entities:
+        for frame in range(5):
+            expected = carry(bent).entity(entity.name).vertices_world(frame)
+            np.testing.assert_allclose(entity.vertices_world(frame), expected, atol=2e-6)
+    node = next(each for each in document["nodes"] if each["name"] == "left_elbow")
+    assert node["translation"] == [1, 0, 0]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_turns_are_found_from_what_they_do_to_blended_vertices(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    vertices = rng.normal(size=(60, 3))
+    weights = rng.dirichlet(np.full(4, 0.4), size=60).astype(np.float32)
+    skin = Skin(
+        bones=("hips", "chest", "left_elbow", "right_elbow"), parents=(-1, 0, 1, 1), heads=rng.normal(size=(4, 3)),
+        weights=weights, axes=np.tile(np.eye(3), (4, 1, 1)),
+    )  # fmt: skip
+    turns = quaternions.to_matrix(quaternions.normalize(rng.normal(size=(6, 4, 4)) + 2.0 * np.eye(4)[0]))
+    turns[0] = np.eye(3)
+    poses = [skin.bone_matrices(dict(zip(skin.bones, frame, strict=True))) for frame in turns]
+    deformed = np.stack([skin.deformed(vertices, pose) for pose in poses]).astype(np.float32)
+    found = joint_turns(skin, vertices, deformed)
+    assert found is not None
+    np.testing.assert_allclose(found, turns, atol=1e-4)
+    assert joint_turns(skin, vertices, deformed[1:]) is None  # the first frame is no bind pose
+    deformed[3, 7] += 0.01
+    assert joint_turns(skin, vertices, deformed) is None  # no bone moves one vertex alone
+
+
+def test_what_the_joints_cannot_explain_keeps_its_morph_targets(tmp_path: Path) -> None:
+    arm = arm_scene().entity("arm")
+    frames = np.repeat(arm.mesh.vertices[None].astype(np.float32), 5, axis=0)
+    frames[4, 2] += 0.2
+    scene = arm_scene().with_entity(replace(arm, motion=replace(arm.motion, vertices_object=frames)))
+    save_scene(scene, tmp_path / "scene")
+    assert "skins" not in glb_document(tmp_path / "scene" / "scene.glb")
+    again = load_scene(tmp_path / "scene").entity("arm")
+    np.testing.assert_array_equal(again.motion.vertices_object, frames)
+    assert again.skin is not None

@@ -21,6 +21,7 @@ import trimesh
 
 from real2sam2real.geometry import Intrinsics, quaternions, transforms
 from real2sam2real.mesh import Mesh
+from real2sam2real.mesh.skin import Skin
 from real2sam2real.scene import CameraPath, Entity, Keyframe, Motion, Scene
 from real2sam2real.scene.carrying import carry
 from real2sam2real.scene.folder import read_scene, save_scene
@@ -279,3 +280,34 @@ table.location, table.rotation_quaternion = (0, -3, 0), (1, 0, 0, 0)
     moved, _ = read_scene(tmp_path / "scene")
     assert moved.entity("cup").relation == Relation(word="on", to="table")
     np.testing.assert_allclose(moved.entity("cup").motion.translation, np.tile([0.2, 1.0, 3.1], (FRAMES, 1)), atol=1e-5)
+
+
+def test_a_person_posed_on_its_armature_comes_back_posed(tmp_path: Path) -> None:
+    """The elbow of two tetrahedra along x, turned about Blender's −y, which is our z."""
+    corners = np.array([[0, 0, 0], [0.9, 0, 0], [0, 0.3, 0], [0, 0, 0.3]])
+    sides = np.array([[0, 2, 1], [0, 1, 3], [1, 2, 3], [2, 0, 3]], np.int32)
+    mesh = Mesh(vertices=np.concatenate([corners, corners + np.eye(3)[0]]), faces=np.concatenate([sides, sides + 4]))
+    skin = Skin(
+        bones=("shoulder", "elbow"), parents=(-1, 0), heads=np.array([[0.0, 0, 0], [1.0, 0, 0]]),
+        weights=np.repeat(np.eye(2, dtype=np.float32), 4, axis=0), axes=np.tile(np.eye(3), (2, 1, 1)),
+    )  # fmt: skip
+    arm = replace(entity("arm", mesh, Motion.still(5, np.eye(4))), skin=skin)
+    hat = replace(arm, name="hat", skin=None, relation=Relation(word="with", to="arm"))
+    camera = CameraPath.still(5, Intrinsics.from_fov(32, 24, horizontal_degrees=50))
+    save_scene(carry(Scene(entities=(arm, hat), camera=camera, fps=FPS)), tmp_path / "scene")
+    edit = """
+bone = named["arm rig"].pose.bones["elbow"]
+bone.rotation_mode = "QUATERNION"
+bone.keyframe_insert("rotation_quaternion", frame=0)
+axis = bone.bone.matrix_local.to_3x3().inverted() @ Vector((0, -1, 0))
+bone.rotation_quaternion = Quaternion(axis, 1.5707963)
+bone.keyframe_insert("rotation_quaternion", frame=4)
+bpy.context.scene.frame_start, bpy.context.scene.frame_end = 0, 4
+"""
+    through_blender(tmp_path / "scene" / "scene.glb", tmp_path / "scene" / "scene.glb", edit)
+    read, notes = read_scene(tmp_path / "scene")
+    assert not notes
+    found = read.entity("arm")
+    assert found.skin is not None
+    np.testing.assert_allclose(found.vertices_world(0), mesh.vertices, atol=1e-5)
+    np.testing.assert_allclose(found.vertices_world(4)[5], [1.0, 0.9, 0.0], atol=1e-5)

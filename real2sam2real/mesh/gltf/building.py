@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from real2sam2real.errors import UserError
 from real2sam2real.mesh.gltf.accessors import COMPONENTS
 
-_KINDS = {1: "SCALAR", 2: "VEC2", 3: "VEC3", 4: "VEC4"}
+_KINDS = {1: "SCALAR", 2: "VEC2", 3: "VEC3", 4: "VEC4", 16: "MAT4"}
 _CODES = {kind: code for code, kind in COMPONENTS.items()}
 VERTICES, INDICES = 34962, 34963
 

@@ -106,14 +106,22 @@ def load_glb(
 
 
 def _parents(tree: NodeTree, names: Mapping[int, str]) -> dict[str, str]:
-    """By entity, the one above it, where `names` are the entities' by node."""
+    """By entity, the one above it, where `names` are the entities' by node.
+
+    What hangs on the node above a skinned mesh, where its joints are, as on Blender's armature, hangs on that.
+    """
+    holders = dict(names)
+    for node, name in names.items():
+        above = tree.parents[node]
+        if above is not None and tree.elements[node].has("skin"):
+            holders.setdefault(above, name)
     found = {}
     for node, name in names.items():
         above = tree.parents[node]
-        while above is not None and above not in names:
+        while above is not None and holders.get(above, name) == name:
             above = tree.parents[above]
         if above is not None:
-            found[name] = names[above]
+            found[name] = holders[above]
     return found
 
 

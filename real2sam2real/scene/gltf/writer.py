@@ -1,6 +1,8 @@
 """Write a scene as a GLB: one node per entity, its motion as node animation, deformation as morph targets.
 
-What an entity carries hangs below its node (see `parents`).
+What an entity carries hangs below its node (see `parents`). An entity with a skin hangs with its joints below a node of
+its own, which has its motion: Blender makes an armature of that; and where its joints explain its deformation, they
+are animated, in place of morph targets.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from real2sam2real.mesh.gltf.nodes import HIDING_SCALE
 from real2sam2real.mesh.gltf.textures import encode_png, linear_from_srgb
 from real2sam2real.mesh.gltf.welding import group_rows
 from real2sam2real.scene.gltf.reader import EXTRAS
+from real2sam2real.scene.gltf.rig import TOLERANCE, add_joints, add_weights, continuous, joint_turns
 from real2sam2real.scene.scene import Entity, Scene
 
 CLIP = "Shot"
@@ -31,9 +34,6 @@ MOST_TARGETS = 200
 
 STILL = 5e-7
 """A node's pose below another one that varies by less, as a share of its size, rests there: that is rounding."""
-
-_TOLERANCE = 1e-5
-"""Largest error of a shared set of shapes, as a fraction of the mesh's size."""
 
 
 def save_glb(scene: Scene, path: Path) -> None:
@@ -105,22 +105,51 @@ class _Writer:
         self.builder = GltfBuilder(f"real2sam2real {real2sam2real.__version__}")
         self.nodes: list[int] = []  # those of the scene's root
         self.parents = parents(scene)
-        self._at: dict[str, int] = {}  # node by entity
+        self._at: dict[str, int] = {}  # node by entity: the one with its motion, above its own where it has a skin
         self._worlds: dict[str, Float] = {}
         self.channels: list[dict[str, Any]] = []
         self.samplers: list[dict[str, Any]] = []
         self._times: int | None = None
         self._textures: dict[int, int] = {}
-        self._meshes: dict[int, int] = {}
+        self._meshes: dict[tuple[int, bool], int] = {}
 
     def add_entity(self, number: int, entity: Entity) -> None:
         node: dict[str, Any] = {"name": entity.name, "extras": {EXTRAS: {"id": number, "in_photo": entity.in_photo}}}
-        index = self._at[entity.name] = self.builder.add("nodes", node)
-        node["mesh"] = self._mesh(entity, index)
+        index = self.builder.add("nodes", node)
+        turns = self._turns(entity)
+        node["mesh"] = self._mesh(entity, index, rigged=turns is not None)
+        if turns is not None:
+            index, node = self._rig(entity, index, turns)
+        self._at[entity.name] = index
         translation, rotation, scale = self._pose(entity)
         visible = entity.motion.visible
         scale = np.where(visible[:, None], scale, scale * HIDING_SCALE)
         self._animate_pose(index, node, translation, rotation, scale, step_scale=not visible.all())
+
+    def _turns(self, entity: Entity) -> Float | None:
+        """`(T, P, 3, 3)` of its bones; None where it has none, or where they do not explain how it deforms."""
+        skin, deformed = entity.skin, entity.motion.vertices_object
+        if skin is None or len(skin.weights) != len(entity.mesh.vertices):
+            return None
+        if deformed is None:
+            return np.tile(np.eye(3), (entity.motion.frames, len(skin.bones), 1, 1))
+        return joint_turns(skin, entity.mesh.vertices, deformed)
+
+    def _rig(self, entity: Entity, at: int, turns: Float) -> tuple[int, dict[str, Any]]:
+        """A node above the one with the mesh, at `at`, and above joints for it, turned by `(T, P, 3, 3)`."""
+        assert entity.skin is not None
+        name = f"{entity.name} rig"
+        while name in self.scene.names:
+            name += "_"
+        own = self.builder.root["nodes"][at]
+        own["skin"], joints = add_joints(self.builder, entity.skin, name)
+        for joint, rotations in zip(joints, turns.transpose(1, 0, 2, 3), strict=True):
+            still = np.zeros((len(rotations), 3))
+            node = self.builder.root["nodes"][joint]
+            rotation = _steady(continuous(quaternions.from_matrix(rotations)), 1.0)
+            self._animate_pose(joint, node, still + node["translation"], rotation, still + 1, step_scale=False)
+        above: dict[str, Any] = {"name": name, "children": [at, joints[0]]}
+        return self.builder.add("nodes", above), above
 
     def _pose(self, entity: Entity) -> tuple[Float, Float, Float]:
         """Translation, rotation wxyz and scale of its node at every frame: in the world, or below its parent's."""
@@ -129,8 +158,7 @@ class _Writer:
             return motion.translation, motion.rotation_wxyz, motion.scale
         local = np.linalg.inv(self._world(parent)) @ motion.matrices()
         translation, rotation, scale = transforms.decompose(local)
-        turned_back = np.sum(rotation[1:] * rotation[:-1], axis=1) < 0
-        rotation[1:] *= np.where(np.cumsum(turned_back) % 2, -1.0, 1.0)[:, None]
+        rotation = continuous(rotation)
         size = float(np.abs(translation).max() + np.ptp(entity.mesh.vertices, axis=0).max())
         largest = float(np.abs(scale).max())
         return _steady(translation, size), _steady(rotation, 1.0), _steady(scale, largest)
@@ -176,12 +204,12 @@ class _Writer:
         self.samplers.append({"input": self._times, "output": output, "interpolation": interpolation})
         self.channels.append({"sampler": len(self.samplers) - 1, "target": target})
 
-    def _mesh(self, entity: Entity, node: int) -> int:
-        mesh, deformed = entity.mesh, entity.motion.vertices_object
+    def _mesh(self, entity: Entity, node: int, *, rigged: bool) -> int:
+        mesh, deformed = entity.mesh, None if rigged else entity.motion.vertices_object
         if not len(mesh.faces):
             raise UserError(f"'{entity.name}' has no triangles, and glTF knows no empty mesh; remove it from the scene")
-        if deformed is None and id(mesh) in self._meshes:  # copies share their mesh
-            return self._meshes[id(mesh)]
+        if deformed is None and (id(mesh), rigged) in self._meshes:  # copies share their mesh
+            return self._meshes[id(mesh), rigged]
         source, faces, uvs = _split_at_seams(mesh)
         builder = self.builder
         positions = mesh.vertices[source].astype(np.float32)
@@ -198,6 +226,8 @@ class _Writer:
             name = "COLOR_0" if mesh.texture is None else "_COLOR_0"
             codes = np.round(colors * 65535).astype(np.uint16)
             attributes[name] = builder.accessor(codes, target=VERTICES, normalized=True)
+        if rigged and entity.skin is not None:
+            attributes |= add_weights(builder, entity.skin, source)
         kind = np.uint16 if len(source) < 65535 else np.uint32
         primitive: dict[str, Any] = {
             "attributes": attributes,
@@ -210,7 +240,7 @@ class _Writer:
             self._add_targets(element, mesh, source, deformed, node)
         index = builder.add("meshes", element)
         if deformed is None:
-            self._meshes[id(mesh)] = index
+            self._meshes[id(mesh), rigged] = index
         return index
 
     def _material(self, mesh: Mesh) -> int:
@@ -293,7 +323,7 @@ def _morph_targets(base: Float, deformed: Float32) -> tuple[Float32, Float32, li
         weights = np.zeros((len(deformed), len(first)), np.float32)
         weights[np.arange(len(deformed)), shown] = 1.0
         return moved, weights, [f"frame {frame}" for frame in first]
-    targets, weights = _principal(moved, _TOLERANCE * float(np.ptp(base, axis=0).max()))
+    targets, weights = _principal(moved, TOLERANCE * float(np.ptp(base, axis=0).max()))
     return targets, weights[shown], [f"shape {k + 1}" for k in range(len(targets))]
 
 
