@@ -21,7 +21,7 @@ from real2sam2real.files import replacing_file, replacing_folder
 from real2sam2real.lab.curate.normals.network import NormalNetwork, inputs
 from real2sam2real.lab.synth import TRAIN_SEEDS, sample_clip
 from real2sam2real.lab.train.shards import ShardSource
-from real2sam2real.lab.train.training import NetworkTrainer, TrainingSettings, step_at
+from real2sam2real.lab.train.training import NetworkTrainer, TrainingSettings, bfloat16_where_fast, step_at
 
 _SEED_OFFSET = 500_000_000  # away from the clips that other networks are trained on
 
@@ -133,7 +133,7 @@ class NormalsTrainer(NetworkTrainer[NormalsConfig]):
     def _loss(self, batch: tuple[Tensor, Tensor, Tensor, Tensor]) -> tuple[Tensor, dict[str, Any]]:
         """The loss, and the mean angle of the estimate in degrees."""
         video, normals, ids, seen = batch
-        with torch.autocast("cpu", torch.bfloat16):
+        with bfloat16_where_fast(video.device):
             estimated = self.network(inputs(video, seen))
         cosine = (estimated * normals).sum(dim=2)[ids > 0].clamp(-1 + 1e-5, 1 - 1e-5)
         angles = torch.arccos(cosine)

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from real2sam2real.diffusion import conditioning, sampling
 from real2sam2real.lab.train.clips import LatentClips
+from real2sam2real.lab.train.training import bfloat16_where_fast
 
 CHANGE_SCALE = 0.05
 
@@ -102,7 +103,7 @@ def flow_matching_loss(
         shown = torch.where(started, torch.lerp(video, clips.preview.float(), share), video)
     noisy = sampling.add_noise(torch.cat([photo, shown], dim=2), noise, level)
     inputs = torch.cat([noisy, conditioning.condition_channels(photo, empty)], dim=1)
-    with torch.autocast(video.device.type, torch.bfloat16):
+    with bfloat16_where_fast(video.device):
         predicted = transformer(
             inputs, level.flatten() * 1000, conditioning.null_prompt(transformer, len(video)), normals
         )

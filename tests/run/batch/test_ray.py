@@ -70,57 +70,49 @@ def holds(process: psutil.Process, lock: Path) -> bool:
         return False
 
 
-def test_gives_what_one_process_gives_and_bad_input_fails_alone(
-    cluster, by_ray, run, shots, harness, tmp_path: Path
+def test_gives_what_one_process_gives_and_what_fails_fails_alone(
+    cluster, by_ray, run, harness, tmp_path: Path
 ) -> None:
+    """One shot is damaged, and one loses its worker. How often a job is tried: tests/workfolder/test_ray_pool.py."""
+    shots = harness.tiny_shots(tmp_path / "in", 3, frames=17)
+    steps = 30  # long enough for a shot to be met at work
     broken = shots / "scene0001" / "camera9"
     shutil.copytree(shots / "scene0001" / "camera0", broken)
     (broken / "source_image.png").write_bytes(b"no picture")
-    report = by_ray(workers=2)
-    by_workers = harness.results(tmp_path / "out")
-    assert {record.shot: (record.status, record.tries) for record in report.records} == {
-        "scene0000/camera0": ("done", 1),
-        "scene0000/camera1": ("done", 1),
-        "scene0001/camera0": ("done", 1),
-        "scene0001/camera9": ("failed", 1),
-    }
-    assert "source_image.png" in report.failed[0].reason
-    assert harness.left_behind(tmp_path / "out") == []
-    shutil.rmtree(broken)
-    assert by_ray().kept == 3
-    for record in (tmp_path / "out").glob("checkpoint-*/*/*/shot.json"):
-        record.unlink()
-    assert run().kept == 0
-    assert harness.results(tmp_path / "out") == by_workers
-
-
-def test_a_killed_worker_is_replaced_and_its_shot_given_up_after_its_tries(
-    cluster, by_ray, harness, tmp_path: Path
-) -> None:
-    """That a job is tried again, and how often: tests/workfolder/test_ray_pool.py."""
-    shots = harness.tiny_shots(tmp_path / "long", 2, frames=17)  # long enough to be met at work
-    log = StringIO()
     with killing(tmp_path / "out/checkpoint-tiny/scene0000/camera0") as killed:
-        report = by_ray(shots, log=log, retries=0, steps=30)
+        report = by_ray(shots, retries=0, workers=2, steps=steps)
     assert len(killed) == 1
     assert {record.shot: (record.status, record.tries) for record in report.records} == {
         "scene0000/camera0": ("failed", 1),
         "scene0000/camera1": ("done", 1),
+        "scene0001/camera0": ("done", 1),
+        "scene0001/camera9": ("failed", 1),
     }
-    assert "its worker died" in report.failed[0].reason
-    assert set(harness.results(tmp_path / "out")) == {"scene0000/camera1"}
+    reasons = {record.shot: record.reason for record in report.failed}
+    assert "its worker died" in reasons["scene0000/camera0"]
+    assert "source_image.png" in reasons["scene0001/camera9"]
     assert harness.left_behind(tmp_path / "out") == []
+    shutil.rmtree(broken)
+    by_workers = harness.results(tmp_path / "out")
+    assert set(by_workers) == {"scene0000/camera1", "scene0001/camera0"}
+    assert run(shots, steps=steps).kept == 2
+    assert by_ray(shots, steps=steps).kept == 3
+    for record in (tmp_path / "out").glob("checkpoint-*/*/*/shot.json"):
+        record.unlink()
+    assert run(shots, steps=steps).kept == 0
+    assert by_workers.items() < harness.results(tmp_path / "out").items()
 
 
 @pytest.mark.parametrize("by_driver", [False, True], ids=["one process", "Ray"])
 def test_kill_9_at_any_moment_neither_loses_nor_redoes_a_shot(harness, checkpoint, tmp_path: Path, by_driver) -> None:
-    """The soak with many more kills is `benchmarks/batch.py --kills`."""
+    """The soak with many more kills, also finished by Ray, is `benchmarks/batch.py --kills`."""
     shots = harness.tiny_shots(tmp_path / "in", 8)
     command = ["generate", str(shots), "--checkpoint", str(checkpoint), "--init", "noise"]
     harness.finish([*command, "-o", str(tmp_path / "undisturbed")])
     reference = harness.results(tmp_path / "undisturbed")
     assert len(reference) == 8
-    rounds = harness.KillRounds([*command, *(["--ray"] if by_driver else [])], tmp_path, reference)
+    by_ray = ["--ray"] if by_driver else []
+    rounds = harness.KillRounds([*command, *by_ray], tmp_path, reference, finishing=command)
     rounds.run(1 if by_driver else 8)  # Ray and a worker that loads torch take half a minute a start
     assert rounds.made_before_kills > 0
 
