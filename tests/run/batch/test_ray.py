@@ -70,9 +70,7 @@ def holds(process: psutil.Process, lock: Path) -> bool:
         return False
 
 
-def test_gives_what_one_process_gives_and_what_fails_fails_alone(
-    cluster, by_ray, run, harness, tmp_path: Path
-) -> None:
+def test_gives_what_one_process_gives_and_what_fails_fails_alone(cluster, by_ray, run, harness, tmp_path: Path) -> None:
     """One shot is damaged, and one loses its worker. How often a job is tried: tests/workfolder/test_ray_pool.py."""
     shots = harness.tiny_shots(tmp_path / "in", 3, frames=17)
     steps = 30  # long enough for a shot to be met at work
