@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -65,12 +66,49 @@ def sweep(folder: Path, *, recursive: bool = False) -> None:
             path.unlink(missing_ok=True)  # its folder may be swept already
 
 
+_NO_FILES = {  # what would never end, or wait for somebody who writes
+    stat.S_IFIFO: "a pipe",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+    stat.S_IFSOCK: "a socket",
+}
+
+
+def existing_file(path: Path | str) -> Path:
+    """The path of a file that is there and can be read to its end.
+
+    Raises:
+        UserError: there is none, or it is a folder, a pipe or a device.
+    """
+    path = Path(path)
+    refuse_pipe(path)
+    if not path.is_file():
+        kind = "is a folder" if path.is_dir() else "does not exist"
+        raise UserError(f"{path} {kind}; give the path of a file.")
+    return path
+
+
+def refuse_pipe(path: Path) -> None:
+    """See that a path is no pipe, device or socket, also through links; what is not there is left to others.
+
+    Raises:
+        UserError: it is.
+    """
+    try:
+        kind = _NO_FILES.get(stat.S_IFMT(path.stat().st_mode))
+    except (OSError, ValueError):
+        return
+    if kind is not None:
+        raise UserError(f"{path} is {kind}, not a file; write what comes from it into a file and give that")
+
+
 def read_text(path: Path, what: str, *, most_bytes: int) -> str:
     """The text of a file in UTF-8, with or without a byte order mark; `what` the file is, for messages.
 
     Raises:
         UserError: the file is too large, or cannot be read as text.
     """
+    refuse_pipe(path)
     try:
         if (size := path.stat().st_size) > most_bytes:
             raise UserError(f"{path}: {size / 1e6:.1f} MB is too large for a {what} (up to {most_bytes / 1e6:g} MB)")

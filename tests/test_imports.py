@@ -16,7 +16,7 @@ PACKAGE = Path(__file__).parents[1] / "real2sam2real"
 ARCHITECTURE = PACKAGE.parent / "docs" / "architecture.md"
 # The table of the page is the contract, from the top down. `lab` is four rooms under one roof, `api` a module.
 ROOMS = re.findall(r"^\| `([\w.]+)` \|", ARCHITECTURE.read_text(encoding="utf-8"), re.MULTILINE)
-LEAVES = {"arrays", "errors", "files", "media", "options"}
+LEAVES = {"arrays", "errors", "files", "options"}
 # The procedural world makes training data and ground truth; what cleans real clips must not know it.
 FORBIDDEN = {("lab.curate", "lab.synth")}
 HEAVY = {

@@ -16,12 +16,14 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import tyro
 
 from real2sam2real.errors import UserError
+from real2sam2real.files import refuse_pipe
 
 # In the order of the help page, which is the order of the pipeline.
 MODULES = (
@@ -113,6 +115,9 @@ def _dispatch(arguments: list[str]) -> int:
     name, *rest = arguments
     if name not in MODULES:
         raise UserError(f"there is no command '{name}'{_nearest(name, list(MODULES))}; r2s2r --help lists them")
+    for argument in rest:  # before anything opens one: a pipe that nobody writes to would hold us for ever
+        for text in (argument, argument.partition("=")[2], argument.rpartition("=")[2]):
+            refuse_pipe(Path(text))
     return _run(load(name), name, rest)
 
 

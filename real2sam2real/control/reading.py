@@ -124,7 +124,7 @@ def _open_official(folder: Path, photo: UInt8, prompt: str) -> ControlStream:
         photo=fit_to_size(photo, width=colors.info.width, height=colors.info.height),
         prompt=prompt,
         fps=colors.info.fps,
-        notes=(_OFFICIAL_NOTE,),
+        notes=(_OFFICIAL_NOTE, *(f"{OFFICIAL_NORMALS}: {note}" for note in colors.info.notes)),
         colors=colors,
         ids=None,
     )

@@ -13,11 +13,12 @@ from PIL import Image
 
 from real2sam2real.arrays import Bool, Int
 from real2sam2real.errors import UserError
-from real2sam2real.perceive.photo import open_image
+from real2sam2real.media.pictures import open_picture
 from real2sam2real.perceive.segment.options import named_file
 
 MIN_PIXELS = 64
 FULL_SHARE = 0.995
+_VOID = 255  # PASCAL VOC, ADE20K and others, in indexed pictures
 SPECK_SHARE = 0.01  # of the largest component
 MAX_INSTANCES = 255
 PHOTO_VALUES = 64  # different ones; label images have fewer, or fill areas with them
@@ -122,9 +123,13 @@ def _entity_name(name: str) -> str:
 
 def _read(path: Path, width: int, height: int) -> Masks:
     """The masks of one file at the photo's size; several where it is a label image, their suffixes as keys."""
-    image = open_image(path)
-    labels, lossy = _label_values(image), image.format in ("JPEG", "WEBP")
-    notes = []
+    picture = open_picture(path)
+    image = picture.image
+    labels, lossy = _label_values(image), picture.format in ("JPEG", "WEBP")
+    notes = list(picture.notes)
+    if (void := _void(image, labels)) is not None:
+        labels = np.where(void, 0, labels)
+        notes.append(f"'{path.name}': the label {_VOID} means void, and is no object")
     if (image.width, image.height) != (width, height):
         labels = _resize(path, labels, width, height)
         notes.append(f"'{path.name}' resized from {image.width}×{image.height} to {width}×{height}")
@@ -158,7 +163,7 @@ def _label_values(image: Image.Image) -> Bool | Int:
     if image.mode == "1":
         return np.array(image, bool)
     if image.mode == "P":
-        return np.asarray(image).astype(np.int64)
+        return _palette_labels(image)
     if "A" in image.getbands():
         alpha = np.asarray(image.getchannel("A")).astype(np.int64)
         if alpha.min() < 255:
@@ -173,6 +178,35 @@ def _label_values(image: Image.Image) -> Bool | Int:
     if np.array_equal(rgb[..., 0], rgb[..., 1]) and np.array_equal(rgb[..., 1], rgb[..., 2]):
         return rgb[..., 0]
     return rgb[..., 0] << 16 | rgb[..., 1] << 8 | rgb[..., 2]
+
+
+def _palette_labels(image: Image.Image) -> Int:
+    """The indices `(H, W)`, the background's as 0; the greys where the palette is grey, as of a soft mask in a GIF."""
+    indices = np.asarray(image).astype(np.int64)
+    colors = np.array(image.getpalette("RGB") or [], np.int64).reshape(-1, 3)
+    used = np.unique(indices)
+    if used[-1] >= len(colors):
+        return indices
+    if _has_greys(image, used):
+        return colors[indices, 0]
+    black = used[(colors[used] == 0).all(axis=1)]
+    if 0 in used and (colors[0] != 0).any() and len(black) == 1:  # a palette in another order than the labels'
+        return np.where(indices == black[0], 0, np.where(indices == 0, black[0], indices))
+    return indices
+
+
+def _has_greys(image: Image.Image, used: NDArray[Any]) -> bool:
+    """Whether the `used` entries of a palette are greys, all different."""
+    colors = np.array(image.getpalette("RGB") or [], np.int64).reshape(-1, 3)[used]
+    return bool((colors == colors[:, :1]).all()) and len(np.unique(colors[:, 0])) == len(used)
+
+
+def _void(image: Image.Image, labels: Bool | Int) -> Bool | None:
+    """Where an indexed label image says that nobody knows (PASCAL VOC's border), beside objects; None if nowhere."""
+    if image.mode != "P" or _has_greys(image, np.unique(np.asarray(image))):
+        return None
+    void: Bool = labels == _VOID
+    return void if void.any() and ((labels > 0) & ~void).any() else None
 
 
 def _holds_instances(labels: NDArray[Any], values: NDArray[Any]) -> bool:
@@ -190,10 +224,9 @@ def _holds_instances(labels: NDArray[Any], values: NDArray[Any]) -> bool:
 def _resize(path: Path, labels: Bool | Int, width: int, height: int) -> Bool | Int:
     h, w = labels.shape
     if abs(w * height / (h * width) - 1) > 0.02:
-        raise UserError(
-            f"the mask '{path.name}' has {w}×{h} pixels but the photo {width}×{height}; "
-            "draw it on the photo itself, or on a scaled copy of it"
-        )
+        turned = abs(h * height / (w * width) - 1) <= 0.02
+        remedy = "turn it as the photo is seen" if turned else "draw it on the photo itself, or on a scaled copy of it"
+        raise UserError(f"the mask '{path.name}' has {w}×{h} pixels but the photo {width}×{height}; {remedy}")
     rows = np.minimum(((np.arange(height) + 0.5) * h / height).astype(int), h - 1)
     columns = np.minimum(((np.arange(width) + 0.5) * w / width).astype(int), w - 1)
     return labels[rows[:, None], columns[None, :]]

@@ -19,10 +19,11 @@ from typing import Any, get_args
 import numpy as np
 from PIL import Image
 
-from real2sam2real.arrays import Bool, Float, UInt8
+from real2sam2real.arrays import Bool, Float
 from real2sam2real.errors import UserError, first_line
-from real2sam2real.files import replacing_folder
+from real2sam2real.files import refuse_pipe, replacing_folder
 from real2sam2real.geometry import Intrinsics
+from real2sam2real.media.pictures import Picture, open_picture
 from real2sam2real.mesh import Mesh
 from real2sam2real.mesh.gltf.json_object import JsonObject
 from real2sam2real.mesh.skin import Skin
@@ -223,6 +224,7 @@ def read_scene(folder: Path) -> tuple[Scene, list[str]]:
 
 def _read_json(folder: Path) -> JsonObject:
     path = folder / SCENE_FILE
+    refuse_pipe(path)
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -247,7 +249,7 @@ class _Loader:
         self.fps = root.number("fps")
         if self.fps <= 0:
             root.fail(f"'fps' is {self.fps:g}; it must be positive")
-        self.photo = _read_image(self.folder / _PHOTO, "RGB") if _PHOTO in root.array("files") else None
+        self.photo = _open_picture(self.folder / _PHOTO).to_srgb()[0] if _PHOTO in root.array("files") else None
 
     def load(self) -> tuple[Scene, list[str]]:
         path = self.folder / _GLB
@@ -382,7 +384,7 @@ class _Loader:
         path = self.folder / name
         if Path(name).parent != Path(place) or not path.resolve().is_relative_to(self.folder.resolve()):
             entry.fail(f"its mask '{name[:80]}' does not lie in the folder's {place}", _REMEDY)
-        pixels = _read_image(path, "L")
+        pixels = np.asarray(_open_picture(path).image.convert("L"))
         if self.photo is not None and pixels.shape != self.photo.shape[:2]:
             size, photo = pixels.shape[::-1], self.photo.shape[1::-1]
             entry.fail(f"its mask has {size[0]}×{size[1]} pixels but the photo {photo[0]}×{photo[1]}", _REMEDY)
@@ -485,15 +487,15 @@ def _table(element: JsonObject, key: str, rows: object, shape: tuple[int, int], 
     return np.array([JsonObject({key: row}, element.label).numbers(key, shape[1]) for row in rows])
 
 
-def _read_image(path: Path, mode: str) -> UInt8:
+def _open_picture(path: Path) -> Picture:
     try:
-        with Image.open(path) as image:
-            return np.asarray(image.convert(mode), np.uint8)
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise UserError(f"cannot read '{path}' ({str(error)[:80]}); {_REMEDY}") from error
+        return open_picture(path)
+    except UserError as error:
+        raise UserError(f"cannot read '{path}' ({str(error)[:160]}); {_REMEDY}") from error
 
 
 def _sha256(path: Path) -> str:
+    refuse_pipe(path)
     try:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()

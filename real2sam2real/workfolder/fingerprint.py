@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import real2sam2real
+from real2sam2real.files import refuse_pipe
 
 # Reading tens of gigabytes of weights at every start would cost more than it protects from; their size and time do.
 _READ_WHOLE_BYTES = 256 * 2**20
@@ -24,6 +25,7 @@ def digest(path: Path) -> str:
 
     Raises:
         FileNotFoundError: there is nothing at `path`.
+        UserError: it is a pipe or a device.
     """
     if not path.is_dir():
         return _file_digest(path)
@@ -38,6 +40,7 @@ def _digest_of(files: Iterable[Path], folder: Path) -> str:
 
 
 def _file_digest(path: Path) -> str:
+    refuse_pipe(path)
     status = path.stat()
     if status.st_size > _READ_WHOLE_BYTES:
         return hashlib.sha256(f"{status.st_size} {status.st_mtime_ns}".encode()).hexdigest()
@@ -48,7 +51,7 @@ def _file_digest(path: Path) -> str:
 @cache
 def code_version(code: tuple[str, ...]) -> str:
     """Hash of the package's Python sources in `code`, folders or files, and of the modules that all share."""
-    files = list(_PACKAGE.glob("*.py"))
+    files = [*_PACKAGE.glob("*.py"), *(_PACKAGE / "media").glob("*.py")]
     for name in code:
         files += [_PACKAGE / name] if name.endswith(".py") else (_PACKAGE / name).rglob("*.py")
     return _digest_of(files, _PACKAGE)

@@ -24,7 +24,9 @@ def bomb(path: Path, photo: Path) -> None:
 
 PHOTOS: dict[str, tuple[Callable[[Path, Path], None], str]] = {
     "missing": (lambda path, photo: None, "there is no file"),
-    "folder": (lambda path, photo: path.mkdir(), "no image"),
+    "folder": (lambda path, photo: path.mkdir(), "is a folder|no image"),
+    "pipe": (lambda path, photo: os.mkfifo(path), "is a pipe, not a file"),
+    "device": (lambda path, photo: path.symlink_to("/dev/zero"), "is a device, not a file"),
     "empty": (lambda path, photo: path.write_bytes(b""), "cannot be read|not an image"),
     "text": (lambda path, photo: path.write_text("hello"), "not an image"),
     "truncated": (truncated, "damaged or cut off"),
@@ -89,9 +91,26 @@ def test_bad_photo(cli, photo: Path, tmp_path: Path, kind: str, command: str) ->
     bad = tmp_path / "bad.png"
     make(bad, photo)
     more = ["--preview-only"] if command == "run" else []
-    about = f"{about}|no image at" if command == "lift" else about
+    about = f"{about}|does not exist" if command == "lift" else about
     complaint(cli(command, bad, "--box", "ball=40,30,90,80", "-o", "out", *more), about=about)
     nothing_half_written(Path())
+
+
+def test_a_pipe_is_refused_wherever_a_file_is_read(cli, photo: Path, tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    for arguments in (
+        ["masks", photo, "--mask", f"ball={pipe}"],
+        ["add", "scene", pipe],
+        ["direct", "scene", pipe],
+        ["render", "scene", "--camera-path", pipe],
+        ["lift", photo, f"--mesh=ball={pipe}"],
+        ["transfer", pipe, photo],
+        ["generate", pipe],
+        ["curate", pipe, "-o", "out"],
+        ["run", photo, "--depth", pipe],
+    ):
+        complaint(cli(*arguments), about="is a pipe, not a file")
 
 
 @pytest.mark.parametrize("kind", MASKS)

@@ -1,6 +1,7 @@
 """Reading a control as it is needed gives what reading it at once gives."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -73,6 +74,6 @@ def test_a_video_by_slice_holds_one_slice_alone(tmp_path):
 def test_a_video_that_ends_early_is_named(tmp_path):
     media.write_lossless_video(tmp_path / "v.mkv", np.zeros((9, 16, 16, 3), np.uint8), 16)
     video = media.VideoFrames(tmp_path / "v.mkv")
-    video._length = 12
+    video.info = replace(video.info, frames=12)
     with pytest.raises(UserError, match="ends after 9 frames"):
         video[0:12]

@@ -123,7 +123,8 @@ def test_unusable_masks_say_why(tmp_path: Path, disc: np.ndarray) -> None:
         "empty": (np.zeros((H, W), np.uint8), "is empty"),
         "full": (np.full((H, W), 255, np.uint8), "covers the whole photo"),
         "tiny": (tiny.astype(np.uint8) * 255, "only 25 pixels"),
-        "tall": (np.ones((W, H), np.uint8), "draw it on the photo"),
+        "tall": (np.ones((W, H), np.uint8), "turn it as the photo"),
+        "wide": (np.ones((H, 2 * W), np.uint8), "draw it on the photo"),
     }
     for name, (array, reason) in cases.items():
         with pytest.raises(UserError, match=reason):
@@ -131,7 +132,7 @@ def test_unusable_masks_say_why(tmp_path: Path, disc: np.ndarray) -> None:
     (tmp_path / "nothing").mkdir()
     with pytest.raises(UserError, match="holds no mask"):
         load_masks(tmp_path / "nothing", W, H)
-    with pytest.raises(UserError, match="no image at"):
+    with pytest.raises(UserError, match="does not exist"):
         load_masks(tmp_path / "absent.png", W, H)
     with pytest.raises(UserError, match="there is no mask"):
         clean_masks({})

@@ -36,6 +36,10 @@ class ClipFormat:
         if not 0 < self.fps <= 240:
             raise UserError(f"{self.fps:g} frames per second cannot be; take more than 0 and at most 240")
 
+    def are_enough(self, filmed: int) -> bool:
+        """Whether a clip of so many different frames moves; a video of a variable rate holds some for a while."""
+        return filmed >= _SLOWEST * self.frames
+
 
 def clip_frames(shot: range, source_fps: float, clip_format: ClipFormat, *, anchor: int | None = None) -> list[Int]:
     """Which source frames make the clips of a shot: as many as fit without sharing a frame, centred in it.

@@ -16,11 +16,11 @@ from typing import Any
 
 import numpy as np
 
-from real2sam2real import media
 from real2sam2real.arrays import Bool
 from real2sam2real.errors import UserError
 from real2sam2real.lab.curate.clip_format import ClipFormat, fitted_frame
 from real2sam2real.lab.curate.instances.interface import InstancePrompt, VideoPrompt
+from real2sam2real.perceive.masks import load_masks
 
 SUFFIX = ".instances.json"
 
@@ -60,12 +60,8 @@ class SourcePrompt(VideoPrompt[str]):
 
     def _mask(self, size: tuple[int, int], clip_format: ClipFormat) -> Bool:
         assert self.mask is not None
-        picture = media.read_image(self.mask)
-        if picture.shape[:2] != (size[1], size[0]):
-            raise UserError(
-                f"{self.mask} has {picture.shape[1]}×{picture.shape[0]} pixels; the video has {size[0]}×{size[1]}"
-            )
-        mask = fitted_mask(np.asarray(picture.any(axis=-1)), clip_format)
+        given = load_masks(self.mask, *size)
+        mask = fitted_mask(np.logical_or.reduce(list(given.values())), clip_format)
         if not mask.any():
             raise UserError(f"{self.mask} is black where the video is kept; it shows no instance")
         return mask

@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 from urllib.parse import unquote
 
 from real2sam2real.errors import UserError
-from real2sam2real.files import replacing_file
+from real2sam2real.files import refuse_pipe, replacing_file
 from real2sam2real.mesh.gltf.json_object import REMEDY, JsonObject
 
 MOST_BYTES = 2**31  # largest file or buffer that is read: beyond it a scene would not fit a workstation's memory anyway
@@ -127,8 +127,9 @@ def read_bytes(path: Path) -> bytes:
     """The file's content.
 
     Raises:
-        UserError: it is missing, cannot be read, or is too large.
+        UserError: it is missing, cannot be read, or is too large; it is a pipe or a device.
     """
+    refuse_pipe(path)
     try:
         if path.stat().st_size > MOST_BYTES:
             raise UserError(f"{path.name} is larger than {MOST_BYTES:,} bytes; decimate its meshes or split it")

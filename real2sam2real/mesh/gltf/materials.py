@@ -8,15 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from real2sam2real.arrays import Float, UInt8
+from real2sam2real.media.pictures import TooManyPixelsError, decode_texture
 from real2sam2real.mesh.gltf.container import Document, read_uri
 from real2sam2real.mesh.gltf.json_object import JsonObject
-from real2sam2real.mesh.gltf.textures import (
-    MOST_PIXELS,
-    TooManyPixelsError,
-    decode_image,
-    linear_from_srgb,
-    srgb_from_linear,
-)
+from real2sam2real.mesh.gltf.textures import MOST_PIXELS, linear_from_srgb, srgb_from_linear
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,7 +79,7 @@ def _read_image(document: Document, index: int) -> UInt8:
     view = element.index("bufferView", "bufferViews")
     data = document.buffer_view(view)[0] if view is not None else read_uri(document, element)
     try:
-        return decode_image(io.BytesIO(data), ("PNG", "JPEG", "WEBP"))
+        return decode_texture(io.BytesIO(data), ("PNG", "JPEG", "WEBP"), MOST_PIXELS, as_srgb=False)
     except TooManyPixelsError as error:
         element.fail(f"is an image of {error} pixels; at most {MOST_PIXELS:,} are read", "scale the texture down")
     except ValueError as error:

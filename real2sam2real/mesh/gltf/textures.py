@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import io
 import math
-import warnings
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -33,30 +31,6 @@ def srgb_from_linear(colors: ArrayLike) -> UInt8:
     linear = np.clip(np.asarray(colors, np.float64), 0.0, 1.0)
     encoded = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
     return np.round(encoded * 255).astype(np.uint8)
-
-
-class TooManyPixelsError(ValueError):
-    """An image is larger than `MOST_PIXELS`; its text is the size."""
-
-
-def decode_image(source: Path | io.BytesIO, formats: tuple[str, ...]) -> UInt8:
-    """`(H, W, 3)` sRGB pixels of an image in one of Pillow's `formats`; transparency is dropped.
-
-    Raises:
-        TooManyPixelsError: it is larger than `MOST_PIXELS`.
-        ValueError: it is damaged or of another format.
-    """
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow's own bomb warning: the limit below is ours
-            with Image.open(source, formats=formats) as image:
-                if image.width * image.height > MOST_PIXELS:
-                    raise TooManyPixelsError(f"{image.width}×{image.height}")
-                return np.asarray(image.convert("RGB"), np.uint8)
-    except Image.DecompressionBombError as error:
-        raise TooManyPixelsError(f"over {MOST_PIXELS:,}") from error
-    except (OSError, SyntaxError, EOFError, OverflowError) as error:
-        raise ValueError(str(error)) from error
 
 
 def encode_png(pixels: UInt8) -> bytes:

@@ -9,8 +9,9 @@ from pathlib import Path, PureWindowsPath
 import numpy as np
 
 from real2sam2real.arrays import UInt8
+from real2sam2real.media.pictures import TooManyPixelsError, decode_texture
 from real2sam2real.mesh.gltf.materials import Material
-from real2sam2real.mesh.gltf.textures import MOST_PIXELS, TooManyPixelsError, decode_image, linear_from_srgb
+from real2sam2real.mesh.gltf.textures import MOST_PIXELS, linear_from_srgb
 
 _FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TGA", "TIFF")
 _ARGUMENTS = {"-blendu": 1, "-blendv": 1, "-boost": 1, "-mm": 2, "-texres": 1, "-clamp": 1, "-bm": 1, "-imfchan": 1}
@@ -25,7 +26,7 @@ def read_texture(folder: Path, name: str) -> UInt8 | str:
     if path is None:
         return f"its texture '{name[-80:]}' is not beside it; the surface is shown without it"
     try:
-        return decode_image(path, _FORMATS)
+        return decode_texture(path, _FORMATS, MOST_PIXELS, as_srgb=True)
     except TooManyPixelsError:
         return f"its texture '{path.name}' has more than {MOST_PIXELS:,} pixels; scale it down"
     except ValueError as error:

@@ -54,6 +54,7 @@ class CurationJob:
     marked: dict[int, UInt8] = field(default_factory=dict)  # its frames with a box on them, `(H, W, 3)` as filmed
     clips: list[Clip] = field(default_factory=list)  # its clips
     reasons: list[str] = field(default_factory=list)  # why parts of it gave no clip
+    notes: tuple[str, ...] = ()  # how its picture was read, and what could not be honoured
     failure: str | None = None  # why it could not be worked on, or None
     seconds: dict[str, float] = field(default_factory=dict)  # spent in each stage
 
@@ -71,7 +72,9 @@ class CurationJob:
         status = "failed" if self.failure is not None else "kept" if samples else "dropped"
         instances = {clip.key: clip.instances for clip in self.clips if clip.instances}
         row = {"path": self.source.path, "status": status, "reasons": reasons, "samples": samples}
-        return {**row, "instances": instances} if instances else row
+        return (
+            row | ({"notes": list(self.notes)} if self.notes else {}) | ({"instances": instances} if instances else {})
+        )
 
     def sample(self, clip: Clip) -> Sample:
         """A clip that went through all stages."""

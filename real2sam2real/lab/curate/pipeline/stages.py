@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from real2sam2real import media
-from real2sam2real.arrays import UInt8
+from real2sam2real.arrays import Int, UInt8
 from real2sam2real.errors import MissingPartError, UserError
 from real2sam2real.lab.curate.captions import load_captioner
 from real2sam2real.lab.curate.clip_format import ClipFormat, clip_frames, fitted_frame
@@ -74,17 +74,11 @@ class Cutting(CurationStage):
             raise UserError(source.problem)
         path = Path(source.path)
         info = media.video_info(path)
-        job.size, job.fps = (info.width, info.height), info.fps
+        job.size, job.fps, job.notes = (info.width, info.height), info.fps, info.notes
         if info.fps <= 0:
             raise UserError(f"{path} does not say how many frames it has a second; write it again with a rate")
-        shots = find_shots(path) if settings.shots == "detect" else [range(len(media.VideoFrames(path)))]
-        plan = []
-        for number, shot in enumerate(shots):
-            inside = [prompt.frame for prompt in source.prompts if prompt.frame in shot]
-            cut = clip_frames(shot, info.fps, settings.clip_format, anchor=min(inside, default=None))
-            plan += [(number, numbers) for numbers in cut]
-            if not cut:
-                job.reasons.append(_why_no_clip(number, shot, info.fps, settings.clip_format))
+        shots = find_shots(path) if settings.shots == "detect" else [range(info.frames)]
+        plan = self._plan(job, shots, media.video_timeline(path).shown)
         wanted = {int(n) for _, numbers in plan for n in numbers}
         boxed = {prompt.frame for prompt in source.prompts if prompt.box is not None}
         frames: dict[int, UInt8] = {}
@@ -100,6 +94,21 @@ class Cutting(CurationStage):
             clip.quality = asdict(quality)
             clip.drop(*quality.reasons(settings.quality_filter))
             job.clips.append(clip)
+
+    def _plan(self, job: CurationJob, shots: Sequence[range], shown: Int) -> list[tuple[int, Int]]:
+        """Number of shot and `(T,)` frames of each clip; `shown` `(frames,)` is the stored frame behind each frame."""
+        clip_format, plan = self._settings.clip_format, []
+        for number, shot in enumerate(shots):
+            inside = [prompt.frame for prompt in job.source.prompts if prompt.frame in shot]
+            cut = clip_frames(shot, job.fps, clip_format, anchor=min(inside, default=None))
+            if not cut:
+                job.reasons.append(_why_no_clip(number, shot, job.fps, clip_format))
+            filmed = [numbers for numbers in cut if clip_format.are_enough(len(np.unique(shown[numbers])))]
+            if len(filmed) < len(cut):
+                held = f"{len(cut) - len(filmed)} of {len(cut)} clips hold frames for want of filmed ones"
+                job.reasons.append(f"shot {number + 1}: {held}")
+            plan += [(number, numbers) for numbers in filmed]
+        return plan
 
 
 class Masking(CurationStage):

@@ -8,6 +8,7 @@ from PIL import Image
 
 from real2sam2real import media
 from real2sam2real.errors import UserError
+from real2sam2real.media import pictures
 
 FPS = [16, 12.5, 30, 24000 / 1001, 30000 / 1001, 23.976]
 
@@ -162,11 +163,11 @@ def test_pictures_are_turned_upright(tmp_path):
 def test_what_is_no_picture_is_refused(tmp_path, monkeypatch):
     media.write_png(tmp_path / "whole.png", noise(64, 64, 3))
     (tmp_path / "cut.png").write_bytes((tmp_path / "whole.png").read_bytes()[:3000])
-    with pytest.raises(UserError, match="cannot be read as a picture"):
+    with pytest.raises(UserError, match="cannot be decoded"):
         media.read_image(tmp_path / "cut.png")
     with pytest.raises(UserError, match="does not exist"):
         media.read_image(tmp_path / "none.png")
-    monkeypatch.setattr(media, "MAX_IMAGE_PIXELS", 64 * 63)
+    monkeypatch.setattr(pictures, "MAX_PIXELS", 64 * 63)
     with pytest.raises(UserError, match="64×64"):
         media.read_image(tmp_path / "whole.png")
     with pytest.raises(ValueError, match="uint8"):
