@@ -193,7 +193,7 @@ def _unreadable(path: Path) -> UserError:
     brand = head[8:12] if head[4:8] == b"ftyp" else b""
     if brand in (b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1") and "HEIF" not in Image.OPEN:
         return MissingPartError(
-            f"'{path.name}' is a HEIC picture and needs a package: pip install pi-heif (or pillow-heif), or save it as JPEG"
+            f"'{path.name}' is a HEIC picture and needs a package: pip install pi-heif; or save it as JPEG"
         )
     if brand in (b"avif", b"avis") and not features.check("avif"):
         return MissingPartError(
