@@ -12,8 +12,6 @@ from typing import TypeVar
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
-from scipy.sparse.linalg import spsolve
 
 from real2sam2real.arrays import Bool, Float, Float32
 from real2sam2real.lifting.ground import Ground
@@ -256,6 +254,9 @@ def half_thickness(inside: Bool) -> Float:
 
 def _poisson(inside: Bool) -> Float:
     """Solve ∇²φ = −2 inside, φ = 0 outside, on the grid's own spacing."""
+    from scipy import sparse
+    from scipy.sparse.linalg import spsolve
+
     ids = np.full(inside.shape, -1)
     ids[inside] = np.arange(inside.sum())
     rows, columns = np.nonzero(inside)

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from real2sam2real.errors import UserError
 from real2sam2real.mesh import Mesh
-from real2sam2real.mesh.repair import RepairedMesh, repair
+from real2sam2real.mesh.solidity import is_solid
 from real2sam2real.scene import Entity, Motion, Scene
+
+if TYPE_CHECKING:
+    from real2sam2real.mesh.repair import RepairedMesh
 
 
 def repaired_scene(scene: Scene) -> tuple[Scene, list[str]]:
@@ -26,12 +30,14 @@ def repaired_scene(scene: Scene) -> tuple[Scene, list[str]]:
 
 
 def _repaired_entity(entity: Entity) -> tuple[Entity, tuple[str, ...]]:
+    if is_solid(entity.mesh):
+        return entity, ()
+    from real2sam2real.mesh.repair import repair  # and all that mends, which most scenes never need
+
     try:
         repaired = repair(entity.mesh)
     except UserError as error:
         raise UserError(f"'{entity.name}': {error}") from None
-    if repaired.mesh is entity.mesh:
-        return entity, ()
     notes = tuple(repaired.report.notes)
     motion = repaired_motion(entity.motion, entity.mesh, repaired)
     provenance = {**entity.provenance, "repaired": list(notes)}

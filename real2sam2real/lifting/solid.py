@@ -14,7 +14,6 @@ from functools import cache
 
 import cv2
 import numpy as np
-from scipy.spatial import ConvexHull
 
 from real2sam2real.arrays import Float, Mask
 from real2sam2real.lifting.ground import PITCH_RANGE_DEGREES, Ground
@@ -254,6 +253,8 @@ def _profile_points(profile: Profile) -> Float:
 @cache
 def _part_points(parts: tuple[Part, ...]) -> Float:
     """`(N, 3)` corners of the parts' convex hull, in the same box."""
+    from scipy.spatial import ConvexHull
+
     points = []
     angles = 2 * np.pi * np.arange(COLUMN_POINTS) / COLUMN_POINTS
     for part in parts:

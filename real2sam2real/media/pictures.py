@@ -164,7 +164,7 @@ def write_png(path: Path | str, pixels: UInt8) -> None:
     if pixels.dtype != np.uint8 or pixels.ndim not in (2, 3) or (pixels.ndim == 3 and pixels.shape[2] != 3):
         raise ValueError(f"a picture is (H, W, 3) or (H, W) uint8, not {pixels.shape} {pixels.dtype}")
     with replacing_file(Path(path)) as temporary:
-        Image.fromarray(np.ascontiguousarray(pixels)).save(temporary, compress_level=4)
+        Image.fromarray(np.ascontiguousarray(pixels)).save(temporary, compress_level=1)
 
 
 def _decoded(source: Path | io.BytesIO, formats: Sequence[str], most_pixels: int) -> Image.Image:

@@ -9,7 +9,8 @@ import numpy as np
 from real2sam2real.arrays import Float, Int, UInt8
 from real2sam2real.mesh.bvh import Bvh, Nearest
 from real2sam2real.mesh.mesh import Mesh
-from real2sam2real.mesh.soup import Soup, connected, following, twins, weld
+from real2sam2real.mesh.solidity import connected
+from real2sam2real.mesh.soup import Soup, following, twins, weld
 
 SAME_UV = 1e-5  # of the texture's side
 TOWARDS_CORNER = (1.0, 0.97, 0.85, 0.65, 0.4, 0.2)  # of the way from a face's middle

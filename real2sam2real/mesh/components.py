@@ -14,7 +14,8 @@ from scipy.spatial import cKDTree
 
 from real2sam2real.arrays import Bool, Float, Int
 from real2sam2real.mesh.bvh import Bvh
-from real2sam2real.mesh.soup import Soup, concatenate, connected
+from real2sam2real.mesh.solidity import connected
+from real2sam2real.mesh.soup import Soup, concatenate
 
 SMALL = 0.01  # of the largest component's area
 GAP = 0.02  # of the large components' diagonal

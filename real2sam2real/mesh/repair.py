@@ -19,6 +19,7 @@ from real2sam2real.mesh.holes import fill_holes
 from real2sam2real.mesh.mesh import Mesh
 from real2sam2real.mesh.remesh import remesh
 from real2sam2real.mesh.sheets import strips, thicken_sheets, thickened
+from real2sam2real.mesh.solidity import is_solid
 from real2sam2real.mesh.soup import Soup, concatenate, orient, split_nonmanifold
 
 LEAST_FACES = 4  # of a closed surface
@@ -90,15 +91,6 @@ def repair(mesh: Mesh, *, clean: bool = False, max_faces: int | None = None) -> 
         rebuilt=rebuilt,
     )
     return RepairedMesh(mesh=solid, report=report, source_vertices=nearest_vertices(mesh, solid))
-
-
-def is_solid(mesh: Mesh) -> bool:
-    """Whether the mesh is manifold, its faces agree, and every connected component has positive volume."""
-    if not mesh.is_closed():
-        return False
-    soup = Soup.of(mesh)
-    one_fan_each = len(split_nonmanifold(soup).vertices) == len(np.unique(soup.faces))
-    return one_fan_each and bool((soup.volumes(soup.components()) > 0).all())
 
 
 def _made_solid(mesh: Mesh, clean: bool) -> tuple[Mesh, list[str], bool]:

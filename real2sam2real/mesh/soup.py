@@ -7,14 +7,17 @@ corner k of face f to the next one. A repair step gives the new soup and how man
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.sparse import coo_matrix, csr_matrix
-from scipy.sparse.csgraph import connected_components
-from scipy.spatial import cKDTree
 
 from real2sam2real.arrays import Bool, Float, Int
+from real2sam2real.mesh import solidity
 from real2sam2real.mesh.mesh import Mesh
+from real2sam2real.mesh.solidity import connected
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
 
 WELD_SHARE = 1e-6  # of the bounding box's diagonal
 
@@ -64,11 +67,7 @@ class Soup:
 
     def volumes(self, component: Int) -> Float:
         """Signed volume of every component, about its own middle so that far-away ones keep their digits."""
-        a, b, c = (self.vertices[self.faces[:, k]] for k in range(3))
-        size = np.bincount(component)
-        middle = np.stack([np.bincount(component, a[:, k]) / size for k in range(3)], axis=-1)[component]
-        six_fold: Float = np.sum((a - middle) * np.cross(b - middle, c - middle), axis=1)
-        return np.bincount(component, six_fold / 6).astype(np.float64)
+        return solidity.volumes(self.vertices, self.faces, component)
 
 
 def concatenate(soups: list[Soup]) -> Soup:
@@ -82,18 +81,14 @@ def concatenate(soups: list[Soup]) -> Soup:
     )
 
 
-def connected(i: Int, j: Int, count: int) -> Int:
-    """`(count,)`: the number of the connected component of each node of a graph with edges i-j."""
-    graph = coo_matrix((np.ones(len(i), bool), (i, j)), shape=(count, count))
-    return np.asarray(connected_components(graph, directed=False)[1], np.int64)
-
-
 def weld(soup: Soup) -> tuple[Soup, int]:
     """One vertex where several lie within a millionth of the object's diagonal; unused ones disappear.
 
     Points in one cell of a grid are one, and so are those within a cell's size of each other, which a grid alone would
     part where a border between cells runs through.
     """
+    from scipy.spatial import cKDTree
+
     soup = soup.compact()
     points = soup.vertices
     step = max(float(np.linalg.norm(np.ptp(points, axis=0))) * WELD_SHARE, 1e-300)
@@ -197,6 +192,8 @@ def orient(soup: Soup) -> tuple[Soup, int, Bool]:
     flip = np.where(balance >= 0, as_is > turned, as_is < turned)
     one_sided = as_is == turned
     if one_sided.any():
+        from scipy.sparse import coo_matrix
+
         cover = coo_matrix(
             (np.ones(2 * len(i), bool), (np.append(i, j), np.append(j, i))), shape=(2 * count, 2 * count)
         )

@@ -18,7 +18,8 @@ class Frame:
     samples of that id.
     """
 
-    normals: Float32  # `(H, W, 3)` float32, camera space, unit length, zero where no sample hits a surface
+    # `(H, W, 3)` float32, camera space, unit length; zero where no sample hits a surface, and where they were declined
+    normals: Float32
     ids: UInt8  # `(H, W)` uint8; entity k of the scene is k + 1, 0 is none
     depth: Float32  # `(H, W)` float32, distance along the camera's −Z in scene units, infinite where the id is 0
     # `(H, W, 3)` uint8 sRGB of what was hit, not darkened by partial coverage and black where nothing was hit; None

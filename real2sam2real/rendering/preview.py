@@ -71,7 +71,9 @@ def preview_frames(
     numbers = range(scene.frames) if frames is None else list(frames)
     billboards = billboard_entities(scene)[: 255 - len(scene.entities)]
     scene = replace(scene, entities=(*scene.entities, *billboards))
-    rendered = render_frames(scene, width=width, height=height, frames=numbers, color=True, antialias=True)
+    rendered = render_frames(
+        scene, width=width, height=height, frames=numbers, normals=False, color=True, antialias=True
+    )
     layers = _SharedLayers(scene, billboards, photo, (width, height), inpainter)
     jobs = layers.jobs(numbers, rendered)
     if width * height * len(numbers) < _SERIAL_WORK:

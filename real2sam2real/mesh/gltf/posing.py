@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.sparse import csr_array
 
 from real2sam2real.arrays import Float, Float32, Int
 from real2sam2real.geometry import quaternions, transforms
@@ -15,6 +15,9 @@ from real2sam2real.mesh.gltf.animation import KeyframeTrack
 from real2sam2real.mesh.gltf.json_object import JsonObject
 from real2sam2real.mesh.gltf.nodes import NodePlacement, NodeTree, place, place_anywhere
 from real2sam2real.mesh.gltf.welded_mesh import WeldedMesh
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 MOST_NUMBERS = 2**27  # most coordinates (frames x vertices x 3) of all deforming meshes of a file
 
@@ -149,6 +152,8 @@ class Poser:
             self._document.note(f"{node.label}: {count} vertices have no skin weights; they follow their first joint")
             weights[total < 1e-9, 0] = 1.0
             total = weights.sum(axis=1)
+        from scipy.sparse import csr_array
+
         vertices, width = weights.shape
         rows = np.repeat(np.arange(vertices), width)
         values = (weights / total[:, None]).ravel()

@@ -36,7 +36,7 @@ def srgb_from_linear(colors: ArrayLike) -> UInt8:
 def encode_png(pixels: UInt8) -> bytes:
     """A PNG of `(H, W, 3)` sRGB pixels."""
     buffer = io.BytesIO()
-    Image.fromarray(np.ascontiguousarray(pixels)).save(buffer, "PNG", compress_level=4)
+    Image.fromarray(np.ascontiguousarray(pixels)).save(buffer, "PNG", compress_level=1)
     return buffer.getvalue()
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from real2sam2real.arrays import Int
 from real2sam2real.mesh.mesh import is_closed
-from real2sam2real.mesh.soup import connected
+from real2sam2real.mesh.solidity import connected, opposite_half_edges
 
 _MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)  # an odd number with its bits well mixed (2⁶⁴ over the golden ratio)
 
@@ -63,6 +63,8 @@ def weld(places: Int, triangles: Int) -> tuple[Int, Int]:
 def _glued_along_edges(places: Int, triangles: Int) -> Int:
     """`(N,)` labels: file vertices are one where an edge has exactly one partner that runs the other way."""
     starts, ends = triangles.ravel(), np.roll(triangles, -1, axis=1).ravel()
+    if (twin := opposite_half_edges(places[triangles])) is not None:  # as it mostly is: each edge has one partner
+        return connected(np.concatenate([starts, ends]), np.concatenate([ends[twin], starts[twin]]), len(places))
     a, b = places[starts], places[ends]
     size = int(places.max(initial=0)) + 1
     forward, backward = a * size + b, b * size + a
