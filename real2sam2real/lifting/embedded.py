@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -40,6 +40,7 @@ from real2sam2real.mesh.mesh import footprint
 from real2sam2real.perceive.masks import clean_masks
 from real2sam2real.scene import CameraPath, Entity, Motion, Scene
 from real2sam2real.scene.relation import Relation
+from real2sam2real.workfolder.kept import Arrays, KeptResults
 
 MAX_TRIANGLES = 20_000
 TYPICAL_HEIGHT = 1.6  # scene units: the median entity's height, so that a unit is near a metre for people and cars
@@ -70,6 +71,7 @@ def lift_photo(
     pitch_degrees: float | None = None,
     words: Mapping[str, str] | None = None,
     relations: Mapping[str, Relation] | None = None,
+    kept: KeptResults | None = None,
 ) -> tuple[Scene, list[str]]:
     """Lift every masked object to a closed, textured mesh that stands where the photo shows it.
 
@@ -83,6 +85,7 @@ def lift_photo(
         pitch_degrees: how far the camera looks down, if known.
         words: what entities are, such as "car", for those whose names do not say.
         relations: what entities stand on or belong to, or that they float, for those of which it is known.
+        kept: where shapes of earlier calls are looked up, and left.
 
     Returns:
         A scene whose world is upright, with the photo's camera at its origin, and notes on what was assumed or left
@@ -103,10 +106,11 @@ def lift_photo(
     outlines = outlines_by_nearness(cleaned, standing_on(carriers))
     nearer = np.zeros(photo_pixels.shape[:2], np.float32)
     fits = _fitted_solids(outlines, ground, kinds)
-    lifted = {}
+    kept, lifted = kept or KeptResults(), {}
     for o in carriers_first(outlines, carriers):
         stands = stands_by_word(said.get(o.name), cleaned)
-        entity = _lift(photo_pixels, o, ground, fits.get(o.name), nearer, carriers.get(o.name), stands=stands)
+        carrier = carriers.get(o.name)
+        entity = _lift(photo_pixels, o, ground, fits.get(o.name), nearer, carrier, stands=stands, kept=kept)
         lifted[o.name] = replace(entity, relation=said.get(o.name, entity.relation))
     scale = TYPICAL_HEIGHT / float(np.median([entity.mesh.bounds()[1, 1] for entity in lifted.values()]))
     scene = Scene(
@@ -225,6 +229,7 @@ def _lift(
     carrier: Carrier | None,
     *,
     stands: bool,
+    kept: KeptResults,
 ) -> Entity:
     """One entity in camera heights, on the ground or its carrier; `nearer` `(H, W)` collects the depths of all.
 
@@ -235,9 +240,7 @@ def _lift(
     occluders = _sampled_depth(nearer, grid)
     layers = [_layers(field, ground, grid, occluders) for field, _ in fields]
     pieces = [_mesh(own, grid, ground, *depths) for (_, own), depths in zip(fields, layers, strict=True)]
-    mesh = united(pieces)
-    if len(mesh.faces) > MAX_TRIANGLES:
-        mesh = decimate(mesh, MAX_TRIANGLES, shape_only=True)
+    mesh = _in_one(pieces, kept)
     front = np.min([np.where(own > 0, d[0], np.inf) for (_, own), d in zip(fields, layers, strict=True)], axis=0)
     front = nearest_known(np.where(np.isfinite(front), front, 0.0), np.isfinite(front))[0]
     field = fields[0][0]
@@ -268,6 +271,19 @@ def _lift(
         relation=None if carrier is None else carrier.relation,
         provenance=provenance,
     )
+
+
+def _in_one(pieces: Sequence[Mesh], kept: KeptResults) -> Mesh:
+    """The pieces as one closed mesh of not too many triangles; of all that lifting does this takes longest."""
+
+    def unite() -> Arrays:
+        mesh = united(pieces)
+        if len(mesh.faces) > MAX_TRIANGLES:
+            mesh = decimate(mesh, MAX_TRIANGLES, shape_only=True)
+        return {"vertices": mesh.vertices, "faces": mesh.faces}
+
+    found = kept.get(("mesh", "lifting"), [[piece.vertices, piece.faces] for piece in pieces], unite)
+    return Mesh(vertices=found["vertices"], faces=found["faces"])
 
 
 def _facing(field: DepthField) -> float | None:

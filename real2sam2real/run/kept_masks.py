@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
-from PIL import Image
 
 from real2sam2real.arrays import Mask, UInt8
-from real2sam2real.files import replacing_file
-from real2sam2real.options import as_json
 from real2sam2real.perceive.segment.detections import Detection
 from real2sam2real.perceive.segment.options import SegmentOptions
 from real2sam2real.perceive.segment.segmenter import OpenedPhoto
-from real2sam2real.workfolder.fingerprint import fingerprint
+from real2sam2real.workfolder.kept import KeptResults, content_of
 
 _HOW = ("segmenter", "sam2", "detector", "sam3", "precision", "threshold", "overlap")  # options that decide a mask
 _CODE = ("perceive",)
@@ -30,11 +25,10 @@ class KeptMasks:
     opened: OpenedPhoto
     pixels: UInt8  # of the photo
     options: SegmentOptions
-    folder: Path
-    used: set[Path] = field(default_factory=set)  # files that this run asked for
+    kept: KeptResults
 
     def __post_init__(self) -> None:
-        self._photo = hashlib.sha256(self.pixels.tobytes()).hexdigest()
+        self._photo = content_of(self.pixels)
 
     def from_points(self, inside: ArrayLike, outside: ArrayLike = (), box_xyxy: Sequence[float] | None = None) -> Mask:
         """The object that holds the points inside."""
@@ -54,21 +48,7 @@ class KeptMasks:
         """Asked anew each time."""
         return self.opened.propose()
 
-    def sweep(self) -> None:
-        """Delete what this run did not ask for."""
-        for path in self.folder.glob("*.png"):
-            if path not in self.used:
-                path.unlink(missing_ok=True)
-
     def _kept(self, asked: object, cut_out: Callable[[], Mask]) -> Mask:
-        how = [as_json(getattr(self.options, name)) for name in _HOW]
-        path = self.folder / f"{fingerprint(code=_CODE, settings=[self._photo, how, asked], inputs=())}.png"
-        self.used.add(path)
-        if path.is_file():
-            with Image.open(path) as image:
-                return np.asarray(image.convert("L")) > 127
-        mask = cut_out()
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with replacing_file(path) as file:
-            Image.fromarray(mask.astype(np.uint8) * 255).save(file, format="PNG")
+        made_from = [self._photo, [getattr(self.options, name) for name in _HOW], asked]
+        mask: Mask = self.kept.get(_CODE, made_from, lambda: {"mask": cut_out()})["mask"]
         return mask

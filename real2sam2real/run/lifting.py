@@ -43,9 +43,10 @@ from real2sam2real.perceive.camera.options import ViewOptions
 from real2sam2real.perceive.photo import Photo
 from real2sam2real.perceive.segment.bystanders import find_bystanders
 from real2sam2real.perceive.segment.options import SegmentOptions
-from real2sam2real.perceive.segment.things import see_things, words_of
+from real2sam2real.perceive.segment.things import words_of
 from real2sam2real.perceive.view import PhotoView
 from real2sam2real.run.directing import provenance_notes
+from real2sam2real.run.kept_lifting import kept_person, kept_things
 from real2sam2real.run.options import DEFAULT_FPS
 from real2sam2real.run.photo import find_masks, occluder_mask, read_photo
 from real2sam2real.run.progress import Progress
@@ -54,6 +55,7 @@ from real2sam2real.scene.carrying import carry
 from real2sam2real.scene.folder import save_scene
 from real2sam2real.scene.relation import GROUND, Relation, check_circles
 from real2sam2real.scene.retime import retimed
+from real2sam2real.workfolder.kept import KeptResults
 
 REQUESTS = ".lifting"
 """Beside the scene folder: what is asked of a lifter's process and what it has answered, so that it can go on."""
@@ -78,15 +80,18 @@ def lift_to_folder(
 ) -> list[str]:
     """Lift the objects of a photo and write the scene folder; returns notes for people.
 
-    `said` is as for `lift`. With `keep`, what boxes and points cut out is kept beside the folder for the next try.
+    `said` is as for `lift`. With `keep`, masks that were cut out and shapes that were made are kept beside the
+    folder for the next try.
 
     Raises:
         MissingPartError: a model or a lifter's environment is not there.
         UserError: the photo, a mask, a box, a point or a mesh cannot be used.
     """
     working = read_photo(photo_path)
-    kept = folder.parent / REQUESTS / "masks" if keep else None
-    masks, notes = find_masks(photo_path, working, replace(objects, offline=offline), progress, kept)
+    requests = folder.parent / REQUESTS
+    kept_masks = requests / "masks" if keep else None
+    masks, notes = find_masks(photo_path, working, replace(objects, offline=offline), progress, kept_masks)
+    kept = KeptResults(requests / "meshes" if keep else None)
     progress.info(f"  {len(masks)} object{'s' if len(masks) > 1 else ''}: {', '.join(masks)}")
     scene, lift_notes = lift(
         working.photo,
@@ -94,11 +99,13 @@ def lift_to_folder(
         view=replace(view, offline=offline, focal=None if view.focal is None else view.focal * working.shrink),
         options=options,
         occluder=occluder_mask(working, objects),
-        requests=folder.parent / REQUESTS / folder.name,
+        requests=requests / folder.name,
         said=said,
         progress=progress,
         offline=offline,
+        kept=kept,
     )
+    kept.sweep()
     save_scene(scene, folder)
     return list(dict.fromkeys([*working.notes, *notes, *lift_notes]))  # the lifter says again what the masks said
 
@@ -114,13 +121,14 @@ def lift(
     said: Mapping[str, Relation] = MappingProxyType({}),
     progress: Progress | None = None,
     offline: bool = False,
+    kept: KeptResults | None = None,
 ) -> tuple[Scene, list[str]]:
     """Lift objects of a photo, `(H, W)` bool masks by name, into a scene of one frame; gives it, and notes for people.
 
     The view's focal length is in pixels of this photo. `occluder` `(H, W)` bool hides parts of objects and is none
     itself. `requests` is the folder for what lifters in environments of their own are asked and answer; without any it
-    is not made. `said` is where a shot says that objects belong; the options' own word comes first, and of what is not
-    in the photo nothing is taken.
+    is not made. What took long is looked up, and left, in `kept`. `said` is where a shot says that objects belong; the
+    options' own word comes first, and of what is not in the photo nothing is taken.
 
     Raises:
         MissingPartError: a model or a lifter's environment is not there.
@@ -138,9 +146,10 @@ def lift(
         pitch=_pitch_of(seen) if view.pitch is None else view.pitch,
         occluder=np.zeros(photo.pixels.shape[:2], bool) if occluder is None else occluder,
         progress=progress or Progress(),
+        kept=kept or KeptResults(),
     )
     unnamed = lifting.unnamed()
-    things = see_things(photo.pixels) if options.billboards or unnamed else []
+    things = kept_things(photo.pixels, lifting.kept) if options.billboards or unnamed else []
     words = words_of({name: masks[name] for name in unnamed}, things)
     scene, notes = lifting.scene(lifting.meshes(words, requests, offline=offline), words)
     if seen.points_camera is not None:
@@ -150,7 +159,7 @@ def lift(
     scene, contact_notes = settled(scene, options)
     if options.billboards:
         taken = np.any([lifting.occluder, *masks.values()], axis=0)
-        scene, background_notes = with_billboards(scene, find_bystanders(photo.pixels, things, taken))
+        scene, background_notes = with_billboards(scene, find_bystanders(photo.pixels, things, taken, lifting.kept))
         notes = [*notes, *background_notes]
     if seen.points_camera is not None:
         scene, relief_notes = with_relief(scene, seen, taken_pixels(scene, [lifting.occluder]))
@@ -247,6 +256,7 @@ class _Lifting:
     pitch: float | None
     occluder: Mask
     progress: Progress
+    kept: KeptResults  # of earlier tries
     notes: list[str] = field(default_factory=list)  # what a person should know of the choice of lifters
 
     def meshes(self, words: Mapping[str, str], requests: Path, *, offline: bool) -> dict[str, LiftedMesh]:
@@ -287,7 +297,14 @@ class _Lifting:
         outline = next(each for each in outlines_by_nearness(self.masks) if each.name == name)
         try:
             with self.progress.bar(f"{name}: fitting a body") as advance:
-                return lift_person(self.photo.pixels, outline, self.view.intrinsics, self.occluder, word, advance)
+                lens = self.view.intrinsics
+                made_from = [name, self.photo.pixels, outline.mask, outline.hidden, self.occluder, word]
+                return kept_person(
+                    made_from,
+                    lens,
+                    self.kept,
+                    lambda: lift_person(self.photo.pixels, outline, lens, self.occluder, word, advance),
+                )
         except NoPersonError as error:
             if self.options.lifter_of(name) is not None:
                 raise
@@ -336,6 +353,7 @@ class _Lifting:
                 pitch_degrees=self.pitch,
                 words=words,
                 relations=self.relations,
+                kept=self.kept,
             )
             notes = [*notes, *_word_notes(words)]
             if not lifted:

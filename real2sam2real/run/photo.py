@@ -20,6 +20,7 @@ from real2sam2real.perceive.segment.overlaps import MaskRequest, collect_masks
 from real2sam2real.perceive.segment.segmenter import Segmenter
 from real2sam2real.run.kept_masks import KeptMasks
 from real2sam2real.run.progress import Progress
+from real2sam2real.workfolder.kept import KeptResults
 
 # The control is at most full-scale video size; a larger photo costs memory and shows nothing more.
 LONGEST_SIDE = 1920
@@ -89,11 +90,11 @@ def find_masks(
         propose=options.propose,
     )
     opened = Segmenter(options).open(photo.pixels)
-    keeper = None if kept is None else KeptMasks(opened, photo.pixels, options, kept)
+    keeper = None if kept is None else KeptMasks(opened, photo.pixels, options, KeptResults(kept))
     with (progress or Progress()).bar("cut out") as advance:
         masks = collect_masks(keeper or opened, request, advance)
     if keeper is not None:
-        keeper.sweep()
+        keeper.kept.sweep()
     notes = [note for name, parts in boxes.items() for box in parts for note in _beyond(name, box, working)]
     if alone:
         notes.append(

@@ -177,7 +177,7 @@ def _lift_stage(config: RunConfig, shot: Shot, lifted: Path, progress: Progress)
     return Stage(
         name="lift",
         title="lift the objects into 3D",
-        code=(*_SCENE, "perceive", "lifting", "run/lifting.py", "run/photo.py"),
+        code=(*_SCENE, "perceive", "lifting", "run/lifting.py", "run/kept_lifting.py", "run/photo.py"),
         settings=as_json([config.objects, config.view, config.lift, list(shot.relations().items())]),
         inputs=(config.photo, *config.named_files),
         outputs=(lifted.name,),

@@ -15,6 +15,7 @@ from real2sam2real.perceive.segment.box_masks import grow_box
 from real2sam2real.perceive.segment.detections import Detection, box_area
 from real2sam2real.perceive.segment.nanodet import ScoredBox
 from real2sam2real.perceive.segment.saliency import SaliencyNet
+from real2sam2real.workfolder.kept import KeptResults
 
 # What stands on the ground by itself, of NanoDet's words.
 STANDING = (
@@ -28,10 +29,13 @@ _MOST = 16
 _CROP_MARGIN = 0.15  # of a box's longer side
 
 
-def find_bystanders(pixels: UInt8, things: Sequence[ScoredBox], taken: Mask) -> list[Detection]:
+def find_bystanders(
+    pixels: UInt8, things: Sequence[ScoredBox], taken: Mask, kept: KeptResults | None = None
+) -> list[Detection]:
     """Those `things` that stand in a photo `(H, W, 3)` uint8 apart from its objects, whose pixels `(H, W)` are `taken`.
 
-    The largest first, at most sixteen; no two share a pixel, and none has one that is taken.
+    The largest first, at most sixteen; no two share a pixel, and none has one that is taken. What the network cut out
+    before is taken from `kept`.
     """
     standing = [each for each in things if each.word in STANDING]
     large = [
@@ -42,7 +46,7 @@ def find_bystanders(pixels: UInt8, things: Sequence[ScoredBox], taken: Mask) -> 
     for each in sorted(large, key=lambda each: box_area(each.box), reverse=True):
         if saliency is None or len(found) == _MOST:
             break
-        mask = _cut_out(saliency, pixels, each)
+        mask = _cut_out(saliency, pixels, each, kept or KeptResults())
         if not mask.any() or (mask & free).sum() < (1 - _TAKEN) * mask.sum():
             continue
         mask = _largest_part(mask & free)
@@ -57,11 +61,13 @@ def _share(taken: Mask, thing: ScoredBox) -> float:
     return float(taken[top:bottom, left:right].mean())
 
 
-def _cut_out(saliency: SaliencyNet, pixels: UInt8, thing: ScoredBox) -> Mask:
+def _cut_out(saliency: SaliencyNet, pixels: UInt8, thing: ScoredBox, kept: KeptResults) -> Mask:
     height, width = pixels.shape[:2]
     left, top, right, bottom = grow_box(thing.box, _CROP_MARGIN, width, height)
     mask = np.zeros((height, width), bool)
-    mask[top:bottom, left:right] = saliency.look(pixels[top:bottom, left:right]) > 0.5
+    crop = pixels[top:bottom, left:right]
+    seen = kept.get(("perceive",), crop, lambda: {"mask": saliency.look(crop) > 0.5})
+    mask[top:bottom, left:right] = seen["mask"]
     own = np.zeros_like(mask)
     left, top, right, bottom = grow_box(thing.box, 0.03, width, height)
     own[top:bottom, left:right] = True
