@@ -37,6 +37,7 @@ from real2sam2real.lifting.texture import textured
 from real2sam2real.mesh import Mesh
 from real2sam2real.mesh.decimation import decimate
 from real2sam2real.mesh.mesh import footprint
+from real2sam2real.perceive.camera.vanishing import StraightEdges, pitch_of_edges
 from real2sam2real.perceive.masks import clean_masks
 from real2sam2real.scene import CameraPath, Entity, Motion, Scene
 from real2sam2real.scene.relation import Relation
@@ -101,7 +102,9 @@ def lift_photo(
     outlines = outlines_by_nearness(cleaned)
     kinds = {name: kind_of(name) or kind_of((words or {}).get(name, "")) for name in cleaned}
     grounded = [o for o in outlines if o.name not in said or stands_by_word(said[o.name], cleaned)]
-    ground = _ground_of_shapes(outlines, ground_under(grounded, intrinsics, pitch_degrees), kinds)
+    ground = ground_under(grounded, intrinsics, pitch_degrees)
+    ground = _ground_of_edges(photo_pixels, np.any(list(cleaned.values()), axis=0), ground)
+    ground = _ground_of_shapes(outlines, ground, kinds)
     carriers = carriers_of(outlines, kinds, ground, said)
     outlines = outlines_by_nearness(cleaned, standing_on(carriers))
     nearer = np.zeros(photo_pixels.shape[:2], np.float32)
@@ -182,6 +185,20 @@ def _carried_how(carrier: Carrier) -> str:
 
 
 Kinds = Mapping[str, ThingKind | None]
+
+
+def _ground_of_edges(photo_pixels: UInt8, taken: Mask, ground: Ground) -> Ground:
+    """The ground, its pitch told by the straight edges of a room or of buildings where nothing else tells it.
+
+    `taken` `(H, W)` bool are the objects.
+    """
+    if not ground.is_assumed:
+        return ground
+    pitch = pitch_of_edges(StraightEdges.of_photo(photo_pixels, taken, ground.intrinsics)[0])
+    if pitch is None or pitch < ground.lowest_pitch:
+        return ground
+    note = f"camera looks down by {np.degrees(pitch):.0f}°, from upright and level edges in the photo"
+    return replace(ground, pitch_radians=pitch, note=note, is_assumed=False)
 
 
 def _ground_of_shapes(outlines: list[Outline], ground: Ground, kinds: Kinds) -> Ground:

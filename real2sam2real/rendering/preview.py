@@ -146,7 +146,14 @@ class _SharedLayers:
         shadows = [self._rest_shadow(self.scene.entities[k]) for k in self.in_photo]
         return Plate(photo, self.places, ever_left, shadows + [None] * len(self.removed), self.inpainter)
 
+    @property
+    def _throws_shadows(self) -> bool:
+        """Not where the background is known and has no ground."""
+        return self.scene.ground_y is not None or self.scene.background is None
+
     def _rest_shadow(self, entity: Entity) -> Float32 | None:
+        if not self._throws_shadows:
+            return None
         vertices = transforms.apply(entity.rest_world_from_object, entity.mesh.vertices)
         pose = self.scene.photo_world_from_camera
         ground = _ground_below(self.scene, entity)
@@ -232,7 +239,7 @@ class _SharedLayers:
         light = np.ones((self.camera.intrinsics.height, self.camera.intrinsics.width), np.float32)
         for k, entity in enumerate(self.scene.entities):
             strength = self.shadow_left[number, k]
-            if strength > 0 and entity.motion.visible[number]:
+            if strength > 0 and entity.motion.visible[number] and self._throws_shadows:
                 shadow = contact_shadow(
                     entity.vertices_world(number),
                     _ground_below(self.scene, entity),

@@ -25,6 +25,7 @@ from real2sam2real.lifting.contact import ContactOptions, ContactReport, resolve
 from real2sam2real.lifting.embedded import lift_photo
 from real2sam2real.lifting.ground import ground_under
 from real2sam2real.lifting.kinds import kind_of
+from real2sam2real.lifting.layout import with_walls
 from real2sam2real.lifting.lifted import LiftedMesh
 from real2sam2real.lifting.mesh_files import read_mesh_file
 from real2sam2real.lifting.options import LiftOptions
@@ -164,6 +165,9 @@ def lift(
     if seen.points_camera is not None:
         scene, relief_notes = with_relief(scene, seen, taken_pixels(scene, [lifting.occluder]))
         notes = [*notes, *relief_notes]
+    else:
+        scene, wall_notes = with_walls(scene, taken_pixels(scene, [lifting.occluder]))
+        notes = [*notes, *wall_notes]
     scene, doubts = _with_doubts(carry(scene))
     told = [*seen.notes, *lifting.notes, *notes]
     made_how = dict.fromkeys(told)  # the lifter may say again what reading the masks said
