@@ -37,7 +37,7 @@ def with_photo(
     shows it, and the edges of `hidden` `(H, W)`, what is in front of it, are kept out.
     """
     points = transforms.apply(camera_from_object, mesh.vertices)
-    placed = replace(mesh, vertices=points)
+    placed = replace(mesh, vertices=points, corner_normals=None)
     corners = intrinsics.project(points)[0][mesh.faces]
     seen = _seen_faces(placed, corners, mask, intrinsics)
     if not seen.any():
@@ -72,15 +72,28 @@ def _in_four(mesh: Mesh) -> Mesh:
     ab, bc, ca = count + number.reshape(-1, 3).T
     faces = np.stack([[a, ab, ca], [ab, b, bc], [ca, bc, c], [ab, bc, ca]]).transpose(2, 0, 1).reshape(-1, 3)
     vertices = np.concatenate([mesh.vertices, mesh.vertices[ends].mean(axis=1)])
-    colors, uvs = mesh.vertex_colors, mesh.corner_uvs
+    colors, uvs, normals = mesh.vertex_colors, mesh.corner_uvs, _halfway(mesh.normals_at_corners().astype(np.float64))
     if colors is not None:
         colors = np.concatenate([colors, np.round(colors[ends].mean(axis=1)).astype(np.uint8)])
     if uvs is not None:
-        u, v, w = uvs.transpose(1, 0, 2)
-        uv, vw, wu = (u + v) / 2, (v + w) / 2, (w + u) / 2
-        parts = [[u, uv, wu], [uv, v, vw], [wu, vw, w], [uv, vw, wu]]
-        uvs = np.stack([np.stack(part, axis=1) for part in parts], axis=1).reshape(-1, 3, 2)
-    return replace(mesh, vertices=vertices, faces=faces.astype(np.int32), vertex_colors=colors, corner_uvs=uvs)
+        uvs = _halfway(uvs)
+    normals /= np.maximum(np.linalg.norm(normals, axis=2, keepdims=True), 1e-300)
+    return replace(
+        mesh,
+        vertices=vertices,
+        faces=faces.astype(np.int32),
+        vertex_colors=colors,
+        corner_uvs=uvs,
+        corner_normals=normals.astype(np.float32),
+    )
+
+
+def _halfway(values: Float) -> Float:
+    """`(4F, 3, C)` of the quarters of faces that have `values` `(F, 3, C)` at their corners."""
+    u, v, w = values.transpose(1, 0, 2)
+    uv, vw, wu = (u + v) / 2, (v + w) / 2, (w + u) / 2
+    parts = [[u, uv, wu], [uv, v, vw], [wu, vw, w], [uv, vw, wu]]
+    return np.stack([np.stack(part, axis=1) for part in parts], axis=1).reshape(-1, 3, values.shape[2])
 
 
 def _seen_faces(placed: Mesh, corners: Float, mask: Mask, intrinsics: Intrinsics) -> Bool:

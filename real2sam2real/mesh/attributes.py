@@ -1,4 +1,4 @@
-"""Carry colours and texture coordinates over to a repaired surface, or to another one that lies close to it."""
+"""Carry colours, texture coordinates and normals over to a repaired surface, or to another one close to it."""
 
 from __future__ import annotations
 
@@ -6,14 +6,17 @@ from dataclasses import replace
 
 import numpy as np
 
-from real2sam2real.arrays import Float, Int, UInt8
+from real2sam2real.arrays import Float, Float32, Int, UInt8
 from real2sam2real.mesh.bvh import Bvh, Nearest
+from real2sam2real.mesh.corner_normals import adopted, crease_normals, pointing_outward
 from real2sam2real.mesh.mesh import Mesh
 from real2sam2real.mesh.solidity import connected
 from real2sam2real.mesh.soup import Soup, following, twins, weld
 
 SAME_UV = 1e-5  # of the texture's side
 TOWARDS_CORNER = (1.0, 0.97, 0.85, 0.65, 0.4, 0.2)  # of the way from a face's middle
+INSIDE = 0.05  # of the way from a corner to its face's middle, at which another surface's normal is asked for
+ALONGSIDE = 0.7  # least cosine between a face and the one that gives it normals, where there is one close by
 STRETCH = 4.0  # times the usual length in the texture per length on the surface: a new face beyond spans a seam
 
 
@@ -21,19 +24,21 @@ def with_attributes_of(mesh: Mesh, soup: Soup) -> Mesh:
     """The repaired faces with the input's attributes: exact where a face is a piece of the input's, else as nearby."""
     soup = soup.compact()
     result = Mesh(vertices=soup.vertices, faces=soup.faces.astype(np.int32))
-    if mesh.vertex_colors is None and mesh.corner_uvs is None:
+    if mesh.vertex_colors is None and mesh.corner_uvs is None and mesh.corner_normals is None:
         return result
     weights = _weights(mesh, soup)
     if mesh.vertex_colors is not None:
         result = replace(result, vertex_colors=_vertex_colors(mesh, soup, weights))
     if mesh.corner_uvs is not None:
         result = replace(result, corner_uvs=_corner_uvs(mesh, soup, weights), texture=mesh.texture)
+    if mesh.corner_normals is not None:
+        result = replace(result, corner_normals=_corner_normals(mesh, mesh.corner_normals, soup, weights, result))
     return result
 
 
 def transfer_attributes(source: Mesh, target: Mesh) -> Mesh:
-    """`target` with the colours and texture of `source`: each corner's are those of the nearest point on its side."""
-    if source.vertex_colors is None and source.corner_uvs is None:
+    """`target` with the looks and hard edges of `source`: each corner's are those of the nearest point on its side."""
+    if source.vertex_colors is None and source.corner_uvs is None and source.corner_normals is None:
         return target
     tree = Bvh.over(source.vertices, source.faces)
     result = target
@@ -44,6 +49,8 @@ def transfer_attributes(source: Mesh, target: Mesh) -> Mesh:
         result = replace(result, vertex_colors=np.round(mixed).clip(0, 255).astype(np.uint8))
     if source.corner_uvs is not None:
         result = replace(result, corner_uvs=_moved_uvs(source, target, tree), texture=source.texture)
+    if source.corner_normals is not None:
+        result = replace(result, corner_normals=_moved_normals(source.corner_normals, target, tree))
     return result
 
 
@@ -85,6 +92,17 @@ def _moved_uvs(source: Mesh, target: Mesh, tree: Bvh) -> Float:
         if not len(left):
             break
     return uvs.reshape(-1, 3, 2)
+
+
+def _moved_normals(normals: Float32, target: Mesh, tree: Bvh) -> Float32:
+    """`(F, 3, 3)`: the normals just inside each corner, where its own side of an edge is the nearest."""
+    corners = target.vertices[target.faces]
+    points = (corners + INSIDE * (corners.mean(axis=1, keepdims=True) - corners)).reshape(-1, 3)
+    face = target.face_cross_products()
+    face = np.repeat(face / np.maximum(np.linalg.norm(face, axis=1, keepdims=True), 1e-300), 3, axis=0)
+    found = tree.nearest(points, face, ALONGSIDE)
+    there = np.einsum("nk,nkc->nc", found.weights, normals[found.face].astype(np.float64))
+    return adopted(target, there.reshape(-1, 3, 3))
 
 
 def _uvs_at(source: Mesh, found: Nearest) -> Float:
@@ -179,6 +197,17 @@ def _corner_uvs(mesh: Mesh, soup: Soup, weights: Float) -> Float:
     first = np.argmax(has[soup.faces[flat]], axis=1)
     uvs[flat] = vertex_uv[soup.faces[flat, first]][:, None]
     return uvs
+
+
+def _corner_normals(mesh: Mesh, normals: Float32, soup: Soup, weights: Float, result: Mesh) -> Float32:
+    """`(F, 3, 3)`: mixed from the face that each is a piece of; what fills a hole gets hard creases."""
+    known = soup.source_face >= 0
+    mixed = np.zeros((len(soup.faces), 3, 3))
+    mixed[known] = np.einsum("fck,fkd->fcd", weights[known], normals[soup.source_face[known]].astype(np.float64))
+    if not known.all():
+        made = crease_normals(result)
+        mixed[~known] = (result.normals_at_corners() if made is None else made)[~known]
+    return pointing_outward(result, mixed)
 
 
 def _stretch(surface: Mesh | Soup, uvs: Float, faces: Int) -> Float:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import ArrayLike
 
-from real2sam2real.arrays import Float, Int, Int32, UInt8
+from real2sam2real.arrays import Float, Float32, Int, Int32, UInt8
 from real2sam2real.geometry import transforms
 
 
@@ -25,6 +25,8 @@ class Mesh:
         vertex_colors: `(V, 3)` uint8 sRGB, or None.
         corner_uvs: `(F, 3, 2)` float64 per face corner, origin at the texture's top-left corner (glTF), or None.
         texture: `(H, W, 3)` uint8 sRGB, or None; needs `corner_uvs`.
+        corner_normals: `(F, 3, 3)` float32 outward unit normals per face corner, in the vertices' frame, where the
+            surface has hard edges; None where it is smooth. See `mesh.corner_normals`.
 
     Raises:
         ValueError: shapes do not fit, a vertex is not finite, or an index is out of range.
@@ -35,6 +37,7 @@ class Mesh:
     vertex_colors: UInt8 | None = None
     corner_uvs: Float | None = None
     texture: UInt8 | None = None
+    corner_normals: Float32 | None = None
 
     def __post_init__(self) -> None:
         set_ = object.__setattr__
@@ -59,6 +62,8 @@ class Mesh:
             raise ValueError(f"vertex colours {self.vertex_colors.shape} do not match vertices {self.vertices.shape}")
         if self.corner_uvs is not None and self.corner_uvs.shape != (len(self.faces), 3, 2):
             raise ValueError(f"corner UVs {self.corner_uvs.shape} do not match {len(self.faces)} faces")
+        if self.corner_normals is not None and self.corner_normals.shape != (len(self.faces), 3, 3):
+            raise ValueError(f"corner normals {self.corner_normals.shape} do not match {len(self.faces)} faces")
         if self.texture is not None and self.corner_uvs is None:
             raise ValueError("a texture needs corner_uvs to say where it lies on the mesh")
 
@@ -88,6 +93,12 @@ class Mesh:
         length = np.linalg.norm(normals, axis=1, keepdims=True)
         return np.where(length > 1e-12, normals / np.maximum(length, 1e-300), np.array([0.0, 0.0, 1.0]))
 
+    def normals_at_corners(self) -> Float32:
+        """`(F, 3, 3)` unit normals that the surface is shaded with: `corner_normals`, else those of the vertices."""
+        if self.corner_normals is not None:
+            return self.corner_normals
+        return self.vertex_normals()[self.faces].astype(np.float32)
+
     def volume(self) -> float:
         """Signed volume: positive when a closed mesh is wound outward."""
         a, b, c = (self.vertices[self.faces[:, k]] for k in range(3))
@@ -105,12 +116,18 @@ class Mesh:
         """The mesh under `(4, 4)`; a mirroring matrix also turns the winding, so that outward stays outward."""
         matrix = np.asarray(matrix, np.float64)
         moved = replace(self, vertices=transforms.apply(matrix, self.vertices))
+        if self.corner_normals is not None:
+            normals = self.corner_normals.astype(np.float64) @ np.linalg.inv(matrix[:3, :3])
+            normals /= np.maximum(np.linalg.norm(normals, axis=2, keepdims=True), 1e-300)
+            normals *= np.sign(np.linalg.det(matrix[:3, :3]))  # what mirrors is flipped below
+            moved = replace(moved, corner_normals=normals.astype(np.float32))
         return moved if np.linalg.det(matrix[:3, :3]) > 0 else moved.flipped()
 
     def flipped(self) -> Mesh:
         """The same surface wound the other way round."""
         uvs = None if self.corner_uvs is None else self.corner_uvs[:, ::-1]
-        return replace(self, faces=self.faces[:, ::-1], corner_uvs=uvs)
+        normals = None if self.corner_normals is None else -self.corner_normals[:, ::-1]
+        return replace(self, faces=self.faces[:, ::-1], corner_uvs=uvs, corner_normals=normals)
 
 
 def is_closed(faces: Int) -> bool:
@@ -133,8 +150,10 @@ def concatenate(meshes: list[Mesh]) -> Mesh:
         raise ValueError("there is no mesh to join")
     starts = np.cumsum([0] + [len(m.vertices) for m in meshes[:-1]])
     colors = [m.vertex_colors for m in meshes if m.vertex_colors is not None]
+    hard = any(m.corner_normals is not None for m in meshes)
     return Mesh(
         vertices=np.concatenate([m.vertices for m in meshes]),
         faces=np.concatenate([m.faces + start for m, start in zip(meshes, starts, strict=True)]),
         vertex_colors=np.concatenate(colors) if len(colors) == len(meshes) else None,
+        corner_normals=np.concatenate([m.normals_at_corners() for m in meshes]) if hard else None,
     )

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from real2sam2real.arrays import Bool, Float, Float32, Int, Int32, UInt8, UInt32
-from real2sam2real.mesh.compiled import kernel
+from real2sam2real.mesh.corner_normals import carrying, normals_of, shading_points
 from real2sam2real.mesh.mesh import Mesh
 from real2sam2real.rendering.shading import GREY, TEXTURE, VERTEX_COLORS
 from real2sam2real.scene import CameraPath, Scene
@@ -69,48 +69,11 @@ def pack_colors(meshes: list[Mesh], vertex_starts: Int, face_starts: Int) -> Pac
     )
 
 
-@kernel
-def smooth_normals(vertices: Float, faces: Int32, normals: Float) -> None:
-    """`Mesh.vertex_normals` at the speed that a deforming mesh needs, written into `normals` `(V, 3)` float64.
-
-    They are +Z where the faces around a vertex cancel out or have no area.
-    """
-    normals[:] = 0.0
-    edge = np.empty((3, 3))
-    length = np.empty(3)
-    for f in range(len(faces)):
-        for k in range(3):
-            i, j = faces[f, k], faces[f, (k + 1) % 3]
-            for axis in range(3):
-                edge[k, axis] = vertices[j, axis] - vertices[i, axis]
-            length[k] = np.sqrt(edge[k, 0] ** 2 + edge[k, 1] ** 2 + edge[k, 2] ** 2)
-        x = edge[0, 1] * edge[1, 2] - edge[0, 2] * edge[1, 1]
-        y = edge[0, 2] * edge[1, 0] - edge[0, 0] * edge[1, 2]
-        z = edge[0, 0] * edge[1, 1] - edge[0, 1] * edge[1, 0]
-        twice_area = np.sqrt(x * x + y * y + z * z)
-        if twice_area <= 0.0:
-            continue
-        for k in range(3):
-            last = (k + 2) % 3
-            cosine = -(edge[k, 0] * edge[last, 0] + edge[k, 1] * edge[last, 1] + edge[k, 2] * edge[last, 2])
-            weight = np.arctan2(twice_area, cosine) / twice_area
-            i = faces[f, k]
-            normals[i, 0] += weight * x
-            normals[i, 1] += weight * y
-            normals[i, 2] += weight * z
-    for v in range(len(vertices)):
-        size = np.sqrt(normals[v, 0] ** 2 + normals[v, 1] ** 2 + normals[v, 2] ** 2)
-        if size > 1e-12:
-            normals[v] /= size
-        else:
-            normals[v, 0] = normals[v, 1] = 0.0
-            normals[v, 2] = 1.0
-
-
 class PackedScene:
     """Meshes, poses and colours of E entities, V vertices and F faces; read-only while frames are drawn.
 
-    Vertices and their smooth unit normals are at rest, in object frames.
+    Vertices and unit normals are at rest, in object frames. A smooth mesh has one normal per vertex, another one per
+    shading point (N in all); see `mesh.corner_normals`.
     """
 
     def __init__(self, scene: Scene, camera: CameraPath, *, color: bool) -> None:
@@ -124,12 +87,28 @@ class PackedScene:
             [np.zeros((0, 3), np.int32)] + [mesh.faces + start for mesh, start in zip(meshes, offsets, strict=True)]
         )
         self.face_entity: UInt8 = np.repeat(np.arange(len(meshes), dtype=np.uint8), np.diff(self.face_starts))  # `(F,)`
-        self.normals: Float = np.zeros_like(self.vertices)  # `(V, 3)`
-        for e, mesh in enumerate(meshes):
-            if scene.entities[e].motion.vertices_object is None:
-                smooth_normals(mesh.vertices, mesh.faces, self.normals[self.vertex_span(e)])
+        self._pack_normals(meshes)
         self._place(scene, camera)
         self.colors = pack_colors(meshes if color else [], self.vertex_starts, self.face_starts)  # or empty
+
+    def _pack_normals(self, meshes: list[Mesh]) -> None:
+        self._points: list[Int32] = []  # by entity `(F_e, 3)`, each corner's shading point in its own numbers
+        normals = [np.zeros((0, 3))]
+        for mesh in meshes:
+            own, points = (np.empty_like(mesh.vertices), mesh.faces)
+            if mesh.corner_normals is None:
+                normals_of(mesh.vertices, mesh.faces, mesh.faces, np.zeros((0, 3, 3)), own)
+            else:
+                own, points = shading_points(mesh)
+            normals.append(own)
+            self._points.append(points)
+        self._carried = [carrying(mesh) for mesh in meshes]
+        self.normals: Float = np.concatenate(normals)  # `(N, 3)`
+        self.normal_starts = np.cumsum([len(own) for own in normals]).astype(np.int64)  # `(E + 1,)`
+        self.normal_faces: Int32 = self.faces  # `(F, 3)` into the joined normals
+        if any(mesh.corner_normals is not None for mesh in meshes):
+            pairs = zip(self._points, self.normal_starts[:-1].astype(np.int32), strict=True)
+            self.normal_faces = np.concatenate([points + start for points, start in pairs])
 
     def _place(self, scene: Scene, camera: CameraPath) -> None:
         shape = (scene.frames, len(scene.entities))
@@ -148,7 +127,7 @@ class PackedScene:
         return slice(int(self.vertex_starts[entity]), int(self.vertex_starts[entity + 1]))
 
     def at(self, frame: int) -> tuple[Float, Float]:
-        """Vertices and normals `(V, 3)` of one frame, deformation included; shared where nothing deforms."""
+        """Vertices `(V, 3)` and normals `(N, 3)` of one frame, deformation included; shared where nothing deforms."""
         deforming = [e for e, entity in enumerate(self.entities) if entity.motion.vertices_object is not None]
         if not deforming:
             return self.vertices, self.normals
@@ -157,5 +136,6 @@ class PackedScene:
             entity, span = self.entities[e], self.vertex_span(e)
             if entity.motion.vertices_object is not None and self.shown[frame, e]:
                 vertices[span] = entity.motion.vertices_object[frame]
-                smooth_normals(vertices[span], entity.mesh.faces, normals[span])
+                own = normals[self.normal_starts[e] : self.normal_starts[e + 1]]
+                normals_of(vertices[span], entity.mesh.faces, self._points[e], self._carried[e], own)
         return vertices, normals

@@ -110,11 +110,11 @@ class _Workspace:
     def __init__(self, job: _Job) -> None:
         self.unsafe = np.zeros(len(job.packed.entities), np.int64)
         self.seen = np.empty((job.height * job.side, job.width * job.side), np.int32)
+        self.normals_camera = np.empty((len(job.packed.normals), 3), np.float32)
         self._grow(len(job.packed.vertices), len(job.packed.faces))
 
     def _grow(self, vertices: int, triangles: int) -> None:
         self.points_camera = np.empty((vertices, 3))
-        self.normals_camera = np.empty((vertices, 3), np.float32)
         self.inverse_depth = np.empty(vertices)
         self.snapped = np.empty((vertices, 2), np.int32)
         self.triangles = np.empty((triangles, 8), np.int32)
@@ -122,8 +122,15 @@ class _Workspace:
     def draw(self, job: _Job, frame: int) -> Frame:
         """Render one frame."""
         packed, intrinsics = job.packed, job.intrinsics(frame)
-        vertices, vertex_normals = packed.at(frame)
-        self._project(packed, frame, vertices, vertex_normals, intrinsics)
+        vertices, normals_object = packed.at(frame)
+        visibility.turn_normals(
+            normals_object,
+            packed.normal_starts,
+            packed.normal_matrices[frame],
+            packed.shown[frame],
+            self.normals_camera,
+        )
+        self._project(packed, frame, vertices, intrinsics)
         height, width = self.seen.shape
         count = visibility.collect_triangles(
             packed.faces, packed.face_starts, packed.mirrored[frame], packed.shown[frame], self.unsafe, intrinsics,
@@ -134,9 +141,9 @@ class _Workspace:
         light = (job.light or Light()).in_camera(job.camera.world_from_camera[frame])
         normals, ids, depth, color, coverage = _empty_image(job)
         shading.shade(
-            self.seen, job.side, intrinsics, packed.faces, packed.face_entity, self.points_camera, self.normals_camera,
-            colors.table, colors.levels, colors.vertex_colors, colors.corner_uvs, colors.texels, light, job.color,
-            job.light is not None, job.normals, normals, ids, depth, color, coverage,
+            self.seen, job.side, intrinsics, packed.faces, packed.normal_faces, packed.face_entity, self.points_camera,
+            self.normals_camera, colors.table, colors.levels, colors.vertex_colors, colors.corner_uvs, colors.texels,
+            light, job.color, job.light is not None, job.normals, normals, ids, depth, color, coverage,
         )  # fmt: skip
         return Frame(
             normals=normals,
@@ -146,13 +153,12 @@ class _Workspace:
             coverage=coverage if job.antialias else None,
         )
 
-    def _project(self, packed: PackedScene, frame: int, vertices: Float, normals: Float, intrinsics: Float) -> None:
+    def _project(self, packed: PackedScene, frame: int, vertices: Float, intrinsics: Float) -> None:
         """Fill the vertex arrays, with room for what clipping will add."""
         for _ in range(2):
             visibility.project(
-                vertices, normals, packed.vertex_starts, packed.camera_from_object[frame],
-                packed.normal_matrices[frame], packed.shown[frame], intrinsics,
-                self.points_camera, self.normals_camera, self.inverse_depth, self.snapped, self.unsafe,
+                vertices, packed.vertex_starts, packed.camera_from_object[frame], packed.shown[frame], intrinsics,
+                self.points_camera, self.inverse_depth, self.snapped, self.unsafe,
             )  # fmt: skip
             cut = 0
             if self.unsafe.any():

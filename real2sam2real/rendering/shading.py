@@ -22,8 +22,9 @@ _READY = 21
 
 @part
 def _make_ready(
-    face: int, faces: Int32, points_camera: Float, normals_camera: Float32, with_normals: bool, ready: Float
-) -> None:
+    face: int, faces: Int32, normal_faces: Int32, points_camera: Float, normals_camera: Float32, with_normals: bool,
+    ready: Float,
+) -> None:  # fmt: skip
     a, b, c = faces[face, 0], faces[face, 1], faces[face, 2]
     x0, y0, z0 = points_camera[a, 0], points_camera[a, 1], points_camera[a, 2]
     x1, y1, z1 = points_camera[b, 0] - x0, points_camera[b, 1] - y0, points_camera[b, 2] - z0
@@ -33,6 +34,7 @@ def _make_ready(
     ready[_RAY + 3], ready[_RAY + 4], ready[_RAY + 5] = y0 * z1 - z0 * y1, z0 * x1 - x0 * z1, x0 * y1 - y0 * x1
     ready[_RAY + 6], ready[_RAY + 7], ready[_RAY + 8] = y1 * z2 - z1 * y2, z1 * x2 - x1 * z2, x1 * y2 - y1 * x2
     ready[_DEPTH], ready[_DEPTH + 1], ready[_DEPTH + 2] = -z0, -(z0 + z1), -(z0 + z2)
+    a, b, c = normal_faces[face, 0], normal_faces[face, 1], normal_faces[face, 2]
     for k in range(3 if with_normals else 0):
         ready[_NORMAL + k] = normals_camera[a, k]
         ready[_NORMAL + 3 + k] = normals_camera[b, k]
@@ -235,9 +237,9 @@ def _write_pixel(
 # Longer than other functions because it takes the place of a struct: half of it names and describes its arrays.
 @kernel
 def shade(
-    seen: Int32, side: int, intrinsics: Float, faces: Int32, face_entity: UInt8, points_camera: Float,
-    normals_camera: Float32, color_table: Int, levels: Int, vertex_colors: UInt8, corner_uvs: Float32, texels: UInt32,
-    light: Float, with_color: bool, lit: bool, with_normals: bool,
+    seen: Int32, side: int, intrinsics: Float, faces: Int32, normal_faces: Int32, face_entity: UInt8,
+    points_camera: Float, normals_camera: Float32, color_table: Int, levels: Int, vertex_colors: UInt8,
+    corner_uvs: Float32, texels: UInt32, light: Float, with_color: bool, lit: bool, with_normals: bool,
     normals: Float32, ids: UInt8, depth: Float32, color: UInt8, coverage: Float32,
 ) -> None:  # fmt: skip
     """Shade every sample that sees a face and gather `side × side` samples, 1 or 4, into each pixel.
@@ -247,9 +249,8 @@ def shade(
     come in as if nothing were seen, `color` and `coverage` empty where they are not to be written. `lit` colours need
     normals, so `with_normals` goes with it.
     """
-    intrinsics, faces, points_camera, normals_camera = (
-        borrowed(intrinsics), borrowed(faces), borrowed(points_camera), borrowed(normals_camera)
-    )  # fmt: skip
+    intrinsics, faces, normal_faces = borrowed(intrinsics), borrowed(faces), borrowed(normal_faces)
+    points_camera, normals_camera = borrowed(points_camera), borrowed(normals_camera)
     color_table, levels, vertex_colors = borrowed(color_table), borrowed(levels), borrowed(vertex_colors)
     corner_uvs, texels, light = borrowed(corner_uvs), borrowed(texels), borrowed(light)
     normals, ids, depth, color, coverage = (
@@ -274,7 +275,7 @@ def shade(
                 hits += 1
                 entity = face_entity[face]
                 if face != last:
-                    _make_ready(face, faces, points_camera, normals_camera, with_normals, ready)
+                    _make_ready(face, faces, normal_faces, points_camera, normals_camera, with_normals, ready)
                     last = face
                 dx, dy = (column + 0.5 - intrinsics[2]) * step_x, (intrinsics[3] - row - 0.5) * step_y
                 u, v = _weights(ready, dx, dy)

@@ -10,12 +10,12 @@ and in `shading`; what a scene is made of is `packed`'s:
 
     intrinsics      (5,)      float64  fx, fy, cx, cy in samples, and the near distance in scene units
     points_camera   (V', 3)   float64
-    normals_camera  (V', 3)   float32  up to one common length per entity
     inverse_depth   (V',)     float64  0 marks a vertex whose faces need clipping
     snapped         (V', 2)   int32    image position in steps of 2⁻¹⁵ sample
     unsafe          (E,)      int64    number of marked vertices
     triangles       (N, 8)    int32    three vertices, their face, first and last column and row of samples
     seen            (H, W)    int32    face of each sample, −1 for none
+    normals_camera  (N, 3)    float32  of the shading points, up to one common length per entity
 """
 
 from __future__ import annotations
@@ -41,11 +41,10 @@ def _snap(homogeneous: float, inverse_depth: float) -> int:
 
 @kernel
 def project(
-    vertices: Float, normals: Float, vertex_starts: Int, camera_from_object: Float, normal_matrices: Float,
-    shown: Bool, intrinsics: Float,
-    points_camera: Float, normals_camera: Float32, inverse_depth: Float, snapped: Int32, unsafe: Int,
+    vertices: Float, vertex_starts: Int, camera_from_object: Float, shown: Bool, intrinsics: Float,
+    points_camera: Float, inverse_depth: Float, snapped: Int32, unsafe: Int,
 ) -> None:  # fmt: skip
-    """Move and project the vertices of all shown entities; writes the last five arrays."""
+    """Move and project the vertices of all shown entities; writes the last four arrays."""
     fx, fy, cx, cy, near = intrinsics[0], intrinsics[1], intrinsics[2], intrinsics[3], intrinsics[4]
     for e in range(len(shown)):
         unsafe[e] = 0
@@ -61,12 +60,6 @@ def project(
             y = m10 * px + m11 * py + m12 * pz + m13
             depth = -(m20 * px + m21 * py + m22 * pz + m23)
             points_camera[v, 0], points_camera[v, 1], points_camera[v, 2] = x, y, -depth
-            for i in range(3):
-                normals_camera[v, i] = (
-                    normal_matrices[e, i, 0] * normals[v, 0]
-                    + normal_matrices[e, i, 1] * normals[v, 1]
-                    + normal_matrices[e, i, 2] * normals[v, 2]
-                )
             h, k = cx * depth + fx * x, cy * depth - fy * y
             limit = GUARD * depth
             if depth < near or abs(h) > limit or abs(k) > limit:
@@ -77,6 +70,23 @@ def project(
             inverse_depth[v] = inverse
             snapped[v, 0] = _snap(h, inverse)
             snapped[v, 1] = _snap(k, inverse)
+
+
+@kernel
+def turn_normals(
+    normals: Float, normal_starts: Int, normal_matrices: Float, shown: Bool, normals_camera: Float32
+) -> None:
+    """Turn the normals `(N, 3)` of all shown entities; writes the last array."""
+    for e in range(len(shown)):
+        if not shown[e]:
+            continue
+        for v in range(normal_starts[e], normal_starts[e + 1]):
+            for i in range(3):
+                normals_camera[v, i] = (
+                    normal_matrices[e, i, 0] * normals[v, 0]
+                    + normal_matrices[e, i, 1] * normals[v, 1]
+                    + normal_matrices[e, i, 2] * normals[v, 2]
+                )
 
 
 @kernel

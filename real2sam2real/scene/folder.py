@@ -25,6 +25,7 @@ from real2sam2real.files import refuse_pipe, replacing_folder
 from real2sam2real.geometry import Intrinsics
 from real2sam2real.media.pictures import Picture, open_picture
 from real2sam2real.mesh import Mesh
+from real2sam2real.mesh.corner_normals import with_corner_normals
 from real2sam2real.mesh.gltf.json_object import JsonObject
 from real2sam2real.mesh.skin import Skin
 from real2sam2real.scene.background import BackgroundRelief
@@ -458,7 +459,7 @@ def _stand_in(entry: JsonObject, frames: int) -> Entity:
     """An entity whose mesh is the box around the one that was deleted."""
     bounds = _bounds(entry)
     low, high = np.array([[-0.5, 0, -0.5], [0.5, 1, 0.5]]) if bounds is None else bounds
-    box = Mesh(vertices=low + _BOX_VERTICES * (high - low), faces=_BOX_FACES)
+    box, _ = with_corner_normals(Mesh(vertices=low + _BOX_VERTICES * (high - low), faces=_BOX_FACES), None)
     pose = _pose(entry, "rest_world_from_object")
     try:
         motion = Motion.still(frames, pose)

@@ -10,8 +10,8 @@ from trimesh.ray.ray_pyembree import RayMeshIntersector
 from real2sam2real.arrays import Float, UInt8
 from real2sam2real.geometry import transforms
 from real2sam2real.mesh import Mesh
+from real2sam2real.mesh.corner_normals import normals_of
 from real2sam2real.rendering import Frame, render_frames
-from real2sam2real.rendering.packed import smooth_normals
 from real2sam2real.rendering.renderer import NEAR
 from real2sam2real.scene import CameraPath, Entity, Scene
 
@@ -145,7 +145,7 @@ def test_fast_vertex_normals_are_those_of_the_mesh(workshop, seed: int) -> None:
     flat = np.concatenate([mesh.faces, [[0, 0, 1], [2, 2, 2]]])  # two faces without area
     loose = Mesh(vertices=np.concatenate([mesh.vertices, [[9, 9, 9]]]), faces=flat)  # and a vertex without a face
     normals = np.empty_like(loose.vertices)
-    smooth_normals(loose.vertices, loose.faces, normals)
+    normals_of(loose.vertices, loose.faces, loose.faces, np.zeros((0, 3, 3)), normals)
     np.testing.assert_allclose(normals, loose.vertex_normals(), atol=1e-12)
 
 

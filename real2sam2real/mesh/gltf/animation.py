@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -14,7 +15,9 @@ from real2sam2real.mesh.gltf.container import Document
 from real2sam2real.mesh.gltf.json_object import JsonObject
 
 NODE_PATHS = ("translation", "rotation", "scale", "weights")
-_POINTERS = ("/perspective/yfov", "/KHR_node_visibility/visible")
+_NODE_POINTER = re.compile(r"/nodes/(\d+)/(translation|rotation|scale|weights)")
+_POINTERS = re.compile(r"/cameras/\d+/perspective/yfov|/nodes/\d+/extensions/KHR_node_visibility/visible")
+_NO_LOOKS = re.compile(r"/cameras/\d+/(perspective|orthographic)/(znear|zfar|aspectRatio)|/extensions/KHR_lights.*")
 _INTERPOLATIONS = ("LINEAR", "STEP", "CUBICSPLINE")
 
 
@@ -155,8 +158,7 @@ def read_animations(document: Document, chosen: str | None = None) -> Animations
     (Blender may write one clip per object.)
 
     Raises:
-        UserError: no clip is called so, or a channel is damaged: bad references, times that do not increase, counts
-            that do not fit.
+        UserError: no clip is called so, or a channel is damaged: bad references, counts that do not fit.
     """
     names = clip_names(document)
     if chosen is not None and chosen not in names:
@@ -186,11 +188,26 @@ def _read_clip(document: Document, element: JsonObject) -> Animations:
         path = target.text("path")
         if path == "pointer":
             pointer = target.child("extensions").child("KHR_animation_pointer").text("pointer", "")
-            if pointer.endswith(_POINTERS):
-                clip.pointers[pointer] = _read_track(document, sampler)
-            continue
-        node = target.index("node", "nodes")
-        if node is None or path not in NODE_PATHS:
+            found = _NODE_POINTER.fullmatch(pointer)
+            if found is None:
+                if _POINTERS.fullmatch(pointer):
+                    clip.pointers[pointer] = _read_track(document, sampler)
+                elif not _NO_LOOKS.fullmatch(pointer):
+                    name = document.path.name
+                    document.note(f"{name}: the animation of '{pointer[:80]}' is not read; that stays as it is at rest")
+                continue
+            node, path = int(found[1]), found[2]
+            if node >= document.count("nodes"):
+                target.fail(f"its pointer '{pointer[:80]}' leads to no node of the file")
+        else:
+            index = target.index("node", "nodes")
+            if path not in NODE_PATHS:
+                document.note(f"{document.path.name}: the animation of '{path[:40]}' is not read")
+            if index is None or path not in NODE_PATHS:
+                continue
+            node = index
+        if (node, path) in clip.nodes:
+            document.note(f"{document.path.name}: the {path} of nodes[{node}] is animated twice; the first one counts")
             continue
         track = _read_track(document, sampler)
         width = {"translation": 3, "rotation": 4, "scale": 3}.get(path)
@@ -208,11 +225,6 @@ def _read_track(document: Document, sampler: JsonObject) -> KeyframeTrack:
         sampler.fail(f"'interpolation' is '{interpolation[:20]}'; glTF knows {', '.join(_INTERPOLATIONS)}")
     times = read_floats(document, sampler.needed_index("input", "accessors"), "SCALAR")[:, 0]
     values = read_floats(document, sampler.needed_index("output", "accessors"), "SCALAR", "VEC3", "VEC4")
-    if np.any(np.diff(times) <= 0):
-        at = int(np.argmax(np.diff(times) <= 0)) + 1
-        sampler.fail(f"its times do not increase: {times[at]:g} s comes after {times[at - 1]:g} s")
-    if times[0] < 0:
-        sampler.fail(f"its first keyframe lies before the start, at {times[0]:g} s")
     if len(values) % (3 * len(times) if interpolation == "CUBICSPLINE" else len(times)):
         sampler.fail(f"it has {len(times)} times but {len(values)} values ({interpolation})")
     if interpolation == "CUBICSPLINE" and values.shape[1] > 1:
@@ -224,4 +236,24 @@ def _read_track(document: Document, sampler: JsonObject) -> KeyframeTrack:
         values = values.reshape(shape)
     elif len(values) != len(times):
         sampler.fail(f"it has {len(times)} times but {len(values)} values")
+    if not np.all(np.diff(times) > 0):
+        times, values = _in_order(document, sampler, times, values)
+    if times[0] < 0:
+        document.note(
+            f"{sampler.label}: its keyframes begin before the start, at {times[0]:g} s; that part is not shown"
+        )
     return KeyframeTrack(label=sampler.label, times=times, values=values, interpolation=interpolation)
+
+
+def _in_order(document: Document, sampler: JsonObject, times: Float, values: Float) -> tuple[Float, Float]:
+    """Keys sorted by their times; where several share one, the value jumps from the first to the last of them."""
+    if np.any(np.diff(times) < 0):
+        document.note(f"{sampler.label}: its times are not in order; they were sorted")
+        order = np.argsort(times, kind="stable")
+        times, values = times[order], values[order]
+    if (same := times[1:] == times[:-1]).any():
+        document.note(f"{sampler.label}: it has several keyframes at {times[1:][same][0]:g} s; the value jumps there")
+        first, last = np.concatenate([[True], ~same]), np.concatenate([~same, [True]])
+        first[times == times[-1]] = False  # nothing comes between a jump at the end and the end
+        times, values = times[first | last], values[first | last]
+    return times, values

@@ -27,6 +27,13 @@ _IGNORABLE = (  # they change how a surface shines or is lit, not what we read
     "KHR_animation_pointer",
     "KHR_node_visibility",
     "EXT_texture_webp",
+    "EXT_mesh_gpu_instancing",
+)
+_TOLD_LATER = (  # where they are needed: beside some there is what we read
+    "KHR_draco_mesh_compression",
+    "EXT_meshopt_compression",
+    "KHR_meshopt_compression",
+    "KHR_texture_basisu",
 )
 _REMEDIES = {
     "KHR_draco_mesh_compression": "export without Draco compression (in Blender: Data > Compression, off), "
@@ -34,7 +41,6 @@ _REMEDIES = {
     "EXT_meshopt_compression": "run `gltf-transform copy in.glb out.glb`, which decodes it",
     "KHR_meshopt_compression": "run `gltf-transform copy in.glb out.glb`, which decodes it",
     "KHR_texture_basisu": "export with PNG or JPEG textures",
-    "EXT_mesh_gpu_instancing": "make the instances real objects before exporting",
 }
 
 
@@ -73,6 +79,9 @@ class Document:
         if index not in self._buffers:
             element = self.element("buffers", index)
             length = element.integer("byteLength")
+            for packed in ("EXT_meshopt_compression", "KHR_meshopt_compression"):
+                if element.extension(packed) is not None and not element.has("uri"):
+                    element.fail(f"its data is compressed ({packed}), which is not read", _REMEDIES[packed])
             if element.has("uri"):
                 data = read_uri(self, element)
             elif index == 0 and self.binary is not None:
@@ -159,7 +168,13 @@ def read_document(path: Path) -> Document:
         if not extension.startswith(_IGNORABLE):
             remedy = _REMEDIES.get(extension, "export without it")
             raise UserError(f"{path.name} needs the glTF extension {extension[:60]}, which is not read; {remedy}")
-    return Document(path=path, root=root, binary=binary)
+    document = Document(path=path, root=root, binary=binary)
+    for extension in dict.fromkeys(map(str, root.array("extensionsUsed"))):
+        if extension == "KHR_materials_variants":
+            document.note(f"{path.name} has several looks (KHR_materials_variants); its default one is shown")
+        elif not extension.startswith((*_IGNORABLE, *_TOLD_LATER)):
+            document.note(f"{path.name} uses the glTF extension {extension[:60]}, which is not read")
+    return document
 
 
 def _glb_chunks(name: str, data: memoryview) -> tuple[memoryview, memoryview | None]:

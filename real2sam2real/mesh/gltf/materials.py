@@ -22,6 +22,8 @@ class Material:
     texture: UInt8 | None = None  # `(H, W, 3)` sRGB with the factor worked in, or None
     uv_set: int = 0  # which TEXCOORD the texture uses
     uv_transform: Float | None = None  # `(2, 3)` to be applied to it (KHR_texture_transform)
+    # how the texture goes on along u and along v: "repeat", "mirror" or "clamp"
+    wrap: tuple[str, str] = ("repeat", "repeat")
 
 
 class Materials:
@@ -41,6 +43,7 @@ class Materials:
         return self._read[index]
 
     def _material(self, element: JsonObject) -> Material:
+        self._note_what_is_lost(element)
         look = element.child("pbrMetallicRoughness")
         key = "baseColor"
         glossy = element.extension("KHR_materials_pbrSpecularGlossiness")  # old exporters
@@ -57,7 +60,34 @@ class Materials:
             tinted = srgb_from_linear(linear_from_srgb(np.arange(256, dtype=np.uint8))[:, None] * factor)
             pixels = tinted[pixels, np.arange(3)]
         uv_set, transform = _uv_source(info)
-        return Material(factor=factor, texture=pixels, uv_set=uv_set, uv_transform=transform)
+        wrap = self._wrap(info)
+        return Material(factor=factor, texture=pixels, uv_set=uv_set, uv_transform=transform, wrap=wrap)
+
+    def _note_what_is_lost(self, element: JsonObject) -> None:
+        """Name what changes a surface's looks, beyond its shine, and is not read."""
+        lost = []
+        if (mode := element.text("alphaMode", "OPAQUE")) != "OPAQUE":
+            lost.append(f"is drawn opaque (its alphaMode is {mode[:20]})")
+        if element.has("normalTexture"):
+            lost.append("is drawn without its normal map: normals are the mesh's own")
+        if any(element.numbers("emissiveFactor", 3, (0.0, 0.0, 0.0))):
+            lost.append("is drawn without its glow")
+        for key, what in (("transmission", "transparency"), ("diffuse_transmission", "transparency")):
+            if element.extension(f"KHR_materials_{key}") is not None:
+                lost.append(f"is drawn without its {what}")
+        if lost:
+            self._document.note(f"{element.label} {'; it '.join(dict.fromkeys(lost))}")
+
+    def _wrap(self, info: JsonObject) -> tuple[str, str]:
+        """How its texture goes on beyond its border, along u and along v."""
+        texture = self._document.element("textures", info.needed_index("index", "textures"))
+        at = texture.index("sampler", "samplers")
+        if at is None:
+            return "repeat", "repeat"
+        sampler = self._document.element("samplers", at)
+        kinds = {33071: "clamp", 33648: "mirror"}
+        u, v = (kinds.get(sampler.integer(key, 10497), "repeat") for key in ("wrapS", "wrapT"))
+        return u, v
 
     def _texture(self, info: JsonObject) -> UInt8 | None:
         document = self._document

@@ -22,6 +22,7 @@ glTF's core has no animated visibility, and a scale of zero would lose the scale
 
 _HIDDEN_BELOW = 1e-7
 _LEAST_RATIO = 1e-7
+_THIN = 1e-3  # of its size: what a node gets along an axis that its scale flattens
 _SHEAR = 2e-5
 
 
@@ -195,45 +196,61 @@ def _is_identity(element: JsonObject) -> bool:
 def place(tree: NodeTree, node: int) -> NodePlacement:
     """The placement of `node`; its own numbers, untouched, where no parent moves it.
 
-    Raises:
-        UserError: the node's world flattens its mesh.
+    A scale of exactly zero hides; what is flat along one axis gets a little thickness, with a note.
     """
-    element = tree.elements[node]
     pose = tree.pose(node)
     parent = tree.parents[node]
     shown = tree.visible(node)
     if pose is not None and (parent is None or tree.still(parent)):
-        scale, visible = _unhidden(element, pose.scale[:, None, :])
+        scale, visible = _unhidden(tree, node, pose.scale[:, None, :])
         return NodePlacement(pose.translation, pose.rotation_wxyz, scale[:, 0], visible=visible & shown)
     world = tree.world(node)
-    linear, visible = _unhidden(element, world[:, :3, :3])
-    return _fitted(element, world[:, :3, 3], linear, visible & shown)
+    linear, visible = _unhidden(tree, node, world[:, :3, :3])
+    return _fitted(world[:, :3, 3], linear, visible & shown)
 
 
-def _unhidden(element: JsonObject, columns: Float) -> tuple[Float, Bool]:
+def _unhidden(tree: NodeTree, node: int, columns: Float) -> tuple[Float, Bool]:
     """Undo hiding scales in `(T, R, 3)`, whose last axis runs over the object's axes; and which frames are visible."""
     lengths = np.linalg.norm(columns, axis=1)
     visible = lengths.max(axis=1) >= _HIDDEN_BELOW
     columns = np.where(visible[:, None, None], columns, columns / HIDING_SCALE)
     lengths = np.linalg.norm(columns, axis=1)
     known = lengths.max(axis=1) >= _HIDDEN_BELOW
+    label = tree.elements[node].label
     if not known.any():
-        element.fail("its scale is zero, which leaves nothing of its mesh", "give it a scale, or delete the node")
+        tree.document.note(f"{label}: its scale is zero, so it is hidden in every frame")
+        return np.broadcast_to(np.eye(3) if columns.shape[1] == 3 else np.ones((1, 3)), columns.shape), visible
     if not known.all():  # an exact zero: the nearest frame that has a scale says how large it would be
         frames, with_scale = np.arange(len(columns)), np.flatnonzero(known)
         columns = columns[with_scale[np.abs(frames[:, None] - with_scale).argmin(axis=1)]]
         lengths = np.linalg.norm(columns, axis=1)
+    unit = columns / lengths.max(axis=1)[:, None, None]
     flat = lengths.min(axis=1) < _LEAST_RATIO * lengths.max(axis=1)
+    if columns.shape[1] == 3:
+        flat |= np.abs(np.linalg.det(unit)) < _LEAST_RATIO**2
     if flat.any():
-        element.fail(f"its transform flattens its mesh at frame {int(np.argmax(flat))}", "give every axis a scale")
+        tree.document.note(
+            f"{label}: its transform flattens it at frame {int(np.argmax(flat))}; it was left a little thick"
+        )
+        columns = columns.copy()
+        columns[flat] = _thick(columns[flat])
     return columns, visible
 
 
-def _fitted(element: JsonObject, translation: Float, linear: Float, visible: Bool) -> NodePlacement:
+def _thick(columns: Float) -> Float:
+    """`(N, R, 3)` with `_THIN` of its size where it has none."""
+    if columns.shape[1] == 1:
+        least = _THIN * np.abs(columns).max(axis=2, keepdims=True)
+        return np.where(np.abs(columns) < least, least, columns)
+    left, size, right = np.linalg.svd(columns)
+    mirrored = np.linalg.det(left) * np.linalg.det(right) < 0
+    left[mirrored, :, 2] *= -1  # the axis without extent has no side of its own
+    thick: Float = left * np.maximum(size, _THIN * size[:, :1])[:, None, :] @ right
+    return thick
+
+
+def _fitted(translation: Float, linear: Float, visible: Bool) -> NodePlacement:
     size = np.linalg.norm(linear, axis=1).max(axis=1)
-    volume = np.abs(np.linalg.det(linear / size[:, None, None]))
-    if np.any(volume < _LEAST_RATIO**2):
-        element.fail(f"its transform flattens its mesh at frame {int(np.argmin(volume))}", "give every axis a scale")
     matrix = np.zeros((len(linear), 4, 4))
     matrix[:, :3, :3], matrix[:, :3, 3], matrix[:, 3, 3] = linear, translation, 1.0
     _, rotation, scale = transforms.decompose(matrix)
@@ -258,4 +275,4 @@ def place_anywhere(tree: NodeTree, node: int) -> NodePlacement:
     if not usable:
         zero, still = np.zeros((len(world), 3)), np.tile([1.0, 0.0, 0.0, 0.0], (len(world), 1))
         return NodePlacement(zero, still, zero + 1.0, visible=visible)
-    return replace(_fitted(tree.elements[node], world[:, :3, 3], world[:, :3, :3], visible), residual=None)
+    return replace(_fitted(world[:, :3, 3], world[:, :3, :3], visible), residual=None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,6 +10,7 @@ import numpy as np
 from real2sam2real.arrays import Float, Float32, Int
 from real2sam2real.geometry import quaternions, transforms
 from real2sam2real.mesh import Mesh
+from real2sam2real.mesh.corner_normals import deformed as deformed_mesh
 from real2sam2real.mesh.gltf.accessors import read_floats
 from real2sam2real.mesh.gltf.animation import KeyframeTrack
 from real2sam2real.mesh.gltf.json_object import JsonObject
@@ -41,7 +42,7 @@ class PosedMesh:
     def at_rest(self) -> Mesh:
         """The mesh in the world at the first frame."""
         deformed = self.deformed
-        own = self.mesh if deformed is None else replace(self.mesh, vertices=deformed[0].astype(np.float64))
+        own = self.mesh if deformed is None else deformed_mesh(self.mesh, deformed[0].astype(np.float64))
         return own.transformed(self.world_from_object()[0])
 
 
@@ -66,7 +67,7 @@ class Poser:
         rigid = len(deformed) == 1 or np.abs(deformed - deformed[:1]).max() <= 1e-6 * max(size, 1e-30)
         moving = None if rigid else deformed.astype(np.float32)
         try:
-            shown = replace(mesh.mesh, vertices=deformed[0] if rigid else rest)
+            shown = deformed_mesh(mesh.mesh, deformed[0] if rigid else rest)
             if not all(
                 np.isfinite(part).all()
                 for part in (placement.translation, placement.scale, deformed[:1] if moving is None else moving)

@@ -8,6 +8,7 @@ from real2sam2real.arrays import Float
 from real2sam2real.errors import UserError
 from real2sam2real.mesh.gltf.animation import Animations, Playback
 from real2sam2real.mesh.gltf.container import Document
+from real2sam2real.mesh.gltf.instancing import expand_instances
 from real2sam2real.mesh.gltf.json_object import JsonObject
 from real2sam2real.mesh.gltf.materials import Materials
 from real2sam2real.mesh.gltf.nodes import NodeTree
@@ -44,6 +45,7 @@ def sample_nodes(
     """
     if document.count("nodes") > MOST_NODES:
         document.root.fail(f"has more than {MOST_NODES:,} nodes", "split the file")
+    expand_instances(document)
     seconds: Float = np.arange(frames) / fps
     if playback is not None:
         seconds = playback.times(frames, fps, animations.begin, animations.seconds)

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from real2sam2real.arrays import Float, Int
+from real2sam2real.arrays import Float, Float32, Int
 from real2sam2real.mesh.gltf.accessors import read_floats, read_integers
 from real2sam2real.mesh.gltf.container import Document
 from real2sam2real.mesh.gltf.json_object import JsonObject
 from real2sam2real.mesh.gltf.materials import Material, Materials
+from real2sam2real.mesh.gltf.textures import linear_from_srgb
 
 MOST_TRIANGLES = 20_000_000
 """Most triangles of one mesh: primitives may share their data, so the file's size does not bound them."""
 
 MOST_TARGET_NUMBERS = 2**28  # most numbers in all morph targets of one primitive; they may share their data as well
 _TRIANGLES, _STRIP, _FAN = 4, 5, 6
+_BYTES = 5121
 
 
 @dataclass(eq=False)
@@ -31,6 +34,7 @@ class Surface:
     colors: Float | None = None  # `(N, 3)` linear light (COLOR_0), or None
     # `(N, 3)` like `colors`, but not to be multiplied with the texture (our own `_COLOR_0`)
     plain_colors: Float | None = None
+    corner_normals: Float32 | None = None  # `(M, 3, 3)`, zero or not finite where the file gives none
     skin: tuple[Int, Float] | None = None  # joint numbers `(N, J)` and their weights `(N, J)`, or None
     # `(K, N, 3)` displacements of the morph targets
     targets: Float = field(default_factory=lambda: np.zeros((0, 0, 3)))
@@ -50,7 +54,7 @@ def read_surfaces(document: Document, index: int, materials: Materials) -> list[
         if mode not in (_TRIANGLES, _STRIP, _FAN):
             document.note(f"{primitive.label} is of points or lines, not of triangles; it was left out")
             continue
-        if primitive.extension("KHR_draco_mesh_compression") and not primitive.child("attributes").has("POSITION"):
+        if primitive.extension("KHR_draco_mesh_compression") and not _is_uncompressed(document, primitive):
             primitive.fail("is compressed with Draco, which is not read", "export without Draco compression")
         surface = _read_surface(document, primitive, mode, materials)
         seen += len(surface.triangles)
@@ -60,6 +64,12 @@ def read_surfaces(document: Document, index: int, materials: Materials) -> list[
     return surfaces
 
 
+def _is_uncompressed(document: Document, primitive: JsonObject) -> bool:
+    """Whether the data stands beside its compressed form as well."""
+    at = primitive.child("attributes").index("POSITION", "accessors")
+    return at is not None and document.element("accessors", at).has("bufferView")
+
+
 def _read_surface(document: Document, primitive: JsonObject, mode: int, materials: Materials) -> Surface:
     attributes = primitive.child("attributes")
     attributes.label = f"{primitive.label}.attributes"
@@ -67,23 +77,46 @@ def _read_surface(document: Document, primitive: JsonObject, mode: int, material
     if positions is None:
         primitive.fail("has no POSITION")
     count = len(positions)
+    _note_what_is_lost(document, primitive, attributes)
     material = materials.get(primitive.index("material", "materials"))
     uvs = _attribute(document, attributes, f"TEXCOORD_{material.uv_set}", count, "VEC2")
     if uvs is not None and material.uv_transform is not None:
         uvs = uvs @ material.uv_transform[:, :2].T + material.uv_transform[:, 2]
     colors = _attribute(document, attributes, "COLOR_0", count, "VEC3", "VEC4")
     plain = _attribute(document, attributes, "_COLOR_0", count, "VEC3", "VEC4")
+    normals = _attribute(document, attributes, "NORMAL", count, "VEC3")
+    triangles = _triangles(document, primitive, mode, count)
     return Surface(
         label=primitive.label,
         positions=positions,
-        triangles=_triangles(document, primitive, mode, count),
+        triangles=triangles,
         material=material,
         uvs=uvs,
-        colors=None if colors is None else colors[:, :3],
+        colors=None if colors is None else _linear(document, attributes, colors[:, :3]),
         plain_colors=None if plain is None else plain[:, :3],
+        corner_normals=None if normals is None else normals[triangles].astype(np.float32),
         skin=_skin(document, attributes, count),
         targets=_targets(document, primitive, count),
     )
+
+
+def _linear(document: Document, attributes: JsonObject, colors: Float) -> Float:
+    """COLOR_0 as linear light; trimesh, whatever glTF says, writes its sRGB bytes there as they are."""
+    at = attributes.needed_index("COLOR_0", "accessors")
+    generator = str(document.root.child("asset").value.get("generator"))
+    if document.element("accessors", at).integer("componentType") != _BYTES or "trimesh" not in generator:
+        return colors
+    document.note(f"{document.path.name}: its vertex colours were taken as sRGB, as trimesh writes them")
+    return linear_from_srgb(np.round(colors * 255).astype(np.uint8))
+
+
+def _note_what_is_lost(document: Document, primitive: JsonObject, attributes: JsonObject) -> None:
+    """Name attributes that would change looks or shape, and are not read."""
+    lost = sorted(key for key in attributes.value if re.fullmatch(r"COLOR_[1-9]\d*", key))
+    for target in primitive.objects("targets"):
+        lost += [f"a morph target's {key}" for key in target.value if key.startswith(("COLOR_", "TEXCOORD_"))]
+    if lost:
+        document.note(f"{primitive.label}: {', '.join(dict.fromkeys(lost))} is not read")
 
 
 def _attribute(document: Document, attributes: JsonObject, name: str, count: int | None, *kinds: str) -> Float | None:

@@ -8,11 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from real2sam2real.arrays import Bool, Float, Int, UInt8
+from real2sam2real.arrays import Bool, Float, Float32, Int, UInt8
 from real2sam2real.mesh import Mesh
+from real2sam2real.mesh.corner_normals import with_corner_normals
 from real2sam2real.mesh.gltf.surfaces import Surface
 from real2sam2real.mesh.gltf.textures import build_atlas, into_atlas, plain_tile, srgb_from_linear
 from real2sam2real.mesh.gltf.welding import group_rows, weld
+from real2sam2real.mesh.gltf.wrapping import from_first_tile, repetitions, wrapped_surfaces
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,6 +32,7 @@ def weld_surfaces(label: str, surfaces: list[Surface]) -> WeldedMesh | None:
 
     Notes begin with `label`.
     """
+    surfaces, wrapped = wrapped_surfaces(surfaces)
     starts = np.cumsum([0] + [len(s.positions) for s in surfaces[:-1]])
     positions = _joined([s.positions for s in surfaces])
     triangles = _joined(
@@ -49,16 +52,26 @@ def weld_surfaces(label: str, surfaces: list[Surface]) -> WeldedMesh | None:
         corner_uvs=appearance.corner_uvs(triangles, kept),
         texture=appearance.texture,
     )
+    mesh, note = with_corner_normals(mesh, _corner_normals(surfaces, kept))
+    if note:
+        appearance.notes.append(f"{label}: {note}")
     return WeldedMesh(
         mesh=mesh,
         targets=targets[:, first],
         skin=None if skin is None else (skin[0][first], skin[1][first]),
-        notes=tuple(appearance.notes),
+        notes=(*wrapped, *appearance.notes),
     )
 
 
 def _joined(arrays: list[NDArray[Any]], axis: int = 0) -> NDArray[Any]:
     return arrays[0] if len(arrays) == 1 else np.concatenate(arrays, axis=axis)
+
+
+def _corner_normals(surfaces: list[Surface], kept: Bool) -> Float32 | None:
+    if all(s.corner_normals is None for s in surfaces):
+        return None
+    parts = [np.zeros((*s.triangles.shape, 3)) if s.corner_normals is None else s.corner_normals for s in surfaces]
+    return _joined(parts)[kept].astype(np.float32)
 
 
 def _joined_skin(surfaces: list[Surface]) -> tuple[Int, Float] | None:
@@ -101,6 +114,7 @@ class _Appearance:
         self.notes: list[str] = []
         self.texture: UInt8 | None = None
         self._places: Float | None = None
+        self._spans: list[Int] = []  # by surface `(2,)`, how often its tile holds its texture
         textured = [self._usable_texture(s) for s in surfaces]
         materials = {id(s.material) for s in surfaces}
         plain = all(s.colors is None for s in surfaces)
@@ -109,11 +123,30 @@ class _Appearance:
             self.texture = textured[0]
         elif any(t is not None for t in textured) or (plain and len(factors) > 1):
             tiles = [self._tile(s) if t is None else t for s, t in zip(surfaces, textured, strict=True)]
+            tiles = self._repeated(label, tiles, textured)
             self.texture, self._places = build_atlas(tiles)
             self.notes.append(f"{label} has {len(materials)} materials; they were joined into one texture")
         if self.texture is not None and not plain:
             self.notes.append(f"{label} has vertex colours over a texture; only the texture is shown")
         self._textured = [t is not None for t in textured]
+
+    def _repeated(self, label: str, tiles: list[UInt8], textured: list[UInt8 | None]) -> list[UInt8]:
+        """The tiles, with a texture laid out as often as it repeats within a face of any surface that shows it."""
+        shown: dict[int, list[Float]] = {}
+        for surface, texture in zip(self._surfaces, textured, strict=True):
+            if texture is not None and surface.uvs is not None:
+                shown.setdefault(id(texture), []).append(surface.uvs[surface.triangles])
+        spans = {}
+        for key, tile in {id(tile): tile for tile in tiles}.items():
+            spans[key], beyond = np.ones(2, np.int64), 0
+            if key in shown:
+                spans[key], beyond = repetitions(tile, np.concatenate(shown[key]))
+            if beyond:
+                lost = f"the texture repeats within {beyond:,} faces, which the joined texture cannot show"
+                self.notes.append(f"{label}: {lost}")
+        laid = {id(t): t if spans[id(t)].max() == 1 else np.tile(t, (*spans[id(t)][::-1], 1)) for t in tiles}
+        self._spans = [spans[id(tile)] for tile in tiles]
+        return [laid[id(tile)] for tile in tiles]
 
     def _usable_texture(self, surface: Surface) -> UInt8 | None:
         if surface.material.texture is not None and surface.uvs is None:
@@ -153,6 +186,6 @@ class _Appearance:
         owner = np.repeat(np.arange(len(surfaces)), [len(s.triangles) for s in surfaces])[kept]
         for k, place in enumerate(self._places):
             mine = owner == k
-            inside = corners[mine] if self._textured[k] else np.full_like(corners[mine], 0.5)
-            corners[mine] = into_atlas(inside, place)
+            inside = np.maximum(from_first_tile(corners[mine]) / self._spans[k], 0.0)
+            corners[mine] = into_atlas(inside if self._textured[k] else np.full_like(inside, 0.5), place)
         return corners

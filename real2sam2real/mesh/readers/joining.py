@@ -22,6 +22,7 @@ def join_meshes(meshes: Sequence[Mesh]) -> tuple[Mesh, tuple[str, ...]]:
         return meshes[0], ()
     starts = np.cumsum([0] + [len(m.vertices) for m in meshes[:-1]])
     colors, uvs, texture, repeating = None, None, None, 0
+    hard = any(m.corner_normals is not None for m in meshes)
     textures = {id(m.texture) for m in meshes}
     if all(m.texture is None for m in meshes):
         if any(m.vertex_colors is not None for m in meshes):
@@ -37,6 +38,7 @@ def join_meshes(meshes: Sequence[Mesh]) -> tuple[Mesh, tuple[str, ...]]:
         vertex_colors=colors,
         corner_uvs=uvs,
         texture=texture,
+        corner_normals=np.concatenate([m.normals_at_corners() for m in meshes]) if hard else None,
     )
     lost = f"the texture repeats within {repeating:,} faces, which the joined texture cannot show"
     return joined, (lost,) if repeating else ()

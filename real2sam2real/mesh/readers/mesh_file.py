@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from real2sam2real.arrays import Float, Int, UInt8
+from real2sam2real.arrays import Float, Float32, Int, UInt8
 from real2sam2real.errors import UserError
 from real2sam2real.mesh import Mesh
 from real2sam2real.mesh.gltf.materials import Material
@@ -91,11 +91,12 @@ def surface_of(
     material: Material | None = None,
     uvs: Float | None = None,
     colors: UInt8 | None = None,
+    corner_normals: Float32 | None = None,
 ) -> Surface:
     """Triangles `(M, 3)` of `positions` `(N, 3)` in the file's coordinates and one material; notes call it `label`.
 
     The texture coordinates `(N, 2)` have their origin at the bottom-left corner, as OBJ and PLY have it; colours are
-    `(N, 3)` uint8 sRGB.
+    `(N, 3)` uint8 sRGB, normals `(M, 3, 3)` of the triangles' corners.
     """
     return Surface(
         label=label,
@@ -104,6 +105,7 @@ def surface_of(
         material=material or Material(),
         uvs=None if uvs is None else np.stack([uvs[:, 0], 1.0 - uvs[:, 1]], axis=1),
         colors=None if colors is None else linear_from_srgb(colors),
+        corner_normals=corner_normals,
         targets=np.zeros((0, len(positions), 3)),
     )
 

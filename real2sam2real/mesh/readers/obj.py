@@ -25,7 +25,7 @@ _CURVED = {"surf", "surf2", "curv", "curv2", "cstype"}
 _OTHERS = {key[:2] for key in ("usemtl", "mtllib", *_CURVED)}
 _CONTINUED = re.compile(r"(?:[^\n]*\\\n)+[^\n]*")
 _BLOCK = 2**16
-_NO_UV = -(2**62)  # in place of the number of a texture coordinate: it is below any that counts back
+_NONE = -(2**62)  # in place of the number of a texture coordinate or normal: it is below any that counts back
 
 
 def read_obj(path: Path, data: bytes) -> MeshFile:
@@ -49,12 +49,13 @@ def read_obj(path: Path, data: bytes) -> MeshFile:
 
 
 class _ObjBlock(NamedTuple):
-    """What some lines hold: coordinates, vertices with a colour and those, texture coordinates, and polygons."""
+    """What some lines hold: coordinates, vertices with a colour and those, texture coordinates, normals, polygons."""
 
     positions: Float
     colored: Int
     colors: Float
     uvs: Float
+    normals: Float
     sizes: Int
     corners: Int
     materials: Int
@@ -65,7 +66,7 @@ class _Parser:
 
     def __init__(self, name: str, *, commented: bool) -> None:
         self.name, self.commented = name, commented
-        self.vertices = self.uvs = self.faces = self.dropped = 0
+        self.vertices = self.uvs = self.normals = self.faces = self.dropped = 0
         self.curved = False
         self.libraries: list[str] = []
         self.materials = {"": 0}
@@ -91,11 +92,13 @@ class _Parser:
         polygons, corner_words, sizes = self._words(lines, keys, "f")
         points, point_words, widths = self._words(lines, keys, "v")
         coordinates, uv_words, uv_widths = self._words(lines, keys, "vt")
-        if widths.min(initial=3) < 3:
-            raise ValueError("a vertex needs three coordinates")
+        directions, normal_words, normal_widths = self._words(lines, keys, "vn")
+        if min(widths.min(initial=3), normal_widths.min(initial=3)) < 3:
+            raise ValueError("a vertex or normal needs three coordinates")
         if uv_widths.min(initial=1) < 1:
             raise ValueError("a texture coordinate needs a number")
         positions = _numbers(point_words, widths, range(3))
+        normals = _numbers(normal_words, normal_widths, range(3))
         colored = np.flatnonzero(widths >= 6)
         colors = _numbers(point_words, widths, range(3, 6), colored) if len(colored) else np.zeros((0, 3))
         uvs = np.zeros((len(coordinates), 2))  # one number is a u, with a v of 0
@@ -107,17 +110,19 @@ class _Parser:
             corner_words = list(compress(corner_words, np.repeat(used, sizes).tolist()))
         polygons, sizes = polygons[used], sizes[used]
         corners = _corner_indices(corner_words)
-        if ((corners < 1) & (corners != _NO_UV)).any():
+        if ((corners < 1) & (corners != _NONE)).any():
             so_far = [
                 self.vertices + np.searchsorted(points, polygons),
                 self.uvs + np.searchsorted(coordinates, polygons),
+                self.normals + np.searchsorted(directions, polygons),
             ]
             corners = _counted_from_start(corners, np.repeat(np.stack(so_far, axis=1), sizes, axis=0))
         materials = self._read_names(lines, keys, polygons)
-        block = _ObjBlock(positions, colored + self.vertices, colors, uvs, sizes, corners - 1, materials)
+        block = _ObjBlock(positions, colored + self.vertices, colors, uvs, normals, sizes, corners - 1, materials)
         self._blocks.append(block)
         self.vertices += len(positions)
         self.uvs += len(uvs)
+        self.normals += len(normals)
         self.faces += len(sizes)
         self.dropped += int((~used).sum())
 
@@ -167,7 +172,7 @@ class _Parser:
         whole = _ObjBlock(*(np.concatenate(column) for column in zip(*self._blocks, strict=True)))
         corners = whole.corners
         for kind, most, count in zip(
-            ("vertex", "coordinate vt"), corners.max(axis=0), (self.vertices, self.uvs), strict=True
+            ("vertex", "coordinate vt"), corners.max(axis=0), (self.vertices, self.uvs), strict=False
         ):
             if most >= count:
                 reason = f"a face points at {kind} {int(most) + 1:,} of {count:,}"
@@ -196,6 +201,8 @@ class _Parser:
     def _surfaces(self, whole: _ObjBlock, colors: UInt8 | None, materials: dict[str, Material]) -> list[Surface]:
         """One surface per material, and one more where some of its faces have no texture coordinates."""
         positions, uvs, corners = whole.positions, whole.uvs, whole.corners
+        directions = np.concatenate([whole.normals, np.zeros((1, 3))]).astype(np.float32)  # the last one for none
+        normal = np.where((corners[:, 2] >= 0) & (corners[:, 2] < self.normals), corners[:, 2], self.normals)
         check_positions(self.name, positions, corners[:, 0])
         triangles, polygon = triangulated(positions, corners[:, 0], whole.sizes)
         check_faces(self.name, len(triangles))
@@ -216,6 +223,7 @@ class _Parser:
                     material=materials.get(name, nothing),
                     uvs=None if uv is None else uvs[uv[first]],
                     colors=None if colors is None else colors[vertex[first]],
+                    corner_normals=directions[normal[chosen]].reshape(-1, 3, 3) if self.normals else None,
                 )
             )
         return surfaces
@@ -244,8 +252,8 @@ def _numbers(words: list[str], widths: Int, columns: range, rows: Int | None = N
 
 
 def _corner_indices(words: list[str]) -> Int:
-    """`(C, 2)` indices of vertex and texture coordinate as the file counts them; `_NO_UV` for none."""
-    indices = np.full((len(words), 2), _NO_UV)
+    """`(C, 3)` indices of vertex, texture coordinate and normal as the file counts them; `_NONE` for none."""
+    indices = np.full((len(words), 3), _NONE)
     slashes = set(map(str.count, words, repeat("/")))
     if slashes <= {0}:
         indices[:, 0] = list(map(int, words))
@@ -254,25 +262,30 @@ def _corner_indices(words: list[str]) -> Int:
     parts = joined.replace("/", " ").split()
     if slashes == {2} and joined.count("//") == len(words) == len(parts) / 2:  # all have a normal alone
         indices[:, 0] = list(map(int, parts[::2]))
+        indices[:, 2] = list(map(int, parts[1::2]))
         return indices
     if len(slashes) == 1 and len(parts) == len(words) * (width := slashes.pop() + 1):  # all are given
         indices[:, 0] = list(map(int, parts[::width]))
-        indices[:, 1] = list(map(int, parts[1::width]))
+        for k in range(1, width):
+            indices[:, k] = list(map(int, parts[k::width]))
         return indices
     split = [word.split("/", 2) for word in words]
     indices[:, 0] = [int(part[0]) for part in split]
-    indices[:, 1] = [int(part[1]) if len(part) > 1 and part[1] else _NO_UV for part in split]
+    for k in (1, 2):
+        indices[:, k] = [int(part[k]) if len(part) > k and part[k] else _NONE for part in split]
     return indices
 
 
 def _counted_from_start(indices: Int, counts: Int) -> Int:
-    """`indices` `(C, 2)` of which those below zero count back from `counts` `(C, 2)`, the last ones so far.
+    """`indices` `(C, 3)` of which those below zero count back from `counts` `(C, 3)`, the last ones so far.
 
     Raises:
         ValueError: one points at nothing.
     """
-    wrong = np.argwhere((indices == 0) | ((indices < -counts) & (indices != _NO_UV)))
+    wrong = (indices == 0) | ((indices < -counts) & (indices != _NONE))
+    indices = np.where(wrong & [False, False, True], _NONE, indices)  # a normal can be done without
+    wrong = np.argwhere(wrong[:, :2])
     if len(wrong):
         at = tuple(wrong[0])
         raise ValueError(f"the index {indices[at]} points at nothing: {counts[at]:,} are listed so far")
-    return np.where((indices < 0) & (indices != _NO_UV), indices + counts + 1, indices)
+    return np.where((indices < 0) & (indices != _NONE), indices + counts + 1, indices)

@@ -44,10 +44,12 @@ def read_ply(path: Path, data: bytes) -> MeshFile:
     if isinstance(colors, str):
         notes.append(colors)
         colors = None
+    normals = _numbers(vertex, ("nx", "ny", "nz"))
     if corner_uvs is not None:  # a vertex for every corner: welding joins them again
         triangles, _ = triangulated(positions, corners, sizes)
         positions, uvs = positions[corners], corner_uvs
         colors = None if colors is None else colors[corners]
+        normals = None if normals is None else normals[corners]
     elif (sizes == 3).all():
         triangles = corners.reshape(-1, 3)
     else:
@@ -57,7 +59,10 @@ def read_ply(path: Path, data: bytes) -> MeshFile:
         notes.append(texture)
         texture = None
     material = Material(texture=texture)
-    surface = surface_of(path.name, positions, triangles, material=material, uvs=uvs, colors=colors)
+    at_corners = None if normals is None else normals[triangles].astype(np.float32)
+    surface = surface_of(
+        path.name, positions, triangles, material=material, uvs=uvs, colors=colors, corner_normals=at_corners
+    )
     return still_file(path, "PLY", [surface], notes)
 
 

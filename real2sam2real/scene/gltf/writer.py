@@ -73,30 +73,41 @@ def parents(scene: Scene) -> dict[str, str]:
     return found
 
 
-def _split_at_seams(mesh: Mesh) -> tuple[Int, Int, Float | None]:
-    """Vertices as glTF wants them, one per distinct texture coordinate.
+def _split_at_seams(mesh: Mesh) -> tuple[Int, Int, Float | None, Float]:
+    """Vertices as glTF wants them, one per distinct texture coordinate and normal.
 
-    File vertex k is mesh vertex k for k < V, so that the order survives; further coordinates are appended.
+    File vertex k is mesh vertex k for k < V, so that the order survives; further ones are appended.
 
     Returns:
-        The mesh vertex `(N,)` of every file vertex, faces `(F, 3)` of file vertices, and coordinates `(N, 2)` or None.
+        The mesh vertex `(N,)` of every file vertex, faces `(F, 3)` of file vertices, coordinates `(N, 2)` or None, and
+        normals `(N, 3)`.
     """
     count = len(mesh.vertices)
     faces = mesh.faces.astype(np.int64)
-    if mesh.corner_uvs is None or not len(faces):
-        return np.arange(count), faces, None
+    normals, uvs = mesh.vertex_normals(), mesh.corner_uvs
+    if uvs is None and mesh.corner_normals is None:
+        return np.arange(count), faces, None, normals
     corners = faces.ravel()
-    uvs = mesh.corner_uvs.reshape(-1, 2)
-    pairs = group_rows(np.concatenate([corners[:, None].astype(np.float64), uvs.astype(np.float32)], axis=1))
+    columns: list[Float] = [corners[:, None].astype(np.float64)]
+    if uvs is not None:
+        columns.append(uvs.reshape(-1, 2).astype(np.float32).astype(np.float64))
+    if mesh.corner_normals is not None:
+        columns.append(mesh.corner_normals.reshape(-1, 3).astype(np.float64))
+    pairs = group_rows(np.concatenate(columns, axis=1))
     _, first = np.unique(pairs, return_index=True)
     owner = corners[first]  # the mesh vertex of each distinct pair, in order of first use
     is_first = np.zeros(len(first), bool)
     is_first[np.unique(owner, return_index=True)[1]] = True
     number = np.where(is_first, owner, count + np.cumsum(~is_first) - 1)
     source = np.concatenate([np.arange(count), owner[~is_first]])
+    normals = normals[source]
+    if mesh.corner_normals is not None:
+        normals[number] = mesh.corner_normals.reshape(-1, 3)[first]
+    if uvs is None:
+        return source, number[pairs].reshape(-1, 3), None, normals
     file_uvs = np.zeros((len(source), 2))
-    file_uvs[number] = uvs[first]
-    return source, number[pairs].reshape(-1, 3), file_uvs
+    file_uvs[number] = uvs.reshape(-1, 2)[first]
+    return source, number[pairs].reshape(-1, 3), file_uvs, normals
 
 
 class _Writer:
@@ -210,12 +221,12 @@ class _Writer:
             raise UserError(f"'{entity.name}' has no triangles, and glTF knows no empty mesh; remove it from the scene")
         if deformed is None and (id(mesh), rigged) in self._meshes:  # copies share their mesh
             return self._meshes[id(mesh), rigged]
-        source, faces, uvs = _split_at_seams(mesh)
+        source, faces, uvs, normals = _split_at_seams(mesh)
         builder = self.builder
         positions = mesh.vertices[source].astype(np.float32)
         attributes = {
             "POSITION": builder.accessor(positions, target=VERTICES, bounds=True),
-            "NORMAL": builder.accessor(mesh.vertex_normals()[source].astype(np.float32), target=VERTICES),
+            "NORMAL": builder.accessor(normals.astype(np.float32), target=VERTICES),
         }
         if uvs is not None:
             attributes["TEXCOORD_0"] = builder.accessor(uvs.astype(np.float32), target=VERTICES)
