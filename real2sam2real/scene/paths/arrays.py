@@ -2,11 +2,14 @@
 
 Convention: `world_from_camera` `(T, 4, 4)` with this project's camera axes (+X right, +Y up, looking along −Z);
 `intrinsics` `(T, 3, 3)` or `(3, 3)` in pixels; `image_size` (width, height); `fps`. All but the first may be missing. A
-bare `.npy` holds the poses alone.
+bare `.npy` holds the poses alone. VerseCrafter's Blender script writes one array `extrinsics`: the camera's matrix in
+Blender's world, which has the same axes at the camera and +Z up; it becomes +Y up. Other tools use that name for
+camera_from_world, with intrinsics beside it; those are refused rather than guessed.
 """
 
 from __future__ import annotations
 
+import logging
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -17,8 +20,11 @@ from real2sam2real.errors import UserError
 from real2sam2real.scene.camera_path import CameraPath
 from real2sam2real.scene.paths.track import CameraTrack, rigid
 
+_Y_UP_FROM_Z_UP = np.array([[1.0, 0, 0, 0], [0, 0, 1, 0], [0, -1, 0, 0], [0, 0, 0, 1]])
+_logger = logging.getLogger(__name__)
 MAX_BYTES = 500_000_000
 _KEYS = ("world_from_camera", "intrinsics", "image_size", "fps")
+_VERSECRAFTER = "extrinsics"
 
 
 def read(path: Path) -> CameraTrack:
@@ -27,16 +33,22 @@ def read(path: Path) -> CameraTrack:
     Raises:
         UserError: it is not such a file, an array is missing or misshapen, or a pose is not rigid.
     """
-    arrays = _load(path)
+    arrays, names = _load(path)
     if "world_from_camera" not in arrays:
-        raise UserError(
-            f"{path}: there is no array 'world_from_camera'; the file has: {', '.join(arrays) or 'nothing'}"
-        )
+        if names != [_VERSECRAFTER]:
+            remedy = "store 4×4 poses under that name: +X right, +Y up, looking along −Z"
+            held = ", ".join(names)[:200] or "nothing"
+            raise UserError(f"{path}: there is no array 'world_from_camera'; the file has: {held}; {remedy}")
+        told = "its one array 'extrinsics' was taken for VerseCrafter's: world_from_camera in Blender's world"
+        _logger.warning("%s: %s", path, told)
+        arrays["world_from_camera"] = arrays[_VERSECRAFTER]
     poses = arrays["world_from_camera"]
     if poses.ndim != 3 or poses.shape[1:] not in ((4, 4), (3, 4)) or not len(poses):
         raise UserError(f"{path}: 'world_from_camera' has shape {poses.shape}; expected (T, 4, 4)")
     if poses.shape[1] == 3:
         poses = np.concatenate([poses, np.broadcast_to([[0.0, 0.0, 0.0, 1.0]], (len(poses), 1, 4))], axis=1)
+    if names == [_VERSECRAFTER]:
+        poses = _Y_UP_FROM_Z_UP @ poses
     checked = np.array([rigid(pose, f"{path}: pose {index}") for index, pose in enumerate(poses)])
     intrinsics, size = _intrinsics(arrays, len(poses), path), _size(arrays, path)
     if intrinsics is not None and size is None:
@@ -45,7 +57,8 @@ def read(path: Path) -> CameraTrack:
     return CameraTrack(world_from_camera=checked, intrinsics=intrinsics, width=width, height=height)
 
 
-def _load(path: Path) -> dict[str, Any]:
+def _load(path: Path) -> tuple[dict[str, Any], list[str]]:
+    """Arrays that may be ours by name, and the names of all."""
     try:
         if zipfile.is_zipfile(path):
             with zipfile.ZipFile(path) as archive:
@@ -53,12 +66,13 @@ def _load(path: Path) -> dict[str, Any]:
             if unpacked > MAX_BYTES:
                 raise UserError(f"{path}: it unpacks to {unpacked / 1e6:.0f} MB, too much for a camera path")
             with np.load(path, allow_pickle=False) as archive:
-                return {key: _numbers(archive[key], path, key) for key in archive.files if key in _KEYS}
+                keys = (*_KEYS, _VERSECRAFTER)
+                return {key: _numbers(archive[key], path, key) for key in archive.files if key in keys}, archive.files
         if path.stat().st_size > MAX_BYTES:
             raise UserError(f"{path}: {path.stat().st_size / 1e6:.0f} MB is too large for a camera path")
         with path.open("rb") as file:
             array = np.lib.format.read_array(file, allow_pickle=False)
-        return {"world_from_camera": _numbers(array, path, "world_from_camera")}
+        return {"world_from_camera": _numbers(array, path, "world_from_camera")}, ["world_from_camera"]
     except OSError as error:
         raise UserError(f"{path}: cannot read the camera path ({error.strerror or error})") from error
     except (ValueError, EOFError, MemoryError, zipfile.BadZipFile) as error:

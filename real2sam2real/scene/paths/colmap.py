@@ -7,7 +7,6 @@ Format: https://colmap.github.io/format.html
 
 from __future__ import annotations
 
-import re
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,8 +19,10 @@ import numpy as np
 from real2sam2real.errors import UserError
 from real2sam2real.geometry import Intrinsics, quaternions, transforms
 from real2sam2real.scene.camera_path import CameraPath
+from real2sam2real.scene.paths.distortion import check_distortion, refuse_fisheye
 from real2sam2real.scene.paths.track import (
     CameraTrack,
+    counting,
     from_opencv,
     integer,
     number_words,
@@ -36,7 +37,23 @@ _MODELS = {
     5: ("OPENCV_FISHEYE", 8), 6: ("FULL_OPENCV", 12), 7: ("FOV", 5), 8: ("SIMPLE_RADIAL_FISHEYE", 4),
     9: ("RADIAL_FISHEYE", 5), 10: ("THIN_PRISM_FISHEYE", 12), 11: ("RAD_TAN_THIN_PRISM_FISHEYE", 16),
 }  # fmt: skip
-_PINHOLES = ("SIMPLE_PINHOLE", "PINHOLE")
+# Of the models that are a pinhole but for their distortion: the focal lengths among their parameters, and which of the
+# parameters after the principal point are k1…k6 and which p1 and p2.
+_BENT = {
+    "SIMPLE_PINHOLE": (1, (), ()), "PINHOLE": (2, (), ()), "SIMPLE_RADIAL": (1, (0,), ()), "RADIAL": (1, (0, 1), ()),
+    "OPENCV": (2, (0, 1), (2, 3)), "FULL_OPENCV": (2, (0, 1, 4, 5, 6, 7), (2, 3)),
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Camera:
+    """As the file has it; what is wrong with one matters where an image uses it."""
+
+    model: str
+    width: int
+    height: int
+    parameters: list[float]
+    where: str
 
 
 @dataclass(frozen=True)
@@ -62,7 +79,7 @@ def read(path: Path) -> CameraTrack:
     """Read a COLMAP model; of text and binary, whichever `path` names or the folder holds (binary first).
 
     Raises:
-        UserError: a file is missing, truncated or malformed, or a camera model has lens distortion.
+        UserError: a file is missing, truncated or malformed, or a camera that is used is far from a pinhole.
     """
     folder = model_folder(path)
     if folder is None:
@@ -73,15 +90,10 @@ def read(path: Path) -> CameraTrack:
         raise UserError(f"{folder}: cameras.{suffix} is missing beside images.{suffix}")
     cameras = _read_cameras_bin(folder / "cameras.bin") if binary else _read_cameras_txt(folder / "cameras.txt")
     images = _read_images_bin(folder / "images.bin") if binary else _read_images_txt(folder / "images.txt")
-    return _track(folder, cameras, sorted(images, key=lambda image: _counting(image.name)))
+    return _track(folder, cameras, sorted(images, key=lambda image: counting(image.name)))
 
 
-def _counting(name: str) -> list[Any]:
-    """A sort key with "frame2" before "frame10"."""
-    return [(0, int(part), "") if part.isdigit() else (1, 0, part) for part in re.split(r"(\d+)", name)]
-
-
-def _track(folder: Path, cameras: dict[int, Intrinsics], images: list[_Image]) -> CameraTrack:
+def _track(folder: Path, cameras: dict[int, _Camera], images: list[_Image]) -> CameraTrack:
     if not images:
         raise UserError(f"{folder}: the COLMAP model has no images")
     for image in images:
@@ -89,7 +101,8 @@ def _track(folder: Path, cameras: dict[int, Intrinsics], images: list[_Image]) -
             raise UserError(
                 f"{image.where}: image '{image.name}' uses camera {image.camera}, which is not in the model"
             )
-    used = [cameras[image.camera] for image in images]
+    lenses = {number: _lens(cameras[number]) for number in dict.fromkeys(image.camera for image in images)}
+    used = [lenses[image.camera] for image in images]
     if len({(camera.width, camera.height) for camera in used}) > 1:
         sizes = ", ".join(sorted({f"{camera.width}×{camera.height}" for camera in used}))
         raise UserError(f"{folder}: the images have different sizes ({sizes}); a camera path has one")
@@ -107,24 +120,27 @@ def _track(folder: Path, cameras: dict[int, Intrinsics], images: list[_Image]) -
     )
 
 
-def _camera(model: str, width: int, height: int, parameters: list[float], where: str) -> Intrinsics:
-    if model not in _PINHOLES:
-        raise UserError(
-            f"{where}: the camera model {model} has lens distortion, which a camera path cannot hold; undistort the "
-            f"images first (colmap image_undistorter), which leaves PINHOLE cameras"
-        )
+def _lens(camera: _Camera) -> Intrinsics:
+    model, parameters, where = camera.model, camera.parameters, camera.where
     if len(parameters) != (expected := dict(_MODELS.values())[model]):
         raise UserError(f"{where}: {model} has {expected} parameters, but here are {len(parameters)}")
-    *focal, cx, cy = parameters
-    fx, fy = focal[0], focal[-1]
-    if width < 1 or height < 1 or fx <= 0 or fy <= 0:
-        raise UserError(
-            f"{where}: a camera of {width}×{height} pixels with focal lengths {fx:g} and {fy:g} is not usable"
-        )
-    return Intrinsics(width=width, height=height, fx=fx, fy=fy, cx=cx, cy=cy)
+    if model == "FOV" and not parameters[4]:
+        model, parameters = "PINHOLE", parameters[:4]
+    if model not in _BENT:
+        refuse_fisheye(model, where)
+    focals, radial, tangential = _BENT[model]
+    fx, fy = parameters[0], parameters[focals - 1]
+    cx, cy = parameters[focals : focals + 2]
+    if camera.width < 1 or camera.height < 1 or fx <= 0 or fy <= 0:
+        size = f"{camera.width}×{camera.height}"
+        raise UserError(f"{where}: a camera of {size} pixels with focal lengths {fx:g} and {fy:g} is not usable")
+    rest = parameters[focals + 2 :]
+    bent = [rest[k] for k in radial], [rest[k] for k in tangential]
+    check_distortion((fx, fy, cx, cy), (camera.width, camera.height), *bent, where)
+    return Intrinsics(width=camera.width, height=camera.height, fx=fx, fy=fy, cx=cx, cy=cy)
 
 
-def _read_cameras_txt(path: Path) -> dict[int, Intrinsics]:
+def _read_cameras_txt(path: Path) -> dict[int, _Camera]:
     cameras = {}
     for number, line in read_lines(path):
         if not line:
@@ -136,14 +152,17 @@ def _read_cameras_txt(path: Path) -> dict[int, Intrinsics]:
         identifier = integer(words[0], where, "the camera's id")
         if words[1] not in dict(_MODELS.values()):
             raise UserError(f"{where}: unknown camera model '{words[1]}'; use PINHOLE or SIMPLE_PINHOLE")
-        cameras[identifier] = _camera(words[1], width, height, numbers(words[4:], where), where)
+        cameras[identifier] = _Camera(words[1], width, height, numbers(words[4:], where), where)
     return cameras
 
 
 def _read_images_txt(path: Path) -> Iterator[_Image]:
-    """Two lines per image: its pose, and its points, which may be an empty line."""
-    lines = iter(read_lines(path))
-    for number, line in lines:
+    """Two lines per image: its pose, and its points, which may be an empty line or, as some tools leave it, no line."""
+    lines = read_lines(path)
+    at = 0
+    while at < len(lines):
+        number, line = lines[at]
+        at += 1
         if not line:
             continue
         where, words = f"{path}:{number}", line.split(maxsplit=9)
@@ -154,9 +173,28 @@ def _read_images_txt(path: Path) -> Iterator[_Image]:
             )
         values = numbers(words[1:8], where)
         yield _Image(words[9], integer(words[8], where, "the camera's id"), values[:4], values[4:], where)
-        number, points = next(lines, (number, ""))
+        if at == len(lines) or _is_pose(lines[at][1]):
+            continue
+        number, points = lines[at]
+        at += 1
         if len(points.split()) % 3:
             raise UserError(f"{path}:{number}: expected the points of '{words[9]}' (x y id …) or an empty line")
+
+
+def _is_pose(line: str) -> bool:
+    """Whether a line names an image; a line of points is of numbers alone, three to a point."""
+    words = line.split()
+    if len(words) < 10 or not all(_is_number(word) for word in words[:9]):
+        return False
+    return len(words) % 3 != 0 or not all(_is_number(word) for word in words[9:])
+
+
+def _is_number(word: str) -> bool:
+    try:
+        float(word)
+    except ValueError:
+        return False
+    return True
 
 
 class _BinaryRecords:
@@ -196,7 +234,7 @@ class _BinaryRecords:
         return list(values)
 
 
-def _read_cameras_bin(path: Path) -> dict[int, Intrinsics]:
+def _read_cameras_bin(path: Path) -> dict[int, _Camera]:
     cameras = {}
     with path.open("rb") as file:
         data = _BinaryRecords(path, file)
@@ -206,7 +244,7 @@ def _read_cameras_bin(path: Path) -> dict[int, Intrinsics]:
             if model not in _MODELS:
                 raise UserError(f"{where}: unknown camera model {model}; use PINHOLE (1) or SIMPLE_PINHOLE (0)")
             name, count = _MODELS[model]
-            cameras[identifier] = _camera(name, width, height, data.finite(f"{count}d", where), where)
+            cameras[identifier] = _Camera(name, width, height, data.finite(f"{count}d", where), where)
     return cameras
 
 

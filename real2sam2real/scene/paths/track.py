@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -94,6 +96,12 @@ def integer(word: str, where: str, what: str) -> int:
         return int(word)
     except ValueError as error:
         raise UserError(f"{where}: {what} is '{word}'; it must be a whole number") from error
+
+
+def counting(name: str) -> list[Any]:
+    """A sort key with "frame2" before "frame10"."""
+    parts = re.split(r"([0-9]+)", name)  # the odd ones are the numbers
+    return [(0, int(part), "") if k % 2 else (1, 0, part) for k, part in enumerate(parts)]
 
 
 def read_lines(path: Path) -> list[tuple[int, str]]:

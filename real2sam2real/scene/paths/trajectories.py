@@ -12,7 +12,9 @@ https://google.github.io/realestate10k/
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +32,7 @@ from real2sam2real.scene.paths.track import (
     rotation_of,
 )
 
+_logger = logging.getLogger(__name__)
 TUM_COLUMNS, REALESTATE_COLUMNS = 8, 19
 
 
@@ -37,7 +40,7 @@ def read_tum(path: Path) -> CameraTrack:
     """Read a TUM trajectory.
 
     Raises:
-        UserError: a line does not have eight finite numbers, a quaternion is no rotation, or time runs backwards.
+        UserError: a line does not have eight finite numbers, or a quaternion is no rotation.
     """
     lines = [(number, line.replace(",", " ")) for number, line in read_lines(path)]
     seconds, poses = [], []
@@ -48,15 +51,14 @@ def read_tum(path: Path) -> CameraTrack:
         pose[:3, 3] = values[:3]
         seconds.append(time)
         poses.append(pose)
-    return CameraTrack(world_from_camera=from_opencv(poses), seconds=np.array(seconds))
+    return in_time(path, CameraTrack(world_from_camera=from_opencv(poses), seconds=np.array(seconds)))
 
 
 def read_realestate(path: Path) -> CameraTrack:
     """Read a RealEstate10K file; intrinsics come back as fractions of the image (of a 1×1 image).
 
     Raises:
-        UserError: a line does not have 19 finite numbers, a pose is not rigid, a focal length is not positive, or time
-            runs backwards.
+        UserError: a line does not have 19 finite numbers, a pose is not rigid, or a focal length is not positive.
     """
     lines = [(number, line) for number, line in read_lines(path) if line]
     if lines and len(lines[0][1].split()) == 1:
@@ -70,14 +72,39 @@ def read_realestate(path: Path) -> CameraTrack:
         poses.append(transforms.invert_rigid(camera_from_world))
         intrinsics.append(values[:4])
         seconds.append(time)
-    return CameraTrack(world_from_camera=from_opencv(poses), intrinsics=np.array(intrinsics), seconds=np.array(seconds))
+    track = CameraTrack(
+        world_from_camera=from_opencv(poses), intrinsics=np.array(intrinsics), seconds=np.array(seconds)
+    )
+    return in_time(path, track)
+
+
+def in_time(path: Path, track: CameraTrack) -> CameraTrack:
+    """The track with its poses in the order of their times, one for each; equal times throughout say nothing."""
+    times = track.seconds
+    if times is None or np.all(np.diff(times) > 0):
+        return track
+    if np.all(times == times[0]):
+        _logger.warning("%s: all poses have the time %g, so they are taken as evenly spaced", path, times[0])
+        return replace(track, seconds=None)
+    if np.any(np.diff(times) < 0):
+        _logger.warning("%s: its times are not in order; the poses were sorted by them", path)
+    _, order = np.unique(times, return_index=True)
+    if len(order) < len(times):
+        lost = len(times) - len(order)
+        _logger.warning("%s: %d of its %d poses repeat a time and were left out", path, lost, len(times))
+    return replace(
+        track,
+        world_from_camera=track.world_from_camera[order],
+        intrinsics=None if track.intrinsics is None else track.intrinsics[order],
+        seconds=times[order],
+    )
 
 
 def _rows(
     path: Path, lines: Iterable[tuple[int, str]], columns: int, what: str, *, ticks: float = 1.0
 ) -> Iterator[tuple[str, float, list[float]]]:
-    """Place, seconds and further numbers of every line that is not empty; at least one. Time runs forwards."""
-    before = None
+    """Place, seconds and further numbers of every line that is not empty; at least one."""
+    some = False
     for number, line in lines:
         if not line.strip():
             continue
@@ -85,12 +112,9 @@ def _rows(
         if len(words) != columns:
             raise UserError(f"{where}: expected {what}, found {len(words)} columns")
         time, *values = numbers(words, where)
-        time /= ticks
-        if before is not None and time <= before:
-            raise UserError(f"{where}: the time {time:g} does not come after the one before ({before:g})")
-        before = time
-        yield where, time, values
-    if before is None:
+        some = True
+        yield where, time / ticks, values
+    if not some:
         raise UserError(f"{path}: the file holds no poses")
 
 
