@@ -189,6 +189,7 @@ def facts(found: Alignment) -> dict[str, object]:
         "turned_degrees": round(found.turned_degrees, 2),
         "nearer": round(found.nearer, 4),
         "focal_px": round(found.intrinsics.fx, 2),
+        "up": found.up,
     }
 
 
@@ -197,7 +198,8 @@ def told(found: Alignment) -> str:
     before = "" if found.iou_before is None else f"{found.iou_before:.2f} → "
     hidden = "" if abs(found.iou_whole - found.iou_after) < 0.005 else f", {found.iou_whole:.2f} with what others hide"
     turned = f", turned by {found.turned_degrees:.0f}°" if found.turned_degrees >= 0.5 else ""
-    return f"silhouette on its mask: IoU {before}{found.iou_after:.2f}{hidden}{turned}"
+    axis = "" if found.up == "y" else f"; it fits with its {found.up.upper()} axis up, in place of Y"
+    return f"silhouette on its mask: IoU {before}{found.iou_after:.2f}{hidden}{turned}{axis}"
 
 
 def upright(up_camera: Float) -> Float:

@@ -12,7 +12,7 @@ from typing import Any, get_args
 import numpy as np
 from numpy.typing import ArrayLike
 
-from real2sam2real.arrays import Float
+from real2sam2real.arrays import Float, Mask
 from real2sam2real.errors import UserError
 from real2sam2real.geometry import Intrinsics, transforms
 from real2sam2real.geometry.transforms import upright_rotation
@@ -24,12 +24,18 @@ from real2sam2real.mesh.mesh import footprint
 from real2sam2real.mesh.readers import read_mesh
 
 _FROM_OPENCV = np.diag([1.0, -1.0, -1.0, 1.0])
+_CAMERA_FROM: dict[MeshFrame, Float] = {
+    "camera-opengl": np.eye(4),
+    "camera-opencv": _FROM_OPENCV,
+    "camera-pytorch3d": np.diag([-1.0, 1.0, -1.0, 1.0]),
+}
 _Y_UP_FROM_Z_UP = np.array([[1.0, 0, 0, 0], [0, 0, 1, 0], [0, -1, 0, 0], [0, 0, 0, 1]])
 
 # What is expected of a posed object: without intrinsics, its middle is within 60° of the line of sight; the photo shows
 # half of its vertices, as people and cars may stand half outside it; and it keeps that much of its own size away from
 # the camera, which a sword modelled along −Z does not.
 _WIDEST_VIEW, _SEEN_SHARE, _NEAREST = np.tan(np.radians(60.0)), 0.5, 0.05
+_ON_MASK = 0.5  # IoU of the boxes of what a pose would show and of the mask, from which the pose is believed
 
 
 def read_mesh_file(
@@ -45,6 +51,7 @@ def read_mesh_file(
     clip: str | None = None,
     rest_seconds: float = 0.0,
     loop: bool = False,
+    mask: Mask | None = None,
 ) -> LiftedMesh:
     """Read one object from a glTF, OBJ, PLY or STL file. See docs/meshes.md.
 
@@ -54,8 +61,9 @@ def read_mesh_file(
         path: the file; what it is is told by its content first, then by its ending.
         name: of the entity.
         coordinate_frame: what the file's numbers mean: "camera-opengl" (posed in the photo's camera, +X right, +Y up,
-            looking along −Z), "camera-opencv" (+X right, +Y down, looking along +Z), "object" (its own), or "auto",
-            which decides between "camera-opengl" and "object" and says so in a note.
+            looking along −Z), "camera-opencv" (+X right, +Y down, looking along +Z), "camera-pytorch3d" (+X left,
+            +Y up, looking along +Z), "object" (its own), or "auto", which decides by where the file's numbers lie and,
+            with `mask`, by what a camera would show of them, and says so in a note.
         up: the axis that points up in the file where its frame is its own.
         intrinsics: of the photo at its working size; helps "auto".
         up_camera: `(3,)` gravity's up in the photo's camera frame; a posed mesh's object frame takes it as +Y.
@@ -64,6 +72,7 @@ def read_mesh_file(
         clip: name of the animation clip to play; by default the first.
         rest_seconds: moment of the animation that the photo shows, after its first keyframe; its motion begins there.
         loop: begin the animation again after its end; otherwise its last pose holds.
+        mask: `(H, W)` bool where the photo shows it; helps "auto".
 
     Returns:
         The mesh at rest in its object frame (+Y up, origin in the middle of the footprint), its claimed pose if the
@@ -77,9 +86,10 @@ def read_mesh_file(
     _check_choices(coordinate_frame, up)
     file = read_mesh(path, frames=frames, fps=fps, playback=Playback(clip=clip, start=rest_seconds, loop=loop))
     motion = object_motion(path.name, file)
-    placed = _place(
-        path.name, file.mesh.vertices, frame=coordinate_frame, up=up, intrinsics=intrinsics, up_camera=up_camera
-    )
+    decided = ""
+    if coordinate_frame == "auto":
+        coordinate_frame, decided = _decided(path.name, file.mesh.vertices, up, intrinsics, mask)
+    placed = _place(path.name, file.mesh.vertices, frame=coordinate_frame, up=up, note=decided, up_camera=up_camera)
     provenance: dict[str, Any] = {"lifter": "own mesh", "file": path.name, "format": file.format, "frame": placed.frame}
     if motion is not None and file.animation is not None:
         provenance["animation"] = asdict(file.animation)
@@ -116,28 +126,25 @@ def _place(
     *,
     frame: MeshFrame,
     up: MeshUp,
-    intrinsics: Intrinsics | None,
+    note: str,
     up_camera: ArrayLike | None,
 ) -> _Placed:
-    """Decide on the frame of `vertices` `(V, 3)`, as the file `name` has them, and find the object frame.
+    """The object frame of `vertices` `(V, 3)`, as the file `name` has them, in a known frame; `note` says how known.
 
     Raises:
         UserError: a mesh that is said to be posed lies behind the camera, or "z" is up in a camera frame.
     """
-    note = ""
-    if frame == "auto":
-        frame, note = _decided(name, vertices, up, intrinsics)
     if frame == "object":
         upright_from_file = _Y_UP_FROM_Z_UP if up == "z" else np.eye(4)
         upright = transforms.apply(upright_from_file, vertices)
         return _Placed(_moved(-footprint(upright)) @ upright_from_file, None, frame, note)
     if up != "y":
         raise UserError(f"{name}: a mesh in the frame {frame} has no up axis of its own; leave out up or say object")
-    camera_from_file = _FROM_OPENCV if frame == "camera-opencv" else np.eye(4)
+    camera_from_file = _CAMERA_FROM[frame]
     points_camera = transforms.apply(camera_from_file, vertices)
     behind = int((points_camera[:, 2] >= 0).sum())
     if behind == len(vertices):
-        other = "camera-opencv" if frame == "camera-opengl" else "camera-opengl"
+        other = "camera-opencv or camera-pytorch3d" if frame == "camera-opengl" else "camera-opengl"
         raise UserError(f"{name}: as {frame}, all of it lies behind the camera; it may be {other}, or object")
     if behind:
         note = (
@@ -150,18 +157,47 @@ def _place(
     return _Placed(transforms.invert_rigid(camera_from_object) @ camera_from_file, camera_from_object, frame, note)
 
 
-def _decided(name: str, vertices: Float, up: str, intrinsics: Intrinsics | None) -> tuple[MeshFrame, str]:
+def _decided(
+    name: str, vertices: Float, up: str, intrinsics: Intrinsics | None, mask: Mask | None
+) -> tuple[MeshFrame, str]:
     own = "its numbers were taken for a frame of its own, which says nothing about its place in the photo"
     if up != "y":
         return "object", f"{name}: {own}"
+    if mask is not None and intrinsics is not None and (seen := _seen_on_mask(vertices, intrinsics, mask)) is not None:
+        return seen, f"{name}: its place in front of the camera is where the mask is, so it was taken as posed ({seen})"
     against = _against_a_pose(vertices, intrinsics)
     if not against:
         taken = "all of it lies in front of a camera at the origin, so it was taken as posed there (camera-opengl)"
         return "camera-opengl", f"{name}: {taken}; if it is not, say that its frame is object"
     mirrored = transforms.apply(_FROM_OPENCV, vertices)
     if not _against_a_pose(mirrored, intrinsics):
-        return "object", f"{name}: {own}; if it is posed in a camera that looks along +Z, say camera-opencv"
+        said = "say camera-opencv (+Y down) or camera-pytorch3d (+Y up, as PyTorch3D and SAM 3D have it)"
+        return "object", f"{name}: {own}; if it is posed in a camera that looks along +Z, {said}"
     return "object", f"{name}: {own}, because {against}"
+
+
+def _seen_on_mask(vertices: Float, intrinsics: Intrinsics, mask: Mask) -> MeshFrame | None:
+    """The camera frame in which `vertices` `(V, 3)` are seen where the mask `(H, W)` is; None where none is."""
+    rows, columns = np.nonzero(mask)
+    if not len(rows):
+        return None
+    wanted = np.array([columns.min(), rows.min(), columns.max() + 1, rows.max() + 1], np.float64)
+    best, found = _ON_MASK, None
+    for frame, camera_from_file in _CAMERA_FROM.items():
+        points = transforms.apply(camera_from_file, vertices)
+        if _against_a_pose(points, intrinsics):
+            continue
+        pixels = intrinsics.project(points)[0].clip(0, [intrinsics.width, intrinsics.height])
+        box = np.concatenate([pixels.min(axis=0), pixels.max(axis=0)])
+        if (share := _box_iou(box, wanted)) > best:
+            best, found = share, frame
+    return found
+
+
+def _box_iou(a: Float, b: Float) -> float:
+    """Of boxes left, top, right, bottom."""
+    common = np.prod(np.maximum(np.minimum(a[2:], b[2:]) - np.maximum(a[:2], b[:2]), 0.0))
+    return float(common / (np.prod(a[2:] - a[:2]) + np.prod(b[2:] - b[:2]) - common))
 
 
 def _against_a_pose(points_camera: Float, intrinsics: Intrinsics | None) -> str:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from real2sam2real.scene.relation import Relation, RelationWord
 
 Switch = Literal["auto", "off"]
-MeshFrame = Literal["auto", "object", "camera-opengl", "camera-opencv"]
+MeshFrame = Literal["auto", "object", "camera-opengl", "camera-opencv", "camera-pytorch3d"]
 MeshUp = Literal["y", "z"]
 
 
@@ -64,7 +64,7 @@ class LiftOptions(LifterOptions):
 
     mesh: Annotated[Texts, arg(metavar="NAME=FILE")] = ()
     """A mesh of your own for an object: GLB, OBJ, PLY or STL."""
-    mesh_frame: Annotated[MeshFrame, arg(metavar="{auto,object,camera-opengl,camera-opencv}")] = "auto"
+    mesh_frame: Annotated[MeshFrame, arg(metavar="{auto,object,camera-opengl,camera-opencv,camera-pytorch3d}")] = "auto"
     """What the numbers in mesh files mean: their own frame, or a place in front of the photo's camera."""
     mesh_up: Annotated[MeshUp, arg(metavar="{y,z}")] = "y"
     """The axis that points up in mesh files of their own frame."""

@@ -37,6 +37,11 @@ def add_to_folder(
         UserError: the scene has no photo, or the mesh or the mask cannot be used.
     """
     objects.require_any()
+    if options.optimize_focal:
+        raise UserError(
+            "--optimize-focal: the scene has a lens already, under which its objects were placed; lift the photo anew "
+            "with it, or with --focal, and add the mesh then"
+        )
     scene, notes = open_scene(folder)
     if scene.photo is None:
         raise UserError(f"{folder} has no photo, so there is nothing to align a mesh with")
@@ -46,7 +51,7 @@ def add_to_folder(
         raise UserError(f"{len(masks)} objects are named ({', '.join(masks)}), but '{name}' is one; name just that one")
     (mask,) = masks.values()
     around = _surroundings(scene, scene.photo, occluder_mask(working, objects), options)
-    lifted = read_own_mesh(mesh, name, options, around.view)
+    lifted = read_own_mesh(mesh, name, options, around.view, mask)
     others = {e.name: e.mask for e in scene.entities if e.mask is not None and e.name != name}
     outline = next(o for o in outlines_by_nearness({**others, name: mask}) if o.name == name)
     item = align_lifted(lifted, outline, around, progress.info)

@@ -152,7 +152,10 @@ def lift(
     unnamed = lifting.unnamed()
     things = kept_things(photo.pixels, lifting.kept) if options.billboards or unnamed else []
     words = words_of({name: masks[name] for name in unnamed}, things)
-    scene, notes = lifting.scene(lifting.meshes(words, requests, offline=offline), words)
+    meshes = lifting.meshes(words, requests, offline=offline)
+    if options.optimize_focal and options.align and meshes:
+        lifting, meshes = lifting.with_solved_lens(meshes)
+    scene, notes = lifting.scene(meshes, words)
     if seen.points_camera is not None:
         standing = [o.name for o in outlines_by_nearness(masks) if o.stands_in_view]
         scene, depth_notes = with_fronts(in_metres(scene, seen), seen, standing)
@@ -214,8 +217,8 @@ def with_found_relations(scene: Scene, report: ContactReport) -> Scene:
     return scene
 
 
-def read_own_mesh(file: Path, name: str, options: LiftOptions, view: PhotoView) -> LiftedMesh:
-    """A mesh file of the user's own, read as the options say.
+def read_own_mesh(file: Path, name: str, options: LiftOptions, view: PhotoView, mask: Mask | None) -> LiftedMesh:
+    """A mesh file of the user's own, read as the options say; `mask` `(H, W)` is where the photo shows it.
 
     Raises:
         UserError: it cannot be read.
@@ -230,6 +233,7 @@ def read_own_mesh(file: Path, name: str, options: LiftOptions, view: PhotoView) 
         fps=DEFAULT_FPS,
         clip=options.clip,
         loop=options.loop,
+        mask=mask,
     )
 
 
@@ -266,7 +270,10 @@ class _Lifting:
     def meshes(self, words: Mapping[str, str], requests: Path, *, offline: bool) -> dict[str, LiftedMesh]:
         """The meshes that do not come from the embedded lifter, by name."""
         files = {name: Path(file) for name, file in split_named("--mesh", self.options.mesh).items()}
-        made = {name: read_own_mesh(file, name, self.options, self.view) for name, file in files.items()}
+        made = {
+            name: read_own_mesh(file, name, self.options, self.view, self.masks.get(name))
+            for name, file in files.items()
+        }
         if strangers := made.keys() - self.masks.keys():
             raise UserError(
                 f"--mesh names '{min(strangers)}', but no mask, box or point does; the objects are "
@@ -341,6 +348,34 @@ class _Lifting:
             each for each in self.masks if each not in brought and self.options.lifter_of(each) in (None, "embedded")
         ]
         return [name for name in embedded if kind_of(name) is None]
+
+    def with_solved_lens(self, lifted: Mapping[str, LiftedMesh]) -> tuple[_Lifting, dict[str, LiftedMesh]]:
+        """The same under the focal length of the mesh that fits its mask best, and the meshes; that one in its place.
+
+        A photo has one lens: what else is lifted, and the scene's camera, follow.
+
+        Raises:
+            UserError: a depth map says how far things are apart, which holds under its own focal length alone.
+        """
+        if self.view.points_camera is not None:
+            raise UserError(
+                "--optimize-focal: a depth map was given or estimated, and it holds under its own focal length; leave "
+                "one of them out"
+            )
+        outlines = {outline.name: outline for outline in outlines_by_nearness(self.masks)}
+        around = surroundings(self.photo.pixels, self.view, np.eye(4), self.occluder, self.options)
+        found = [align_lifted(mesh, outlines[name], around, self.progress.info) for name, mesh in lifted.items()]
+        best = max(found, key=lambda item: item.alignment.iou_after)
+        lens, pose = best.alignment.intrinsics, best.alignment.camera_from_object
+        name = best.lifted.name
+        told = (
+            f"focal length solved with {name}: {lens.fx:.0f} px ({lens.horizontal_fov_degrees:.0f}° across), before "
+            f"{self.view.intrinsics.fx:.0f} px"
+        )
+        view = replace(self.view, intrinsics=lens)
+        solved = {**lifted, name: replace(lifted[name], camera_from_object=pose, intrinsics=lens)}
+        fixed = replace(self.options, optimize_focal=False)
+        return replace(self, view=view, options=fixed, notes=[*self.notes, told]), solved
 
     def scene(self, lifted: Mapping[str, LiftedMesh], words: Mapping[str, str]) -> tuple[Scene, list[str]]:
         """The scene at rest: all by the embedded lifter, or with other meshes in their places; and notes."""

@@ -13,7 +13,7 @@ from real2sam2real.errors import UserError
 from real2sam2real.geometry import Intrinsics
 from real2sam2real.lifting.align import starts
 from real2sam2real.lifting.align.drawing import inverse_depth
-from real2sam2real.lifting.align.fitting import FittedMesh, Freedom, PoseFit, fit
+from real2sam2real.lifting.align.fitting import FittedMesh, Freedom, PoseFit, draw, fit
 from real2sam2real.lifting.align.pose import MeshPose
 from real2sam2real.lifting.align.target import LEAST_DEPTHS, ObjectObservation, Target, target_of
 from real2sam2real.mesh import Mesh
@@ -22,6 +22,9 @@ from real2sam2real.mesh.soup import Soup, weld
 SEARCH_TRIANGLES, FINE_TRIANGLES = 3000, 20_000
 COARSE, MIDDLE, FINE = 96, 192, 420  # pixels along the window's longer side
 KEPT_COARSE, KEPT_MIDDLE = 8, 3
+FITS_WELL = 0.96  # IoU below which a mesh without a pose is also tried with another axis up
+TRIED = 16  # starts with other axes up
+CLEARLY = 0.02  # IoU that another axis must bring
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -37,6 +40,7 @@ class Alignment:
     iou_whole: float  # at the end, over all pixels, hidden or not
     turned_degrees: float = 0.0  # away from the initial pose; 0 without one
     nearer: float = 1.0  # factor on the distance from the camera that the depths asked for, 1 without depths
+    up: str = "y"  # the axis of the mesh's frame that turned out to point up
 
 
 def align(
@@ -72,17 +76,51 @@ def align(
     if keep_pose and initial is not None:
         return _alignment(shape, initial, observation, initial)
     freedom = Freedom(focal=optimize_focal, initial=initial)
-    coarse, middle, fine = (target_of(observation, side) for side in (COARSE, MIDDLE, FINE))
-    light = _lightened(mesh, SEARCH_TRIANGLES, shape)
+    search = _Search(mesh, shape, observation, freedom)
     if initial is not None:
-        begin = starts.around_pose(light, initial, coarse)
-    else:
-        begin = starts.all_round(light, coarse, np.array([0.0, 1.0, 0.0]) if up_camera is None else up_camera)
-    fits = _fits(light, begin, coarse, 8, 0.15, freedom)
-    fits = _fits(light, _best_poses(fits, KEPT_COARSE), middle, 12, 0.06, freedom)
-    detailed = _lightened(mesh, FINE_TRIANGLES, shape)
-    fits = _fits(detailed, _best_poses(fits, KEPT_MIDDLE), fine, 20, 0.03, freedom)
-    return _alignment(shape, max(fits, key=lambda f: f.worth).pose, observation, initial)
+        best = search.best(starts.around_pose(search.light, initial, search.coarse))
+        return _alignment(shape, best, observation, initial)
+    up = np.array([0.0, 1.0, 0.0]) if up_camera is None else up_camera
+    found = _alignment(shape, search.best(starts.all_round(search.light, search.coarse, up)), observation, None)
+    if found.iou_after >= FITS_WELL:
+        return replace(found, up=_up_axis(found.camera_from_object, up))
+    tries = [
+        pose
+        for axis in list(starts.UP_AXES)[1:]
+        for pose in starts.all_round(search.light, search.coarse, up, axis, tilts=(0.0,))
+    ]
+    other = _alignment(shape, search.best(search.likely(tries)), observation, None)
+    better = other if other.iou_after > found.iou_after + CLEARLY else found
+    return replace(better, up=_up_axis(better.camera_from_object, up))
+
+
+def _up_axis(camera_from_object: Float, up_camera: Float) -> str:
+    """The axis of the mesh's frame that points up, as `starts.UP_AXES` calls it."""
+    along = np.asarray(up_camera, np.float64) @ camera_from_object[:3, :3]
+    axis = int(np.argmax(np.abs(along)))
+    return ("" if along[axis] > 0 else "-") + "xyz"[axis]
+
+
+class _Search:
+    """One mesh and one photo at growing resolution."""
+
+    def __init__(self, mesh: Mesh, shape: FittedMesh, observation: ObjectObservation, freedom: Freedom) -> None:
+        self.freedom = freedom
+        self.coarse, self._middle, self._fine = (target_of(observation, side) for side in (COARSE, MIDDLE, FINE))
+        self.light = _lightened(mesh, SEARCH_TRIANGLES, shape)
+        self._detailed = _lightened(mesh, FINE_TRIANGLES, shape)
+
+    def likely(self, begin: list[MeshPose]) -> list[MeshPose]:
+        """Those of many starts whose silhouettes are most like the mask."""
+        worth = [-self.coarse.agreement(draw(self.light, pose, self.coarse) > 0) for pose in begin]
+        return [begin[k] for k in np.argsort(worth, kind="stable")[:TRIED]]
+
+    def best(self, begin: Iterable[MeshPose]) -> MeshPose:
+        """The best pose that is reached from some that are given."""
+        fits = _fits(self.light, begin, self.coarse, 8, 0.15, self.freedom)
+        fits = _fits(self.light, _best_poses(fits, KEPT_COARSE), self._middle, 12, 0.06, self.freedom)
+        fits = _fits(self._detailed, _best_poses(fits, KEPT_MIDDLE), self._fine, 20, 0.03, self.freedom)
+        return max(fits, key=lambda f: f.worth).pose
 
 
 def _check(mesh: Mesh, observation: ObjectObservation, initial_pose: Float | None) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -15,6 +15,11 @@ from real2sam2real.lifting.align.target import Target
 TURNS = (15.0, 30.0)  # degrees, about axes all round
 YAWS = 24
 TILTS = (0.0, -20.0, 20.0)  # degrees
+# Axes that may be up in a file, and the turn (an axis times radians) that brings each to +Y.
+UP_AXES = {
+    "y": (0.0, 0.0, 0.0), "z": (-np.pi / 2, 0.0, 0.0), "-z": (np.pi / 2, 0.0, 0.0), "x": (0.0, 0.0, np.pi / 2),
+    "-x": (0.0, 0.0, -np.pi / 2), "-y": (np.pi, 0.0, 0.0),
+}  # fmt: skip
 FIRST_DISTANCE = 3.0  # of a mesh without a pose, in its own diagonals: a usual distance to take a picture from
 
 
@@ -30,18 +35,21 @@ def around_pose(shape: FittedMesh, pose: MeshPose, target: Target) -> Iterator[M
             yield onto_mask(shape, turned, target)
 
 
-def all_round(shape: FittedMesh, target: Target, up_camera: Float) -> Iterator[MeshPose]:
-    """Upright poses with every side to the camera, and some that lean; on the mask.
+def all_round(
+    shape: FittedMesh, target: Target, up_camera: Float, up: str = "y", tilts: Sequence[float] = TILTS
+) -> Iterator[MeshPose]:
+    """Upright poses with every side to the camera, and some that lean by `tilts` degrees; on the mask.
 
-    The mesh has +Y up, `up_camera` `(3,)` is the world's up in the camera frame.
+    The mesh has the axis `up`, of `UP_AXES`, up; `up_camera` `(3,)` is the world's up in the camera frame.
     """
     upright = upright_rotation(up_camera)
     distance = FIRST_DISTANCE * 2 * shape.radius
     centre_pixel = _centroid(target.mask)
-    for tilt in TILTS:
+    stood = rotation_matrix(np.array(UP_AXES[up]))
+    for tilt in tilts:
         for yaw in np.arange(YAWS) * (360 / YAWS):
             rotation = rotation_matrix(np.radians(tilt) * np.array([1.0, 0, 0])) @ upright
-            rotation = rotation @ rotation_matrix(np.radians(yaw) * np.array([0, 1.0, 0]))
+            rotation = rotation @ rotation_matrix(np.radians(yaw) * np.array([0, 1.0, 0])) @ stood
             matrix = np.eye(4)
             matrix[:3, :3] = rotation
             middle = target.intrinsics.unproject(centre_pixel, distance)

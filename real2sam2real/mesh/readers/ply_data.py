@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from real2sam2real.arrays import Int
+from real2sam2real.arrays import Float, Int
 from real2sam2real.errors import UserError
 
 _TYPES = {
@@ -128,8 +128,43 @@ def read_elements(name: str, data: bytes, header: PlyHeader) -> dict[str, Column
         numbers = np.array(data[header.size :].split(), dtype=np.float64)  # where lines end does not matter
     except ValueError as error:
         raise UserError(f"{name} holds a word that is no number ({str(error)[:60]}); {_AGAIN}") from None
-    rows = _Rows(name, numbers.tobytes(), 0, "=")
+    try:
+        rows = _Rows(name, numbers.tobytes(), 0, "=")
+        found = {element.name: _text_columns(name, rows, element) for element in header.elements}
+        if rows.at == len(rows.data):
+            return found
+    except UserError:
+        told = _told_by_lines(data[header.size :], header)
+        if told is None:
+            raise
+    else:
+        told = _told_by_lines(data[header.size :], header)
+        if told is None:
+            raise UserError(f"{name} holds more numbers than its header tells of, so nobody knows which; {_AGAIN}")
+    rows = _Rows(name, told.tobytes(), 0, "=")
     return {element.name: _text_columns(name, rows, element) for element in header.elements}
+
+
+def _told_by_lines(data: bytes, header: PlyHeader) -> Float | None:
+    """The numbers that the header tells of, where each line has a row and more behind it; None where they do not fit.
+
+    MeshLab has written lists of colours per corner that the header gives as three or four single numbers.
+    """
+    lines = [words for line in data.splitlines() if (words := line.split())]
+    elements = [element for element in header.elements for _ in range(element.count)]
+    if len(lines) != len(elements):
+        return None
+    kept: list[bytes] = []
+    for words, element in zip(lines, elements, strict=True):
+        at = 0
+        for p in element.properties:
+            if at >= len(words):
+                return None
+            at += 1 if p.counted_by is None else 1 + int(float(words[at]))
+        if at > len(words):
+            return None
+        kept += words[:at]
+    return np.array(kept, dtype=np.float64)
 
 
 def _text_columns(name: str, rows: _Rows, element: PlyElement) -> Columns:
