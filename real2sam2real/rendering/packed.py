@@ -8,7 +8,8 @@ import cv2
 import numpy as np
 
 from real2sam2real.arrays import Bool, Float, Float32, Int, Int32, UInt8, UInt32
-from real2sam2real.mesh.corner_normals import carrying, normals_of, shading_points
+from real2sam2real.mesh.corner_normals import carrying, shading_points
+from real2sam2real.mesh.deformed_normals import normals_of
 from real2sam2real.mesh.mesh import Mesh
 from real2sam2real.rendering.shading import GREY, TEXTURE, VERTEX_COLORS
 from real2sam2real.scene import CameraPath, Scene

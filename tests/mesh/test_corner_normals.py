@@ -11,7 +11,8 @@ from real2sam2real.geometry import transforms
 from real2sam2real.geometry.camera import Intrinsics
 from real2sam2real.lifting.photo_texture import refined
 from real2sam2real.mesh import Mesh, concatenate
-from real2sam2real.mesh.corner_normals import carrying, deformed, normals_of, shading_points, with_corner_normals
+from real2sam2real.mesh.corner_normals import carrying, deformed, shading_points, with_corner_normals
+from real2sam2real.mesh.deformed_normals import normals_of
 from real2sam2real.mesh.readers import read_mesh
 from real2sam2real.mesh.repair import repair
 from real2sam2real.rendering import render_frames

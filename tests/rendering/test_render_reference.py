@@ -10,7 +10,7 @@ from trimesh.ray.ray_pyembree import RayMeshIntersector
 from real2sam2real.arrays import Float, UInt8
 from real2sam2real.geometry import transforms
 from real2sam2real.mesh import Mesh
-from real2sam2real.mesh.corner_normals import normals_of
+from real2sam2real.mesh.deformed_normals import normals_of
 from real2sam2real.rendering import Frame, render_frames
 from real2sam2real.rendering.renderer import NEAR
 from real2sam2real.scene import CameraPath, Entity, Scene
