@@ -13,6 +13,7 @@ from dataclasses import replace
 import numpy as np
 
 from real2sam2real.arrays import Bool, Float, Float32, Int, Int32
+from real2sam2real.mesh.deformed_normals import normals_of
 from real2sam2real.mesh.gltf.welding import group_rows
 from real2sam2real.mesh.mesh import Mesh
 from real2sam2real.mesh.solidity import connected
@@ -199,8 +200,6 @@ def deformed(mesh: Mesh, vertices: Float) -> Mesh:
     """The mesh with other `vertices` `(V, 3)`; its corner normals come along."""
     if mesh.corner_normals is None:
         return replace(mesh, vertices=vertices)
-    from real2sam2real.mesh.deformed_normals import normals_of  # Numba is behind it
-
     _, points = shading_points(mesh)
     normals = np.empty((int(points.max()) + 1, 3))
     normals_of(np.ascontiguousarray(vertices, np.float64), mesh.faces, points, carrying(mesh), normals)
