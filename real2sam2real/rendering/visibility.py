@@ -126,7 +126,8 @@ def _clip(polygon: Float, other: Float, near: float) -> int:
             here, there = polygon[i], polygon[(i + 1) % size]
             a, b = _inside(here, plane, near), _inside(there, plane, near)
             if a >= 0.0:
-                other[kept] = here
+                for c in range(3):
+                    other[kept, c] = here[c]
                 kept += 1
             if (a >= 0.0) != (b >= 0.0):
                 inner, outer = (here, there) if a >= 0.0 else (there, here)
@@ -135,7 +136,8 @@ def _clip(polygon: Float, other: Float, near: float) -> int:
                     other[kept, c] = inner[c] + t * (outer[c] - inner[c])
                 kept += 1
         for i in range(kept):
-            polygon[i] = other[i]
+            for c in range(3):
+                polygon[i, c] = other[i, c]
         size = kept
         if size < 3 or size > MAX_CORNERS:
             return 0
@@ -236,8 +238,9 @@ def _sort_into_tiles(triangles: Int32, count: int, across: int, down: int) -> tu
                         lists[starts[tile + 1]] = n
                         starts[tile + 1] += 1
         if sweep == 0:
-            starts[:] = np.cumsum(starts)
-            lists = np.empty(starts[-1], np.int32)
+            for tile in range(1, len(starts)):
+                starts[tile] += starts[tile - 1]
+            lists = np.empty(starts[len(starts) - 1], np.int32)
     return starts[:-1], lists
 
 
@@ -304,7 +307,9 @@ def find_visible(triangles: Int32, count: int, snapped: Int32, inverse_depth: Fl
     for tile in range(across * down):
         left, top = (tile % across) * TILE, (tile // across) * TILE
         right, bottom = min(left + TILE, width) - 1, min(top + TILE, height) - 1
-        seen[top : bottom + 1, left : right + 1] = -1
-        nearest[:] = 0.0
+        for row in range(top, bottom + 1):
+            for column in range(left, right + 1):
+                seen[row, column] = -1
+                nearest[row - top, column - left] = 0.0
         for i in range(starts[tile], starts[tile + 1]):
             _draw(triangles, lists[i], snapped, inverse_depth, left, right, top, bottom, nearest, seen)
