@@ -19,7 +19,8 @@ def normals_of(vertices: Float, faces: Int32, points: Int32, carried: Float, nor
         carried: `(F, 3, 3)` from `carrying`; empty for smooth normals as `Mesh.vertex_normals` has them.
         normals: of the shading points; +Z where the faces around one cancel out or have no area.
     """
-    normals[:] = 0.0
+    for v in range(len(normals)):
+        normals[v, 0] = normals[v, 1] = normals[v, 2] = 0.0
     edge = np.empty((3, 3))
     length = np.empty(3)
     for f in range(len(faces)):
@@ -54,7 +55,9 @@ def normals_of(vertices: Float, faces: Int32, points: Int32, carried: Float, nor
     for v in range(len(normals)):
         size = np.sqrt(normals[v, 0] ** 2 + normals[v, 1] ** 2 + normals[v, 2] ** 2)
         if size > 1e-12:
-            normals[v] /= size
+            normals[v, 0] /= size
+            normals[v, 1] /= size
+            normals[v, 2] /= size
         else:
             normals[v, 0] = normals[v, 1] = 0.0
             normals[v, 2] = 1.0
