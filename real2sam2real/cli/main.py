@@ -148,7 +148,7 @@ def _run(module: ModuleType, name: str, arguments: list[str]) -> int:
     commands = getattr(module, "COMMANDS", {})
     command = command_of(module, name)
     if command and not (arguments and arguments[0] in commands):
-        parse(command, f"r2s2r {name}", arguments).execute()
+        _execute(parse(command, f"r2s2r {name}", arguments), name)
         return 0
     if not arguments or arguments[0] in ("-h", "--help"):
         rows = {sub: _first_line(inspect.getdoc(command)) for sub, command in commands.items()}
@@ -157,8 +157,21 @@ def _run(module: ModuleType, name: str, arguments: list[str]) -> int:
     sub, *rest = arguments
     if sub not in commands:
         raise UserError(f"there is no command '{name} {sub}'{_nearest(sub, list(commands))}; r2s2r {name} --help")
-    parse(commands[sub], f"r2s2r {name} {sub}", rest).execute()
+    _execute(parse(commands[sub], f"r2s2r {name} {sub}", rest), name)
     return 0
+
+
+def _execute(command: Any, name: str) -> None:
+    """Do a command's work; another one that would write the same place meanwhile is told so, and by whom."""
+    from real2sam2real.workfolder.lock import writing
+
+    target = command.scene if name == "add" else getattr(command, "out", None)
+    # Those that go on with what is there hold their folder themselves; ranks of one program write together.
+    if target is None or name in ("run", "demo", "curate") or "RANK" in os.environ:
+        command.execute()
+        return
+    with writing(target):
+        command.execute()
 
 
 def command_of(module: ModuleType, name: str) -> Any:

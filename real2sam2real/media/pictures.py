@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import io
+import struct
 import warnings
 from collections.abc import Sequence
 from contextlib import suppress
@@ -54,7 +55,11 @@ _ORIENTATION, _DNG_VERSION = 0x0112, 0xC612
 _RAW_SUFFIXES = {".dng", ".nef", ".cr2", ".cr3", ".arw", ".raf", ".orf", ".rw2", ".pef", ".srw"}
 _GAIN_MAPS = (b"ns.adobe.com/hdr-gain-map", b"urn:iso:std:iso:ts:21496", b"aux:hdrgainmap")
 _TONE_MAP_ITEM = b"tmap\0"  # a gain map's item in AVIF and HEIF
-_BROKEN = (OSError, ValueError, SyntaxError, EOFError, KeyError, TypeError, OverflowError, MemoryError)
+# What decoders raise on damaged files: Pillow's, and those of AVIF and HEIF.
+_BROKEN = (
+    *(OSError, ValueError, SyntaxError, EOFError, LookupError, TypeError, ArithmeticError, MemoryError, RuntimeError),
+    struct.error,
+)
 
 
 class TooManyPixelsError(ValueError):
@@ -88,7 +93,12 @@ def open_picture(path: Path) -> Picture:
         UserError: there is no such file, it is no picture, it is cut off, or it has more than `MAX_PIXELS` pixels.
         MissingPartError: its format needs a package that is not installed.
     """
-    path = existing_file(path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Pillow's, on many pixels, where the limit is ours, and on odd tags
+        return _opened(existing_file(path))
+
+
+def _opened(path: Path) -> Picture:
     try:
         image = _decoded(path, FORMATS, MAX_PIXELS)
     except UnidentifiedImageError:
@@ -98,7 +108,7 @@ def open_picture(path: Path) -> Picture:
             f"'{path.name}' has {error} pixels; more than {MAX_PIXELS // 10**6} megapixels are refused, scale it down "
             "first"
         ) from None
-    except _BROKEN as error:  # Pillow's decoders raise all of these
+    except _BROKEN as error:
         raise UserError(
             f"'{path.name}' cannot be decoded ({first_line(error)}); it is damaged or cut off, export it again"
         ) from None
@@ -176,7 +186,7 @@ def _decoded(source: Path | io.BytesIO, formats: Sequence[str], most_pixels: int
                 break
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # on many pixels, where the limit below is ours, and on odd EXIF data
+            warnings.simplefilter("ignore")
             image = Image.open(source, formats=[name for name in formats if name in Image.OPEN])
             if image.width * image.height > most_pixels:
                 raise TooManyPixelsError(f"{image.width}×{image.height}")
@@ -222,9 +232,11 @@ def _other_pictures(path: Path, image: Image.Image) -> list[str]:
         markers = (*_GAIN_MAPS, _TONE_MAP_ITEM) if image.format in ("HEIF", "AVIF") else _GAIN_MAPS
         if any(marker in data for marker in markers):
             return [f"'{path.name}' holds a gain map (high dynamic range), which is left out; its base picture is used"]
-    if (number := getattr(image, "n_frames", 1)) > 1:
-        return [f"'{path.name}' holds {number} pictures; the first one is used"]
-    return []
+    try:
+        number = getattr(image, "n_frames", 1)
+    except _BROKEN:
+        return ["what it holds beside its first picture is damaged"]
+    return [f"'{path.name}' holds {number} pictures; the first one is used"] if number > 1 else []
 
 
 def _to_rgb(image: Image.Image, exif: Image.Exif) -> tuple[UInt8, list[str]]:

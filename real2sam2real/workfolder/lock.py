@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -46,14 +48,43 @@ def locked(folder: Path) -> Iterator[None]:
     Raises:
         UserError: another run holds it.
     """
-    handle = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
+    with _held(folder / LOCK, f"another run is working in {folder}", "folder"):
+        yield
+
+
+@contextmanager
+def writing(target: Path) -> Iterator[None]:
+    """Hold a file or folder that is replaced at the end of the work, and may not be there yet, for this process.
+
+    The lock lies among the system's temporary files, so it holds on one machine, for one user.
+
+    Raises:
+        UserError: another process is writing it; the message says which.
+    """
+    places = Path(tempfile.gettempdir()) / f"r2s2r-locks-{os.getuid() if sys.platform != 'win32' else os.getlogin()}"
+    places.mkdir(mode=0o700, exist_ok=True)
+    name = hashlib.sha256(os.fsencode(target.resolve())).hexdigest()[:32]
+    with _held(places / f"{name}.lock", f"{target} is being written by another command", "place"):
+        yield
+
+
+@contextmanager
+def _held(lock: Path, taken: str, what: str) -> Iterator[None]:
+    """Hold a lock file, and write into it who does; the first byte is the one that is locked."""
+    handle = os.open(lock, os.O_RDWR | os.O_CREAT, 0o644)
     try:
         try:
             _try_lock(handle)
         except OSError:
+            os.lseek(handle, 1, os.SEEK_SET)
+            holder = os.read(handle, 200).decode(errors="replace").strip()
             raise UserError(
-                f"another run is working in {folder}; wait until it has ended, or choose another folder with -o"
+                f"{taken}{f' ({holder})' if holder else ''}; wait until it has ended, or choose another {what} with -o"
             ) from None
+        os.ftruncate(handle, 0)
+        os.lseek(handle, 0, os.SEEK_SET)
+        os.write(handle, f"\nprocess {os.getpid()}".encode())
+        os.lseek(handle, 0, os.SEEK_SET)
         yield
     finally:
         os.close(handle)

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from real2sam2real.media import write_png
+from real2sam2real.workfolder.lock import writing
 
 EMPTY = np.zeros((96, 128), np.uint8)
 
@@ -111,6 +112,20 @@ def test_a_pipe_is_refused_wherever_a_file_is_read(cli, photo: Path, tmp_path: P
         ["run", photo, "--depth", pipe],
     ):
         complaint(cli(*arguments), about="is a pipe, not a file")
+
+
+def test_two_commands_do_not_write_one_place(cli, photo: Path, mask: Path) -> None:
+    with writing(Path("out")):
+        for arguments in (
+            ["lift", photo, "--mask", mask],
+            ["render", "scene"],
+            ["preview", "scene"],
+            ["direct", "scene"],
+        ):
+            complaint(cli(*arguments, "-o", "out"), about=f"being written by another command .process {os.getpid()}")
+    with writing(Path("scene")):
+        complaint(cli("add", "scene", photo), about="being written by another command")
+    nothing_half_written(Path())
 
 
 @pytest.mark.parametrize("kind", MASKS)

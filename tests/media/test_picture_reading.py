@@ -217,6 +217,31 @@ def test_photos_and_their_masks_are_turned_alike(tmp_path: Path, size: tuple[int
         assert np.array_equal(found, mask), orientation
 
 
+FORMATS = {"png": "PNG", "jpg": "JPEG", "webp": "WEBP", "tif": "TIFF", "gif": "GIF", "avif": "AVIF"}
+
+
+@pytest.mark.parametrize("suffix", FORMATS)
+def test_damaged_files_end_in_a_message(tmp_path: Path, suffix: str) -> None:
+    if suffix == "avif" and not features.check("avif"):
+        pytest.skip("this Pillow has no AVIF")
+    rng = np.random.default_rng(0)
+    path = tmp_path / f"p.{suffix}"
+    Image.fromarray(rng.integers(0, 256, (48, 64, 3), np.uint8)).save(path, FORMATS[suffix])
+    whole, refused = path.read_bytes(), 0
+    for number in range(24):
+        data = bytearray(whole)
+        if number % 3 == 0:
+            del data[int(rng.integers(1, len(data))) :]
+        for place in rng.integers(0, min(len(data), 300), 4):
+            data[place] = rng.integers(0, 256)
+        path.write_bytes(data)
+        try:
+            load_photo(path)
+        except UserError:
+            refused += 1
+    assert refused >= 8
+
+
 def palette_file(path: Path, labels: np.ndarray, colors: list[tuple[int, int, int]], **info: object) -> Path:
     image = Image.fromarray(labels.astype(np.uint8), "P")
     image.putpalette([part for color in colors for part in color])

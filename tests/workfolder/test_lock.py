@@ -1,5 +1,6 @@
 """One process per folder: a claim waits, ends with its holder, and says when another process has it."""
 
+import os
 import subprocess
 import sys
 import threading
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from real2sam2real.errors import UserError
-from real2sam2real.workfolder.lock import claimed, locked
+from real2sam2real.workfolder.lock import claimed, locked, writing
 
 HOLDER = (
     "import sys; from pathlib import Path; from real2sam2real.workfolder.lock import locked\n"
@@ -30,8 +31,22 @@ def holder(tmp_path: Path) -> Iterator[subprocess.Popen]:
 
 
 def test_a_held_folder_is_refused(holder: subprocess.Popen, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="another run is working in"), locked(tmp_path):
+    said = rf"another run is working in .* \(process {holder.pid}\)"
+    with pytest.raises(UserError, match=said), locked(tmp_path):
         pass
+
+
+def test_a_place_that_is_being_written_is_refused_until_it_is_done(tmp_path: Path) -> None:
+    for name in ("new/scene", "video.mp4"):
+        with writing(tmp_path / name):
+            said = rf"is being written by another command \(process {os.getpid()}\)"
+            with pytest.raises(UserError, match=said), writing(tmp_path / "new" / ".." / name):
+                pass
+            with writing(tmp_path / "elsewhere"):
+                pass
+        with writing(tmp_path / name):
+            pass
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_claim_is_free_again_after_the_block(tmp_path: Path) -> None:
