@@ -8,6 +8,7 @@ The top-level help is written here instead, so that it neither builds every comm
 from __future__ import annotations
 
 import difflib
+import errno
 import gc
 import importlib
 import inspect
@@ -91,12 +92,26 @@ def _guarded(arguments: list[str], with_traceback: bool) -> int:
         print(_message(error, with_traceback), file=sys.stderr)
         # The input's fault: our own messages, and what the system says about a path (missing, not allowed, disk full).
         is_the_inputs = isinstance(error, UserError) or (isinstance(error, OSError) and error.filename is not None)
-        return 2 if is_the_inputs else 1
+        return 2 if is_the_inputs or _is_disk_full(error) else 1
+
+
+def _is_disk_full(error: BaseException | None) -> bool:
+    """Whether it is why this error came about; some libraries say so in words alone."""
+    while error is not None:
+        full = getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT)
+        if full or "No space left on device" in str(error):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def _message(error: Exception, with_traceback: bool) -> str:
     if isinstance(error, UserError):
         return f"error: {error}"
+    if _is_disk_full(error):
+        named = getattr(error, "filename", None)
+        where = f" ({named})" if named else ""
+        return f"error: the disk is full{where}; what was there before is as it was. Free some space and run again"
     if isinstance(error, OSError) and error.filename is not None:
         return f"error: {error.strerror}: {error.filename}"
     if isinstance(error, MemoryError):

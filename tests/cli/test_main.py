@@ -103,6 +103,16 @@ def failing(error: BaseException):
             1,
             "error: unexpected ZeroDivisionError: by zero; run again with --traceback to see where it happened\n",
         ),
+        (
+            OSError(28, "No space left on device"),
+            2,
+            "error: the disk is full; what was there before is as it was. Free some space and run again\n",
+        ),
+        (
+            RuntimeError("I/O error: No space left on device (os error 28)"),  # safetensors
+            2,
+            "error: the disk is full; what was there before is as it was. Free some space and run again\n",
+        ),
         (MemoryError(), 1, "error: out of memory; a smaller --size or fewer --frames need less\n"),
     ],
 )
