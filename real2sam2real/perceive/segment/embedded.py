@@ -29,7 +29,7 @@ from real2sam2real.perceive.segment.saliency import SaliencyNet
 
 LEAST_SCORE = 0.35  # NanoDet's, from which a box is a thing
 _FLOOR = 0.05  # scores are asked for down to here, so that a message can say how near a word came
-_MARGIN = 0.04  # a detector's boxes grow by this share, as they tend to cut limbs and bumpers
+BOX_MARGIN = 0.04  # a detector's boxes grow by this share, as they tend to cut limbs and bumpers
 _SAME_BOX = 0.6  # IoU from which boxes of two words are one thing
 _SMALLEST_SHARE = 0.004  # of the photo: a smaller proposal is nothing that one would direct
 _STANDS_OUT = 0.5
@@ -191,7 +191,7 @@ class EmbeddedPhoto:
         if not around:
             return self._box_from_crops(inner)
         best = min(around, key=lambda box: (_within(box, outer), box_area(box)))
-        return grow_box(best, _MARGIN, self.width, self.height)
+        return grow_box(best, BOX_MARGIN, self.width, self.height)
 
     def _box_from_crops(self, inner: Float) -> WholeBox | None:
         """The box of what stands out at all points in a crop around them: the smallest crop that holds it whole."""
@@ -209,14 +209,14 @@ class EmbeddedPhoto:
             x0, y0, x1, y1 = np.add(box_of(parts == numbers[0]), (left, top, left, top)).tolist()
             cut = (x0 == left > 0, y0 == top > 0, x1 == right < self.width, y1 == bottom < self.height)
             if not any(cut):
-                return grow_box((x0, y0, x1, y1), _MARGIN, self.width, self.height)
+                return grow_box((x0, y0, x1, y1), BOX_MARGIN, self.width, self.height)
         return None
 
     def _cut_out(self, things: Sequence[ScoredBox]) -> list[Detection]:
         """Their masks; what nothing stands out of is left out."""
         found = []
         for each in things:
-            box = grow_box(each.box, _MARGIN, self.width, self.height)
+            box = grow_box(each.box, BOX_MARGIN, self.width, self.height)
             try:
                 mask = BoxMaps.look(self.networks.saliency, self.pixels, box).best_mask()
             except UserError:

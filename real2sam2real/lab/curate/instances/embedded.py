@@ -1,4 +1,6 @@
-"""Follows marked instances without a network: flow carries masks, colours and the background behind correct them.
+"""Follows marked instances by flow, which carries masks, and by colours and the background behind, which correct them.
+
+Where a label is a word that the package's detector knows, it looks now and then whether a mask has left its thing.
 
 Shape legend: T frames, H height, W width in pixels; h w work size; N instances.
 """
@@ -18,10 +20,12 @@ from real2sam2real.lab.curate.instances.following import (
 )
 from real2sam2real.lab.curate.instances.interface import Box, InstancePrompt, Instances, check_prompts
 from real2sam2real.lab.curate.instances.motion import ClipMotion
+from real2sam2real.lab.curate.instances.redetection import Redetector
 from real2sam2real.perceive.segment.options import SegmentOptions
 from real2sam2real.perceive.segment.segmenter import Segmenter
 
 _SEARCH_EVERY = 5  # frames after which other things that move are looked for anew
+_REDETECT_EVERY = 4  # frames after which the detector is asked
 _INSIDE = 127  # of 255, above which a pixel is an instance's
 _ENOUGH = 12  # pixels of a mask from which it can be followed
 _AGREED = 0.5  # share of a mask that must be found on the way back, for it to count
@@ -58,9 +62,10 @@ class EmbeddedTracker:
         _part(starts, prompts)
         soft = np.zeros((len(prompts), *motion.frames.shape[:3]), np.uint8)
         starts_at = [prompt.frame for prompt in prompts]
+        redetector = Redetector(video, [prompt.label for prompt in prompts])
         for direction in (1, -1):
-            if _follow(motion, starts_at, starts, direction, soft):
-                _retrace(motion, starts_at, direction, soft)
+            if _follow(motion, starts_at, starts, direction, soft, redetector):
+                _retrace(motion, starts_at, direction, soft, redetector)
         for each in soft:
             _settle(motion, each)
         return Instances(
@@ -117,7 +122,14 @@ def _features(motion: ClipMotion, at: int) -> FrameFeatures:
     return FrameFeatures(motion.frames[at], motion.difference(at))
 
 
-def _follow(motion: ClipMotion, starts_at: Sequence[int], starts: Sequence[Bool], direction: int, soft: UInt8) -> bool:
+def _follow(
+    motion: ClipMotion,
+    starts_at: Sequence[int],
+    starts: Sequence[Bool],
+    direction: int,
+    soft: UInt8,
+    redetector: Redetector,
+) -> bool:
     """Follow every instance from where it is known to one end of the clip; `soft` `(N, T, h, w)` gets its masks, 0…255.
 
     What else moves is followed too, so that it is not taken for an instance that it touches.
@@ -133,6 +145,8 @@ def _follow(motion: ClipMotion, starts_at: Sequence[int], starts: Sequence[Bool]
             continue
         features = _features(motion, at)
         _step(motion, followers, at - direction, at, features)
+        if redetector.words and at % _REDETECT_EVERY == 0:
+            _redetect(motion, followers, at, features, redetector)
         followers.update({k: Follower(starts[k], features) for k in due})
         for k in [k for k, follower in followers.items() if k < 0 and follower.lost]:
             del followers[k]
@@ -147,7 +161,16 @@ def _follow(motion: ClipMotion, starts_at: Sequence[int], starts: Sequence[Bool]
     return others
 
 
-def _retrace(motion: ClipMotion, starts_at: Sequence[int], direction: int, soft: UInt8) -> None:
+def _redetect(
+    motion: ClipMotion, followers: dict[int, Follower], at: int, features: FrameFeatures, redetector: Redetector
+) -> None:
+    """Begin anew with those instances that the detector sees elsewhere than their masks are."""
+    masks = {k: redetector.full_size(follower.soft) for k, follower in followers.items() if not follower.lost}
+    for k, mask in redetector.replaced(at, masks).items():
+        followers[k] = Follower(_work_size(mask, motion), features)
+
+
+def _retrace(motion: ClipMotion, starts_at: Sequence[int], direction: int, soft: UInt8, redetector: Redetector) -> None:
     """Follow the instances back from where they were last seen, and keep of `soft` what both ways agree on.
 
     Something that comes out from behind an instance looks like a part of it, until it has left. Seen backwards it comes
@@ -155,7 +178,8 @@ def _retrace(motion: ClipMotion, starts_at: Sequence[int], direction: int, soft:
     """
     ends = [_last_seen(masks, start, direction) for masks, start in zip(soft, starts_at, strict=True)]
     back = np.zeros_like(soft)
-    _follow(motion, ends, [masks[end] > _INSIDE for masks, end in zip(soft, ends, strict=True)], -direction, back)
+    known = [masks[end] > _INSIDE for masks, end in zip(soft, ends, strict=True)]
+    _follow(motion, ends, known, -direction, back, redetector)
     for there, again, start, end in zip(soft, back, starts_at, ends, strict=True):
         for at in range(start + direction, end, direction):
             one, other = there[at] > _INSIDE, again[at] > _INSIDE
