@@ -111,21 +111,11 @@ class KillRounds:
         arguments: of `r2s2r`, without `-o`.
         out: folder for the batch folders.
         reference: the videos of a batch that nobody killed.
-        finishing: like `arguments`, of the command that finishes what was killed, where it is another.
         seed: of the moments.
     """
 
-    def __init__(
-        self,
-        arguments: list[str],
-        out: Path,
-        reference: dict[str, bytes],
-        *,
-        finishing: list[str] | None = None,
-        seed: int = 0,
-    ) -> None:
+    def __init__(self, arguments: list[str], out: Path, reference: dict[str, bytes], *, seed: int = 0) -> None:
         self._arguments, self._parent, self._reference = arguments, out, reference
-        self._finishing = finishing or arguments
         self._random = random.Random(seed)
         self._batches = 0
         self.kills = 0
@@ -150,7 +140,7 @@ class KillRounds:
             self.kills += 1
             self.caught_writing += bool(left_behind(out))
         self.made_before_kills += len(kept)
-        finish([*self._finishing, "-o", str(out)])
+        finish(command)
         self._check(out, kept)
         if results(out) != self._reference:
             raise RuntimeError(f"{out} does not hold every shot exactly once")
