@@ -23,6 +23,7 @@ from real2sam2real.perceive.segment.embedded import BOX_MARGIN, LEAST_SCORE, Emb
 from real2sam2real.perceive.segment.nanodet import ScoredBox, coco_word
 from real2sam2real.perceive.segment.options import SegmentOptions
 
+_LEAST_SIDE = 128  # pixels of a clip's shorter side from which the detector tells anything
 _SAME_WORD = 0.6  # IoU from which two boxes of one word are one thing
 _AGREES = 0.75  # IoU of a mask's box and the detector's, from which the mask is left alone
 _USUAL_FILL = 0.85  # times the share of its box that an instance fills at best, from which it is left alone
@@ -37,7 +38,8 @@ class Redetector:
 
     def __init__(self, video: UInt8, labels: Sequence[str], networks: EmbeddedNetworks | None = None) -> None:
         self._video, self._networks = video, networks or EmbeddedNetworks(SegmentOptions())
-        words = [coco_word(label.lower()) for label in labels]
+        visible = min(video.shape[1:3]) >= _LEAST_SIDE
+        words = [coco_word(label.lower()) if visible else None for label in labels]
         self.words = {k: word for k, word in enumerate(words) if word}  # of instances by their index, where known
         self._fills: dict[int, float] = {}  # the most of its box that each instance has filled
         self._boxes: dict[int, list[ScoredBox]] = {}
