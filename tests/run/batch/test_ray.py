@@ -111,7 +111,8 @@ def test_kill_9_at_any_moment_neither_loses_nor_redoes_a_shot(harness, checkpoin
     assert len(reference) == 8
     rounds = harness.KillRounds([*command, *(["--ray"] if by_driver else [])], tmp_path, reference)
     rounds.run(1 if by_driver else 8)  # Ray and a worker that loads torch take half a minute a start
-    assert rounds.made_before_kills > 0
+    assert rounds.kills == (1 if by_driver else 8)
+    assert by_driver or rounds.made_before_kills > 0  # one kill may strike before the first record
 
 
 def test_an_address_where_nobody_answers_is_said_at_once(checkpoint: Path, shots: Path, tmp_path: Path) -> None:
