@@ -98,6 +98,11 @@ def results(out: Path) -> dict[str, bytes]:
     return {"/".join(path.parts[-3:-1]): path.read_bytes() for path in out.glob("checkpoint-*/*/*/generated.mp4")}
 
 
+def finished(out: Path) -> list[Path]:
+    """The record of every shot that a batch has done with; a video is there a moment before its record."""
+    return list(out.glob("checkpoint-*/*/*/shot.json"))
+
+
 def left_behind(out: Path) -> list[Path]:
     """Every file that has no business in a batch folder."""
     expected = {".lock", "batch.json", "shots.jsonl", "generated.mp4", "shot.json"}
@@ -163,8 +168,8 @@ class KillRounds:
 
     def _wait_for_shots(self, process: BaseProcess, out: Path) -> None:
         """Up to two more finished shots, and a moment."""
-        wanted = len(results(out)) + self._random.randint(0, 2)
-        while len(results(out)) < wanted and process.is_alive():
+        wanted = len(finished(out)) + self._random.randint(0, 2)
+        while len(finished(out)) < wanted and process.is_alive():
             time.sleep(0.002)
         process.join(timeout=self._random.uniform(0, 0.3))
 
@@ -176,8 +181,8 @@ class KillRounds:
         for path, identity in kept.items():
             if identity_of(path) != identity:
                 raise RuntimeError(f"{path} was made twice")
-        return {record.with_name("generated.mp4"): identity_of(record.with_name("generated.mp4"))
-                for record in out.glob("checkpoint-*/*/*/shot.json")}  # fmt: skip
+        videos = [record.with_name("generated.mp4") for record in finished(out)]
+        return {video: identity_of(video) for video in videos}
 
 
 def identity_of(path: Path) -> tuple[int, int]:
@@ -224,7 +229,7 @@ def timed_batch(command: list[str], out: Path, shots: int) -> tuple[float, float
     """Seconds until the first shot is done, and per shot after it."""
     begun = time.time()
     finish(command)
-    done = sorted(path.stat().st_mtime for path in out.glob("checkpoint-*/*/*/shot.json"))
+    done = sorted(record.stat().st_mtime for record in finished(out))
     return done[0] - begun, (done[-1] - done[0]) / (shots - 1)
 
 

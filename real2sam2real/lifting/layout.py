@@ -19,6 +19,7 @@ from real2sam2real.perceive.camera.vanishing import (
     UPRIGHT_DEGREES,
     StraightEdges,
     horizontal_directions,
+    level_forward,
 )
 from real2sam2real.scene import BackgroundRelief, Scene
 
@@ -167,7 +168,7 @@ def with_walls(scene: Scene, taken: Bool) -> tuple[Scene, list[str]]:
     if photo is None or scene.ground_y is None or pose[1, 3] <= scene.ground_y:
         return scene, []
     height = float(pose[1, 3]) - scene.ground_y
-    level = _level_forward(pose[1, :3])
+    level = level_forward(pose[1, :3])
     farthest = _farthest(scene) / height
     walls = find_walls(photo, pose, lens, taken, _feet_camera(scene) / height)
     if walls:
@@ -248,7 +249,7 @@ def find_walls(
         return []
     lens = edges.intrinsics
     up = np.asarray(world_from_camera)[1, :3]
-    level = _level_forward(up)
+    level = level_forward(up)
     upright = edges.deviations(up[None])[:, 0] < UPRIGHT_DEGREES
     directions = horizontal_directions(edges, np.cross(level, up), level, upright)
     if directions is None:
@@ -294,13 +295,6 @@ def _judged(evidence: _Evidence, group: dict[int, WallPlane]) -> dict[int, WallP
         k: replace(wall, score=evidence.score(wall, [other for j, other in group.items() if j != k]))
         for k, wall in group.items()
     }
-
-
-def _level_forward(up_camera: Float) -> Float:
-    """`(3,)` unit vector: where the camera looks, made horizontal."""
-    forward = np.array([0.0, 0.0, -1.0])
-    level = forward - up_camera * (forward @ up_camera)
-    return np.asarray(level / max(float(np.linalg.norm(level)), 1e-9))
 
 
 def _feet_camera(scene: Scene) -> Float:

@@ -22,6 +22,7 @@ from real2sam2real.lifting.options import MeshFrame, MeshUp
 from real2sam2real.mesh.gltf.animation import Playback
 from real2sam2real.mesh.mesh import footprint
 from real2sam2real.mesh.readers import read_mesh
+from real2sam2real.perceive.segment.detections import box_of, box_overlaps
 
 _FROM_OPENCV = np.diag([1.0, -1.0, -1.0, 1.0])
 _CAMERA_FROM: dict[MeshFrame, Float] = {
@@ -178,10 +179,9 @@ def _decided(
 
 def _seen_on_mask(vertices: Float, intrinsics: Intrinsics, mask: Mask) -> MeshFrame | None:
     """The camera frame in which `vertices` `(V, 3)` are seen where the mask `(H, W)` is; None where none is."""
-    rows, columns = np.nonzero(mask)
-    if not len(rows):
+    if not mask.any():
         return None
-    wanted = np.array([columns.min(), rows.min(), columns.max() + 1, rows.max() + 1], np.float64)
+    wanted = np.array([box_of(mask)], np.float64)
     best, found = _ON_MASK, None
     for frame, camera_from_file in _CAMERA_FROM.items():
         points = transforms.apply(camera_from_file, vertices)
@@ -189,15 +189,9 @@ def _seen_on_mask(vertices: Float, intrinsics: Intrinsics, mask: Mask) -> MeshFr
             continue
         pixels = intrinsics.project(points)[0].clip(0, [intrinsics.width, intrinsics.height])
         box = np.concatenate([pixels.min(axis=0), pixels.max(axis=0)])
-        if (share := _box_iou(box, wanted)) > best:
+        if (share := float(box_overlaps(box, wanted)[0])) > best:
             best, found = share, frame
     return found
-
-
-def _box_iou(a: Float, b: Float) -> float:
-    """Of boxes left, top, right, bottom."""
-    common = np.prod(np.maximum(np.minimum(a[2:], b[2:]) - np.maximum(a[:2], b[:2]), 0.0))
-    return float(common / (np.prod(a[2:] - a[:2]) + np.prod(b[2:] - b[:2]) - common))
 
 
 def _against_a_pose(points_camera: Float, intrinsics: Intrinsics | None) -> str:

@@ -23,25 +23,9 @@ from real2sam2real.media.picture_color import by_other_marks, by_profile, named_
 MAX_PIXELS = 100_000_000
 # Those of Pillow's formats that hold pictures; EPS and the like would be drawn by other programs.
 FORMATS = (
-    *(
-        "PNG",
-        "JPEG",
-        "MPO",
-        "WEBP",
-        "TIFF",
-        "BMP",
-        "DIB",
-        "GIF",
-        "TGA",
-        "PPM",
-        "JPEG2000",
-        "AVIF",
-        "HEIF",
-        "PSD",
-        "ICO",
-    ),
-    *("SGI", "PCX", "DDS", "QOI"),
-)
+    "PNG", "JPEG", "MPO", "WEBP", "TIFF", "BMP", "DIB", "GIF", "TGA", "PPM", "JPEG2000", "AVIF", "HEIF", "PSD", "ICO",
+    "SGI", "PCX", "DDS", "QOI",
+)  # fmt: skip
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -57,9 +41,9 @@ _GAIN_MAPS = (b"ns.adobe.com/hdr-gain-map", b"urn:iso:std:iso:ts:21496", b"aux:h
 _TONE_MAP_ITEM = b"tmap\0"  # a gain map's item in AVIF and HEIF
 # What decoders raise on damaged files: Pillow's, and those of AVIF and HEIF.
 _BROKEN = (
-    *(OSError, ValueError, SyntaxError, EOFError, LookupError, TypeError, ArithmeticError, MemoryError, RuntimeError),
+    OSError, ValueError, SyntaxError, EOFError, LookupError, TypeError, ArithmeticError, MemoryError, RuntimeError,
     struct.error,
-)
+)  # fmt: skip
 
 
 class TooManyPixelsError(ValueError):

@@ -69,6 +69,13 @@ class StraightEdges:
         return np.asarray(np.degrees(np.arccos(np.clip(cosine, 0, 1))))
 
 
+def level_forward(up_camera: Float) -> Float:
+    """`(3,)` unit vector: where the camera looks, made horizontal."""
+    forward = np.array([0.0, 0.0, -1.0])
+    level = forward - up_camera * (forward @ up_camera)
+    return np.asarray(level / max(float(np.linalg.norm(level)), 1e-9))
+
+
 def pitch_of_edges(edges: StraightEdges) -> float | None:
     """How far a camera without roll looks down, in radians, where upright and level edges agree about it, else None.
 
@@ -78,13 +85,11 @@ def pitch_of_edges(edges: StraightEdges) -> float | None:
     best = (0.0, 0.0, 0.0, 0.0, 0.0)
     for pitch in PITCHES_DEGREES:
         up = up_of(pitch, 0.0)
-        level = np.array([0.0, 0.0, -1.0]) + up * up[2]
+        level = level_forward(up)
         off = edges.deviations(up[None])[:, 0]
         upright = off < UPRIGHT_DEGREES
         share = float(edges.lengths @ (np.exp(-0.5 * (off / WITHIN_DEGREES) ** 2) * upright)) / total
-        score = _level_scores(
-            edges, np.cross(level, up) / np.linalg.norm(level), level / np.linalg.norm(level), upright
-        )
+        score = _level_scores(edges, np.cross(level, up), level, upright)
         pair = int((score[:90] + score[90:]).argmax())
         one, other = float(score[pair]) / total, float(score[pair + 90]) / total
         best = max(best, (share + one + other, share, one, other, float(np.radians(pitch))))

@@ -12,7 +12,7 @@ from real2sam2real.lifting.align.drawing import inverse_depth
 from real2sam2real.lifting.align.pose import MeshPose, rotation_of
 from real2sam2real.mesh import Mesh
 
-CASES = 7
+CASES = 9
 
 
 @pytest.fixture(scope="module")

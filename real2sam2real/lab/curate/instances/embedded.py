@@ -62,7 +62,7 @@ class EmbeddedTracker:
         _part(starts, prompts)
         soft = np.zeros((len(prompts), *motion.frames.shape[:3]), np.uint8)
         starts_at = [prompt.frame for prompt in prompts]
-        redetector = Redetector(video, [prompt.label for prompt in prompts])
+        redetector = Redetector(video, [prompt.label for prompt in prompts], self._segmenter.embedded)
         for direction in (1, -1):
             if _follow(motion, starts_at, starts, direction, soft, redetector):
                 _retrace(motion, starts_at, direction, soft, redetector)

@@ -21,7 +21,6 @@ from real2sam2real.perceive.segment.box_masks import grow_box
 from real2sam2real.perceive.segment.detections import box_area, box_of, box_overlaps
 from real2sam2real.perceive.segment.embedded import BOX_MARGIN, LEAST_SCORE, EmbeddedNetworks, EmbeddedPhoto
 from real2sam2real.perceive.segment.nanodet import ScoredBox, coco_word
-from real2sam2real.perceive.segment.options import SegmentOptions
 
 _LEAST_SIDE = 128  # pixels of a clip's shorter side from which the detector tells anything
 _SAME_WORD = 0.6  # IoU from which two boxes of one word are one thing
@@ -36,8 +35,8 @@ _TAKEN = 0.3  # share of a new mask that may be other instances', at most
 class Redetector:
     """Looks at frames of a clip `(T, H, W, 3)` uint8 sRGB for instances with these labels, each frame once."""
 
-    def __init__(self, video: UInt8, labels: Sequence[str], networks: EmbeddedNetworks | None = None) -> None:
-        self._video, self._networks = video, networks or EmbeddedNetworks(SegmentOptions())
+    def __init__(self, video: UInt8, labels: Sequence[str], networks: EmbeddedNetworks) -> None:
+        self._video, self._networks = video, networks
         visible = min(video.shape[1:3]) >= _LEAST_SIDE
         words = [coco_word(label.lower()) if visible else None for label in labels]
         self.words = {k: word for k, word in enumerate(words) if word}  # of instances by their index, where known

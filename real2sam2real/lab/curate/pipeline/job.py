@@ -71,10 +71,12 @@ class CurationJob:
             reasons = [self.failure]
         status = "failed" if self.failure is not None else "kept" if samples else "dropped"
         instances = {clip.key: clip.instances for clip in self.clips if clip.instances}
-        row = {"path": self.source.path, "status": status, "reasons": reasons, "samples": samples}
-        return (
-            row | ({"notes": list(self.notes)} if self.notes else {}) | ({"instances": instances} if instances else {})
-        )
+        row: dict[str, Any] = {"path": self.source.path, "status": status, "reasons": reasons, "samples": samples}
+        if self.notes:
+            row["notes"] = list(self.notes)
+        if instances:
+            row["instances"] = instances
+        return row
 
     def sample(self, clip: Clip) -> Sample:
         """A clip that went through all stages."""
