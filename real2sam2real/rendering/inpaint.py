@@ -309,20 +309,22 @@ def _match(padded, trust, guide, rows, columns, targets, sources, field, costs, 
     first, last = rows[0] * width + columns[0], rows[-1] * width + columns[-1]
     state = np.uint64(seed * 2654435761 + 88172645463325252)
     for i in range(len(rows)):
-        r, c = rows[i], columns[i]
-        costs[r, c] = _cost(padded, trust, guide, r, c, field[r, c, 0], field[r, c, 1], np.float32(1e30), height)
+        # One type of each argument at all calls of `_cost`, so that it is compiled once.
+        r, c = np.int64(rows[i]), np.int64(columns[i])
+        sr, sc = np.int64(field[r, c, 0]), np.int64(field[r, c, 1])
+        costs[r, c] = _cost(padded, trust, guide, r, c, sr, sc, np.float64(np.float32(1e30)), height)
     for sweep in range(sweeps):
         step = 1 if sweep % 2 == 0 else -1
         for k in range(len(rows)):
             i = k if step == 1 else len(rows) - 1 - k
-            r, c = rows[i], columns[i]
-            best_row, best_column, best = field[r, c, 0], field[r, c, 1], costs[r, c]
+            r, c = np.int64(rows[i]), np.int64(columns[i])
+            best_row, best_column, best = np.int64(field[r, c, 0]), np.int64(field[r, c, 1]), np.float64(costs[r, c])
             for axis in range(2):
                 nr, nc = (r - step, c) if axis == 0 else (r, c - step)
                 own = first <= nr * width + nc <= last  # what another thread writes is not read
                 if own and 0 <= nr < height and 0 <= nc < width and targets[nr, nc]:
-                    sr = field[nr, nc, 0] + (step if axis == 0 else 0)
-                    sc = field[nr, nc, 1] + (step if axis == 1 else 0)
+                    sr = np.int64(field[nr, nc, 0]) + (step if axis == 0 else 0)
+                    sc = np.int64(field[nr, nc, 1]) + (step if axis == 1 else 0)
                     if 0 <= sr < height and 0 <= sc < width and sources[sr, sc]:
                         cost = _cost(padded, trust, guide, r, c, sr, sc, best, height)
                         if cost < best:
