@@ -1,7 +1,7 @@
 """Imports of diffusers what the package uses, without what diffusers would load for it and nobody needs yet.
 
-Where they are installed, diffusers imports scipy.stats, for one kind of noise schedule, and bitsandbytes, which brings
-torch's compiler: seconds of the start of every process that generates. It gets stand-ins that load the real module when
+Where they are installed, diffusers imports scipy.stats and scipy.integrate, for two kinds of noise schedule, and
+bitsandbytes: seconds of the start of every process that generates. It gets stand-ins that load the real module when
 something of it is used. What others import stays as it is.
 
 This module is imported before anything of diffusers; the configuration of isort keeps it at the top.
@@ -16,7 +16,7 @@ from importlib.util import find_spec
 from types import ModuleType
 from typing import Any
 
-_LATE = ("bitsandbytes", "scipy.stats")
+_LATE = ("bitsandbytes", "scipy.integrate", "scipy.stats")
 _IMPORTERS = (
     "diffusers.schedulers.scheduling_flow_match_euler_discrete",
     "diffusers.schedulers.scheduling_unipc_multistep",

@@ -137,7 +137,11 @@ class _Workspace:
             width, height, len(vertices), self.points_camera, self.inverse_depth, self.snapped, self.triangles,
         )  # fmt: skip
         visibility.find_visible(self.triangles, count, self.snapped, self.inverse_depth, self.seen)
-        colors = packed.colors
+        return self.shade(job, frame)
+
+    def shade(self, job: _Job, frame: int) -> Frame:
+        """What `seen` names, as a frame."""
+        packed, intrinsics, colors = job.packed, job.intrinsics(frame), job.packed.colors
         light = (job.light or Light()).in_camera(job.camera.world_from_camera[frame])
         normals, ids, depth, color, coverage = _empty_image(job)
         shading.shade(
@@ -169,6 +173,14 @@ class _Workspace:
             if room <= len(self.inverse_depth):
                 return
             self._grow(room, len(packed.faces) + (visibility.MAX_CORNERS - 3) * cut)
+
+
+def compile_shading(scene: Scene) -> None:
+    """Compile the largest kernel alone, at the first use after an installation; a scene without entities will do."""
+    job = _Job(scene, scene.camera, 1, 1, normals=False, color=True, antialias=True, light=None)
+    workspace = _Workspace(job)
+    workspace.seen.fill(-1)
+    workspace.shade(job, 0)
 
 
 def _empty_image(job: _Job) -> tuple[np.ndarray, ...]:

@@ -160,8 +160,11 @@ def _scene_stage(given: Path, lifted: Path, scenes: SceneReader) -> Stage:
 
 def _lift_stage(config: RunConfig, shot: Shot, lifted: Path, progress: Progress) -> Stage:
     def lift() -> list[str]:
-        from real2sam2real.run.lifting import lift_to_folder  # seconds of imports, which a lifted photo's run saves
+        # Seconds of imports, which a lifted photo's run saves.
+        from real2sam2real.run.compiling import compile_beside
+        from real2sam2real.run.lifting import lift_to_folder
 
+        compile_beside()
         return lift_to_folder(
             config.photo,
             config.objects,
