@@ -27,12 +27,14 @@ class RecordingProgress(Progress):
 
     def __init__(self) -> None:
         super().__init__()
-        self.said: dict[str, list[tuple[float, float, float]]] = {}  # share done, the moment, seconds left
+        # per bar: share done, the moment, seconds left
+        self.said: list[tuple[str, list[tuple[float, float, float]]]] = []
 
     @contextmanager
     def bar(self, label: str) -> Iterator[Advance]:
         """Yield `advance(done, total)`, as `Progress` does."""
-        clock, rows = TimeLeft(), self.said.setdefault(label, [])
+        clock, rows = TimeLeft(), list[tuple[float, float, float]]()
+        self.said.append((label, rows))
         yield lambda done, total: rows.append((done / total, time.monotonic(), clock.seconds(done, total)))
 
 
@@ -48,7 +50,7 @@ def main() -> None:
         config = RunConfig(photo=given.scene, objects=SegmentOptions(), shot=shot, generate=GenerateOptions())
         run(config, Path(folder) / "run", command=[], progress=progress)
     print("| bar | items | seconds | after the first tenth | worst from there to nine tenths |\n|---|---|---|---|---|")
-    for label, rows in progress.said.items():
+    for label, rows in progress.said:
         end = rows[-1][1]
         off = [left / (end - moment) - 1 for share, moment, left in rows if 0.1 <= share <= 0.9]
         if off:
