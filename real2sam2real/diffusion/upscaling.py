@@ -56,7 +56,7 @@ class VideoUpscaler(nn.Module):
         rows, columns = -(-height // TILE), -(-width // TILE)
         needed = np.zeros((rows * TILE, columns * TILE), bool)
         needed[:height, :width] = where
-        squares = needed.reshape(rows, TILE, columns, TILE).any(axis=(1, 3))
+        squares = np.asarray(needed.reshape(rows, TILE, columns, TILE).any(axis=(1, 3)))
         result = np.empty((rows * TILE * SCALE, columns * TILE * SCALE, 3), np.uint8)
         result[: height * SCALE, : width * SCALE] = media.resized(frame, width * SCALE, height * SCALE)
         device = next(self.parameters()).device
