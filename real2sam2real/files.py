@@ -40,21 +40,31 @@ def replacing_folder(path: Path) -> Iterator[Path]:
     try:
         yield temporary
         temporary.chmod(0o755)
-        if path.exists():
-            old = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}-old-"))
-            path.replace(old / path.name)
-            temporary.replace(path)
-            shutil.rmtree(old)
-        else:
-            temporary.replace(path)
+        put_in_place(temporary, path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def put_in_place(made: Path, path: Path) -> None:
+    """Give a whole file or folder its name; what had that name is gone. They must be on one file system."""
+    if not path.exists() or not (path.is_dir() or made.is_dir()):
+        made.replace(path)
+        return
+    old = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}-old-"))  # folders are not replaced at once
+    path.replace(old / path.name)
+    made.replace(path)
+    shutil.rmtree(old)
 
 
 def half_written(folder: Path, *, recursive: bool = False) -> list[Path]:
     """Files and folders in `folder` that are being written, or that a killed process left; also below it if asked."""
     found = folder.rglob(".*") if recursive else folder.iterdir()
-    return [path for path in found if _HALF_WRITTEN.fullmatch(path.name)]
+    return [path for path in found if is_half_written(path.name)]
+
+
+def is_half_written(name: str) -> bool:
+    """Whether a file or folder of this name is being written, or was left by a killed process."""
+    return _HALF_WRITTEN.fullmatch(name) is not None
 
 
 def sweep(folder: Path, *, recursive: bool = False) -> None:

@@ -83,6 +83,12 @@ def processes() -> Iterator[ModuleType]:
         yield importlib.import_module("processes")
 
 
+@pytest.fixture(scope="session")
+def kills(processes: ModuleType) -> ModuleType:
+    """The module `kills`."""
+    return importlib.import_module("kills")
+
+
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[None]:
     """One Ray for the tests of a module, as a program that has its own gives it to us."""

@@ -7,7 +7,7 @@ Three files are what the official inference reads: `source_image.png`, `object_a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -102,11 +102,12 @@ def write_control(
     fps: float,
     convention: NormalConvention = OPENGL,
     names: Sequence[str] = (),
+    also: Callable[[Path], None] = lambda folder: None,
 ) -> None:
     """Write a control folder from rendered frames, one frame in memory at a time; whole or not at all.
 
     The folder is made, or replaced when it exists. All is as in `Control`, but a photo `(H', W', 3)` uint8 of another
-    size than the frames is resized to theirs.
+    size than the frames is resized to theirs. What `also` writes into the folder it is given belongs to the whole.
 
     Raises:
         ValueError: there is no frame, or the frames differ in size.
@@ -114,7 +115,7 @@ def write_control(
     """
     encoded = ((convention.encode(frame.normals, frame.ids), frame.ids) for frame in frames)
     header = ControlHeader(photo=photo, prompt=prompt, fps=fps, normal_convention=convention, names=tuple(names))
-    _write(Path(folder), encoded, header)
+    _write(Path(folder), encoded, header, also)
 
 
 def save_control(folder: Path | str, control: Control) -> None:
@@ -126,7 +127,12 @@ def save_control(folder: Path | str, control: Control) -> None:
     _write(Path(folder), zip(control.normals, control.ids, strict=True), control)
 
 
-def _write(folder: Path, encoded: Iterable[tuple[UInt8, UInt8]], header: ControlHeader) -> None:
+def _write(
+    folder: Path,
+    encoded: Iterable[tuple[UInt8, UInt8]],
+    header: ControlHeader,
+    also: Callable[[Path], None] = lambda folder: None,
+) -> None:
     if folder.is_file():
         raise UserError(f"{folder} is a file; a control needs a folder of its own. Choose another name.")
     with replacing_folder(folder) as temporary:
@@ -146,6 +152,7 @@ def _write(folder: Path, encoded: Iterable[tuple[UInt8, UInt8]], header: Control
             "notes": list(header.notes),
         }
         write_json(temporary / DESCRIPTION, description)
+        also(temporary)
 
 
 def _write_videos(folder: Path, encoded: Iterable[tuple[UInt8, UInt8]], fps: float) -> tuple[int, tuple[int, int], int]:

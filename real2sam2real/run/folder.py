@@ -1,11 +1,18 @@
 """The run folder: what every stage made, from which inputs, and how long it took.
 
-`run.json` is the single record. It is written whole after every stage, so a run that dies, even by `kill -9`, goes on
-at the first stage that it does not name.
+    RUN/NAME          an output of a stage
+    RUN/run.json      the record of all finished stages, with what each was made from
+    RUN/.STAGE.made   what a stage has made and its record, whole, on their way to the names above
+
+A stage works in a folder of its own, writes the record beside its outputs, and renames that folder to `.STAGE.made`:
+from then on it is finished. The outputs, then the record, are moved to their places, and whoever opens a run that was
+killed meanwhile moves what is left. So a run that dies, even by `kill -9`, goes on at the first stage that is not
+finished, and no record ever stands for another's outputs.
 """
 
 from __future__ import annotations
 
+import json
 import platform
 import shutil
 import sys
@@ -13,12 +20,13 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import real2sam2real
-from real2sam2real.files import sweep
+from real2sam2real.files import put_in_place, replacing_folder, sweep
 from real2sam2real.run.progress import Progress
 from real2sam2real.workfolder.fingerprint import digest, fingerprint
 from real2sam2real.workfolder.lock import LOCK, locked, require_own_place
@@ -26,6 +34,7 @@ from real2sam2real.workfolder.records import read_record, write_json
 
 FORMAT = 1
 RECORD = "run.json"
+_MADE, _TOLD = ".made", "stage.json"
 _LIBRARIES = ("av", "diffusers", "numba", "numpy", "opencv-python-headless", "torch")
 
 
@@ -38,8 +47,9 @@ class Stage:
     code: tuple[str, ...]  # the package's folders and files that decide the result
     settings: Any  # JSON values that decide the result
     inputs: tuple[Path, ...]  # files or folders that decide the result
-    outputs: tuple[str, ...]  # names in the run folder that `work` makes
-    work: Callable[[], list[str]]  # makes the outputs and returns notes for people
+    outputs: tuple[str, ...]  # names in the run folder
+    work: Callable[[Path], list[str]]  # makes the outputs in a folder that it is given; returns notes for people
+    scratch: tuple[str, ...] = ()  # folders in the run folder that help to go on with the work, and go when it is done
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,32 +83,60 @@ class RunFolder:
             self.progress.info(f"{stage.title}: unchanged, kept")
             return
         self.progress.info(f"{stage.title} …")
-        kept = self._set_edited_aside(known)
         start = time.perf_counter()
-        notes = stage.work()
-        self.records[stage.name] = StageRecord(
-            fingerprint=key,
-            seconds=round(time.perf_counter() - start, 3),
-            notes=[*notes, *kept],
-            outputs={name: digest(self.path / name) for name in stage.outputs},
-        )
-        self.progress.notes(self.records[stage.name].notes)
+        made = self.path / f".{stage.name}{_MADE}"
+        with replacing_folder(made) as fresh:
+            notes = stage.work(fresh)
+            seconds = round(time.perf_counter() - start, 3)
+            aside = self._edited(stage, known)
+            for name, other in aside.items():
+                notes.append(f"{name} had been changed by hand since it was made; it is kept as {other}")
+            record = StageRecord(
+                fingerprint=key,
+                seconds=seconds,
+                notes=notes,
+                outputs={name: digest(fresh / name) for name in stage.outputs},
+            )
+            told = {"stage": stage.name, "record": asdict(record), "aside": aside, "scratch": stage.scratch}
+            write_json(fresh / _TOLD, told)
+        self._take_in(made)
+        self.progress.notes(notes)
         self.redone.append(stage.name)
-        self.save()
 
-    def _set_edited_aside(self, known: StageRecord | None) -> list[str]:
-        """Keep an output that a person changed by hand: it is renamed before a stage writes in its place."""
-        notes = []
-        for name, made in (known.outputs if known else {}).items():
-            path = self.path / name
-            if not path.exists() or digest(path) == made:
+    def _edited(self, stage: Stage, known: StageRecord | None) -> dict[str, str]:
+        """Outputs that a person changed by hand, with the names under which they are kept."""
+        aside = {}
+        for name in stage.outputs:
+            path, made = self.path / name, known.outputs.get(name) if known else None
+            if made is None or not path.exists() or digest(path) == made:
                 continue
             number = 1
-            while (aside := path.with_name(f"{path.stem}-edited-{number}{path.suffix}")).exists():
+            while (other := path.with_name(f"{path.stem}-edited-{number}{path.suffix}")).exists():
                 number += 1
-            path.replace(aside)
-            notes.append(f"{name} had been changed by hand since it was made; it is kept as {aside.name}")
-        return notes
+            aside[name] = other.name
+        return aside
+
+    def take_in_finished(self) -> None:
+        """Bring to their places what stages had made when the run was killed."""
+        for made in sorted(self.path.glob(f".*{_MADE}")):
+            self._take_in(made)
+
+    def _take_in(self, made: Path) -> None:
+        """Bring a stage's outputs and then its record to their places; what was done of it before is not done again."""
+        if (made / _TOLD).is_file():
+            told = json.loads((made / _TOLD).read_text(encoding="utf-8"))
+            record = StageRecord(**told["record"])
+            for name in record.outputs:
+                fresh, place, aside = made / name, self.path / name, told["aside"].get(name)
+                if aside and fresh.exists() and not (self.path / aside).exists():
+                    place.rename(self.path / aside)
+                if fresh.exists():
+                    put_in_place(fresh, place)
+            self.records[told["stage"]] = record
+            self.save()
+            for name in told["scratch"]:
+                shutil.rmtree(self.path / name, ignore_errors=True)
+        shutil.rmtree(made)
 
     def as_json(self) -> dict[str, Any]:
         """The content of run.json."""
@@ -126,10 +164,12 @@ def open_run(path: Path, *, command: Sequence[str], config: Any, progress: Progr
     require_own_place(path, "run", known=(path / RECORD).exists())
     path.mkdir(parents=True, exist_ok=True)
     with locked(path):
-        sweep(path)
+        sweep(path, recursive=True)
         records = _read_records(path / RECORD)
+        folder = RunFolder(path=path, progress=progress, command=list(command), config=config, records=records)
+        folder.take_in_finished()
         try:
-            yield RunFolder(path=path, progress=progress, command=list(command), config=config, records=records)
+            yield folder
         finally:
             sweep(path)
             if {left.name for left in path.iterdir()} == {LOCK}:
@@ -154,6 +194,7 @@ def peak_memory_mib() -> int | None:
     return peak // (2**20 if sys.platform == "darwin" else 2**10)
 
 
+@cache
 def _versions() -> dict[str, str]:
     found = {"real2sam2real": real2sam2real.__version__, "python": platform.python_version()}
     for library in _LIBRARIES:

@@ -38,7 +38,7 @@ from real2sam2real.diffusion.upscaling import load_upscaler
 from real2sam2real.errors import UserError
 from real2sam2real.run.progress import Advance, Progress
 from real2sam2real.run.rendering import CONTROL_PREVIEW
-from real2sam2real.run.segments import SegmentStore
+from real2sam2real.run.segments import SegmentStore, segments_folder
 from real2sam2real.workfolder.fingerprint import fingerprint
 
 _CODE = ("control", "diffusion", "run/generating.py")
@@ -75,10 +75,13 @@ class Generator:
             )
         return cls(options, model, sampling)
 
-    def to_file(self, control_folder: Path, path: Path, progress: Progress) -> list[str]:
+    def to_file(
+        self, control_folder: Path, path: Path, progress: Progress, *, segments: Path | None = None
+    ) -> list[str]:
         """Generate the video of a control folder and write it to `path`, whole or not at all; returns notes.
 
         Of a long shot, finished segments are kept beside `path` until it is whole; the same call goes on after them.
+        Where a folder for the `segments` is given, they are in that, and stay.
 
         Raises:
             UserError: the control cannot be used, or there is no preview to start from.
@@ -100,7 +103,8 @@ class Generator:
             else:
                 inputs = (control_folder, *self.model.located.files)
                 identity = fingerprint(code=_CODE, settings=self.options.decisive(), inputs=inputs)
-                store = SegmentStore(path, identity=identity, fps=control.fps) if is_main_rank() else None
+                place = segments or segments_folder(path)
+                store = SegmentStore(place, identity=identity, fps=control.fps) if is_main_rank() else None
                 finished = self._agreed(Finished() if store is None else store.finished(), control)
                 for segment in self._segments(control, preview, finished, advance):
                     if store is not None:
@@ -108,7 +112,8 @@ class Generator:
                 if store is not None:
                     made = store.frames(len(self.sampling.plan(control.frames)))
                     self._write(path, made, control, preview, finish)
-                    store.remove()
+                    if segments is None:
+                        store.remove()
         if self.options.preview_image is not None and is_main_rank():
             self.options.preview_image.unlink(missing_ok=True)
         return [
@@ -212,7 +217,9 @@ def sampling_of(options: GenerateOptions, located: Located) -> Sampling:
     return located.sampling(options.preset, steps=options.steps, guidance=options.guidance)
 
 
-def generate_to_file(control_folder: Path, options: GenerateOptions, path: Path, progress: Progress) -> list[str]:
+def generate_to_file(
+    control_folder: Path, options: GenerateOptions, path: Path, progress: Progress, *, segments: Path | None = None
+) -> list[str]:
     """Load the model and write one control folder's video, on one GPU or several; see `Generator`.
 
     Several GPUs work on it where the options say so, or where torchrun has started this program on each of them.
@@ -223,17 +230,19 @@ def generate_to_file(control_folder: Path, options: GenerateOptions, path: Path,
     if launched_world() > 1:
         start_parallel(options.gpus if options.gpus > 1 else None)
         try:
-            return _on_this_rank(control_folder, options, path, progress.is_silent)
+            return _on_this_rank(control_folder, options, path, progress.is_silent, segments)
         finally:
             stop_parallel()
     if options.gpus > 1:
-        return run_on_ranks(options.gpus, _on_this_rank, (control_folder, options, path, progress.is_silent))
-    return Generator.load(options, progress).to_file(control_folder, path, progress)
+        return run_on_ranks(options.gpus, _on_this_rank, (control_folder, options, path, progress.is_silent, segments))
+    return Generator.load(options, progress).to_file(control_folder, path, progress, segments=segments)
 
 
-def _on_this_rank(control_folder: Path, options: GenerateOptions, path: Path, silent: bool) -> list[str]:
+def _on_this_rank(
+    control_folder: Path, options: GenerateOptions, path: Path, silent: bool, segments: Path | None = None
+) -> list[str]:
     progress = Progress() if silent or not is_main_rank() else Progress.on_stderr()
-    return Generator.load(options, progress).to_file(control_folder, path, progress)
+    return Generator.load(options, progress).to_file(control_folder, path, progress, segments=segments)
 
 
 def model_inputs(options: ModelOptions) -> tuple[Path, ...]:

@@ -76,23 +76,23 @@ def lift_to_folder(
     progress: Progress,
     *,
     said: Mapping[str, Relation] = MappingProxyType({}),
-    keep: bool = False,
+    kept: Path | None = None,
     offline: bool = False,
 ) -> list[str]:
     """Lift the objects of a photo and write the scene folder; returns notes for people.
 
-    `said` is as for `lift`. With `keep`, masks that were cut out and shapes that were made are kept beside the
-    folder for the next try.
+    `said` is as for `lift`. In the folder `kept`, masks that were cut out and shapes that were made are kept for the
+    next try; without it, only what lifters in other environments made is, beside the `folder`.
 
     Raises:
         MissingPartError: a model or a lifter's environment is not there.
         UserError: the photo, a mask, a box, a point or a mesh cannot be used.
     """
     working = read_photo(photo_path)
-    requests = folder.parent / REQUESTS
-    kept_masks = requests / "masks" if keep else None
+    requests = kept or folder.parent / REQUESTS
+    kept_masks = None if kept is None else kept / "masks"
     masks, notes = find_masks(photo_path, working, replace(objects, offline=offline), progress, kept_masks)
-    kept = KeptResults(requests / "meshes" if keep else None)
+    shapes = KeptResults(None if kept is None else kept / "meshes")
     progress.info(f"  {len(masks)} object{'s' if len(masks) > 1 else ''}: {', '.join(masks)}")
     scene, lift_notes = lift(
         working.photo,
@@ -104,9 +104,9 @@ def lift_to_folder(
         said=said,
         progress=progress,
         offline=offline,
-        kept=kept,
+        kept=shapes,
     )
-    kept.sweep()
+    shapes.sweep()
     save_scene(scene, folder)
     return list(dict.fromkeys([*working.notes, *notes, *lift_notes]))  # the lifter says again what the masks said
 

@@ -81,7 +81,7 @@ def _stages(
         settings=None,
         inputs=(lifted,),
         outputs=("pictures",),
-        work=lambda: pictures_to_folder(scenes.open(lifted)[0], folder.path / "pictures"),
+        work=lambda made: pictures_to_folder(scenes.open(lifted)[0], made / "pictures"),
     )
     yield Stage(
         name="direct",
@@ -90,7 +90,7 @@ def _stages(
         settings=shot.to_yaml(),
         inputs=(lifted, *shot_inputs(shot)),
         outputs=(directed.name,),
-        work=lambda: _direct(scenes, lifted, shot, directed),
+        work=lambda made: _direct(scenes, lifted, shot, made / directed.name),
     )
     scene, repaired = scenes.open(directed)  # again, because it may have been edited by hand
     yield Stage(
@@ -100,10 +100,10 @@ def _stages(
         settings=["draft" if config.draft else None, config.inpaint],
         inputs=(directed,),
         outputs=("preview.mp4", "normals.mp4"),
-        work=lambda: [
+        work=lambda made: [
             *repaired,
-            *preview_to_file(scene, folder.path / "preview.mp4", progress, draft=config.draft, inpainter=inpainter),
-            *normals_to_file(scene, folder.path / "normals.mp4", progress, draft=config.draft),
+            *preview_to_file(scene, made / "preview.mp4", progress, draft=config.draft, inpainter=inpainter),
+            *normals_to_file(scene, made / "normals.mp4", progress, draft=config.draft),
         ],
     )
     if config.stops_at_preview:
@@ -117,20 +117,30 @@ def _stages(
         settings=[width, height, config.inpaint, upscale],
         inputs=(directed,),
         outputs=(control.name,),
-        work=lambda: render_to_folder(
-            scene, control, width=width, height=height, progress=progress, inpainter=inpainter, upscale=upscale
+        work=lambda made: render_to_folder(
+            scene,
+            made / control.name,
+            width=width,
+            height=height,
+            progress=progress,
+            inpainter=inpainter,
+            upscale=upscale,
         ),
     )
     from real2sam2real.run.generating import generate_to_file, model_inputs
+    from real2sam2real.run.segments import segments_folder
 
+    video = "generated.mp4"
+    segments = segments_folder(folder.path / video)
     yield Stage(
         name="generate",
         title="generate the video",
         code=("control", "diffusion", "run/generating.py"),
         settings=config.generate.decisive(),
         inputs=(control, *model_inputs(config.generate)),
-        outputs=("generated.mp4",),
-        work=lambda: generate_to_file(control, config.generate, folder.path / "generated.mp4", progress),
+        outputs=(video,),
+        work=lambda made: generate_to_file(control, config.generate, made / video, progress, segments=segments),
+        scratch=(segments.name,),
     )
 
 
@@ -142,9 +152,9 @@ def _direct(scenes: SceneReader, lifted: Path, shot: Shot, directed: Path) -> li
 def _scene_stage(given: Path, lifted: Path, scenes: SceneReader) -> Stage:
     """A scene that was lifted before, taken over: the run folder holds all that its page tells of."""
 
-    def take_over() -> list[str]:
+    def take_over(made: Path) -> list[str]:
         scene, notes = scenes.open(given)
-        save_scene(scene, lifted)
+        save_scene(scene, made / lifted.name)
         return [*notes, *provenance_notes(scene)]
 
     return Stage(
@@ -159,10 +169,10 @@ def _scene_stage(given: Path, lifted: Path, scenes: SceneReader) -> Stage:
 
 
 def _lift_stage(config: RunConfig, shot: Shot, lifted: Path, progress: Progress) -> Stage:
-    def lift() -> list[str]:
+    def lift(made: Path) -> list[str]:
         # Seconds of imports, which a lifted photo's run saves.
         from real2sam2real.run.compiling import compile_beside
-        from real2sam2real.run.lifting import lift_to_folder
+        from real2sam2real.run.lifting import REQUESTS, lift_to_folder
 
         compile_beside()
         return lift_to_folder(
@@ -170,10 +180,10 @@ def _lift_stage(config: RunConfig, shot: Shot, lifted: Path, progress: Progress)
             config.objects,
             config.view,
             config.lift,
-            lifted,
+            made / lifted.name,
             progress,
             said=shot.relations(),
-            keep=True,
+            kept=lifted.parent / REQUESTS,
             offline=config.generate.offline,
         )
 

@@ -126,6 +126,23 @@ def render_to_folder(
     photo = scene.photo
     if photo is None:
         raise UserError("the scene has no photo, which the video model needs; make the scene with r2s2r lift")
+    notes = [f"normals and ids are {width}×{height} pixels"]
+
+    def draw_preview(made: Path) -> None:
+        wide, high = start_size(scene, width, height) if upscale else (width, height)
+        shown = scene
+        if upscale and wide > photo.shape[1]:
+            from real2sam2real.run.enlarging import with_enlarged_photo
+
+            shown = with_enlarged_photo(scene, wide, high)
+            notes.append(
+                f"the photo of {photo.shape[1]}×{photo.shape[0]} pixels was enlarged to {wide}×{high} by "
+                "Real-ESRGAN's video network before the start image was drawn from it"
+            )
+        pictures = preview_frames(shown, width=wide, height=high, inpainter=inpainter)
+        previewed = progress.track(pictures, "start image", scene.frames)
+        media.write_lossless_video(made / CONTROL_PREVIEW, previewed, scene.fps)
+
     write_control(
         folder,
         progress.track(render_frames(scene, width=width, height=height), "normals", scene.frames),
@@ -133,20 +150,8 @@ def render_to_folder(
         prompt=scene.prompt,
         fps=scene.fps,
         names=scene.names,
+        also=draw_preview,
     )
-    notes = [f"normals and ids are {width}×{height} pixels"]
-    wide, high = start_size(scene, width, height) if upscale else (width, height)
-    if upscale and wide > photo.shape[1]:
-        from real2sam2real.run.enlarging import with_enlarged_photo
-
-        scene = with_enlarged_photo(scene, wide, high)
-        notes.append(
-            f"the photo of {photo.shape[1]}×{photo.shape[0]} pixels was enlarged to {wide}×{high} by "
-            "Real-ESRGAN's video network before the start image was drawn from it"
-        )
-    pictures = preview_frames(scene, width=wide, height=high, inpainter=inpainter)
-    previewed = progress.track(pictures, "start image", scene.frames)
-    media.write_lossless_video(folder / CONTROL_PREVIEW, previewed, scene.fps)
     return notes
 
 

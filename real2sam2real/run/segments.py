@@ -19,15 +19,19 @@ from real2sam2real.files import replacing_file, sweep
 _IDENTITY = "identity.txt"
 
 
+def segments_folder(video: Path) -> Path:
+    """Where the segments of a video lie: a hidden folder beside it."""
+    return video.with_name(f".{video.name}.segments")
+
+
 class SegmentStore:
     """The segments of one video on disk: `0000.mkv` (its frames, lossless) and `0000.safetensors` (its tail).
 
-    They lie in a hidden folder beside the video that is being made. The identity is of everything that decides it;
-    segments of another identity are thrown away.
+    The identity is of everything that decides the video; segments of another identity are thrown away.
     """
 
-    def __init__(self, video: Path, *, identity: str, fps: float) -> None:
-        self.folder = video.with_name(f".{video.name}.segments")
+    def __init__(self, folder: Path, *, identity: str, fps: float) -> None:
+        self.folder = folder
         self._fps = fps
         known = self.folder / _IDENTITY
         if self.folder.is_dir() and (not known.is_file() or known.read_text() != identity):

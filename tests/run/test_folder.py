@@ -7,17 +7,19 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 from real2sam2real.errors import UserError
+from real2sam2real.files import replacing_file
 from real2sam2real.run.folder import RunFolder, Stage, open_run
 from real2sam2real.run.progress import Progress
 from real2sam2real.workfolder import fingerprint as fp
 
 
 class Chain:
-    """Two real stages: `copy` copies the input, `shout` makes it upper case."""
+    """Two real stages: `copy` copies the input, `shout` makes it upper case, in a file and in a folder."""
 
     def __init__(self, tmp_path: Path) -> None:
         self.source, self.place = tmp_path / "in.txt", tmp_path / "run"
@@ -25,22 +27,26 @@ class Chain:
         self.settings = {"copy": 1, "shout": 1}
 
     def stages(self) -> list[Stage]:
-        def stage(name: str, given: Path, output: str, change: Callable[[str], str]) -> Stage:
-            def work() -> list[str]:
-                (self.place / output).write_text(change(given.read_text()))
+        def stage(name: str, given: Path, outputs: tuple[str, ...], change: Callable[[str], str]) -> Stage:
+            def work(made: Path) -> list[str]:
+                for output in outputs:
+                    with replacing_file(made / output if "." in output else made / output / "a.txt") as file:
+                        file.write_text(change(given.read_text()))
                 return [f"{name} was done"]
 
             return Stage(
-                name=name, title=name, code=("run",), settings=self.settings[name], inputs=(given,), outputs=(output,),
+                name=name, title=name, code=("run",), settings=self.settings[name], inputs=(given,), outputs=outputs,
                 work=work,
             )  # fmt: skip
 
         return [
-            stage("copy", self.source, "copy.txt", str),
-            stage("shout", self.place / "copy.txt", "shout.txt", str.upper),
+            stage("copy", self.source, ("copy.txt",), str),
+            stage("shout", self.place / "copy.txt", ("shout.txt", "letters"), str.upper),
         ]
 
-    def run(self) -> RunFolder:
+    def run(self, text: str | None = None) -> RunFolder:
+        if text is not None:
+            self.source.write_text(text)
         with open_run(self.place, command=["r2s2r", "run"], config={"a": 1}, progress=Progress()) as folder:
             for stage in self.stages():
                 folder.do(stage)
@@ -134,7 +140,79 @@ def test_what_a_killed_run_left_half_written_is_swept(chain: Chain) -> None:
     assert done.returncode == -signal.SIGKILL
     assert len(list(chain.place.glob(".*-*"))) == 2
     chain.run()
-    assert {p.name for p in chain.place.iterdir()} == {".lock", "copy.txt", "shout.txt", "run.json"}
+    assert {p.name for p in chain.place.iterdir()} == {".lock", "copy.txt", "shout.txt", "letters", "run.json"}
+
+
+def told(place: Path) -> dict[str, object]:
+    """Every file's text by name; of run.json, what each stage was made from, what it made and said."""
+    files = {path.relative_to(place).as_posix(): path.read_text() for path in place.rglob("*") if path.is_file()}
+    stages = json.loads(files.pop("run.json"))["stages"]
+    return files | {name: (r["fingerprint"], r["outputs"], r["notes"]) for name, r in stages.items()}
+
+
+@pytest.fixture
+def killed(chain: Chain, kills: ModuleType, tmp_path: Path):
+    """A run of "a", then whatever is asked for, then one of "b" that is killed before each of its steps."""
+
+    def kill(meanwhile: Callable[[], object] = lambda: None) -> list:
+        chain.run("a")
+        meanwhile()
+        with kills.every_kill(chain.place, tmp_path / "copies") as struck:
+            chain.run("b")
+        for name in ("copy.txt", "shout.txt", "letters", "run.json"):
+            assert any(kill.step.endswith(f" {name}") for kill in struck), name
+        return struck
+
+    return kill
+
+
+def test_no_record_stands_for_the_outputs_of_another_whatever_step_is_killed(chain: Chain, killed) -> None:
+    struck = killed()
+    made = {text: told(chain.place) for text in "ba" if chain.run(text)}
+    for kill in struck:
+        for sequel in ("aba", "bab"):
+            kill.strike()
+            for text in sequel:
+                folder = chain.run(text)
+                assert told(chain.place) == made[text], (kill.step, sequel)
+                assert "by hand" not in str(folder.records)
+
+
+def test_what_was_finished_when_a_run_was_killed_is_not_made_again(chain: Chain, killed) -> None:
+    redone = []
+    for kill in killed():
+        kill.strike()
+        redone.append(len(chain.run("b").redone))
+    assert redone == sorted(redone, reverse=True)
+    assert set(redone) == {0, 1, 2}
+
+
+def test_what_was_edited_by_hand_is_never_lost_whatever_step_is_killed(chain: Chain, killed) -> None:
+    struck = killed(lambda: (chain.place / "shout.txt").write_text("by a hand"))
+    other = told(chain.place)
+    assert other["shout-edited-1.txt"] == "by a hand"
+    for kill in struck:
+        kill.strike()
+        chain.run("b")
+        assert told(chain.place) == other, kill.step
+        kill.strike()
+        chain.run("a")
+        assert list(told(chain.place).values()).count("by a hand") == 1, kill.step
+
+
+def test_a_killed_process_leaves_what_the_tests_take_it_to_leave(chain: Chain, killed, kills: ModuleType) -> None:
+    for number, kill in enumerate(struck := killed()):
+        struck[0].strike()
+        child = os.fork()
+        if child == 0:
+            kills.kill_before(number, chain.place)
+            chain.run("b")
+            os._exit(0)
+        assert os.waitpid(child, 0)[1] == signal.SIGKILL
+        left, taken = ([p for p in place.rglob("*") if p.is_file()] for place in (chain.place, kill.copy))
+        assert sorted(p.read_text() for p in left if "json" not in p.name and p.name != ".lock") == sorted(
+            p.read_text() for p in taken if "json" not in p.name and p.name != ".lock"
+        )
 
 
 def test_a_folder_that_is_no_run_is_left_alone(tmp_path: Path) -> None:

@@ -179,7 +179,8 @@ def sweep_shots(out: Path, *, patience: float) -> None:
     """Remove every half-written file of shots that no living worker is making, waiting `patience` seconds in all."""
     deadline = time.monotonic() + patience
     folders = {path.parent for path in half_written(out, recursive=True)}
-    for folder in {folder for folder in folders if not folder.name.startswith(".")} - {out}:
+    shots = {folder.parent if folder.name == _SEGMENTS else folder for folder in folders}
+    for folder in {folder for folder in shots if not folder.name.startswith(".")} - {out}:
         with claimed(folder, patience=deadline - time.monotonic()) as held:
             if held:
-                sweep(folder)
+                sweep(folder, recursive=True)

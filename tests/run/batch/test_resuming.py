@@ -23,7 +23,7 @@ from real2sam2real.run.batch.making import SupersededError, make_shot, sweep_sho
 from real2sam2real.run.batch.records import read_shot_record, write_shot_record
 from real2sam2real.run.generating import Generator
 from real2sam2real.run.progress import Progress
-from real2sam2real.run.segments import SegmentStore
+from real2sam2real.run.segments import SegmentStore, segments_folder
 from real2sam2real.workfolder.lock import claimed
 
 HOLDER = (
@@ -331,7 +331,8 @@ def test_half_written_files_of_the_dead_are_swept(made, run, out: Path, hold, ha
 
 def test_segments_of_a_video_that_is_whole_are_swept(orphans: Orphans, harness, out: Path) -> None:
     job = orphans.job()
-    store = SegmentStore(job.place(orphans.shot) / "generated.mp4", identity="of other options", fps=16)
+    place = segments_folder(job.place(orphans.shot) / "generated.mp4")
+    store = SegmentStore(place, identity="of other options", fps=16)
     assert store.folder.is_dir()
     orphans.make(job)
     assert harness.left_behind(out) == []
