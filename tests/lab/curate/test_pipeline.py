@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import time
 from dataclasses import replace
@@ -120,6 +121,34 @@ def test_another_curation_is_refused(dataset, clips):
         curate(find_sources([clips], []), replace(SETTINGS, normals="moge"), dataset[0])
     with pytest.raises(UserError, match="sources"):
         curate(find_sources([clips / "short.mkv"], []), SETTINGS, dataset[0])
+
+
+def test_whatever_step_is_killed_the_next_curation_is_of_the_sources_as_they_are(clips, kills, tmp_path):
+    """Killed and begun again, with the sources as they were, and with one that has become another."""
+    given, folder = tmp_path / "given", tmp_path / "set"
+    films = sorted(clips.glob("clip-*.mkv"))
+    shutil.copytree(clips, given, ignore=lambda _, names: [n for n in names if not n.startswith(films[0].stem)])
+    first = given / films[0].name
+    shutil.copy(films[1], given / "other.mkv")
+    sources = find_sources([given], [])
+
+    def curated(film, where=folder):
+        shutil.copy(film, first)
+        curate(sources, replace(SETTINGS, shard_samples=1), where)
+        return contents(where)
+
+    with kills.every_kill(folder, tmp_path / "copies") as struck:
+        undisturbed = curated(films[0])
+    changed = curated(films[2], tmp_path / "changed")
+    assert changed != undisturbed
+    for name in ("curation.json", "work/" + sources[0].key + ".json", "shard-000000.tar", "dataset.json"):
+        assert any(kill.step.endswith(name) for kill in struck), name
+    sequels = ((films[0], undisturbed), (films[2], changed))
+    for number, kill in enumerate(struck[:: kills.SPARSE]):
+        for film, made in sequels if kills.SPARSE == 1 else [sequels[number % 2]]:
+            kill.strike()
+            is_finished = (folder / "dataset.json").exists()
+            assert curated(film) == (undisturbed if is_finished else made), kill.step
 
 
 def test_killed_and_started_again_gives_the_same_bytes(dataset, clips, processes, tmp_path):

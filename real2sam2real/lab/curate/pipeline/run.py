@@ -2,7 +2,8 @@
 
     DATASET/curation.json        settings and sources; another run in this folder must have the same
     DATASET/work/KEY.tar         the samples of one source
-    DATASET/work/KEY.json        its row of the manifest, written after the samples: who has one is finished
+    DATASET/work/KEY.json        its row of the manifest and the files it was made from, written after the samples:
+                                 who has one is finished, as long as those files stay as they were
     DATASET/timings.jsonl        seconds of each stage for each source
 
 When all sources are finished, `packing` makes the data set of them, and `work` is removed.
@@ -19,11 +20,12 @@ from typing import Any
 
 from real2sam2real.errors import UserError
 from real2sam2real.files import sweep
-from real2sam2real.lab.curate.dataset import INFO_FILE, DatasetInfo, shard_writer, write_info
+from real2sam2real.lab.curate.dataset import INFO_FILE, SHARDS, DatasetInfo, shard_writer, write_info
 from real2sam2real.lab.curate.pipeline.job import CurationJob
-from real2sam2real.lab.curate.pipeline.packing import MANIFEST, pack, show, write_card
+from real2sam2real.lab.curate.pipeline.packing import MANIFEST, PICTURES, pack, show, write_card
 from real2sam2real.lab.curate.pipeline.settings import CurationSettings, SourceVideo, with_current_names
 from real2sam2real.lab.curate.pipeline.stages import STAGES, CurationStage
+from real2sam2real.workfolder.fingerprint import Stamp
 from real2sam2real.workfolder.jobs import Tried, make_here
 from real2sam2real.workfolder.lock import locked
 from real2sam2real.workfolder.ray_pool import RayPool
@@ -32,6 +34,7 @@ from real2sam2real.workfolder.records import keep_settings, read_lines, write_js
 PLAN = "curation.json"
 WORK = "work"
 TIMINGS = "timings.jsonl"
+_MADE_FROM = "made_from"
 
 Row = Mapping[str, Any]
 """Of the manifest: what became of one source."""
@@ -135,21 +138,23 @@ class Curator:
             MissingPartError: a part is missing, which fails every source alike.
         """
         job = CurationJob(source=source)
+        made_from = _stamps(source)  # before they are read: what changes meanwhile is made again next time
         for stage in self._stages:
             stage(job)
-        return Tried(result=self._write(job))
+        return Tried(result=self._write(job, made_from))
 
     def give_up(self, source: SourceVideo, reason: str, number: int) -> Row:
         """Write that a source failed, whose worker died."""
-        return self._write(CurationJob(source=source, failure=reason))
+        return self._write(CurationJob(source=source, failure=reason), _stamps(source))
 
-    def _write(self, job: CurationJob) -> Row:
+    def _write(self, job: CurationJob, made_from: Mapping[str, Stamp]) -> Row:
         row, key = job.row(), job.source.key
         with shard_writer(self._work / f"{key}.tar", _info(self._settings)) as shard:
             for clip in job.kept:
                 shard.add(job.sample(clip))
         write_json(self._work / f"{key}.seconds", {name: round(value, 4) for name, value in job.seconds.items()})
-        write_json(self._work / f"{key}.json", row)  # last: it says that the source is finished
+        stamps = {path: asdict(stamp) for path, stamp in made_from.items()}
+        write_json(self._work / f"{key}.json", {**row, _MADE_FROM: stamps})  # last: it says that the source is finished
         return row
 
 
@@ -168,9 +173,20 @@ def _info(settings: CurationSettings) -> DatasetInfo:
     )
 
 
+def _stamps(source: SourceVideo) -> dict[str, Stamp]:
+    """The files that a source consists of, as they are now; those that are missing are left out."""
+    named = [source.path, *(prompt.mask for prompt in source.prompts if prompt.mask is not None)]
+    return {path: Stamp.of(Path(path)) for path in map(str, named) if Path(path).is_file()}
+
+
 def _row(work: Path, source: SourceVideo) -> Row | None:
+    """What became of a source; None while that is not known, and where its files are others since."""
     path = work / f"{source.key}.json"
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+    if not path.is_file():
+        return None
+    row: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    made_from = row.pop(_MADE_FROM, {})  # an earlier version noted nothing
+    return row if all(Stamp(**stamp).fits(Path(file)) for file, stamp in made_from.items()) else None
 
 
 def _finish(sources: Sequence[SourceVideo], settings: CurationSettings, folder: Path) -> CurationResult:
@@ -178,7 +194,9 @@ def _finish(sources: Sequence[SourceVideo], settings: CurationSettings, folder: 
     for source in sources:
         row = _row(work, source)
         if row is None:
-            raise UserError(f"{source.path} was lost on the way; run the same command again to make up for it")
+            raise UserError(
+                f"{source.path} was changed or lost on the way; run the same command again to make up for it"
+            )
         results.append((work / f"{source.key}.tar", row))
     result = CurationResult(rows=tuple(row for _, row in results))
     if not result.samples:
@@ -189,6 +207,8 @@ def _finish(sources: Sequence[SourceVideo], settings: CurationSettings, folder: 
     seconds = [json.loads((work / f"{source.key}.seconds").read_text(encoding="utf-8")) for source in sources]
     write_lines(folder / TIMINGS, ({"key": s.key, **spent} for s, spent in zip(sources, seconds, strict=True)))
     info = _info(settings)
+    for name in (SHARDS, PICTURES):  # of a killed run, whose sources may have been others
+        shutil.rmtree(folder / name, ignore_errors=True)
     pack(folder, results, settings.shard_samples)
     show(folder, info)
     write_card(folder, result.rows, info, settings)
