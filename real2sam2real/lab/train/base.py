@@ -294,10 +294,15 @@ class BaseTrainer(NetworkTrainer[BaseConfig]):
     def _update(self, learning_rate: float) -> None:
         self._optimizers.step(learning_rate)
 
+    def _checkpoint_due(self) -> bool:
+        return super()._checkpoint_due() or self._stage_is_over()
+
     def _after_step(self) -> None:
-        if self._at is not None and self.progress < 1 and self._stage_number() != self._at.number:
-            self.save()
+        if self._stage_is_over():
             self.export()
+
+    def _stage_is_over(self) -> bool:
+        return self._at is not None and self.progress < 1 and self._stage_number() != self._at.number
 
     def _close(self) -> None:
         if self._at is not None:

@@ -24,7 +24,7 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 from tqdm import tqdm
 
 from real2sam2real.errors import UserError, require
-from real2sam2real.files import replacing_file
+from real2sam2real.files import replacing_file, sweep
 from real2sam2real.workfolder.records import keep_settings, read_lines, trim_lines
 
 GRADIENT_CLIP = 1.0
@@ -171,6 +171,7 @@ class Trainer(ABC, Generic[Config]):
         if self.is_main:
             path = self.folder / "config.json"
             keep_settings(path, asdict(self.config), changeable=self.changeable, upgrade=self._upgraded)
+            sweep(self.folder, recursive=True)
         self._build()
         self._resume()
         self._prepared = True
@@ -198,11 +199,12 @@ class Trainer(ABC, Generic[Config]):
                     self.step += 1
                     log(record)
                     bar.update()
-                    if self._checkpoint_due():
+                    due = self._checkpoint_due()
+                    self._after_step()  # before the step is saved: what is not saved yet is made again after a kill
+                    if due:
                         log.flush()
                         self.save()
                         saved = self.step
-                    self._after_step()
         finally:
             self._close()
         if saved != self.step:
