@@ -14,6 +14,7 @@ import re
 import secrets
 import socket
 import sys
+import threading
 import time
 from collections import abc
 from collections.abc import Callable, Iterator, Sequence
@@ -34,6 +35,7 @@ _CONNECT_SECONDS = 10.0
 # Network file systems show a new file to another machine up to a minute late.
 _SHARED_FOLDER_SECONDS = 60.0
 _CRASHES_IN_A_ROW = 10
+_PARENT_SECONDS = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,6 +116,7 @@ class Worker(Generic[Job, Result]):
 
     def __init__(self, maker: Maker[Job, Result], folder: Path, shared: Sequence[Path]) -> None:
         self._maker, self._folder, self._shared = maker, folder, shared
+        threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
 
     def load(self, version: str) -> None:
         """Check that this machine can take part, and load the model.
@@ -135,6 +138,13 @@ class Worker(Generic[Job, Result]):
     def make(self, job: Job, number: int) -> Tried[Result]:
         """Do one job."""
         return self._maker.make(job, number)
+
+
+def _end_with(parent: int) -> None:
+    """End this process when its parent has: one that Ray lets live after a killed run keeps the lock of its job."""
+    while os.getppid() == parent:
+        time.sleep(_PARENT_SECONDS)
+    os._exit(1)
 
 
 def _wait_for(path: Path, here: str) -> None:

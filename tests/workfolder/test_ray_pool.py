@@ -1,7 +1,9 @@
 """The pool by Ray, with jobs that need no model: real workers, really killed."""
 
 import os
+import select
 import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -9,7 +11,7 @@ import pytest
 from real2sam2real.errors import UserError
 from real2sam2real.workfolder import ray_pool
 from real2sam2real.workfolder.jobs import Tried
-from real2sam2real.workfolder.ray_pool import RayPool, why_it_died
+from real2sam2real.workfolder.ray_pool import RayPool, Worker, why_it_died
 
 ray = pytest.importorskip("ray", reason="Ray has no package for every platform")
 
@@ -97,3 +99,21 @@ def test_a_folder_that_a_machine_does_not_see_is_said(tmp_path: Path, monkeypatc
 )
 def test_why_a_worker_died_fits_on_a_line(message: str, reason: str) -> None:
     assert why_it_died(RuntimeError(message)) == reason
+
+
+def test_a_worker_ends_with_the_process_that_started_it(tmp_path) -> None:
+    """It may hold a lock that the next run waits for."""
+    alive, held = os.pipe()
+    parent = os.fork()
+    if parent == 0:
+        if os.fork() == 0:
+            Worker(None, tmp_path, ())
+            os.write(held, b"started")
+        time.sleep(60)
+        os._exit(0)
+    os.close(held)
+    assert os.read(alive, 7) == b"started"
+    os.kill(parent, signal.SIGKILL)
+    os.waitpid(parent, 0)
+    assert select.select([alive], [], [], 30)[0]  # nobody is left who could write
+    assert os.read(alive, 1) == b""
