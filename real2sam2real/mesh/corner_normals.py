@@ -20,6 +20,8 @@ from real2sam2real.mesh.solidity import connected
 from real2sam2real.mesh.soup import following, twins
 
 CREASE = 35.0  # degrees between two faces from which their edge is hard, where a file has no normals
+ONE_NORMAL = 1e-4  # between the normals of one flat polygon, from rounding alone
+MOST_SIDES = 12  # of such a polygon
 SAME = 0.02  # radians: the file's normals are those of the smooth surface
 APART = 15.0  # degrees between normals at an edge from which it stays hard when normals are carried to another mesh
 CRUMB = 1e-4  # of the surface: a patch that small with creases all around it is a scan's noise
@@ -56,7 +58,25 @@ def _usable(mesh: Mesh, normals: Float32) -> Float32 | None:
     area = np.linalg.norm(mesh.face_cross_products(), axis=1)[:, None] * good[..., 0]
     if not area.any() or (area * (cosine < np.cos(np.radians(75)))).sum() > WRONG * area.sum():
         return None
-    return units
+    return _planes_of_polygons(mesh, units)
+
+
+def _planes_of_polygons(mesh: Mesh, units: Float32) -> Float32:
+    """The triangles of a flat polygon get their own planes' normals where the file gives all of them the polygon's.
+
+    A flat quadrilateral that is bent has one normal in files, the mean of its halves'; renderers draw two planes.
+    """
+    cross = mesh.face_cross_products()
+    flat = (np.ptp(units, axis=1).max(axis=1) < ONE_NORMAL) & units.any(axis=(1, 2)) & cross.any(axis=1)
+    if not flat.any():
+        return units
+    half, other = twins(_by_place(mesh))
+    f, g = half // 3, other // 3
+    one = flat[f] & flat[g] & (np.abs(units[f, 0] - units[g, 0]).max(axis=1) < ONE_NORMAL)
+    polygon = connected(f[one], g[one], len(cross))
+    whole = _unit(np.stack([np.bincount(polygon, cross[:, k]) for k in range(3)], axis=1))[polygon]
+    flat &= (np.bincount(polygon)[polygon] <= MOST_SIDES - 2) & (np.linalg.norm(whole - units[:, 0], axis=1) < SAME)
+    return np.where(flat[:, None, None], _unit(cross)[:, None].astype(np.float32), units)
 
 
 def pointing_outward(mesh: Mesh, normals: Float) -> Float32:

@@ -260,6 +260,8 @@ class _Loader:
         self.notes += read.notes
         if edited and read.camera is not None and len(read.cameras) > 1:
             self.notes.append(f"{_GLB} holds {len(read.cameras)} cameras; '{read.camera.name}' is used")
+        if edited:
+            self.notes += _range_notes(read)
         kept, gone = self._matched(read, edited=edited)
         try:
             scene = Scene(
@@ -403,6 +405,7 @@ class _Loader:
             )
             return saved
         zoom = _edited_zoom(read, saved)
+        self.notes += _view_notes(read, saved, zoom)
         return CameraPath(world_from_camera=read.world_from_camera, intrinsics=saved.intrinsics, zoom=zoom)
 
     def _saved_camera(self) -> CameraPath:
@@ -427,6 +430,29 @@ def _edited_zoom(read: GltfCamera, saved: CameraPath) -> Float:
     zoom = read.path(intrinsics.width, intrinsics.height, intrinsics).zoom
     unchanged = np.ptp(zoom) < 1e-5 * zoom[0] and np.abs(saved.zoom - zoom[0]).min() < 1e-4 * zoom[0]
     return saved.zoom if unchanged else zoom
+
+
+def _view_notes(read: GltfCamera, saved: CameraPath, zoom: Float) -> list[str]:
+    """What of an edited camera is kept otherwise than somebody may have meant it."""
+    notes, lens = [], saved.intrinsics
+    if np.ptp(read.vertical_fov_radians) == 0 and (np.ptp(saved.zoom) > 0 or np.abs(zoom - saved.zoom).max() > 1e-4):
+        kept = "the scene's own zoom plays on" if zoom is saved.zoom else "it holds throughout"
+        keys = "Blender writes a keyed lens with Animation > Export Animation Pointer alone"
+        notes.append(f"the lens in {_GLB} is one for all frames, so {kept}; {keys}")
+    seen, own = read.aspect_ratio, lens.width / lens.height
+    if seen is not None and abs(seen / own - 1) > 0.01:
+        told = f"the camera in {_GLB} sees {seen:.3g}:1, the photo {own:.3g}:1; the view's height counts"
+        notes.append(f"{told} (in Blender: Output > Resolution {lens.width}×{lens.height})")
+    return notes
+
+
+def _range_notes(read: GltfScene) -> list[str]:
+    """Whether the animation of an edited file leaves a part of the shot to rest."""
+    begin, end = (seconds * read.fps for seconds in read.seconds)
+    if end <= 0 or (begin < 0.5 and end > read.frames - 1.5):
+        return []
+    ends = f"frames {begin:.3g} to {end:.3g} of 0…{read.frames - 1}"
+    return [f"{_GLB} is animated in {ends}; outside of them all rests (in Blender: Output > Frame Range)"]
 
 
 def _reshaped(mesh: Mesh, entry: JsonObject) -> bool:

@@ -147,6 +147,24 @@ def test_normals_of_the_file_are_believed(tmp_path: Path) -> None:
     np.testing.assert_allclose(mesh.corner_normals, corner, atol=1e-6)
 
 
+def test_the_halves_of_a_bent_flat_quadrilateral_are_flat() -> None:
+    """Blender writes a polygon's one normal to both; Cycles draws each half's own, as do we."""
+    mesh = cube()
+    corner = (mesh.vertices > 0).all(axis=1, keepdims=True)
+    lifted = Mesh(vertices=mesh.vertices * np.where(corner, 1.3, 1.0), faces=mesh.faces)
+    polygon = np.repeat(mesh.face_normals[:, None], 3, axis=1)
+    cross = lifted.face_cross_products()
+    for normal in np.unique(mesh.face_normals.round(6), axis=0):
+        mine = np.linalg.norm(mesh.face_normals - normal, axis=1) < 1e-3
+        polygon[mine] = cross[mine].sum(axis=0) / np.linalg.norm(cross[mine].sum(axis=0))
+    shaded, note = with_corner_normals(lifted, polygon.astype(np.float32))
+    assert not note
+    assert shaded.corner_normals is not None
+    plane = cross / np.linalg.norm(cross, axis=1, keepdims=True)
+    assert np.abs(plane - polygon[:, 0]).max() > 0.05
+    np.testing.assert_allclose(shaded.corner_normals, np.repeat(plane[:, None], 3, axis=1), atol=1e-6)
+
+
 def test_a_file_that_says_smooth_is_smooth(tmp_path: Path) -> None:
     box = cube()
     _ = box.vertex_normals

@@ -88,7 +88,7 @@ def test_an_edited_file_is_the_authority(
     edit_glb(folder, replace(edited, entities=tuple(e for e in edited.entities if e.name not in ("car", "clay"))))
     read, notes = read_scene(folder)
     assert read.names == ["red ball", "lamp post"]
-    assert len(notes) == 3
+    assert len(notes) == 4
     np.testing.assert_allclose(read.entity("red ball").motion.matrices(), lifted.matrices(), atol=1e-6)
     rest = scene.entity("red ball").rest_world_from_object
     np.testing.assert_array_equal(read.entity("red ball").rest_world_from_object, rest)
@@ -136,6 +136,19 @@ def test_zoom_survives_an_edit_that_dropped_its_animation(scene: Scene, tmp_path
     read = load_scene(folder).camera
     np.testing.assert_allclose(read.zoom, 3.0, rtol=1e-6)
     assert read.intrinsics == lens
+
+
+def test_what_an_edited_camera_leaves_open_is_told(scene: Scene, tmp_path: Path) -> None:
+    """A still lens beside a scene that zooms, a view of other proportions, and an animation of a part of the shot."""
+    save_scene(scene, tmp_path / "scene")
+    lens = replace(scene.camera.intrinsics, width=2 * scene.camera.intrinsics.width)
+    path = CameraPath.still(3, lens)
+    path.world_from_camera[:, 0, 3] = [0, 0, 1]
+    edit_glb(tmp_path / "scene", replace(scene, entities=(), camera=path))
+    told = " ".join(read_scene(tmp_path / "scene")[1])
+    assert "one for all frames" in told
+    assert "the view's height counts" in told
+    assert f"animated in frames 0 to 2 of 0…{scene.frames - 1}" in told
 
 
 def test_the_camera_survives_an_edit_that_dropped_it(scene: Scene, tmp_path: Path, handmade: Any) -> None:
