@@ -7,7 +7,6 @@ both load by the same code, so that the same names give the same video.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -43,6 +42,7 @@ from real2sam2real.diffusion.sampling import make_scheduler, scheduler_shift
 from real2sam2real.diffusion.weights.adapter_file import Adapter, read_adapter
 from real2sam2real.diffusion.weights.adapters import apply_adapters
 from real2sam2real.diffusion.weights.base import BaseSource, find_adapter, find_base, is_own_pipeline
+from real2sam2real.diffusion.weights.config import read_json
 from real2sam2real.diffusion.weights.load import (
     load_image_encoder,
     load_scheduler,
@@ -341,7 +341,7 @@ def architecture_of(base: BaseSource) -> Architecture:
 
     def config(component: Path | None) -> dict[str, Any] | None:
         file = None if component is None else component / "config.json"
-        return json.loads(file.read_text(encoding="utf-8")) if file is not None and file.is_file() else None
+        return read_json(file) if file is not None and file.is_file() else None
 
     return Architecture(
         transformer=transformer_config(base),

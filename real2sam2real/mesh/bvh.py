@@ -57,9 +57,20 @@ class Bvh:
         face[found], distance[found], weights[found] = (values[found] for values in agreeing)
         return Nearest(face, distance, weights)
 
-    def escapes(self, origins: Float, directions: Float, own: Int) -> Bool:
-        """`(N,)`: whether the ray from each origin `(N, 3)` along `(N, 3)` meets no triangle but its `own` face."""
-        return _escapes(self.triangles, self.order, self.boxes, origins, directions, own)
+    def farthest(self, points: Float) -> float:
+        """The largest distance of any of the points `(N, 3)` from the surface.
+
+        A point is left as soon as something is nearer than an earlier point's distance (Taha and Hanbury, 2015).
+        """
+        return float(_farthest(self.triangles, self.order, self.boxes, points))
+
+    def escapes(self, origins: Float, directions: Float, own: Int) -> tuple[Bool, int]:
+        """`(N,)`: whether the ray from each origin `(N, 3)` along `(N, 3)` meets no triangle but its `own` face.
+
+        Also returns how many triangles were tried.
+        """
+        free, tried = _escapes(self.triangles, self.order, self.boxes, origins, directions, own)
+        return free, int(tried)
 
 
 @dataclass(frozen=True, eq=False)
@@ -198,6 +209,16 @@ def _closest_weights(t: Float, p: Float) -> tuple[float, float]:
 
 
 @part
+def _squared_distance(t: Float, p: Float, v: float, w: float) -> float:
+    """From `p` to the point of a triangle with the weights `v` and `w` of its second and third corner."""
+    squared = 0.0
+    for axis in range(3):
+        a = t[0, axis] + v * (t[1, axis] - t[0, axis]) + w * (t[2, axis] - t[0, axis]) - p[axis]
+        squared += a * a
+    return squared
+
+
+@part
 def _agrees(t: Float, normal: Float, least_cosine: float) -> bool:
     x = (t[1, 1] - t[0, 1]) * (t[2, 2] - t[0, 2]) - (t[1, 2] - t[0, 2]) * (t[2, 1] - t[0, 1])
     y = (t[1, 2] - t[0, 2]) * (t[2, 0] - t[0, 0]) - (t[1, 0] - t[0, 0]) * (t[2, 2] - t[0, 2])
@@ -225,16 +246,31 @@ def _nearest(
                 if len(normals) and not _agrees(t, normals[n], least_cosine):
                     continue
                 v, w = _closest_weights(t, p)
-                squared = 0.0
-                for axis in range(3):
-                    a = t[0, axis] + v * (t[1, axis] - t[0, axis]) + w * (t[2, axis] - t[0, axis]) - p[axis]
-                    squared += a * a
+                squared = _squared_distance(t, p, v, w)
                 if squared < best:
                     best = squared
                     faces[n] = order[at]
                     weights[n, 0], weights[n, 1], weights[n, 2] = 1.0 - v - w, v, w
         distances[n] = np.sqrt(best)
     return faces, distances, weights
+
+
+@kernel
+def _farthest(triangles: Float, order: Int, boxes: Float, points: Float) -> float:
+    largest = 0.0
+    nodes, open_distances = np.empty((STACK, 3), np.int64), np.empty(STACK)
+    for n in range(len(points)):
+        p, best = points[n], np.inf
+        nodes[0, 0], nodes[0, 1], nodes[0, 2], open_distances[0] = 0, 0, len(order), _box_distance(boxes, 0, p)
+        top = 1
+        while top and best > largest:
+            top, lo, hi = _next_leaf(_box_distance, p, boxes, nodes, open_distances, top, best)
+            for at in range(lo, hi):
+                t = triangles[order[at]]
+                v, w = _closest_weights(t, p)
+                best = min(best, _squared_distance(t, p, v, w))
+        largest = max(largest, best)
+    return np.sqrt(largest)
 
 
 @part
@@ -265,7 +301,10 @@ def _is_hit(t: Float, o: Float, d: Float) -> bool:
 
 
 @kernel
-def _escapes(triangles: Float, order: Int, boxes: Float, origins: Float, directions: Float, own: Int) -> Bool:
+def _escapes(
+    triangles: Float, order: Int, boxes: Float, origins: Float, directions: Float, own: Int
+) -> tuple[Bool, int]:
+    tried = 0
     free = np.ones(len(origins), np.bool_)
     nodes, distances, ray = np.empty((STACK, 3), np.int64), np.empty(STACK), np.empty(6)
     for n in range(len(origins)):
@@ -276,8 +315,9 @@ def _escapes(triangles: Float, order: Int, boxes: Float, origins: Float, directi
         top = 1
         while top and free[n]:
             top, lo, hi = _next_leaf(_box_entry, ray, boxes, nodes, distances, top, np.inf)
+            tried += hi - lo
             for at in range(lo, hi):
                 if order[at] != own[n] and _is_hit(triangles[order[at]], o, d):
                     free[n] = False
                     break
-    return free
+    return free, tried

@@ -22,6 +22,8 @@ GAP = 0.02  # of the large components' diagonal
 SPECK = 0.004  # of the large components' diagonal
 MOST = 0.05  # of all area
 MAX_UNITED = 400  # more are leaves or gravel: they stay as they are, which costs nobody anything
+MOST_MEETING = 1500  # pairs of boxes in one union; every crossing pair may add a cut through both
+CROWDED = 8.0  # components' boxes in one place, on average over the object's own box
 
 
 def drop_floaters(soup: Soup) -> tuple[Soup, int]:
@@ -68,7 +70,8 @@ def _reachable(soup: Soup, component: Int, large: Bool, allowed: Bool, gap: floa
 def unite(soup: Soup) -> tuple[Soup, int]:
     """The union of closed, outward-wound components, and how many took part in it; every face knows where it came from.
 
-    Components that neither meet nor contain each other come back as they were, as do those that manifold3d refuses.
+    Components that neither meet nor contain each other come back as they were, as do those that manifold3d refuses, and
+    thickets of which too many meet.
     """
     component = soup.components()
     count = int(component.max(initial=-1)) + 1
@@ -82,10 +85,23 @@ def unite(soup: Soup) -> tuple[Soup, int]:
     for number in range(int(group.max()) + 1):
         mine = group[component] == number
         piece, members = soup.keep(mine).compact(), int((group == number).sum())
-        merged = _union(piece, component[mine]) if members > 1 else None
+        crossings = (int((group[one] == number).sum()) - members) // 2
+        merged = _union(piece, component[mine]) if members > 1 and crossings <= MOST_MEETING else None
         involved += members if merged is not None else 0
         pieces.append(piece if merged is None else merged)
     return (concatenate(pieces), involved) if involved else (soup, 0)
+
+
+def is_thicket(soup: Soup) -> bool:
+    """Whether so many components run through each other everywhere that no surface can be told among them."""
+    component = soup.components()
+    count = int(component.max(initial=-1)) + 1
+    if count <= MAX_UNITED:
+        return False
+    low, high = _boxes(soup, component, count)
+    whole = high.max(axis=0) - low.min(axis=0)
+    shares = np.prod((high - low) / np.maximum(whole, 1e-300), axis=1)
+    return bool(shares.sum() > CROWDED)
 
 
 def _union(soup: Soup, component: Int) -> Soup | None:

@@ -13,7 +13,12 @@ RAYS = 24  # per face: one that sees out through 8 % of its half of the sky is f
 ASKED = 48  # faces of a patch whose rays count, at most
 INNER_SHARE = 0.02  # a wall of whose rays fewer escape is an inner one
 OPENING_SHARE = 0.08  # a pocket is what is open by less than this share of its area
+MOST_TRIED = 40_000_000  # triangles that one ray from every face may meet the boxes of: some half a second
 POCKET_SHARE = 1e-3  # of the surface's area: smaller pockets are left alone
+
+
+class TangledError(Exception):
+    """A surface lies in so many layers that its rays would take too long."""
 
 
 def drop_inner_walls(soup: Soup) -> tuple[Soup, int]:
@@ -38,6 +43,9 @@ def drop_pockets(soup: Soup) -> tuple[Soup, int]:
 
     The soup is closed, every component wound outward. What is left has holes, and perhaps loose pieces of wall within,
     that the next steps close and unite; the number is that of the pockets.
+
+    Raises:
+        TangledError: the surface runs through itself too often to look for any.
     """
     hidden = np.nonzero(~_visible_faces(soup))[0]
     if not len(hidden):
@@ -57,17 +65,23 @@ def drop_pockets(soup: Soup) -> tuple[Soup, int]:
 
 
 def _visible_faces(soup: Soup) -> Bool:
-    """`(F,)`: which faces of a closed, outward-wound surface see the outside along one of their rays."""
+    """`(F,)`: which faces of a closed, outward-wound surface see the outside along one of their rays.
+
+    Raises:
+        TangledError: the rays would take too long.
+    """
     tree = Bvh.over(soup.vertices, soup.faces)
     normal = soup.cross_products()
     length = np.linalg.norm(normal, axis=1)
     normal /= np.maximum(length, 1e-300)[:, None]
     middle = soup.vertices[soup.faces].mean(axis=1)
-    seen = tree.escapes(middle, normal, np.arange(len(middle)))
+    seen, tried = tree.escapes(middle, normal, np.arange(len(middle)))
+    if tried > MOST_TRIED:
+        raise TangledError
     for offset in _sphere_points(RAYS - 1):
         left = np.nonzero(~seen & (length > 0))[0]
         # A unit normal plus a point of the unit sphere: directions by the cosine, as light falls.
-        seen[left] = tree.escapes(middle[left], normal[left] + 0.999 * offset, left)
+        seen[left] = tree.escapes(middle[left], normal[left] + 0.999 * offset, left)[0]
     return seen | (length == 0)
 
 
@@ -82,7 +96,7 @@ def _escaping_share(soup: Soup, patch: Int, candidate: Bool) -> Float:
     rays = _sphere_points(2 * RAYS)
     free = np.zeros(len(asked))
     for ray in rays:
-        free += tree.escapes(middle, np.broadcast_to(ray, middle.shape).copy(), asked)
+        free += tree.escapes(middle, np.broadcast_to(ray, middle.shape).copy(), asked)[0]
     total = np.bincount(patch[asked], minlength=len(candidate)) * len(rays)
     escaped = np.bincount(patch[asked], free, minlength=len(candidate))
     return np.where(total > 0, escaped / np.maximum(total, 1), 1.0)

@@ -8,10 +8,12 @@ from scipy import ndimage
 from scipy.spatial import cKDTree
 
 from real2sam2real.arrays import Bool, Float, Int
+from real2sam2real.mesh.compiled import kernel
 from real2sam2real.mesh.mesh import Mesh
 
 SIDE = 56  # voxels along the longest side
 MARGIN = 3
+MOST_SAMPLES = 2_000_000
 SHELL = 0.8  # voxels: half the thickness of what encloses nothing
 
 
@@ -83,16 +85,21 @@ def _cross(a: Float, b: Float) -> Float:
 
 
 def _surface_samples(vertices: Float, faces: Int, spacing: float) -> Float:
-    """Points `(N, 3)` on all triangles, no farther apart than `spacing`; at most a few million."""
+    """Points `(N, 3)` on all triangles, no farther apart than `spacing`, or as near as some `MOST_SAMPLES` can be."""
     triangles = vertices[faces]
     longest = np.linalg.norm(triangles - np.roll(triangles, 1, axis=1), axis=-1).max(axis=1)
+    wanted = float((np.ceil(longest / spacing).clip(1, 2 * SIDE) ** 2 / 2).sum())
+    spacing *= max(1.0, np.sqrt(wanted / MOST_SAMPLES))
     level = np.ceil(longest / spacing).astype(int).clip(1, 2 * SIDE)
     found = [triangles.reshape(-1, 3)]
     for n in np.unique(level):
         i, j = np.meshgrid(np.arange(n + 1), np.arange(n + 1), indexing="ij")
         weights = np.stack([i, j, n - i - j], axis=-1)[i + j <= n] / n
         found.append(np.einsum("wk,fkd->fwd", weights, triangles[level == n]).reshape(-1, 3))
-    return np.concatenate(found)
+    points = np.concatenate(found)
+    cells = ((points - points.min(axis=0)) / (spacing / 4)).astype(np.int64)  # a tree of doubles would be slow
+    wide = cells.max(axis=0) + 1
+    return points[np.unique((cells[:, 0] * wide[1] + cells[:, 1]) * wide[2] + cells[:, 2], return_index=True)[1]]
 
 
 def _without_crumbs(signed: Float) -> Float:
@@ -108,22 +115,11 @@ def _without_crumbs(signed: Float) -> Float:
 
 def _level_set(signed: Float, origin: Float, step: float) -> Mesh:
     last = np.array(signed.shape) - 1
-    values = signed.tolist()  # plain lists are several times faster than arrays for single look-ups
-    ox, oy, oz = origin.tolist()
-    nx, ny, nz = (int(n) - 1 for n in last)
 
     def field(x: float, y: float, z: float) -> float:
-        gx = min(max((x - ox) / step, 0.0), nx)
-        gy = min(max((y - oy) / step, 0.0), ny)
-        gz = min(max((z - oz) / step, 0.0), nz)
-        i, j, k = min(int(gx), nx - 1), min(int(gy), ny - 1), min(int(gz), nz - 1)
-        fx, fy, fz = gx - i, gy - j, gz - k
-        p, q = values[i], values[i + 1]
-        p0, p1, q0, q1 = p[j], p[j + 1], q[j], q[j + 1]
-        near = (p0[k] * (1 - fz) + p0[k + 1] * fz) * (1 - fy) + (p1[k] * (1 - fz) + p1[k + 1] * fz) * fy
-        far = (q0[k] * (1 - fz) + q0[k + 1] * fz) * (1 - fy) + (q1[k] * (1 - fz) + q1[k + 1] * fz) * fy
-        return near * (1 - fx) + far * fx
+        return _interpolated(signed, x / step - shift[0], y / step - shift[1], z / step - shift[2])
 
+    shift = (origin / step).tolist()
     bounds = [*origin.tolist(), *(origin + last * step).tolist()]
     solid = manifold3d.Manifold.level_set(field, bounds, step, 0.0)
     result = solid.to_mesh()
@@ -131,3 +127,18 @@ def _level_set(signed: Float, origin: Float, step: float) -> Mesh:
         vertices=np.asarray(result.vert_properties, np.float64)[:, :3],
         faces=np.asarray(result.tri_verts).astype(np.int32),
     )
+
+
+@kernel
+def _interpolated(values: Float, x: float, y: float, z: float) -> float:
+    """Trilinear between the values of a grid, and as at its border beyond it."""
+    nx, ny, nz = values.shape
+    x, y, z = min(max(x, 0.0), nx - 1.0), min(max(y, 0.0), ny - 1.0), min(max(z, 0.0), nz - 1.0)
+    i, j, k = min(int(x), nx - 2), min(int(y), ny - 2), min(int(z), nz - 2)
+    total = 0.0
+    for di in range(2):
+        for dj in range(2):
+            for dk in range(2):
+                weight = (x - i if di else 1 - x + i) * (y - j if dj else 1 - y + j) * (z - k if dk else 1 - z + k)
+                total += weight * values[i + di, j + dj, k + dk]
+    return total

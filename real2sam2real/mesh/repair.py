@@ -12,9 +12,9 @@ from real2sam2real.errors import UserError
 from real2sam2real.mesh import soup as soups
 from real2sam2real.mesh.attributes import nearest_vertices, transfer_attributes, with_attributes_of
 from real2sam2real.mesh.bvh import Bvh
-from real2sam2real.mesh.components import drop_floaters, unite
+from real2sam2real.mesh.components import drop_floaters, is_thicket, unite
 from real2sam2real.mesh.decimation import decimate
-from real2sam2real.mesh.hidden import drop_inner_walls, drop_pockets
+from real2sam2real.mesh.hidden import TangledError, drop_inner_walls, drop_pockets
 from real2sam2real.mesh.holes import fill_holes
 from real2sam2real.mesh.mesh import Mesh
 from real2sam2real.mesh.remesh import remesh
@@ -98,7 +98,7 @@ def _made_solid(mesh: Mesh, clean: bool) -> tuple[Mesh, list[str], bool]:
     if not len(mesh.faces) or not np.ptp(mesh.vertices[mesh.faces].reshape(-1, 3), axis=0).any():
         raise UserError("the mesh has no surface (no face with an extent); export the object again")
     soup, notes = _applied(Soup.of(mesh), _TIDY)
-    if len(soup.faces):
+    if len(soup.faces) and not is_thicket(soup):
         soup, more = _wound(soup)
         closed, steps = _applied(soup, _CLOSE)
         notes += more + steps
@@ -107,7 +107,10 @@ def _made_solid(mesh: Mesh, clean: bool) -> tuple[Mesh, list[str], bool]:
             notes += floaters
         united, more = _applied(closed, _UNITE)
         if clean:
-            united, pockets = _applied(united, _FILL_POCKETS)
+            try:
+                united, pockets = _applied(united, _FILL_POCKETS)
+            except TangledError:
+                pockets = ["it runs through itself so often that hollows in it were not looked for"]
             more += pockets
         for outcome, told in ((united, more), (closed, ["components that overlap were left as they are"])):
             result = with_attributes_of(mesh, outcome)
@@ -207,7 +210,7 @@ def _within_budget(solid: Mesh, max_faces: int) -> tuple[Mesh, str]:
 
 def _one_sided_hausdorff(source: Mesh, target: Mesh) -> float:
     """The largest distance of a sampled point of `source` from `target`, in their unit."""
-    return float(Bvh.over(target.vertices, target.faces).nearest(_points_on(source)).distance.max())
+    return Bvh.over(target.vertices, target.faces).farthest(_points_on(source))
 
 
 def _points_on(mesh: Mesh) -> Float:

@@ -10,7 +10,6 @@ import hashlib
 import json
 import os
 import shutil
-import zipfile
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -23,6 +22,7 @@ from real2sam2real.arrays import Bool, Float
 from real2sam2real.errors import UserError, first_line
 from real2sam2real.files import refuse_pipe, replacing_folder
 from real2sam2real.geometry import Intrinsics
+from real2sam2real.media.numpy_files import ALONE, read_arrays
 from real2sam2real.media.pictures import Picture, open_picture
 from real2sam2real.mesh import Mesh
 from real2sam2real.mesh.corner_normals import with_corner_normals
@@ -41,6 +41,7 @@ VERSION = 1
 
 SCENE_FILE, _GLB, _REMOVED, _PHOTO = "scene.json", "scene.glb", "removed.glb", "photo.png"
 _BILLBOARDS, _BACKGROUND, _SKINS = "billboards", "background.npy", "skins"
+_MOST_BYTES = 2_000_000_000  # of a skin or a background
 _REMEDY = "restore the folder, or make the scene again from its photo"
 
 
@@ -349,16 +350,16 @@ class _Loader:
         path = self.folder / str(name)
         if Path(str(name)).parent != Path(_SKINS) or not path.resolve().is_relative_to(self.folder.resolve()):
             self.root.fail(f"the skin '{str(name)[:80]}' does not lie in the folder's {_SKINS}", _REMEDY)
+        file = read_arrays(path, "skin", most_bytes=_MOST_BYTES)
         try:
-            with np.load(path, allow_pickle=False) as file:
-                skin = Skin(
-                    bones=tuple(map(str, file["bones"])),
-                    parents=tuple(map(int, file["parents"])),
-                    heads=file["heads"],
-                    weights=file["weights"],
-                    axes=file["axes"],
-                )
-        except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+            skin = Skin(
+                bones=tuple(map(str, file["bones"])),
+                parents=tuple(map(int, file["parents"])),
+                heads=file["heads"],
+                weights=file["weights"],
+                axes=file["axes"],
+            )
+        except (ValueError, KeyError, TypeError, IndexError) as error:
             raise UserError(f"'{path}' is damaged ({first_line(error)[:80]}); {_REMEDY}") from error
         if len(skin.weights) != len(entity.mesh.vertices):
             self.notes.append(f"'{entity.name}' has other vertices than before, so its joints can no longer be bent")
@@ -375,11 +376,13 @@ class _Loader:
         if self.root.value.get("background") is None:
             return None
         path = self.folder / _BACKGROUND
+        inverse = read_arrays(path, "background", most_bytes=_MOST_BYTES).get(ALONE)
+        if inverse is None or inverse.dtype.kind != "f":
+            raise UserError(f"'{path}' holds no inverse depths; {_REMEDY}")
         try:
-            inverse = np.load(path, allow_pickle=False)
-        except (OSError, ValueError, EOFError) as error:
-            raise UserError(f"cannot read '{path}' ({str(error)[:80]}); {_REMEDY}") from error
-        return BackgroundRelief(inverse_depth=inverse.astype(np.float32), source=self.root.text("background"))
+            return BackgroundRelief(inverse_depth=inverse.astype(np.float32), source=self.root.text("background"))
+        except ValueError as error:
+            raise UserError(f"'{path}': {error}; {_REMEDY}") from error
 
     def _mask(self, entry: JsonObject, place: str = "masks") -> Bool | None:
         if entry.value.get("mask") is None:

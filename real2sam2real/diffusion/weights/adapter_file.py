@@ -14,6 +14,7 @@ Shape letters: O output features, I input features, R rank.
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections import Counter
 from collections.abc import Mapping
@@ -21,11 +22,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+import torch
 from torch import Tensor
 
 from real2sam2real.diffusion.weights import keys
 from real2sam2real.diffusion.weights.files import Tensors, list_some, metadata, open_tensors
 from real2sam2real.errors import UserError
+from real2sam2real.files import read_text
 
 Number = TypeVar("Number", int, float)
 
@@ -37,6 +40,7 @@ POSE_MODULE = "pose_patch_embedding"
 
 # Files that peft, or this project, keeps `adapter_config.json` for.
 _FILES_WITH_SETTINGS = (LORA_FILE, "adapter_model.safetensors", "adapter_model.bin")
+_MOST_SETTINGS = 10_000_000  # bytes
 _DOWN, _UP, _ALPHA = "down", "up", "alpha"
 _WEIGHT, _BIAS, _MODULATION, _NEW = "weight", "bias", "modulation", "new"
 _SUFFIXES = (
@@ -194,16 +198,27 @@ def _parse(file: Path, tensors: Tensors) -> tuple[_Parts, list[str]]:
         if entry in seen:
             raise UserError(f"{file} holds one thing twice: '{seen[entry]}' and '{key}'; save each adapter by itself")
         seen[entry] = key
+        value = _numbers(file, key, tensor.read(), whole=entry.part == _ALPHA)
         if entry.part in (_DOWN, _UP, _ALPHA):
-            pairs.setdefault(entry.module, {})[entry.part] = tensor.read()
+            pairs.setdefault(entry.module, {})[entry.part] = value
         elif entry.part == _NEW:
-            replacements[entry.module] = tensor.read()
+            replacements[entry.module] = value
         else:
-            differences[entry.module] = tensor.read()
+            differences[entry.module] = value
     if unknown:
         raise UserError(f"{file} has keys that are not understood as an adapter of Wan-Animate: {list_some(unknown)}")
     bare = any(".lora_A." in key and key.startswith("blocks.") and "_attn." in key for key in tensors)
     return _Parts(pairs=pairs, differences=differences, replacements=replacements, bare_original=bare), face
+
+
+def _numbers(file: Path, key: str, value: Tensor, *, whole: bool) -> Tensor:
+    """A tensor that can be computed with: floating-point, or `whole` numbers where they will do, and all finite."""
+    kind = str(value.dtype).removeprefix("torch.")
+    if not (value.is_floating_point() or (whole and kind.startswith(("int", "uint")))):
+        raise UserError(f"{file}: '{key}' holds {kind}, where floating-point numbers belong")
+    if not torch.isfinite(value.float()).all():
+        raise UserError(f"{file}: '{key}' holds numbers that are not finite (NaN or infinity), which spoil every frame")
+    return value
 
 
 def _entry(key: str) -> _Entry | None:
@@ -246,9 +261,8 @@ class _Alphas:
             return cls(origin="the caller", alpha=given)
         settings = _settings(file)
         if settings is not None:
-            patterns = settings.get("alpha_pattern") or {}
-            by_module = {_pattern_module(file, name): float(alpha) for name, alpha in patterns.items()}
-            return cls(origin="its settings", alpha=float(settings["lora_alpha"]), by_module=by_module)
+            by_module = {_pattern_module(file, name): alpha for name, alpha in settings.alphas.items()}
+            return cls(origin="its settings", alpha=settings.alpha, by_module=by_module)
         if parts.bare_original:
             return cls(origin=f"the official training (alpha {OFFICIAL_ALPHA:g})", alpha=OFFICIAL_ALPHA)
         return cls(origin="its rank (scale 1)")
@@ -261,25 +275,43 @@ def _pattern_module(file: Path, name: str) -> str:
     return module
 
 
-def _settings(file: Path) -> dict[str, Any] | None:
-    """What peft or diffusers saved beside the weights, with `lora_alpha` in it; None where nothing was."""
+@dataclass(frozen=True, kw_only=True)
+class _Settings:
+    """What peft or diffusers saved beside the weights."""
+
+    alpha: float
+    alphas: Mapping[str, float]  # by layer, where they differ
+
+
+def _settings(file: Path) -> _Settings | None:
+    """The settings beside the weights or in the file's metadata; None where there are none."""
     beside = file.parent / SETTINGS_FILE
     if file.name in _FILES_WITH_SETTINGS and beside.is_file():
-        where, text = str(beside), beside.read_text(encoding="utf-8")
+        where, text = str(beside), read_text(beside, "adapter's settings", most_bytes=_MOST_SETTINGS)
     elif (text := metadata(file).get("lora_adapter_metadata", "")) != "":
         where = f"the metadata of {file}"
     else:
         return None
     try:
         # diffusers puts the name of the pipeline's part before each setting.
-        settings = {key.removeprefix("transformer."): value for key, value in json.loads(text).items()}
-        float(settings["lora_alpha"])
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UserError(f"{where} cannot be used: {error!r}") from error
-    unsupported = [name for name in ("use_dora", "use_rslora") if settings.get(name)]
+        values = {key.removeprefix("transformer."): value for key, value in json.loads(text).items()}
+        patterns = values.get("alpha_pattern") or {}
+        settings = _Settings(
+            alpha=_finite(values["lora_alpha"]), alphas={name: _finite(alpha) for name, alpha in patterns.items()}
+        )
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
+        raise UserError(f"{where} cannot be used: {error!r:.200}") from error
+    unsupported = [name for name in ("use_dora", "use_rslora") if values.get(name)]
     if unsupported:
         raise UserError(f"{where} asks for {list_some(unsupported)}, which is not supported; give a plain LoRA")
     return settings
+
+
+def _finite(value: Any) -> float:
+    number = float(value)
+    if not math.isfinite(number):
+        raise ValueError(f"an alpha is {number}")
+    return number
 
 
 def _pair(file: Path, module: str, found: Mapping[str, Tensor], alphas: _Alphas) -> LowRank:
@@ -288,10 +320,12 @@ def _pair(file: Path, module: str, found: Mapping[str, Tensor], alphas: _Alphas)
         have = have if have in found else _ALPHA
         raise UserError(f"{file}: '{module}' has a LoRA's {have} part but not its {lack} part")
     down, up = found[_DOWN], found[_UP]
-    if down.ndim < 2 or up.ndim < 2 or down.shape[0] != up.shape[1]:
+    if down.ndim < 2 or up.ndim < 2 or down.shape[0] != up.shape[1] or not down.shape[0]:
         raise UserError(
             f"{file}: the LoRA of '{module}' does not fit together: down {tuple(down.shape)}, up {tuple(up.shape)}"
         )
     own = found.get(_ALPHA)
-    alpha = alphas.of_module(module, int(down.shape[0])) if own is None else own.item()
+    if own is not None and own.numel() != 1:
+        raise UserError(f"{file}: the alpha of '{module}' is {own.numel()} numbers, not one")
+    alpha = alphas.of_module(module, int(down.shape[0])) if own is None else float(own.item())
     return LowRank(down=down, up=up, alpha=alpha)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,7 @@ _SHARED = (
     "added_kv_proj_dim",
     "rope_max_seq_len",
 )
+_IMAGE, _ADDED = "condition_embedder.image_embedder.ff.net.0.proj.weight", "blocks.0.attn2.add_k_proj.weight"
 _FACE_FIELDS = ("motion_", "face_", "inject_face_")
 
 
@@ -102,18 +103,21 @@ def config_from_shapes(shapes: Mapping[str, tuple[int, ...]], file: Path) -> Con
         "condition_embedder.time_embedder.linear_1.weight",
         "blocks.0.ffn.net.0.proj.weight",
     )
+    what = "a Wan-Animate transformer"
     missing = [key for key in needed if key not in shapes]
     if missing:
-        raise UserError(f"{file} does not hold a Wan-Animate transformer: missing {list_some(missing)}")
+        raise UserError(f"{file} does not hold {what}: missing {list_some(missing)}")
+    optional = [key for key in (_IMAGE, _ADDED) if key in shapes]
+    for key in (*needed, *optional):
+        check_shape(file, what, key, shapes[key], dimensions=5 if "patch" in key else 2)
     width, _, *patch = shapes["patch_embedding.weight"]
     latent = shapes["pose_patch_embedding.weight"][1]
-    if len(patch) != 3 or width % HEAD_DIM:
+    if width % HEAD_DIM:
         raise UserError(
-            f"{file} does not hold a Wan-Animate transformer: patch_embedding.weight is "
-            f"{shapes['patch_embedding.weight']}, with {HEAD_DIM}·n outputs and 3 kernel sizes expected"
+            f"{file} does not hold {what}: patch_embedding.weight is {shapes['patch_embedding.weight']}, with "
+            f"{HEAD_DIM}·n outputs expected"
         )
-    image = shapes.get("condition_embedder.image_embedder.ff.net.0.proj.weight")
-    added = shapes.get("blocks.0.attn2.add_k_proj.weight")
+    image, added = shapes.get(_IMAGE), shapes.get(_ADDED)
     return {
         "patch_size": tuple(patch),
         "num_attention_heads": width // HEAD_DIM,
@@ -122,11 +126,35 @@ def config_from_shapes(shapes: Mapping[str, tuple[int, ...]], file: Path) -> Con
         "text_dim": shapes["condition_embedder.text_embedder.linear_1.weight"][1],
         "freq_dim": shapes["condition_embedder.time_embedder.linear_1.weight"][1],
         "ffn_dim": shapes["blocks.0.ffn.net.0.proj.weight"][0],
-        "num_layers": 1 + max(int(match[1]) for key in shapes if (match := re.match(r"blocks\.(\d+)\.", key))),
+        "num_layers": count_layers(shapes, r"blocks\.(\d+)\.", file),
         "cross_attn_norm": "blocks.0.norm2.weight" in shapes,
         "image_dim": None if image is None else image[1],
         "added_kv_proj_dim": None if added is None else added[1],
     }
+
+
+def check_shape(file: Path, what: str, key: str, shape: tuple[int, ...], dimensions: int) -> None:
+    """See that a tensor has a number of dimensions, none of them empty, before a model is built to its sizes.
+
+    Raises:
+        UserError: it has not; the `file` does not hold `what`.
+    """
+    if len(shape) != dimensions or 0 in shape:
+        raise UserError(f"{file} does not hold {what}: {key} is {shape}, with {dimensions} sizes above zero expected")
+
+
+def count_layers(keys: Iterable[str], pattern: str, file: Path) -> int:
+    """How many layers the keys name, whose numbers are the group of `pattern`.
+
+    Raises:
+        UserError: a number is left out, so that the file is not whole, or none is there.
+    """
+    numbers = {match[1] for key in keys if (match := re.match(pattern, key))}
+    absent = next((k for k in range(len(numbers)) if str(k) not in numbers), None)
+    if absent is not None or not numbers:
+        strangest = max(numbers, key=lambda text: (len(text), text), default="nothing")
+        raise UserError(f"{file} is not whole: it has layer {strangest[:20]}, but no layer {absent or 0}")
+    return len(numbers)
 
 
 def read_json(path: Path) -> Config:
@@ -137,7 +165,7 @@ def read_json(path: Path) -> Config:
     """
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"{path} cannot be used: {error}") from error
     if not isinstance(values, dict):
         raise UserError(f"{path} is no config")

@@ -16,6 +16,7 @@ from typing import Any
 
 from torch import Tensor
 
+from real2sam2real.diffusion.weights.config import check_shape, count_layers
 from real2sam2real.diffusion.weights.files import LazyTensor, Tensors
 from real2sam2real.errors import UserError
 
@@ -69,19 +70,24 @@ def t5_config(tensors: Tensors, file: Path) -> Any:
     """The text encoder's config, told by its tensors under transformers' names.
 
     Raises:
-        UserError: tensors that tell it are missing.
+        UserError: tensors that tell it are missing or misshapen.
     """
     from transformers import UMT5Config
 
-    bias = _shape(tensors, file, "encoder.block.0.layer.0.SelfAttention.relative_attention_bias.weight")
-    query = _shape(tensors, file, "encoder.block.0.layer.0.SelfAttention.q.weight")
-    vocabulary, width = _shape(tensors, file, "shared.weight")
+    def shape(key: str) -> tuple[int, ...]:
+        return _shape(tensors, file, key, "the text encoder umT5", 2)
+
+    bias = shape("encoder.block.0.layer.0.SelfAttention.relative_attention_bias.weight")
+    query = shape("encoder.block.0.layer.0.SelfAttention.q.weight")
+    vocabulary, width = shape("shared.weight")
+    if query[0] % bias[1]:
+        raise UserError(f"{file} does not hold the text encoder umT5: {query[0]} rows are no {bias[1]} equal heads")
     return UMT5Config(
         vocab_size=vocabulary,
         d_model=width,
         d_kv=query[0] // bias[1],
-        d_ff=_shape(tensors, file, "encoder.block.0.layer.1.DenseReluDense.wi_0.weight")[0],
-        num_layers=_count(tensors, r"encoder\.block\.(\d+)\."),
+        d_ff=shape("encoder.block.0.layer.1.DenseReluDense.wi_0.weight")[0],
+        num_layers=count_layers(tensors, r"encoder\.block\.(\d+)\.", file),
         num_heads=bias[1],
         relative_attention_num_buckets=bias[0],
         relative_attention_max_distance=128,
@@ -105,7 +111,7 @@ def _clip_rows(key: str, tensor: LazyTensor) -> Iterator[tuple[str, LazyTensor]]
     """Where one original tensor goes: one row, or three for the joint query, key and value."""
     block = _BLOCK.match(key)
     if block and block[2] == "attn.to_qkv":
-        rows = tensor.shape[0] // 3
+        rows = (tensor.shape or (0,))[0] // 3
         for index, projection in enumerate(("q_proj", "k_proj", "v_proj")):
             part = slice(index * rows, (index + 1) * rows)
             shape = (rows, *tensor.shape[1:])
@@ -124,17 +130,21 @@ def clip_config(tensors: Tensors, file: Path) -> Any:
     """The visual tower's config, told by its tensors under transformers' names.
 
     Raises:
-        UserError: tensors that tell it are missing.
+        UserError: tensors that tell it are missing or misshapen.
     """
     from transformers import CLIPVisionConfig
 
-    width, _, patch, _ = _shape(tensors, file, "embeddings.patch_embedding.weight")
-    grid = math.isqrt(_shape(tensors, file, "embeddings.position_embedding.weight")[0] - 1)
+    what = "CLIP's visual tower"
+    width, _, patch, _ = _shape(tensors, file, "embeddings.patch_embedding.weight", what, 4)
+    grid = math.isqrt(_shape(tensors, file, "embeddings.position_embedding.weight", what, 2)[0] - 1)
+    heads = max(1, width // CLIP_HEAD_DIM)
+    if width % heads or not grid:
+        raise UserError(f"{file} does not hold {what}: {width} wide, for {grid}×{grid} patches")
     return CLIPVisionConfig(
         hidden_size=width,
-        intermediate_size=_shape(tensors, file, "encoder.layers.0.mlp.fc1.weight")[0],
-        num_hidden_layers=_count(tensors, r"encoder\.layers\.(\d+)\."),
-        num_attention_heads=max(1, width // CLIP_HEAD_DIM),
+        intermediate_size=_shape(tensors, file, "encoder.layers.0.mlp.fc1.weight", what, 2)[0],
+        num_hidden_layers=count_layers(tensors, r"encoder\.layers\.(\d+)\.", file),
+        num_attention_heads=heads,
         image_size=grid * patch,
         patch_size=patch,
         hidden_act="gelu",
@@ -155,11 +165,11 @@ def vae_config(tensors: Tensors, file: Path) -> dict[str, Any]:
     """The sizes of the VAE, for `AutoencoderKLWan`; everything else is that class's default, which is Wan 2.1's.
 
     Raises:
-        UserError: tensors that tell them are missing.
+        UserError: tensors that tell them are missing or misshapen.
     """
     return {
-        "base_dim": _shape(tensors, file, "encoder.conv_in.weight")[0],
-        "z_dim": _shape(tensors, file, "post_quant_conv.weight")[0],
+        "base_dim": _shape(tensors, file, "encoder.conv_in.weight", "the VAE", 5)[0],
+        "z_dim": _shape(tensors, file, "post_quant_conv.weight", "the VAE", 5)[0],
     }
 
 
@@ -172,11 +182,8 @@ def _changed(tensor: LazyTensor, shape: tuple[int, ...], rows: slice = slice(Non
     return replace(tensor, shape=shape, read=read)
 
 
-def _shape(tensors: Tensors, file: Path, key: str) -> tuple[int, ...]:
+def _shape(tensors: Tensors, file: Path, key: str, what: str, dimensions: int) -> tuple[int, ...]:
     if key not in tensors:
-        raise UserError(f"{file} is not the file it is named after: missing {key}")
+        raise UserError(f"{file} does not hold {what}: missing {key}")
+    check_shape(file, what, key, tensors[key].shape, dimensions)
     return tensors[key].shape
-
-
-def _count(tensors: Tensors, pattern: str) -> int:
-    return 1 + max(int(match[1]) for key in tensors if (match := re.match(pattern, key)))

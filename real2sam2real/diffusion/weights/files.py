@@ -7,8 +7,6 @@ so memory is taken when a tensor is read, converted or moved, one at a time.
 from __future__ import annotations
 
 import json
-import math
-import pickle
 import re
 import zipfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -21,8 +19,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from real2sam2real.diffusion.weights.gguf_file import GgufTensor, read_gguf
 from real2sam2real.diffusion.weights.keys import is_left_out
-from real2sam2real.errors import UserError, require
+from real2sam2real.errors import UserError, first_line, require
 
 _SHARD = re.compile(r"(.+)-(\d{5})-of-(\d{5})\.safetensors$")
 FLOAT8 = (torch.float8_e4m3fn, torch.float8_e5m2)
@@ -37,6 +36,8 @@ _DTYPES = {
     "I32": torch.int32,
     "U8": torch.uint8,
 }
+# In what PyTorch says of a pickle: the name of what it does not run, and its reason without advice to load it anyway.
+_FOREIGN, _UNPICKLER = re.compile(r"GLOBAL (\S+)"), re.compile(r"WeightsUnpickler error: (.*)")
 _SCALES = ("scale_weight", "weight_scale", "scale_input", "input_scale")
 
 
@@ -95,7 +96,7 @@ def shard_names(index: Path) -> list[str]:
     try:
         weight_map = json.loads(index.read_text(encoding="utf-8"))["weight_map"]
         names = sorted({str(name) for key, name in weight_map.items() if not is_left_out(key)})
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise UserError(f"{index} is damaged or no index of weights: {error}") from error
     if any(Path(name).name != name for name in names):
         raise UserError(f"{index} names files outside its folder; it is damaged or not to be trusted")
@@ -203,21 +204,47 @@ def _open_pickle(path: Path) -> Tensors:
     """
     try:
         loaded: Any = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
-    except pickle.UnpicklingError as error:
+    except Exception as error:  # a damaged pickle can raise anything: it is a program for a machine of its own
+        if foreign := _FOREIGN.search(str(error)):
+            raise UserError(
+                f"{path} is refused: it asks for '{foreign[1]}', which no set of tensors needs, and loading it could "
+                "run foreign code. Get the file from its publisher again, or a safetensors version of it."
+            ) from error
+        said = _UNPICKLER.search(str(error))
+        reason = said[1] if said else first_line(error)
         raise UserError(
-            f"{path} is refused: it holds more than tensors, and loading it could run foreign code, or it is damaged. "
-            "Get the file from its publisher again, or a safetensors version of it."
+            f"{path} is damaged or cut short: PyTorch cannot unpack it ({reason[:200]}). Get it from its publisher "
+            "again."
         ) from error
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        raise UserError(f"{path} is damaged, cut short or no PyTorch file: {str(error).splitlines()[0]}") from error
     if isinstance(loaded, Mapping) and isinstance(loaded.get("state_dict"), Mapping):
         loaded = loaded["state_dict"]
-    if not isinstance(loaded, Mapping) or not all(isinstance(value, Tensor) for value in loaded.values()):
-        raise UserError(f"{path} is no set of named tensors")
+    if not isinstance(loaded, Mapping) or not all(map(_is_named_tensor, loaded.items())):
+        raise UserError(f"{path} is no set of named tensors: it holds {_described(loaded)}")
+    size = path.stat().st_size
+    for key, value in loaded.items():
+        if value.numel() * value.element_size() > size:  # strides of zero can make a world of one number
+            raise UserError(f"{path} is damaged: '{key[:80]}' would be {value.numel():,} values, in {size:,} bytes")
     return {
         key: LazyTensor(file=path, key=key, shape=tuple(value.shape), read=partial(loaded.__getitem__, key))
         for key, value in loaded.items()
     }
+
+
+def _is_named_tensor(item: tuple[Any, Any]) -> bool:
+    key, value = item
+    plain = isinstance(value, Tensor) and value.layout == torch.strided and not value.is_quantized
+    return isinstance(key, str) and plain and value.device.type == "cpu"
+
+
+def _described(loaded: Any) -> str:
+    """What a pickle holds instead of named tensors, in words."""
+    if not isinstance(loaded, Mapping):
+        return f"a {type(loaded).__name__}"
+    key, value = next(item for item in loaded.items() if not _is_named_tensor(item))
+    if not isinstance(key, str):
+        return f"the key {str(key)[:80]}, which is no name"
+    kind = f"{value.layout} tensor" if isinstance(value, Tensor) else type(value).__name__
+    return f"a {kind} under {key[:80]!r}"
 
 
 def _fold_scales(tensors: Tensors) -> Tensors:
@@ -253,42 +280,30 @@ def _open_gguf(path: Path) -> Tensors:
     GGUF itself knows up to four dimensions. The patch embedding's five are stored either as they are, which the reader
     allows, or flattened with the true shape in `comfy.gguf.orig_shape.<key>`, as city96's converter does.
     """
-    gguf = require("gguf", f"{path} is a GGUF file; to read it: pip install gguf")
-    try:
-        # "c": a private mapping, so that torch may take the memory as its own without a copy.
-        reader = gguf.GGUFReader(path, "c")
-    except (ValueError, IndexError, KeyError, OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} is damaged, cut short or no GGUF file: {error}") from error
-    return {tensor.name: _gguf_tensor(path, reader, tensor) for tensor in reader.tensors}
+    require("gguf", f"{path} is a GGUF file; to read it: pip install gguf")
+    return {tensor.name: _gguf_tensor(path, tensor) for tensor in read_gguf(path)}
 
 
-def _gguf_tensor(path: Path, reader: Any, tensor: Any) -> LazyTensor:
+def _gguf_tensor(path: Path, tensor: GgufTensor) -> LazyTensor:
     from diffusers.quantizers.gguf.utils import SUPPORTED_GGUF_QUANT_TYPES, GGUFParameter, dequantize_gguf_tensor
     from gguf import GGMLQuantizationType as Kind
 
-    stored = tuple(int(size) for size in reversed(tensor.shape.tolist()))
-    field = reader.get_field(f"comfy.gguf.orig_shape.{tensor.name}")
-    shape = stored if field is None else tuple(int(field.parts[index][0]) for index in field.data)
-    if math.prod(shape) != math.prod(stored):
-        raise UserError(f"{path}: '{tensor.name}' says its shape is {shape} but holds {math.prod(stored)} values")
     plain = {Kind.F64, Kind.F32, Kind.F16, Kind.BF16}
-    if tensor.tensor_type not in plain and tensor.tensor_type not in SUPPORTED_GGUF_QUANT_TYPES:
-        raise UserError(
-            f"{path}: '{tensor.name}' is stored as {tensor.tensor_type.name}, which cannot be computed with"
-        )
+    if tensor.kind not in plain and tensor.kind not in SUPPORTED_GGUF_QUANT_TYPES:
+        raise UserError(f"{path}: '{tensor.name}' is stored as {tensor.kind.name}, which cannot be computed with")
     # A tensor whose rows were regrouped to fit the blocks cannot stay packed: unpack it as it is read.
-    packed = tensor.tensor_type not in plain and shape == stored
+    packed = tensor.kind not in plain and tensor.shape == tensor.stored
 
     def read() -> Tensor:
         values = torch.from_numpy(np.asarray(tensor.data))
-        if tensor.tensor_type == Kind.BF16:
-            return values.view(torch.bfloat16).reshape(shape)
-        if tensor.tensor_type in plain:
-            return values.reshape(shape)
-        parameter = GGUFParameter(values, quant_type=tensor.tensor_type)
-        return parameter if packed else dequantize_gguf_tensor(parameter).reshape(shape)
+        if tensor.kind == Kind.BF16:
+            return values.view(torch.bfloat16).reshape(tensor.shape)
+        if tensor.kind in plain:
+            return values.reshape(tensor.shape)
+        parameter = GGUFParameter(values, quant_type=tensor.kind)
+        return parameter if packed else dequantize_gguf_tensor(parameter).reshape(tensor.shape)
 
-    return LazyTensor(file=path, key=tensor.name, shape=shape, read=read, quantised=packed)
+    return LazyTensor(file=path, key=tensor.name, shape=tensor.shape, read=read, quantised=packed)
 
 
 def list_some(items: Sequence[str], limit: int = 5) -> str:

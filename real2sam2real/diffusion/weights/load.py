@@ -6,7 +6,7 @@ held once, plus one tensor. Nothing is downloaded here.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from real2sam2real.diffusion.weights.files import LazyTensor, component_files, o
 from real2sam2real.errors import MissingPartError, UserError, first_line, require
 
 OFFICIAL_SHIFT = 5.0
+_MOST_PARTS, _LARGEST = 10_000, 10_000_000  # layers, heads or steps; widths and vocabularies
 
 
 def load_transformer(
@@ -40,8 +41,7 @@ def load_transformer(
     """
     tensors = _transformer_tensors(source)
     config = transformer_config(source, tensors)
-    with without_memory():
-        model = Real2Sam2RealTransformer3DModel(**config)
+    model = _built(source.transformer_config or source.transformer[0], Real2Sam2RealTransformer3DModel, **config)
     return fill(
         model,
         tensors,
@@ -103,8 +103,7 @@ def load_vae(source: BaseSource, dtype: torch.dtype = torch.float32, *, device: 
     else:
         tensors = encoders.vae_tensors(open_tensors(path))
         config = encoders.vae_config(tensors, path)
-    with without_memory():
-        model = kinds[name].from_config(config)
+    model = _built(path, kinds[name].from_config, config)
     return fill(model, tensors, (path,), dtype=dtype, device=device, what="the VAE")
 
 
@@ -126,8 +125,7 @@ def load_text_encoder(
     else:
         tensors = encoders.t5_tensors(open_tensors(path))
         config = encoders.t5_config(tensors, path)
-    with without_memory():
-        model = transformers.UMT5EncoderModel(config)
+    model = _built(path, transformers.UMT5EncoderModel, config)
     # One embedding stands under two names, of which files may hold either or both: fill one, then share it.
     model.encoder.embed_tokens = None
     tied = tensors.pop("encoder.embed_tokens.weight", None)
@@ -159,8 +157,7 @@ def load_image_encoder(
     else:
         tensors = encoders.clip_tensors(open_tensors(path))
         config = encoders.clip_config(tensors, path)
-    with without_memory():
-        model = transformers.CLIPVisionModel(config)
+    model = _built(path, transformers.CLIPVisionModel, config)
     # The tower stands below `vision_model` in some versions of transformers, and at the top in others.
     prefix = "vision_model." if any(key.startswith("vision_model.") for key in model.state_dict()) else ""
     tensors = {prefix + key: tensor for key, tensor in tensors.items()}
@@ -193,7 +190,7 @@ def load_scheduler(source: BaseSource) -> Any:
     if not isinstance(kind, type) or not issubclass(kind, diffusers.SchedulerMixin):
         raise UserError(f"{file} names no scheduler of diffusers: {config.get('_class_name')}")
     scheduler: Any = kind
-    return scheduler.from_config(config)
+    return _built(file, scheduler.from_config, config)
 
 
 def _transformers(what: str) -> Any:
@@ -209,7 +206,33 @@ def _need(source: BaseSource, path: Path | None, what: str) -> Path:
 
 
 def _from_folder(kind: Any, folder: Path) -> Any:
+    if (file := folder / "config.json").is_file():
+        _check_sizes(file, read_json(file))
     try:
         return kind.from_pretrained(folder, local_files_only=True)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{folder} cannot be used: {first_line(error)}") from error
+    except Exception as error:  # these packages check next to nothing of what a config says, and anything may fail
+        raise UserError(f"{folder} cannot be used: {first_line(error)[:200]}") from error
+
+
+def _built(file: Path, make: Callable[..., Any], *config: Any, **fields: Any) -> Any:
+    """A model without memory, or a scheduler, by a config that was read from `file`.
+
+    Raises:
+        UserError: there can be none of such sizes or settings.
+    """
+    for values in (*config, fields):
+        if isinstance(values, Mapping):
+            _check_sizes(file, values)
+    try:
+        with without_memory():
+            return make(*config, **fields)
+    except Exception as error:  # as above
+        raise UserError(f"what {file} describes cannot be built: {first_line(error)[:200]}") from error
+
+
+def _check_sizes(file: Path, config: Mapping[str, Any]) -> None:
+    """Refuse counts and sizes that no model has and that would take for ever to build."""
+    for key, value in config.items():
+        for number in value if isinstance(value, list | tuple) else (value,):
+            if isinstance(number, int) and abs(number) > (_MOST_PARTS if key.startswith("num_") else _LARGEST):
+                raise UserError(f"{file} is damaged: {key[:80]} is {str(number)[:40]}")

@@ -11,13 +11,14 @@ import warnings
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import cv2
 import numpy as np
 
 from real2sam2real.arrays import Bool, Float, Float32, Mask, UInt8
 from real2sam2real.errors import MissingPartError, UserError, first_line
+from real2sam2real.files import refuse_pipe
+from real2sam2real.media.numpy_files import ALONE, read_arrays
 from real2sam2real.perceive.camera.depth import DepthEstimate, resized_depth, with_unknown
 from real2sam2real.perceive.camera.options import DEPTH_FILE_SUFFIXES, DepthKind
 
@@ -29,6 +30,7 @@ CLEAR = 0.04  # of the map's span: a smaller difference tells nothing
 RING_SHARE = 0.15  # of an object's size: how far around it its surroundings are looked at
 SURE = 0.75  # of the votes, for one direction
 GROUND_FIT = 0.02  # of the map's span: how far off a line the ground may be
+_MOST_BYTES = 2_000_000_000
 _KEYS = ("depth", "disparity", "arr_0")
 
 
@@ -107,6 +109,7 @@ def read_depth_file(
 
 def _read(path: Path) -> np.ndarray:
     """`(H, W)` of an integer or a floating type."""
+    refuse_pipe(path)
     if not path.is_file():
         raise UserError(f"there is no depth map '{path}'; check the path")
     suffix = path.suffix.lower()
@@ -118,7 +121,7 @@ def _read(path: Path) -> np.ndarray:
             found = _from_exr(path)
         else:
             found = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
-    except (OSError, ValueError, EOFError, BadZipFile, RuntimeError, cv2.error) as error:
+    except (OSError, ValueError, RuntimeError, cv2.error) as error:
         raise UserError(f"the depth map '{path.name}' cannot be read ({first_line(error)}); save it again") from error
     if found is None:
         formats = ", ".join(DEPTH_FILE_SUFFIXES)
@@ -135,16 +138,14 @@ def _read(path: Path) -> np.ndarray:
 
 
 def _from_numpy(path: Path) -> np.ndarray:
-    loaded = np.load(path, allow_pickle=False)
-    if isinstance(loaded, np.ndarray):
-        return loaded
-    with loaded as arrays:
-        key = next((key for key in _KEYS if key in arrays), None)
-        if key is None and len(arrays.files) == 1:
-            key = arrays.files[0]
-        if key is None:
-            raise UserError(f"'{path.name}' holds {', '.join(arrays.files)}; call the map 'depth'")
-        return arrays[key]
+    arrays = read_arrays(path, "depth map", most_bytes=_MOST_BYTES)
+    key = next((key for key in (ALONE, *_KEYS) if key in arrays), None)
+    if key is None and len(arrays) == 1:
+        key = next(iter(arrays))
+    if key is None:
+        held = ", ".join(arrays)[:200] or "no array"
+        raise UserError(f"'{path.name}' holds {held}; call the map 'depth'")
+    return arrays[key]
 
 
 def _from_exr(path: Path) -> np.ndarray:

@@ -10,13 +10,13 @@ camera_from_world, with intrinsics beside it; those are refused rather than gues
 from __future__ import annotations
 
 import logging
-import zipfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from real2sam2real.errors import UserError
+from real2sam2real.media.numpy_files import ALONE, read_arrays
 from real2sam2real.scene.camera_path import CameraPath
 from real2sam2real.scene.paths.track import CameraTrack, rigid
 
@@ -59,24 +59,11 @@ def read(path: Path) -> CameraTrack:
 
 def _load(path: Path) -> tuple[dict[str, Any], list[str]]:
     """Arrays that may be ours by name, and the names of all."""
-    try:
-        if zipfile.is_zipfile(path):
-            with zipfile.ZipFile(path) as archive:
-                unpacked = sum(entry.file_size for entry in archive.infolist())
-            if unpacked > MAX_BYTES:
-                raise UserError(f"{path}: it unpacks to {unpacked / 1e6:.0f} MB, too much for a camera path")
-            with np.load(path, allow_pickle=False) as archive:
-                keys = (*_KEYS, _VERSECRAFTER)
-                return {key: _numbers(archive[key], path, key) for key in archive.files if key in keys}, archive.files
-        if path.stat().st_size > MAX_BYTES:
-            raise UserError(f"{path}: {path.stat().st_size / 1e6:.0f} MB is too large for a camera path")
-        with path.open("rb") as file:
-            array = np.lib.format.read_array(file, allow_pickle=False)
-        return {"world_from_camera": _numbers(array, path, "world_from_camera")}, ["world_from_camera"]
-    except OSError as error:
-        raise UserError(f"{path}: cannot read the camera path ({error.strerror or error})") from error
-    except (ValueError, EOFError, MemoryError, zipfile.BadZipFile) as error:
-        raise UserError(f"{path}: this is not a NumPy file of plain numbers, or it is truncated ({error})") from error
+    held = read_arrays(path, "camera path", most_bytes=MAX_BYTES)
+    if ALONE in held:
+        held = {"world_from_camera": held[ALONE]}
+    keys = (*_KEYS, _VERSECRAFTER)
+    return {key: _numbers(array, path, key) for key, array in held.items() if key in keys}, list(held)
 
 
 def _numbers(array: Any, path: Path, key: str) -> Any:

@@ -41,7 +41,7 @@ def test_a_truncated_file_is_named(layouts, tmp_path, kind, kept):
     whole = (layouts.single if kind == "single" else layouts.gguf["Q8_0"]).read_bytes()
     path = tmp_path / f"cut.{kind}"
     path.write_bytes(whole[: int(kept * len(whole))])
-    with pytest.raises(UserError, match=r"cut\.(single|gguf) is damaged, cut short"):
+    with pytest.raises(UserError, match=r"cut\.(single|gguf) is damaged(, cut short| or cut short)"):
         load_transformer(alone(path))
 
 
@@ -50,7 +50,7 @@ def test_a_truncated_pickle_is_named(layouts, tmp_path, kept):
     whole = (layouts.original / "Wan2.1_VAE.pth").read_bytes()
     path = tmp_path / "cut.pth"
     path.write_bytes(whole[: int(kept * len(whole))])
-    with pytest.raises(UserError, match=r"cut\.pth is damaged, cut short"):
+    with pytest.raises(UserError, match=r"cut\.pth is damaged or cut short"):
         load_vae(replace(find_base(layouts.original), vae=path))
 
 
@@ -62,7 +62,7 @@ def test_a_truncated_pickle_is_named(layouts, tmp_path, kept):
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "git lfs pull"),
         (np.random.default_rng(0).bytes(5000), "is no weight file"),
         ((2**40).to_bytes(8, "little") + b'{"a": 1}', "damaged, cut short"),
-        (b"GGUF" + bytes(200), "damaged, cut short"),
+        (b"GGUF" + bytes(200), "GGUF of version 0; versions 2 and 3"),
     ],
     ids=["empty", "html", "lfs", "noise", "header", "gguf"],
 )
@@ -91,7 +91,7 @@ def test_a_malicious_pickle_is_refused_and_never_run(layouts, tmp_path, monkeypa
     monkeypatch.chdir(tmp_path)
     path = tmp_path / "Wan2.1_VAE.pth"
     torch.save({"decoder.conv1.weight": Burglar()}, path, _use_new_zipfile_serialization=zipped)
-    with pytest.raises(UserError, match=r"Wan2\.1_VAE\.pth is refused: it holds more than tensors"):
+    with pytest.raises(UserError, match=r"Wan2\.1_VAE\.pth is refused: it asks for 'posix.system'"):
         load_vae(replace(find_base(layouts.original), vae=path))
     path.write_bytes(pickle.dumps(Burglar()))
     with pytest.raises(UserError, match=r"Wan2\.1_VAE\.pth"):
@@ -188,7 +188,7 @@ def test_companions_of_another_kind_are_refused(layouts):
     source = find_base(layouts.original)
     for load, part in ((load_vae, "vae"), (load_text_encoder, "text_encoder"), (load_image_encoder, "image_encoder")):
         wrong = source.image_encoder if part != "image_encoder" else source.vae
-        with pytest.raises(UserError, match=r"\.pth is not the file it is named after: missing"):
+        with pytest.raises(UserError, match=r"\.pth does not hold .*: missing"):
             load(replace(source, **{part: wrong}))
 
 
