@@ -77,7 +77,7 @@ class _Header:
 
     def __init__(self, path: Path, data: NDArray[np.uint8]) -> None:
         self.path, self.data, self.at, self.steps = path, data, 0, 0
-        self.bytes = memoryview(data)
+        self.bytes = data.data
 
     def at_start(self) -> int:
         """The version."""
