@@ -22,7 +22,7 @@ _NAMES = {
     "os.rename": ((0, 2), (1, 3)), "os.link": ((1, 3),), "os.symlink": ((1, 2),), "os.remove": ((0, 1),),
     "os.rmdir": ((0, 1),), "os.mkdir": ((0, 2),), "os.truncate": ((0, None),), "open": ((0, None),),
 }  # fmt: skip
-SPARSE = 1 if "R2S2R_EVERY_KILL" in os.environ else 3
+SPARSE = 1 if "R2S2R_EVERY_KILL" in os.environ else 6
 """Of kills whose sequels take long, the tests go on after every so many-th, with this variable set after all."""
 _watched: list[tuple[Path, tuple[str, ...], Callable[[str], None]]] = []
 
@@ -35,11 +35,12 @@ class Kill:
     folder: Path  # that was worked in
     copy: Path  # of it, as the kill leaves it; not there where it was not
 
-    def strike(self) -> None:
-        """Make the folder what the kill leaves."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+    def strike(self, folder: Path | None = None) -> None:
+        """Make the folder, or another one, what the kill leaves."""
+        folder = folder or self.folder
+        shutil.rmtree(folder, ignore_errors=True)
         if self.copy.exists():
-            shutil.copytree(self.copy, self.folder, symlinks=True)
+            shutil.copytree(self.copy, folder, symlinks=True)
 
 
 @contextmanager

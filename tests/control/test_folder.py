@@ -138,9 +138,14 @@ def test_failing_midway_leaves_the_old_folder(folder, scene, frames):
         yield frames[0]
         raise RuntimeError("the renderer broke")
 
+    def no_preview(made):
+        raise OSError("the disk is full")
+
     before = {p.name: p.read_bytes() for p in folder.iterdir()}
     with pytest.raises(RuntimeError, match="the renderer broke"):
         write_control(folder, broken(), photo=scene.photo, prompt="", fps=16)
+    with pytest.raises(OSError, match="the disk is full"):
+        write_control(folder, frames, photo=scene.photo, prompt="another", fps=16, also=no_preview)
     assert {p.name: p.read_bytes() for p in folder.iterdir()} == before
     assert [p.name for p in folder.parent.iterdir()] == ["control"]
 

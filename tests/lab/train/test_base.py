@@ -20,16 +20,34 @@ def train(config, folder, **options):
 
 
 @pytest.fixture(scope="module")
-def finished(tiny_config, tmp_path_factory):
-    """A run straight through, and its folder."""
-    folder = tmp_path_factory.mktemp("straight")
-    return train(tiny_config, folder), folder
+def straight(tiny_config, kills, tmp_path_factory):
+    """A run straight through, its folder, and what kills before each of its steps would have left."""
+    folder = tmp_path_factory.mktemp("straight") / "run"
+    with kills.every_kill(folder, tmp_path_factory.mktemp("copies"), ignored=("clips",)) as struck:
+        checkpoint = BaseTrainer(tiny_config, folder, device="cpu", checkpoint_seconds=0).fit()
+    return checkpoint, folder, struck
 
 
-def losses(folder):
-    """Step, stage and loss of every line; how long it took and what was rendered by then may differ."""
-    records = [json.loads(line) for line in (folder / "losses.jsonl").read_text().splitlines()]
-    return [(record["step"], record["stage"], record["loss"]) for record in records]
+@pytest.fixture(scope="module")
+def finished(straight):
+    """The run and its folder."""
+    return straight[:2]
+
+
+def contents(folder):
+    """Every file's bytes but the state's and the record's time; of the log, step, stage and loss."""
+    found = {}
+    for path in (path for path in folder.rglob("*") if path.is_file()):
+        name = path.relative_to(folder).as_posix()
+        if name == "losses.jsonl":
+            found[name] = [(r["step"], r["stage"], r["loss"]) for r in map(json.loads, path.read_text().splitlines())]
+        elif name == "state.pt":
+            found[name] = str(torch.load(path, weights_only=True)["model"])
+        elif name.endswith("training.json"):
+            found[name] = {**json.loads(path.read_text()), "seconds": 0}
+        else:
+            found[name] = path.read_bytes()
+    return found
 
 
 def test_a_run_ends_in_a_checkpoint_that_generates(finished, tiny_config):
@@ -49,18 +67,20 @@ def test_a_checkpoint_does_not_tell_where_it_was_made(finished):
         assert str(folder) not in file.read_text()
 
 
-@pytest.mark.parametrize("stop", [2, 5])
-def test_stopped_and_resumed_equals_straight_through(finished, tiny_config, tmp_path, stop):
-    train(tiny_config, tmp_path, stop_after=stop)
-    if stop == 2:  # a step that was made and not saved is made again, and its line not kept twice
-        with (tmp_path / "losses.jsonl").open("a") as file:
-            file.write('{"step": 3, "stage": "lost", "loss": 1.0}\n')
-    resumed = BaseTrainer(tiny_config, tmp_path, device="cpu")
-    resumed.prepare()
-    assert resumed.step == stop
-    resumed.fit()
-    assert losses(tmp_path) == losses(finished[1])
-    assert not list((tmp_path / "clips").iterdir())
+def test_whatever_step_is_killed_it_goes_on_to_the_same_end(straight, tiny_config, kills, tmp_path):
+    """Killed, refused to another recipe, and gone on with."""
+    _, undisturbed, struck = straight
+    for name in ("config.json", "autoencoder", "losses.jsonl", "state.pt", "checkpoint"):
+        assert any(kill.step.endswith(f" {name}") for kill in struck), name
+    folder = tmp_path / "run"
+    every = 1 if kills.SPARSE == 1 else len(struck) // 3
+    for kill in struck[every::every]:
+        kill.strike(folder)
+        if (folder / "config.json").exists():
+            with pytest.raises(UserError, match="another seed"):
+                train(replace(tiny_config, seed=1), folder)
+        train(tiny_config, folder)
+        assert contents(folder) == contents(undisturbed), kill.step
 
 
 def test_a_run_of_minutes_ends_by_the_clock_and_trains_on_lifted_clips(tiny_config, tmp_path):
