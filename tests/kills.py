@@ -22,7 +22,7 @@ _NAMES = {
     "os.rename": ((0, 2), (1, 3)), "os.link": ((1, 3),), "os.symlink": ((1, 2),), "os.remove": ((0, 1),),
     "os.rmdir": ((0, 1),), "os.mkdir": ((0, 2),), "os.truncate": ((0, None),), "open": ((0, None),),
 }  # fmt: skip
-SPARSE = 1 if "R2S2R_EVERY_KILL" in os.environ else 6
+SPARSE = 1 if "R2S2R_EVERY_KILL" in os.environ else 10
 """Of kills whose sequels take long, the tests go on after every so many-th, with this variable set after all."""
 _watched: list[tuple[Path, tuple[str, ...], Callable[[str], None]]] = []
 

@@ -87,7 +87,7 @@ def test_whatever_step_is_killed_the_next_run_is_what_it_says(
         kill.strike()
         assert "by hand" not in first(), kill.step
         assert contents(out) == undisturbed, kill.step
-    for kill in struck[:: 2 * kills.SPARSE]:
+    for kill in struck[:: 3 * kills.SPARSE]:
         kill.strike()
         shoot(**changed, preview_only=preview_only)
         assert contents(out) == other, kill.step
