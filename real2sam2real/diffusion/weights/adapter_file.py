@@ -5,8 +5,11 @@ A low-rank pair changes a layer's weight by `scale · up @ down`, where scale = 
 1. an `.alpha` beside the pair (kohya and ComfyUI);
 2. the caller;
 3. the settings that peft or diffusers saved with it (`adapter_config.json` beside peft's file names, or metadata);
-4. for bare original names, as the official adapter has them: 32, its training's alpha, which its files do not hold;
-5. else the rank itself, so scale 1, as ComfyUI and diffusers take it.
+4. for the official adapter alone: 32, its training's alpha, which its files do not hold;
+5. else the rank itself, so scale 1, as ComfyUI, diffusers and DiffSynth take it.
+
+The official adapter has bare original names or ComfyUI's, and the official file name or what was trained: rank 64, and
+of the attention and feed-forward layers `q, k, v, ffn.0, ffn.2` but not `o`.
 
 Shape letters: O output features, I input features, R rank.
 """
@@ -36,6 +39,12 @@ POSE_FILE = "pose_patch_embedding.safetensors"
 LORA_FILE = "lora_diffusion_pytorch_model.safetensors"
 SETTINGS_FILE = "adapter_config.json"
 OFFICIAL_ALPHA = 32.0
+_OFFICIAL_RANK = 64
+_OFFICIAL_LAYERS = {
+    *(f"attn{number}.to_{name}" for number in (1, 2) for name in "qkv"),
+    "ffn.net.0.proj",
+    "ffn.net.2",
+}
 POSE_MODULE = "pose_patch_embedding"
 
 # Files that peft, or this project, keeps `adapter_config.json` for.
@@ -53,6 +62,10 @@ _SUFFIXES = (
     (re.compile(r"\.diff$"), _WEIGHT),
     (re.compile(r"\.diff_b$"), _BIAS),
     (re.compile(r"\.diff_m$"), _MODULATION),
+)
+# Without an adapter's name (`.lora_A.default.`), which others' trainers leave in.
+_OFFICIAL_NAME = re.compile(
+    r"(?:blocks\.\d+\.(?:self|cross)_attn\.\w+\.lora_A|lora_unet__blocks_\d+_(?:self|cross)_attn_\w+\.lora_down)\.weight$"
 )
 _KOHYA = re.compile(r"lora_unet_{1,2}(?P<module>\w+)$")
 
@@ -177,7 +190,7 @@ class _Parts:
     pairs: dict[str, dict[str, Tensor]]
     differences: dict[str, Tensor]
     replacements: dict[str, Tensor]
-    bare_original: bool
+    official_names: bool  # some keys are named as in the official files
 
 
 def _parse(file: Path, tensors: Tensors) -> tuple[_Parts, list[str]]:
@@ -207,8 +220,8 @@ def _parse(file: Path, tensors: Tensors) -> tuple[_Parts, list[str]]:
             differences[entry.module] = value
     if unknown:
         raise UserError(f"{file} has keys that are not understood as an adapter of Wan-Animate: {list_some(unknown)}")
-    bare = any(".lora_A." in key and key.startswith("blocks.") and "_attn." in key for key in tensors)
-    return _Parts(pairs=pairs, differences=differences, replacements=replacements, bare_original=bare), face
+    named = any(_OFFICIAL_NAME.match(key) for key in tensors)
+    return _Parts(pairs=pairs, differences=differences, replacements=replacements, official_names=named), face
 
 
 def _numbers(file: Path, key: str, value: Tensor, *, whole: bool) -> Tensor:
@@ -263,9 +276,17 @@ class _Alphas:
         if settings is not None:
             by_module = {_pattern_module(file, name): alpha for name, alpha in settings.alphas.items()}
             return cls(origin="its settings", alpha=settings.alpha, by_module=by_module)
-        if parts.bare_original:
+        if _is_official(file, parts):
             return cls(origin=f"the official training (alpha {OFFICIAL_ALPHA:g})", alpha=OFFICIAL_ALPHA)
         return cls(origin="its rank (scale 1)")
+
+
+def _is_official(file: Path, parts: _Parts) -> bool:
+    if not parts.official_names or file.name == LORA_FILE:
+        return parts.official_names
+    layers = {re.sub(r"^blocks\.\d+\.", "", module) for module in parts.pairs}
+    ranks = {int(found[_DOWN].shape[0]) for found in parts.pairs.values() if _DOWN in found}
+    return layers == _OFFICIAL_LAYERS and ranks == {_OFFICIAL_RANK}
 
 
 def _pattern_module(file: Path, name: str) -> str:

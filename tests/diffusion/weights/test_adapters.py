@@ -131,7 +131,13 @@ COMFYUI = {"up": "lora_up", "down": "lora_down", "alpha": ALPHA}
 # By what the form is: how the official tensors are renamed, the file's name, and the settings beside or inside it.
 FORMS = {
     "official file": ({}, LORA_FILE, None),
-    "named adapter": ({"up": "lora_B.default", "down": "lora_A.default"}, "lora.safetensors", None),
+    "official file, renamed": ({}, "lora.safetensors", None),
+    "official in ComfyUI's keys": (
+        {"name": kohya(2), "up": "lora_up", "down": "lora_down"},
+        "lora_comfyui.safetensors",
+        None,
+    ),
+    "DiffSynth": ({"up": "lora_B.default", "down": "lora_A.default", "up_times": 0.5}, "lora.safetensors", None),
     "comfyui": ({"name": kohya(2), **COMFYUI}, "lora.safetensors", None),
     "kohya": ({"name": kohya(1), **COMFYUI}, "lora.safetensors", None),
     "kohya of diffusers": ({"name": lambda m: kohya(1)(keys.module_to_ours(m)), **COMFYUI}, "lora.safetensors", None),
@@ -182,6 +188,17 @@ def test_an_alpha_of_the_callers_wins_over_all_but_the_files_own(tmp_path, offic
     adapter = read_adapter(tmp_path / "own.safetensors", alpha=16)
     assert {pair.scale for pair in adapter.low_rank.values()} == {0.125}
     assert adapter.alpha_from == "the file"
+
+
+def test_an_adapter_that_is_not_the_official_one_has_the_scale_1(tmp_path, official):
+    """By its layers or its rank: named as the official files, without an alpha, as other trainers save theirs."""
+    more = {key.replace("_attn.q", "_attn.o"): value for key, value in official.items() if "_attn.q" in key}
+    fewer = {key: value[:16] if ".lora_A." in key else value[:, :16] for key, value in official.items()}
+    for name, tensors in {"more": {**official, **more}, "fewer": fewer}.items():
+        save_file({key: value.clone() for key, value in tensors.items()}, tmp_path / f"{name}.safetensors")
+        adapter = read_adapter(tmp_path / f"{name}.safetensors")
+        assert {pair.scale for pair in adapter.low_rank.values()} == {1.0}
+        assert adapter.alpha_from == "its rank (scale 1)"
 
 
 @pytest.fixture
