@@ -13,7 +13,7 @@ RAYS = 24  # per face: one that sees out through 8 % of its half of the sky is f
 ASKED = 48  # faces of a patch whose rays count, at most
 INNER_SHARE = 0.02  # a wall of whose rays fewer escape is an inner one
 OPENING_SHARE = 0.08  # a pocket is what is open by less than this share of its area
-MOST_TRIED = 40_000_000  # triangles that one ray from every face may meet the boxes of: some half a second
+MOST_TRIED, TRIED_PER_FACE = 15_000_000, 300  # triangles whose boxes one ray from every face may meet; of a face's ray
 POCKET_SHARE = 1e-3  # of the surface's area: smaller pockets are left alone
 
 
@@ -76,7 +76,7 @@ def _visible_faces(soup: Soup) -> Bool:
     normal /= np.maximum(length, 1e-300)[:, None]
     middle = soup.vertices[soup.faces].mean(axis=1)
     seen, tried = tree.escapes(middle, normal, np.arange(len(middle)))
-    if tried > MOST_TRIED:
+    if tried > max(MOST_TRIED, TRIED_PER_FACE * len(middle)):
         raise TangledError
     for offset in _sphere_points(RAYS - 1):
         left = np.nonzero(~seen & (length > 0))[0]
