@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import trimesh
+from PIL import Image
 
 from real2sam2real.errors import UserError
 from real2sam2real.geometry import Intrinsics, transforms
@@ -70,7 +71,9 @@ def test_the_saved_scene_has_the_lens_that_was_solved(
     save_scene(made, tmp_path / "scene")
     scene, _ = load_scene(tmp_path / "scene"), notes
     ids = drawn(scene)
-    assert iou(ids == 1, mask) > 0.95
+    told = scene.entity("bench").provenance["alignment"]["iou_whole"]
+    assert told > 0.95
+    assert iou(ids == 1, mask) == pytest.approx(told, abs=0.02)
     assert scene.camera.intrinsics.fx == pytest.approx(lens.fx, rel=0.1)
     assert scene.entity("bench").provenance["alignment"]["focal_px"] == pytest.approx(
         scene.camera.intrinsics.fx, abs=0.01
@@ -78,6 +81,52 @@ def test_the_saved_scene_has_the_lens_that_was_solved(
     assert any("focal length solved with bench" in note for note in notes)
     if beside:
         assert iou(ids == 2, masks["other"]) > 0.8
+
+
+def cup() -> trimesh.Trimesh:
+    wall = trimesh.creation.revolve(
+        [(0, 0), (0.45, 0), (0.5, 1.0), (0.44, 1.0), (0.4, 0.1), (0, 0.1)], sections=16
+    ).apply_transform(trimesh.transformations.rotation_matrix(-np.pi / 2, [1, 0, 0]))
+    handle = trimesh.creation.torus(0.25, 0.06, major_sections=12, minor_sections=6)
+    return trimesh.util.concatenate([wall, handle.apply_translation([0.5, 0.5, 0])])
+
+
+SHAPES = {
+    "cup": cup,
+    "cube": lambda: trimesh.creation.box((1, 1, 1)),
+    "ball": lambda: trimesh.creation.icosphere(subdivisions=2, radius=0.6),
+    "cone": lambda: trimesh.creation.cone(0.6, 1.2, sections=16),
+}
+
+
+def test_the_iou_that_is_told_is_that_of_the_saved_scene(tmp_path: Path) -> None:
+    """Of what is lifted with a lens that is solved, and of what is added to the scene that came of it."""
+    lens = Intrinsics.from_fov(WIDTH, HEIGHT, horizontal_degrees=55)
+    masks, files = {}, {}
+    for k, (name, make) in enumerate(SHAPES.items()):
+        mesh, x = Mesh(vertices=make().vertices, faces=make().faces), 0.8 * (k - 1.5)
+        pose = transforms.compose([x, -0.3, -3.6], [np.cos(0.3), 0, np.sin(0.3), 0], 0.5)
+        placed = Entity(name=name, mesh=mesh, rest_world_from_object=pose, motion=Motion.still(1, pose))
+        masks[name] = drawn(Scene(entities=(placed,), camera=CameraPath.still(1, lens, np.eye(4)))) > 0
+        off = transforms.compose([x + 0.1, -0.3, -3.3], [np.cos(0.35), 0, np.sin(0.35), 0], 0.5)
+        files[name] = tmp_path / f"{name}.ply"
+        trimesh.Trimesh(transforms.apply(off, mesh.vertices), mesh.faces, process=False).export(files[name])
+        Image.fromarray(masks[name]).save(tmp_path / f"{name}.png")
+    options = LiftOptions(
+        mesh=(f"cup={files['cup']}",), mesh_frame="camera-opengl", optimize_focal=True, billboards=False
+    )
+    photo = Photo(pixels=np.zeros((HEIGHT, WIDTH, 3), np.uint8))
+    scene, _ = lift(photo, {"cup": masks["cup"]}, view=ViewOptions(fov=50, pitch=0), options=options)
+    save_scene(scene, tmp_path / "scene")
+    keeping = replace(options, mesh=(), optimize_focal=False)
+    for name in ("cube", "ball", "cone"):
+        objects = SegmentOptions(mask=(f"{name}={tmp_path / name}.png",))
+        add_to_folder(tmp_path / "scene", files[name], name, objects, keeping, Progress())
+    saved = load_scene(tmp_path / "scene")
+    for name, mask in masks.items():
+        told = saved.entity(name).provenance["alignment"]["iou_whole"]
+        assert told > 0.9
+        assert iou(drawn(replace(saved, entities=(saved.entity(name),))) > 0, mask) == pytest.approx(told, abs=0.02)
 
 
 def test_a_scene_with_a_lens_keeps_it(tmp_path: Path) -> None:

@@ -37,10 +37,8 @@ def _cut(positions: Float, corners: Int, numbers: Int) -> Int:
         return numbers[:, None]
     points = positions[corners[numbers]]
     fan = _fan(size)
-    if size == 4:  # the diagonal that covers less area: of a concave quad, the one inside
-        other = (fan + 1) % 4
-        smaller = _area(points, other) < _area(points, fan) * (1 - 1e-9)
-        return np.where(smaller[:, None, None], numbers[:, other], numbers[:, fan])
+    if size == 4:  # from its first corner, as modellers do; of a concave one the other diagonal may be the one inside
+        return np.where(_folded(points)[:, None, None], numbers[:, (fan + 1) % 4], numbers[:, fan])
     cut = numbers[:, fan]
     for p in np.flatnonzero(~_is_convex(points)):
         ears = _ears(points[p])
@@ -54,10 +52,12 @@ def _fan(size: int) -> Int:
     return np.stack([np.zeros(size - 2, np.int64), np.arange(1, size - 1), np.arange(2, size)], axis=1)
 
 
-def _area(points: Float, triangles: Int) -> Float:
-    """`(P,)` that the same triangles of polygons `(P, n, 3)` cover."""
-    a, b, c = (points[:, triangles[:, k]] for k in range(3))
-    return np.linalg.norm(np.cross(b - a, c - a), axis=-1).sum(axis=-1)
+def _folded(points: Float) -> Bool:
+    """`(P,)`: the two triangles about the first corner of quadrilaterals `(P, 4, 3)` turn against each other."""
+    first, diagonal, last = (points[:, k] - points[:, 0] for k in (1, 2, 3))
+    halves = np.cross(first, diagonal), np.cross(diagonal, last)
+    folded: Bool = np.einsum("pi,pi->p", *halves) < 0
+    return folded
 
 
 def _normals(points: Float) -> Float:

@@ -38,6 +38,16 @@ def area(flat: np.ndarray) -> float:
 # --- polygons
 
 
+def test_a_bent_quadrilateral_is_cut_from_its_first_corner() -> None:
+    """As Blender cuts it, whichever diagonal covers less; a concave one is cut inside."""
+    square = np.array([[0.0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 0]])
+    for height in (-0.7, 0.7):
+        bent = square + np.outer([0, height, 0, height / 2], [0, 0, 1])
+        assert triangulated(bent, np.arange(4), np.array([4]))[0].tolist() == [[0, 1, 2], [0, 2, 3]]
+    dart = square + np.outer([0, 1, 0, 0], [-0.8, 0.6, 0])
+    assert triangulated(dart, np.arange(4), np.array([4]))[0].tolist() == [[1, 2, 3], [1, 3, 0]]
+
+
 @settings(deadline=None, max_examples=60)
 @given(seed=SEEDS, sizes=st.lists(st.integers(3, 14), min_size=1, max_size=5))
 def test_polygons_are_covered_once_and_keep_their_winding(seed: int, sizes: list[int]) -> None:
