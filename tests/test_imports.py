@@ -120,6 +120,29 @@ def circles(graph: dict[str, set[str]]) -> list[list[str]]:
     return [list(group) for group in sorted(groups)]
 
 
+READERS = {"json.load", "json.loads", "tarfile.open", "yaml.compose", "yaml.load", "yaml.safe_load"}
+HOMES = {
+    "workfolder/json_values.py", "workfolder/archives.py", "workfolder/yaml_text.py",
+    "lifting/workers/lifting_worker/inputs.py",  # runs in lifters' own environments, without the package
+}  # fmt: skip
+
+
+def reads(path: Path) -> set[str]:
+    """The readers of JSON, YAML and tars that a file calls, but for those that write."""
+    calls = [node for node in ast.walk(parsed(path)) if isinstance(node, ast.Call)]
+    writing = {"w", "w:gz"}
+    return {
+        ast.unparse(call.func)
+        for call in calls
+        if not writing & {value.value for value in ast.walk(call) if isinstance(value, ast.Constant)}
+    } & READERS
+
+
+def test_json_yaml_and_tars_are_read_within_limits() -> None:
+    """At one home each, which knows limits of size and depth."""
+    assert {path.relative_to(PACKAGE).as_posix() for path in SOURCES if reads(path)} == HOMES
+
+
 def test_a_class_name_is_used_once() -> None:
     homes: dict[str, list[str]] = {}
     for path in SOURCES:

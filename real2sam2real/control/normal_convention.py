@@ -160,12 +160,12 @@ class NormalConvention:
         """
         expected = {field.name for field in fields(cls)}
         if not isinstance(values, Mapping) or set(values) != expected:
-            keys = sorted(values) if isinstance(values, Mapping) else values
+            keys = ", ".join(map(str, values))[:80] if isinstance(values, Mapping) else repr(values)[:80]
             raise UserError(f"a normal convention needs exactly the keys {', '.join(sorted(expected))}, not {keys}.")
         try:
             return cls(**values)
         except (TypeError, ValueError) as error:
-            raise UserError(f"this is no normal convention: {error}.") from error
+            raise UserError(f"this is no normal convention: {str(error)[:200]}.") from error
 
     def _order_and_signs(self) -> tuple[Int, Float32]:
         axes = [_AXES[d] for d in self.directions]

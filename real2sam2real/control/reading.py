@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -26,6 +25,7 @@ from real2sam2real.control.folder import (
 )
 from real2sam2real.control.normal_convention import NormalConvention, with_current_names
 from real2sam2real.errors import UserError
+from real2sam2real.workfolder.json_values import read_json
 
 # H.264 leaves a noise of a few levels around black; real normals are never this dark (their colours lie on a sphere
 # around mid-grey, the darkest being 54, 54, 54).
@@ -191,17 +191,19 @@ def _read_description(path: Path) -> dict[str, Any]:
         raise UserError(f"{path} has version {version}; this program reads version {VERSION}. Render again.")
     for key, expected in _EXPECTED_TYPES.items():
         if not isinstance(values.get(key), expected):
-            raise UserError(f"{path}: '{key}' is {values.get(key)!r}, which is no valid value; render again.")
+            raise UserError(f"{path}: '{key}' is {repr(values.get(key))[:80]}, which is no valid value; render again.")
     for number, entity in enumerate(values["entities"], start=1):
         if not isinstance(entity, dict) or entity.get("id") != number or not isinstance(entity.get("name"), str):
-            raise UserError(f"{path}: entity {number} is {entity!r}; expected its id {number} and a name.")
+            raise UserError(f"{path}: entity {number} is {repr(entity)[:80]}; expected its id {number} and a name.")
     if not (np.isfinite(values["fps"]) and values["fps"] > 0):
         raise UserError(f"{path}: fps is {values['fps']}; it must be a positive number.")
+    if not all(isinstance(note, str) for note in values["notes"]):
+        raise UserError(f"{path}: a note is no text; render again.")
     return values
 
 
 def _read_json(path: Path) -> Any:
     try:
-        return json.loads(path.read_text("utf-8"))
+        return read_json(path, finite=True)
     except (OSError, ValueError) as error:
         raise UserError(f"{path} is not readable JSON ({error}); repair it or render again.") from error

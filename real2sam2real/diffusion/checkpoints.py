@@ -19,7 +19,10 @@ from real2sam2real.diffusion.sampling import Solver, Spacing
 from real2sam2real.diffusion.weights.adapter_file import LORA_FILE, POSE_FILE
 from real2sam2real.diffusion.weights.base import PIPELINE_FILE, find_adapter
 from real2sam2real.errors import MissingPartError, UserError
+from real2sam2real.files import read_text
 from real2sam2real.pretrained.hub import split_id
+from real2sam2real.workfolder.json_values import parse_json, typed
+from real2sam2real.workfolder.records import WRONG_VALUES, reason_of
 
 SETTINGS_FILE = "checkpoint.json"
 SHIPPED = {"mini": "mini_base", "mini-base": "mini_base"}
@@ -61,8 +64,8 @@ class CheckpointSettings:
     @classmethod
     def from_json(cls, text: str) -> CheckpointSettings:
         """Inverse of `to_json`, which also knows the names that older versions wrote; unknown keys are an error."""
-        values = {_OLD_KEYS.get(key, key): value for key, value in with_current_names(json.loads(text)).items()}
-        return cls(**{**values, "normal_convention": NormalConvention(**values["normal_convention"])})
+        values = with_current_names(typed(dict, parse_json(text, finite=True)))
+        return typed(cls, {_OLD_KEYS.get(key, key): value for key, value in values.items()})
 
     def fit(self, width: int, height: int) -> tuple[int, int]:
         """The size on the grid, of about `area` pixels, that comes closest to the aspect of `width × height`."""
@@ -133,11 +136,9 @@ def load_settings(folder: Path, untold: CheckpointSettings | None = None) -> Che
     default = OFFICIAL_SETTINGS if is_adapter(folder) else untold
     if default is not None and not path.exists():
         return default
+    if not path.exists():
+        raise UserError(f"{folder} has no {SETTINGS_FILE}, so its clip size and normal convention are unknown")
     try:
-        return CheckpointSettings.from_json(path.read_text())
-    except FileNotFoundError as error:
-        raise UserError(
-            f"{folder} has no {SETTINGS_FILE}, so its clip size and normal convention are unknown"
-        ) from error
-    except (KeyError, TypeError, ValueError) as error:
-        raise UserError(f"{path} cannot be used: {error}") from error
+        return CheckpointSettings.from_json(read_text(path, "checkpoint's settings", most_bytes=1_000_000))
+    except WRONG_VALUES as error:
+        raise UserError(f"{path} cannot be used ({reason_of(error)}); restore it from where it came from") from error

@@ -16,6 +16,8 @@ from real2sam2real.arrays import Float, Float32
 from real2sam2real.errors import UserError
 from real2sam2real.files import replacing_folder
 from real2sam2real.geometry import Intrinsics
+from real2sam2real.workfolder.json_values import read_json, typed
+from real2sam2real.workfolder.records import WRONG_VALUES, reason_of
 
 Unit = Literal["metre", "unit"]
 FORMAT, VERSION = "real2sam2real photo view", 1
@@ -84,9 +86,11 @@ def load_view(path: Path) -> PhotoView:
     if not (path / DESCRIPTION).is_file():
         raise UserError(f"there is no view of a photo in '{path}'")
     try:
-        return _view_of(path, json.loads((path / DESCRIPTION).read_text(encoding="utf-8")))
-    except (KeyError, TypeError, ValueError, OSError, EOFError) as error:
-        raise UserError(f"the view in '{path}' is damaged ({error}); delete it, and it is made again") from error
+        return _view_of(path, read_json(path / DESCRIPTION, finite=True))
+    except (*WRONG_VALUES, OSError, EOFError) as error:
+        raise UserError(f"the view in '{path}' is damaged ({reason_of(error)}); delete it, and it is made again") from (
+            error
+        )
 
 
 def _view_of(path: Path, described: Any) -> PhotoView:
@@ -94,10 +98,10 @@ def _view_of(path: Path, described: Any) -> PhotoView:
         raise UserError(f"'{path / DESCRIPTION}' is no view of a photo")
     if described.get("version") != VERSION:
         raise UserError(
-            f"the view in '{path}' has version {described.get('version')} and this program reads {VERSION}; "
+            f"the view in '{path}' has version {str(described.get('version'))[:40]} and this program reads {VERSION}; "
             "delete it, and it is made again"
         )
-    intrinsics = Intrinsics(**described["intrinsics"])
+    intrinsics = typed(Intrinsics, described["intrinsics"], "intrinsics")
     up, ground = described["up_camera"], described["ground"]
     points = np.load(path / POINTS, allow_pickle=False) if described["has_points"] else None
     if points is not None and (points.shape != (intrinsics.height, intrinsics.width, 3) or points.dtype != np.float32):
@@ -108,8 +112,8 @@ def _view_of(path: Path, described: Any) -> PhotoView:
         up_camera=None if up is None else _vector(up),
         ground=None if ground is None else Plane(normal=_vector(ground["normal"]), offset=float(ground["offset"])),
         unit="metre" if described["unit"] == "metre" else "unit",
-        provenance=described["provenance"],
-        notes=tuple(described["notes"]),
+        provenance=typed(dict[str, Any], described["provenance"], "provenance"),
+        notes=typed(tuple[str, ...], described["notes"], "notes"),
     )
 
 

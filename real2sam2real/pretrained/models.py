@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from real2sam2real.errors import MissingPartError, UserError, first_line, require
+from real2sam2real.workfolder.json_values import read_json
 
 if TYPE_CHECKING:
     import torch
@@ -142,7 +142,7 @@ def _check_kind(folder: Path, kinds: Collection[str] | None) -> None:
     if not config.is_file():
         raise MissingPartError(f"'{folder}' holds no config.json, so it is no checkpoint; download it whole")
     try:
-        kind = json.loads(config.read_text(encoding="utf-8")).get("model_type")
+        kind = read_json(config).get("model_type")
     except (ValueError, AttributeError):
         raise UserError(f"'{config}' is no JSON of a model; it is damaged, download it again") from None
     if kinds is not None and kind not in kinds:

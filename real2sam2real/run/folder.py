@@ -12,7 +12,6 @@ finished, and no record ever stands for another's outputs.
 
 from __future__ import annotations
 
-import json
 import platform
 import shutil
 import sys
@@ -20,7 +19,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-from functools import cache
+from functools import cache, partial
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -29,6 +28,7 @@ import real2sam2real
 from real2sam2real.files import put_in_place, replacing_folder, sweep
 from real2sam2real.run.progress import Progress
 from real2sam2real.workfolder.fingerprint import digest, fingerprint
+from real2sam2real.workfolder.json_values import typed
 from real2sam2real.workfolder.lock import LOCK, locked, require_own_place
 from real2sam2real.workfolder.records import read_record, write_json
 
@@ -60,6 +60,16 @@ class StageRecord:
     seconds: float
     notes: list[str]
     outputs: dict[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Told:
+    """What a finished stage says beside its outputs, until they are in their places."""
+
+    stage: str
+    record: StageRecord
+    aside: dict[str, str]  # outputs that a person changed by hand, with the names under which they are kept
+    scratch: tuple[str, ...]
 
 
 @dataclass(kw_only=True)
@@ -97,8 +107,8 @@ class RunFolder:
                 notes=notes,
                 outputs={name: digest(fresh / name) for name in stage.outputs},
             )
-            told = {"stage": stage.name, "record": asdict(record), "aside": aside, "scratch": stage.scratch}
-            write_json(fresh / _TOLD, told)
+            told = _Told(stage=stage.name, record=record, aside=aside, scratch=stage.scratch)
+            write_json(fresh / _TOLD, asdict(told))
         self._take_in(made)
         self.progress.notes(notes)
         self.redone.append(stage.name)
@@ -124,17 +134,17 @@ class RunFolder:
     def _take_in(self, made: Path) -> None:
         """Bring a stage's outputs and then its record to their places; what was done of it before is not done again."""
         if (made / _TOLD).is_file():
-            told = json.loads((made / _TOLD).read_text(encoding="utf-8"))
-            record = StageRecord(**told["record"])
-            for name in record.outputs:
-                fresh, place, aside = made / name, self.path / name, told["aside"].get(name)
+            remedy = f"delete the folder {made.name}, and the stage is done again"
+            told = read_record(made / _TOLD, partial(typed, _Told), what="record of a stage", remedy=remedy)
+            for name in told.record.outputs:
+                fresh, place, aside = made / name, self.path / name, told.aside.get(name)
                 if aside and fresh.exists() and not (self.path / aside).exists():
                     place.rename(self.path / aside)
                 if fresh.exists():
                     put_in_place(fresh, place)
-            self.records[told["stage"]] = record
+            self.records[told.stage] = told.record
             self.save()
-            for name in told["scratch"]:
+            for name in told.scratch:
                 shutil.rmtree(self.path / name, ignore_errors=True)
         shutil.rmtree(made)
 
@@ -178,7 +188,7 @@ def open_run(path: Path, *, command: Sequence[str], config: Any, progress: Progr
 
 def _read_records(path: Path) -> dict[str, StageRecord]:
     def stages(values: Any) -> dict[str, StageRecord]:
-        return {name: StageRecord(**record) for name, record in values["stages"].items()}
+        return typed(dict[str, StageRecord], values["stages"], "stages")
 
     remedy = "delete it to start over, or choose another folder with -o"
     return read_record(path, stages, what="record of a run", remedy=remedy) if path.exists() else {}

@@ -15,6 +15,7 @@ from real2sam2real.mesh import Mesh
 from real2sam2real.mesh.skin import Skin
 from real2sam2real.perceive.segment.nanodet import ScoredBox
 from real2sam2real.perceive.segment.things import see_things
+from real2sam2real.workfolder.json_values import parse_json
 from real2sam2real.workfolder.kept import Arrays, KeptResults
 
 _LIFTING = ("geometry", "mesh", "perceive", "lifting")
@@ -39,7 +40,7 @@ def kept_person(
 ) -> LiftedMesh:
     """A person as `people.lifter` lifts it, lifted once; `made_from` is all that decides it beside the `intrinsics`."""
     found = kept.get(_LIFTING, [*made_from, intrinsics], lambda: _arrays_of(lift()))
-    told = json.loads(str(found["told"]))
+    told = parse_json(str(found["told"]))
     skin = None
     if "heads" in found:
         parents = tuple(found["parents"].tolist())

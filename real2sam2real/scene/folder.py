@@ -20,7 +20,7 @@ from PIL import Image
 
 from real2sam2real.arrays import Bool, Float
 from real2sam2real.errors import UserError, first_line
-from real2sam2real.files import refuse_pipe, replacing_folder
+from real2sam2real.files import replacing_folder
 from real2sam2real.geometry import Intrinsics
 from real2sam2real.media.numpy_files import ALONE, read_arrays
 from real2sam2real.media.pictures import Picture, open_picture
@@ -35,6 +35,7 @@ from real2sam2real.scene.gltf import GltfCamera, GltfScene, load_glb, parents, s
 from real2sam2real.scene.motion import Motion
 from real2sam2real.scene.relation import Relation, RelationWord
 from real2sam2real.scene.scene import Entity, Scene
+from real2sam2real.workfolder.json_values import read_json
 
 FORMAT = "real2sam2real scene"
 VERSION = 1
@@ -227,12 +228,11 @@ def read_scene(folder: Path) -> tuple[Scene, list[str]]:
 
 def _read_json(folder: Path) -> JsonObject:
     path = folder / SCENE_FILE
-    refuse_pipe(path)
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        value = read_json(path)
     except OSError as error:
         raise UserError(f"'{folder}' is not a scene folder: it has no readable {SCENE_FILE}; check the path") from error
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise UserError(f"'{path}' is damaged ({str(error)[:80]}); {_REMEDY}") from error
     root = JsonObject(value, str(path))
     if root.value.get("format") != FORMAT:
@@ -526,7 +526,6 @@ def _open_picture(path: Path) -> Picture:
 
 
 def _sha256(path: Path) -> str:
-    refuse_pipe(path)
     try:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()

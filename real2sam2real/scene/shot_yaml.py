@@ -15,9 +15,7 @@ import yaml
 from real2sam2real.errors import UserError
 from real2sam2real.files import read_text
 from real2sam2real.scene.move_syntax import MoveT, Vocabulary, Words, build
-
-MAX_BYTES = 1_000_000
-MAX_DEPTH = 20
+from real2sam2real.workfolder.yaml_text import MAX_BYTES, parse_yaml_node
 
 
 @dataclass(frozen=True)
@@ -92,28 +90,8 @@ def read_yaml(path: Path) -> YamlNode | None:
 
 def parse_yaml(text: str, file: str) -> YamlNode | None:
     """The root of a YAML text; `file` names it in messages."""
-    try:
-        _check_events(text, file)
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        line = "" if mark is None else f":{mark.line + 1}"
-        raise UserError(f"{file}{line}: this is not valid YAML ({error.problem or error.context})") from error
-    except yaml.YAMLError as error:
-        raise UserError(f"{file}: this is not valid YAML ({error})") from error
+    node = parse_yaml_node(text, file, "shot file")
     return None if node is None else YamlNode(node, file)
-
-
-def _check_events(text: str, file: str) -> None:
-    """Refuse what makes reading slow, before a tree is built: aliases, and brackets nested without end."""
-    depth = 0
-    for event in yaml.parse(text, Loader=yaml.SafeLoader):
-        line = f":{event.start_mark.line + 1}" if event.start_mark else ""
-        if isinstance(event, yaml.AliasEvent):
-            raise UserError(f"{file}{line}: '*{event.anchor}' is an alias; shot files write everything out")
-        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-        if depth > MAX_DEPTH:
-            raise UserError(f"{file}{line}: lists and settings are nested too deeply for a shot file")
 
 
 def moves(source: YamlNode, vocabulary: Vocabulary[MoveT]) -> tuple[MoveT, ...]:

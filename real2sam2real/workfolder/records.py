@@ -7,10 +7,15 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from real2sam2real.errors import UserError
+from real2sam2real.errors import UserError, first_line
 from real2sam2real.files import replacing_file
+from real2sam2real.workfolder.json_values import parse_json, read_json, typed
 
 T = TypeVar("T")
+
+WRONG_VALUES = (ValueError, KeyError, TypeError, AttributeError, OverflowError)
+"""What using a JSON value raises that is of another type, missing or out of range."""
+_REMEDY = "delete it, or restore it from a copy"
 
 
 def write_json(path: Path, values: Any, *, indent: int = 2) -> None:
@@ -24,7 +29,7 @@ def read_record(path: Path, build: Callable[[Any], T], *, what: str, remedy: str
 
     Args:
         path: of the file.
-        build: makes something of the values; may raise ValueError, KeyError, TypeError or AttributeError.
+        build: makes something of the values; what it raises of the kinds of a wrong value is told. See `typed`.
         what: the file is, for messages, such as "record of a run".
         remedy: what a person can do where it is damaged.
 
@@ -33,9 +38,14 @@ def read_record(path: Path, build: Callable[[Any], T], *, what: str, remedy: str
         UserError: it is damaged, or holds something else.
     """
     try:
-        return build(json.loads(path.read_text(encoding="utf-8")))
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UserError(f"{path} is not a readable {what}; {remedy}") from error
+        return build(read_json(path))
+    except WRONG_VALUES as error:
+        raise UserError(f"{path} is not a readable {what} ({reason_of(error)}); {remedy}") from error
+
+
+def reason_of(error: Exception) -> str:
+    """What is wrong with values, in a few words, from what was raised."""
+    return f"it has no {error}" if isinstance(error, KeyError) else first_line(error)[:160]
 
 
 def write_lines(path: Path, rows: Iterable[Any]) -> None:
@@ -50,17 +60,28 @@ def read_lines(path: Path) -> list[Any]:
 
     Returns:
         The values in order; none where there is no such file.
+
+    Raises:
+        UserError: another line is damaged.
     """
     if not path.is_file():
         return []
-    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-    return [json.loads(line) for line in lines if line.endswith("\n")]
+    try:
+        lines = path.read_bytes().split(b"\n")[:-1]
+        return [parse_json(line) for line in lines]
+    except ValueError as error:
+        raise UserError(f"{path} is not a readable log ({reason_of(error)}); {_REMEDY}") from error
 
 
 def trim_lines(path: Path, step: int) -> None:
     """Drop the lines of a log whose `step` is later than the given one: they are about to be made again."""
-    if path.is_file():
-        write_lines(path, [row for row in read_lines(path) if row["step"] <= step])
+    if not path.is_file():
+        return
+    try:
+        kept = [row for row in read_lines(path) if row["step"] <= step]
+    except WRONG_VALUES as error:
+        raise UserError(f"{path} is not a readable log of steps ({reason_of(error)}); {_REMEDY}") from error
+    write_lines(path, kept)
 
 
 def keep_settings(
@@ -83,10 +104,12 @@ def keep_settings(
     Raises:
         UserError: the folder holds work with other settings, which the message names; or `path` is damaged.
     """
-    wanted = json.loads(json.dumps(settings))
+    wanted = parse_json(json.dumps(settings))
     if path.is_file():
         remedy = "choose another folder, or delete this one"
-        there = read_record(path, upgrade, what=f"record of a {what}", remedy=remedy)
+        there = read_record(
+            path, lambda values: upgrade(typed(dict, values)), what=f"record of a {what}", remedy=remedy
+        )
         if other := [name for name in _differing(there, wanted) if name.partition(".")[0] not in changeable]:
             raise UserError(
                 f"{path.parent} holds a {what} with another {', '.join(other)}; choose another folder, or undo the "

@@ -26,7 +26,7 @@ def test_json_is_readable_text(tmp_path: Path) -> None:
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"steps": "many"}', "3"])
 def test_a_damaged_record_is_named_with_its_remedy(tmp_path: Path, text: str) -> None:
     (tmp_path / "a.json").write_text(text)
-    with pytest.raises(UserError, match=r"a\.json is not a readable record of a run; delete it"):
+    with pytest.raises(UserError, match=r"a\.json is not a readable record of a run \(.+\); delete it"):
         read_record(tmp_path / "a.json", lambda v: int(v["steps"]), what="record of a run", remedy="delete it")
 
 

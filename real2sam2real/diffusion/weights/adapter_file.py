@@ -16,7 +16,6 @@ Shape letters: O output features, I input features, R rank.
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections import Counter
@@ -32,6 +31,8 @@ from real2sam2real.diffusion.weights import keys
 from real2sam2real.diffusion.weights.files import Tensors, list_some, metadata, open_tensors
 from real2sam2real.errors import UserError
 from real2sam2real.files import read_text
+from real2sam2real.workfolder.json_values import parse_json
+from real2sam2real.workfolder.records import WRONG_VALUES
 
 Number = TypeVar("Number", int, float)
 
@@ -315,12 +316,12 @@ def _settings(file: Path) -> _Settings | None:
         return None
     try:
         # diffusers puts the name of the pipeline's part before each setting.
-        values = {key.removeprefix("transformer."): value for key, value in json.loads(text).items()}
+        values = {key.removeprefix("transformer."): value for key, value in parse_json(text).items()}
         patterns = values.get("alpha_pattern") or {}
         settings = _Settings(
             alpha=_finite(values["lora_alpha"]), alphas={name: _finite(alpha) for name, alpha in patterns.items()}
         )
-    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
+    except WRONG_VALUES as error:
         raise UserError(f"{where} cannot be used: {error!r:.200}") from error
     unsupported = [name for name in ("use_dora", "use_rslora") if values.get(name)]
     if unsupported:

@@ -5,7 +5,6 @@ Finding opens configs and indices alone; `load` reads the weights.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -214,7 +213,7 @@ def _face_shards(folder: Path) -> list[str]:
         if index.parent.name not in (folder.name, "transformer"):
             continue
         needed = {*shard_names(index)}
-        every = {*json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()}
+        every = {*read_json(index)["weight_map"].values()}
         where = index.parent.relative_to(folder)
         unused += [(where / name).as_posix() for name in sorted(every - needed)]
     return unused

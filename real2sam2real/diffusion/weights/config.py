@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import json
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 
 from real2sam2real.diffusion.weights.files import list_some
 from real2sam2real.errors import UserError
+from real2sam2real.workfolder import json_values
 
 Config = dict[str, Any]
 HEAD_DIM = 128  # of every Wan model; the shapes of the weights alone do not tell it
@@ -164,8 +164,8 @@ def read_json(path: Path) -> Config:
         UserError: the file cannot be read or is no config.
     """
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
+        values = json_values.read_json(path)
+    except (OSError, ValueError) as error:
         raise UserError(f"{path} cannot be used: {error}") from error
     if not isinstance(values, dict):
         raise UserError(f"{path} is no config")

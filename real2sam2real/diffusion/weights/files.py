@@ -6,7 +6,6 @@ so memory is taken when a tensor is read, converted or moved, one at a time.
 
 from __future__ import annotations
 
-import json
 import re
 import zipfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -22,6 +21,7 @@ from torch import Tensor
 from real2sam2real.diffusion.weights.gguf_file import GgufTensor, read_gguf
 from real2sam2real.diffusion.weights.keys import is_left_out
 from real2sam2real.errors import UserError, first_line, require
+from real2sam2real.workfolder.json_values import parse_json, read_json
 
 _SHARD = re.compile(r"(.+)-(\d{5})-of-(\d{5})\.safetensors$")
 FLOAT8 = (torch.float8_e4m3fn, torch.float8_e5m2)
@@ -94,7 +94,7 @@ def shard_names(index: Path) -> list[str]:
         UserError: the index cannot be read.
     """
     try:
-        weight_map = json.loads(index.read_text(encoding="utf-8"))["weight_map"]
+        weight_map = read_json(index)["weight_map"]
         names = sorted({str(name) for key, name in weight_map.items() if not is_left_out(key)})
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise UserError(f"{index} is damaged or no index of weights: {error}") from error
@@ -178,7 +178,7 @@ def _mapped_singly(path: Path) -> Tensors:
     """
     with path.open("rb") as file:
         length = int.from_bytes(file.read(8), "little")
-        header = json.loads(file.read(length))
+        header = parse_json(file.read(length))
     header.pop("__metadata__", None)
 
     def read(dtype: torch.dtype, shape: tuple[int, ...], start: int, stop: int) -> Tensor:

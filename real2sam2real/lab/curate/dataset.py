@@ -28,7 +28,9 @@ from real2sam2real.arrays import Float32, UInt8
 from real2sam2real.control.normal_convention import NormalConvention, with_current_names
 from real2sam2real.errors import UserError
 from real2sam2real.files import replacing_file
-from real2sam2real.workfolder.records import write_json
+from real2sam2real.workfolder.archives import read_tar
+from real2sam2real.workfolder.json_values import parse_json, read_json, typed
+from real2sam2real.workfolder.records import WRONG_VALUES, reason_of, write_json
 
 INFO_FILE = "dataset.json"
 SHARDS = "shards"
@@ -93,6 +95,15 @@ class Sample:
             )
 
 
+@dataclass(frozen=True, kw_only=True)
+class _SampleText:
+    """The JSON of a sample; its fields are those of `Sample`."""
+
+    caption: str
+    labels: dict[str, str]
+    record: dict[str, Any]
+
+
 class ShardWriter:
     """Takes the samples of one shard; made by `shard_writer`."""
 
@@ -131,11 +142,13 @@ def add_member(tar: tarfile.TarFile, name: str, content: bytes) -> None:
 
 
 def read_members(path: Path) -> Iterator[tuple[str, bytes]]:
-    """Names and contents of a tar's files in order."""
-    with tarfile.open(path) as tar:
-        for member in tar:
-            content = tar.extractfile(member)
-            yield member.name, b"" if content is None else content.read()
+    """Names and contents of a tar's files in order.
+
+    Raises:
+        ValueError: see `read_tar`.
+    """
+    with path.open("rb") as file:
+        yield from read_tar(file)
 
 
 @contextmanager
@@ -159,15 +172,14 @@ def read_info(folder: Path) -> DatasetInfo:
     """
     path = folder / INFO_FILE
     try:
-        values = with_current_names(json.loads(path.read_text(encoding="utf-8")))
+        values = with_current_names(typed(dict, read_json(path)))
         if values["version"] != VERSION:
             raise ValueError(f"version {values['version']}, and this program reads version {VERSION}")
-        known = {name: values[name] for name in (f.name for f in fields(DatasetInfo))}
-        return DatasetInfo(**{**known, "normal_convention": NormalConvention(**known["normal_convention"])})
+        return typed(DatasetInfo, {name: values[name] for name in (f.name for f in fields(DatasetInfo))})
     except FileNotFoundError as error:
         raise UserError(f"'{folder}' is no data set: it has no {INFO_FILE}; make one with: r2s2r curate") from error
-    except (KeyError, TypeError, ValueError) as error:
-        raise UserError(f"{path} cannot be used: {error}") from error
+    except WRONG_VALUES as error:
+        raise UserError(f"{path} cannot be used ({reason_of(error)}); restore it, or curate again") from error
 
 
 def shard_paths(folder: Path) -> list[Path]:
@@ -198,19 +210,25 @@ def _samples_of_shard(path: Path, info: DatasetInfo) -> Iterator[Sample]:
     key = ""
     try:
         for name, content in read_members(path):
-            key, _, part = name.partition(".")
+            before, (key, _, part) = key, name.partition(".")
+            if parts and key != before:
+                raise ValueError(f"'{before}' ends without its {PARTS[-1]}")
+            if part not in PARTS:
+                raise ValueError(f"'{part[:80]}' is no part of a sample")
             parts[part] = content
             if part == PARTS[-1]:
                 yield _sample(key, parts, info)
                 parts = {}
-    except (tarfile.TarError, EOFError, KeyError, ValueError, UserError) as error:
-        raise UserError(f"{path} is damaged at the sample '{key}': {error}; delete it and curate again") from error
+    except (*WRONG_VALUES, UserError) as error:
+        raise UserError(
+            f"{path} is damaged at the sample '{key}' ({reason_of(error)}); delete it and curate again"
+        ) from error
     if parts:
         raise UserError(f"{path} ends within the sample '{key}'; delete it and curate again")
 
 
 def _sample(key: str, parts: Mapping[str, bytes], info: DatasetInfo) -> Sample:
-    described = json.loads(parts["json"])
+    described = typed(_SampleText, parse_json(parts["json"], finite=True))
     with tempfile.TemporaryDirectory() as folder:
         videos = {}
         for part in PARTS[:-1]:
@@ -224,7 +242,7 @@ def _sample(key: str, parts: Mapping[str, bytes], info: DatasetInfo) -> Sample:
         video=videos["video.mkv"],
         normals=info.normal_convention.decode(videos["normals.mkv"], ids),
         ids=ids,
-        caption=described["caption"],
-        labels={int(number): label for number, label in described["labels"].items()},
-        record=described["record"],
+        caption=described.caption,
+        labels={int(number): label for number, label in described.labels.items()},
+        record=described.record,
     )

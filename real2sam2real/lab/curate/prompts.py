@@ -8,7 +8,6 @@ A mark is given on the command line, or for folders of videos in a file `VIDEO.i
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +20,8 @@ from real2sam2real.errors import UserError
 from real2sam2real.lab.curate.clip_format import ClipFormat, fitted_frame
 from real2sam2real.lab.curate.instances.interface import InstancePrompt, VideoPrompt
 from real2sam2real.perceive.masks import load_masks
+from real2sam2real.workfolder.json_values import read_json
+from real2sam2real.workfolder.records import WRONG_VALUES, reason_of
 
 SUFFIX = ".instances.json"
 
@@ -104,11 +105,11 @@ def read_prompts(video: Path) -> tuple[tuple[SourcePrompt, ...], str | None]:
     if not path.is_file():
         return (), None
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = read_json(path, finite=True)
         prompts = tuple(_mark(entry, path.parent) for entry in values["instances"])
         caption = values.get("caption")
-    except (KeyError, TypeError, ValueError) as error:
-        raise UserError(f"{path} cannot be used: {type(error).__name__}: {error}; see docs/curation.md") from error
+    except WRONG_VALUES as error:
+        raise UserError(f"{path} cannot be used ({reason_of(error)}); see docs/curation.md") from error
     except UserError as error:
         raise UserError(f"{path}: {error}") from error
     if not (caption is None or isinstance(caption, str)):

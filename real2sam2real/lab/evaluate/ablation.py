@@ -137,7 +137,8 @@ def evaluate_variants(
     """
     path = folder / "cases.jsonl"
     names = {f.name for f in fields(CaseScore)}
-    done = [CaseScore(**row) for row in read_lines(path) if set(row) == names]
+    rows = [row for row in read_lines(path) if isinstance(row, dict)]
+    done = [CaseScore(**row) for row in rows if set(row) == names]
     settings = next(iter(variants.values()))[1]
     width, height = settings.fit(16, 9)
     wanted = {*variants, PREVIEW} if from_preview else {*variants}

@@ -30,6 +30,7 @@ from real2sam2real.lab.train.pool import ClipPool
 from real2sam2real.lab.train.recipes import BaseConfig
 from real2sam2real.lab.train.renderers import ClipOrder, Renderers, render_clip
 from real2sam2real.lab.train.training import NetworkTrainer, step_at
+from real2sam2real.workfolder.records import read_record
 
 SPARE_CORES = 2
 """Cores beside a GPU that no renderer takes: for the trainer, and what fills its pool."""
@@ -175,7 +176,9 @@ class BaseTrainer(NetworkTrainer[BaseConfig]):
         record = super()._record()
         if self.config.start is not None:
             record["config"]["start"] = Path(self.config.start).name
-            record["start"] = json.loads((self.folder / START_RECORD).read_text())
+            record["start"] = read_record(
+                self.folder / START_RECORD, lambda values: values, what="record of a start", remedy="start the run anew"
+            )
         return record
 
     def _settings(self) -> CheckpointSettings:

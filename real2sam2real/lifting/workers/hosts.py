@@ -17,6 +17,7 @@ from real2sam2real.errors import MissingPartError, UserError
 from real2sam2real.files import replacing_folder
 from real2sam2real.lifting.workers.environment import LifterEnvironment
 from real2sam2real.lifting.workers.lifting_worker.protocol import ERROR, MESH, RESULT, RESULTS
+from real2sam2real.workfolder.archives import read_tar
 
 SSH = ("ssh", "-o", "BatchMode=yes", "-o", "ConnectTimeout=20", "-o", "ServerAliveInterval=15")
 SSH_FAILED = 255
@@ -137,7 +138,7 @@ class SshHost(WorkerHost):
             _copy_archive(received, packed)
             try:
                 _unpack(packed, self.folder / RESULTS)
-            except (tarfile.TarError, EOFError, OSError) as error:
+            except (ValueError, OSError) as error:
                 raise UserError(
                     f"the results from {self.host} came back damaged ({error}); they are still there in {self.there}: "
                     "the same command fetches them again"
@@ -193,17 +194,12 @@ def _copy_archive(received: IO[bytes], packed: IO[bytes]) -> None:
 
 def _unpack(packed: IO[bytes], results: Path) -> None:
     """Take result files out of an archive that another machine made; anything else in it is left alone."""
-    with tarfile.open(fileobj=packed, mode="r:gz") as archive:
-        found: dict[str, list[tarfile.TarInfo]] = {}
-        for member in archive:
-            parts = PurePosixPath(member.name).parts
-            if member.isfile() and len(parts) == 3 and parts[0] == RESULTS and parts[2] in _FILES:
-                found.setdefault(parts[1], []).append(member)
-        for name, members in found.items():
-            if name.startswith("."):
-                continue
-            with replacing_folder(results / name) as folder:
-                for member in members:
-                    content = archive.extractfile(member)
-                    assert content is not None
-                    (folder / PurePosixPath(member.name).name).write_bytes(content.read())
+    with tempfile.TemporaryDirectory() as temporary:
+        for member, content in read_tar(packed, gzipped=True):
+            parts = PurePosixPath(member).parts
+            if len(parts) == 3 and parts[0] == RESULTS and parts[2] in _FILES and not parts[1].startswith("."):
+                (Path(temporary) / parts[1]).mkdir(exist_ok=True)
+                (Path(temporary) / parts[1] / parts[2]).write_bytes(content)
+        for found in sorted(Path(temporary).iterdir()):
+            with replacing_folder(results / found.name) as folder:
+                shutil.copytree(found, folder, dirs_exist_ok=True)

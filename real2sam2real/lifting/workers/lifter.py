@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -21,6 +20,8 @@ from real2sam2real.lifting.workers.lifting_worker.protocol import EVENT, FAILED
 from real2sam2real.lifting.workers.requests import LiftRequest, tasks_of, write_probe, write_request
 from real2sam2real.lifting.workers.results import LiftOutcome, read_outcome
 from real2sam2real.lifting.workers.streaming import HungError, stream
+from real2sam2real.workfolder.json_values import parse_json, typed
+from real2sam2real.workfolder.records import WRONG_VALUES, reason_of
 
 Listener = Callable[[str], None]
 
@@ -90,7 +91,12 @@ class _WorkerEvents:
     def take_line(self, line: str) -> bool:
         """Take in a line; whether it is an event, which is progress."""
         if line.startswith(EVENT):
-            self._take(json.loads(line[len(EVENT) :]))
+            try:
+                self._take(typed(dict[str, Any], parse_json(line[len(EVENT) :])))
+            except WRONG_VALUES as error:
+                raise UserError(f"{self.title} says what cannot be understood ({reason_of(error)}): {line[:80]}") from (
+                    error
+                )
             return True
         self.last_line = line
         self.listener(f"{self.entity or self.title}: {line}")

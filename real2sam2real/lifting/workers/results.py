@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import zipfile
 import zlib
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -24,8 +24,11 @@ from real2sam2real.lifting.workers.lifting_worker.inputs import RequestedEntity
 from real2sam2real.lifting.workers.lifting_worker.protocol import ERROR, MESH, RESULT
 from real2sam2real.lifting.workers.requests import LiftRequest
 from real2sam2real.mesh import Mesh
+from real2sam2real.workfolder.json_values import typed
+from real2sam2real.workfolder.records import read_record
 
 UNEVEN_SCALE = 1e-3
+_AGAIN = "delete its folder and run again"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,19 +59,24 @@ def _read_failure(facts: LifterFacts, task: RequestedEntity) -> LiftFailure:
     path = task.folder / ERROR
     if not path.is_file():
         return LiftFailure(name=task.name, kind="failed", reason=f"{facts.title} left no result for it")
-    error = json.loads(path.read_text(encoding="utf-8"))
-    reason = error["message"]
-    if error["kind"] == "memory":
+    error = read_record(path, partial(typed, dict[str, Any]), what="error of a lifter", remedy=_AGAIN)
+    reason, kind = str(error.get("message", "")), str(error.get("kind", "failed"))
+    if kind == "memory":
         reason = f"the card's memory does not suffice for it: {reason}; {facts.remedy}"
-    return LiftFailure(name=task.name, kind=error["kind"], reason=reason)
+    return LiftFailure(name=task.name, kind=kind, reason=reason)
 
 
 def _read_mesh(request: LiftRequest, facts: LifterFacts, task: RequestedEntity) -> LiftedMesh:
-    result = json.loads((task.folder / RESULT).read_text(encoding="utf-8"))
     try:
         mesh = _mesh(task)
     except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error) as error:
         raise UserError(f"the result in {task.folder} is damaged ({error}); delete that folder and run again") from None
+    build = partial(_lifted, request, facts, task.name, mesh)
+    return read_record(task.folder / RESULT, build, what="result of a lifter", remedy=_AGAIN)
+
+
+def _lifted(request: LiftRequest, facts: LifterFacts, name: str, mesh: Mesh, result: Any) -> LiftedMesh:
+    """A mesh with what its lifter says about it, in the values of its result file."""
     provenance: dict[str, Any] = {
         "lifter": facts.name,
         "licence": facts.licence,
@@ -76,7 +84,7 @@ def _read_mesh(request: LiftRequest, facts: LifterFacts, task: RequestedEntity) 
         "versions": result["versions"],
         "seconds": round(result["seconds"], 2),
     }
-    lifted = LiftedMesh(name=task.name, mesh=mesh, provenance=provenance)
+    lifted = LiftedMesh(name=name, mesh=mesh, provenance=provenance)
     if facts.pose == "pytorch3d":
         return _posed_by_sam3d(request, lifted, result["pose"])
     if facts.pose == "opencv":

@@ -8,12 +8,13 @@ import json
 import struct
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 from urllib.parse import unquote
 
 from real2sam2real.errors import UserError
 from real2sam2real.files import refuse_pipe, replacing_file
 from real2sam2real.mesh.gltf.json_object import REMEDY, JsonObject
+from real2sam2real.workfolder.json_values import parse_json
 
 MOST_BYTES = 2**31  # largest file or buffer that is read: beyond it a scene would not fit a workstation's memory anyway
 _JSON, _BIN = 0x4E4F534A, 0x004E4942
@@ -202,14 +203,12 @@ def _glb_chunks(name: str, data: memoryview) -> tuple[memoryview, memoryview | N
 
 
 def _parse(name: str, text: bytes) -> Any:
-    def refuse(constant: str) -> NoReturn:
-        raise ValueError(f"it holds {constant}, which is not JSON")
-
     try:
-        return json.loads(text.decode("utf-8-sig"), parse_constant=refuse)
-    except (ValueError, RecursionError) as error:
-        reason = "its lists nest too deep" if isinstance(error, RecursionError) else str(error)[:120]
-        raise UserError(f"{name} is neither a GLB nor glTF JSON ({reason}); give a .glb or .gltf file") from error
+        return parse_json(text, finite=True)
+    except ValueError as error:
+        raise UserError(
+            f"{name} is neither a GLB nor glTF JSON ({str(error)[:120]}); give a .glb or .gltf file"
+        ) from error
 
 
 def write_glb(path: Path, root: dict[str, Any], binary: bytes | bytearray) -> None:

@@ -6,7 +6,6 @@ Shape letters: S steps (cells of a level's grid), C = 80 words, B = 11 bins of a
 from __future__ import annotations
 
 import base64
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -19,6 +18,7 @@ import numpy as np
 
 from real2sam2real.arrays import Float, UInt8
 from real2sam2real.perceive.segment.detections import box_overlaps, suppress_overlapping
+from real2sam2real.workfolder.json_values import read_json
 
 if TYPE_CHECKING:
     import torch
@@ -180,7 +180,7 @@ class TensorFlowGraph:
         """From `nanodet.json` and `nanodet.bin`; weights of two bytes become float32."""
         import torch
 
-        graph = json.loads((folder / "nanodet.json").read_bytes())
+        graph = read_json(folder / "nanodet.json")
         raw = (folder / "nanodet.bin").read_bytes()
         weights, start = {}, 0
         for entry in graph["weightsManifest"][0]["weights"]:

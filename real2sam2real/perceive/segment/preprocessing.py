@@ -6,7 +6,6 @@ What they do to one photo is a resize and a normalisation, so it is done here, f
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +14,7 @@ import numpy as np
 
 from real2sam2real.arrays import Float, Float32, UInt8
 from real2sam2real.errors import MissingPartError, UserError
+from real2sam2real.workfolder.json_values import read_json, typed
 
 if TYPE_CHECKING:
     import torch
@@ -97,9 +97,9 @@ def _description(folder: Path) -> dict[str, Any]:
         if not file.is_file():
             continue
         try:
-            values = json.loads(file.read_text(encoding="utf-8"))
-        except ValueError:
-            raise UserError(f"'{file}' is no JSON; it is damaged, download it again") from None
+            values = typed(dict[str, Any], read_json(file))
+        except ValueError as error:
+            raise UserError(f"'{file}' is no JSON as it should be ({error}); download it again") from None
         values = values.get("image_processor", values)  # as transformers 5 writes it
         if "image_mean" in values:
             return values

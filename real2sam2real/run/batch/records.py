@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from real2sam2real.control.folder import DESCRIPTION
 from real2sam2real.errors import UserError
 from real2sam2real.run.batch.finding import BatchShot, needed_files
 from real2sam2real.run.rendering import CONTROL_PREVIEW
 from real2sam2real.workfolder.fingerprint import Stamp
+from real2sam2real.workfolder.json_values import typed
 from real2sam2real.workfolder.records import read_record, write_json
 
 VIDEO = "generated.mp4"
@@ -36,23 +38,12 @@ class ShotRecord:
     inputs: dict[str, Stamp] = field(default_factory=dict)  # the control folder's files by name
     video: Stamp | None = None  # the finished video, None when there is none
 
-    @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> ShotRecord:
-        """Inverse of `dataclasses.asdict`.
-
-        Raises:
-            KeyError, TypeError: it is something else.
-        """
-        inputs = {name: Stamp(**stamp) for name, stamp in values["inputs"].items()}
-        video = None if values["video"] is None else Stamp(**values["video"])
-        return cls(**{**values, "notes": tuple(values["notes"]), "inputs": inputs, "video": video})
-
 
 def read_shot_record(folder: Path) -> ShotRecord | None:
     """The record in a shot's output folder; None when none can be read, so that the shot is made again."""
     try:
-        return read_record(folder / RECORD, ShotRecord.from_dict, what="record of a shot", remedy="delete it")
-    except (FileNotFoundError, UserError):
+        return read_record(folder / RECORD, partial(typed, ShotRecord), what="record of a shot", remedy="delete it")
+    except (OSError, UserError):
         return None
 
 

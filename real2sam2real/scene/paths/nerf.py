@@ -25,6 +25,7 @@ from real2sam2real.files import read_text
 from real2sam2real.scene.camera_path import CameraPath
 from real2sam2real.scene.paths.distortion import check_distortion, refuse_fisheye
 from real2sam2real.scene.paths.track import MAX_TEXT_BYTES, CameraTrack, counting, rigid
+from real2sam2real.workfolder.json_values import parse_json
 
 _RADIAL, _TANGENTIAL = ("k1", "k2", "k3", "k4", "k5", "k6"), ("p1", "p2")
 _logger = logging.getLogger(__name__)
@@ -111,11 +112,11 @@ def _from_viewer(data: dict[str, Any], path: Path) -> dict[str, Any]:
 
 def _load(path: Path) -> dict[str, Any]:
     try:
-        data = json.loads(read_text(path, "camera path", most_bytes=MAX_TEXT_BYTES))
+        data = parse_json(read_text(path, "camera path", most_bytes=MAX_TEXT_BYTES))
     except json.JSONDecodeError as error:
         raise UserError(f"{path}:{error.lineno}: this is not valid JSON ({error.msg})") from error
-    except RecursionError as error:
-        raise UserError(f"{path}: the JSON is nested too deeply") from error
+    except ValueError as error:
+        raise UserError(f"{path}: {error}") from error
     if not isinstance(data, dict):
         raise UserError(f"{path}: expected a JSON object with 'frames'")
     return data

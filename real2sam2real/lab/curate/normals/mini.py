@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,8 @@ from real2sam2real.arrays import Float32, UInt8
 from real2sam2real.control.normal_convention import NormalConvention
 from real2sam2real.errors import MissingPartError
 from real2sam2real.lab.curate.normals.axes import size_in_multiples, unit_normals
+from real2sam2real.workfolder.json_values import typed
+from real2sam2real.workfolder.records import read_record
 
 if TYPE_CHECKING:
     from real2sam2real.lab.curate.normals.network import NormalNetwork
@@ -59,6 +62,14 @@ class MiniEstimator:
         return unit_normals(normals, ids, NormalConvention())
 
 
+@dataclass(frozen=True, kw_only=True)
+class _NetworkSize:
+    """The `config.json` of a network: what `NormalNetwork` is made with."""
+
+    channels: tuple[int, ...]
+    blocks: int
+
+
 @contextmanager
 def _one_thread() -> Iterator[None]:
     import torch
@@ -81,8 +92,10 @@ def _load(folder: Path) -> NormalNetwork:
         raise MissingPartError(
             f"there is no normal network in {folder}; make one with: r2s2r train normals -o {folder}"
         )
-    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    network = NormalNetwork(channels=tuple(config["channels"]), blocks=config["blocks"])
+    config = read_record(
+        folder / "config.json", partial(typed, _NetworkSize), what="description of a network", remedy="train it again"
+    )
+    network = NormalNetwork(channels=config.channels, blocks=config.blocks)
     network.load_state_dict({name: values.float() for name, values in load_file(path).items()})
     return network.eval().requires_grad_(False)
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from real2sam2real import media
 from real2sam2real.arrays import Float32, UInt8
+from real2sam2real.errors import UserError
 from real2sam2real.files import replacing_file
 from real2sam2real.lab.curate.dataset import PARTS, SHARDS, DatasetInfo, Sample, add_member, read_members, samples_of
 from real2sam2real.lab.curate.pipeline.settings import CurationSettings
@@ -28,13 +29,20 @@ PICTURED = 12
 
 def pack(folder: Path, results: Sequence[tuple[Path, Mapping[str, Any]]], shard_samples: int) -> None:
     """Write shards and manifest, from each source's tar of samples (it may be empty) and row of the manifest."""
-    members = chain.from_iterable(read_members(path) for path, row in results if row["samples"])
+    members = chain.from_iterable(_members(path) for path, row in results if row["samples"])
     for number in range(-(-sum(len(row["samples"]) for _, row in results) // shard_samples)):
         path = folder / SHARDS / f"shard-{number:06d}.tar"
         with replacing_file(path) as temporary, tarfile.open(temporary, "w", format=tarfile.USTAR_FORMAT) as tar:
             for name, content in islice(members, shard_samples * len(PARTS)):
                 add_member(tar, name, content)
     write_lines(folder / MANIFEST, (row for _, row in results))
+
+
+def _members(path: Path) -> Iterator[tuple[str, bytes]]:
+    try:
+        yield from read_members(path)
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} is damaged ({error}); delete {path.with_suffix('.json')}, and run again") from error
 
 
 def show(folder: Path, info: DatasetInfo) -> None:

@@ -11,12 +11,12 @@ When all sources are finished, `packing` makes the data set of them, and `work` 
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from real2sam2real.errors import UserError
 from real2sam2real.files import sweep
@@ -27,9 +27,10 @@ from real2sam2real.lab.curate.pipeline.settings import CurationSettings, SourceV
 from real2sam2real.lab.curate.pipeline.stages import STAGES, CurationStage
 from real2sam2real.workfolder.fingerprint import Stamp
 from real2sam2real.workfolder.jobs import Tried, make_here
+from real2sam2real.workfolder.json_values import typed
 from real2sam2real.workfolder.lock import locked
 from real2sam2real.workfolder.ray_pool import RayPool
-from real2sam2real.workfolder.records import keep_settings, read_lines, write_json, write_lines
+from real2sam2real.workfolder.records import keep_settings, read_lines, read_record, write_json, write_lines
 
 PLAN = "curation.json"
 WORK = "work"
@@ -38,6 +39,19 @@ _MADE_FROM = "made_from"
 
 Row = Mapping[str, Any]
 """Of the manifest: what became of one source."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _KnownOfRow:
+    """What is read of a row of the manifest; see `CurationJob.row`."""
+
+    path: str
+    status: Literal["kept", "dropped", "failed"]
+    reasons: list[str]
+    samples: list[str]
+
+
+_OF_ROW = {f.name for f in fields(_KnownOfRow)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,7 +103,7 @@ def curate(
         work = folder / WORK
         if (folder / INFO_FILE).is_file():
             shutil.rmtree(work, ignore_errors=True)  # where it was killed before this last step
-            return CurationResult(rows=tuple(read_lines(folder / MANIFEST)))
+            return CurationResult(rows=_manifest(folder / MANIFEST))
         work.mkdir(exist_ok=True)
         for row in filter(None, (_row(work, source) for source in sources)):
             on_source(row)
@@ -184,9 +198,28 @@ def _row(work: Path, source: SourceVideo) -> Row | None:
     path = work / f"{source.key}.json"
     if not path.is_file():
         return None
-    row: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    made_from = row.pop(_MADE_FROM, {})  # an earlier version noted nothing
-    return row if all(Stamp(**stamp).fits(Path(file)) for file, stamp in made_from.items()) else None
+    remedy = "delete it, and the source is curated again"
+    row, made_from = read_record(path, _checked, what="record of a source", remedy=remedy)
+    return row if all(stamp.fits(Path(file)) for file, stamp in made_from.items()) else None
+
+
+def _checked(values: Any) -> tuple[Row, Mapping[str, Stamp]]:
+    """A row that has what is used of it, and the files that it was made from, where that was noted.
+
+    Raises:
+        ValueError: it has not.
+    """
+    row = typed(dict[str, Any], values)
+    made_from = typed(dict[str, Stamp], row.pop(_MADE_FROM, {}))  # an earlier version noted nothing
+    typed(_KnownOfRow, {name: value for name, value in row.items() if name in _OF_ROW})
+    return row, made_from
+
+
+def _manifest(path: Path) -> tuple[Row, ...]:
+    try:
+        return tuple(_checked(row)[0] for row in read_lines(path))
+    except ValueError as error:
+        raise UserError(f"{path} is damaged ({error}); restore it, or curate into another folder") from error
 
 
 def _finish(sources: Sequence[SourceVideo], settings: CurationSettings, folder: Path) -> CurationResult:
@@ -204,7 +237,16 @@ def _finish(sources: Sequence[SourceVideo], settings: CurationSettings, folder: 
         shutil.rmtree(work)
         (folder / PLAN).unlink()
         raise UserError(f"nothing was kept of {len(sources)} sources, so there is no data set; the first: {first}")
-    seconds = [json.loads((work / f"{source.key}.seconds").read_text(encoding="utf-8")) for source in sources]
+    remedy = f"delete {work}, and the sources are curated again"
+    seconds = [
+        read_record(
+            work / f"{source.key}.seconds",
+            partial(typed, dict[str, float]),
+            what="record of a source's seconds",
+            remedy=remedy,
+        )
+        for source in sources
+    ]
     write_lines(folder / TIMINGS, ({"key": s.key, **spent} for s, spent in zip(sources, seconds, strict=True)))
     info = _info(settings)
     for name in (SHARDS, PICTURES):  # of a killed run, whose sources may have been others

@@ -36,7 +36,8 @@ from real2sam2real.lab.curate.dataset import DatasetInfo, Sample, iterate_sample
 from real2sam2real.lab.train.adapter.bases import Encoders, TrainingBase
 from real2sam2real.lab.train.adapter.objective import Batch, NullConditions
 from real2sam2real.lab.train.adapter.order import generator_for
-from real2sam2real.workfolder.records import write_json
+from real2sam2real.workfolder.json_values import typed
+from real2sam2real.workfolder.records import read_record, write_json
 
 VERSION = 1
 INDEX, NULL_CONDITIONS, CLIPS = "index.json", "nothing.safetensors", "clips"
@@ -154,7 +155,10 @@ def open_cache(
             _write_null_conditions(folder, info, encoders)
             write_json(folder / INDEX, {"keys": keys})
         accelerator.wait_for_everyone()
-    keys = json.loads((folder / INDEX).read_text(encoding="utf-8"))["keys"]
+    remedy = f"delete {folder}, and the clips are encoded again"
+    keys = read_record(
+        folder / INDEX, lambda values: typed(list[str], values["keys"]), what="index of a cache", remedy=remedy
+    )
     return ClipCache(folder=folder, info=info, keys=tuple(keys), distortion=distortion)
 
 

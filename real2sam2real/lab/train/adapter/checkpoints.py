@@ -25,6 +25,7 @@ from torch.distributed.checkpoint.state_dict import (
 
 from real2sam2real.errors import UserError
 from real2sam2real.files import replacing_folder
+from real2sam2real.workfolder.json_values import read_json
 
 FOLDER, STATE = "checkpoints", "state.pt"
 TAG, WRITTEN_BY = "deepspeed", "deepspeed.json"
@@ -124,7 +125,7 @@ def _load_deepspeed(accelerator: Any, engine: Any, path: Path) -> None:
     """
     if not (path / WRITTEN_BY).is_file():
         raise ValueError("it was written without DeepSpeed")
-    there, here = json.loads((path / WRITTEN_BY).read_text(encoding="utf-8")), _shards(accelerator, engine)
+    there, here = read_json(path / WRITTEN_BY), _shards(accelerator, engine)
     if there != here:
         raise ValueError(f"DeepSpeed wrote it with {there}, and can read it only so, not with {here}")
     found, _ = engine.load_checkpoint(str(path), TAG, load_module_strict=False)

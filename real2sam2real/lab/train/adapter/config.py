@@ -9,6 +9,7 @@ from typing import Any, Literal, get_args
 
 from real2sam2real.control.perturbation import PerturbationRanges
 from real2sam2real.errors import UserError
+from real2sam2real.files import read_text
 from real2sam2real.lab.train.adapter.objective import LEVEL_FLOOR
 from real2sam2real.lab.train.adapter.trainable import Injection, PoseStart
 from real2sam2real.lab.train.training import TrainingSettings, with_current_names
@@ -91,7 +92,7 @@ class AdapterConfig(TrainingSettings):
         values = {f.name: getattr(self, f.name) for f in fields(self)}
         for name, least in _WHOLE.items():
             value = values[name]
-            yield name, value, type(value) is int and value >= least, f"a whole number, at least {least}"
+            yield name, value, type(value) is int and least <= value < 2**63, f"a whole number, at least {least}"
         for name, (low, high) in _NUMBERS.items():
             value = values[name]
             fits = type(value) in (int, float) and low <= value <= high
@@ -153,15 +154,12 @@ def read_config(path: str | Path) -> AdapterConfig:
     Raises:
         UserError: there is no such file, it is no YAML mapping, or a setting is unknown or makes no sense.
     """
-    import yaml
+    from real2sam2real.workfolder.yaml_text import MAX_BYTES, parse_yaml_values
 
     path = Path(path)
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise UserError(f"there is no configuration {path}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} is no YAML file: {error}") from error
+    if not path.exists():
+        raise UserError(f"there is no configuration {path}")
+    values = parse_yaml_values(read_text(path, "configuration", most_bytes=MAX_BYTES), str(path), "configuration")
     if not isinstance(values, dict):
         raise UserError(f"{path} must hold settings, one 'name: value' a line")
     try:

@@ -29,7 +29,10 @@ class RequestedEntity:
         path = self.folder / RESULT
         if not path.is_file() or not (self.folder / MESH).is_file():
             return False
-        return bool(json.loads(path.read_text(encoding="utf-8")).get("digest") == self.digest)
+        try:
+            return bool(json.loads(path.read_text(encoding="utf-8"))["digest"] == self.digest)
+        except (ValueError, KeyError, TypeError, RecursionError):
+            return False  # damaged
 
     @property
     def has_failed(self) -> bool:
