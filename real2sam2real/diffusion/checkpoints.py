@@ -57,6 +57,11 @@ class CheckpointSettings:
     # which the user names
     base: str | None = None
 
+    def __post_init__(self) -> None:
+        for name in ("area", "grid", "max_frames", "steps"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"'{name}' is {getattr(self, name)}, which must be at least 1")
+
     def to_json(self) -> str:
         """As the text of `checkpoint.json`."""
         return json.dumps(asdict(self), indent=2)

@@ -197,7 +197,10 @@ def _palette_labels(image: Image.Image) -> Int:
 
 def _has_greys(image: Image.Image, used: NDArray[Any]) -> bool:
     """Whether the `used` entries of a palette are greys, all different."""
-    colors = np.array(image.getpalette("RGB") or [], np.int64).reshape(-1, 3)[used]
+    palette = np.array(image.getpalette("RGB") or [], np.int64).reshape(-1, 3)
+    if used[-1] >= len(palette):  # the file has fewer colours than labels
+        return False
+    colors = palette[used]
     return bool((colors == colors[:, :1]).all()) and len(np.unique(colors[:, 0])) == len(used)
 
 

@@ -29,6 +29,7 @@ def read_tar(file: IO[bytes], *, gzipped: bool = False) -> Iterator[tuple[str, b
                 if not member.isfile() or member.issparse():
                     raise ValueError(f"'{member.name[:80]}' in it is a link, a device or a file with holes")
                 yield member.name, _content(tar, member)
+            _check_end(tar)
     except (tarfile.TarError, EOFError, RecursionError, OverflowError, zlib.error, UnicodeError) as error:
         raise ValueError(f"it is no whole tar ({str(error)[:80] or type(error).__name__})") from error
 
@@ -41,3 +42,10 @@ def _content(tar: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
     if len(read) != member.size:
         raise ValueError(f"it ends within '{member.name[:80]}'")
     return read
+
+
+def _check_end(tar: tarfile.TarFile) -> None:
+    """See that a block of zeros follows; `tarfile` takes a tar that is cut off within a header for a whole one."""
+    tar.fileobj.seek(tar.offset)
+    if tar.fileobj.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
+        raise ValueError("it ends without its end mark, so it is cut off")

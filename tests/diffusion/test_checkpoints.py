@@ -124,6 +124,9 @@ def test_settings_that_do_not_fit_are_named(checkpoint):
     (checkpoint / SETTINGS_FILE).write_text(json.dumps({"area": 5}))
     with pytest.raises(UserError, match=SETTINGS_FILE):
         load_settings(checkpoint)
+    (checkpoint / SETTINGS_FILE).write_text(json.dumps({"area": -5, "max_frames": 9}))
+    with pytest.raises(UserError, match="'area' is -5"):
+        load_settings(checkpoint)
     (checkpoint / SETTINGS_FILE).unlink()
     with pytest.raises(UserError, match="unknown"):
         load_settings(checkpoint)

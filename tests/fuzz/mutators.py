@@ -113,15 +113,17 @@ def replace_scalar(data: bytes, draw: random.Random) -> bytes:
 
 
 def json_value(data: bytes, draw: random.Random) -> bytes:
-    """Damage one place of a JSON text, or of one of the JSON texts that stand a line each."""
-    text = data.decode()
+    """Damage one place of a JSON text, or of one of the JSON texts that stand a line each; else of bytes."""
     try:
-        return _damaged(json.loads(text), draw).encode()
+        return (_damaged(json.loads(data), draw) + "\n" * data.endswith(b"\n")).encode()
     except ValueError:
-        lines = text.splitlines()
-        at = draw.randrange(len(lines))
-        lines[at] = _damaged(json.loads(lines[at]), draw)
-        return ("\n".join(lines) + "\n").encode()
+        lines = data.splitlines(keepends=True) or [b""]
+    at = draw.randrange(len(lines))
+    try:
+        lines[at] = _damaged(json.loads(lines[at]), draw).encode() + b"\n"
+    except ValueError:
+        return flip(data, draw)
+    return b"".join(lines)
 
 
 def _damaged(root: Any, draw: random.Random) -> str:

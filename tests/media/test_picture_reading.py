@@ -265,6 +265,9 @@ def test_indexed_masks(tmp_path: Path) -> None:
     swapped = np.array([3, 1, 2, 0], np.uint8)[labels * (labels < 3)]  # black is the last entry
     found = load_masks(palette_file(tmp_path / "s.gif", swapped, [(9, 200, 9), *colors[1:3], (0, 0, 0)]), 80, 60)
     assert sorted(int(mask.sum()) for mask in found.values()) == [22 * 22, 24 * 30]
+    beyond = np.array([0, 1, 3], np.uint8)[labels * (labels < 3)]  # a label that the palette has no colour for
+    found = load_masks(palette_file(tmp_path / "f.png", beyond, colors[:3]), 80, 60)
+    assert [int(mask.sum()) for mask in found.values()] == [22 * 22, 24 * 30]
 
 
 def test_a_soft_mask_with_a_grey_palette_keeps_its_white(tmp_path: Path) -> None:

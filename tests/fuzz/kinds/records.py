@@ -61,8 +61,8 @@ def _go_on_with_run(path: Path) -> None:
     from real2sam2real.run.folder import Stage, open_run
     from real2sam2real.run.progress import Progress
 
-    def work() -> list[str]:
-        (path.parent / "out.txt").write_text("made")
+    def work(folder: Path) -> list[str]:
+        (folder / "out.txt").write_text("made")
         return ["a note"]
 
     stage = Stage(name="lift", title="lifting", code=(), settings=1, inputs=(), outputs=("out.txt",), work=work)
@@ -285,6 +285,9 @@ def curation(folder: Path) -> Sequence[Path]:
 
 @kind("manifest of a data set", _go_on_with_curation, *mutators.JSON)
 def manifest(folder: Path) -> Path:
+    from real2sam2real.workfolder.records import write_lines
+
     _dataset(folder)
     row = {"path": "clip.mp4", "status": "kept", "reasons": [], "samples": ["000000-clip-0"]}
-    return _write_json(folder / "manifest.jsonl", row)
+    write_lines(folder / "manifest.jsonl", [row])
+    return folder / "manifest.jsonl"
