@@ -47,6 +47,17 @@ def read_arrays(path: Path, what: str, *, most_bytes: int, names: Collection[str
         ) from error
 
 
+def array_names(path: Path) -> list[str]:
+    """Names of the arrays in an `.npz`, or `ALONE`, without reading any; none where it is no file that can be read."""
+    if not (path.is_file() and zipfile.is_zipfile(path)):
+        return [ALONE]
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return [name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")]
+    except (OSError, ValueError, NotImplementedError, zipfile.BadZipFile):
+        return []
+
+
 class _TooLargeError(Exception):
     """Its text says what and how much."""
 

@@ -119,6 +119,6 @@ def _view_of(path: Path, described: Any) -> PhotoView:
 
 def _vector(values: list[float]) -> Float:
     vector = np.asarray(values, np.float64)
-    if vector.shape != (3,):
+    if vector.shape != (3,) or not np.isfinite(vector).all():
         raise ValueError(f"{values} is no direction in space")
     return vector

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, cast
 
@@ -26,11 +27,16 @@ _WIDTH, _HEIGHT = 96, 64
 
 def compile_beside() -> None:
     """Start that process unless the kernels are on disk. It ends by itself; who needs a kernel sooner compiles it."""
-    kept = Path(cast(Any, shading.shade).stats.cache_path).glob("shading.shade-*.nbi")
-    written = Path(shading.__file__).stat().st_mtime  # of an older version's kernel, the index is there still
-    if sys.executable and not any(index.stat().st_mtime > written for index in kept):
-        nowhere = subprocess.DEVNULL
-        subprocess.Popen([sys.executable, "-m", __name__], stdin=nowhere, stdout=nowhere, stderr=nowhere)
+    if not hasattr(shading.shade, "stats") or not sys.executable:  # Numba's compiler is switched off
+        return
+    nowhere = subprocess.DEVNULL
+    with suppress(OSError):  # it only saves time
+        kept = Path(cast(Any, shading.shade).stats.cache_path).glob("shading.shade-*.nbi")
+        written = Path(shading.__file__).stat().st_mtime  # of an older version's kernel, the index is there still
+        if not any(index.stat().st_mtime > written for index in kept):
+            # -P: nothing is imported from the folder that the command is given in.
+            command = [sys.executable, "-P", "-m", __name__]
+            subprocess.Popen(command, stdin=nowhere, stdout=nowhere, stderr=nowhere)
 
 
 def compile_kernels() -> None:

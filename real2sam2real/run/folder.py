@@ -100,7 +100,7 @@ class RunFolder:
             seconds = round(time.perf_counter() - start, 3)
             aside = self._edited(stage, known)
             for name, other in aside.items():
-                notes.append(f"{name} had been changed by hand since it was made; it is kept as {other}")
+                notes.append(_aside_note(name, other))
             record = StageRecord(
                 fingerprint=key,
                 seconds=seconds,
@@ -120,11 +120,21 @@ class RunFolder:
             path, made = self.path / name, known.outputs.get(name) if known else None
             if made is None or not path.exists() or digest(path) == made:
                 continue
-            number = 1
-            while (other := path.with_name(f"{path.stem}-edited-{number}{path.suffix}")).exists():
-                number += 1
-            aside[name] = other.name
+            aside[name] = self._free_name(name)
         return aside
+
+    def _free_name(self, name: str) -> str:
+        """Under which an output that was changed by hand can be kept."""
+        path, number = self.path / name, 1
+        while (other := path.with_name(f"{path.stem}-edited-{number}{path.suffix}")).exists():
+            number += 1
+        return other.name
+
+    def _edited_since(self, stage: str, name: str) -> bool:
+        """Whether a person changed an output after its stage was killed."""
+        known, path = self.records.get(stage), self.path / name
+        before = known.outputs.get(name) if known else None
+        return before is not None and path.exists() and digest(path) != before
 
     def take_in_finished(self) -> None:
         """Bring to their places what stages had made when the run was killed."""
@@ -138,10 +148,15 @@ class RunFolder:
             told = read_record(made / _TOLD, partial(typed, _Told), what="record of a stage", remedy=remedy)
             for name in told.record.outputs:
                 fresh, place, aside = made / name, self.path / name, told.aside.get(name)
-                if aside and fresh.exists() and not (self.path / aside).exists():
+                if not fresh.exists():
+                    continue
+                if aside and place.exists() and not (self.path / aside).exists():
                     place.rename(self.path / aside)
-                if fresh.exists():
-                    put_in_place(fresh, place)
+                elif not aside and self._edited_since(told.stage, name):
+                    other = self._free_name(name)
+                    place.rename(self.path / other)
+                    told.record.notes.append(_aside_note(name, other))
+                put_in_place(fresh, place)
             self.records[told.stage] = told.record
             self.save()
             for name in told.scratch:
@@ -164,6 +179,10 @@ class RunFolder:
         write_json(self.path / RECORD, self.as_json())
 
 
+def _aside_note(name: str, other: str) -> str:
+    return f"{name} had been changed by hand since it was made; it is kept as {other}"
+
+
 @contextmanager
 def open_run(path: Path, *, command: Sequence[str], config: Any, progress: Progress) -> Iterator[RunFolder]:
     """Create or go on with the run folder at `path`, locked against other runs.
@@ -174,7 +193,9 @@ def open_run(path: Path, *, command: Sequence[str], config: Any, progress: Progr
     require_own_place(path, "run", known=(path / RECORD).exists())
     path.mkdir(parents=True, exist_ok=True)
     with locked(path):
-        sweep(path, recursive=True)
+        sweep(path)
+        for own in (*path.glob(".lifting"), *path.glob(".*.segments"), *path.glob(f".*{_MADE}")):
+            sweep(own, recursive=True)  # elsewhere there may be a person's own hidden files
         records = _read_records(path / RECORD)
         folder = RunFolder(path=path, progress=progress, command=list(command), config=config, records=records)
         folder.take_in_finished()

@@ -20,7 +20,7 @@ from PIL import Image
 
 from real2sam2real.arrays import Bool, Float
 from real2sam2real.errors import UserError, first_line
-from real2sam2real.files import replacing_folder
+from real2sam2real.files import refuse_pipe, replacing_folder
 from real2sam2real.geometry import Intrinsics
 from real2sam2real.media.numpy_files import ALONE, read_arrays
 from real2sam2real.media.pictures import Picture, open_picture
@@ -42,6 +42,7 @@ VERSION = 1
 
 SCENE_FILE, _GLB, _REMOVED, _PHOTO = "scene.json", "scene.glb", "removed.glb", "photo.png"
 _BILLBOARDS, _BACKGROUND, _SKINS = "billboards", "background.npy", "skins"
+_FARTHEST = 1e12  # in scene units; products of larger numbers leave the range of floats
 _MOST_BYTES = 2_000_000_000  # of a skin or a background
 _REMEDY = "restore the folder, or make the scene again from its photo"
 
@@ -515,7 +516,10 @@ def _pose(element: JsonObject, key: str) -> Float:
 def _table(element: JsonObject, key: str, rows: object, shape: tuple[int, int], what: str) -> Float:
     if not isinstance(rows, list) or len(rows) != shape[0]:
         element.fail(f"'{key}' is not {what}", _REMEDY)
-    return np.array([JsonObject({key: row}, element.label).numbers(key, shape[1]) for row in rows])
+    table = np.array([JsonObject({key: row}, element.label).numbers(key, shape[1]) for row in rows])
+    if np.abs(table).max(initial=0.0) > _FARTHEST:
+        element.fail(f"'{key}' holds numbers beyond {_FARTHEST:.0e}", _REMEDY)
+    return table
 
 
 def _open_picture(path: Path) -> Picture:
@@ -526,6 +530,7 @@ def _open_picture(path: Path) -> Picture:
 
 
 def _sha256(path: Path) -> str:
+    refuse_pipe(path)
     try:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()

@@ -7,6 +7,7 @@ surrogate (half of a character), no whole number that takes more than 64 bits. `
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
@@ -26,7 +27,7 @@ def parse_json(text: str | bytes, *, finite: bool = False) -> Any:
 
     Args:
         text: with or without a byte order mark; bytes are UTF-8.
-        finite: refuse NaN and Infinity, which Python writes and JSON does not know.
+        finite: refuse NaN and Infinity, which Python writes and JSON does not know, and numbers beyond a float's range.
 
     Raises:
         ValueError: it is no JSON, or exceeds a limit.
@@ -36,7 +37,7 @@ def parse_json(text: str | bytes, *, finite: bool = False) -> Any:
         value = json.loads(text, parse_constant=_refuse if finite else None)
     except RecursionError:
         raise ValueError(f"its lists nest more than {MAX_DEPTH} deep") from None
-    _check(value)
+    _check(value, finite=finite)
     return value
 
 
@@ -58,7 +59,7 @@ def _refuse(constant: str) -> NoReturn:
     raise ValueError(f"it holds {constant}, which is not JSON")
 
 
-def _check(root: Any) -> None:
+def _check(root: Any, *, finite: bool) -> None:
     """See that parsed values exceed no limit; level by level, as nobody knows how deep they are."""
     level: list[Any] = [root]
     for _ in range(MAX_DEPTH):
@@ -66,6 +67,8 @@ def _check(root: Any) -> None:
         texts += [key for value in level if isinstance(value, dict) for key in value]
         if any(not text.isascii() and any("\ud800" <= c <= "\udfff" for c in text) for text in texts):
             raise ValueError("a text in it has half a character (a lone surrogate), which cannot be written")
+        if finite and any(math.isinf(value) for value in level if type(value) is float):
+            raise ValueError("a number in it is beyond the range of floating-point numbers")
         if any(abs(value) >> 64 for value in level if type(value) is int):
             raise ValueError("a whole number in it takes more than 64 bits")
         level = [inner for value in level for inner in _inner(value)]

@@ -104,7 +104,10 @@ def keep_settings(
     Raises:
         UserError: the folder holds work with other settings, which the message names; or `path` is damaged.
     """
-    wanted = parse_json(json.dumps(settings))
+    try:
+        wanted = parse_json(json.dumps(settings))
+    except ValueError as error:
+        raise UserError(f"the settings of a {what} cannot be kept in {path} ({error}); choose others") from error
     if path.is_file():
         remedy = "choose another folder, or delete this one"
         there = read_record(

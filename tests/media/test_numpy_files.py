@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from real2sam2real.errors import UserError
-from real2sam2real.media.numpy_files import ALONE, read_arrays
+from real2sam2real.media.numpy_files import ALONE, array_names, read_arrays
 
 VALUES = np.arange(12, dtype=np.float64).reshape(3, 4)
 
@@ -66,3 +66,12 @@ def test_what_is_damaged_or_too_large_is_refused(tmp_path: Path, data: bytes, me
             archive.writestr("a.npy", data)
     with pytest.raises(UserError, match=rf"odd\.npz: .*{message}"):
         read_arrays(path, "map", most_bytes=10_000)
+
+
+def test_what_else_an_archive_holds_does_not_matter(tmp_path: Path) -> None:
+    depth = np.arange(12.0).reshape(3, 4)
+    np.savez(tmp_path / "a.npz", depth=depth, meta=np.array({"lens": 50}, dtype=object))
+    assert array_names(tmp_path / "a.npz") == ["depth", "meta"]
+    found = read_arrays(tmp_path / "a.npz", "depth map", most_bytes=1000, names=("depth",))
+    assert list(found) == ["depth"]
+    assert np.array_equal(found["depth"], depth)

@@ -102,6 +102,15 @@ def test_an_output_edited_by_hand_feeds_what_follows_and_is_never_lost(chain: Ch
     assert "copy-edited-1.txt" in folder.records["copy"].notes[-1]
 
 
+def test_a_persons_own_hidden_files_stay(chain: Chain) -> None:
+    chain.run()
+    own = chain.place / "notes" / ".notes-20240101.txt"
+    own.parent.mkdir()
+    own.write_text("mine")
+    chain.run()
+    assert own.read_text() == "mine"
+
+
 def test_run_json_records_config_versions_times_and_notes(chain: Chain) -> None:
     chain.run()
     record = json.loads((chain.place / "run.json").read_text())

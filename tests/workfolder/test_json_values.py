@@ -53,6 +53,7 @@ def test_whatever_can_be_written_is_read(values: Any) -> None:
         ("1" + "0" * 30, "64 bits"),
         ("9" * 5000, "digit"),
         ("NaN", "NaN, which is not JSON"),
+        ("[1e999]", "beyond the range"),
         ("[1,", "Expecting"),
         (b"\xff", "utf-8"),
     ],

@@ -28,6 +28,7 @@ from real2sam2real.files import replacing_file, sweep
 from real2sam2real.workfolder.records import keep_settings, read_lines, trim_lines
 
 GRADIENT_CLIP = 1.0
+_OWN_FOLDERS = ("adapter", "autoencoder", "cache", "checkpoint", "checkpoints", "clips", "network", "samples")
 """Largest norm of all gradients together."""
 LOG_SECONDS = 1.0
 """The loss is asked for no more often than this."""
@@ -171,7 +172,9 @@ class Trainer(ABC, Generic[Config]):
         if self.is_main:
             path = self.folder / "config.json"
             keep_settings(path, asdict(self.config), changeable=self.changeable, upgrade=self._upgraded)
-            sweep(self.folder, recursive=True)
+            sweep(self.folder)
+            for name in _OWN_FOLDERS:
+                sweep(self.folder / name, recursive=True)  # elsewhere there may be a person's own hidden files
         self._build()
         self._resume()
         self._prepared = True

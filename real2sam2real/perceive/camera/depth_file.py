@@ -18,7 +18,7 @@ import numpy as np
 from real2sam2real.arrays import Bool, Float, Float32, Mask, UInt8
 from real2sam2real.errors import MissingPartError, UserError, first_line
 from real2sam2real.files import refuse_pipe
-from real2sam2real.media.numpy_files import ALONE, read_arrays
+from real2sam2real.media.numpy_files import ALONE, array_names, read_arrays
 from real2sam2real.perceive.camera.depth import DepthEstimate, resized_depth, with_unknown
 from real2sam2real.perceive.camera.options import DEPTH_FILE_SUFFIXES, DepthKind
 
@@ -138,12 +138,12 @@ def _read(path: Path) -> np.ndarray:
 
 
 def _from_numpy(path: Path) -> np.ndarray:
-    arrays = read_arrays(path, "depth map", most_bytes=_MOST_BYTES)
-    key = next((key for key in (ALONE, *_KEYS) if key in arrays), None)
-    if key is None and len(arrays) == 1:
-        key = next(iter(arrays))
-    if key is None:
-        held = ", ".join(arrays)[:200] or "no array"
+    names = array_names(path)
+    key = next((key for key in (ALONE, *_KEYS) if key in names), names[0] if len(names) == 1 else None)
+    # What else an archive holds does not matter, be it of any kind or size.
+    arrays = read_arrays(path, "depth map", most_bytes=_MOST_BYTES, names=() if key is None else (key,))
+    if key not in arrays:
+        held = ", ".join(names)[:200] or "no array"
         raise UserError(f"'{path.name}' holds {held}; call the map 'depth'")
     return arrays[key]
 

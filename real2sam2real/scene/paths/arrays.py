@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from real2sam2real.errors import UserError
-from real2sam2real.media.numpy_files import ALONE, read_arrays
+from real2sam2real.media.numpy_files import ALONE, array_names, read_arrays
 from real2sam2real.scene.camera_path import CameraPath
 from real2sam2real.scene.paths.track import CameraTrack, rigid
 
@@ -59,11 +59,12 @@ def read(path: Path) -> CameraTrack:
 
 def _load(path: Path) -> tuple[dict[str, Any], list[str]]:
     """Arrays that may be ours by name, and the names of all."""
-    held = read_arrays(path, "camera path", most_bytes=MAX_BYTES)
+    keys = (*_KEYS, _VERSECRAFTER)
+    held = read_arrays(path, "camera path", most_bytes=MAX_BYTES, names=keys)
     if ALONE in held:
         held = {"world_from_camera": held[ALONE]}
-    keys = (*_KEYS, _VERSECRAFTER)
-    return {key: _numbers(array, path, key) for key, array in held.items() if key in keys}, list(held)
+    names = list(held) if "world_from_camera" in held else array_names(path)
+    return {key: _numbers(array, path, key) for key, array in held.items()}, names
 
 
 def _numbers(array: Any, path: Path, key: str) -> Any:

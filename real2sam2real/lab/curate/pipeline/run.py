@@ -97,7 +97,9 @@ def curate(
         raise UserError(f"{workers} workers cannot be; at least 1")
     folder.mkdir(parents=True, exist_ok=True)
     with locked(folder):
-        sweep(folder, recursive=True)
+        sweep(folder)
+        for name in (WORK, SHARDS, PICTURES):
+            sweep(folder / name, recursive=True)  # elsewhere there may be a person's own hidden files
         plan = {"settings": asdict(settings), "sources": [asdict(source) for source in sources]}
         keep_settings(folder / PLAN, plan, what="curation", upgrade=with_current_names)
         work = folder / WORK
