@@ -57,4 +57,4 @@ def test_the_process_is_started_where_no_kernels_are_kept(monkeypatch: pytest.Mo
     newer.touch()
     monkeypatch.setattr(shading, "__file__", str(newer))
     compile_beside()
-    assert started == [[sys.executable, "-m", "real2sam2real.run.compiling"]]
+    assert started == [[sys.executable, "-P", "-m", "real2sam2real.run.compiling"]]
