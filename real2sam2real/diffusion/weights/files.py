@@ -96,7 +96,7 @@ def shard_names(index: Path) -> list[str]:
     try:
         weight_map = read_json(index)["weight_map"]
         names = sorted({str(name) for key, name in weight_map.items() if not is_left_out(key)})
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{index} is damaged or no index of weights: {error}") from error
     if any(Path(name).name != name for name in names):
         raise UserError(f"{index} names files outside its folder; it is damaged or not to be trusted")

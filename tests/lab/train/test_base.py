@@ -79,7 +79,12 @@ def test_whatever_step_is_killed_it_goes_on_to_the_same_end(straight, tiny_confi
         if (folder / "config.json").exists():
             with pytest.raises(UserError, match="another seed"):
                 train(replace(tiny_config, seed=1), folder)
-        train(tiny_config, folder)
+        state = folder / "state.pt"
+        saved = torch.load(state, weights_only=True)["step"] if state.exists() else 0
+        resumed = BaseTrainer(tiny_config, folder, device="cpu")
+        resumed.prepare()
+        assert resumed.step == saved, kill.step  # what is saved is not made again
+        resumed.fit()
         assert contents(folder) == contents(undisturbed), kill.step
 
 

@@ -92,7 +92,7 @@ class AdapterConfig(TrainingSettings):
         values = {f.name: getattr(self, f.name) for f in fields(self)}
         for name, least in _WHOLE.items():
             value = values[name]
-            yield name, value, type(value) is int and least <= value < 2**63, f"a whole number, at least {least}"
+            yield name, value, type(value) is int and least <= value < 2**63, f"a whole number, {least} to 2**63 - 1"
         for name, (low, high) in _NUMBERS.items():
             value = values[name]
             fits = type(value) in (int, float) and low <= value <= high
