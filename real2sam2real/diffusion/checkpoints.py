@@ -139,9 +139,9 @@ def load_settings(folder: Path, untold: CheckpointSettings | None = None) -> Che
     """
     path = folder / SETTINGS_FILE
     default = OFFICIAL_SETTINGS if is_adapter(folder) else untold
-    if default is not None and not path.exists():
-        return default
     if not path.exists():
+        if default is not None:
+            return default
         raise UserError(f"{folder} has no {SETTINGS_FILE}, so its clip size and normal convention are unknown")
     try:
         return CheckpointSettings.from_json(read_text(path, "checkpoint's settings", most_bytes=1_000_000))

@@ -16,7 +16,7 @@ import platform
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from functools import cache, partial
@@ -98,9 +98,8 @@ class RunFolder:
         with replacing_folder(made) as fresh:
             notes = stage.work(fresh)
             seconds = round(time.perf_counter() - start, 3)
-            aside = self._edited(stage, known)
-            for name, other in aside.items():
-                notes.append(_aside_note(name, other))
+            aside = self._edited(stage.name, stage.outputs)
+            notes += _aside_notes(aside)
             record = StageRecord(
                 fingerprint=key,
                 seconds=seconds,
@@ -113,14 +112,13 @@ class RunFolder:
         self.progress.notes(notes)
         self.redone.append(stage.name)
 
-    def _edited(self, stage: Stage, known: StageRecord | None) -> dict[str, str]:
-        """Outputs that a person changed by hand, with the names under which they are kept."""
-        aside = {}
-        for name in stage.outputs:
+    def _edited(self, stage: str, outputs: Iterable[str]) -> dict[str, str]:
+        """Those of a stage's `outputs` that a person changed by hand, with the names under which they are kept."""
+        known, aside = self.records.get(stage), {}
+        for name in outputs:
             path, made = self.path / name, known.outputs.get(name) if known else None
-            if made is None or not path.exists() or digest(path) == made:
-                continue
-            aside[name] = self._free_name(name)
+            if made is not None and path.exists() and digest(path) != made:
+                aside[name] = self._free_name(name)
         return aside
 
     def _free_name(self, name: str) -> str:
@@ -130,33 +128,28 @@ class RunFolder:
             number += 1
         return other.name
 
-    def _edited_since(self, stage: str, name: str) -> bool:
-        """Whether a person changed an output after its stage was killed."""
-        known, path = self.records.get(stage), self.path / name
-        before = known.outputs.get(name) if known else None
-        return before is not None and path.exists() and digest(path) != before
-
     def take_in_finished(self) -> None:
         """Bring to their places what stages had made when the run was killed."""
         for made in sorted(self.path.glob(f".*{_MADE}")):
-            self._take_in(made)
+            self._take_in(made, killed=True)
 
-    def _take_in(self, made: Path) -> None:
-        """Bring a stage's outputs and then its record to their places; what was done of it before is not done again."""
+    def _take_in(self, made: Path, *, killed: bool = False) -> None:
+        """Bring a stage's outputs and then its record to their places; what was done of it before is not done again.
+
+        After a run was `killed`, a person may have changed an output since the stage looked.
+        """
         if (made / _TOLD).is_file():
             remedy = f"delete the folder {made.name}, and the stage is done again"
             told = read_record(made / _TOLD, partial(typed, _Told), what="record of a stage", remedy=remedy)
-            for name in told.record.outputs:
-                fresh, place, aside = made / name, self.path / name, told.aside.get(name)
-                if not fresh.exists():
-                    continue
-                if aside and place.exists() and not (self.path / aside).exists():
-                    place.rename(self.path / aside)
-                elif not aside and self._edited_since(told.stage, name):
-                    other = self._free_name(name)
-                    place.rename(self.path / other)
-                    told.record.notes.append(_aside_note(name, other))
-                put_in_place(fresh, place)
+            left = [name for name in told.record.outputs if (made / name).exists()]
+            later = self._edited(told.stage, [name for name in left if name not in told.aside]) if killed else {}
+            told.record.notes.extend(_aside_notes(later))
+            aside = told.aside | later
+            for name in left:
+                place = self.path / name
+                if name in aside and place.exists() and not (self.path / aside[name]).exists():
+                    place.rename(self.path / aside[name])
+                put_in_place(made / name, place)
             self.records[told.stage] = told.record
             self.save()
             for name in told.scratch:
@@ -179,8 +172,9 @@ class RunFolder:
         write_json(self.path / RECORD, self.as_json())
 
 
-def _aside_note(name: str, other: str) -> str:
-    return f"{name} had been changed by hand since it was made; it is kept as {other}"
+def _aside_notes(aside: Mapping[str, str]) -> list[str]:
+    kept = "had been changed by hand since it was made; it is kept as"
+    return [f"{name} {kept} {other}" for name, other in aside.items()]
 
 
 @contextmanager

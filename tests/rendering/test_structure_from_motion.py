@@ -1,8 +1,8 @@
 """The preview of a trucking camera holds together in 3D: COLMAP finds the commanded path in its pictures."""
 
-import importlib.util
+from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
+from types import ModuleType
 
 import cv2
 import numpy as np
@@ -35,13 +35,8 @@ def corner_of_a_room() -> Scene:
     return Scene(entities=(), camera=path, photo=photo, ground_y=-1.2, background=relief)
 
 
-def test_structure_from_motion_finds_the_commanded_path(tmp_path: Path) -> None:
-    file = Path(__file__).parents[2] / "benchmarks" / "structure_from_motion.py"
-    spec = importlib.util.spec_from_file_location(file.stem, file)
-    assert spec is not None
-    assert spec.loader is not None
-    benchmark = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(benchmark)
+def test_structure_from_motion_finds_the_commanded_path(load_benchmark: Callable[[str], ModuleType]) -> None:
+    benchmark = load_benchmark("structure_from_motion")
     pycolmap.logging.minloglevel = 2
     registered, error = benchmark.against_path(corner_of_a_room(), longest=WIDTH, features=FEATURES)
     assert registered >= 0.9 * FRAMES

@@ -1,20 +1,16 @@
 """A tiny model, and a harness that kills batches; the harness is the benchmark's own."""
 
-import importlib.util
 import os
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
-BENCHMARK = Path(__file__).parents[2] / "benchmarks" / "batch.py"
-
 
 @pytest.fixture(scope="session")
-def harness(processes: ModuleType) -> ModuleType:
-    spec = importlib.util.spec_from_file_location("batch_benchmark", BENCHMARK)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+def harness(processes: ModuleType, load_benchmark: Callable[[str], ModuleType]) -> ModuleType:
+    module = load_benchmark("batch")
     module.PRELOADED[:] = processes.PRELOADED  # one server for all tests
     os.environ.update(module.ONE_THREAD)  # for the processes that it starts
     return module

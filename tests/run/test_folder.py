@@ -102,6 +102,21 @@ def test_an_output_edited_by_hand_feeds_what_follows_and_is_never_lost(chain: Ch
     assert "copy-edited-1.txt" in folder.records["copy"].notes[-1]
 
 
+def test_an_edit_after_a_kill_is_kept_too(chain: Chain) -> None:
+    """Killed when the stage had finished, before its outputs were in their places."""
+    chain.run()
+    chain.source.write_text("new")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(RunFolder, "_take_in", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            chain.run()
+    (chain.place / "copy.txt").write_text("edited")
+    folder = chain.run()
+    assert (chain.place / "copy.txt").read_text() == "new"
+    assert (chain.place / "copy-edited-1.txt").read_text() == "edited"
+    assert "copy-edited-1.txt" in folder.records["copy"].notes[-1]
+
+
 def test_a_persons_own_hidden_files_stay(chain: Chain) -> None:
     chain.run()
     own = chain.place / "notes" / ".notes-20240101.txt"

@@ -5,16 +5,14 @@ Skipped without Blender; see tests/scene/test_blender_round_trip.py for how to n
 
 from __future__ import annotations
 
-import importlib.util
 import os
-import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
 BLENDER = os.environ.get("R2S2R_BLENDER_PYTHON", "")
-BENCHMARK = Path(__file__).parents[2] / "benchmarks" / "blender_edits.py"
 EDITS = """
 untouched keys_linear keys_bezier keys_constant moved_without_keys negative_scale parented_to_a_mover
 constrained_object driven_object hidden_in_renders hidden_in_the_viewport disabled_in_viewports
@@ -38,14 +36,8 @@ pytestmark = pytest.mark.skipif(not BLENDER, reason="R2S2R_BLENDER_PYTHON names 
 
 
 @pytest.fixture(scope="module")
-def benchmark() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("blender_edits", BENCHMARK)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
+def benchmark(load_benchmark: Callable[[str], ModuleType]) -> ModuleType:
+    return load_benchmark("blender_edits")
 
 
 @pytest.fixture(scope="module")

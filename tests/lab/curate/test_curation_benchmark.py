@@ -1,6 +1,5 @@
 """The benchmark of curation, on a few tiny clips."""
 
-import importlib.util
 import sys
 import time
 from pathlib import Path
@@ -9,7 +8,6 @@ import pytest
 
 from real2sam2real.cli.main import main as command_line
 
-BENCHMARK = Path(__file__).parents[3] / "benchmarks" / "curation.py"
 TINY = ["--clips", "4", "--size", "96x64", "--frames", "5", "--workers", "1"]
 
 
@@ -34,18 +32,15 @@ class Curation:
 
 
 @pytest.fixture
-def benchmark(processes, monkeypatch, capsys, tmp_path):
+def benchmark(processes, load_benchmark, monkeypatch, capsys, tmp_path):
     """Run the benchmark; what it prints."""
     # The server's own start is no part of a curation: kills timed by one that waited for it would come too late.
     processes.start(time.monotonic, said=tmp_path / "started").join()
-    spec = importlib.util.spec_from_file_location("curation_benchmark", BENCHMARK)
-    module = importlib.util.module_from_spec(spec)
-    monkeypatch.setitem(sys.modules, spec.name, module)  # dataclasses look their module up
-    spec.loader.exec_module(module)
+    module = load_benchmark("curation")
     monkeypatch.setattr(module, "curation", lambda arguments, folder: Curation(processes, arguments, folder))
 
     def run(*arguments):
-        monkeypatch.setattr(sys, "argv", [str(BENCHMARK), *TINY, *arguments])
+        monkeypatch.setattr(sys, "argv", ["curation.py", *TINY, *arguments])
         module.main()
         return capsys.readouterr().out
 
