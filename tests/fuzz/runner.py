@@ -1,5 +1,6 @@
 """Runs workers and judges them: what raises, hangs, dies or grows is a finding, with the command that repeats it."""
 
+import contextlib
 import multiprocessing
 import tempfile
 import time
@@ -12,10 +13,11 @@ from typing import Any
 
 import psutil
 
-from tests.fuzz.worker import SEED_ITSELF, serve
+from tests.fuzz.worker import SEED_ITSELF, STACK_SIGNAL, serve
 from tests.processes import preload
 
 _POLL = 0.02  # seconds; no machine fills 2 GiB within
+_STACK_SECONDS = 0.2  # for the stack of a process that is to be ended
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +76,7 @@ class _Worker:
         self.log = Path(self.folder.name) / "log.txt"
         context = multiprocessing.get_context("forkserver")
         self.connection, theirs = context.Pipe()
-        arguments = (theirs, seed, 0.9 * limits.seconds, self.log, kinds)
+        arguments = (theirs, seed, self.log, kinds)
         self.process = context.Process(target=serve, args=arguments, daemon=True)
         self.process.start()
         theirs.close()
@@ -102,6 +104,9 @@ class _Worker:
         return self.connection.recv()
 
     def _ended(self, why: str) -> WorkerEndedError:
+        with contextlib.suppress(psutil.Error):  # a process that died has no stack
+            self.watched.send_signal(STACK_SIGNAL)
+            self.process.join(_STACK_SECONDS)
         self.process.kill()
         self.process.join()
         stack = self.log.read_text(errors="replace")[-1500:] if self.log.exists() else ""

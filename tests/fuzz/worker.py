@@ -10,6 +10,7 @@ import logging
 import os
 import random
 import shutil
+import signal
 import time
 import traceback
 import warnings
@@ -20,6 +21,9 @@ from tests.fuzz.registry import Kind, known_kinds
 
 SEED_ITSELF = -1
 """The number of the mutant that is not damaged."""
+
+STACK_SIGNAL = signal.SIGUSR1
+"""Asks for the stack of a process that is to be ended: a timer's thread may meet a stack half built, and crash."""
 
 
 class Seeds:
@@ -74,19 +78,19 @@ def verdict(kind: Kind, path: Path, *, is_seed: bool) -> dict[str, str]:
     return {"verdict": "read", "told": ""}
 
 
-def serve(connection: Connection, seed: int, seconds: float, log: Path, home: str) -> None:
+def serve(connection: Connection, seed: int, log: Path, home: str) -> None:
     """Answer `(kind, number)` with "reading" as soon as the mutant is made, and then with what came of it.
 
     Args:
         connection: brings the questions; its end is the end.
         seed: of all mutants.
-        seconds: after which the stack is written to the log, for whoever ends this process.
-        log: takes what libraries say of their own.
+        log: takes what libraries say of their own, and the stack at `STACK_SIGNAL`.
         home: module or package of the kinds.
     """
     stream = log.open("w")
     os.dup2(stream.fileno(), 1)
     os.dup2(stream.fileno(), 2)
+    faulthandler.register(STACK_SIGNAL, file=stream, all_threads=False)
     logging.disable(logging.CRITICAL)
     kinds, seeds = known_kinds(home), Seeds(log.parent)
     place = log.parent / "mutant"
@@ -96,8 +100,6 @@ def serve(connection: Connection, seed: int, seconds: float, log: Path, home: st
             shutil.rmtree(place, ignore_errors=True)
             path, how = mutant(kinds[name], number, seed, seeds, place)
             connection.send("reading")
-            faulthandler.dump_traceback_later(seconds, file=stream)
             start = time.perf_counter()
             answer = verdict(kinds[name], path, is_seed=number == SEED_ITSELF)
-            faulthandler.cancel_dump_traceback_later()
             connection.send({**answer, "damage": how, "seconds": time.perf_counter() - start})
