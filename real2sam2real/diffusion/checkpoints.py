@@ -14,10 +14,10 @@ from importlib import resources
 from pathlib import Path
 
 from real2sam2real.control.normal_convention import NormalConvention, with_current_names
-from real2sam2real.diffusion.options import Init
+from real2sam2real.diffusion.options import OFFICIAL_ADAPTER, Init
 from real2sam2real.diffusion.sampling import Solver, Spacing
 from real2sam2real.diffusion.weights.adapter_file import LORA_FILE, POSE_FILE
-from real2sam2real.diffusion.weights.base import PIPELINE_FILE, find_adapter
+from real2sam2real.diffusion.weights.base import PIPELINE_FILE, adapter_folder, find_adapter, is_own_pipeline
 from real2sam2real.errors import MissingPartError, UserError
 from real2sam2real.files import read_text
 from real2sam2real.pretrained.hub import split_id
@@ -120,6 +120,19 @@ def find_checkpoint(name: str | Path, *, offline: bool = False) -> Path:
             "Give 'mini', a pipeline's folder, or an adapter's folder."
         )
     return folder
+
+
+def is_checkpoint_name(name: str | Path) -> bool:
+    """Whether a name is known to be a checkpoint's, without a look at the hub; otherwise it may be a base's.
+
+    Raises:
+        UserError: it is a folder with several adapters, or its index is damaged.
+    """
+    repo = split_id(str(name))
+    if str(name) in SHIPPED or (repo is not None and repo[0] == OFFICIAL_ADAPTER):
+        return True
+    path = Path(name).expanduser()
+    return is_adapter(adapter_folder(path)) or is_own_pipeline(path)
 
 
 def is_adapter(folder: Path) -> bool:

@@ -52,9 +52,9 @@ class Resized:
         return np.stack([media.resized(frame, self.width, self.height) for frame in self.frames[window]])
 
 
-def working_size(checkpoint: str | Path, width: int, height: int) -> tuple[int, int]:
+def working_size(checkpoint: str | Path, width: int, height: int, *, offline: bool = False) -> tuple[int, int]:
     """The `(width, height)` in pixels that the checkpoint generates for inputs of this aspect."""
-    return load_settings(find_checkpoint(checkpoint)).fit(width, height)
+    return load_settings(find_checkpoint(checkpoint, offline=offline)).fit(width, height)
 
 
 def stream_segments(

@@ -19,11 +19,11 @@ from torch import Tensor
 from real2sam2real.diffusion.checkpoints import (
     OFFICIAL_SETTINGS,
     SETTINGS_FILE,
-    SHIPPED,
     UNTOLD_SETTINGS,
     CheckpointSettings,
     find_checkpoint,
     is_adapter,
+    is_checkpoint_name,
     load_settings,
 )
 from real2sam2real.diffusion.memory.apply import apply_plan, place_encoder
@@ -41,7 +41,7 @@ from real2sam2real.diffusion.ranks import ranks_joined
 from real2sam2real.diffusion.sampling import make_scheduler, scheduler_shift
 from real2sam2real.diffusion.weights.adapter_file import Adapter, read_adapter
 from real2sam2real.diffusion.weights.adapters import apply_adapters
-from real2sam2real.diffusion.weights.base import BaseSource, find_adapter, find_base, is_own_pipeline
+from real2sam2real.diffusion.weights.base import BaseSource, find_adapter, find_base
 from real2sam2real.diffusion.weights.config import read_json
 from real2sam2real.diffusion.weights.load import (
     load_image_encoder,
@@ -162,8 +162,9 @@ class Real2Sam2RealPipeline(DenoisingPipeline):
         """Load a checkpoint, or a base model in any of its layouts with adapters on it, on the CPU.
 
         Args:
-            name: a checkpoint (`mini`, a pipeline's folder, an adapter), or a base: a folder in diffusers' or the
-                original layout, a safetensors or GGUF file, or a name on the hub.
+            name: a checkpoint (`mini`, a pipeline's folder, an adapter's folder, `JiayiWuLeo/Real2SAM2Real`), or a
+                base: a folder in diffusers' or the original layout, a safetensors or GGUF file, or a name on the hub.
+                Of any other adapter on the hub, say the base too.
             base: what `name` is put on if it is an adapter; without it, the pipeline that the adapter knows, or the
                 published base.
             adapters: further adapter folders or files, or names on the hub, merged into the weights (kept apart where
@@ -176,8 +177,7 @@ class Real2Sam2RealPipeline(DenoisingPipeline):
             MissingPartError: something is not on this machine.
             UserError: a file is damaged or foreign.
         """
-        path = Path(name)
-        is_checkpoint = base is not None or str(name) in SHIPPED or is_adapter(path) or is_own_pipeline(path)
+        is_checkpoint = base is not None or is_checkpoint_name(name)
         options = ModelOptions(
             checkpoint=str(name),
             base=str(base or (DEFAULT_BASE if is_checkpoint else name)),

@@ -15,6 +15,10 @@ Switch = Literal["on", "off"]
 PresetName = Literal["official", "quality", "balanced", "fast"]
 
 DEFAULT_BASE = "Wan-AI/Wan2.2-Animate-14B-Diffusers"
+OFFICIAL_ADAPTER = "JiayiWuLeo/Real2SAM2Real"
+"""The published adapter on the hub."""
+DOWNLOADS = {DEFAULT_BASE: "82 GB", "Wan-AI/Wan2.2-Animate-14B": "51 GB", OFFICIAL_ADAPTER: "0.5 to 1 GB"}
+"""What is fetched of the published repositories, by the networks' sizes and the precision they are stored in."""
 _AS_TRAINED = "(default: the checkpoint's own)"
 # Options that do not decide what the video shows, and the names under which others entered the hashes of batch folders.
 _INDIFFERENT = {"offline", "gpus", "preview_image"}
@@ -26,7 +30,8 @@ class ModelOptions:
     """Which video model is used."""
 
     checkpoint: Annotated[str, arg(metavar="NAME|FOLDER")] = "mini"
-    """'mini' (shipped with the package), a checkpoint folder, or an adapter's folder or name on the hub."""
+    """'mini' (shipped with the package), a checkpoint folder, or an adapter's folder or name on the hub, such as
+    JiayiWuLeo/Real2SAM2Real."""
     base: Annotated[str, arg(metavar="FOLDER|FILE|ID")] = DEFAULT_BASE
     """The base model that an adapter is put on: a folder, a .safetensors or .gguf file, or a name on the hub."""
     components: Annotated[str | None, arg(metavar="FOLDER|ID", help_behavior_hint="(default: beside the base)")] = None

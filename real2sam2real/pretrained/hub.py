@@ -163,10 +163,11 @@ def _reach(wanted: str, command: str, offline: bool, hint: str, fetch: Callable[
         raise MissingPartError(_with(message, hint)) from error
     except LocalEntryNotFoundError as error:
         why = "no download was allowed" if offline else "the hub cannot be reached"
-        message = (
-            f"{wanted} is neither a path here nor in the cache of the hub, and {why}. Where there is a network, get it "
-            f"with: {command}"
-        )
+        # Newer versions of the library notice a download that broke off, and name what it lacks.
+        part = re.search(r"(\d+ file\(s\) are missing \(.*?\))\.", str(error))
+        where = "is neither a path here nor in the cache of the hub"
+        where = f"is in the cache of the hub in part only: {part[1]}" if part else where
+        message = f"{wanted} {where}, and {why}. Where there is a network, get it with: {command}"
         raise MissingPartError(_with(message, hint)) from error
     except (HfHubHTTPError, OSError, ValueError) as error:
         message = f"{wanted} is not a path here, and fetching it from the hub failed: {first_line(error)}. "

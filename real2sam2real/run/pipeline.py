@@ -108,8 +108,9 @@ def _stages(
     )
     if config.stops_at_preview:
         return
-    width, height = control_size(scene, config.size, config.generate.checkpoint)
-    upscale = upscales(config.generate.checkpoint, config.generate.upscale)
+    model = config.generate
+    width, height = control_size(scene, config.size, model.checkpoint, offline=model.offline)
+    upscale = upscales(model.checkpoint, model.upscale, offline=model.offline)
     yield Stage(
         name="render",
         title="render the control",

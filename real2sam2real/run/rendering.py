@@ -31,7 +31,7 @@ _LARGEST_STRETCH = 1.06
 _PRESET, _DRAFT_PRESET = "veryfast", "ultrafast"  # of x264: the encoder would take as long as the renderer
 
 
-def control_size(scene: Scene, size: str | None, checkpoint: str = "mini") -> tuple[int, int]:
+def control_size(scene: Scene, size: str | None, checkpoint: str = "mini", *, offline: bool = False) -> tuple[int, int]:
     """Width and height of the control in pixels, at the photo's aspect.
 
     `size` is "WIDTHxHEIGHT", "full" (what the official inference works at), or None for the checkpoint's own.
@@ -43,7 +43,7 @@ def control_size(scene: Scene, size: str | None, checkpoint: str = "mini") -> tu
     if size is None:
         from real2sam2real.diffusion.generate import working_size
 
-        return working_size(checkpoint, width, height)
+        return working_size(checkpoint, width, height, offline=offline)
     if size == "full":
         scale = math.sqrt(FULL_AREA / (width * height))
         return max(STEP, round(width * scale / STEP) * STEP), max(STEP, round(height * scale / STEP) * STEP)
@@ -57,13 +57,13 @@ def control_size(scene: Scene, size: str | None, checkpoint: str = "mini") -> tu
     return wanted
 
 
-def upscales(checkpoint: str, wanted: str | None = None) -> bool:
+def upscales(checkpoint: str, wanted: str | None = None, *, offline: bool = False) -> bool:
     """Whether videos of a checkpoint are enlarged: as `wanted`, "on" or "off", or else as the checkpoint says."""
     if wanted is not None:
         return wanted == "on"
     from real2sam2real.diffusion.checkpoints import find_checkpoint, load_settings
 
-    return load_settings(find_checkpoint(checkpoint)).upscale
+    return load_settings(find_checkpoint(checkpoint, offline=offline)).upscale
 
 
 def preview_size(scene: Scene, *, draft: bool = False) -> tuple[int, int]:

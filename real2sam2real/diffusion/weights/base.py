@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from real2sam2real.diffusion.options import DEFAULT_BASE
+from real2sam2real.diffusion.options import DEFAULT_BASE, DOWNLOADS, OFFICIAL_ADAPTER
+from real2sam2real.diffusion.weights.adapter_file import LORA_FILE, POSE_FILE
 from real2sam2real.diffusion.weights.config import ARCHITECTURES, read_json
 from real2sam2real.diffusion.weights.files import component_files, list_some, shard_names, sharded
 from real2sam2real.errors import MissingPartError, UserError
@@ -39,6 +40,8 @@ _COMPONENTS: dict[str, tuple[str, ...]] = {
 }
 _STEMS = {"vae": "diffusion_pytorch_model", "text_encoder": "model", "image_encoder": "model"}
 _ADAPTER_FILES = ("*.safetensors", "*.json")
+_OFFICIAL_FILES = (POSE_FILE, LORA_FILE)
+_ADAPTER_SUFFIXES = (".safetensors", ".bin", ".pt", ".pth")
 # What is fetched of a repository: the components beside the transformer in either layout, and the transformer; the
 # indices of the latter come first, so that shards of the face and motion branch alone are never fetched.
 _COMPONENT_PATTERNS = (
@@ -110,21 +113,56 @@ def find_base(
 
 
 def find_adapter(name: str | Path, *, offline: bool = False) -> Path:
-    """The file or folder of an adapter: a path here, or `owner/name` or `owner/name/file.safetensors` on the hub.
+    """The file or folder of an adapter, here or on the hub.
+
+    Args:
+        name: a path, or on the hub `owner/name`, `owner/name/folder` or `owner/name/file.safetensors`.
+        offline: never reach for the network.
+
+    Returns:
+        The file, or the folder that holds the files itself: the official ones lie one level down, in
+        `checkpoint-infer/`.
 
     Raises:
-        MissingPartError: it is not on this machine and cannot be fetched.
+        MissingPartError: it is not on this machine, or not whole, and cannot be fetched.
+        UserError: there is nothing of that name, or several adapters are in it.
     """
     path = Path(str(name)).expanduser()
     if path.exists():
-        return path
+        return adapter_folder(path)
     identity = split_id(str(name))
     if identity is None:
         raise UserError(f"{name} does not exist; give an adapter's folder or file, or a name on the hub")
-    repo, file = identity
-    return (
-        fetch_file(repo, file, offline=offline) if file else fetch_folder(repo, files=_ADAPTER_FILES, offline=offline)
-    )
+    repo, inner = identity
+    if inner is not None and inner.endswith(_ADAPTER_SUFFIXES):
+        return fetch_file(repo, inner, offline=offline)
+    files = _ADAPTER_FILES if inner is None else tuple(f"{inner.strip('/')}/{pattern}" for pattern in _ADAPTER_FILES)
+    fetched = fetch_folder(repo, files=files, offline=offline, hint=_download_size(repo))
+    folder = adapter_folder(fetched if inner is None else fetched / inner)
+    # Older versions of the hub's library take a download that broke off for whole while there is no network.
+    if repo == OFFICIAL_ADAPTER and (gone := [file for file in _OFFICIAL_FILES if not (folder / file).is_file()]):
+        raise MissingPartError(f"{name} is here in part only, without {gone[0]}. Get it with: {download_command(repo)}")
+    return folder
+
+
+def adapter_folder(path: Path) -> Path:
+    """`path`, or the one folder in it with the official files where `path` holds no weights itself.
+
+    Raises:
+        UserError: several folders in it hold an adapter.
+    """
+    if not path.is_dir() or (path / PIPELINE_FILE).is_file() or any(path.glob("*.safetensors")):
+        return path
+    inner = sorted({file.parent for name in _OFFICIAL_FILES for file in path.glob(f"*/{name}")})
+    if len(inner) > 1:
+        raise UserError(
+            f"{path} holds several adapters ({list_some([found.name for found in inner])}); name one of them"
+        )
+    return inner[0] if inner else path
+
+
+def _download_size(repo: str) -> str:
+    return f"It is a download of {DOWNLOADS[repo]}." if repo in DOWNLOADS else ""
 
 
 def is_own_pipeline(folder: Path) -> bool:
@@ -199,11 +237,13 @@ def _fetch(name: str, *, offline: bool, transformer: bool) -> Path:
         raise UserError(
             f"{name} does not exist; give a folder, a weight file, or a name on the hub such as {DEFAULT_BASE}"
         )
+    repo, hint = identity[0], _download_size(identity[0])
     if not transformer:
-        return fetch_folder(identity[0], files=_COMPONENT_PATTERNS, offline=offline)
-    unused = [] if offline else _face_shards(fetch_folder(identity[0], files=_INDEX_PATTERNS))
+        return fetch_folder(repo, files=_COMPONENT_PATTERNS, offline=offline)
+    # Offline too: what was left out of the download is not missing.
+    unused = _face_shards(fetch_folder(repo, files=_INDEX_PATTERNS, offline=offline, hint=hint))
     patterns = (*_COMPONENT_PATTERNS, *_TRANSFORMER_PATTERNS)
-    return fetch_folder(identity[0], files=patterns, ignore=unused, offline=offline)
+    return fetch_folder(repo, files=patterns, ignore=unused, offline=offline, hint=hint)
 
 
 def _face_shards(folder: Path) -> list[str]:
