@@ -118,10 +118,18 @@ def test_a_published_layout_is_the_same_by_both_doors(layouts, tmp_path, layout,
 
 
 def test_an_adapter_without_settings_samples_by_the_default_preset(layouts, tmp_path):
+    """By Euler and a shift of 5, although the published folder in diffusers' layout brings UniPC."""
     adapter = write_adapter(tmp_path / "adapter", WIDTH, LATENT, None)
-    pipeline = Real2Sam2RealPipeline.from_pretrained(layouts.original, adapters=[adapter], offline=True)
-    assert pipeline.sampling == PRESETS["quality"]
-    assert pipeline.resize_without_crop
+    theirs = Path(shutil.copytree(layouts.diffusers, tmp_path / "theirs"))
+    unipc = UniPCMultistepScheduler(prediction_type="flow_prediction", use_flow_sigmas=True, flow_shift=3.0)
+    unipc.save_pretrained(theirs / "scheduler")
+    for base, adapters in ((layouts.original, [adapter]), (theirs, [adapter]), (theirs, [])):
+        pipeline = Real2Sam2RealPipeline.from_pretrained(base, adapters=adapters, offline=True)
+        assert pipeline.sampling == PRESETS["quality"]
+        assert pipeline.resize_without_crop
+        assert (type(pipeline.scheduler).__name__, pipeline.scheduler.config.shift) == (
+            "FlowMatchEulerDiscreteScheduler", 5.0,
+        )  # fmt: skip
 
 
 def test_a_pipeline_without_settings_keeps_its_scheduler(make_pipeline, tmp_path):

@@ -65,7 +65,7 @@ class BaseSource:
     name: str  # as the user gave it
     layout: Layout  # how the transformer is stored
     transformer: tuple[Path, ...]  # its weight files
-    # diffusers' `config.json`, or None where the weights' shapes tell the architecture
+    # `config.json` of either layout, or None where the weights' shapes alone tell the architecture
     transformer_config: Path | None = None
     vae: Path | None = None  # a folder in diffusers' layout, or the original file
     text_encoder: Path | None = None  # likewise
@@ -273,7 +273,14 @@ def _from_folder(name: str, folder: Path) -> BaseSource:
     if files and _class_name(folder / "config.json") in ARCHITECTURES:
         return _in_diffusers_layout(name, folder.parent, folder, files)
     if files:
-        return BaseSource(name=name, layout="original", transformer=files, **_find_components(folder))
+        config = folder / "config.json"
+        return BaseSource(
+            name=name,
+            layout="original",
+            transformer=files,
+            transformer_config=config if config.is_file() else None,
+            **_find_components(folder),
+        )
     return _from_file(name, _only_transformer(folder))
 
 

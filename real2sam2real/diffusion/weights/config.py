@@ -1,4 +1,4 @@
-"""The transformer's config, from diffusers' `config.json` by explicit fields, or from the shapes of the weights."""
+"""The transformer's config, from diffusers' `config.json`, or from the shapes of the weights and the original one."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from real2sam2real.diffusion.prompts import TEXT_TOKENS
 from real2sam2real.diffusion.weights.files import list_some
 from real2sam2real.errors import UserError
 from real2sam2real.workfolder import json_values
 
 Config = dict[str, Any]
-HEAD_DIM = 128  # of every Wan model; the shapes of the weights alone do not tell it
+HEAD_DIM = 128  # of every published Wan model, for files without a config; the shapes of the weights do not tell it
 ARCHITECTURES = ("WanAnimateTransformer3DModel", "Real2Sam2RealTransformer3DModel")
 
 # Fields that both classes know under one name.
@@ -86,15 +87,17 @@ def _from_wan_animate(path: Path, given: Config) -> Config:
     return config
 
 
-def config_from_shapes(shapes: Mapping[str, tuple[int, ...]], file: Path) -> Config:
-    """Our config from the shapes of the weights, by our names; for layouts whose config does not tell it.
+def config_from_shapes(shapes: Mapping[str, tuple[int, ...]], file: Path, told: Path | None = None) -> Config:
+    """Our config from the shapes of the weights, by our names; for layouts other than diffusers'.
 
     Args:
         shapes: by our parameter names.
         file: named in messages.
+        told: the original `config.json`, for what the shapes do not tell; None where there is none.
 
     Raises:
-        UserError: weights that tell the architecture are missing, or are not those of a Wan-Animate transformer.
+        UserError: weights that tell the architecture are missing, are not those of a Wan-Animate transformer, or
+            contradict `told`.
     """
     needed = (
         "patch_embedding.weight",
@@ -111,18 +114,20 @@ def config_from_shapes(shapes: Mapping[str, tuple[int, ...]], file: Path) -> Con
     for key in (*needed, *optional):
         check_shape(file, what, key, shapes[key], dimensions=5 if "patch" in key else 2)
     width, _, *patch = shapes["patch_embedding.weight"]
-    latent = shapes["pose_patch_embedding.weight"][1]
-    if width % HEAD_DIM:
+    values = {} if told is None else read_json(told)
+    heads = values.get("num_heads", max(1, width // HEAD_DIM))
+    if not isinstance(heads, int) or heads < 1 or width % heads or (told is None and width % HEAD_DIM):
+        expected = f"{HEAD_DIM}·n" if told is None else f"a multiple of the {heads!r:.20} heads in {told.name}"
         raise UserError(
             f"{file} does not hold {what}: patch_embedding.weight is {shapes['patch_embedding.weight']}, with "
-            f"{HEAD_DIM}·n outputs expected"
+            f"{expected} outputs expected"
         )
     image, added = shapes.get(_IMAGE), shapes.get(_ADDED)
-    return {
+    config = {
         "patch_size": tuple(patch),
-        "num_attention_heads": width // HEAD_DIM,
-        "attention_head_dim": HEAD_DIM,
-        "latent_channels": latent,
+        "num_attention_heads": heads,
+        "attention_head_dim": width // heads,
+        "latent_channels": shapes["pose_patch_embedding.weight"][1],
         "text_dim": shapes["condition_embedder.text_embedder.linear_1.weight"][1],
         "freq_dim": shapes["condition_embedder.time_embedder.linear_1.weight"][1],
         "ffn_dim": shapes["blocks.0.ffn.net.0.proj.weight"][0],
@@ -131,6 +136,31 @@ def config_from_shapes(shapes: Mapping[str, tuple[int, ...]], file: Path) -> Con
         "image_dim": None if image is None else image[1],
         "added_kv_proj_dim": None if added is None else added[1],
     }
+    return config if told is None else config | _from_original(told, values, config)
+
+
+def _from_original(path: Path, values: Config, config: Config) -> Config:
+    """What the original `config.json` adds to the `config` by the shapes, once the two agree."""
+    latent = config["latent_channels"]
+    by_shapes = {
+        "dim": config["num_attention_heads"] * config["attention_head_dim"],
+        "in_dim": 2 * latent + 4,
+        "out_dim": latent,
+        "patch_size": list(config["patch_size"]),
+        "text_len": TEXT_TOKENS,
+        "qk_norm": True,
+        "window_size": [-1, -1],  # attention over everything
+        **{key: config[key] for key in ("ffn_dim", "freq_dim", "num_layers", "text_dim", "cross_attn_norm")},
+    }
+    for key, expected in by_shapes.items():
+        if values.get(key, expected) != expected:
+            raise UserError(
+                f"{path} says {key} {values[key]!r:.80}, where this transformer and its weights have {expected}"
+            )
+    epsilon = values.get("eps", 1e-6)
+    if not isinstance(epsilon, float) or not 0 < epsilon < 1:
+        raise UserError(f"{path} says eps {epsilon!r:.80}, which is no small number")
+    return {"eps": epsilon}
 
 
 def check_shape(file: Path, what: str, key: str, shape: tuple[int, ...], dimensions: int) -> None:

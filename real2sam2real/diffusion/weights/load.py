@@ -63,10 +63,11 @@ def transformer_config(source: BaseSource, tensors: Mapping[str, LazyTensor] | N
     Raises:
         UserError: the files are damaged, or hold another model.
     """
-    if source.transformer_config is not None:
-        return config_from_diffusers(source.transformer_config)
+    told = source.transformer_config
+    if told is not None and source.layout == "diffusers":
+        return config_from_diffusers(told)
     opened = _transformer_tensors(source) if tensors is None else tensors
-    return config_from_shapes({key: tensor.shape for key, tensor in opened.items()}, source.transformer[0])
+    return config_from_shapes({key: tensor.shape for key, tensor in opened.items()}, source.transformer[0], told)
 
 
 def _transformer_tensors(source: BaseSource) -> dict[str, LazyTensor]:

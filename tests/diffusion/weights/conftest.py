@@ -121,6 +121,24 @@ def to_original_names(state):
     return original
 
 
+def original_config(config) -> dict:
+    """The original `config.json` of a transformer with diffusers' config."""
+    return {
+        "_class_name": "WanAnimateModel",
+        "cross_attn_norm": True,
+        "dim": config.num_attention_heads * config.attention_head_dim,
+        "eps": config.eps,
+        "ffn_dim": config.ffn_dim,
+        "freq_dim": config.freq_dim,
+        "in_dim": config.in_channels,
+        "model_type": "i2v",
+        "num_heads": config.num_attention_heads,
+        "num_layers": config.num_layers,
+        "out_dim": config.out_channels,
+        "text_len": 512,
+    }
+
+
 def save_shards(tensors, folder: Path, *, index: bool, parts: int = 3) -> None:
     """Split by key over numbered files, as savers do."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -302,7 +320,7 @@ def layouts(wan, companions, tmp_path_factory):
         shutil.copy(root / "diffusers" / "transformer" / "config.json", root / folder / "transformer")
     shutil.copytree(original, root / "original")
     save_shards(names, root / "original", index=True)
-    (root / "original" / "config.json").write_text(json.dumps({"_class_name": "WanAnimateModel", "dim": WIDTH}))
+    (root / "original" / "config.json").write_text(json.dumps(original_config(wan.config)))
     shutil.copytree(original, root / "alone")
     single = root / "alone" / "wan2.2_animate_14B.safetensors"
     save_file({f"model.diffusion_model.{key}": value.contiguous() for key, value in names.items()}, single)

@@ -42,7 +42,8 @@ def test_each_layout_is_recognised(layouts):
     }
     assert len(found["sharded"].transformer) == 3
     assert found["diffusers"].transformer_config is not None
-    assert found["original"].transformer_config is None
+    assert found["original"].transformer_config == layouts.original / "config.json"
+    assert found["single"].transformer_config is None
     assert found["original"].tokenizer == layouts.original / "google" / "umt5-xxl"
     assert found["original"].scheduler is None
     assert found["single"].vae == layouts.single.parent / "Wan2.1_VAE.pth"

@@ -1,5 +1,8 @@
 """One model, written in every layout, is the same model once loaded."""
 
+import json
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,6 +21,7 @@ from real2sam2real.diffusion.weights.load import (
     load_vae,
     transformer_config,
 )
+from real2sam2real.errors import UserError
 
 EXACT = ["diffusers", "sharded", "no_index", "original", "single"]
 
@@ -124,6 +128,45 @@ def test_configs_agree_between_layouts(layouts):
         configs[-1].pop("_use_default_values", None)
         assert configs[-1] == configs[-1] | transformer_config(source)
     assert all(config == configs[0] for config in configs)
+
+
+@torch.no_grad()
+def test_the_original_config_tells_what_shapes_do_not(layouts, wan, inputs, tmp_path):
+    """The same weights with two heads, and another epsilon, are another model."""
+    config = {**wan.config, "num_attention_heads": 2, "attention_head_dim": 64, "eps": 1e-3, "_use_default_values": []}
+    theirs = WanAnimateTransformer3DModel.from_config(config)
+    shared = {key: value for key, value in wan.state_dict().items() if not keys.is_face_branch(key)}
+    assert all(keys.is_face_branch(key) for key in theirs.load_state_dict(shared, strict=False).missing_keys)
+    for adapter in theirs.face_adapter:
+        torch.nn.init.zeros_(adapter.to_out.weight)
+        torch.nn.init.zeros_(adapter.to_out.bias)
+    expected = theirs.eval()(**inputs, face_pixel_values=torch.zeros(1, 3, 5, 16, 16), return_dict=False)[0]
+    folder = Path(shutil.copytree(layouts.original, tmp_path / "base"))
+    values = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**values, "num_heads": 2, "eps": 1e-3}))
+    source = find_base(folder)
+    assert (load_transformer(source, torch.float32)(**inputs) - expected).abs().max() <= 1e-5
+    (folder / "config.json").unlink()
+    assert (load_transformer(find_base(folder), torch.float32)(**inputs) - expected).abs().max() > 1e-2
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"num_heads": 3}, "a multiple of the 3 heads"),
+        ({"num_heads": "many"}, "a multiple of the 'many' heads"),
+        ({"ffn_dim": 65}, "ffn_dim 65, where this transformer and its weights have 64"),
+        ({"in_dim": 16}, "in_dim 16"),
+        ({"window_size": [12, 12]}, "window_size"),
+        ({"eps": 0}, "eps 0"),
+    ],
+)
+def test_an_original_config_of_another_model_is_refused(layouts, tmp_path, change, message):
+    source = find_base(layouts.original)
+    config = json.loads(source.transformer_config.read_text()) | change
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    with pytest.raises(UserError, match=message):
+        transformer_config(replace(source, transformer_config=tmp_path / "config.json"))
 
 
 @torch.no_grad()
