@@ -42,7 +42,9 @@ def _borrow(typing_context: Any, array: Any) -> Any:
 
 A = TypeVar("A", bound=NDArray[Any])
 borrowed: Callable[[A], A] = intrinsic(_borrow)
-"""The same memory without a reference count, within a kernel whose own array keeps that memory alive.
+"""The same memory without a reference count, of an argument of the kernel: whoever calls it keeps that memory alive.
+
+Not of an array that the kernel makes: Numba frees that one after its last use, while its borrowed header is in use.
 
 Numba counts the references to every array that it passes on to a part with branches or loops. Each count is an atomic
 operation, which costs more than most parts do, and more again when threads share the array.

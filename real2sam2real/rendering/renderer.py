@@ -109,6 +109,8 @@ class _Workspace:
 
     def __init__(self, job: _Job) -> None:
         self.unsafe = np.zeros(len(job.packed.entities), np.int64)
+        self.nearest = np.empty((visibility.TILE, visibility.TILE))
+        self.scratch = shading.scratch()
         self.seen = np.empty((job.height * job.side, job.width * job.side), np.int32)
         self.normals_camera = np.empty((len(job.packed.normals), 3), np.float32)
         self._grow(len(job.packed.vertices), len(job.packed.faces))
@@ -136,7 +138,7 @@ class _Workspace:
             packed.faces, packed.face_starts, packed.mirrored[frame], packed.shown[frame], self.unsafe, intrinsics,
             width, height, len(vertices), self.points_camera, self.inverse_depth, self.snapped, self.triangles,
         )  # fmt: skip
-        visibility.find_visible(self.triangles, count, self.snapped, self.inverse_depth, self.seen)
+        visibility.find_visible(self.triangles, count, self.snapped, self.inverse_depth, self.nearest, self.seen)
         return self.shade(job, frame)
 
     def shade(self, job: _Job, frame: int) -> Frame:
@@ -147,7 +149,7 @@ class _Workspace:
         shading.shade(
             self.seen, job.side, intrinsics, packed.faces, packed.normal_faces, packed.face_entity, self.points_camera,
             self.normals_camera, colors.table, colors.levels, colors.vertex_colors, colors.corner_uvs, colors.texels,
-            light, job.color, job.light is not None, job.normals, normals, ids, depth, color, coverage,
+            light, job.color, job.light is not None, job.normals, *self.scratch, normals, ids, depth, color, coverage,
         )  # fmt: skip
         return Frame(
             normals=normals,

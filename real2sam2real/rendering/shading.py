@@ -234,18 +234,25 @@ def _write_pixel(
         color[y, x, 2] = np.uint8(blue / hits + 0.5)
 
 
+def scratch() -> tuple[Float, Int, Float]:
+    """What `shade` works with: a face made ready for its samples, and the ids and depths of a pixel's samples."""
+    return np.empty(_READY), np.zeros(4, np.int64), np.empty(4)
+
+
 # Longer than other functions because it takes the place of a struct: half of it names and describes its arrays.
 @kernel
 def shade(
     seen: Int32, side: int, intrinsics: Float, faces: Int32, normal_faces: Int32, face_entity: UInt8,
     points_camera: Float, normals_camera: Float32, color_table: Int, levels: Int, vertex_colors: UInt8,
     corner_uvs: Float32, texels: UInt32, light: Float, with_color: bool, lit: bool, with_normals: bool,
+    ready: Float, sample_ids: Int, depths: Float,
     normals: Float32, ids: UInt8, depth: Float32, color: UInt8, coverage: Float32,
 ) -> None:  # fmt: skip
     """Shade every sample that sees a face and gather `side × side` samples, 1 or 4, into each pixel.
 
     Of the arrays, `visibility` names those of a frame, `packed` those of a scene (`color_table` to `texels` are
-    `PackedColors`), `Light.in_camera` the light, which counts where `lit`. The last five are those of a `Frame`; they
+    `PackedColors`), `Light.in_camera` the light, which counts where `lit`. `ready`, `sample_ids` and `depths`
+    are scratch memory as `scratch()` makes it. The last five are those of a `Frame`; they
     come in as if nothing were seen, `color` and `coverage` empty where they are not to be written. `lit` colours need
     normals, so `with_normals` goes with it.
     """
@@ -256,8 +263,7 @@ def shade(
     normals, ids, depth, color, coverage = (
         borrowed(normals), borrowed(ids), borrowed(depth), borrowed(color), borrowed(coverage)
     )  # fmt: skip
-    ready_memory, ids_memory, depths_memory = np.empty(_READY), np.zeros(4, np.int64), np.empty(4)
-    ready, sample_ids, depths = borrowed(ready_memory), borrowed(ids_memory), borrowed(depths_memory)
+    ready, sample_ids, depths = borrowed(ready), borrowed(sample_ids), borrowed(depths)
     samples = side * side
     last = -1
     step_x, step_y = 1.0 / intrinsics[0], 1.0 / intrinsics[1]

@@ -294,16 +294,19 @@ def _draw(
 
 
 @kernel
-def find_visible(triangles: Int32, count: int, snapped: Int32, inverse_depth: Float, seen: Int32) -> None:
-    """Write what is `seen` of the first `count` triangles: the nearest face at every sample."""
-    triangles, snapped, inverse_depth, seen = (
-        borrowed(triangles), borrowed(snapped), borrowed(inverse_depth), borrowed(seen)
+def find_visible(
+    triangles: Int32, count: int, snapped: Int32, inverse_depth: Float, nearest: Float, seen: Int32
+) -> None:
+    """Write what is `seen` of the first `count` triangles: the nearest face at every sample.
+
+    `nearest` `(TILE, TILE)` float64 is scratch memory.
+    """
+    triangles, snapped, inverse_depth, nearest, seen = (
+        borrowed(triangles), borrowed(snapped), borrowed(inverse_depth), borrowed(nearest), borrowed(seen)
     )  # fmt: skip
     height, width = seen.shape
     across, down = (width + TILE - 1) // TILE, (height + TILE - 1) // TILE
     starts, lists = _sort_into_tiles(triangles, count, across, down)
-    nearest_memory = np.empty((TILE, TILE))
-    nearest = borrowed(nearest_memory)
     for tile in range(across * down):
         left, top = (tile % across) * TILE, (tile // across) * TILE
         right, bottom = min(left + TILE, width) - 1, min(top + TILE, height) - 1
