@@ -47,15 +47,17 @@ _OFFICIAL_LAYERS = {
     "ffn.net.2",
 }
 POSE_MODULE = "pose_patch_embedding"
+_POSE_PARAMETERS = (f"{POSE_MODULE}.weight", f"{POSE_MODULE}.bias")
 
 # Files that peft, or this project, keeps `adapter_config.json` for.
 _FILES_WITH_SETTINGS = (LORA_FILE, "adapter_model.safetensors", "adapter_model.bin")
 _MOST_SETTINGS = 10_000_000  # bytes
-_DOWN, _UP, _ALPHA = "down", "up", "alpha"
+_DOWN, _UP, _UP_BIAS, _ALPHA = "down", "up", "up bias", "alpha"
 _WEIGHT, _BIAS, _MODULATION, _NEW = "weight", "bias", "modulation", "new"
 _SUFFIXES = (
     (re.compile(r"\.lora_A(?:\.[\w-]+)?\.weight$"), _DOWN),
     (re.compile(r"\.lora_B(?:\.[\w-]+)?\.weight$"), _UP),
+    (re.compile(r"\.lora_B(?:\.[\w-]+)?\.bias$"), _UP_BIAS),
     (re.compile(r"\.(?:lora_down|lora\.down)\.weight$"), _DOWN),
     (re.compile(r"\.(?:lora_up|lora\.up)\.weight$"), _UP),
     (re.compile(r"\.alpha$"), _ALPHA),
@@ -63,6 +65,7 @@ _SUFFIXES = (
     (re.compile(r"\.diff$"), _WEIGHT),
     (re.compile(r"\.diff_b$"), _BIAS),
     (re.compile(r"\.diff_m$"), _MODULATION),
+    (re.compile(r"\.set_weight$"), _NEW),
 )
 # Without an adapter's name (`.lora_A.default.`), which others' trainers leave in.
 _OFFICIAL_NAME = re.compile(
@@ -88,6 +91,11 @@ class LowRank:
     def scale(self) -> float:
         """What multiplies `up @ down`."""
         return self.alpha / self.rank
+
+    def product(self, device: torch.device | str = "cpu") -> Tensor:
+        """The change of the layer's weight, `(O, I, …)` float32."""
+        up, down = (part.to(device, torch.float32) for part in (self.up, self.down))
+        return (self.scale * (up.flatten(1) @ down.flatten(1))).reshape(up.shape[0], *down.shape[1:])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,7 +154,9 @@ def read_adapter(path: str | Path, *, alpha: float | None = None, leave_out_face
         differences |= parts.differences
         if parts.pairs:
             alphas = _Alphas.of(file, parts, alpha)
-            low_rank |= {module: _pair(file, module, found, alphas) for module, found in parts.pairs.items()}
+            pairs = {module: _pair(file, module, found, alphas) for module, found in parts.pairs.items()}
+            differences |= _biases(parts, pairs)
+            low_rank |= pairs
             alpha_from = "the file" if all(_ALPHA in found for found in parts.pairs.values()) else alphas.origin
     if face and not leave_out_face:
         raise UserError(
@@ -186,7 +196,7 @@ def _files(path: Path) -> tuple[Path, ...]:
 
 @dataclass(frozen=True, kw_only=True)
 class _Parts:
-    """What a file holds, sorted; pairs by module, then by `down`, `up` and `alpha`."""
+    """What a file holds, sorted; pairs by module, then by `down`, `up`, `up bias` and `alpha`."""
 
     pairs: dict[str, dict[str, Tensor]]
     differences: dict[str, Tensor]
@@ -213,7 +223,7 @@ def _parse(file: Path, tensors: Tensors) -> tuple[_Parts, list[str]]:
             raise UserError(f"{file} holds one thing twice: '{seen[entry]}' and '{key}'; save each adapter by itself")
         seen[entry] = key
         value = _numbers(file, key, tensor.read(), whole=entry.part == _ALPHA)
-        if entry.part in (_DOWN, _UP, _ALPHA):
+        if entry.part in (_DOWN, _UP, _UP_BIAS, _ALPHA):
             pairs.setdefault(entry.module, {})[entry.part] = value
         elif entry.part == _NEW:
             replacements[entry.module] = value
@@ -239,7 +249,7 @@ def _entry(key: str) -> _Entry | None:
     """What a key is for: a part of a module's pair, a parameter's difference, or a parameter's new value."""
     # The official file of the patch embedding has these two alone.
     plain = f"{POSE_MODULE}.{key}" if key in ("weight", "bias") else keys.strip_prefix(key)
-    if plain in (f"{POSE_MODULE}.weight", f"{POSE_MODULE}.bias"):
+    if plain in _POSE_PARAMETERS:
         return _Entry(module=plain, part=_NEW)
     for suffix, part in _SUFFIXES:
         if match := suffix.search(plain):
@@ -251,6 +261,9 @@ def _entry(key: str) -> _Entry | None:
 
 
 def _entry_of(owner: str, part: str) -> _Entry | None:
+    if part == _NEW:  # whole, of a weight by its module's name: nothing but the embedding of the normals is replaced
+        key = owner if owner.endswith(".bias") else f"{owner}.weight"
+        return _Entry(module=key, part=_NEW) if key in _POSE_PARAMETERS else None
     module = keys.modulation_to_ours(owner) if part == _MODULATION else keys.module_to_ours(owner)
     if module is None:
         return None
@@ -336,10 +349,23 @@ def _finite(value: Any) -> float:
     return number
 
 
+def _biases(parts: _Parts, pairs: Mapping[str, LowRank]) -> dict[str, Tensor]:
+    """Differences of biases that stand beside pairs (`lora_B.bias`), which peft multiplies by the pair's scale.
+
+    diffusers' conversion of lightx2v's files writes their `.diff_b` so.
+    """
+    found = {
+        f"{module}.bias": (pairs[module].scale, part[_UP_BIAS])
+        for module, part in parts.pairs.items()
+        if _UP_BIAS in part
+    }
+    return {key: scale * bias + parts.differences.get(key, 0) for key, (scale, bias) in found.items()}
+
+
 def _pair(file: Path, module: str, found: Mapping[str, Tensor], alphas: _Alphas) -> LowRank:
     if _DOWN not in found or _UP not in found:
         have, lack = (_DOWN, _UP) if _DOWN in found else (_UP, _DOWN)
-        have = have if have in found else _ALPHA
+        have = next(part for part in (have, _ALPHA, _UP_BIAS) if part in found)
         raise UserError(f"{file}: '{module}' has a LoRA's {have} part but not its {lack} part")
     down, up = found[_DOWN], found[_UP]
     if down.ndim < 2 or up.ndim < 2 or down.shape[0] != up.shape[1] or not down.shape[0]:

@@ -147,7 +147,7 @@ def _split(transformer: nn.Module, adapter: Adapter) -> _Changes:
         if isinstance(_base_layer(transformer, module), nn.Linear):
             pairs[module] = pair
         else:
-            additions[f"{module}.weight"] = _product(pair, pair.up.device)
+            additions[f"{module}.weight"] = pair.product(pair.up.device)
     for key, difference in adapter.differences.items():
         module = key.rpartition(".")[0]
         if _is_plain(_parameter(transformer, key)):
@@ -235,15 +235,9 @@ def _deltas(adapter: Adapter, key: str, device: torch.device) -> Iterator[Tensor
     """The float32 changes that the adapter makes to a parameter: by its pair, and by a difference."""
     module, _, leaf = key.rpartition(".")
     if leaf == "weight" and module in adapter.low_rank:
-        yield _product(adapter.low_rank[module], device)
+        yield adapter.low_rank[module].product(device)
     if key in adapter.differences:
         yield adapter.differences[key].to(device, torch.float32)
-
-
-def _product(pair: LowRank, device: torch.device) -> Tensor:
-    """The change `(O, I, …)`, float32, that a pair makes to its layer's weight."""
-    up, down = (part.to(device, torch.float32) for part in (pair.up, pair.down))
-    return (pair.scale * (up.flatten(1) @ down.flatten(1))).reshape(up.shape[0], *down.shape[1:])
 
 
 def _sum(start: Tensor, change: Sequence[Tensor], like: Tensor) -> Tensor:

@@ -35,6 +35,10 @@ _SHARED = (
     "rope_max_seq_len",
 )
 _IMAGE, _ADDED = "condition_embedder.image_embedder.ff.net.0.proj.weight", "blocks.0.attn2.add_k_proj.weight"
+_NO_NORMALS = (
+    ". It is of another Wan model, such as Wan-Animate-2 or image-to-video, which has no place to add normals to; the "
+    "base is Wan2.2-Animate-14B"
+)
 _FACE_FIELDS = ("motion_", "face_", "inject_face_")
 
 
@@ -109,7 +113,8 @@ def config_from_shapes(shapes: Mapping[str, tuple[int, ...]], file: Path, told: 
     what = "a Wan-Animate transformer"
     missing = [key for key in needed if key not in shapes]
     if missing:
-        raise UserError(f"{file} does not hold {what}: missing {list_some(missing)}")
+        other = _NO_NORMALS if missing == ["pose_patch_embedding.weight"] else ""
+        raise UserError(f"{file} does not hold {what}: missing {list_some(missing)}{other}")
     optional = [key for key in (_IMAGE, _ADDED) if key in shapes]
     for key in (*needed, *optional):
         check_shape(file, what, key, shapes[key], dimensions=5 if "patch" in key else 2)

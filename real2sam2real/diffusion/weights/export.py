@@ -21,16 +21,14 @@ from real2sam2real.diffusion.weights.adapter_file import (
     LowRank,
     usual_and_others,
 )
+from real2sam2real.diffusion.weights.files import list_some
 from real2sam2real.errors import UserError
 from real2sam2real.files import replacing_file
 
 Form = Literal["official", "diffusers", "comfyui"]
 COMFYUI_FILE = "lora_comfyui.safetensors"
-_FILES: dict[Form, str] = {
-    "official": LORA_FILE,
-    "comfyui": COMFYUI_FILE,
-    "diffusers": "pytorch_lora_weights.safetensors",
-}
+_FILES: dict[Form, str] = {"official": LORA_FILE, "diffusers": "pytorch_lora_weights.safetensors"}
+_COMFYUI_MARK = "blocks.0.attn2.to_k"
 _WITHIN = re.compile(r"^blocks\.\d+\.(?:\w+_attn\.|attn\d\.)?")
 _DIFFERENCE_SUFFIX = {"weight": "diff", "bias": "diff_b", "modulation": "diff_m"}
 
@@ -39,10 +37,10 @@ def save_adapter(folder: str | Path, adapter: Adapter, *, form: Form = "official
     """Write an adapter; `read_adapter` reads every form back to the same.
 
     "official" writes `pose_patch_embedding.safetensors` and `lora_diffusion_pytorch_model.safetensors` with bare
-    names, and `adapter_config.json`, peft's settings, which hold the alphas. "comfyui" writes
-    `lora_comfyui.safetensors` with `lora_unet__…` names and an alpha beside each pair, and the same patch embedding.
-    "diffusers" writes `pytorch_lora_weights.safetensors` for `load_lora_weights`, which knows low-rank pairs alone, and
-    the same patch embedding. "official" and "comfyui" may go into one folder.
+    names, and `adapter_config.json`, peft's settings, which hold the alphas. "comfyui" writes all into
+    `lora_comfyui.safetensors`; see `save_for_comfyui`. "diffusers" writes `pytorch_lora_weights.safetensors` for
+    `load_lora_weights`, which knows low-rank pairs alone, and the patch embedding as "official" does. "official" and
+    "comfyui" may go into one folder.
 
     Args:
         folder: made where it is not there; each file is written whole or not at all.
@@ -56,8 +54,10 @@ def save_adapter(folder: str | Path, adapter: Adapter, *, form: Form = "official
         UserError: there is nothing to write, or diffusers' form has no place for it.
     """
     folder = Path(folder)
-    if not (adapter.low_rank or adapter.differences or adapter.replacements):
-        raise UserError(f"the adapter {adapter.name} is empty; there is nothing to write to {folder}")
+    if form == "comfyui":
+        save_for_comfyui(folder / COMFYUI_FILE, adapter)
+        return folder
+    _check_not_empty(adapter, folder)
     if form == "diffusers" and (adapter.differences or not adapter.low_rank):
         raise UserError(
             f"diffusers' form holds low-rank pairs alone, and {adapter.name} changes parameters whole; use 'official'"
@@ -79,25 +79,71 @@ def save_adapter(folder: str | Path, adapter: Adapter, *, form: Form = "official
     return folder
 
 
-def _tensors(adapter: Adapter, form: Form) -> dict[str, Tensor]:
-    """Pairs and differences by the names of a form."""
-    down, up = ("lora_down", "lora_up") if form == "comfyui" else ("lora_A", "lora_B")
+def save_for_comfyui(path: Path, adapter: Adapter, about: Mapping[str, str] | None = None) -> None:
+    """Write an adapter as one file that ComfyUI loads by its own `LoraLoaderModelOnly`, with no custom node.
+
+    Pairs have kohya's names with an alpha beside each, whole differences end in `.diff` and `.diff_b`, and what
+    replaces a parameter in `.set_weight`. ComfyUI knows kohya's names with one underscore. With two, as the method's
+    own file has them and other tools want them, it knows them only beside a pair for `blocks.0.cross_attn.k`, so that
+    pair decides.
+
+    Args:
+        path: replaced as a whole or not at all.
+        adapter: in any dtype, which is kept but where a weight has a pair and a difference: ComfyUI would take the
+            difference alone, so it gets one difference that is both, in float32.
+        about: further metadata of the file.
+
+    Raises:
+        UserError: there is nothing to write, or it changes modulations, which ComfyUI reads and leaves as they are.
+    """
+    _check_not_empty(adapter, path)
+    if left := [key for key in adapter.differences if key.endswith("scale_shift_table")]:
+        raise UserError(
+            f"the adapter {adapter.name} changes modulations ({list_some(left, 3)}), which ComfyUI does not apply; it "
+            "would look other there than here. Keep it for r2s2r, or use the publisher's own file for ComfyUI."
+        )
+    prefix = keys.KOHYA_PREFIX if _COMFYUI_MARK in adapter.low_rank else keys.KOHYA_PREFIX.removesuffix("_")
 
     def named(module: str) -> str:
-        if form == "diffusers":
-            return f"transformer.{module}"
-        original = keys.module_to_original(module)
-        return keys.to_kohya(original) if form == "comfyui" else original
+        return prefix + keys.module_to_original(module).replace(".", "_")
+
+    tensors: dict[str, Tensor] = {}
+    differences = dict(adapter.differences)
+    for module, pair in adapter.low_rank.items():
+        if f"{module}.weight" in differences:
+            differences[f"{module}.weight"] = differences[f"{module}.weight"].float() + pair.product()
+            continue
+        tensors |= {f"{named(module)}.lora_down.weight": pair.down, f"{named(module)}.lora_up.weight": pair.up}
+        tensors[f"{named(module)}.alpha"] = torch.tensor(pair.alpha)
+    for key, value in differences.items():
+        module, _, leaf = key.rpartition(".")
+        tensors[f"{named(module)}.{_DIFFERENCE_SUFFIX[leaf]}"] = value
+    for key, value in adapter.replacements.items():  # a bias is set by its full name alone
+        module, _, leaf = key.rpartition(".")
+        tensors[f"{named(module) if leaf == 'weight' else f'diffusion_model.{keys.to_original(key)}'}.set_weight"] = (
+            value
+        )
+    _save(path, tensors, about)
+
+
+def _check_not_empty(adapter: Adapter, path: Path) -> None:
+    if not (adapter.low_rank or adapter.differences or adapter.replacements):
+        raise UserError(f"the adapter {adapter.name} is empty; there is nothing to write to {path}")
+
+
+def _tensors(adapter: Adapter, form: Form) -> dict[str, Tensor]:
+    """Pairs and differences by the names of the official or diffusers' form."""
+
+    def named(module: str) -> str:
+        return f"transformer.{module}" if form == "diffusers" else keys.module_to_original(module)
 
     tensors: dict[str, Tensor] = {}
     for module, pair in adapter.low_rank.items():
-        tensors[f"{named(module)}.{down}.weight"] = pair.down
-        tensors[f"{named(module)}.{up}.weight"] = pair.up
-        if form == "comfyui":
-            tensors[f"{named(module)}.alpha"] = torch.tensor(pair.alpha)
+        tensors[f"{named(module)}.lora_A.weight"] = pair.down
+        tensors[f"{named(module)}.lora_B.weight"] = pair.up
     for key, value in adapter.differences.items():
         owner, _, leaf = keys.to_original(key).rpartition(".")
-        tensors[f"{keys.to_kohya(owner) if form == 'comfyui' else owner}.{_DIFFERENCE_SUFFIX[leaf]}"] = value
+        tensors[f"{owner}.{_DIFFERENCE_SUFFIX[leaf]}"] = value
     return tensors
 
 

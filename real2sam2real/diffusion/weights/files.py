@@ -25,6 +25,9 @@ from real2sam2real.workfolder.json_values import parse_json, read_json
 
 _SHARD = re.compile(r"(.+)-(\d{5})-of-(\d{5})\.safetensors$")
 FLOAT8 = (torch.float8_e4m3fn, torch.float8_e5m2)
+_FLOATS = (torch.float32, torch.bfloat16, torch.float16)
+_COMFYUI_FORMS = ("float8_e4m3fn", "float8_e5m2")
+_MOST_FORM = 10_000  # bytes that say how a layer is stored
 _DTYPES = {
     "F64": torch.float64,
     "F32": torch.float32,
@@ -251,25 +254,45 @@ def _fold_scales(tensors: Tensors) -> Tensors:
     """Tensors with the scales of float8 files multiplied in as they are read.
 
     ComfyUI's scaled float8 files hold `X.scale_weight` (newer ones `X.weight_scale`) beside an `X.weight` in float8;
-    the weight is their product. `X.scale_input` serves float8 arithmetic, which is not used here, and `scaled_fp8` is
-    an empty mark.
+    the weight is their product. `X.scale_input` serves float8 arithmetic, which is not used here, `scaled_fp8` is an
+    empty mark, and newer files name the form of each layer in `X.comfy_quant`, as JSON in bytes.
     """
     folded: Tensors = {}
     for key, tensor in tensors.items():
         owner, _, leaf = key.rpartition(".")
-        if leaf == "scaled_fp8" or (leaf in _SCALES and f"{owner}.weight" in tensors):
+        if leaf == "comfy_quant":
+            _check_form(tensor)
+        if leaf in ("scaled_fp8", "comfy_quant") or (leaf in _SCALES and f"{owner}.weight" in tensors):
             continue
         scale = tensors.get(f"{owner}.scale_weight") or tensors.get(f"{owner}.weight_scale")
         folded[key] = _scaled(tensor, scale) if leaf == "weight" and scale is not None else tensor
     return folded
 
 
+def _check_form(told: LazyTensor) -> None:
+    """See that what ComfyUI calls a layer's form is one of the two of float8."""
+    try:
+        form = parse_json(bytes(told.read().flatten()[:_MOST_FORM].tolist())).get("format")
+    except (ValueError, TypeError, AttributeError) as error:
+        raise UserError(f"{told.file} is damaged: '{told.key}' does not say how its layer is stored") from error
+    if form not in _COMFYUI_FORMS:
+        raise UserError(
+            f"{told.file}: '{told.key}' says that its layer is stored as {str(form)[:40]}, which is not read; use the "
+            "model's bfloat16, float8 or GGUF file"
+        )
+
+
 def _scaled(weight: LazyTensor, scale: LazyTensor) -> LazyTensor:
     def read() -> Tensor:
-        stored, factor = weight.read(), scale.read().float()
+        stored, factor = weight.read(), scale.read()
         if stored.dtype not in FLOAT8:
             raise UserError(f"{weight.file}: '{weight.key}' has a scale but is {stored.dtype}, not float8")
-        return stored.float() * factor.reshape(factor.shape + (1,) * (stored.ndim - factor.ndim))
+        if factor.dtype not in _FLOATS or factor.numel() not in (1, stored.shape[0]):
+            raise UserError(
+                f"{scale.file}: '{scale.key}' is {tuple(factor.shape)} {factor.dtype}, where one scale, or one for "
+                "each row, belongs; use the model's bfloat16, float8 or GGUF file"
+            )
+        return stored.float() * factor.float().reshape(-1, *(1,) * (stored.ndim - 1))
 
     return replace(weight, read=read)
 

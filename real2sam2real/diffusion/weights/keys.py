@@ -13,6 +13,7 @@ import re
 # Wrappers that savers put before the transformer's own names.
 PREFIXES = ("model.diffusion_model.", "diffusion_model.", "base_model.model.", "transformer.", "pipe.dit.")
 _PREFIXES = re.compile(f"(?:{'|'.join(map(re.escape, PREFIXES))})+")
+KOHYA_PREFIX = "lora_unet__"
 FACE_BRANCH = re.compile(r"(motion_encoder|face_encoder|face_adapter)([._]|$)")
 # diffusers converted some I2V checkpoints with a normalisation that Wan never had; its own classes ignore it too.
 UNUSED = re.compile(r"blocks\.\d+\.attn2\.norm_added_q\.weight$")
@@ -144,8 +145,3 @@ def module_from_kohya(flat: str) -> str | None:
         return f"blocks.{block[1]}"
     inner = _FLAT_BLOCK.get(block[2])
     return None if inner is None else f"blocks.{block[1]}.{inner}"
-
-
-def to_kohya(original: str) -> str:
-    """The name that ComfyUI and kohya's trainers give a module of that original name, `lora_unet__` included."""
-    return "lora_unet__" + original.replace(".", "_")

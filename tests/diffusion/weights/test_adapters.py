@@ -271,6 +271,31 @@ def test_differences_and_pairs_of_a_distillation_lora_all_land(transformer, dist
     assert len([key for key in state if not torch.equal(state[key], expected[key])]) == 10 + 15 - 1
 
 
+@pytest.mark.parametrize("alpha", [None, 2.0])
+def test_biases_of_diffusers_own_conversion_land_at_the_pairs_scale(transformer, tmp_path, state, alpha):
+    """`lora_B.bias`, as diffusers writes lightx2v's `.diff_b`; peft multiplies it by alpha / rank too."""
+    generator = torch.Generator().manual_seed(14)
+    module = "blocks.0.attn1.to_q"
+    down, up, bias = (0.1 * torch.randn(*shape, generator=generator) for shape in ((4, 128), (128, 4), (128,)))
+    tensors = {"lora_A.weight": down, "lora_B.weight": up, "lora_B.bias": bias}
+    notes = {"lora_adapter_metadata": json.dumps({"transformer.lora_alpha": alpha})} if alpha else None
+    path = tmp_path / "pytorch_lora_weights.safetensors"
+    save_file({f"transformer.{module}.{key}": value for key, value in tensors.items()}, path, notes)
+    adapter = read_adapter(path)
+    scale = 1.0 if alpha is None else alpha / 4
+    assert adapter.low_rank[module].scale == scale
+    assert torch.equal(adapter.differences[f"{module}.bias"], scale * bias)
+    apply_adapters(transformer, [(adapter, 0.5)], merge=True)
+    changed = {f"{module}.weight": 0.5 * scale * (up @ down), f"{module}.bias": 0.5 * scale * bias}
+    assert_state(transformer, state | {key: state[key] + value for key, value in changed.items()}, rtol=0, atol=1e-7)
+
+
+def test_a_bias_without_its_pair_is_refused(tmp_path, official):
+    save_file({**official, "blocks.1.self_attn.o.lora_B.bias": torch.ones(128)}, tmp_path / "bad.safetensors")
+    with pytest.raises(UserError, match="has a LoRA's up bias part but not its down"):
+        read_adapter(tmp_path / "bad.safetensors")
+
+
 @pytest.mark.parametrize("merge", [True, False])
 def test_zeroed_adapters_change_nothing_to_the_bit(transformer, official, distillation, tmp_path, inputs, merge):
     before = run(transformer, inputs)
@@ -548,7 +573,10 @@ def test_saved_and_read_is_the_same(tmp_path, official_folder, distillation_file
     adapter = read_adapter(official_folder if source == "official" else distillation_file)
     some = next(iter(adapter.low_rank))
     odd = replace(adapter.low_rank[some], alpha=3.0)
-    adapter = replace(adapter, low_rank={**adapter.low_rank, some: odd})
+    kept = adapter.differences
+    if form == "comfyui":  # has no place for two kinds of them
+        kept = {key: value for key, value in kept.items() if key != "proj_out.weight" and "table" not in key}
+    adapter = replace(adapter, low_rank={**adapter.low_rank, some: odd}, differences=kept)
     save_adapter(tmp_path / "saved", adapter, form=form)
     again = read_adapter(tmp_path / "saved")
     for field in ("low_rank", "differences", "replacements"):

@@ -291,6 +291,54 @@ def test_scaled_float8_is_multiplied_out(single, inputs):
     assert (product - plain[key]).abs().max() > 0
 
 
+def quantised(single, form, dtype=torch.float8_e4m3fn, scale=(1,), told=None):
+    """As ComfyUI writes files today: the form of each layer as JSON in bytes, and its scale."""
+    owner = "model.diffusion_model.blocks.0.ffn.0."
+
+    def change(tensors):
+        tensors[owner + "weight"] = tensors[owner + "weight"].to(dtype)
+        tensors[owner + "weight_scale"] = torch.full(scale, 0.5)
+        tensors[owner + "input_scale"] = torch.ones([])
+        bytes_ = json.dumps({"format": form, "full_precision_matrix_mult": True}).encode() if told is None else told
+        tensors[owner + "comfy_quant"] = torch.tensor(list(bytes_), dtype=torch.uint8)
+
+    return spoiled(single, change)
+
+
+@pytest.mark.parametrize(("form", "scale"), [("float8_e4m3fn", ()), ("float8_e5m2", (64,)), ("float8_e4m3fn", (64, 1))])
+def test_float8_with_the_form_of_each_layer_is_multiplied_out(single, form, scale):
+    dtype = getattr(torch, form)
+    plain = load_file(single)["model.diffusion_model.blocks.0.ffn.0.weight"]
+    model = load_transformer(quantised(single, form, dtype, scale), torch.float32)
+    assert torch.equal(model.blocks[0].ffn.net[0].proj.weight, 0.5 * plain.to(dtype).float())
+
+
+@pytest.mark.parametrize(
+    ("form", "scale", "told", "message"),
+    [
+        ("nvfp4", (), None, "blocks.0.ffn.0.comfy_quant' says that its layer is stored as nvfp4, which is not read"),
+        ("int8_tensorwise", (), None, "stored as int8_tensorwise"),
+        (
+            "float8_e4m3fn",
+            (64, 4),
+            None,
+            r"weight_scale' is \(64, 4\) torch.float32, where one scale, or one for each row",
+        ),
+        ("float8_e4m3fn", (), b"[]", "does not say how its layer is stored"),
+        ("float8_e4m3fn", (), b"{", "does not say how its layer is stored"),
+    ],
+)
+def test_forms_of_layers_that_are_not_read_are_named(single, form, scale, told, message):
+    with pytest.raises(UserError, match=message):
+        load_transformer(quantised(single, form, scale=scale, told=told), torch.float32)
+
+
+def test_a_model_with_no_place_for_normals_is_named(single):
+    """As Wan-Animate-2's and image-to-video's files are."""
+    with pytest.raises(UserError, match=r"missing pose_patch_embedding\.weight\. It is of another .*Wan-Animate-2"):
+        load_transformer(spoiled(single, lambda t: [t.pop(k) for k in list(t) if "pose_patch" in k]), torch.float32)
+
+
 def test_a_scale_beside_a_plain_weight_is_refused(single):
     def change(tensors):
         tensors["model.diffusion_model.blocks.0.ffn.0.scale_weight"] = torch.ones([])
