@@ -14,6 +14,10 @@ class MissingPartError(UserError):
     """An optional part is not installed or not on disk; the message says how to get it."""
 
 
+class NoRoomError(UserError):
+    """There is no room for what is written. Whatever else is tried there ends so, and goes on once there is room."""
+
+
 def first_line(error: Exception) -> str:
     """What an error of another package says, on one line; its kind where it says nothing."""
     return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)

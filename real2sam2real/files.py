@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import shutil
 import stat
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from real2sam2real.errors import UserError
+from real2sam2real.errors import NoRoomError, UserError, first_line
+
+_NO_ROOM = {
+    errno.ENOSPC: "its disk is full",
+    errno.EDQUOT: "all of your space on its disk is taken (quota)",
+    errno.EFBIG: "its file system, or a limit of your account, allows no file that large",
+}
+_LEAST_ROOM = 1 << 16  # bytes; a library that fails with less left has filled the disk
 
 # What the functions below call a file or a folder while it is written.
 _HALF_WRITTEN = re.compile(r"\..+-(old-)?[a-z0-9_]{8}(\.\w+)?")
@@ -19,30 +27,75 @@ _HALF_WRITTEN = re.compile(r"\..+-(old-)?[a-z0-9_]{8}(\.\w+)?")
 
 @contextmanager
 def replacing_file(path: Path) -> Iterator[Path]:
-    """Give a temporary path beside `path` (same suffix); on success it becomes `path`, on failure nothing remains."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
-    os.close(handle)
-    temporary = Path(name)
-    try:
+    """Give a temporary path beside `path` (same suffix); on success it becomes `path`, on failure nothing remains.
+
+    Raises:
+        NoRoomError: there is no room for it, whichever library noticed.
+    """
+    with _needing_room(path) as stack:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
+        os.close(handle)
+        temporary = Path(name)
+        stack.callback(temporary.unlink, missing_ok=True)
         yield temporary
         temporary.chmod(0o644)
         temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 @contextmanager
 def replacing_folder(path: Path) -> Iterator[Path]:
-    """Give a temporary folder beside `path`; on success it takes the place of `path`, on failure nothing remains."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}-"))
-    try:
+    """Give a temporary folder beside `path`; on success it takes the place of `path`, on failure nothing remains.
+
+    Raises:
+        NoRoomError: there is no room for it, whichever library noticed.
+    """
+    with _needing_room(path) as stack:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}-"))
+        stack.callback(shutil.rmtree, temporary, ignore_errors=True)
         yield temporary
         temporary.chmod(0o755)
         put_in_place(temporary, path)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+
+
+@contextmanager
+def _needing_room(path: Path) -> Iterator[ExitStack]:
+    """Say so where `path` is not written for want of room; only then is done what was put on the stack."""
+    with ExitStack() as stack:
+        try:
+            yield stack
+        except Exception as error:
+            reason = why_no_room(error, path.parent)
+            if reason is None:
+                raise
+            named = path.parent if path.name.startswith(".") else path  # people do not know of hidden ones
+            raise NoRoomError(
+                f"{named} cannot be written: {reason}. What was there before is as it was; free some space and run "
+                "again, or choose another place"
+            ) from error
+
+
+def why_no_room(error: Exception, folder: Path | None = None) -> str | None:
+    """Why there was no room, in words, where that is what an error came of; else None.
+
+    Args:
+        error: whatever was raised. Some libraries tell the cause in words alone.
+        folder: that was written to, and is asked for its room where the error is not explained: some libraries tell no
+            cause at all.
+    """
+    cause: BaseException | None = error
+    while cause is not None:
+        if (number := getattr(cause, "errno", None)) in _NO_ROOM:
+            return _NO_ROOM[number]
+        if "No space left on device" in str(cause):
+            return _NO_ROOM[errno.ENOSPC]
+        cause = cause.__cause__ or cause.__context__
+    if folder is None or isinstance(error, UserError) or getattr(error, "errno", None) is not None:
+        return None
+    if not folder.is_dir() or (free := shutil.disk_usage(folder).free) >= _LEAST_ROOM:
+        return None
+    return f"its disk has {free:,} bytes of room left ({first_line(error)[:80]})"
 
 
 def put_in_place(made: Path, path: Path) -> None:

@@ -120,7 +120,7 @@ def circles(graph: dict[str, set[str]]) -> list[list[str]]:
     return [list(group) for group in sorted(groups)]
 
 
-READERS = {"json.load", "json.loads", "tarfile.open", "yaml.compose", "yaml.load", "yaml.safe_load"}
+READERS = {"json.load", "json.loads", "tarfile.open", "yaml.compose", "yaml.load", "yaml.parse", "yaml.safe_load"}
 HOMES = {
     "workfolder/json_values.py", "workfolder/archives.py", "workfolder/yaml_text.py",
     "lifting/workers/lifting_worker/inputs.py",  # runs in lifters' own environments, without the package

@@ -8,7 +8,6 @@ The top-level help is written here instead, so that it neither builds every comm
 from __future__ import annotations
 
 import difflib
-import errno
 import gc
 import importlib
 import inspect
@@ -24,7 +23,7 @@ from typing import Any
 import tyro
 
 from real2sam2real.errors import UserError
-from real2sam2real.files import refuse_pipe
+from real2sam2real.files import refuse_pipe, why_no_room
 
 # In the order of the help page, which is the order of the pipeline.
 MODULES = (
@@ -46,6 +45,8 @@ RENAMED = {
     "--plan": "--memory",
     "--triangles": "--max-faces",
 }
+
+_HALF = 1000  # characters of a message that are always shown, at its beginning and at its end
 
 _USAGE = """usage: r2s2r COMMAND [...]
 
@@ -92,32 +93,26 @@ def _guarded(arguments: list[str], with_traceback: bool) -> int:
         print(_message(error, with_traceback), file=sys.stderr)
         # The input's fault: our own messages, and what the system says about a path (missing, not allowed, disk full).
         is_the_inputs = isinstance(error, UserError) or (isinstance(error, OSError) and error.filename is not None)
-        return 2 if is_the_inputs or _is_disk_full(error) else 1
-
-
-def _is_disk_full(error: BaseException | None) -> bool:
-    """Whether it is why this error came about; some libraries say so in words alone."""
-    while error is not None:
-        full = getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT)
-        if full or "No space left on device" in str(error):
-            return True
-        error = error.__cause__ or error.__context__
-    return False
+        return 2 if is_the_inputs or why_no_room(error) else 1
 
 
 def _message(error: Exception, with_traceback: bool) -> str:
     if isinstance(error, UserError):
-        return f"error: {error}"
-    if _is_disk_full(error):
-        named = getattr(error, "filename", None)
-        where = f" ({named})" if named else ""
-        return f"error: the disk is full{where}; what was there before is as it was. Free some space and run again"
+        return f"error: {_shortened(str(error))}"
+    if reason := why_no_room(error):
+        named = getattr(error, "filename", None) or "a file"
+        return f"error: {named} could not be written: {reason}. Free some space and run again, or choose another place"
     if isinstance(error, OSError) and error.filename is not None:
         return f"error: {error.strerror}: {error.filename}"
     if isinstance(error, MemoryError):
         return "error: out of memory; a smaller --size or fewer --frames need less"
     hint = "" if with_traceback else "; run again with --traceback to see where it happened"
     return f"error: unexpected {type(error).__name__}: {error}{hint}"
+
+
+def _shortened(message: str) -> str:
+    """A message in which a value that was given takes pages, without its middle."""
+    return message if len(message) <= 2 * _HALF else f"{message[:_HALF]} … {message[-_HALF:]}"
 
 
 def _dispatch(arguments: list[str]) -> int:

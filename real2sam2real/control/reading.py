@@ -25,6 +25,7 @@ from real2sam2real.control.folder import (
 )
 from real2sam2real.control.normal_convention import NormalConvention, with_current_names
 from real2sam2real.errors import UserError
+from real2sam2real.files import refuse_pipe
 from real2sam2real.workfolder.json_values import read_json
 
 # H.264 leaves a noise of a few levels around black; real normals are never this dark (their colours lie on a sphere
@@ -165,6 +166,7 @@ def _clear_black(normals: UInt8) -> UInt8:
 
 def _required(folder: Path, name: str) -> Path:
     path = folder / name
+    refuse_pipe(path)
     if not path.is_file():
         raise UserError(f"{folder} has no {name}; render the scene again to make a whole control folder.")
     return path

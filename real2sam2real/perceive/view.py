@@ -14,7 +14,7 @@ import numpy as np
 
 from real2sam2real.arrays import Float, Float32
 from real2sam2real.errors import UserError
-from real2sam2real.files import replacing_folder
+from real2sam2real.files import existing_file, replacing_folder
 from real2sam2real.geometry import Intrinsics
 from real2sam2real.workfolder.json_values import read_json, typed
 from real2sam2real.workfolder.records import WRONG_VALUES, reason_of
@@ -103,7 +103,7 @@ def _view_of(path: Path, described: Any) -> PhotoView:
         )
     intrinsics = typed(Intrinsics, described["intrinsics"], "intrinsics")
     up, ground = described["up_camera"], described["ground"]
-    points = np.load(path / POINTS, allow_pickle=False) if described["has_points"] else None
+    points = np.load(existing_file(path / POINTS), allow_pickle=False) if described["has_points"] else None
     if points is not None and (points.shape != (intrinsics.height, intrinsics.width, 3) or points.dtype != np.float32):
         raise ValueError(f"{POINTS} holds {points.dtype} {points.shape}, not the photo's points")
     return PhotoView(

@@ -170,7 +170,8 @@ def _poses_around(scene: Scene, sides_degrees: list[float]) -> list[Float]:
 
 def write_jpeg(path: Path, picture: UInt8) -> None:
     """Write `(H, W, 3)` uint8 sRGB as JPEG."""
-    cv2.imwrite(str(path), cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 90])
+    _, data = cv2.imencode(".jpg", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 90])
+    path.write_bytes(data.tobytes())  # which says why it fails, as OpenCV does not
 
 
 def _at_most(picture: UInt8, longest: int) -> UInt8:

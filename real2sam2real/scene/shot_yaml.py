@@ -37,7 +37,7 @@ class YamlNode:
     @property
     def empty(self) -> bool:
         """True for a missing value (`key:` with nothing after it)."""
-        return isinstance(self.node, yaml.ScalarNode) and self.node.value == "" and self.node.style is None
+        return isinstance(self.node, yaml.ScalarNode) and self.node.value == "" and not self.node.style
 
     @property
     def is_text(self) -> bool:

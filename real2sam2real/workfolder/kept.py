@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import zipfile
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -38,11 +39,10 @@ class KeptResults:
             return make()
         path = self.folder / f"{fingerprint(code=code, settings=content_of(made_from), inputs=())}.npz"
         self.used.add(path)
-        try:
-            with np.load(path, allow_pickle=False) as file:
-                return dict(file)
-        except (OSError, ValueError, zipfile.BadZipFile):  # there is none, or it is damaged
-            made = make()
+        if path.is_file():
+            with suppress(OSError, ValueError, zipfile.BadZipFile), np.load(path, allow_pickle=False) as file:
+                return dict(file)  # where it is not damaged
+        made = make()
         self.folder.mkdir(parents=True, exist_ok=True)
         with replacing_file(path) as fresh, fresh.open("wb") as file:
             np.savez_compressed(file, **made)  # type: ignore[arg-type]

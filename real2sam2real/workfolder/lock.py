@@ -8,10 +8,11 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from real2sam2real.errors import UserError
+from real2sam2real.files import refuse_pipe
 
 LOCK = ".lock"
 _LOOK_EVERY_SECONDS = 0.2
@@ -71,6 +72,7 @@ def writing(target: Path) -> Iterator[None]:
 @contextmanager
 def _held(lock: Path, taken: str, what: str) -> Iterator[None]:
     """Hold a lock file, and write into it who does; the first byte is the one that is locked."""
+    refuse_pipe(lock)
     handle = os.open(lock, os.O_RDWR | os.O_CREAT, 0o644)
     try:
         try:
@@ -83,7 +85,8 @@ def _held(lock: Path, taken: str, what: str) -> Iterator[None]:
             ) from None
         os.ftruncate(handle, 0)
         os.lseek(handle, 0, os.SEEK_SET)
-        os.write(handle, f"\nprocess {os.getpid()}".encode())
+        with suppress(OSError):  # on a full disk; that it is held is known without
+            os.write(handle, f"\nprocess {os.getpid()}".encode())
         os.lseek(handle, 0, os.SEEK_SET)
         yield
     finally:

@@ -14,6 +14,7 @@ from tyro.conf import Suppress
 from real2sam2real.cli import main as cli_main
 from real2sam2real.errors import UserError
 
+FULL = "its disk is full. Free some space and run again, or choose another place"
 OPTIONS = Path(__file__).parent / "options.txt"
 
 
@@ -106,12 +107,12 @@ def failing(error: BaseException):
         (
             OSError(28, "No space left on device"),
             2,
-            "error: the disk is full; what was there before is as it was. Free some space and run again\n",
+            f"error: a file could not be written: {FULL}\n",
         ),
         (
             RuntimeError("I/O error: No space left on device (os error 28)"),  # safetensors
             2,
-            "error: the disk is full; what was there before is as it was. Free some space and run again\n",
+            f"error: a file could not be written: {FULL}\n",
         ),
         (MemoryError(), 1, "error: out of memory; a smaller --size or fewer --frames need less\n"),
     ],

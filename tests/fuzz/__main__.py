@@ -12,7 +12,7 @@ def main() -> None:
     parser.add_argument("--mutants", type=int, default=1000, help="of all kinds together")
     parser.add_argument("--kind", action="append", help="of these alone; may stand several times")
     parser.add_argument("--seed", type=int, default=0, help="another one makes other mutants")
-    parser.add_argument("--first", type=int, default=0, help="number of each kind's first mutant")
+    parser.add_argument("--first", type=int, default=0, help="number of each kind's first mutant; from -2 down, pipes")
     parser.add_argument("--seconds", type=float, default=Limits.seconds, help="that a mutant may take")
     parser.add_argument("--list", action="store_true", help="name the kinds and end")
     given = parser.parse_args()

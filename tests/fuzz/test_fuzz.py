@@ -47,6 +47,7 @@ def test_a_mutant_is_the_same_again(runner: ModuleType, tmp_path: Path) -> None:
 def test_every_kind_is_read_or_refused(runner: ModuleType) -> None:
     """A few mutants each, which may have to compile kernels; many, by the limit of time, by `python -m tests.fuzz`."""
     kinds = importlib.import_module("tests.fuzz.registry").known_kinds()
-    report = runner.fuzz(list(kinds), range(8), limits=runner.Limits(seconds=90))
+    pipes = range(-2, -10, -1)
+    report = runner.fuzz(list(kinds), [*range(8), *pipes], limits=runner.Limits(seconds=90))
     assert not report.findings, str(report)
     assert set(report.verdicts) == set(kinds)

@@ -11,6 +11,7 @@ import os
 import random
 import shutil
 import signal
+import stat
 import time
 import traceback
 import warnings
@@ -20,7 +21,7 @@ from pathlib import Path
 from tests.fuzz.registry import Kind, known_kinds
 
 SEED_ITSELF = -1
-"""The number of the mutant that is not damaged."""
+"""The number of the mutant that is not damaged. Of those below it, one file is none: a pipe, device, socket, folder."""
 
 STACK_SIGNAL = signal.SIGUSR1
 """Asks for the stack of a process that is to be ended: a timer's thread may meet a stack half built, and crash."""
@@ -49,10 +50,43 @@ def mutant(kind: Kind, number: int, seed: int, seeds: Seeds, place: Path) -> tup
     shutil.copytree(folder, place)
     if number == SEED_ITSELF:
         return place / files[0], "none"
+    if number < SEED_ITSELF:
+        return _without_file(place, SEED_ITSELF - 1 - number, files)
     draw = random.Random(f"{seed}/{kind.name}/{number}")
     path, how = place / draw.choice(files), draw.choice(kind.mutators)
     path.write_bytes(how(path.read_bytes(), draw))
     return path, how.__qualname__.partition(".")[0]
+
+
+def _without_file(place: Path, number: int, damaged: list[Path]) -> tuple[Path, str]:
+    """Put something else in the place of a file: of another one, and something else, for each number.
+
+    Returns the path that is read: the file itself, if it is one of those that are damaged.
+    """
+    files = sorted(path.relative_to(place) for path in place.rglob("*") if path.is_file())
+    file, how = files[number % len(files)], _NO_FILES[(number % len(files) + number // len(files)) % len(_NO_FILES)]
+    (place / file).unlink()
+    how(place / file)
+    return place / (file if file in damaged else damaged[0]), how.__name__
+
+
+def _pipe(path: Path) -> None:
+    os.mkfifo(path)
+
+
+def _device(path: Path) -> None:
+    path.symlink_to("/dev/zero")
+
+
+def _socket(path: Path) -> None:
+    os.mknod(path, stat.S_IFSOCK | 0o600)
+
+
+def _folder(path: Path) -> None:
+    path.mkdir()
+
+
+_NO_FILES = (_pipe, _device, _socket, _folder)
 
 
 def verdict(kind: Kind, path: Path, *, is_seed: bool) -> dict[str, str]:

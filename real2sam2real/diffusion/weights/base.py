@@ -15,6 +15,7 @@ from real2sam2real.diffusion.weights.adapter_file import LORA_FILE, POSE_FILE
 from real2sam2real.diffusion.weights.config import ARCHITECTURES, read_json
 from real2sam2real.diffusion.weights.files import component_files, list_some, shard_names, sharded
 from real2sam2real.errors import MissingPartError, UserError
+from real2sam2real.files import existing_file
 from real2sam2real.pretrained.hub import download_command, fetch_file, fetch_folder, split_id
 
 PIPELINE_FILE = "model_index.json"
@@ -260,7 +261,7 @@ def _face_shards(folder: Path) -> list[str]:
 
 
 def _from_file(name: str, path: Path) -> BaseSource:
-    with path.open("rb") as file:
+    with existing_file(path).open("rb") as file:
         layout: Layout = "gguf" if file.read(4) == b"GGUF" else "single-file"
     return BaseSource(name=name, layout=layout, transformer=(path,), **_find_components(path.parent))
 

@@ -21,6 +21,7 @@ from torch import Tensor
 from real2sam2real.diffusion.weights.gguf_file import GgufTensor, read_gguf
 from real2sam2real.diffusion.weights.keys import is_left_out
 from real2sam2real.errors import UserError, first_line, require
+from real2sam2real.files import existing_file, refuse_pipe
 from real2sam2real.workfolder.json_values import parse_json, read_json
 
 _SHARD = re.compile(r"(.+)-(\d{5})-of-(\d{5})\.safetensors$")
@@ -114,7 +115,7 @@ def open_tensors(path: Path) -> Tensors:
         UserError: the file is missing, cut short, or no weight file.
     """
     try:
-        with path.open("rb") as file:
+        with existing_file(path).open("rb") as file:
             head = file.read(32)
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror or error}") from error
@@ -149,6 +150,7 @@ def metadata(path: Path) -> dict[str, str]:
     """The free text that a safetensors file carries; empty for other formats."""
     from safetensors import SafetensorError, safe_open
 
+    refuse_pipe(path)
     try:
         with safe_open(path, framework="pt") as file:
             return dict(file.metadata() or {})

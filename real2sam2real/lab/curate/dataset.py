@@ -27,7 +27,7 @@ from real2sam2real import media
 from real2sam2real.arrays import Float32, UInt8
 from real2sam2real.control.normal_convention import NormalConvention, with_current_names
 from real2sam2real.errors import UserError
-from real2sam2real.files import replacing_file
+from real2sam2real.files import existing_file, replacing_file
 from real2sam2real.workfolder.archives import read_tar
 from real2sam2real.workfolder.json_values import parse_json, read_json, typed
 from real2sam2real.workfolder.records import WRONG_VALUES, reason_of, write_json
@@ -147,7 +147,7 @@ def read_members(path: Path) -> Iterator[tuple[str, bytes]]:
     Raises:
         ValueError: see `read_tar`.
     """
-    with path.open("rb") as file:
+    with existing_file(path).open("rb") as file:
         yield from read_tar(file)
 
 

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from real2sam2real.arrays import UInt8
 from real2sam2real.errors import MissingPartError, UserError
+from real2sam2real.files import existing_file
 from real2sam2real.pretrained.hub import file_from_environment
 
 BACKBONE = "R2S2R_ALEXNET"
@@ -126,7 +127,7 @@ def _backbone_file() -> Path:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        state = torch.load(existing_file(path), map_location="cpu", weights_only=True)
     except Exception as error:  # torch and pickle throw what they like at a file that holds something else
         raise UserError(f"{path} cannot be read as weights ({type(error).__name__}); fetch it again") from error
     return dict(state)

@@ -19,7 +19,7 @@ import numpy as np
 
 from real2sam2real.arrays import UInt8
 from real2sam2real.control.normal_convention import NormalConvention
-from real2sam2real.errors import UserError, first_line
+from real2sam2real.errors import NoRoomError, UserError, first_line
 from real2sam2real.files import replacing_file, sweep
 
 AHEAD_BYTES = 24 << 30
@@ -180,8 +180,11 @@ def _render(orders: Sequence[ClipOrder], folder: Path, room: Any, current: Any, 
             with replacing_file(path.with_suffix(".failed")) as temporary:
                 temporary.write_text(message, encoding="utf-8")
             continue
-        with replacing_file(path) as temporary, temporary.open("wb") as file:
-            np.save(file, clip)
+        try:
+            with replacing_file(path) as temporary, temporary.open("wb") as file:
+                np.save(file, clip)
+        except NoRoomError as error:
+            sys.exit(f"error: {error}")
     sys.exit(0)
 
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import sys
 from collections.abc import Callable, Sequence
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from real2sam2real.errors import UserError
+from real2sam2real.errors import NoRoomError, UserError
 
 Clips = TypeVar("Clips")
 
@@ -78,4 +79,7 @@ def _render_shards(paths: Sequence[Path], make_writer: Callable[[], Callable[[Pa
         if os.getppid() != trainer:  # the trainer was killed; nobody would stop an orphan
             return
         if not path.exists():
-            write(path, index)
+            try:
+                write(path, index)
+            except NoRoomError as error:
+                sys.exit(f"error: {error}")

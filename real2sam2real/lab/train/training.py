@@ -24,7 +24,7 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 from tqdm import tqdm
 
 from real2sam2real.errors import UserError, require
-from real2sam2real.files import replacing_file, sweep
+from real2sam2real.files import existing_file, replacing_file, sweep
 from real2sam2real.workfolder.records import keep_settings, read_lines, trim_lines
 
 GRADIENT_CLIP = 1.0
@@ -313,7 +313,7 @@ class NetworkTrainer(Trainer[Config]):
     def _resume(self) -> None:
         self.average = {name: p.detach().clone() for name, p in self.network.named_parameters()}
         if self._state_file.exists():
-            state = torch.load(self._state_file, map_location="cpu", weights_only=True)
+            state = torch.load(existing_file(self._state_file), map_location="cpu", weights_only=True)
             self._restore(state)
             self.step, self.seconds = state["step"], state["seconds"]
             for name, value in self.average.items():

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import real2sam2real
 from real2sam2real.diffusion.options import GenerateOptions
-from real2sam2real.errors import UserError
+from real2sam2real.errors import NoRoomError, UserError
 from real2sam2real.files import half_written, sweep
 from real2sam2real.run.batch.finding import BatchShot
 from real2sam2real.run.batch.records import (
@@ -123,6 +123,8 @@ def _try(generator: Generator, shot: BatchShot, run: BatchRun, number: int, prog
         # Before they are read: what changes meanwhile is made again next time.
         inputs = {name: Stamp.of(shot.control / name) for name in input_names(shot.control)}
         notes = generator.to_file(shot.control, video, progress)
+    except NoRoomError:  # no shot more can be written
+        raise
     except UserError as error:
         return Tried(result=failure(shot, run, str(error), tries=number))
     except Exception as error:  # one broken shot must not end the batch; it is listed with its reason

@@ -75,7 +75,7 @@ def test_what_is_no_weight_file_is_refused(tmp_path, content, message):
 
 
 def test_a_missing_file_is_refused(tmp_path):
-    with pytest.raises(UserError, match=r"gone\.safetensors cannot be read"):
+    with pytest.raises(UserError, match=r"gone\.safetensors does not exist"):
         open_tensors(tmp_path / "gone.safetensors")
 
 

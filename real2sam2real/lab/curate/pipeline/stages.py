@@ -13,7 +13,7 @@ import numpy as np
 
 from real2sam2real import media
 from real2sam2real.arrays import Int, UInt8
-from real2sam2real.errors import MissingPartError, UserError
+from real2sam2real.errors import MissingPartError, NoRoomError, UserError
 from real2sam2real.lab.curate.captions import load_captioner
 from real2sam2real.lab.curate.clip_format import ClipFormat, clip_frames, fitted_frame
 from real2sam2real.lab.curate.instances.embedded import EmbeddedTracker
@@ -45,12 +45,13 @@ class CurationStage(ABC):
 
         Raises:
             MissingPartError: a part is missing, which fails every source alike.
+            NoRoomError: no source more can be written.
         """
         started = time.perf_counter()
         if job.failure is None:
             try:
                 self._do(job)
-            except MissingPartError:
+            except (MissingPartError, NoRoomError):
                 raise
             except UserError as error:
                 job.failure = str(error)

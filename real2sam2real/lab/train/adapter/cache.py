@@ -31,7 +31,7 @@ from real2sam2real import media
 from real2sam2real.control.perturbation import PerturbationRanges, perturb
 from real2sam2real.diffusion.conditioning import encode_latents
 from real2sam2real.errors import UserError
-from real2sam2real.files import replacing_file
+from real2sam2real.files import existing_file, replacing_file
 from real2sam2real.lab.curate.dataset import DatasetInfo, Sample, iterate_samples, read_info, shard_paths
 from real2sam2real.lab.train.adapter.bases import Encoders, TrainingBase
 from real2sam2real.lab.train.adapter.objective import Batch, NullConditions
@@ -103,7 +103,7 @@ class ClipCache:
         key, name = self.keys[index], "normals"
         if self.distortion.cached and not plain:
             name = f"normals.{int(torch.randint(self.distortion.cached, (), generator=generator))}"
-        with safe_open(_clip_file(self.folder, key), framework="pt") as file:
+        with safe_open(existing_file(_clip_file(self.folder, key)), framework="pt") as file:
             wanted = {"video": "video", "photo": "photo", "text": "text", "normals": name}
             if "image" in file.keys():  # noqa: SIM118  no mapping
                 wanted["image"] = "image"

@@ -24,7 +24,7 @@ from torch.distributed.checkpoint.state_dict import (
 )
 
 from real2sam2real.errors import UserError
-from real2sam2real.files import replacing_folder
+from real2sam2real.files import existing_file, replacing_folder
 from real2sam2real.workfolder.json_values import read_json
 
 FOLDER, STATE = "checkpoints", "state.pt"
@@ -87,7 +87,7 @@ def load_checkpoint(accelerator: Any, model: nn.Module, optimizer: Any, run: Pat
             return step
         if (path / WRITTEN_BY).is_file():
             raise ValueError("it was written with DeepSpeed")
-        state = torch.load(path / STATE, weights_only=True, map_location="cpu")
+        state = torch.load(existing_file(path / STATE), weights_only=True, map_location="cpu")
         options = StateDictOptions(full_state_dict=True, ignore_frozen_params=True, strict=False)
         set_model_state_dict(model, state["trained"], options=options)
         set_optimizer_state_dict(model, _bare(optimizer), state["optimizer"], options=options)
