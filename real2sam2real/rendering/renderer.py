@@ -12,7 +12,7 @@ from queue import SimpleQueue
 import numba
 import numpy as np
 
-from real2sam2real.arrays import Float
+from real2sam2real.arrays import Float, Int
 from real2sam2real.rendering import shading, visibility
 from real2sam2real.rendering.frame import Frame, Light
 from real2sam2real.rendering.ordered_map import ordered_map
@@ -138,18 +138,21 @@ class _Workspace:
             packed.faces, packed.face_starts, packed.mirrored[frame], packed.shown[frame], self.unsafe, intrinsics,
             width, height, len(vertices), self.points_camera, self.inverse_depth, self.snapped, self.triangles,
         )  # fmt: skip
-        visibility.find_visible(self.triangles, count, self.snapped, self.inverse_depth, self.nearest, self.seen)
-        return self.shade(job, frame)
+        tiles = visibility.find_visible(
+            self.triangles, count, self.snapped, self.inverse_depth, self.nearest, self.seen
+        )
+        return self.shade(job, frame, tiles)
 
-    def shade(self, job: _Job, frame: int) -> Frame:
-        """What `seen` names, as a frame."""
+    def shade(self, job: _Job, frame: int, tiles: Int) -> Frame:
+        """What `seen` names in these tiles, as a frame."""
         packed, intrinsics, colors = job.packed, job.intrinsics(frame), job.packed.colors
         light = (job.light or Light()).in_camera(job.camera.world_from_camera[frame])
         normals, ids, depth, color, coverage = _empty_image(job)
         shading.shade(
-            self.seen, job.side, intrinsics, packed.faces, packed.normal_faces, packed.face_entity, self.points_camera,
-            self.normals_camera, colors.table, colors.levels, colors.vertex_colors, colors.corner_uvs, colors.texels,
-            light, job.color, job.light is not None, job.normals, *self.scratch, normals, ids, depth, color, coverage,
+            self.seen, tiles, visibility.TILE // job.side, job.side, intrinsics, packed.faces, packed.normal_faces,
+            packed.face_entity, self.points_camera, self.normals_camera, colors.table, colors.levels,
+            colors.vertex_colors, colors.corner_uvs, colors.texels, light, job.color, job.light is not None,
+            job.normals, *self.scratch, normals, ids, depth, color, coverage,
         )  # fmt: skip
         return Frame(
             normals=normals,
@@ -180,9 +183,7 @@ class _Workspace:
 def compile_shading(scene: Scene) -> None:
     """Compile the largest kernel alone, at the first use after an installation; a scene without entities will do."""
     job = _Job(scene, scene.camera, 1, 1, normals=False, color=True, antialias=True, light=None)
-    workspace = _Workspace(job)
-    workspace.seen.fill(-1)
-    workspace.shade(job, 0)
+    _Workspace(job).shade(job, 0, np.zeros(0, np.int64))
 
 
 def _empty_image(job: _Job) -> tuple[np.ndarray, ...]:

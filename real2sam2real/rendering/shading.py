@@ -105,10 +105,10 @@ def _footprint(ready: Float, intrinsics: Float, u: float, v: float, dx: float, d
 
 @part
 def _textured(
-    ready: Float, intrinsics: Float, face: int, entity: int, u: float, v: float, dx: float, dy: float,
+    ready: Float, intrinsics: Float, face: int, entity: int, u: float, v: float, dx: float, dy: float, samples: int,
     color_table: Int, levels: Int, corner_uvs: Float32, texels: UInt32,
 ) -> tuple[float, float, float]:  # fmt: skip
-    """Texture colour: bilinear where it is magnified, between two levels of its pyramid where it is minified."""
+    """Texture colour over some samples: bilinear where magnified, between two levels of its pyramid where minified."""
     s0, t0 = corner_uvs[face, 0, 0], corner_uvs[face, 0, 1]
     s1, t1 = corner_uvs[face, 1, 0] - s0, corner_uvs[face, 1, 1] - t0
     s2, t2 = corner_uvs[face, 2, 0] - s0, corner_uvs[face, 2, 1] - t0
@@ -118,7 +118,8 @@ def _textured(
     if t < 0.0 or t > 1.0:
         t -= np.floor(t)
     first, count = color_table[entity, 1], color_table[entity, 2]
-    covered = _footprint(ready, intrinsics, u, v, dx, dy, s1 * t2 - s2 * t1) * levels[first, 1] * levels[first, 2]
+    area = samples * (s1 * t2 - s2 * t1)
+    covered = _footprint(ready, intrinsics, u, v, dx, dy, area) * levels[first, 1] * levels[first, 2]
     last = first + count - 1
     while covered >= 4.0 and first < last:
         covered *= 0.25
@@ -160,15 +161,18 @@ def _brightness(light: Float, nx: float, ny: float, nz: float, dx: float, dy: fl
 
 @part
 def _color(
-    ready: Float, intrinsics: Float, face: int, entity: int, u: float, v: float, dx: float, dy: float,
+    ready: Float, intrinsics: Float, face: int, entity: int, u: float, v: float, dx: float, dy: float, samples: int,
     nx: float, ny: float, nz: float, faces: Int32, color_table: Int, levels: Int, vertex_colors: UInt8,
     corner_uvs: Float32, texels: UInt32, light: Float, lit: bool,
 ) -> tuple[float, float, float]:  # fmt: skip
-    """Colour (sRGB) of a face at weights `u, v`, 0…255: texture, vertex colours or mid-grey, lit if asked for."""
+    """Colour (sRGB) of a face at weights `u, v`, 0…255: texture, vertex colours or mid-grey, lit if asked for.
+
+    It stands for so many `samples`.
+    """
     red = green = blue = 128.0
     if color_table[entity, 0] == TEXTURE:
         red, green, blue = _textured(
-            ready, intrinsics, face, entity, u, v, dx, dy, color_table, levels, corner_uvs, texels
+            ready, intrinsics, face, entity, u, v, dx, dy, samples, color_table, levels, corner_uvs, texels
         )
     elif color_table[entity, 0] == VERTEX_COLORS:
         red, green, blue = _painted(face, u, v, faces, vertex_colors)
@@ -234,6 +238,16 @@ def _write_pixel(
         color[y, x, 2] = np.uint8(blue / hits + 0.5)
 
 
+@part
+def _one_face(seen: Int32, side: int, x: int, y: int) -> bool:
+    """Do all samples of a pixel see the same face, or none?"""
+    row, column = side * y, side * x
+    face = seen[row, column]
+    return side == 1 or (
+        seen[row, column + 1] == face and seen[row + 1, column] == face and seen[row + 1, column + 1] == face
+    )
+
+
 def scratch() -> tuple[Float, Int, Float]:
     """What `shade` works with: a face made ready for its samples, and the ids and depths of a pixel's samples."""
     return np.empty(_READY), np.zeros(4, np.int64), np.empty(4)
@@ -242,17 +256,20 @@ def scratch() -> tuple[Float, Int, Float]:
 # Longer than other functions because it takes the place of a struct: half of it names and describes its arrays.
 @kernel
 def shade(
-    seen: Int32, side: int, intrinsics: Float, faces: Int32, normal_faces: Int32, face_entity: UInt8,
-    points_camera: Float, normals_camera: Float32, color_table: Int, levels: Int, vertex_colors: UInt8,
-    corner_uvs: Float32, texels: UInt32, light: Float, with_color: bool, lit: bool, with_normals: bool,
-    ready: Float, sample_ids: Int, depths: Float,
-    normals: Float32, ids: UInt8, depth: Float32, color: UInt8, coverage: Float32,
+    seen: Int32, tiles: Int, tile: int, side: int, intrinsics: Float, faces: Int32, normal_faces: Int32,
+    face_entity: UInt8, points_camera: Float, normals_camera: Float32, color_table: Int, levels: Int,
+    vertex_colors: UInt8, corner_uvs: Float32, texels: UInt32, light: Float, with_color: bool, lit: bool,
+    with_normals: bool, ready: Float, sample_ids: Int, depths: Float, normals: Float32, ids: UInt8, depth: Float32,
+    color: UInt8, coverage: Float32,
 ) -> None:  # fmt: skip
     """Shade every sample that sees a face and gather `side × side` samples, 1 or 4, into each pixel.
 
+    A pixel all of whose samples see one face is looked at once, in its middle, where no normals are wanted: within a
+    face the mean over the samples differs from it by less than a texture's filter does.
+
     Of the arrays, `visibility` names those of a frame, `packed` those of a scene (`color_table` to `texels` are
-    `PackedColors`), `Light.in_camera` the light, which counts where `lit`. `ready`, `sample_ids` and `depths`
-    are scratch memory as `scratch()` makes it. The last five are those of a `Frame`; they
+    `PackedColors`), `Light.in_camera` the light, which counts where `lit`. Tiles measure `tile` pixels. `ready`,
+    `sample_ids` and `depths` are scratch memory as `scratch()` makes it. The last five are those of a `Frame`; they
     come in as if nothing were seen, `color` and `coverage` empty where they are not to be written. `lit` colours need
     normals, so `with_normals` goes with it.
     """
@@ -268,35 +285,42 @@ def shade(
     last = -1
     step_x, step_y = 1.0 / intrinsics[0], 1.0 / intrinsics[1]
     height, width = ids.shape
-    for y in range(height):
-        for x in range(width):
+    across = (width + tile - 1) // tile
+    for number in tiles:
+        left, top = number % across * tile, number // across * tile
+        columns = min(tile, width - left)
+        for pixel in range(columns * min(tile, height - top)):
+            x, y = left + pixel % columns, top + pixel // columns
             hits = 0
             sum_x = sum_y = sum_z = red = green = blue = 0.0
-            for i in range(samples):
+            stands_for, inset = (samples, 0.5 * side) if not with_normals and _one_face(seen, side, x, y) else (1, 0.5)
+            for i in range(0, samples, stands_for):
                 row, column = side * y + i // side, side * x + i % side
                 face = seen[row, column]
                 if face < 0:
-                    sample_ids[i], depths[i] = 0, np.inf
+                    for j in range(i, i + stands_for):
+                        sample_ids[j], depths[j] = 0, np.inf
                     continue
-                hits += 1
+                hits += stands_for
                 entity = face_entity[face]
                 if face != last:
                     _make_ready(face, faces, normal_faces, points_camera, normals_camera, with_normals, ready)
                     last = face
-                dx, dy = (column + 0.5 - intrinsics[2]) * step_x, (intrinsics[3] - row - 0.5) * step_y
+                dx, dy = (column + inset - intrinsics[2]) * step_x, (intrinsics[3] - row - inset) * step_y
                 u, v = _weights(ready, dx, dy)
                 nx = ny = nz = 0.0
                 if with_normals:
                     nx, ny, nz = _normal(ready, u, v, dx, dy)
                     sum_x, sum_y, sum_z = sum_x + nx, sum_y + ny, sum_z + nz
-                sample_ids[i] = entity + 1
-                depths[i] = (1.0 - u - v) * ready[_DEPTH] + u * ready[_DEPTH + 1] + v * ready[_DEPTH + 2]
+                for j in range(i, i + stands_for):
+                    sample_ids[j] = entity + 1
+                    depths[j] = (1.0 - u - v) * ready[_DEPTH] + u * ready[_DEPTH + 1] + v * ready[_DEPTH + 2]
                 if with_color:
                     r, g, b = _color(
-                        ready, intrinsics, face, entity, u, v, dx, dy, nx, ny, nz, faces, color_table, levels,
-                        vertex_colors, corner_uvs, texels, light, lit,
+                        ready, intrinsics, face, entity, u, v, dx, dy, stands_for, nx, ny, nz, faces, color_table,
+                        levels, vertex_colors, corner_uvs, texels, light, lit,
                     )  # fmt: skip
-                    red, green, blue = red + r, green + g, blue + b
+                    red, green, blue = red + stands_for * r, green + stands_for * g, blue + stands_for * b
             if hits == 0:
                 continue
             _write_pixel(

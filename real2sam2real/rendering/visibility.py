@@ -14,7 +14,8 @@ and in `shading`; what a scene is made of is `packed`'s:
     snapped         (V', 2)   int32    image position in steps of 2⁻¹⁵ sample
     unsafe          (E,)      int64    number of marked vertices
     triangles       (N, 8)    int32    three vertices, their face, first and last column and row of samples
-    seen            (H, W)    int32    face of each sample, −1 for none
+    tiles           (M,)      int64    those where anything may be seen, numbered along their rows
+    seen            (H, W)    int32    face of each sample, −1 for none; undefined outside of the tiles
     normals_camera  (N, 3)    float32  of the shading points, up to one common length per entity
 """
 
@@ -296,8 +297,8 @@ def _draw(
 @kernel
 def find_visible(
     triangles: Int32, count: int, snapped: Int32, inverse_depth: Float, nearest: Float, seen: Int32
-) -> None:
-    """Write what is `seen` of the first `count` triangles: the nearest face at every sample.
+) -> Int:
+    """Write what is `seen` of the first `count` triangles: the nearest face at every sample of the `tiles` it returns.
 
     `nearest` `(TILE, TILE)` float64 is scratch memory.
     """
@@ -307,7 +308,8 @@ def find_visible(
     height, width = seen.shape
     across, down = (width + TILE - 1) // TILE, (height + TILE - 1) // TILE
     starts, lists = _sort_into_tiles(triangles, count, across, down)
-    for tile in range(across * down):
+    tiles = np.flatnonzero(starts[1:] > starts[:-1])
+    for tile in tiles:
         left, top = (tile % across) * TILE, (tile // across) * TILE
         right, bottom = min(left + TILE, width) - 1, min(top + TILE, height) - 1
         for row in range(top, bottom + 1):
@@ -316,3 +318,4 @@ def find_visible(
                 nearest[row - top, column - left] = 0.0
         for i in range(starts[tile], starts[tile + 1]):
             _draw(triangles, lists[i], snapped, inverse_depth, left, right, top, bottom, nearest, seen)
+    return tiles
