@@ -15,6 +15,7 @@ from real2sam2real.arrays import Mask, UInt8
 from real2sam2real.control.folder import Control
 from real2sam2real.control.normal_convention import OPENGL
 from real2sam2real.diffusion.conditioning import to_frames
+from real2sam2real.diffusion.fitting import fit_control
 from real2sam2real.diffusion.generate import stream_segments, working_size
 from real2sam2real.diffusion.loading import load_model, locate
 from real2sam2real.diffusion.options import ModelOptions
@@ -193,8 +194,7 @@ def generate(
     model = load_model(locate(ModelOptions(checkpoint=str(checkpoint))))
     segments = stream_segments(
         model.pipeline,
-        model.settings,
-        control,
+        fit_control(control, model.settings),
         preview=preview,
         strength=model.settings.strength if strength is None else strength,
         seed=seed,

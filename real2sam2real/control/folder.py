@@ -171,6 +171,35 @@ def _write_videos(folder: Path, encoded: Iterable[tuple[UInt8, UInt8]], fps: flo
     return largest_id, shape, count
 
 
+def letterboxed(
+    photo: UInt8, *, width: int, height: int, resize: Callable[[UInt8, int, int], UInt8] = media.resized
+) -> UInt8:
+    """All of the photo `(H', W', 3)` uint8 in the middle of a black picture of `width × height`, as large as fits.
+
+    Args:
+        photo: of any shape.
+        width: in pixels.
+        height: in pixels.
+        resize: from a picture, a width and a height to the picture at that size.
+    """
+    rows, columns = photo.shape[:2]
+    # The published script cuts off fractions of a pixel, of products in this order.
+    if rows / columns > height / width:
+        inner_width, inner_height = max(1, int(height / rows * columns)), height
+    else:
+        inner_width, inner_height = width, max(1, int(width / columns * rows))
+    left, top = (width - inner_width) // 2, (height - inner_height) // 2
+    picture = np.zeros((height, width, 3), np.uint8)
+    picture[top : top + inner_height, left : left + inner_width] = resize(photo, inner_width, inner_height)
+    return picture
+
+
+def is_of_shape(photo: UInt8, *, width: int, height: int) -> bool:
+    """Whether a photo `(H', W', 3)` comes to `width × height` without a stretch that is seen: a tenth at most."""
+    stretch = (photo.shape[1] / photo.shape[0]) / (width / height)
+    return 0.9 < stretch < 1 / 0.9
+
+
 def fit_to_size(photo: UInt8, *, width: int, height: int) -> UInt8:
     """The photo `(H', W', 3)` uint8 at exactly `width × height`, for views of the same camera at another size.
 
@@ -179,8 +208,7 @@ def fit_to_size(photo: UInt8, *, width: int, height: int) -> UInt8:
     """
     if photo.shape[:2] == (height, width):
         return photo
-    stretch = (photo.shape[1] / photo.shape[0]) / (width / height)
-    if not 0.9 < stretch < 1 / 0.9:
+    if not is_of_shape(photo, width=width, height=height):
         raise UserError(
             f"the photo is {photo.shape[1]}×{photo.shape[0]} but the frames are {width}×{height}, which is another "
             "shape; render at the photo's aspect, or crop the photo first."

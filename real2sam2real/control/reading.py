@@ -21,9 +21,10 @@ from real2sam2real.control.folder import (
     Control,
     ControlHeader,
     converted,
-    fit_to_size,
+    is_of_shape,
+    letterboxed,
 )
-from real2sam2real.control.normal_convention import NormalConvention, with_current_names
+from real2sam2real.control.normal_convention import OPENGL, NormalConvention, with_current_names
 from real2sam2real.errors import UserError
 from real2sam2real.files import refuse_pipe
 from real2sam2real.workfolder.json_values import read_json
@@ -46,22 +47,30 @@ class NormalsInConvention:
 
     def __getitem__(self, window: slice, /) -> UInt8:
         colors = self.stream.colors[window]
+        if self.wanted == self.stream.normal_convention:
+            return colors
         ids = _clear_black(colors) if self.stream.ids is None else self.stream.ids[window]
         return converted(colors, ids, self.stream.normal_convention, self.wanted)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ControlStream(ControlHeader):
-    """What `Control` holds, with the videos still on disk."""
+    """What `Control` holds, with the videos still on disk; of the official files, the photo may have any size."""
 
     colors: media.VideoFrames  # the video of the normals
-    # the video of the instance ids, or None for the official, lossy video: what is nearly black is then empty
+    # the video of the instance ids, or None for the official, lossy video: it is shown as it is, and where its colours
+    # have to be converted, what is nearly black is empty
     ids: media.VideoFrames | None
 
     @property
     def frames(self) -> int:
         """Number of frames T."""
         return len(self.colors)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of the normals in pixels."""
+        return self.colors.info.width, self.colors.info.height
 
     def normals_in(self, convention: NormalConvention) -> NormalsInConvention:
         """The normals in a convention, by slice."""
@@ -73,8 +82,8 @@ def read_control(folder: Path | str, *, from_official: bool = False) -> Control:
 
     Args:
         folder: as `write_control` makes it.
-        from_official: read the three official files only. Their video is lossy and has no ids: every pixel that is
-            not black becomes id 1, and the result's notes say so.
+        from_official: read the official files only. Their video is lossy and has no ids: every pixel that is not
+            black becomes id 1, and the result's notes say so. A photo of quite another shape is letterboxed.
 
     Raises:
         UserError: a file is missing or damaged, or sizes, frame counts, rates or ids contradict each other.
@@ -91,16 +100,29 @@ def read_control(folder: Path | str, *, from_official: bool = False) -> Control:
     if stream.names and ids.max() > len(stream.names):
         raise UserError(f"{folder / IDS} holds id {ids.max()}, but {DESCRIPTION} names {len(stream.names)} entities.")
     header = {entry.name: getattr(stream, entry.name) for entry in fields(ControlHeader)}
+    width, height = stream.size
+    header["photo"] = photo_at(stream.photo, width=width, height=height)
     return Control(normals=normals, ids=ids, **header)
 
 
-def open_control(folder: Path | str) -> ControlStream:
-    """Open a control folder, ours or with the three official files alone, and check that its parts fit together.
+def open_control(folder: Path | str, *, from_official: bool = False) -> ControlStream:
+    """Open a control folder, ours or with the official files alone, and check that its parts fit together.
+
+    Args:
+        folder: as `write_control` makes it, or in the official form, where `caption.json` may be missing.
+        from_official: of one of ours, read the official files too.
 
     Raises:
         UserError: a file is missing or damaged, or sizes, frame counts or rates contradict each other.
     """
-    return _open(Path(folder), official=_holds_official_files_alone(Path(folder)))
+    return _open(Path(folder), official=from_official or _holds_official_files_alone(Path(folder)))
+
+
+def photo_at(photo: UInt8, *, width: int, height: int) -> UInt8:
+    """The photo at `width × height`: resized, or letterboxed where that would visibly stretch it."""
+    if is_of_shape(photo, width=width, height=height):
+        return media.resized(photo, width, height)
+    return letterboxed(photo, width=width, height=height)
 
 
 def _holds_official_files_alone(folder: Path) -> bool:
@@ -111,21 +133,25 @@ def _open(folder: Path, *, official: bool) -> ControlStream:
     if not folder.is_dir():
         raise UserError(f"{folder} is not a folder; give the control folder that rendering wrote.")
     photo = media.read_image(_required(folder, PHOTO))
+    if official and not (folder / CAPTION).is_file():
+        return _open_official(folder, photo, "", f"There is no {CAPTION}: the prompt is empty.")
     caption = _read_json(_required(folder, CAPTION))
     if not isinstance(caption, dict) or not isinstance(prompt := caption.get("text"), str):
         raise UserError(f'{folder / CAPTION} must hold {{"text": "…"}}; write the caption there (it may be empty).')
     return _open_official(folder, photo, prompt) if official else _open_lossless(folder, photo, prompt)
 
 
-def _open_official(folder: Path, photo: UInt8, prompt: str) -> ControlStream:
+def _open_official(folder: Path, photo: UInt8, prompt: str, *notes: str) -> ControlStream:
     colors = media.VideoFrames(_required(folder, OFFICIAL_NORMALS))
     if not colors.info.fps > 0:
         raise UserError(f"{folder / OFFICIAL_NORMALS} does not say its frame rate; encode it again.")
+    described = (folder / DESCRIPTION).is_file()
     return ControlStream(
-        photo=fit_to_size(photo, width=colors.info.width, height=colors.info.height),
+        normal_convention=_convention(_read_description(folder / DESCRIPTION)) if described else OPENGL,
+        photo=photo,
         prompt=prompt,
         fps=colors.info.fps,
-        notes=(_OFFICIAL_NOTE, *(f"{OFFICIAL_NORMALS}: {note}" for note in colors.info.notes)),
+        notes=(_OFFICIAL_NOTE, *notes, *(f"{OFFICIAL_NORMALS}: {note}" for note in colors.info.notes)),
         colors=colors,
         ids=None,
     )
@@ -149,12 +175,16 @@ def _open_lossless(folder: Path, photo: UInt8, prompt: str) -> ControlStream:
         photo=photo,
         prompt=prompt,
         fps=description["fps"],
-        normal_convention=NormalConvention.from_dict(description["normal_convention"]),
+        normal_convention=_convention(description),
         names=tuple(entity["name"] for entity in description["entities"]),
         notes=tuple(description["notes"]),
         colors=colors,
         ids=ids,
     )
+
+
+def _convention(description: dict[str, Any]) -> NormalConvention:
+    return NormalConvention.from_dict(description["normal_convention"])
 
 
 def _clear_black(normals: UInt8) -> UInt8:

@@ -352,11 +352,16 @@ class DenoisingPipeline(DiffusionPipeline):
         )
 
     def _noise(self, run: _Run, segment: Segment) -> Tensor:
-        """`(1, z, F + 1, h, w)`, drawn on the CPU so that every device starts from the same."""
+        """`(1, z, F + 1, h, w)` float32, drawn where the generator is: on the CPU, every device starts from the same.
+
+        The official script draws bfloat16, which is other noise of the same seed.
+        """
         latent_frames = (segment.frames - 1) // self.vae.config.scale_factor_temporal + 2
         shape = (1, run.reference.shape[1], latent_frames, *run.reference.shape[3:])
-        noise = from_main_rank(torch.randn(shape, generator=run.generator, dtype=torch.float32))
-        return noise.to(run.reference.device)
+        device = torch.device("cpu") if run.generator is None else run.generator.device
+        dtype = torch.bfloat16 if run.sampling.as_script else torch.float32
+        noise = torch.randn(shape, generator=run.generator, device=device, dtype=dtype)
+        return from_main_rank(noise.float()).to(run.reference.device)
 
     def _start(self, run: _Run, segment: Segment, noise: Tensor) -> Tensor:
         """Set the schedule; return pure noise, or the latents of the video to start from at their noise level."""

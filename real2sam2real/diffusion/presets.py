@@ -17,6 +17,8 @@ from real2sam2real.diffusion.segments import Segment, plan_segments
 
 FADE = 9
 """Frames over which segments that are made on their own fade into one another."""
+SCRIPT_FRAMES = 81
+"""The published script makes a control's first frames, so many at most."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +33,7 @@ class Sampling:
     segment_frames: int = 81  # most frames per segment, 4k + 1
     overlap: int = 5  # frames that neighbouring segments share, 4k + 1
     fixed_segments: bool = False  # pad to whole segments as the official script does
+    as_script: bool = False  # fit the inputs and draw the noise as the official script does; see `fitting`, `pipeline`
     match_colors: bool = True  # take out the shift of colours between segments
     # a segment goes on from the last frames of the one before, given to the model; otherwise each is made on its own
     # and they fade into one another where they overlap
@@ -65,6 +68,7 @@ class Sampling:
 
     def passes(self, frames: int) -> int:
         """Transformer passes of a shot of `frames` frames; extrapolated steps count as none."""
+        frames = min(frames, SCRIPT_FRAMES) if self.as_script else frames
         computed = sum(computed_steps(self.steps, self.cache))
         return len(self.plan(frames)) * computed * (2 if self.guided else 1)
 
@@ -89,6 +93,7 @@ PRESETS: dict[PresetName, Preset] = {
             segment_frames=77,
             overlap=1,
             fixed_segments=True,
+            as_script=True,
             match_colors=False,
         ),
         Preset(

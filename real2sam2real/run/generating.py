@@ -16,9 +16,10 @@ from torch import Tensor
 from real2sam2real import media
 from real2sam2real.arrays import UInt8
 from real2sam2real.control.normal_convention import NormalConvention
-from real2sam2real.control.reading import ControlStream, open_control
+from real2sam2real.control.reading import open_control
 from real2sam2real.diffusion.conditioning import to_frames
 from real2sam2real.diffusion.finishing import Finish, enlarged_size
+from real2sam2real.diffusion.fitting import FittedControl, fit_control
 from real2sam2real.diffusion.generate import stream_segments
 from real2sam2real.diffusion.latent_preview import LatentPreview, find_preview, write_preview_image
 from real2sam2real.diffusion.loading import LoadedModel, Located, load_model, locate
@@ -86,10 +87,11 @@ class Generator:
         Raises:
             UserError: the control cannot be used, or there is no preview to start from.
         """
-        control = open_control(control_folder)
+        given = open_control(control_folder, from_official=self.sampling.as_script)
+        control = fit_control(given, self.model.settings, self.sampling)
         preview, finish = self._preview(control_folder), None
         if self._upscales and is_main_rank():
-            width, height = self._size(control)
+            width, height = control.size
             if preview is None:
                 width, height = enlarged_size(width, height)
             elif preview.info.width > width:
@@ -117,6 +119,7 @@ class Generator:
         if self.options.preview_image is not None and is_main_rank():
             self.options.preview_image.unlink(missing_ok=True)
         return [
+            *given.notes,
             *control.notes,
             *self.model.notes,
             self._made_how(control, preview),
@@ -127,7 +130,7 @@ class Generator:
         self,
         path: Path,
         made: Iterable[UInt8],
-        control: ControlStream,
+        control: FittedControl,
         preview: media.VideoFrames | None,
         finish: Finish | None,
     ) -> None:
@@ -140,13 +143,12 @@ class Generator:
         media.write_video(path, made, control.fps)
 
     def _segments(
-        self, control: ControlStream, preview: media.VideoFrames | None, finished: Finished, advance: Advance
+        self, control: FittedControl, preview: media.VideoFrames | None, finished: Finished, advance: Advance
     ) -> Iterator[SegmentVideo]:
         """The video's segments after the finished ones; their frames follow on one another."""
         with self.model.memory_advice():
             yield from stream_segments(
                 self.model.pipeline,
-                self.model.settings,
                 control,
                 sampling=self.sampling,
                 preview=preview,
@@ -158,17 +160,14 @@ class Generator:
                 **self.model.prompts(control.prompt, guided=self.sampling.guided),
             )
 
-    def _agreed(self, finished: Finished, control: ControlStream) -> Finished:
+    def _agreed(self, finished: Finished, control: FittedControl) -> Finished:
         """What rank 0 found finished, on every rank."""
         count = int(from_main_rank(torch.tensor(finished.segments)))
         if not count:
             return Finished()
-        width, height = self._size(control)
+        width, height = control.size
         nothing = torch.zeros(1, 3, self.sampling.overlap, height, width)
         return Finished(segments=count, tail=from_main_rank(nothing if finished.tail is None else finished.tail))
-
-    def _size(self, control: ControlStream) -> tuple[int, int]:
-        return self.model.settings.fit(control.photo.shape[1], control.photo.shape[0])
 
     def _observer(self, advance: Advance) -> StepCallback:
         def observe(pipeline: Any, step: int, timestep: Tensor, tensors: dict[str, Tensor]) -> None:
@@ -182,8 +181,10 @@ class Generator:
 
     def _preview(self, control_folder: Path) -> media.VideoFrames | None:
         """What the video starts from, or None for noise."""
-        if (self.options.init or self.model.settings.init) == "noise":
+        if (self.options.init or ("noise" if self.sampling.as_script else self.model.settings.init)) == "noise":
             return None
+        if self.sampling.as_script:
+            raise UserError("the preset official starts from noise, as the official script does; leave --init out")
         path = control_folder / CONTROL_PREVIEW
         if path.is_file():
             return media.VideoFrames(path)
@@ -193,10 +194,11 @@ class Generator:
             f"{control_folder} has no {CONTROL_PREVIEW} to start from; leave --init out, or render the scene"
         )
 
-    def _made_how(self, control: ControlStream, preview: media.VideoFrames | None) -> str:
-        width, height = self._size(control)
+    def _made_how(self, control: FittedControl, preview: media.VideoFrames | None) -> str:
+        width, height = control.size
         start = "from noise" if preview is None else f"from the preview's latents at strength {self._strength:g}"
-        if preview is None and self.model.settings.init == "preview" and self.options.init is None:
+        meant = preview is not None or self.sampling.as_script or self.options.init is not None
+        if not meant and self.model.settings.init == "preview":
             start += f", because the control has no {CONTROL_PREVIEW}: expect far less"
         segments = len(self.sampling.plan(control.frames))
         preset = f"preset {self.sampling.name}, " if isinstance(self.sampling, Preset) else ""

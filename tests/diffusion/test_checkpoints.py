@@ -8,7 +8,8 @@ from real2sam2real.control.folder import Control
 from real2sam2real.control.normal_convention import NormalConvention
 from real2sam2real.diffusion.checkpoints import SETTINGS_FILE, CheckpointSettings, find_checkpoint, load_settings
 from real2sam2real.diffusion.conditioning import to_frames
-from real2sam2real.diffusion.generate import Resized, stream_segments, working_size
+from real2sam2real.diffusion.fitting import FittedFrames, fit_control
+from real2sam2real.diffusion.generate import stream_segments, working_size
 from real2sam2real.diffusion.loading import load_model, locate
 from real2sam2real.diffusion.options import ModelOptions
 from real2sam2real.errors import UserError
@@ -42,7 +43,7 @@ def load(checkpoint):
 def generated(given, checkpoint, **options):
     """`(T, h, w, 3)` as a checkpoint makes it of a control."""
     model = load(checkpoint)
-    segments = stream_segments(model.pipeline, model.settings, given, **options)
+    segments = stream_segments(model.pipeline, fit_control(given, model.settings), **options)
     return np.concatenate([to_frames(segment.video) for segment in segments])
 
 
@@ -142,7 +143,7 @@ def test_damaged_weights_are_named(checkpoint):
 def test_resizing_keeps_a_flat_colour():
     frames = np.full((2, 30, 50, 3), 77, np.uint8)
     for width, height in ((16, 16), (80, 64)):
-        resized = Resized(frames=frames, width=width, height=height)
+        resized = FittedFrames(frames=frames, width=width, height=height)
         assert len(resized) == 2
         assert resized[0:2].shape == (2, height, width, 3)
         assert (resized[0:2] == 77).all()

@@ -4,15 +4,17 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
+import torch
 
 from real2sam2real.control.normal_convention import NormalConvention
 from real2sam2real.diffusion.checkpoints import OFFICIAL_SETTINGS, CheckpointSettings
+from real2sam2real.diffusion.fitting import fit_control
 from real2sam2real.diffusion.generate import stream_segments
 from real2sam2real.diffusion.loading import Real2Sam2RealPipeline
 from real2sam2real.diffusion.presets import PRESETS, choose_sampling
 from real2sam2real.diffusion.sampling import make_scheduler
 
-HEIGHT, WIDTH = 16, 16
+HEIGHT, WIDTH = 32, 32
 TINY = replace(OFFICIAL_SETTINGS, area=HEIGHT * WIDTH, max_frames=9)
 
 
@@ -20,6 +22,8 @@ TINY = replace(OFFICIAL_SETTINGS, area=HEIGHT * WIDTH, max_frames=9)
 class Steering:
     frames: int
     prompt: str = "red"
+    fps: float = 16.0
+    size: tuple[int, int] = (WIDTH, HEIGHT)
 
     @property
     def photo(self):
@@ -52,12 +56,30 @@ def test_passes_are_counted_as_they_are_made(pipeline, name, frames):
     made = []
     hook = pipeline.transformer.blocks[-1].attn1.register_forward_hook(lambda *_: made.append(1))
     try:
-        segments = list(stream_segments(pipeline, TINY, Steering(frames), sampling=sampling))
+        control = fit_control(Steering(frames), TINY, sampling)
+        segments = list(stream_segments(pipeline, control, sampling=sampling))
     finally:
         hook.remove()
     assert len(made) == sampling.passes(frames)
     assert sum(segment.video.shape[2] for segment in segments) == frames
     assert not pipeline.transformer.is_cache_enabled
+
+
+def test_the_official_preset_draws_its_noise_as_the_script_does(pipeline):
+    """In bfloat16, on the device that computes, one segment after the other; ours is float32 and from the CPU."""
+    first = {}
+    for name in ("official", "quality"):
+        sampling = replace(choose_sampling(TINY, name), steps=1, guidance_scale=1.0)
+        seen = []
+        hook = pipeline.transformer.register_forward_pre_hook(lambda _, given, seen=seen: seen.append(given[0]))
+        with torch.no_grad():
+            list(stream_segments(pipeline, fit_control(Steering(13), TINY, sampling), sampling=sampling, seed=42))
+        hook.remove()
+        first[name] = [noisy[:, : pipeline.vae.config.z_dim] for noisy in seen]
+    generator = torch.Generator().manual_seed(42)
+    expected = [torch.randn(1, 4, 4, 4, 4, generator=generator, dtype=torch.bfloat16).float() for _ in range(2)]
+    assert all(map(torch.equal, first["official"], expected))
+    assert not torch.equal(first["quality"][0], expected[0])
 
 
 def test_81_frames_take_the_passes_that_the_pages_name():

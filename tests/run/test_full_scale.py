@@ -166,6 +166,25 @@ def test_longer_shots_are_made_by_segments_and_go_on_after_an_interruption(base,
     assert not (tmp_path / ".cut.mp4.segments").exists()
 
 
+def test_the_official_preset_takes_the_authors_folders(base, adapter, tmp_path):
+    """A photo of another shape, no caption, 32 frames a second; and the official video of a folder of ours."""
+    theirs, ours = tmp_path / "case", write_control(tmp_path / "control", 9)
+    theirs.mkdir()
+    with media.video_writer(theirs / "object_animation_normal.mp4", 32) as writer:
+        for frame in media.read_video(ours / "normals.mkv"):
+            writer.add(frame)
+    media.write_png(theirs / "source_image.png", np.full((20, 20, 3), 200, np.uint8))
+    given = options(base, adapter, preset="official", seed=42, guidance=1.0, steps=1)
+    for folder, frames in ((theirs, 5), (ours, 9)):
+        notes = generate_to_file(folder, given, tmp_path / "v.mp4", Progress())
+        info = media.video_info(tmp_path / "v.mp4")
+        assert (info.width, info.height, info.frames, info.fps) == (64, 32, frames, 16)
+        assert any(f"64×32, {frames} frames at 16" in note for note in notes)
+        assert any("lossy normals" in note for note in notes)
+    with pytest.raises(UserError, match="starts from noise"):
+        generate_to_file(ours, replace(given, init="preview"), tmp_path / "v.mp4", Progress())
+
+
 def test_presets_name_their_passes(base, tmp_path):
     plain = write_adapter(tmp_path / "plain", settings=False)
 

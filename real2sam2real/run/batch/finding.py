@@ -52,7 +52,7 @@ def find_shots(given: Sequence[Path], out: Path | None = None) -> FoundShots:
         found, empty = _search(path, _LEVELS, skipped)
         if not found:
             raise UserError(
-                f"{path} holds no shot; a shot is a folder with {PHOTO}, {CAPTION} and {OFFICIAL_NORMALS} (or the "
+                f"{path} holds no shot; a shot is a folder with {PHOTO} and {OFFICIAL_NORMALS} (or the "
                 f"files of r2s2r render), given itself or up to {_LEVELS} levels below what is given"
             )
         left_out += empty
@@ -64,10 +64,16 @@ def find_shots(given: Sequence[Path], out: Path | None = None) -> FoundShots:
     return FoundShots(shots=tuple(sorted(shots.values(), key=lambda shot: shot.name)), left_out=tuple(left_out))
 
 
-def needed_files(control: Path) -> list[str]:
-    """The files of a whole control folder: the lossless ones where one describes them, else the official ones."""
+def files_read(control: Path) -> list[str]:
+    """The files of a control folder: the lossless ones where one describes them, else the official ones."""
     described = (control / DESCRIPTION).is_file()
     return [PHOTO, CAPTION, *((DESCRIPTION, NORMALS, IDS) if described else (OFFICIAL_NORMALS,))]
+
+
+def needed_files(control: Path) -> list[str]:
+    """Those that it cannot do without; the official form may lack a caption."""
+    names = files_read(control)
+    return names if DESCRIPTION in names else [name for name in names if name != CAPTION]
 
 
 def shorten(items: Iterable[object]) -> str:

@@ -9,7 +9,7 @@ from typing import Literal
 
 from real2sam2real.control.folder import DESCRIPTION
 from real2sam2real.errors import UserError
-from real2sam2real.run.batch.finding import BatchShot, needed_files
+from real2sam2real.run.batch.finding import BatchShot, files_read
 from real2sam2real.run.rendering import CONTROL_PREVIEW
 from real2sam2real.workfolder.fingerprint import Stamp
 from real2sam2real.workfolder.json_values import typed
@@ -67,5 +67,5 @@ def is_finished(record: ShotRecord | None, shot: BatchShot, settings: str, folde
 
 def input_names(control: Path) -> list[str]:
     """The files of a control folder that decide its video."""
-    names = needed_files(control)
+    names = files_read(control)
     return [n for n in (*names, *([CONTROL_PREVIEW] if DESCRIPTION in names else ())) if (control / n).is_file()]

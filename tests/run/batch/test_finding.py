@@ -68,14 +68,16 @@ def test_results_beside_the_inputs_are_no_inputs(tmp_path: Path) -> None:
 
 
 def test_a_shot_with_a_missing_file_is_found_and_says_so(tmp_path: Path) -> None:
-    (official(tmp_path / "in" / "cup" / "pan") / "caption.json").unlink()
+    (official(tmp_path / "in" / "cup" / "pan") / "source_image.png").unlink()
+    (official(tmp_path / "in" / "cup" / "still") / "caption.json").unlink()  # which the official form may lack
     ours = official(tmp_path / "in" / "cup" / "orbit")
     for name in ("control.json", "ids.mkv"):
         (ours / name).touch()
     found = find_shots([tmp_path / "in"]).shots
     assert [(shot.name, shot.missing) for shot in found] == [
         ("cup/orbit", ("normals.mkv",)),
-        ("cup/pan", ("caption.json",)),
+        ("cup/pan", ("source_image.png",)),
+        ("cup/still", ()),
     ]
 
 
