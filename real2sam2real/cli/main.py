@@ -27,8 +27,8 @@ from real2sam2real.files import refuse_pipe, why_no_room
 
 # In the order of the help page, which is the order of the pipeline.
 MODULES = (
-    "run", "demo", "masks", "lift", "add", "direct", "preview", "render", "generate", "transfer", "camera", "synth",
-    "curate", "train", "evaluate", "doctor",
+    "run", "demo", "masks", "lift", "add", "direct", "preview", "render", "generate", "transfer", "export", "camera",
+    "synth", "curate", "train", "evaluate", "doctor",
 )  # fmt: skip
 
 # Groups of options are flat, and a switch has no opposite.

@@ -16,8 +16,9 @@ from pathlib import Path
 from real2sam2real.control.normal_convention import NormalConvention, with_current_names
 from real2sam2real.diffusion.options import OFFICIAL_ADAPTER, Init
 from real2sam2real.diffusion.sampling import Solver, Spacing
-from real2sam2real.diffusion.weights.adapter_file import LORA_FILE, POSE_FILE
+from real2sam2real.diffusion.weights.adapter_file import COMFYUI_FILE, LORA_FILE, POSE_FILE
 from real2sam2real.diffusion.weights.base import PIPELINE_FILE, adapter_folder, find_adapter, is_own_pipeline
+from real2sam2real.diffusion.weights.files import metadata
 from real2sam2real.errors import MissingPartError, UserError
 from real2sam2real.files import read_text
 from real2sam2real.pretrained.hub import split_id
@@ -25,6 +26,8 @@ from real2sam2real.workfolder.json_values import parse_json, typed
 from real2sam2real.workfolder.records import WRONG_VALUES, reason_of
 
 SETTINGS_FILE = "checkpoint.json"
+METADATA_KEY = "real2sam2real.checkpoint"
+"""Under which an adapter of one file holds the text of its `checkpoint.json`."""
 SHIPPED = {"mini": "mini_base", "mini-base": "mini_base"}
 """Checkpoints in the package, and their folders there; `mini` is what works best, today the base alone."""
 ADAPTER_FILES = (POSE_FILE, LORA_FILE)
@@ -97,7 +100,7 @@ UNTOLD_SETTINGS = CheckpointSettings(area=1280 * 720, max_frames=81, spacing="sc
 
 
 def find_checkpoint(name: str | Path, *, offline: bool = False) -> Path:
-    """The folder of a checkpoint: one of the shipped ones, or else a path, or an adapter on the hub.
+    """The folder of a checkpoint, or an adapter's file: one of the shipped ones, or else a path, or on the hub.
 
     Raises:
         MissingPartError: the shipped checkpoint is not in this installation, or the hub is out of reach.
@@ -117,7 +120,7 @@ def find_checkpoint(name: str | Path, *, offline: bool = False) -> Path:
     if not (folder / PIPELINE_FILE).is_file() and not is_adapter(folder):
         raise UserError(
             f"{folder} is not a checkpoint: it has neither {PIPELINE_FILE} nor {' and '.join(ADAPTER_FILES)}. "
-            "Give 'mini', a pipeline's folder, or an adapter's folder."
+            "Give 'mini', a pipeline's folder, or an adapter's folder or file."
         )
     return folder
 
@@ -132,31 +135,40 @@ def is_checkpoint_name(name: str | Path) -> bool:
     if str(name) in SHIPPED or (repo is not None and repo[0] == OFFICIAL_ADAPTER):
         return True
     path = Path(name).expanduser()
-    return is_adapter(adapter_folder(path)) or is_own_pipeline(path)
+    return path.is_dir() and (is_adapter(adapter_folder(path)) or is_own_pipeline(path))
 
 
-def is_adapter(folder: Path) -> bool:
-    """Whether a checkpoint folder holds an adapter, which needs a base."""
-    return any((folder / name).is_file() for name in ADAPTER_FILES)
+def is_adapter(path: Path) -> bool:
+    """Whether a checkpoint is an adapter's file, or a folder that holds one, which needs a base."""
+    return path.is_file() or any((path / name).is_file() for name in (*ADAPTER_FILES, COMFYUI_FILE))
+
+
+def told_settings(path: Path) -> str | None:
+    """The text of a checkpoint's settings: of `checkpoint.json`, or in the metadata of a file; None without any."""
+    if path.is_file():
+        return metadata(path).get(METADATA_KEY)
+    file = path / SETTINGS_FILE
+    return read_text(file, "checkpoint's settings", most_bytes=1_000_000) if file.exists() else None
 
 
 def load_settings(folder: Path, untold: CheckpointSettings | None = None) -> CheckpointSettings:
-    """The settings of a checkpoint folder; an adapter without any is taken for one of the published ones.
+    """The settings of a checkpoint; an adapter without any is taken for one of the published ones.
 
     Args:
-        folder: of the checkpoint.
+        folder: of the checkpoint, or an adapter's file.
         untold: those of a pipeline without any, which is an error otherwise.
 
     Raises:
         UserError: `checkpoint.json` is missing or does not fit.
     """
-    path = folder / SETTINGS_FILE
     default = OFFICIAL_SETTINGS if is_adapter(folder) else untold
-    if not path.exists():
+    told = told_settings(folder)
+    if told is None:
         if default is not None:
             return default
         raise UserError(f"{folder} has no {SETTINGS_FILE}, so its clip size and normal convention are unknown")
     try:
-        return CheckpointSettings.from_json(read_text(path, "checkpoint's settings", most_bytes=1_000_000))
+        return CheckpointSettings.from_json(told)
     except WRONG_VALUES as error:
-        raise UserError(f"{path} cannot be used ({reason_of(error)}); restore it from where it came from") from error
+        where = f"{METADATA_KEY} in {folder}" if folder.is_file() else folder / SETTINGS_FILE
+        raise UserError(f"{where} cannot be used ({reason_of(error)}); restore it from where it came from") from error

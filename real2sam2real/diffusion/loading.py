@@ -18,13 +18,13 @@ from torch import Tensor
 
 from real2sam2real.diffusion.checkpoints import (
     OFFICIAL_SETTINGS,
-    SETTINGS_FILE,
     UNTOLD_SETTINGS,
     CheckpointSettings,
     find_checkpoint,
     is_adapter,
     is_checkpoint_name,
     load_settings,
+    told_settings,
 )
 from real2sam2real.diffusion.memory.apply import apply_plan, place_encoder
 from real2sam2real.diffusion.memory.attention import use_backend
@@ -115,7 +115,7 @@ def locate(options: ModelOptions, *, base_alone: bool = False, untold: Checkpoin
     """
     adapters = [_further(text, offline=options.offline) for text in options.lora]
     folder = None if base_alone else find_checkpoint(options.checkpoint, offline=options.offline)
-    told = folder or next((one.path for one in adapters if (one.path / SETTINGS_FILE).is_file()), None)
+    told = folder or next((one.path for one in adapters if told_settings(one.path) is not None), None)
     settings = OFFICIAL_SETTINGS if told is None else load_settings(told, untold)
     if folder is not None and is_adapter(folder):
         adapters.insert(0, LocatedAdapter(path=folder, further=False))
@@ -131,7 +131,7 @@ def locate(options: ModelOptions, *, base_alone: bool = False, untold: Checkpoin
         settings=settings,
         base=base,
         adapters=tuple(adapters),
-        uses_presets=not base.own and (told is None or not (told / SETTINGS_FILE).is_file()),
+        uses_presets=not base.own and (told is None or told_settings(told) is None),
     )
 
 

@@ -12,11 +12,19 @@ from diffusers import UniPCMultistepScheduler
 from safetensors.torch import save_file
 
 from real2sam2real.diffusion import loading
-from real2sam2real.diffusion.checkpoints import OFFICIAL_SETTINGS, SETTINGS_FILE, CheckpointSettings, find_checkpoint
+from real2sam2real.diffusion.checkpoints import (
+    METADATA_KEY,
+    OFFICIAL_SETTINGS,
+    SETTINGS_FILE,
+    CheckpointSettings,
+    find_checkpoint,
+    is_checkpoint_name,
+)
 from real2sam2real.diffusion.loading import Real2Sam2RealPipeline, load_model, locate
 from real2sam2real.diffusion.options import ModelOptions
 from real2sam2real.diffusion.presets import PRESETS
-from real2sam2real.diffusion.weights.adapter_file import LORA_FILE, POSE_FILE
+from real2sam2real.diffusion.weights.adapter_file import LORA_FILE, POSE_FILE, Adapter, LowRank
+from real2sam2real.diffusion.weights.export import save_for_comfyui
 
 WIDTH, LATENT = 128, 16
 
@@ -146,3 +154,17 @@ def test_a_pipeline_without_settings_keeps_its_scheduler(make_pipeline, tmp_path
 def test_what_was_located_names_all_that_decides():
     located = locate(ModelOptions())
     assert located.files == (find_checkpoint("mini"),)
+
+
+def test_an_adapter_of_one_file_is_a_checkpoint(tmp_path):
+    """As `r2s2r export comfyui` writes it, with its settings inside."""
+    settings = CheckpointSettings(area=48 * 48, max_frames=9, base="mini-base", steps=3)
+    pair = LowRank(down=torch.ones(1, 2), up=torch.ones(2, 1), alpha=1.0)
+    one = Adapter(name="one", files=(), low_rank={"blocks.0.attn2.to_k": pair})
+    save_for_comfyui(tmp_path / "one.safetensors", one, {METADATA_KEY: settings.to_json()})
+    located = locate(ModelOptions(checkpoint=str(tmp_path / "one.safetensors")))
+    assert located.settings == settings
+    assert [adapter.path for adapter in located.adapters] == [tmp_path / "one.safetensors"]
+    assert located.base.own
+    assert not located.uses_presets
+    assert not is_checkpoint_name(tmp_path / "one.safetensors")  # it may be a base's as well

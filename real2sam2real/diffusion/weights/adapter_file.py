@@ -38,6 +38,7 @@ Number = TypeVar("Number", int, float)
 
 POSE_FILE = "pose_patch_embedding.safetensors"
 LORA_FILE = "lora_diffusion_pytorch_model.safetensors"
+COMFYUI_FILE = "lora_comfyui.safetensors"
 SETTINGS_FILE = "adapter_config.json"
 OFFICIAL_ALPHA = 32.0
 _OFFICIAL_RANK = 64

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from real2sam2real.diffusion.weights import keys
 from real2sam2real.diffusion.weights.adapter_file import (
+    COMFYUI_FILE,
     LORA_FILE,
     POSE_FILE,
     POSE_MODULE,
@@ -26,7 +27,6 @@ from real2sam2real.errors import UserError
 from real2sam2real.files import replacing_file
 
 Form = Literal["official", "diffusers", "comfyui"]
-COMFYUI_FILE = "lora_comfyui.safetensors"
 _FILES: dict[Form, str] = {"official": LORA_FILE, "diffusers": "pytorch_lora_weights.safetensors"}
 _COMFYUI_MARK = "blocks.0.attn2.to_k"
 _WITHIN = re.compile(r"^blocks\.\d+\.(?:\w+_attn\.|attn\d\.)?")

@@ -9,10 +9,17 @@ from diffusers.quantizers.gguf.utils import dequantize_gguf_tensor
 from safetensors.torch import load_file, save_file
 
 from real2sam2real.diffusion.weights import keys
-from real2sam2real.diffusion.weights.adapter_file import LORA_FILE, POSE_FILE, Adapter, LowRank, read_adapter
+from real2sam2real.diffusion.weights.adapter_file import (
+    COMFYUI_FILE,
+    LORA_FILE,
+    POSE_FILE,
+    Adapter,
+    LowRank,
+    read_adapter,
+)
 from real2sam2real.diffusion.weights.adapters import apply_adapters
 from real2sam2real.diffusion.weights.base import find_base
-from real2sam2real.diffusion.weights.export import COMFYUI_FILE, save_adapter
+from real2sam2real.diffusion.weights.export import save_adapter
 from real2sam2real.diffusion.weights.load import load_transformer
 from real2sam2real.errors import MissingPartError, UserError
 

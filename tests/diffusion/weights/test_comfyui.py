@@ -1,12 +1,22 @@
 """The one file for ComfyUI: named and applied as its own loader does, and read back to the same."""
 
+import json
+import os
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
+from real2sam2real.control.folder import Control, save_control
+from real2sam2real.diffusion.conditioning import condition_channels
+from real2sam2real.diffusion.sampling import make_scheduler, set_steps
+from real2sam2real.diffusion.transformer import Real2Sam2RealTransformer3DModel
 from real2sam2real.diffusion.weights import keys
 from real2sam2real.diffusion.weights.adapter_file import Adapter, LowRank, read_adapter
 from real2sam2real.diffusion.weights.adapters import apply_adapters
@@ -14,6 +24,7 @@ from real2sam2real.diffusion.weights.base import find_base
 from real2sam2real.diffusion.weights.export import save_for_comfyui
 from real2sam2real.diffusion.weights.load import load_transformer
 from real2sam2real.errors import UserError
+from real2sam2real.run.exporting import export_for_comfyui
 
 
 def rand(*shape: int) -> torch.Tensor:
@@ -153,3 +164,79 @@ def test_nothing_but_the_embedding_of_the_normals_is_set(adapter, tmp_path, key)
     save_file(load_file(tmp_path / "one.safetensors") | {key: rand(128)}, tmp_path / "one.safetensors")
     with pytest.raises(UserError, match=f"not understood .*{key}"):
         read_adapter(tmp_path / "one.safetensors")
+
+
+COMFYUI = os.environ.get("R2S2R_COMFYUI", "").split(os.pathsep)
+
+
+@pytest.mark.skipif(COMFYUI == [""], reason="R2S2R_COMFYUI names no ComfyUI checkout (and no folders of what it needs)")
+def test_comfyui_itself_gives_what_we_give(tmp_path):
+    """Its loaders, its node and its model on a tiny random base, without an adapter and with two of them."""
+    torch.manual_seed(22)
+    model = Real2Sam2RealTransformer3DModel(num_attention_heads=2, ffn_dim=64, num_layers=5, added_kv_proj_dim=256)
+    state = {key: value + 0.05 * torch.randn_like(value) for key, value in model.state_dict().items()}
+    model.load_state_dict(state)
+    model.eval().requires_grad_(False)
+    told_by = {"face_adapter.fuser_blocks.0.k_norm.weight": torch.ones(128)}  # that it is Wan-Animate; it never runs
+    original = {keys.to_original(key): value for key, value in state.items()}
+    save_file({key: value.contiguous() for key, value in (original | told_by).items()}, tmp_path / "base.safetensors")
+    inputs = {
+        "base": str(tmp_path / "base.safetensors"), "loras": [], "width": 96, "height": 64, "frames": 9,
+        "text": torch.randn(1, 512, 4096), "image": torch.randn(1, 257, 1280), "pixels": torch.rand(9, 64, 96, 3),
+        "photo": torch.randn(1, 16, 1, 8, 12), "pose": torch.randn(1, 16, 3, 8, 12),
+        "grey": torch.randn(1, 16, 3, 8, 12), "noisy": torch.randn(1, 16, 4, 8, 12), "level": torch.tensor([0.7]),
+    }  # fmt: skip
+
+    def ours() -> torch.Tensor:
+        noisy = torch.cat([inputs["noisy"], condition_channels(inputs["photo"], inputs["grey"])], dim=1)
+        return model(noisy, 1000 * inputs["level"], inputs["text"], inputs["pose"], inputs["image"])
+
+    expected = {"base": ours()}
+    for names in (
+        ("attn1.to_q", "attn2.to_k"),
+        ("attn1.to_q", "attn2.to_v"),
+    ):  # with the pair that ComfyUI looks for, and without
+        pairs = {
+            f"blocks.{k}.{name}": LowRank(down=rand(8, 256), up=rand(256, 8), alpha=4.0)
+            for k in range(5)
+            for name in names
+        }
+        embedding = {"pose_patch_embedding.weight": rand(256, 16, 1, 2, 2), "pose_patch_embedding.bias": rand(256)}
+        one = Adapter(name="one", files=(), low_rank=pairs, replacements=embedding)
+        path = tmp_path / f"{names[1]}.safetensors"
+        save_for_comfyui(path, one)
+        model.load_state_dict({key: value.clone() for key, value in state.items()})
+        apply_adapters(model, [(one, 1.0)], merge=True)
+        inputs["loras"].append(str(path))
+        expected[str(path)] = ours()
+    write_a_workflow(tmp_path, str(path))
+    torch.save(inputs, tmp_path / "given.pt")
+    side = Path(__file__).parents[1] / "comfyui_side.py"
+    paths = os.pathsep.join(COMFYUI)
+    command = [sys.executable, str(side), str(tmp_path / "given.pt"), str(tmp_path / "result.pt")]
+    subprocess.run(command, cwd=COMFYUI[0], env={**os.environ, "PYTHONPATH": paths}, check=True)
+    found = torch.load(tmp_path / "result.pt", weights_only=False)
+    for name, value in expected.items():
+        assert (found[name] - value).abs().max() < 1e-5 * value.abs().max(), name
+        assert name == "base" or (value - expected["base"]).abs().max() > 0.1
+    assert found["trim"] == 1
+    assert found["latent"] == (1, 16, 4, 8, 12)
+    assert found["encoded"][2] == ((9, 64, 96, 3), 0.5, 0.5)
+    assert found["valid"][0], found["valid"]
+    for name, steps, spacing in (("normal", 25, "scheduler"), ("simple", 4, "even")):
+        scheduler = make_scheduler("euler", 5.0)
+        set_steps(scheduler, steps, spacing, 1.0, torch.device("cpu"))
+        torch.testing.assert_close(scheduler.sigmas, found[name])
+
+
+def write_a_workflow(folder: Path, adapter: str) -> None:
+    """The shot of a tiny control folder, and empty files where ComfyUI looks for the models that it names."""
+    pixels = np.zeros((5, 32, 48, 3), np.uint8)
+    ids = np.zeros((5, 32, 48), np.uint8)
+    save_control(folder / "control", Control(normals=pixels, ids=ids, photo=pixels[0], prompt="a car", fps=16))
+    export_for_comfyui(adapter, folder / "toy.safetensors", control=folder / "control")
+    models = json.loads((folder / "toy_workflow.json").read_text())["nodes"]
+    places = [model for node in models for model in node["properties"].get("models", [])]
+    for place in [*places, {"directory": "loras", "name": "toy.safetensors"}]:
+        (folder / place["directory"]).mkdir()
+        (folder / place["directory"] / place["name"]).touch()

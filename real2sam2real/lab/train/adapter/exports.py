@@ -10,9 +10,9 @@ from pathlib import Path
 from torch import Tensor
 
 from real2sam2real import __version__
-from real2sam2real.diffusion.checkpoints import SETTINGS_FILE, CheckpointSettings
-from real2sam2real.diffusion.weights.adapter_file import POSE_MODULE, Adapter, LowRank
-from real2sam2real.diffusion.weights.export import Form, save_adapter
+from real2sam2real.diffusion.checkpoints import METADATA_KEY, SETTINGS_FILE, CheckpointSettings
+from real2sam2real.diffusion.weights.adapter_file import COMFYUI_FILE, POSE_MODULE, Adapter, LowRank
+from real2sam2real.diffusion.weights.export import Form, save_adapter, save_for_comfyui
 from real2sam2real.files import replacing_folder
 from real2sam2real.lab.train.adapter.config import AdapterConfig
 from real2sam2real.lab.train.adapter.trainable import INPUT_MODULE, NAME
@@ -63,7 +63,10 @@ def write_exports(
         if form == "diffusers" and adapter.differences:
             continue
         with replacing_folder(run / name) as temporary:
-            save_adapter(temporary, adapter, form=form)
+            if form == "comfyui":
+                save_for_comfyui(temporary / COMFYUI_FILE, adapter, {METADATA_KEY: settings.to_json()})
+            else:
+                save_adapter(temporary, adapter, form=form)
             (temporary / "training.json").write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
             (temporary / SETTINGS_FILE).write_text(settings.to_json(), encoding="utf-8")
         written[form] = run / name
