@@ -472,11 +472,11 @@ def _over_frames(architecture: Architecture, clip: ClipSize, dtype: torch.dtype,
     step = autoencoder_of(architecture).config.scale_factor_temporal
     latent_frames = (clip.frames - 1) // step + 1
     few = min(latent_frames, 4)
-    first, second = (
-        _run_autoencoder(architecture, replace(clip, frames=1 + step * (count - 1)), dtype, work)
-        for count in (few, few + 1)
-    )
-    return first.extrapolated(second, latent_frames - few)
+
+    def cost(count: int) -> Measured:
+        return _run_autoencoder(architecture, replace(clip, frames=1 + step * (count - 1)), dtype, work)
+
+    return cost(few) if few == latent_frames else cost(few).extrapolated(cost(few + 1), latent_frames - few)
 
 
 @cache

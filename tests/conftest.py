@@ -5,7 +5,7 @@ import importlib
 import importlib.util
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -58,6 +58,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if is_fast(item.path):
             item.add_marker(pytest.mark.fast)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, object]:
+    """Before the first test: what has been imported is no garbage, and serves the processes that tests start."""
+    gc.freeze()
+    if any("processes" in getattr(item, "fixturenames", ()) for item in session.items):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.syspath_prepend(str(TESTS))
+            importlib.import_module("processes").fork_server()
+    return (yield)
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -3,9 +3,13 @@
 A new interpreter takes ten seconds of processor time for these imports, which no test is about.
 """
 
+import logging
 import multiprocessing
 import os
-from collections.abc import Callable, Mapping, Sequence
+import sys
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
+from multiprocessing import resource_tracker, util
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
@@ -23,6 +27,49 @@ PRELOADED = [
 def preload() -> None:
     """What the server imports, if it has not been started yet."""
     multiprocessing.get_context("forkserver").set_forkserver_preload(PRELOADED)
+
+
+def fork_server() -> None:
+    """Make the server a copy of this process, which has imported all that the tests use, instead of a new interpreter.
+
+    To be called before the first test: later there are threads, and what tests have changed.
+    """
+    if sys.platform != "linux" or PRELOADED[0] not in sys.modules:
+        return
+    from multiprocessing.forkserver import ensure_running
+
+    preload()
+    resource_tracker.ensure_running()
+    start_interpreter = util.spawnv_passfds
+
+    def fork(path: str, arguments: Sequence[str], passed: Sequence[int]) -> int:
+        """As `spawnv_passfds` starts the program `arguments[-1]` and hands it these files."""
+        return os.fork() or _serve(arguments[-1], {0, 1, 2, resource_tracker.getfd(), *passed})
+
+    util.spawnv_passfds = fork
+    try:
+        ensure_running()
+    finally:
+        util.spawnv_passfds = start_interpreter
+
+
+def _serve(code: str, kept: Collection[int]) -> int:
+    """Be the server for the rest of this process, without what pytest has open or has redirected."""
+    status = 1
+    try:
+        for number in [int(path.name) for path in Path("/proc/self/fd").iterdir()]:
+            if number not in kept:
+                with suppress(OSError):  # of the listing itself
+                    os.close(number)
+        sys.stdout, sys.stderr = sys.__stdout__, sys.__stderr__
+        logging.root.handlers.clear()
+        exec(code, {})
+    except SystemExit:
+        status = 0
+    except BaseException:
+        sys.excepthook(*sys.exc_info())
+    finally:
+        os._exit(status)
 
 
 def start(

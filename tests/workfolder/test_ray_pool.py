@@ -4,6 +4,7 @@ import os
 import select
 import signal
 import time
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,8 @@ from real2sam2real.workfolder import ray_pool
 from real2sam2real.workfolder.jobs import Tried
 from real2sam2real.workfolder.ray_pool import RayPool, Worker, why_it_died
 
-ray = pytest.importorskip("ray", reason="Ray has no package for every platform")
+# Not imported here: processes that are forked from this one set Ray up before they import it.
+pytestmark = pytest.mark.skipif(find_spec("ray") is None, reason="Ray has no package for every platform")
 
 
 def maker_that_dies(deaths: dict[str, int]):

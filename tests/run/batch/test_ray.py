@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from io import StringIO
 from pathlib import Path
 
@@ -18,7 +19,8 @@ from real2sam2real.run.batch.running import BatchReport, run_batch
 from real2sam2real.run.options import BatchOptions
 from real2sam2real.run.progress import Progress
 
-ray = pytest.importorskip("ray", reason="Ray has no package for every platform")
+# Not imported here: processes that are forked from this one set Ray up before they import it.
+pytestmark = pytest.mark.skipif(find_spec("ray") is None, reason="Ray has no package for every platform")
 
 
 @pytest.fixture
@@ -126,6 +128,8 @@ def test_kill_9_at_any_moment_neither_loses_nor_redoes_a_shot(harness, checkpoin
 
 
 def test_an_address_where_nobody_answers_is_said_at_once(checkpoint: Path, shots: Path, tmp_path: Path) -> None:
+    import ray
+
     if ray.is_initialized():
         ray.shutdown()
     with pytest.raises(UserError, match=r"no Ray cluster answers at 127.0.0.1:1 .*ray start --head"):
