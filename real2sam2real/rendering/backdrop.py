@@ -17,7 +17,7 @@ import cv2
 import numba
 import numpy as np
 
-from real2sam2real.arrays import Bool, Float, Float32, UInt8
+from real2sam2real.arrays import Float, Float32, Int, UInt8
 from real2sam2real.geometry import Intrinsics, transforms
 from real2sam2real.rendering.inpaint import Inpainter, inpaint
 
@@ -118,49 +118,37 @@ class BoundlessPicture:
         anything_outside = _fold(lookup, width, height, inside, outside)
         sampled = cv2.remap(self._picture, inside, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT)
         sampled = sampled.astype(np.uint8, copy=False)
-        if anything_outside:
-            self._soften(sampled, inside, outside)
+        if anything_outside and len(self._ever_more_blurred[0]):
+            table, texels = self._ever_more_blurred
+            _soften(sampled, inside, outside, width, height, table, texels)
         return sampled
 
-    def _soften(self, sampled: UInt8, inside: Float32, outside: Float32) -> None:
-        """Blur, in place, what lies `outside` by so many pixels."""
-        for blur, blurred in self._ever_more_blurred:
-            # Between one blur and the next, which is twice as strong, the pictures are mixed.
-            window = window_of(outside > np.float32(blur / (2 * _BLUR_GROWTH)))
-            sampled, inside, outside = sampled[window], inside[window], outside[window]
-            if not outside.size:
-                return
-            share = np.clip(np.float32(2 * _BLUR_GROWTH / blur) * outside - 1, 0, 1)
-            scale = np.array(blurred.shape[1::-1], np.float32) / np.array(self._picture.shape[1::-1], np.float32)
-            places = (inside + np.float32(0.5)) * scale - np.float32(0.5)
-            soft = cv2.remap(blurred, places, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
-            sampled[:] = cv2.blendLinear(sampled, soft.astype(np.uint8, copy=False), 1 - share, share)
-
     @cached_property
-    def _ever_more_blurred(self) -> list[tuple[float, UInt8]]:
-        """Standard deviations in pixels, each twice the last, and the picture so blurred, few pixels where few do."""
+    def _ever_more_blurred(self) -> tuple[Int, UInt8]:
+        """The picture with a blur of 1, 2, 4 … pixels' standard deviation, on few pixels where few are smooth enough.
+
+        Returns:
+            `(L, 3)` int64, where each level starts, its height and its width; and their colours `(N, 3)` in one array.
+        """
         limit = _BLUR_LIMIT * self._picture.shape[1]
-        found: list[tuple[float, UInt8]] = []
+        levels: list[UInt8] = []
         sigma, known, small = 1.0, 0.0, self._picture
         while sigma <= limit:
             scale = small.shape[1] / self._picture.shape[1]
             deviation = np.sqrt(sigma**2 - known**2) * scale
-            small = cv2.GaussianBlur(small, (0, 0), deviation, borderType=cv2.BORDER_REFLECT)
-            found.append((sigma, small.astype(np.uint8, copy=False)))
+            small = cv2.GaussianBlur(small, (0, 0), deviation, borderType=cv2.BORDER_REFLECT).astype(
+                np.uint8, copy=False
+            )
+            levels.append(small)
             known = sigma
             sigma *= 2
             if known * scale >= 4 and min(small.shape[:2]) >= 16:  # four pixels a deviation draw it smoothly enough
                 size = ((small.shape[1] + 1) // 2, (small.shape[0] + 1) // 2)
-                small = cv2.resize(small, size, interpolation=cv2.INTER_AREA)
-        return found
-
-
-def window_of(area: Bool) -> tuple[slice, slice]:
-    """Rows and columns that hold every pixel of `area` `(H, W)`."""
-    rows, columns = np.flatnonzero(area.any(axis=1)), np.flatnonzero(area.any(axis=0))
-    if not len(rows):
-        return slice(0, 0), slice(0, 0)
-    return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+                small = cv2.resize(small, size, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
+        starts = np.cumsum([0, *(level.shape[0] * level.shape[1] for level in levels)])
+        table = [(start, *level.shape[:2]) for start, level in zip(starts[:-1], levels, strict=True)]
+        texels = [level.reshape(-1, 3) for level in levels]
+        return np.array(table, np.int64).reshape(-1, 3), np.concatenate([np.zeros((0, 3), np.uint8), *texels])
 
 
 @numba.njit(cache=True, nogil=True)
@@ -231,3 +219,42 @@ def _fold(lookup, width, height, inside, outside):  # type: ignore[no-untyped-de
             inside[row, column, 0] = x - 0.5
             inside[row, column, 1] = y - 0.5
     return anything
+
+
+@numba.njit(cache=True, nogil=True)
+def _soften(sampled, inside, outside, width, height, table, texels):  # type: ignore[no-untyped-def]
+    """Blur, in place, what lies `outside` by so many pixels: between two levels, each twice as blurred as the last."""
+    lower, upper = np.empty(3, np.float32), np.empty(3, np.float32)
+    for row in range(outside.shape[0]):
+        for column in range(outside.shape[1]):
+            wanted = np.float32(2 * _BLUR_GROWTH) * outside[row, column]  # twice the blur, which the next level has
+            if wanted <= 1:
+                continue
+            level = min(int(np.log2(wanted)), len(table) - 1)
+            share = min(wanted / np.float32(2**level) - 1, np.float32(1))
+            x, y = inside[row, column, 0] + np.float32(0.5), inside[row, column, 1] + np.float32(0.5)
+            _texel(texels, table[level], x / width, y / height, upper)
+            if level > 0:
+                _texel(texels, table[level - 1], x / width, y / height, lower)
+            else:
+                lower[:] = sampled[row, column]
+            for channel in range(3):
+                mixed = lower[channel] + share * (upper[channel] - lower[channel])
+                sampled[row, column, channel] = np.uint8(mixed + np.float32(0.5))
+
+
+@numba.njit(cache=True, nogil=True)
+def _texel(texels, level, s, t, found):  # type: ignore[no-untyped-def]
+    """Bilinear colour of a level at a share `s, t` of its width and height."""
+    start, height, width = level
+    x = min(max(s * width - np.float32(0.5), np.float32(0)), np.float32(width - 1))
+    y = min(max(t * height - np.float32(0.5), np.float32(0)), np.float32(height - 1))
+    column, row = int(x), int(y)
+    fx, fy = x - np.float32(column), y - np.float32(row)
+    here = start + row * width + column
+    right = 1 if column + 1 < width else 0
+    below = width if row + 1 < height else 0
+    for channel in range(3):
+        top = texels[here, channel] * (1 - fx) + texels[here + right, channel] * fx
+        bottom = texels[here + below, channel] * (1 - fx) + texels[here + below + right, channel] * fx
+        found[channel] = top * (1 - fy) + bottom * fy

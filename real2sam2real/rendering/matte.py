@@ -5,8 +5,15 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from real2sam2real.arrays import Float32, UInt8
-from real2sam2real.rendering.backdrop import window_of
+from real2sam2real.arrays import Bool, Float32, UInt8
+
+
+def window_of(area: Bool) -> tuple[slice, slice]:
+    """Rows and columns that hold every pixel of `area` `(H, W)`."""
+    rows, columns = np.flatnonzero(area.any(axis=1)), np.flatnonzero(area.any(axis=0))
+    if not len(rows):
+        return slice(0, 0), slice(0, 0)
+    return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
 
 
 def soften(coverage: Float32, color: UInt8, ids: UInt8, number: int, sigma: float) -> tuple[Float32, UInt8]:

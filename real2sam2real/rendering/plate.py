@@ -10,8 +10,8 @@ import numpy as np
 
 from real2sam2real.arrays import Bool, Float32, UInt8
 from real2sam2real.lifting.edge_softness import RIM
-from real2sam2real.rendering.backdrop import window_of
 from real2sam2real.rendering.inpaint import Inpainter, inpaint, prevailing
+from real2sam2real.rendering.matte import window_of
 
 _SEARCHED_AT_FULL_SIZE = 500_000  # pixels of a picture, at most
 _LARGEST_KERNEL = 8  # pixels to each side

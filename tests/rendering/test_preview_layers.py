@@ -1,3 +1,4 @@
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -72,6 +73,24 @@ def test_warping_copies_where_it_can_and_has_an_answer_everywhere():
     np.testing.assert_array_equal(shifted[:22, 3:], picture[2:, :-3])
     far = BoundlessPicture(picture).sample(np.stack([x * 1e6, y - 1e7], axis=-1))
     assert far.min() > 30
+
+
+def test_outside_it_is_its_mirror_image_growing_blurred():
+    """Against whole pictures blurred at full size, mixed pixel by pixel."""
+    noise = np.random.default_rng(1).integers(0, 256, (96, 160, 3), np.uint8)
+    picture = cv2.GaussianBlur(noise, (0, 0), 1.5)
+    y, x = np.mgrid[0:96:5, -100:260:7] + 0.5
+    found = BoundlessPicture(picture).sample(np.stack([x, y], axis=-1).astype(np.float32))
+    blurred = [cv2.GaussianBlur(picture, (0, 0), sigma, borderType=cv2.BORDER_REFLECT) for sigma in (1, 2, 4, 8)]
+    for row, column in np.ndindex(x.shape):
+        outside = max(-x[row, column], x[row, column] - 160, 0)
+        mirrored = min(abs(x[row, column]) % 320, 320 - abs(x[row, column]) % 320)
+        here = (int(y[row, column]), int(mirrored))
+        color = picture[here].astype(float)
+        for sigma, picture_blurred in zip((1, 2, 4, 8), blurred, strict=True):
+            share = np.clip(0.7 * outside / sigma - 1, 0, 1)
+            color += share * (picture_blurred[here] - color)
+        assert np.abs(found[row, column] - color).max() < 5
 
 
 def test_margins_are_what_the_frames_look_at():
