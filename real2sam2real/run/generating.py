@@ -229,6 +229,7 @@ def generate_to_file(
     Raises:
         UserError: as `Generator`, or there are fewer GPUs than asked for.
     """
+    open_control(control_folder)  # what is wrong with it is told before gigabytes are fetched and loaded
     if launched_world() > 1:
         start_parallel(options.gpus if options.gpus > 1 else None)
         try:
