@@ -2,36 +2,48 @@
 
     python benchmarks/generate.py table                  # passes, operations and memory at 81 frames of 1280×720
     python benchmarks/generate.py check                  # the same memory and operations, counted on the code itself
+    python benchmarks/generate.py load                   # memory that loading takes, measured on the CPU
     python benchmarks/generate.py time -o times.json     # the 14 B architecture with random weights, on the GPU
     python benchmarks/generate.py time --tiny -o t.json  # the same code on any machine, in seconds
 
 What `table` reckons, `check` counts by running the 14 B architecture on tensors without data, which takes minutes.
-Timing writes its file after every measurement, the most important ones first, so that a run that is cut off is not
-lost. A shot's seconds are those of its parts: encoding
-and decoding as measured, a pass as the mean over `--steps` steps, times the passes of the preset.
+Timing goes through a list of cases, the most important first, each in a process of its own with a limit of its own, and
+writes its file after each: one that fails or hangs costs the others nothing, and whatever time there is gives the most
+important figures. The weights are random, an adapter is merged into them, and they take the way of the package's own
+loader through rounding and placing. A shot's seconds are those of its parts: encoding and decoding as measured, a pass
+as the mean over all steps but the first, times the passes of the preset.
 """
 
 from __future__ import annotations
 
 import argparse
+import ctypes
 import json
+import math
+import multiprocessing
+import subprocess
 import sys
+import tempfile
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
 from diffusers import AutoencoderKLWan
-from torch import nn
+from diffusers.quantizers.gguf.utils import GGML_QUANT_SIZES, GGUFParameter
+from gguf import GGMLQuantizationType as Kind
+from torch import Tensor, nn
 
 from real2sam2real.diffusion.loading import Real2Sam2RealPipeline
-from real2sam2real.diffusion.memory.apply import apply_plan
+from real2sam2real.diffusion.memory.apply import apply_plan, storing
 from real2sam2real.diffusion.memory.attention import use_backend
 from real2sam2real.diffusion.memory.choose import gib
-from real2sam2real.diffusion.memory.costs import Architecture, ClipSize
+from real2sam2real.diffusion.memory.costs import FORMATS, Architecture, ClipSize, transformer_weights
 from real2sam2real.diffusion.memory.formats import quantize
 from real2sam2real.diffusion.memory.machine import inspect_machine
 from real2sam2real.diffusion.memory.needs import autoencoder_dtype, needs_of
@@ -39,17 +51,24 @@ from real2sam2real.diffusion.memory.plans import PLANS, Plan, find_plan
 from real2sam2real.diffusion.presets import PRESETS, Preset, Sampling
 from real2sam2real.diffusion.sampling import make_scheduler
 from real2sam2real.diffusion.transformer import Real2Sam2RealTransformer3DModel
+from real2sam2real.diffusion.weights.adapter_file import Adapter, LowRank
+from real2sam2real.diffusion.weights.adapters import apply_adapters
+from real2sam2real.diffusion.weights.assign import without_memory
+from real2sam2real.diffusion.weights.base import BaseSource
+from real2sam2real.diffusion.weights.files import LazyTensor, component_files, open_all
+from real2sam2real.diffusion.weights.load import fill_transformer, load_transformer
 from real2sam2real.files import replacing_file
 
 FRAMES, WIDTH, HEIGHT = 81, 1280, 720
 TINY = {
-    "num_attention_heads": 2, "attention_head_dim": 12, "latent_channels": 4, "text_dim": 16, "freq_dim": 16,
-    "ffn_dim": 32, "num_layers": 2, "image_dim": 20, "added_kv_proj_dim": 24, "rope_max_seq_len": 64,
+    "num_attention_heads": 2, "attention_head_dim": 16, "latent_channels": 4, "text_dim": 16, "freq_dim": 16,
+    "ffn_dim": 64, "num_layers": 2, "image_dim": 20, "added_kv_proj_dim": 32, "rope_max_seq_len": 64,
 }  # fmt: skip
 TINY_VAE = {
     "base_dim": 8, "z_dim": 4, "dim_mult": [1, 1, 1, 1], "num_res_blocks": 1, "latents_mean": [0.0] * 4,
     "latents_std": [1.0] * 4,
 }  # fmt: skip
+TINY_SIZE = (5, 16, 16)
 
 
 def table() -> None:
@@ -68,8 +87,8 @@ def table() -> None:
     print("\n| plan | what | GPU, with guidance | GPU, without | CPU memory |\n|---|---|---|---|---|")
     clip = ClipSize(frames=FRAMES, width=WIDTH, height=HEIGHT)
     for plan in PLANS:
-        packed = plan.weights == "gguf"
-        both = [needs_of(plan, architecture, clip, guided=guided, packed=packed) for guided in (True, False)]
+        base = Architecture(packed=FORMATS["gguf"].weight) if plan.weights == "gguf" else architecture
+        both = [needs_of(plan, base, clip, guided=guided) for guided in (True, False)]
         device = [gib(needs.device) if plan.device == "cuda" else "-" for needs in both]
         print(f"| `{plan.name}` | {plan.purpose} | {device[0]} | {device[1]} | {gib(both[0].ram)} |")
 
@@ -87,87 +106,160 @@ def check() -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
-    """One thing to time."""
+    """One thing to time, in a process of its own."""
 
     plan: str
-    preset: str
+    preset: str = "fast"
     compiled: bool = False
+    limit: int = 120  # seconds, with making the model
+
+    @property
+    def name(self) -> str:
+        """As `--case` takes it."""
+        return "-".join([self.plan, *([self.preset] if self.preset != "fast" else []), *["compiled"] * self.compiled])
 
 
-# The most important first: the four-step target, the default against the official schedule, then the other plans.
+# The most important first, as far as the time goes: four steps, compiled, the rounded and the streamed plans, then the
+# default against the official schedule, then the rest.
 CASES = (
-    Case(plan="resident", preset="fast"),
-    Case(plan="resident", preset="quality"),
-    Case(plan="resident", preset="official"),
-    Case(plan="resident", preset="balanced"),
-    Case(plan="resident", preset="fast", compiled=True),
-    Case(plan="fp8", preset="fast"),
-    Case(plan="int8", preset="fast"),
-    Case(plan="nf4", preset="fast"),
-    Case(plan="stream", preset="fast"),
-    Case(plan="lean", preset="fast"),
+    Case(plan="resident"),
+    Case(plan="resident", compiled=True),
+    Case(plan="fp8"),
+    Case(plan="int8"),
+    Case(plan="stream", limit=150),
+    Case(plan="resident", preset="quality", limit=150),
+    Case(plan="stream-int8", limit=150),
+    Case(plan="nf4"),
+    Case(plan="gguf"),
+    Case(plan="stream-gguf", limit=150),
+    Case(plan="compact"),
+    Case(plan="resident", preset="official", limit=150),
+    Case(plan="resident", preset="balanced", limit=150),
 )
-TINY_CASES = (
-    Case(plan="cpu", preset="fast"),
-    Case(plan="cpu", preset="quality"),
-    Case(plan="cpu", preset="official"),
-    Case(plan="cpu", preset="balanced"),
-)
+LEAST = 20  # seconds: with less time left, a case is not begun
+Tell = Callable[[dict[str, Any]], None]
 
 
-def random_transformer(config: dict[str, Any], plan: Plan, device: torch.device, dtype: torch.dtype) -> Any:
-    """The architecture with random weights, made block by block in the format that the plan stores them in."""
-    with torch.device("meta"):
+def random_transformer(config: dict[str, Any], plan: Plan, device: torch.device) -> Any:
+    """The architecture with random weights and a merged adapter, loaded as the plan has it from what is no file."""
+    with without_memory():
         model = Real2Sam2RealTransformer3DModel(**config)
-    where = torch.device("cpu") if plan.blocks_streamed else device
-    for block in model.blocks:
-        fill(block, where, dtype)
-        quantize(block, plan.weights, where)
-    for name, child in model.named_children():
-        if name not in ("blocks", "rope"):
-            fill(child, device, dtype)
-    model.scale_shift_table = nn.Parameter(torch.zeros(model.scale_shift_table.shape, device=device))
-    whole = Real2Sam2RealTransformer3DModel(**{**config, "num_layers": 0})
-    model.rope = whole.rope.to(device)  # its tables are made when it is built, not loaded
-    return model.eval().requires_grad_(False)
+    tensors = random_tensors(model, plan, storing(plan, device)["device"])
+    packed = plan.weights == "gguf"
+    adapters = [(random_adapter(model), 1.0)]
+    filled = fill_transformer(
+        model, tensors, (), torch.bfloat16, adapters=() if packed else adapters, **storing(plan, device)
+    )
+    if packed:
+        apply_adapters(filled, adapters, merge=False)
+    return filled
 
 
-def fill(module: nn.Module, device: torch.device, dtype: torch.dtype) -> None:
-    """Small random parameters, float32 where the model keeps them so."""
-    keep = Real2Sam2RealTransformer3DModel._keep_in_fp32_modules
-    for name, parameter in list(module.named_parameters()):
-        owner, _, leaf = name.rpartition(".")
-        kind = torch.float32 if any(part in name for part in keep) else dtype
-        value = torch.empty(parameter.shape, dtype=kind, device=device).normal_(std=0.02)
-        setattr(module.get_submodule(owner), leaf, nn.Parameter(value, requires_grad=False))
+def random_tensors(model: Any, plan: Plan, device: torch.device | str) -> dict[str, LazyTensor]:
+    """What a weight file would give for a model, made on the device when it is asked for; packed for GGUF plans."""
+    shapes = {name: tuple(value.shape) for name, value in model.state_dict().items()}
+    pool = torch.empty(max(map(math.prod, shapes.values())), dtype=torch.bfloat16, device=device).normal_(std=0.02)
+
+    def plain(shape: tuple[int, ...]) -> Tensor:
+        return pool[: math.prod(shape)].reshape(shape).clone()
+
+    def packed(shape: tuple[int, ...]) -> Tensor:
+        kind = Kind.Q4_K if shape[1] % 256 == 0 else Kind.Q8_0
+        values, size = GGML_QUANT_SIZES[kind]
+        # Any bytes will do whose half-precision scales are small numbers.
+        bytes_ = torch.randint(0, 32, (shape[0], shape[1] // values * size), dtype=torch.uint8, device=device)
+        return GGUFParameter(bytes_, quant_type=kind)
+
+    def of(name: str, shape: tuple[int, ...]) -> LazyTensor:
+        is_packed = plan.weights == "gguf" and name.startswith("blocks.") and len(shape) == 2
+        read = partial(packed if is_packed else plain, shape)
+        return LazyTensor(file=Path("random"), key=name, shape=shape, read=read, quantised=is_packed)
+
+    return {name: of(name, shape) for name, shape in shapes.items()}
+
+
+def random_adapter(model: Any, rank: int = 64) -> Adapter:
+    """Pairs for the layers that the official adapter has, in bfloat16 on the CPU, as its file gives them."""
+    layers = {
+        name: layer
+        for name, layer in model.blocks.named_modules(prefix="blocks")
+        if name.endswith((".to_q", ".to_k", ".to_v", ".net.0.proj", ".net.2"))
+    }
+    ups = {outputs: torch.randn(outputs, rank).bfloat16() for outputs in {one.out_features for one in layers.values()}}
+    downs = {inputs: torch.randn(rank, inputs).bfloat16() for inputs in {one.in_features for one in layers.values()}}
+    pairs = {
+        name: LowRank(up=ups[layer.out_features], down=downs[layer.in_features], alpha=1e-3)
+        for name, layer in layers.items()
+    }
+    return Adapter(name="random", files=(), low_rank=pairs)
 
 
 def random_pipeline(plan: Plan, device: torch.device, *, tiny: bool) -> Real2Sam2RealPipeline:
-    """A whole pipeline with random weights, placed as the plan says; the text encoder is left out."""
-    dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
+    """A whole pipeline with random weights, placed as the plan says; the encoders are left out."""
     pipeline = Real2Sam2RealPipeline(
         vae=AutoencoderKLWan(**(TINY_VAE if tiny else {})).to(autoencoder_dtype(plan)).eval(),
-        transformer=random_transformer(TINY if tiny else {}, plan, device, dtype),
+        transformer=random_transformer(TINY if tiny else {}, plan, device),
         scheduler=make_scheduler("euler", 5.0),
     )
     apply_plan(pipeline, plan, device)
     use_backend(pipeline.transformer, inspect_machine(str(device)))
+    pipeline.set_progress_bar_config(disable=True)
     return pipeline
 
 
-def timed_segment(pipeline: Real2Sam2RealPipeline, preset: Preset, shape: tuple[int, int, int], steps: int) -> Any:
-    """Seconds per pass and around the loop of one segment, the first step left out as warm-up."""
+def measure(case: Case, steps: int, *, tiny: bool, tell: Tell) -> None:
+    """Time one case, and tell each thing as soon as it is known."""
+    device = torch.device("cpu" if tiny else "cuda")
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise RuntimeError("needs CUDA; --tiny runs the same code on a tiny model here")
+    plan, preset = find_plan(case.plan), PRESETS[case.preset]
+    began = time.perf_counter()
+    pipeline = random_pipeline(plan, device, tiny=tiny)
+    if case.compiled:
+        # The CPU's compiler takes half a minute for kernels that no one times.
+        pipeline.transformer.compile_repeated_blocks(**({"backend": "eager"} if tiny else {}))
+    tell({"seconds_to_make": time.perf_counter() - began, **memory("_making", device)})
+    size = TINY_SIZE if tiny else (preset.segment_frames, HEIGHT, WIDTH)
+    per_step, around = timed_segment(pipeline, preset, size, steps, tell)
+    per_pass = per_step / (2 if preset.guided else 1)
+    passes, segments = preset.passes(FRAMES), len(preset.plan(FRAMES))
+    tell(
+        {
+            "seconds_per_pass": per_pass,
+            "seconds_around_the_loop_per_segment": around,
+            "passes": passes,
+            "seconds_per_shot": passes * per_pass + segments * around,
+            **memory("", device),
+        }
+    )
+
+
+def memory(when: str, device: torch.device) -> dict[str, float]:
+    """GiB at most since the last call, on the GPU, and in this process's memory now."""
+    known = {f"cpu_gib{when}": own_memory() / 2**30}
+    if device.type == "cuda":
+        known[f"peak_gib{when}"] = torch.cuda.max_memory_allocated() / 2**30
+        torch.cuda.reset_peak_memory_stats()
+    return known
+
+
+def timed_segment(
+    pipeline: Real2Sam2RealPipeline, preset: Preset, shape: tuple[int, int, int], steps: int, tell: Tell
+) -> tuple[float, float]:
+    """Seconds per step and around the loop of one segment, the first step left out as warm-up."""
     frames, height, width = shape
-    device = pipeline._execution_device
+    device = pipeline.vae.device
     photo = np.zeros((height, width, 3), np.uint8)
     normals = np.zeros((frames, height, width, 3), np.uint8)
     prompt = torch.zeros(1, 512, pipeline.transformer.config.text_dim)
     marks: list[float] = []
 
-    def mark(*_: Any) -> None:
+    def mark(*step: Any) -> None:
         if device.type == "cuda":
             torch.cuda.synchronize(device)
         marks.append(time.perf_counter())
+        if step and len(marks) > 2:
+            tell({"seconds_of_last_step": marks[-1] - marks[-2]})
 
     mark()
     for _ in pipeline.stream(
@@ -186,58 +278,159 @@ def timed_segment(pipeline: Real2Sam2RealPipeline, preset: Preset, shape: tuple[
     return per_step, (steps_done[0] - start - per_step) + (end - steps_done[-1])
 
 
-def measure(case: Case, steps: int, *, tiny: bool, made: dict[Any, Real2Sam2RealPipeline]) -> dict[str, Any]:
-    """Time one case; a model stays for the next case that takes the same one."""
-    device = torch.device("cpu" if tiny else "cuda")
-    plan, preset = find_plan(case.plan), PRESETS[case.preset]
-    if (case.plan, case.compiled) not in made:
-        made.clear()
-        if device.type == "cuda":
-            torch.cuda.empty_cache()
-        made[case.plan, case.compiled] = random_pipeline(plan, device, tiny=tiny)
-        if case.compiled:
-            made[case.plan, case.compiled].transformer.compile_repeated_blocks()
-    pipeline = made[case.plan, case.compiled]
-    height, width, total = (32, 32, 13) if tiny else (HEIGHT, WIDTH, FRAMES)
-    longest = 9 if tiny else preset.segment_frames
-    segments = len(preset.plan(FRAMES))
-    if device.type == "cuda":
-        torch.cuda.reset_peak_memory_stats()
-    per_step, around = timed_segment(pipeline, preset, (min(longest, total), height, width), steps)
-    passes_per_step = 2 if preset.guided else 1
-    passes = preset.passes(FRAMES)
-    return {
-        **asdict(case),
-        "seconds_per_pass": per_step / passes_per_step,
-        "seconds_around_the_loop_per_segment": around,
-        "passes": passes,
-        "seconds_per_shot": passes * per_step / passes_per_step + segments * around,
-        "peak_gib": torch.cuda.max_memory_allocated() / 2**30 if device.type == "cuda" else None,
-    }
+def in_own_process(case: Case, steps: int, limit: float, *, tiny: bool) -> dict[str, Any]:
+    """What is known of a case after at most `limit` seconds.
+
+    The process is forked: all is imported already, and nothing here has touched the GPU.
+    """
+    context = multiprocessing.get_context("fork")
+    here, there = context.Pipe(duplex=False)
+    process = context.Process(target=_tell_through, args=(there, case, steps, tiny))
+    process.start()
+    there.close()
+    known: dict[str, Any] = {}
+    stop = time.monotonic() + limit
+    try:
+        while here.poll(max(0.0, stop - time.monotonic())):
+            known |= here.recv()
+        known["failed"] = f"cut off after {limit:.0f} s"
+    except EOFError:
+        process.join()
+        if process.exitcode:
+            known.setdefault("failed", f"its process ended with {process.exitcode}")
+    finally:
+        process.kill()
+        process.join()
+    return {**asdict(case), **known}
 
 
-def results(cases: tuple[Case, ...], steps: int, *, tiny: bool) -> Iterator[dict[str, Any]]:
-    """Every case's measurement, or why there is none."""
-    made: dict[Any, Real2Sam2RealPipeline] = {}
+def _tell_through(pipe: Any, case: Case, steps: int, tiny: bool) -> None:
+    try:
+        measure(case, steps, tiny=tiny, tell=pipe.send)
+    except Exception as error:  # one plan that cannot run must not cost the others their time on a lent GPU
+        pipe.send({"failed": f"{type(error).__name__}: {error}"})
+
+
+def run_times(out: Path, cases: Sequence[Case], steps: int, *, tiny: bool, seconds: float) -> None:
+    """Time cases one after the other for so many seconds, and write the file after each."""
+    stop = time.monotonic() + seconds
+    report: dict[str, Any] = {"device": device_name(tiny), "command": " ".join(["python", *sys.argv]), "cases": []}
     for case in cases:
-        try:
-            yield measure(case, steps, tiny=tiny, made=made)
-        except Exception as error:  # one plan that cannot run must not cost the others their time on a lent GPU
-            made.clear()
-            yield {**asdict(case), "failed": f"{type(error).__name__}: {error}"}
-
-
-def run_times(out: Path, steps: int, *, tiny: bool) -> None:
-    """Time all cases and write the file after each."""
-    if not tiny and not torch.cuda.is_available():
-        sys.exit("timing needs a GPU; --tiny runs the same code on a tiny model here")
-    name = "CPU, tiny model" if tiny else torch.cuda.get_device_name()
-    report: dict[str, Any] = {"device": name, "command": "python " + " ".join(sys.argv), "cases": []}
-    for row in results(TINY_CASES if tiny else CASES, steps, tiny=tiny):
+        limit = min(float(case.limit), stop - time.monotonic())
+        left = {**asdict(case), "failed": "not begun: the time was up"}
+        row = left if limit < LEAST else in_own_process(case, steps, limit, tiny=tiny)
         report["cases"].append(row)
         print(json.dumps(row), flush=True)
         with replacing_file(out) as temporary:
             temporary.write_text(json.dumps(report, indent=2))
+
+
+def device_name(tiny: bool) -> str:
+    """Of the GPU, asked of its driver: torch would claim it for this process."""
+    if tiny:
+        return "CPU, tiny model"
+    try:
+        return subprocess.check_output(["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"], text=True).strip()
+    except OSError:
+        sys.exit("timing needs a GPU; --tiny runs the same code on a tiny model here")
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoadingMemory:
+    """MiB of a transformer that is loaded with an adapter, all of it in CPU memory."""
+
+    most: float  # that this process's own memory grew by at once; pages of mapped files are not its own
+    reckoned: float  # what is stored by the plan's arithmetic, one plain block and float32 copies of one weight
+    plain: float  # the weights in bfloat16
+
+
+def loading_memory(plan: Plan, folder: Path, layers: int, config: dict[str, int]) -> LoadingMemory:
+    """Load a random transformer as a plan has it; in a process of its own, whose memory holds nothing else.
+
+    Args:
+        plan: any but those of GGUF files.
+        folder: an empty one, for the weights' file.
+        layers: number of blocks.
+        config: of the transformer, where it is not the 14 B model's.
+    """
+    config = {**config, "num_layers": layers}
+    with without_memory():
+        model = Real2Sam2RealTransformer3DModel(**config)
+    saved = fill_transformer(model, random_tensors(model, plan, "cpu"), (), torch.bfloat16)
+    adapters = [(random_adapter(model), 1.0)]
+    saved.save_pretrained(folder)
+    source = BaseSource(
+        name="random",
+        layout="diffusers",
+        transformer=component_files(folder),
+        transformer_config=folder / "config.json",
+    )
+    del model, saved
+
+    def load(pipe: Any) -> None:
+        quantize(nn.Sequential(nn.Linear(64, 64, dtype=torch.bfloat16)), plan.weights)  # imports what that takes
+        _give_back_what_is_freed()
+        with MemoryWatch() as watch:
+            load_transformer(source, torch.bfloat16, adapters=adapters, **storing(plan, "cpu"))
+        pipe.send(watch.most - watch.before)
+
+    context = multiprocessing.get_context("fork")
+    here, there = context.Pipe(duplex=False)
+    process = context.Process(target=load, args=(there,))
+    process.start()
+    there.close()
+    most = here.recv()
+    process.join()
+    architecture = Architecture(transformer=config)
+    block, rest = transformer_weights(architecture, "bfloat16")
+    stored = transformer_weights(architecture, plan.weights)[0]
+    largest = max(math.prod(tensor.shape) for tensor in open_all(source.transformer).values())
+    reckoned = layers * stored + rest + block + 3 * 4 * largest
+    return LoadingMemory(most=most / 2**20, reckoned=reckoned / 2**20, plain=(layers * block + rest) / 2**20)
+
+
+def _give_back_what_is_freed() -> None:
+    """Let tensors take memory of their own from the system, and give it back, as far as this is glibc."""
+    library = ctypes.CDLL(None)
+    library.mallopt(-3, 1 << 18)  # M_MMAP_THRESHOLD
+    library.malloc_trim(0)
+
+
+class MemoryWatch:
+    """Bytes of this process's own memory before a block and at most within it, looked at every millisecond."""
+
+    def __enter__(self) -> Self:
+        self.before = self.most = own_memory()
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._done.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        while not self._done.wait(0.001):
+            self.most = max(self.most, own_memory())
+
+
+def own_memory() -> int:
+    """Bytes of memory that this process alone has filled."""
+    status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+    return int(status["RssAnon"].split()[0]) * 1024
+
+
+def load(layers: int) -> None:
+    """Print what loading takes, for a few blocks of the 14 B model and every way to store them."""
+    for name in ("resident", "int8", "fp8", "nf4"):
+        with tempfile.TemporaryDirectory() as folder:
+            found = loading_memory(find_plan(name), Path(folder), layers, {})
+        print(
+            f"{name}: at most {found.most:.0f} MiB, reckoned {found.reckoned:.0f}; in bfloat16 the weights are "
+            f"{found.plain:.0f}",
+            flush=True,
+        )
 
 
 def main() -> None:
@@ -246,17 +439,25 @@ def main() -> None:
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("table")
     commands.add_parser("check")
+    loading = commands.add_parser("load")
+    loading.add_argument("--layers", type=int, default=4, help="blocks of the transformer, 0.7 GiB each on disk")
     timing = commands.add_parser("time")
     timing.add_argument("-o", "--out", type=Path, required=True)
-    timing.add_argument("--steps", type=int, default=3, help="steps timed per case, at least 2")
+    timing.add_argument("--steps", type=int, default=2, help="steps per case, at least 2; the first warms up")
+    timing.add_argument("--seconds", type=float, default=540, help="after which no case is begun or goes on")
+    names = [case.name for case in CASES]
+    timing.add_argument("--case", nargs="+", choices=names, default=names, help="which cases, in their order")
     timing.add_argument("--tiny", action="store_true")
     given = parser.parse_args()
     if given.command == "table":
         table()
     elif given.command == "check":
         check()
+    elif given.command == "load":
+        load(given.layers)
     else:
-        run_times(given.out, max(2, given.steps), tiny=given.tiny)
+        cases = [case for case in CASES if case.name in given.case]
+        run_times(given.out, cases, max(2, given.steps), tiny=given.tiny, seconds=given.seconds)
 
 
 if __name__ == "__main__":

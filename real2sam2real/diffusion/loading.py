@@ -26,12 +26,13 @@ from real2sam2real.diffusion.checkpoints import (
     load_settings,
     told_settings,
 )
-from real2sam2real.diffusion.memory.apply import apply_plan, place_encoder
+from real2sam2real.diffusion.memory.apply import Storing, apply_plan, storing
 from real2sam2real.diffusion.memory.attention import use_backend
 from real2sam2real.diffusion.memory.choose import Choice, choose_plan, out_of_memory_remedy
 from real2sam2real.diffusion.memory.costs import CLIP_VIT_H, UMT5_XXL, Architecture, ClipSize
 from real2sam2real.diffusion.memory.machine import inspect_machine
 from real2sam2real.diffusion.memory.needs import autoencoder_dtype
+from real2sam2real.diffusion.memory.plans import Plan
 from real2sam2real.diffusion.options import DEFAULT_BASE, ModelOptions, PresetName
 from real2sam2real.diffusion.parallel import enable_context_parallel
 from real2sam2real.diffusion.pipeline import DenoisingPipeline
@@ -49,6 +50,7 @@ from real2sam2real.diffusion.weights.load import (
     load_text_encoder,
     load_transformer,
     load_vae,
+    packed_weight_size,
     transformer_config,
 )
 from real2sam2real.errors import UserError
@@ -205,22 +207,28 @@ def _load(
     *,
     dtype: torch.dtype,
     vae_dtype: torch.dtype,
-    device: torch.device | str = "cpu",
-    with_text_encoder: bool = True,
+    plan: Plan | None = None,
 ) -> Real2Sam2RealPipeline:
-    """The pipeline with its adapters, on the CPU but for the transformer, which goes to `device`."""
+    """The pipeline with its adapters: whole and on the CPU, or by a plan, without the text encoder."""
     base, settings, sampling = located.base, located.settings, located.sampling()
-    transformer = load_transformer(base, dtype, device=device)
-    apply_adapters(transformer, adapters, merge=base.layout != "gguf")
+    packed = base.layout == "gguf"
+    device = "cpu" if plan is None else plan.device
+    how: Storing | dict[str, Any] = {} if plan is None else storing(plan)
+    transformer = load_transformer(base, dtype, adapters=() if packed else adapters, **how)
+    if packed:
+        apply_adapters(transformer, adapters, merge=False)
     scheduler = load_scheduler(base)
     if settings is not UNTOLD_SETTINGS:
         scheduler = make_scheduler(sampling.solver, settings.shift or scheduler_shift(scheduler))
     encoders: dict[str, Any] = {}
-    if with_text_encoder and base.text_encoder is not None:
+    if plan is None and base.text_encoder is not None:
         encoders["tokenizer"], encoders["text_encoder"] = load_text_encoder(base, dtype)
     if base.image_encoder is not None and transformer.config.image_dim is not None:
-        encoders["image_processor"], encoders["image_encoder"] = load_image_encoder(base)
-    pipeline = Real2Sam2RealPipeline(load_vae(base, vae_dtype), transformer, scheduler, **encoders)
+        encoders["image_processor"], encoders["image_encoder"] = load_image_encoder(
+            base, device=device, on_call=plan is not None and not plan.image_encoder_stays
+        )
+    vae = load_vae(base, vae_dtype, device=device)
+    pipeline = Real2Sam2RealPipeline(vae, transformer, scheduler, **encoders)
     pipeline.sampling = sampling
     pipeline.resize_without_crop = settings.resize_without_crop
     pipeline.set_progress_bar_config(disable=True)
@@ -305,22 +313,19 @@ def _load_by_plan(
     width, height = located.settings.fit(16, 9)
     choice = choose_plan(
         inspect_machine(),
-        architecture_of(base),
+        architecture_of(base, adapters),
         ClipSize(frames=sampling.segment_frames, width=width, height=height),
         wanted=memory,
         guided=sampling.guided,
-        base_layout=base.layout,
     )
     log(f"memory plan {choice.plan.name} ({choice.plan.purpose}): {choice.why}")
     log(f"loading the transformer, the autoencoder and the image encoder from {base.name}")
-    stays = choice.plan.weights in ("bfloat16", "gguf") and not choice.plan.blocks_streamed
     pipeline = _load(
         located,
         adapters,
         dtype=best_dtype(),
         vae_dtype=autoencoder_dtype(choice.plan),
-        device=choice.machine.device if stays else "cpu",
-        with_text_encoder=False,
+        plan=choice.plan,
     )
     apply_plan(pipeline, choice.plan)
     log(f"attention: {use_backend(pipeline.transformer, choice.machine, parallel=ranks_joined() > 1).name}")
@@ -336,14 +341,18 @@ def _load_by_plan(
     )
 
 
-def architecture_of(base: BaseSource) -> Architecture:
-    """The networks of a base, for reckoning; the published ones where a component does not say."""
+def architecture_of(base: BaseSource, adapters: Sequence[tuple[Adapter, float]] = ()) -> Architecture:
+    """The networks of a base with adapters, for reckoning; the published ones where a component does not say."""
 
     def config(component: Path | None) -> dict[str, Any] | None:
         file = None if component is None else component / "config.json"
         return read_json(file) if file is not None and file.is_file() else None
 
+    packed = packed_weight_size(base)
+    numbers = sum(pair.up.numel() + pair.down.numel() for adapter, _ in adapters for pair in adapter.low_rank.values())
     return Architecture(
+        packed=packed,
+        apart=0 if packed is None else numbers * best_dtype().itemsize,
         transformer=transformer_config(base),
         autoencoder=config(base.vae) or {},
         text_encoder=config(base.text_encoder) or UMT5_XXL,
@@ -358,9 +367,9 @@ def _prompt_cache(base: BaseSource, choice: Choice, log: Callable[[str], None]) 
 
     def embed(prompt: str) -> Tensor:
         log("reading a new prompt: loading the text encoder")
-        tokenizer, encoder = load_text_encoder(base, best_dtype())
-        place_encoder(encoder, choice.plan)
-        return embed_text(encoder, tokenizer, prompt, torch.device(choice.plan.device))
+        device = torch.device(choice.plan.device)
+        tokenizer, encoder = load_text_encoder(base, best_dtype(), device=device, on_call=True)
+        return embed_text(encoder, tokenizer, prompt, device)
 
     return PromptCache(encoder_identity(base.text_encoder), embed)
 

@@ -261,6 +261,12 @@ class DenoisingPipeline(DiffusionPipeline):
         with self.transformer.cache_context(name):  # a step cache keeps the two branches of guidance apart
             return self.transformer(given, timestep, constants=constants).float()
 
+    @property
+    def _execution_device(self) -> torch.device:
+        """Where it computes; an encoder whose layers come on call has no place of its own."""
+        device: torch.device = super()._execution_device
+        return self.vae.device if device.type == "meta" else device
+
     def grid(self) -> int:
         """Frame sizes must be multiples of this many pixels."""
         return int(self.vae.config.scale_factor_spatial * self.transformer.config.patch_size[1])

@@ -131,29 +131,28 @@ def _attention(machine: Machine) -> Iterator[str]:
 
 
 def _plans(machine: Machine, options: ModelOptions, clip: ClipSize) -> Iterator[str]:
-    architecture, layout = _architecture(options)
+    architecture = _architecture(options)
     yield f"\nmemory plans for the 14 B model at {clip}, with guidance; {MARGIN_IN_WORDS}"
     try:
-        chosen = choose_plan(machine, architecture, clip, wanted=options.memory, base_layout=layout)
+        chosen = choose_plan(machine, architecture, clip, wanted=options.memory)
     except UserError as error:
         yield f"  {_indented(str(error))}"
         return
-    yield f"  {'plan':9} {'GPU':>10} {'CPU memory':>11}"
+    yield f"  {'plan':11} {'GPU':>10} {'CPU memory':>11}"
     for row in chosen.rows:
         needs = row.needs
         gpu = "-" if needs is None or row.plan.device == "cpu" else gib(needs.device)
         ram = "-" if needs is None else gib(needs.ram)
-        yield f"  {row.plan.name:9} {gpu:>10} {ram:>11}  {row.refusal or 'fits'}"
+        yield f"  {row.plan.name:11} {gpu:>10} {ram:>11}  {row.refusal or 'fits'}"
     yield f"  would run: {chosen.plan.name} ({chosen.plan.purpose}); {chosen.why}"
 
 
-def _architecture(options: ModelOptions) -> tuple[Architecture, str]:
+def _architecture(options: ModelOptions) -> Architecture:
     """Of the base where it is found, else of the published one."""
     try:
-        base = find_base(options.base, offline=True, components=options.components)
+        return architecture_of(find_base(options.base, offline=True, components=options.components))
     except UserError:
-        return Architecture(), "diffusers"
-    return architecture_of(base), base.layout
+        return Architecture()
 
 
 def _indented(text: str) -> str:

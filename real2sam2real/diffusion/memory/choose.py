@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from real2sam2real.diffusion.memory.attention import choose_backend
-from real2sam2real.diffusion.memory.costs import Architecture, ClipSize
+from real2sam2real.diffusion.memory.costs import FORMATS, Architecture, ClipSize
 from real2sam2real.diffusion.memory.machine import Machine
 from real2sam2real.diffusion.memory.needs import FIXED_MARGIN, GIB, SHARE_MARGIN, Needs, needs_of
 from real2sam2real.diffusion.memory.plans import PLANS, Plan, find_plan
@@ -15,6 +15,10 @@ AUTO = "auto"
 # Copying a block ahead costs no time where computing takes longer than copying. A GPU of 400 TFLOP/s behind 12 GB/s is
 # at the unfavourable end: it needs so many operations for each byte.
 FREE_STREAMING = 400e12 / 12e9
+_GGUF_ADVICE = (
+    "\nIts weights packed in 4 bits would fit: name a GGUF file of it as --base, and the folder or hub id that has "
+    "the VAE and the encoders as --components"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +66,6 @@ def choose_plan(
     *,
     wanted: str = AUTO,
     guided: bool = True,
-    base_layout: str = "diffusers",
 ) -> Choice:
     """The plan that the user wants, or the first of `PLANS` that fits.
 
@@ -74,7 +77,6 @@ def choose_plan(
         clip: the size of one segment; longer shots need no more.
         wanted: "auto" or a plan's name.
         guided: with classifier-free guidance.
-        base_layout: "gguf" for a transformer whose weights are packed already.
 
     Raises:
         UserError: the wanted plan does not exist or does not fit, or none fits; the message has the figures and the
@@ -82,13 +84,15 @@ def choose_plan(
     """
     if wanted != AUTO:
         find_plan(wanted)
-    rows = tuple(_row(plan, machine, architecture, clip, guided, base_layout) for plan in PLANS)
+    rows = tuple(_row(plan, machine, architecture, clip, guided) for plan in PLANS)
     if wanted != AUTO:
         plan = _wanted(find_plan(wanted), rows, clip)
         return Choice(plan=plan, why="it was asked for, and it fits", rows=rows, machine=machine, clip=clip)
     usable = [row for row in _by_preference(rows) if row.refusal is None]
     if not usable:
-        raise UserError(_nothing_fits(rows, clip))
+        packed = replace(architecture, packed=FORMATS["gguf"].weight)
+        advised = [row for row in (_row(plan, machine, packed, clip, guided) for plan in PLANS) if row.refusal is None]
+        raise UserError(_nothing_fits(rows, clip) + (_GGUF_ADVICE if advised and architecture.packed is None else ""))
     plan = usable[0].plan
     return Choice(plan=plan, why=_reason(plan, rows), rows=rows, machine=machine, clip=clip)
 
@@ -105,10 +109,8 @@ def out_of_memory_remedy(choice: Choice) -> str:
     return f"{text}. The next plan down is '{below.name}' ({below.purpose}): add --memory {below.name}"
 
 
-def _row(
-    plan: Plan, machine: Machine, architecture: Architecture, clip: ClipSize, guided: bool, base_layout: str
-) -> Row:
-    obstacle = _obstacle(plan, machine, base_layout)
+def _row(plan: Plan, machine: Machine, architecture: Architecture, clip: ClipSize, guided: bool) -> Row:
+    obstacle = _obstacle(plan, machine, packed=architecture.packed is not None)
     if obstacle is not None:
         return Row(plan=plan, needs=None, refusal=obstacle)
     needs = needs_of(
@@ -117,13 +119,12 @@ def _row(
         clip,
         guided=guided,
         native_bfloat16=machine.native_bfloat16,
-        packed=base_layout == "gguf",
         attention_copies=choose_backend(machine).copies,
     )
     return Row(plan=plan, needs=needs, refusal=_shortage(plan, needs, machine))
 
 
-def _obstacle(plan: Plan, machine: Machine, base_layout: str) -> str | None:
+def _obstacle(plan: Plan, machine: Machine, *, packed: bool) -> str | None:
     """What speaks against a plan apart from memory."""
     if plan.device == "cuda":
         if machine.device != "cuda":
@@ -131,7 +132,7 @@ def _obstacle(plan: Plan, machine: Machine, base_layout: str) -> str | None:
         if machine.capability is not None and machine.capability < plan.capability:
             has, needs = (".".join(map(str, pair)) for pair in (machine.capability, plan.capability))
             return f"the GPU has compute capability {has}; {needs} is needed"
-    if plan.device == "cuda" and (plan.weights == "gguf") != (base_layout == "gguf"):
+    if plan.device == "cuda" and (plan.weights == "gguf") != packed:
         return "the base is no GGUF file" if plan.weights == "gguf" else "the base is a GGUF file, packed already"
     if plan.package is not None and plan.package not in machine.packages:
         return f"{plan.package} is not installed: pip install {plan.package}"

@@ -12,7 +12,7 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
 
@@ -100,12 +100,21 @@ class Architecture:
         autoencoder: config of `AutoencoderKLWan`.
         text_encoder: config of UMT5.
         image_encoder: config of CLIP's vision model.
+        packed: bytes of a weight of the blocks as the base's GGUF file packs them; None where it does not.
+        apart: bytes of adapters that are kept beside packed weights, in the blocks.
     """
 
     transformer: Config = field(default_factory=dict)
     autoencoder: Config = field(default_factory=dict)
     text_encoder: Config = field(default_factory=lambda: UMT5_XXL)
     image_encoder: Config = field(default_factory=lambda: CLIP_VIT_H)
+    packed: float | None = None
+    apart: int = 0
+
+    def stored(self, weights: WeightFormat) -> StoredAs:
+        """How the blocks' linear layers are stored in a format."""
+        known = FORMATS[weights]
+        return known if weights != "gguf" or self.packed is None else replace(known, weight=self.packed)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -253,7 +262,7 @@ def pass_cost(
     constants = prompts * (b * D * (N + V) + (layers * kept if keys_values else 0))
     peak = max(
         _self_attention(b, L, D, config["num_attention_heads"], attention_copies),
-        _after_attention(b, L, D, f, token_chunks, FORMATS[weights]) + (0 if keys_values else kept),
+        _after_attention(b, L, D, f, token_chunks, architecture.stored(weights)) + (0 if keys_values else kept),
     )
     linear = 2 * L * (6 * D * D + 2 * D * f) + (0 if keys_values else 4 * N * D * D)
     return PassCost(
@@ -305,7 +314,7 @@ def transformer_weights(architecture: Architecture, weights: WeightFormat) -> tu
     config = _transformer_config(architecture)
     model = _without_data(lambda: Real2Sam2RealTransformer3DModel(**{**config, "num_layers": 1}))
     b = 4 if weights == "float32" else 2
-    stored = FORMATS[weights]
+    stored = architecture.stored(weights)
 
     def plain(named: Iterable[tuple[str, Tensor]]) -> int:
         keep = {*model._keep_in_fp32_modules}
@@ -317,6 +326,8 @@ def transformer_weights(architecture: Architecture, weights: WeightFormat) -> tu
         if isinstance(layer, nn.Linear):
             numbers = layer.weight.numel()
             block += round(numbers * (stored.weight - b)) + stored.output * layer.out_features
+    if weights == "gguf":
+        block += architecture.apart // config["num_layers"]
     return block, rest
 
 

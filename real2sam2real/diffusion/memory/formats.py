@@ -15,7 +15,7 @@ from real2sam2real.errors import require
 def quantize(module: nn.Module, weights: WeightFormat, device: torch.device | str | None = None) -> None:
     """Store the weights of all linear layers in `module` in another format, in place, one layer at a time.
 
-    Layers of a LoRA that is kept apart stay as they are.
+    Layers of a LoRA that is kept apart stay as they are, and so do layers that are stored in such a format already.
 
     Args:
         module: a block of the transformer.
@@ -43,7 +43,10 @@ def _optional(module: str, need: str) -> Any:
 
 
 def _is_base_layer(module: nn.Module, name: str) -> bool:
-    return isinstance(module, nn.Linear) and "lora_" not in name
+    if not isinstance(module, nn.Linear) or "lora_" in name:
+        return False
+    weight: Any = module.weight
+    return not (is_traceable_wrapper_subclass(weight) or hasattr(weight, "quant_type"))
 
 
 def _quantize_to_nf4(module: nn.Module, device: torch.device | str | None) -> None:

@@ -16,9 +16,8 @@ from real2sam2real.diffusion.memory.costs import (
     image_encoder_cost,
     pass_cost,
     text_encoder_cost,
-    transformer_weights,
 )
-from real2sam2real.diffusion.memory.plans import Placement, Plan, WeightFormat
+from real2sam2real.diffusion.memory.plans import Plan, WeightFormat
 
 GIB = 2**30
 # What is not reckoned: workspaces of cuDNN and cuBLAS, and blocks that the allocator cannot use.
@@ -52,7 +51,6 @@ def needs_of(
     *,
     guided: bool,
     native_bfloat16: bool = True,
-    packed: bool = False,
     attention_copies: bool = False,
 ) -> Needs:
     """What `plan` needs, by arithmetic.
@@ -63,14 +61,13 @@ def needs_of(
         clip: size of one segment.
         guided: two prompts are kept, for classifier-free guidance.
         native_bfloat16: of the device; a CPU without it computes in float32.
-        packed: the transformer comes from a GGUF file and stays packed.
         attention_copies: of the attention kernel; see `attention.Backend.copies`.
     """
     plain: WeightFormat = "bfloat16" if native_bfloat16 else "float32"
     one_pass = pass_cost(
         architecture,
         clip,
-        weights="gguf" if packed else plain if plan.weights == "bfloat16" else plan.weights,
+        weights="gguf" if architecture.packed else plain if plan.weights == "bfloat16" else plan.weights,
         token_chunks=plan.token_chunks,
         keys_values=plan.precompute_context,
         prompts=2 if guided else 1,
@@ -80,17 +77,24 @@ def needs_of(
     image = image_encoder_cost(architecture.image_encoder)
     stages = _stages(plan, architecture, clip, one_pass, text, image)
     peak = max(stages.values())
-    waiting = 0 if plan.encoders == "resident" else text.weights + image.weights
-    waiting += one_pass.all_blocks if plan.blocks_streamed else 0
-    # Adapters are merged before weights are quantised or copied, in CPU memory.
-    block, rest = transformer_weights(architecture, plain)
-    loading = one_pass.weights if packed else block * one_pass.layers + rest
     return Needs(
         stages=stages,
         device=round(peak * (1 + SHARE_MARGIN) + FIXED_MARGIN) if plan.device == "cuda" else peak + PROCESS,
-        ram=(max(waiting, loading) if plan.device == "cuda" else peak) + PROCESS,
+        ram=(waiting(plan, one_pass) + text.largest_layer if plan.device == "cuda" else peak) + PROCESS,
         one_pass=one_pass,
     )
+
+
+def waiting(plan: Plan, one_pass: PassCost) -> int:
+    """Bytes of the transformer in CPU memory while a GPU computes; what is on its way to the GPU comes beside it.
+
+    Weights go to the GPU one by one as they are read, and adapters are merged and weights rounded there, block by
+    block, so that only streamed blocks are held, and those of a GGUF file stay mapped from it. Two blocks are on their
+    way, in pinned memory, of which torch takes up to twice their size.
+    """
+    if not plan.blocks_streamed:
+        return 0
+    return (0 if plan.weights == "gguf" else one_pass.all_blocks) + 4 * one_pass.block
 
 
 def _stages(
@@ -98,13 +102,13 @@ def _stages(
 ) -> dict[str, int]:
     """Bytes on the device at the peak of each stage."""
     b = autoencoder_dtype(plan).itemsize
-    always = autoencoder_weights(architecture, b) + _kept(plan.encoders, text) + _kept(plan.encoders, image)
+    always = autoencoder_weights(architecture, b) + (image.weights if plan.image_encoder_stays else 0)
     always += one_pass.weights - (one_pass.all_blocks if plan.blocks_streamed else 0)
     # The block at work and the one on its way.
     streamed = 2 * one_pass.block if plan.blocks_streamed else 0
     return {
-        "text": always + _visiting(plan.encoders, text) + text.working,
-        "image": always + _visiting(plan.encoders, image) + image.working,
+        "text": always + text.largest_layer + text.working,
+        "image": always + (0 if plan.image_encoder_stays else image.largest_layer) + image.working,
         "encode": always + autoencoder_working(architecture, clip, "encode", b, tiled=plan.vae_tiled),
         "denoise": always + streamed + one_pass.working,
         "decode": always + autoencoder_working(architecture, clip, "decode", b, tiled=plan.vae_tiled),
@@ -114,13 +118,3 @@ def _stages(
 def autoencoder_dtype(plan: Plan) -> torch.dtype:
     """What the autoencoder computes in: bfloat16 on a GPU, as the official script does; float32 on a CPU."""
     return torch.bfloat16 if plan.device == "cuda" else torch.float32
-
-
-def _kept(placement: Placement, encoder: Cost) -> int:
-    """Bytes of an encoder that stay on the device."""
-    return encoder.weights if placement == "resident" else 0
-
-
-def _visiting(placement: Placement, encoder: Cost) -> int:
-    """Bytes of an encoder that are on the device only while it is called: the layer at work and the next."""
-    return 0 if placement == "resident" else 2 * encoder.largest_layer

@@ -11,8 +11,7 @@ from typing import Literal
 from real2sam2real.errors import UserError
 
 WeightFormat = Literal["float32", "bfloat16", "float8", "int8", "nf4", "gguf"]
-Placement = Literal["resident", "streamed"]
-PlanName = Literal["resident", "compact", "stream", "int8", "fp8", "stream-int8", "gguf", "nf4", "cpu"]
+PlanName = Literal["resident", "compact", "stream", "int8", "fp8", "stream-int8", "gguf", "stream-gguf", "nf4", "cpu"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,8 +25,8 @@ class Plan:
         weights: how the linear layers of the transformer's blocks are stored; "bfloat16" on a CPU without native
             bfloat16 means float32.
         blocks_streamed: the transformer's blocks wait in CPU memory and are copied to the device one ahead of use.
-        encoders: whether the text and image encoders stay on the device, or wait in CPU memory and are copied there
-            layer by layer when they are called.
+        image_encoder_stays: it is kept on the device. Else its layers are read from its file when they are called, as
+            those of the text encoder are under every plan.
         vae_tiled: the autoencoder works tile by tile.
         token_chunks: in how many parts the blocks work through the tokens where they can.
         precompute_context: keep the cross-attention's keys and values of all blocks through a segment.
@@ -40,7 +39,7 @@ class Plan:
     device: Literal["cuda", "cpu"] = "cuda"
     weights: WeightFormat = "bfloat16"
     blocks_streamed: bool = False
-    encoders: Placement = "streamed"
+    image_encoder_stays: bool = False
     vae_tiled: bool = True
     token_chunks: int = 8
     precompute_context: bool = False
@@ -53,14 +52,14 @@ PLANS: tuple[Plan, ...] = (
     Plan(
         name="resident",
         purpose="everything on the GPU in bfloat16; nothing in parts",
-        encoders="resident",
+        image_encoder_stays=True,
         vae_tiled=False,
         token_chunks=1,
         precompute_context=True,
     ),
     Plan(
         name="compact",
-        purpose="the transformer on the GPU in bfloat16; encoders streamed, VAE in tiles, tokens in chunks",
+        purpose="the transformer on the GPU in bfloat16; VAE in tiles, tokens in chunks",
     ),
     Plan(
         name="stream",
@@ -94,6 +93,13 @@ PLANS: tuple[Plan, ...] = (
         package="gguf",
     ),
     Plan(
+        name="stream-gguf",
+        purpose="the packed weights of a GGUF file, read from disk and copied to the GPU block by block",
+        weights="gguf",
+        blocks_streamed=True,
+        package="gguf",
+    ),
+    Plan(
         name="nf4",
         purpose="4-bit weights on the GPU",
         weights="nf4",
@@ -103,7 +109,7 @@ PLANS: tuple[Plan, ...] = (
         name="cpu",
         purpose="everything on the CPU",
         device="cpu",
-        encoders="resident",
+        image_encoder_stays=True,
         vae_tiled=False,
         token_chunks=1,
         precompute_context=True,

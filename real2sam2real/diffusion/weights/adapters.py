@@ -44,14 +44,42 @@ def apply_adapters(transformer: nn.Module, adapters: Sequence[Weighted], *, merg
         UserError: an adapter does not fit the transformer (the first keys are named), several bring a patch embedding,
             or weights are quantised and cannot be merged into.
     """
-    _check(transformer, [adapter for adapter, _ in adapters])
     if merge:
-        _check_mergeable(transformer, [adapter for adapter, _ in adapters])
-        _merge(transformer, adapters)
+        Merging(transformer, adapters).merge()
         return AppliedAdapters(transformer=transformer, merged=True)
+    _check(transformer, [adapter for adapter, _ in adapters])
     applied = AppliedAdapters(transformer=transformer, merged=False)
     applied._attach(adapters)
     return applied
+
+
+class Merging:
+    """Adapters that become part of a transformer's weights, part by part while these are being loaded.
+
+    Args:
+        transformer: may be without memory still.
+        adapters: with weights; all are checked before anything changes.
+
+    Raises:
+        UserError: as `apply_adapters`.
+    """
+
+    def __init__(self, transformer: nn.Module, adapters: Sequence[Weighted]) -> None:
+        plain = [adapter for adapter, _ in adapters]
+        _check(transformer, plain)
+        _check_mergeable(transformer, plain)
+        self._transformer, self._adapters = transformer, adapters
+        changed = (key for adapter in plain for key in (*_added_to(adapter), *adapter.replacements))
+        self._left = dict.fromkeys(changed)
+
+    def merge(self, part: str = "") -> None:
+        """Change the weights of the module called `part`, or all that have not been changed yet, one by one."""
+        for key in [key for key in self._left if not part or key.startswith(f"{part}.")]:
+            del self._left[key]
+            parameter = _parameter(self._transformer, key)
+            change = [w * delta for adapter, w in self._adapters for delta in _deltas(adapter, key, parameter.device)]
+            new = [adapter.replacements[key] for adapter, _ in self._adapters if key in adapter.replacements]
+            parameter.data = _sum(new[0] if new else parameter, change, parameter)
 
 
 @dataclass(kw_only=True)
@@ -215,15 +243,6 @@ def _check_mergeable(transformer: nn.Module, adapters: Sequence[Adapter]) -> Non
             f"adapters cannot be merged into quantised weights ({list_some(packed, 3)}); keep them apart "
             "(merge=False), or merge before quantising"
         )
-
-
-def _merge(transformer: nn.Module, adapters: Sequence[Weighted]) -> None:
-    changed = (key for adapter, _ in adapters for key in (*_added_to(adapter), *adapter.replacements))
-    for key in dict.fromkeys(changed):
-        parameter = _parameter(transformer, key)
-        change = [weight * delta for adapter, weight in adapters for delta in _deltas(adapter, key, parameter.device)]
-        new = [adapter.replacements[key] for adapter, _ in adapters if key in adapter.replacements]
-        parameter.data = _sum(new[0] if new else parameter, change, parameter)
 
 
 def _added_to(adapter: Adapter) -> list[str]:

@@ -1,21 +1,24 @@
 """The components of a base model, loaded from wherever `find_base` found them.
 
-Peak memory: weights that keep their dtype on the CPU stay mapped from their files; what is converted or moved is
-held once, plus one tensor. Nothing is downloaded here.
+Peak memory: weights that keep their dtype on the CPU stay mapped from their files; what is converted, moved, merged
+into or stored otherwise is held once, plus one block. Nothing is downloaded here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from real2sam2real.diffusion.autoencoder import BlockTransformAutoencoder
 from real2sam2real.diffusion.transformer import Real2Sam2RealTransformer3DModel
 from real2sam2real.diffusion.weights import encoders, keys
-from real2sam2real.diffusion.weights.assign import fill, without_memory
+from real2sam2real.diffusion.weights.adapters import Merging, Weighted
+from real2sam2real.diffusion.weights.assign import fill, fill_on_call, without_memory
 from real2sam2real.diffusion.weights.base import BaseSource
 from real2sam2real.diffusion.weights.config import config_from_diffusers, config_from_shapes, read_json
 from real2sam2real.diffusion.weights.files import LazyTensor, component_files, open_all, open_tensors
@@ -26,7 +29,12 @@ _MOST_PARTS, _LARGEST = 10_000, 10_000_000  # layers, heads or steps; widths and
 
 
 def load_transformer(
-    source: BaseSource, dtype: torch.dtype = torch.bfloat16, *, device: torch.device | str = "cpu"
+    source: BaseSource,
+    dtype: torch.dtype = torch.bfloat16,
+    *,
+    device: torch.device | str = "cpu",
+    adapters: Sequence[Weighted] = (),
+    store: Callable[[nn.Module], None] | None = None,
 ) -> Real2Sam2RealTransformer3DModel:
     """The transformer without its face and motion branch, whose tensors are never read.
 
@@ -35,22 +43,61 @@ def load_transformer(
         dtype: of the weights, but for those that stay float32 (`_keep_in_fp32_modules`); packed GGUF weights stay
             packed and compute in it.
         device: where the weights go, one tensor at a time.
+        adapters: to be merged into each block as soon as its weights are there; not into packed ones.
+        store: called with each block once all is merged, before the next one is read: to store its weights in another
+            format, or to move it.
 
     Raises:
-        UserError: a file is damaged, or holds another model; it is named with the first keys that do not fit.
+        UserError: a file is damaged, or holds another model; it is named with the first keys that do not fit. An
+            adapter does not fit.
     """
     tensors = _transformer_tensors(source)
     config = transformer_config(source, tensors)
     model = _built(source.transformer_config or source.transformer[0], Real2Sam2RealTransformer3DModel, **config)
+    return fill_transformer(model, tensors, source.transformer, dtype, device=device, adapters=adapters, store=store)
+
+
+def fill_transformer(
+    model: Real2Sam2RealTransformer3DModel,
+    tensors: Mapping[str, LazyTensor],
+    files: Sequence[Path],
+    dtype: torch.dtype,
+    *,
+    device: torch.device | str = "cpu",
+    adapters: Sequence[Weighted] = (),
+    store: Callable[[nn.Module], None] | None = None,
+) -> Real2Sam2RealTransformer3DModel:
+    """As `load_transformer`, for a `model` without memory and `tensors` by its names; `files` are for messages."""
+    merging = Merging(model, adapters)
+
+    def finish(part: str) -> None:
+        merging.merge(part)
+        if store is not None and part.startswith("blocks."):
+            store(model.get_submodule(part))
+
     return fill(
         model,
         tensors,
-        source.transformer,
+        files,
         dtype=dtype,
         device=device,
         keep_float32=model._keep_in_fp32_modules,
         what="the transformer of Wan-Animate",
+        after=finish,
     )
+
+
+def packed_weight_size(source: BaseSource) -> float | None:
+    """Bytes that a weight of the blocks takes as a GGUF file packs it, on average; None for bases of other layouts.
+
+    Raises:
+        UserError: the file is damaged.
+    """
+    if source.layout != "gguf":
+        return None
+    packed = [tensor for tensor in _transformer_tensors(source).values() if tensor.quantised]
+    values = sum(math.prod(tensor.shape) for tensor in packed)
+    return sum(tensor.read().nbytes for tensor in packed) / values if values else None
 
 
 def transformer_config(source: BaseSource, tensors: Mapping[str, LazyTensor] | None = None) -> dict[str, Any]:
@@ -109,9 +156,19 @@ def load_vae(source: BaseSource, dtype: torch.dtype = torch.float32, *, device: 
 
 
 def load_text_encoder(
-    source: BaseSource, dtype: torch.dtype = torch.bfloat16, *, device: torch.device | str = "cpu"
+    source: BaseSource,
+    dtype: torch.dtype = torch.bfloat16,
+    *,
+    device: torch.device | str = "cpu",
+    on_call: bool = False,
 ) -> tuple[Any, Any]:
     """The tokenizer and transformers' `UMT5EncoderModel`.
+
+    Args:
+        source: from `find_base`.
+        dtype: of the weights.
+        device: where they go.
+        on_call: each layer's weights come from the files when it is called, and go again; see `assign.fill_on_call`.
 
     Raises:
         MissingPartError: the source has no text encoder or tokenizer, or transformers is not installed.
@@ -134,15 +191,22 @@ def load_text_encoder(
         tensors.setdefault("shared.weight", tied)
     # transformers keeps this projection in float32 for float16 alone, where it would overflow.
     keep = ("wo",) if dtype == torch.float16 else ()
-    fill(model, tensors, (path,), dtype=dtype, device=device, keep_float32=keep, what="the text encoder umT5")
+    put = fill_on_call if on_call else fill
+    put(model, tensors, (path,), dtype=dtype, device=device, keep_float32=keep, what="the text encoder umT5")
     model.encoder.embed_tokens = model.shared
     return tokenizer, model
 
 
 def load_image_encoder(
-    source: BaseSource, dtype: torch.dtype = torch.float32, *, device: torch.device | str = "cpu"
+    source: BaseSource, dtype: torch.dtype = torch.float32, *, device: torch.device | str = "cpu", on_call: bool = False
 ) -> tuple[Any, Any]:
     """The image processor and transformers' `CLIPVisionModel`.
+
+    Args:
+        source: from `find_base`.
+        dtype: of the weights.
+        device: where they go.
+        on_call: as in `load_text_encoder`.
 
     Raises:
         MissingPartError: the source has no image encoder, or transformers is not installed.
@@ -162,7 +226,8 @@ def load_image_encoder(
     # The tower stands below `vision_model` in some versions of transformers, and at the top in others.
     prefix = "vision_model." if any(key.startswith("vision_model.") for key in model.state_dict()) else ""
     tensors = {prefix + key: tensor for key, tensor in tensors.items()}
-    fill(model, tensors, (path,), dtype=dtype, device=device, what="CLIP's visual tower")
+    put = fill_on_call if on_call else fill
+    put(model, tensors, (path,), dtype=dtype, device=device, what="CLIP's visual tower")
     if source.image_processor is not None:
         return _from_folder(transformers.CLIPImageProcessor, source.image_processor), model
     # What the diffusers layout's `image_processor` does, for layouts without one.

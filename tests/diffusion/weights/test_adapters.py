@@ -316,6 +316,20 @@ def test_zeroed_adapters_change_nothing_to_the_bit(transformer, official, distil
     assert torch.equal(run(transformer, inputs), before)
 
 
+def test_merged_block_by_block_while_loading_is_as_merged_at_once(
+    layouts, official_folder, distillation_file, transformer
+):
+    adapters = [(read_adapter(official_folder), 0.7), (read_adapter(distillation_file), 1.0)]
+    finished = []
+    loaded = load_transformer(
+        find_base(layouts.diffusers), torch.float32, adapters=adapters, store=lambda block: finished.append(block)
+    )
+    assert finished == list(loaded.blocks)
+    apply_adapters(transformer, adapters, merge=True)
+    for name, value in transformer.state_dict().items():
+        assert torch.equal(loaded.state_dict()[name], value)
+
+
 @pytest.mark.parametrize("merge", [True, False])
 def test_a_zeroed_patch_embedding_is_no_normals_at_all(
     transformer, official_folder, official, embedding, inputs, merge

@@ -9,6 +9,7 @@ import pytest
 import torch
 from diffusers import AutoencoderKLWan, WanAnimateTransformer3DModel
 from diffusers.quantizers.gguf.utils import GGUFLinear
+from safetensors.torch import load_file, save_file
 from transformers import CLIPVisionModel, UMT5EncoderModel
 
 from real2sam2real.diffusion.weights import files, keys
@@ -207,6 +208,24 @@ def test_image_encoder_is_the_same_from_both_layouts(layouts):
         outputs.append(encoder(pixels, output_hidden_states=True).hidden_states[-2])
     assert torch.equal(outputs[0], theirs(pixels, output_hidden_states=True).hidden_states[-2])
     assert torch.equal(outputs[0], outputs[1])
+
+
+@pytest.mark.parametrize("stored", [torch.float32, torch.bfloat16])
+@torch.no_grad()
+def test_encoders_whose_layers_are_read_when_called_say_the_same_and_hold_nothing(layouts, tmp_path, stored):
+    source = find_base(layouts.diffusers)
+    for name in ("text_encoder", "image_encoder"):
+        shutil.copytree(getattr(source, name), tmp_path / name)
+        file = tmp_path / name / "model.safetensors"
+        save_file({key: value.to(stored) for key, value in load_file(file).items()}, file)
+    source = replace(source, text_encoder=tmp_path / "text_encoder", image_encoder=tmp_path / "image_encoder")
+    tokens, photo = torch.tensor([[3, 4, 0, 0]]), torch.rand(1, 3, 28, 28)
+    for load, given in ((load_text_encoder, tokens), (load_image_encoder, photo)):
+        whole, on_call = (load(source, torch.float32, on_call=on_call)[1] for on_call in (False, True))
+        for _ in range(2):
+            assert torch.equal(on_call(given).last_hidden_state, whole(given).last_hidden_state)
+            assert {parameter.device.type for parameter in on_call.parameters()} == {"meta"}
+        assert on_call.dtype == torch.float32
 
 
 def test_scheduler_is_the_folders_own_or_the_official_one(layouts):
