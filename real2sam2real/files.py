@@ -19,6 +19,10 @@ _NO_ROOM = {
     errno.EDQUOT: "all of your space on its disk is taken (quota)",
     errno.EFBIG: "its file system, or a limit of your account, allows no file that large",
 }
+_SYSTEM = {  # what no content of a file can be the cause of
+    errno.EACCES, errno.EPERM, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENAMETOOLONG, errno.ELOOP,
+    getattr(errno, "ESTALE", errno.EIO),
+}  # fmt: skip
 _LEAST_ROOM = 1 << 16  # bytes; a library that fails with less left has filled the disk
 
 # What the functions below call a file or a folder while it is written.
@@ -141,14 +145,37 @@ def existing_file(path: Path | str) -> Path:
     """The path of a file that is there and can be read to its end.
 
     Raises:
-        UserError: there is none, or it is a folder, a pipe or a device.
+        UserError: there is none, the system does not let us read it, or it is a folder, a pipe or a device.
     """
     path = Path(path)
     refuse_pipe(path)
     if not path.is_file():
         kind = "is a folder" if path.is_dir() else "does not exist"
         raise UserError(f"{path} {kind}; give the path of a file.")
+    try:
+        path.open("rb").close()
+    except OSError as error:
+        refuse_if_system(error, path)
+        raise
     return path
+
+
+def refuse_if_system(error: Exception, path: Path) -> None:
+    """Where the system and not what is in a file is why it was not read, say that; else do nothing.
+
+    For who would call a file damaged, or of another kind, whatever was raised.
+
+    Raises:
+        UserError: it is: the file is not allowed, the disk fails, there is no memory.
+    """
+    said = str(error)
+    if isinstance(error, MemoryError) or "can't allocate memory" in said or "out of memory" in said.lower():
+        raise UserError(
+            f"{path} cannot be read: it asks for more memory than there is. Free some; a damaged file may ask so, too"
+        ) from error
+    number = getattr(error, "errno", None)
+    if isinstance(error, OSError) and number in _SYSTEM:
+        raise UserError(f"{path} cannot be read: {os.strerror(number)}") from error
 
 
 def refuse_pipe(path: Path) -> None:

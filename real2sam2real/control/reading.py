@@ -26,7 +26,7 @@ from real2sam2real.control.folder import (
 )
 from real2sam2real.control.normal_convention import OPENGL, NormalConvention, with_current_names
 from real2sam2real.errors import UserError
-from real2sam2real.files import refuse_pipe
+from real2sam2real.files import refuse_if_system, refuse_pipe
 from real2sam2real.workfolder.json_values import read_json
 
 # H.264 leaves a noise of a few levels around black; real normals are never this dark (their colours lie on a sphere
@@ -238,4 +238,5 @@ def _read_json(path: Path) -> Any:
     try:
         return read_json(path, finite=True)
     except (OSError, ValueError) as error:
+        refuse_if_system(error, path)
         raise UserError(f"{path} is not readable JSON ({error}); repair it or render again.") from error

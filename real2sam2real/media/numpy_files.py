@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from real2sam2real.errors import UserError, first_line
-from real2sam2real.files import existing_file
+from real2sam2real.files import existing_file, refuse_if_system
 
 Arrays = dict[str, NDArray[Any]]
 ALONE = ""  # what the array of a bare `.npy` is called
@@ -41,6 +41,7 @@ def read_arrays(path: Path, what: str, *, most_bytes: int, names: Collection[str
     except OSError as error:
         raise UserError(f"{path}: cannot read the {what} ({error.strerror or error})") from error
     except Exception as error:  # NumPy evaluates an array's header, and any of Python's errors may come of it
+        refuse_if_system(error, path)
         raise UserError(
             f"{path}: the {what} cannot be read as a NumPy file of plain numbers ({first_line(error)[:120]}); it is "
             "damaged, cut off, or of another kind: save it again with numpy.save or numpy.savez"

@@ -17,7 +17,7 @@ from PIL import Image, UnidentifiedImageError, features
 
 from real2sam2real.arrays import Float, UInt8
 from real2sam2real.errors import MissingPartError, UserError, first_line
-from real2sam2real.files import existing_file, replacing_file
+from real2sam2real.files import existing_file, refuse_if_system, replacing_file
 from real2sam2real.media.picture_color import by_other_marks, by_profile, named_color_space
 
 MAX_PIXELS = 100_000_000
@@ -93,6 +93,7 @@ def _opened(path: Path) -> Picture:
             "first"
         ) from None
     except _BROKEN as error:
+        refuse_if_system(error, path)
         raise UserError(
             f"'{path.name}' cannot be decoded ({first_line(error)}); it is damaged or cut off, export it again"
         ) from None

@@ -6,10 +6,12 @@ be is said in `VideoInfo.notes`.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import repeat
 from pathlib import Path
 
 import av
@@ -19,10 +21,11 @@ from av.container import InputContainer
 
 from real2sam2real.arrays import UInt8
 from real2sam2real.errors import UserError, first_line
-from real2sam2real.files import existing_file
+from real2sam2real.files import existing_file, refuse_if_system
 from real2sam2real.media.color import ColorSpace
 from real2sam2real.media.video_timeline import VideoTimeline, read_timeline
 
+_log = logging.getLogger(__name__)
 _MATRIX_UNSAID = 2  # ITU-T H.273's "unspecified" and "reserved"
 _HIGH_DEFINITION = 720  # pixels of height from which a video that says no matrix may mean BT.709
 
@@ -95,8 +98,9 @@ def iterate_video(path: Path | str) -> Iterator[UInt8]:
     Raises:
         UserError: there is no such file, it is not a readable video, it ends too early, or its size changes midway.
     """
-    described = _described(path)
-    repeats = described.timeline.repeats()
+    described, held, at = _described(path), None, 0
+    timeline = described.timeline
+    repeats = timeline.repeats()
     with _opened(path) as (container, stream):
         stream.thread_type = "AUTO"
         last_end, count = 0.0, 0
@@ -104,19 +108,28 @@ def iterate_video(path: Path | str) -> Iterator[UInt8]:
             for frame in container.decode(stream):
                 if frame.pts is not None and stream.time_base is not None:
                     last_end = float((frame.pts + (frame.duration or 1)) * stream.time_base)
-                shown = int(repeats[count]) if count < len(repeats) else 1
+                before, at = at, timeline.place(frame.pts, at) + 1
                 count += 1
-                if shown:
+                lost = int(repeats[before : at - 1].sum())  # times of frames that the decoder has left out
+                shown = int(repeats[at - 1]) if at <= len(repeats) else 1
+                if lost + shown:
                     pixels = described.picture(frame)
                     if pixels.shape[:2] != (described.info.height, described.info.width):
                         raise UserError(f"{path} changes its size at frame {count - 1}; re-encode it at one size.")
-                    for _ in range(shown):
-                        yield pixels
+                    yield from repeat(pixels if held is None else held, lost)
+                    yield from repeat(pixels, shown)
+                    held = pixels
         except av.FFmpegError as error:
+            refuse_if_system(error, Path(path))
             raise UserError(
                 f"{path} is damaged: it breaks off after frame {count} ({error}). Copy it again."
             ) from error
-        _check_complete(Path(path), stream, described.timeline, count, last_end)
+        _check_complete(Path(path), stream, timeline, count, last_end)
+        if held is not None:
+            yield from repeat(held, int(repeats[at:].sum()))
+        if count < timeline.stored:
+            _log.warning("%s: %d of its %d frames cannot be decoded; the frame before is held", path,
+                         timeline.stored - count, timeline.stored)  # fmt: skip
 
 
 class VideoFrames:
@@ -177,6 +190,7 @@ def _opened(path: Path | str) -> Iterator[tuple[InputContainer, av.VideoStream]]
     try:
         container = av.open(str(path), metadata_errors="replace")  # titles in Latin-1 are common, and not for us
     except (av.FFmpegError, ValueError) as error:
+        refuse_if_system(error, path)
         reason = "it is empty" if not path.stat().st_size else str(error)
         raise UserError(f"{path} cannot be read as a video: {reason}. Give a whole video file.") from error
     with container:
@@ -235,6 +249,7 @@ def _first_frame(path: Path, container: InputContainer, stream: av.VideoStream) 
     try:
         frame = next(iter(container.decode(stream)), None)
     except av.FFmpegError as error:
+        refuse_if_system(error, path)
         raise UserError(f"{path} is damaged: no frame can be decoded ({first_line(error)}). Copy it again.") from error
     if frame is None:
         raise UserError(f"{path} is cut short: it holds no frame that can be decoded; give a whole video file.")
@@ -298,7 +313,7 @@ def _check_complete(path: Path, stream: av.VideoStream, timeline: VideoTimeline,
     if length is not None and timeline.fps > 0:
         missing |= last_end < length - frame
     if missing:
-        raise UserError(f"{path} is cut short: only {count} of its frames can be decoded. Copy it again.")
+        raise UserError(f"{path} is cut short or damaged: only {count} of its frames can be decoded. Copy it again.")
 
 
 def _tagged_seconds(text: str) -> float | None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from bisect import bisect_left
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 import av
@@ -30,6 +31,7 @@ class VideoTimeline:
     stored: int  # stored frames that an edit list has not cut away
     shown: Int  # `(T,)` the stored frame that each frame of the grid shows, in order
     hidden: int = 0  # stored frames that an edit list cuts away
+    stamps: tuple[int, ...] = ()  # of the stored frames, in order; none where some frame has none
 
     @property
     def note(self) -> str:
@@ -47,6 +49,11 @@ class VideoTimeline:
         """`(stored,)`: for how many frames of the grid each stored one is shown."""
         return np.bincount(self.shown, minlength=self.stored)
 
+    def place(self, stamp: int | None, least: int) -> int:
+        """Which stored frame a decoded one is, by its time stamp; `least` where that does not tell."""
+        at = bisect_left(self.stamps, stamp, lo=min(least, len(self.stamps))) if stamp is not None else least
+        return at if at < len(self.stamps) and self.stamps[at] == stamp else least
+
 
 def read_timeline(container: InputContainer, stream: av.VideoStream) -> VideoTimeline:
     """The timeline of a stream, from its packets alone; the container has to be opened again to be decoded.
@@ -54,6 +61,15 @@ def read_timeline(container: InputContainer, stream: av.VideoStream) -> VideoTim
     Raises:
         UserError: the time stamps span more than ten million frames.
     """
+    stamps, length, hidden = _packets(container, stream)
+    known = sorted(stamp for stamp in stamps if stamp is not None)
+    if len(known) < len(stamps):
+        return _even(Fraction(stream.average_rate or stream.guessed_rate or 0), len(stamps), hidden)
+    return replace(_by_stamps(stream, known, length, hidden), stamps=tuple(known))
+
+
+def _packets(container: InputContainer, stream: av.VideoStream) -> tuple[list[int | None], int, int]:
+    """The time stamps of the frames that are shown, how long the last of them is, and how many are cut away."""
     stamps: list[int | None] = []
     length = hidden = 0
     try:
@@ -67,11 +83,15 @@ def read_timeline(container: InputContainer, stream: av.VideoStream) -> VideoTim
             length = packet.duration or length
     except av.FFmpegError:
         pass  # cut short: decoding says so, with the frame at which it happens
+    return stamps, length, hidden
+
+
+def _by_stamps(stream: av.VideoStream, stamps: list[int], length: int, hidden: int) -> VideoTimeline:
+    """Of sorted time stamps, the last of them of a frame of some `length`, in the stream's unit."""
     rate = Fraction(stream.average_rate or stream.guessed_rate or 0)
-    known = [stamp for stamp in stamps if stamp is not None]
-    if len(known) < len(stamps) or len(known) < 2 or stream.time_base is None:
+    if len(stamps) < 2 or stream.time_base is None:
         return _even(rate, len(stamps), hidden)
-    times = np.sort(np.array(known, np.float64)) * float(stream.time_base)
+    times = np.array(stamps, np.float64) * float(stream.time_base)
     span = times[-1] - times[0]
     mean = span / (len(times) - 1)
     if not mean > 0:

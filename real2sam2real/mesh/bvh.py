@@ -18,6 +18,7 @@ from real2sam2real.mesh.compiled import kernel, part
 
 LEAF = 4  # triangles in a leaf, at most
 REACH = 0.01  # of the diagonal
+MOST_REFUSED = 3000  # faces that do not agree, from which no other is looked for
 STACK = 64  # open nodes of one walk; the depth of the tree bounds it
 
 
@@ -45,7 +46,7 @@ class Bvh:
 
         With unit `normals` `(N, 3)` only faces count whose normal agrees, by `least_cosine`, so that the two sides of a
         thin wall are told apart. They may be farther than the nearest face by `REACH` of the diagonal; a point that no
-        such face agrees with gets the nearest of all.
+        such face agrees with gets the nearest of all, as does one in a tangle where `MOST_REFUSED` nearer ones do not.
         """
         tree, none = (self.triangles, self.order, self.boxes), np.zeros((0, 3))
         face, distance, weights = _nearest(*tree, points, none, least_cosine, np.full(len(points), np.inf))
@@ -238,12 +239,13 @@ def _nearest(
         p = points[n]
         best = limits[n] * limits[n]
         nodes[0, 0], nodes[0, 1], nodes[0, 2], open_distances[0] = 0, 0, len(order), _box_distance(boxes, 0, p)
-        top = 1
-        while top:
+        top, refused = 1, 0
+        while top and refused < MOST_REFUSED:
             top, lo, hi = _next_leaf(_box_distance, p, boxes, nodes, open_distances, top, best)
             for at in range(lo, hi):
                 t = triangles[order[at]]
                 if len(normals) and not _agrees(t, normals[n], least_cosine):
+                    refused += 1
                     continue
                 v, w = _closest_weights(t, p)
                 squared = _squared_distance(t, p, v, w)

@@ -23,6 +23,8 @@ SPECK = 0.004  # of the large components' diagonal
 MOST = 0.05  # of all area
 MAX_UNITED = 400  # more are leaves or gravel: they stay as they are, which costs nobody anything
 MOST_MEETING = 1500  # pairs of boxes in one union; every crossing pair may add a cut through both
+MOST_CUTS = 60_000  # through faces in one union; beyond, rough surfaces lie in each other
+COMPARED = 30_000_000  # pairs of faces that are looked at to tell how many
 CROWDED = 8.0  # components' boxes in one place, on average over the object's own box
 
 
@@ -86,10 +88,29 @@ def unite(soup: Soup) -> tuple[Soup, int]:
         mine = group[component] == number
         piece, members = soup.keep(mine).compact(), int((group == number).sum())
         crossings = (int((group[one] == number).sum()) - members) // 2
-        merged = _union(piece, component[mine]) if members > 1 and crossings <= MOST_MEETING else None
+        may_merge = members > 1 and crossings <= MOST_MEETING and _cuts(piece, component[mine]) <= MOST_CUTS
+        merged = _union(piece, component[mine]) if may_merge else None
         involved += members if merged is not None else 0
         pieces.append(piece if merged is None else merged)
     return (concatenate(pieces), involved) if involved else (soup, 0)
+
+
+def _cuts(soup: Soup, component: Int) -> float:
+    """About how many pairs of faces of different components cut each other, told by a sample of the faces."""
+    corners = soup.vertices[soup.faces]
+    low, high = corners.min(axis=1), corners.max(axis=1)
+    count, normals = len(low), soup.cross_products()
+    asked = np.random.default_rng(0).permutation(count)[: max(50, COMPARED // count)]
+    found = 0
+    for face in asked.tolist():
+        near = np.nonzero((low[:, 0] <= high[face, 0]) & (high[:, 0] >= low[face, 0]))[0]
+        near = near[(low[near] <= high[face]).all(axis=1) & (high[near] >= low[face]).all(axis=1)]
+        near = near[component[near] != component[face]]
+        own, other = corners[face], corners[near]
+        aside = np.ptp(np.sign((other - own[0]) @ normals[face]), axis=1) < 2  # all corners on one side of its plane
+        across = np.einsum("nkc,nc->nk", own - other[:, :1], normals[near])
+        found += int((~aside & (np.ptp(np.sign(across), axis=1) == 2)).sum())
+    return found / 2 * count / len(asked)
 
 
 def is_thicket(soup: Soup) -> bool:

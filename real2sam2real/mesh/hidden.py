@@ -13,7 +13,7 @@ RAYS = 24  # per face: one that sees out through 8 % of its half of the sky is f
 ASKED = 48  # faces of a patch whose rays count, at most
 INNER_SHARE = 0.02  # a wall of whose rays fewer escape is an inner one
 OPENING_SHARE = 0.08  # a pocket is what is open by less than this share of its area
-MOST_TRIED, TRIED_PER_FACE = 15_000_000, 300  # triangles whose boxes one ray from every face may meet; of a face's ray
+MOST_TRIED, TRIED_PER_FACE = 40_000_000, 300  # triangles whose boxes all rays may meet; the same of each face's
 POCKET_SHARE = 1e-3  # of the surface's area: smaller pockets are left alone
 
 
@@ -75,14 +75,15 @@ def _visible_faces(soup: Soup) -> Bool:
     length = np.linalg.norm(normal, axis=1)
     normal /= np.maximum(length, 1e-300)[:, None]
     middle = soup.vertices[soup.faces].mean(axis=1)
-    seen, tried = tree.escapes(middle, normal, np.arange(len(middle)))
-    if tried > max(MOST_TRIED, TRIED_PER_FACE * len(middle)):
-        raise TangledError
-    for offset in _sphere_points(RAYS - 1):
-        left = np.nonzero(~seen & (length > 0))[0]
+    seen, tried = length == 0, 0
+    for offset in [np.zeros(3), *_sphere_points(RAYS - 1)]:
+        left = np.nonzero(~seen)[0]
         # A unit normal plus a point of the unit sphere: directions by the cosine, as light falls.
-        seen[left] = tree.escapes(middle[left], normal[left] + 0.999 * offset, left)[0]
-    return seen | (length == 0)
+        seen[left], more = tree.escapes(middle[left], normal[left] + 0.999 * offset, left)
+        tried += more
+        if tried > max(MOST_TRIED, TRIED_PER_FACE * len(middle)):
+            raise TangledError
+    return seen
 
 
 def _escaping_share(soup: Soup, patch: Int, candidate: Bool) -> Float:

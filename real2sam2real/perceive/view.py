@@ -14,7 +14,7 @@ import numpy as np
 
 from real2sam2real.arrays import Float, Float32
 from real2sam2real.errors import UserError
-from real2sam2real.files import existing_file, replacing_folder
+from real2sam2real.files import existing_file, refuse_if_system, replacing_folder
 from real2sam2real.geometry import Intrinsics
 from real2sam2real.workfolder.json_values import read_json, typed
 from real2sam2real.workfolder.records import WRONG_VALUES, reason_of
@@ -88,6 +88,7 @@ def load_view(path: Path) -> PhotoView:
     try:
         return _view_of(path, read_json(path / DESCRIPTION, finite=True))
     except (*WRONG_VALUES, OSError, EOFError) as error:
+        refuse_if_system(error, path)
         raise UserError(f"the view in '{path}' is damaged ({reason_of(error)}); delete it, and it is made again") from (
             error
         )

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from real2sam2real.errors import MissingPartError, UserError, first_line, require
+from real2sam2real.files import refuse_if_system
 from real2sam2real.workfolder.json_values import read_json
 
 if TYPE_CHECKING:
@@ -74,6 +75,7 @@ def load_pretrained(
     except ImportError as error:
         raise MissingPartError(f"{architecture} needs a further package: {first_line(error)}") from error
     except Exception as error:  # safetensors and transformers raise a dozen kinds for damaged and foreign files
+        refuse_if_system(error, Path(folder))
         raise UserError(f"'{folder}' cannot be loaded as {architecture}: {first_line(error)}") from error
     missing = set(report["missing_keys"])
     if written := set(twins) - missing:

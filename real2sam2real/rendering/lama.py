@@ -13,6 +13,7 @@ import numpy as np
 
 from real2sam2real.arrays import Bool, UInt8
 from real2sam2real.errors import UserError, first_line
+from real2sam2real.files import refuse_if_system
 from real2sam2real.pretrained.hub import download_command, find_file
 from real2sam2real.pretrained.models import choose_device
 
@@ -50,6 +51,7 @@ class Lama:
         try:
             network = torch.jit.load(str(weights), map_location=device)  # type: ignore[no-untyped-call]
         except (RuntimeError, ValueError, OSError) as error:
+            refuse_if_system(error, weights)
             raise UserError(
                 f"'{weights}' is no TorchScript file ({first_line(error)}); LaMa's checkpoints of other kinds are not "
                 f"read. {HINT}"

@@ -20,7 +20,7 @@ from PIL import Image
 
 from real2sam2real.arrays import Bool, Float
 from real2sam2real.errors import UserError, first_line
-from real2sam2real.files import refuse_pipe, replacing_folder
+from real2sam2real.files import refuse_if_system, refuse_pipe, replacing_folder
 from real2sam2real.geometry import Intrinsics
 from real2sam2real.media.numpy_files import ALONE, read_arrays
 from real2sam2real.media.pictures import Picture, open_picture
@@ -232,6 +232,7 @@ def _read_json(folder: Path) -> JsonObject:
     try:
         value = read_json(path)
     except OSError as error:
+        refuse_if_system(error, path)
         raise UserError(f"'{folder}' is not a scene folder: it has no readable {SCENE_FILE}; check the path") from error
     except ValueError as error:
         raise UserError(f"'{path}' is damaged ({str(error)[:80]}); {_REMEDY}") from error
@@ -535,4 +536,5 @@ def _sha256(path: Path) -> str:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
+        refuse_if_system(error, path)
         raise UserError(f"'{path}' is missing or cannot be read; {_REMEDY}") from error

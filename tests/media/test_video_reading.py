@@ -279,3 +279,27 @@ def test_the_public_cases(name: str) -> None:
     if name == "hlg.mov":
         reference = media.read_image(CASES / "hlg_ref.png").astype(int)
         assert np.abs(next(media.iterate_video(CASES / name)) - reference).mean() < 4
+
+
+@pytest.mark.parametrize("lost", [(5,), (3, 5, 6)])
+def test_frames_that_the_decoder_leaves_out_keep_their_time(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, lost: tuple[int, ...]
+) -> None:
+    """MPEG-4's frames that are not coded (ISO/IEC 14496-2, 6.2.5) give no picture and no error."""
+    levels = np.arange(10) * 20 + 30
+    with av.open(str(tmp_path / "a.mkv"), "w") as target:
+        stream = target.add_stream("mpeg4", rate=10, options={"g": "100", "bf": "0", "q": "2"})
+        stream.width = stream.height = 32
+        packets = []
+        for level in levels:
+            packets += stream.encode(av.VideoFrame.from_ndarray(np.full((32, 32, 3), level, np.uint8)))
+        for number, packet in enumerate(packets + stream.encode()):
+            not_coded = av.Packet(bytes([0, 0, 1, 0xB6, 0x50 | number, 0x9F]))
+            not_coded.pts, not_coded.dts, not_coded.duration = packet.pts, packet.dts, packet.duration
+            not_coded.time_base, not_coded.stream = packet.time_base, stream
+            target.mux(not_coded if number in lost else packet)
+    frames = media.read_video(tmp_path / "a.mkv")
+    assert len(frames) == media.video_info(tmp_path / "a.mkv").frames == 10
+    shown = [next(n for n in range(k, -1, -1) if n not in lost) for k in range(10)]
+    assert np.abs(frames[:, 9, 9, 0].astype(int) - levels[shown]).max() < 8
+    assert f"{len(lost)} of its 10 frames cannot be decoded; the frame before is held" in caplog.text

@@ -21,7 +21,7 @@ from torch import Tensor
 from real2sam2real.diffusion.weights.gguf_file import GgufTensor, read_gguf
 from real2sam2real.diffusion.weights.keys import is_left_out
 from real2sam2real.errors import UserError, first_line, require
-from real2sam2real.files import existing_file, refuse_pipe
+from real2sam2real.files import existing_file, refuse_if_system, refuse_pipe
 from real2sam2real.workfolder.json_values import parse_json, read_json
 
 _SHARD = re.compile(r"(.+)-(\d{5})-of-(\d{5})\.safetensors$")
@@ -101,6 +101,7 @@ def shard_names(index: Path) -> list[str]:
         weight_map = read_json(index)["weight_map"]
         names = sorted({str(name) for key, name in weight_map.items() if not is_left_out(key)})
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        refuse_if_system(error, index)
         raise UserError(f"{index} is damaged or no index of weights: {error}") from error
     if any(Path(name).name != name for name in names):
         raise UserError(f"{index} names files outside its folder; it is damaged or not to be trusted")
@@ -165,6 +166,7 @@ def _open_safetensors(path: Path) -> Tensors:
         file: Any = safe_open(path, framework="pt")
         shapes = {key: tuple(file.get_slice(key).get_shape()) for key in file.keys()}  # noqa: SIM118  not a mapping
     except (SafetensorError, OSError, ValueError) as error:
+        refuse_if_system(error, path)
         raise UserError(f"{path} is damaged, cut short or no safetensors file: {error}") from error
     except RuntimeError:  # the file is larger than the memory that the system would promise to a mapping
         return _fold_scales(_mapped_singly(path))
@@ -210,6 +212,7 @@ def _open_pickle(path: Path) -> Tensors:
     try:
         loaded: Any = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
     except Exception as error:  # a damaged pickle can raise anything: it is a program for a machine of its own
+        refuse_if_system(error, path)
         if foreign := _FOREIGN.search(str(error)):
             raise UserError(
                 f"{path} is refused: it asks for '{foreign[1]}', which no set of tensors needs, and loading it could "

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from real2sam2real.arrays import UInt8
 from real2sam2real.errors import MissingPartError, UserError
-from real2sam2real.files import existing_file
+from real2sam2real.files import existing_file, refuse_if_system
 from real2sam2real.pretrained.hub import file_from_environment
 
 BACKBONE = "R2S2R_ALEXNET"
@@ -129,6 +129,7 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         state = torch.load(existing_file(path), map_location="cpu", weights_only=True)
     except Exception as error:  # torch and pickle throw what they like at a file that holds something else
+        refuse_if_system(error, path)
         raise UserError(f"{path} cannot be read as weights ({type(error).__name__}); fetch it again") from error
     return dict(state)
 

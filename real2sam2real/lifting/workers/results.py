@@ -12,6 +12,7 @@ import numpy as np
 
 from real2sam2real.arrays import Float
 from real2sam2real.errors import UserError
+from real2sam2real.files import refuse_if_system
 from real2sam2real.geometry import Intrinsics
 from real2sam2real.lifting.lifted import LiftedMesh
 from real2sam2real.lifting.workers.catalogue import LifterFacts
@@ -70,6 +71,7 @@ def _read_mesh(request: LiftRequest, facts: LifterFacts, task: RequestedEntity) 
     try:
         mesh = _mesh(task)
     except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+        refuse_if_system(error, task.folder)
         raise UserError(f"the result in {task.folder} is damaged ({error}); delete that folder and run again") from None
     build = partial(_lifted, request, facts, task.name, mesh)
     return read_record(task.folder / RESULT, build, what="result of a lifter", remedy=_AGAIN)

@@ -17,7 +17,7 @@ import numpy as np
 
 from real2sam2real.arrays import Bool, Float, Float32, Mask, UInt8
 from real2sam2real.errors import MissingPartError, UserError, first_line
-from real2sam2real.files import refuse_pipe
+from real2sam2real.files import existing_file, refuse_if_system, refuse_pipe
 from real2sam2real.media.numpy_files import ALONE, array_names, read_arrays
 from real2sam2real.perceive.camera.depth import DepthEstimate, resized_depth, with_unknown
 from real2sam2real.perceive.camera.options import DEPTH_FILE_SUFFIXES, DepthKind
@@ -112,6 +112,7 @@ def _read(path: Path) -> np.ndarray:
     refuse_pipe(path)
     if not path.is_file():
         raise UserError(f"there is no depth map '{path}'; check the path")
+    existing_file(path)
     suffix = path.suffix.lower()
     found: Any
     try:
@@ -122,6 +123,7 @@ def _read(path: Path) -> np.ndarray:
         else:
             found = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
     except (OSError, ValueError, RuntimeError, cv2.error) as error:
+        refuse_if_system(error, path)
         raise UserError(f"the depth map '{path.name}' cannot be read ({first_line(error)}); save it again") from error
     if found is None:
         formats = ", ".join(DEPTH_FILE_SUFFIXES)

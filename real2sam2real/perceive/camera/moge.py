@@ -13,12 +13,14 @@ from __future__ import annotations
 
 import importlib
 import inspect
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from real2sam2real.arrays import Bool, Float32, UInt8
 from real2sam2real.errors import MissingPartError, UserError, first_line
+from real2sam2real.files import refuse_if_system
 from real2sam2real.perceive.camera.depth import DepthEstimate, chosen_focal, with_unknown
 from real2sam2real.pretrained.hub import download_command, find_file
 from real2sam2real.pretrained.models import choose_device
@@ -57,6 +59,7 @@ class MoGe:
         try:
             network = network_class.from_pretrained(str(weights))
         except Exception as error:  # torch and pickle raise what they like at a file that holds something else
+            refuse_if_system(error, Path(weights))
             raise UserError(
                 f"'{model}' holds no weights for MoGe-2 ({first_line(error)}); leave it out for {DEFAULT_MODEL}"
             ) from error
