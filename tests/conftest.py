@@ -10,8 +10,9 @@ from pathlib import Path
 from types import ModuleType
 
 # Small tensors gain nothing from threads, and threads that wait for each other starve on a busy machine. Set before
-# anything imports torch.
+# anything imports torch or OpenCV.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OPENCV_FOR_THREADS_NUM", "1")
 os.environ["HF_HUB_OFFLINE"] = "1"
 
 import pytest
@@ -32,16 +33,22 @@ FAST = (
 )  # fmt: skip
 
 
+# What waits more than it works, for Ray above all: for one process of the tests more than there are cores.
+WAITING = (
+    "run/batch/test_ray.py", "workfolder/test_ray_pool.py", "lab/curate/test_pipeline.py", "diffusion/test_parallel.py",
+)  # fmt: skip
+WAITING_WORKER = "gw0"  # as pytest-xdist calls its first process
 # Begun first, so that no core waits for one of them at the end.
 LONG = (
-    "test_static.py", "run/batch/test_ray.py", "workfolder/test_ray_pool.py", "lab/curate/test_pipeline.py",
-    "lab/curate/test_curation_benchmark.py", "run/test_real_meshes.py", "run/test_real_photos.py",
-    "diffusion/test_parallel.py",
+    *WAITING, "test_static.py", "diffusion/memory/test_costs.py", "perceive/segment/test_embedded.py",
+    "cli/test_run_command.py", "lifting/align/test_align.py", "run/test_examples.py", "run/test_real_meshes.py",
+    "lifting/test_real_photos.py", "lab/curate/test_curation_benchmark.py",
 )  # fmt: skip
 
 
-def is_long(path: Path) -> bool:
-    return any(path == TESTS / name for name in LONG)
+def rank(path: Path) -> int:
+    """Where a file stands in `LONG`, or after it."""
+    return next((number for number, name in enumerate(LONG) if path == TESTS / name), len(LONG))
 
 
 def is_fast(path: Path) -> bool:
@@ -54,7 +61,7 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: not is_long(item.path))
+    items.sort(key=lambda item: rank(item.path))
     for item in items:
         if is_fast(item.path):
             item.add_marker(pytest.mark.fast)
@@ -71,13 +78,36 @@ def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, objec
     return (yield)
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Who works lets those through that wait: Ray gives up on processes of its own that start too slowly."""
+    name = getattr(config, "workerinput", {}).get("workerid", WAITING_WORKER)
+    if name != WAITING_WORKER and hasattr(os, "nice"):
+        os.nice(5)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """One more than there are cores, as one of them waits for Ray half of the time."""
+    return len(os.sched_getaffinity(0)) + 1 if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1) + 1
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
     """A file's tests go to one process: many share fixtures that take half a minute."""
     from xdist.scheduler import LoadFileScheduling
 
+    class Scheduling(LoadFileScheduling):
+        """What waits goes to the first process, as long as there is some, and to no other."""
+
+        def _assign_work_unit(self, node: object) -> None:
+            waiting = {f"tests/{name}" for name in WAITING} & self.workqueue.keys()
+            if len(self.workqueue) > len(waiting) > 0:
+                own = [scope for scope in self.workqueue if (scope in waiting) == (node.gateway.id == WAITING_WORKER)]
+                self.workqueue.move_to_end(own[0], last=False)
+            super()._assign_work_unit(node)
+
     config.option.loadscopereorder = False  # the order is ours, the long ones first
-    return LoadFileScheduling(config, log)
+    return Scheduling(config, log)
 
 
 @pytest.fixture(scope="session")

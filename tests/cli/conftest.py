@@ -2,7 +2,10 @@
 
 import real2sam2real.diffusion.lean_diffusers  # noqa: F401
 
+import shutil
 from collections.abc import Callable
+from contextlib import chdir, redirect_stderr, redirect_stdout
+from io import StringIO
 from pathlib import Path
 from typing import NamedTuple
 
@@ -47,6 +50,33 @@ def cli(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.
         return Ended(int(end.value.code or 0), out, err)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def made_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., tuple[Path, Ended]]:
+    """Call `r2s2r` in an empty folder of its own, for what several tests begin with; gives the folder too."""
+
+    def make(*arguments: object) -> tuple[Path, Ended]:
+        folder, out, err = tmp_path_factory.mktemp("made"), StringIO(), StringIO()
+        with chdir(folder), redirect_stdout(out), redirect_stderr(err), pytest.raises(SystemExit) as end:
+            main([str(argument) for argument in arguments])
+        return folder, Ended(int(end.value.code or 0), out.getvalue(), err.getvalue())
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def scene_once(made_once: Callable[..., tuple[Path, Ended]], photo: Path, mask: Path) -> Path:
+    """The ball, lifted; not to be changed."""
+    folder, ended = made_once("lift", photo, "--mask", f"ball={mask}", "-o", "scene")
+    assert ended.status == 0, ended.err
+    return folder / "scene"
+
+
+@pytest.fixture
+def scene(cli: Cli, scene_once: Path) -> Path:
+    """The ball, lifted, in the folder in which the command is called."""
+    return Path(shutil.copytree(scene_once, "scene"))
 
 
 @pytest.fixture(scope="session")

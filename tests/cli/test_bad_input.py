@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -159,7 +160,7 @@ def test_bad_flag(cli, photo: Path, mask: Path, checkpoint: Path, kind: str) -> 
 
 @pytest.mark.parametrize("command", ["direct", "preview", "render", "camera"])
 @pytest.mark.parametrize("kind", ["missing", "file", "other folder", "broken scene"])
-def test_bad_scene(cli, photo: Path, mask: Path, command: str, kind: str) -> None:
+def test_bad_scene(cli, scene_once: Path, command: str, kind: str) -> None:
     scene = Path("scene")
     if kind == "file":
         scene.write_text("hello")
@@ -167,7 +168,7 @@ def test_bad_scene(cli, photo: Path, mask: Path, command: str, kind: str) -> Non
         scene.mkdir()
         (scene / "a.txt").write_text("hello")
     elif kind == "broken scene":
-        cli("lift", photo, "--mask", f"ball={mask}", "-o", "scene")
+        shutil.copytree(scene_once, scene)
         os.truncate(scene / "scene.glb", 1000)
     more = ["--size", "64x48"] if command == "render" else []
     suffix = {"preview": ".mp4", "camera": ".json"}.get(command, "")
@@ -177,12 +178,12 @@ def test_bad_scene(cli, photo: Path, mask: Path, command: str, kind: str) -> Non
 
 @pytest.mark.parametrize("command", [["generate"], ["transfer"]])
 @pytest.mark.parametrize("kind", ["missing", "file", "broken"])
-def test_bad_control(cli, photo: Path, mask: Path, checkpoint: Path, command: list[str], kind: str) -> None:
+def test_bad_control(cli, photo: Path, scene_once: Path, checkpoint: Path, command: list[str], kind: str) -> None:
     control = Path("control")
     if kind == "file":
         control.write_text("hello")
     elif kind == "broken":
-        cli("lift", photo, "--mask", f"ball={mask}", "-o", "scene")
+        shutil.copytree(scene_once, "scene")
         cli("render", "scene", "--frames", "5", "--size", "64x48", "-o", "control")
         os.truncate(control / "normals.mkv", 400)
     rest = ["--checkpoint", checkpoint] if command == ["generate"] else [photo]

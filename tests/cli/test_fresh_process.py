@@ -7,8 +7,7 @@ from pathlib import Path
 from real2sam2real.media import read_video
 
 
-def test_generate_imports_what_it_needs(cli, photo: Path, mask: Path, checkpoint: Path) -> None:
-    cli("lift", photo, "--mask", f"ball={mask}", "-o", "scene")
+def test_generate_imports_what_it_needs(cli, scene: Path, checkpoint: Path) -> None:
     assert cli("render", "scene", "--frames", "5", "--size", "64x48", "-o", "control").status == 0
     call = (
         "import atexit, pathlib, sys; from real2sam2real.cli.main import main; "

@@ -1,6 +1,7 @@
 """Meshes of the user's own on the command line: lifted with, added, filmed."""
 
 import json
+import shutil
 from pathlib import Path
 
 import cv2
@@ -56,14 +57,20 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture
-def lifted(cli, inputs: Path) -> Path:
-    """A scene of the crate alone, from its own mesh."""
+@pytest.fixture(scope="module")
+def crate_once(made_once, inputs: Path) -> Path:
+    """A scene of the crate alone, from its own mesh; not to be changed."""
     crate = ("--mask", inputs / "crate.png", "--mesh", f"crate={inputs / 'crate.ply'}")
-    ended = cli("lift", inputs / "photo.png", *crate, "--focal", FOCAL, "--pitch", 0, "-o", "scene")
+    folder, ended = made_once("lift", inputs / "photo.png", *crate, "--focal", FOCAL, "--pitch", 0, "-o", "scene")
     assert ended.status == 0, ended.err
     assert "silhouette on its mask: IoU" in ended.err
-    return Path("scene")
+    return folder / "scene"
+
+
+@pytest.fixture
+def lifted(cli, crate_once: Path) -> Path:
+    """The same where the command is called."""
+    return Path(shutil.copytree(crate_once, "scene"))
 
 
 def test_a_mesh_in_the_photos_camera_stays_where_it_is(lifted: Path) -> None:

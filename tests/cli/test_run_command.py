@@ -16,15 +16,34 @@ from real2sam2real.scene.folder import load_scene
 SHOT = ("--camera", "orbit 10deg around ball", "--move", "ball: right 0.2", "--frames", "5")
 
 
+@pytest.fixture(scope="module")
+def command(photo: Path, mask: Path, checkpoint: Path) -> tuple[object, ...]:
+    """What makes a run."""
+    return "run", photo, "--mask", f"ball={mask}", *SHOT, "--checkpoint", checkpoint, "-o", "out"
+
+
 @pytest.fixture
-def whole_run(cli, photo: Path, mask: Path, checkpoint: Path):
+def whole_run(cli, command):
     """Make a run, with more flags if wanted; gives how it ended and the run folder."""
 
     def run(*more: str):
-        ended = cli("run", photo, "--mask", f"ball={mask}", *SHOT, "--checkpoint", checkpoint, "-o", "out", *more)
-        return ended, Path("out")
+        return cli(*command, *more), Path("out")
 
     return run
+
+
+@pytest.fixture(scope="module")
+def run_once(made_once, command) -> Path:
+    """A finished run; not to be changed."""
+    folder, ended = made_once(*command)
+    assert ended.status == 0, ended.err
+    return folder / "out"
+
+
+@pytest.fixture
+def finished(cli, run_once: Path) -> Path:
+    """A finished run, where `whole_run` would make it."""
+    return Path(shutil.copytree(run_once, "out"))
 
 
 def stages_done(err: str) -> list[str]:
@@ -94,9 +113,8 @@ def test_preview_only_needs_no_checkpoint(whole_run) -> None:
     assert "Generated video" not in (out / "index.html").read_text(encoding="utf-8")
 
 
-def test_a_draft_is_small_and_half_the_frames_and_the_video_of_before_is_marked(whole_run) -> None:
-    _, out = whole_run()
-    page = (out / "index.html").read_text(encoding="utf-8")
+def test_a_draft_is_small_and_half_the_frames_and_the_video_of_before_is_marked(whole_run, finished: Path) -> None:
+    page = (finished / "index.html").read_text(encoding="utf-8")
     assert "Of an earlier shot" not in page
     assert "r2s2r render out/scene --size full" in page
     ended, out = whole_run("--draft", "--move", "ball: up 0.1")
@@ -112,28 +130,25 @@ def test_a_draft_is_small_and_half_the_frames_and_the_video_of_before_is_marked(
     assert "Of an earlier shot" in (out / "index.html").read_text(encoding="utf-8")
 
 
-def test_a_preview_that_follows_no_change_leaves_the_video_as_it_is(whole_run) -> None:
-    whole_run()
+def test_a_preview_that_follows_no_change_leaves_the_video_as_it_is(whole_run, finished: Path) -> None:
     _, out = whole_run("--preview-only")
     page = (out / "index.html").read_text(encoding="utf-8")
     assert "Generated video" in page
     assert "Of an earlier shot" not in page
 
 
-def test_stages_one_by_one_give_what_run_gives(cli, whole_run, photo: Path, mask: Path, checkpoint: Path) -> None:
-    _, out = whole_run()
+def test_stages_one_by_one_give_what_run_gives(cli, run_once: Path, photo: Path, mask: Path, checkpoint: Path) -> None:
     assert cli("lift", photo, "--mask", f"ball={mask}", "-o", "scene").out == "scene\n"
     assert cli("direct", "scene", *SHOT, "-o", "directed").status == 0
     assert cli("preview", "directed", "-o", "preview.mp4").status == 0
     assert cli("render", "directed", "--checkpoint", checkpoint, "-o", "control").status == 0
     assert cli("generate", "control", "--checkpoint", checkpoint, "-o", "video.mp4").status == 0
-    assert read_video("video.mp4").shape == read_video(out / "generated.mp4").shape
-    assert np.array_equal(read_video("preview.mp4"), read_video(out / "preview.mp4"))
-    assert np.array_equal(read_control(Path("control")).normals, read_control(out / "control").normals)
+    assert read_video("video.mp4").shape == read_video(run_once / "generated.mp4").shape
+    assert np.array_equal(read_video("preview.mp4"), read_video(run_once / "preview.mp4"))
+    assert np.array_equal(read_control(Path("control")).normals, read_control(run_once / "control").normals)
 
 
-def test_motion_goes_over_another_photo(cli, photo: Path, mask: Path, checkpoint: Path) -> None:
-    cli("lift", photo, "--mask", f"ball={mask}", "-o", "scene")
+def test_motion_goes_over_another_photo(cli, photo: Path, scene: Path, checkpoint: Path) -> None:
     cli("render", "scene", *SHOT, "--size", "64x48", "-o", "control")
     assert cli("transfer", "control", photo, "--prompt", "a ball", "-o", "other").status == 0
     assert read_control(Path("other")).prompt == "a ball"
@@ -146,9 +161,9 @@ def test_motion_goes_over_another_photo(cli, photo: Path, mask: Path, checkpoint
     assert not Path("w.mp4").exists()
 
 
-def test_motion_of_a_run_goes_over_another_photo_with_a_start(cli, photo: Path, mask: Path, checkpoint: Path) -> None:
+def test_motion_of_a_run_goes_over_another_photo_with_a_start(cli, photo: Path, scene: Path, checkpoint: Path) -> None:
     """The other photo is the first one in other colours, so its preview is the first one's in other colours."""
-    cli("lift", photo, "--mask", f"ball={mask}", "-o", "run/lifted")
+    shutil.copytree(scene, "run/lifted")
     assert cli("direct", "run/lifted", *SHOT, "-o", "run/scene").status == 0
     write_png("other.png", 255 - read_image(photo))
     assert cli("transfer", "run", "other.png", "-o", "other").status == 0
@@ -160,8 +175,7 @@ def test_motion_of_a_run_goes_over_another_photo_with_a_start(cli, photo: Path, 
     assert cli("generate", "other", "--checkpoint", checkpoint, "-o", "v.mp4").status == 0
 
 
-def test_camera_path_goes_out_and_comes_back(cli, photo: Path, mask: Path) -> None:
-    cli("lift", photo, "--mask", f"ball={mask}", "-o", "scene")
+def test_camera_path_goes_out_and_comes_back(cli, scene: Path) -> None:
     cli("direct", "scene", *SHOT, "-o", "directed")
     assert cli("camera", "directed", "-o", "path.json").status == 0
     assert cli("direct", "scene", "--camera", "path path.json", "--frames", "5", "-o", "followed").status == 0
@@ -169,16 +183,15 @@ def test_camera_path_goes_out_and_comes_back(cli, photo: Path, mask: Path) -> No
     np.testing.assert_allclose(found, wanted, atol=1e-5)
 
 
-def test_an_edited_scene_is_filmed_as_edited(whole_run, cli) -> None:
-    _, out = whole_run()
+def test_an_edited_scene_is_filmed_as_edited(whole_run, finished: Path, cli) -> None:
+    out = finished
     cli("direct", out / "scene", "--move", "ball: up 0.3", "-o", "edited")
     shutil.copy("edited/scene.glb", out / "scene" / "scene.glb")
     ended, _ = whole_run()
     assert stages_done(ended.err) == ["preview", "render the control", "generate the video"]
 
 
-def test_full_size_is_what_the_official_inference_works_at(cli, photo: Path, mask: Path) -> None:
-    cli("lift", photo, "--mask", f"ball={mask}", "-o", "scene")
+def test_full_size_is_what_the_official_inference_works_at(cli, scene: Path) -> None:
     cli("render", "scene", "--frames", "1", "--size", "full", "-o", "control")
     width, height = read_control(Path("control")).size
     assert (width % 16, height % 16) == (0, 0)

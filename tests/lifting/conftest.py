@@ -1,5 +1,6 @@
 """Worlds with known objects, drawn as masks by projecting them."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import cv2
@@ -7,7 +8,9 @@ import numpy as np
 import pytest
 
 from real2sam2real.geometry import Intrinsics
+from real2sam2real.lifting.embedded import MAX_TRIANGLES
 from real2sam2real.lifting.ground import Ground
+from real2sam2real.mesh.repair import is_solid
 from real2sam2real.rendering import Frame, render_frames
 from real2sam2real.scene import Scene
 
@@ -91,3 +94,22 @@ def covers():
 @pytest.fixture(scope="session")
 def frame_of():
     return first_frame
+
+
+def check_lifted(scene: Scene, least: float = 0.95) -> None:
+    """What every lifted scene must keep to."""
+    assert scene.ground_y is not None
+    for entity in scene.entities:
+        assert is_solid(entity.mesh), entity.name
+        assert len(entity.mesh.faces) <= MAX_TRIANGLES * 1.01
+        assert entity.mesh.bounds()[0, 1] == pytest.approx(0, abs=1e-6)  # the origin lies in the footprint
+        assert entity.mesh.corner_uvs is not None
+        assert entity.mesh.corner_uvs.min() >= 0
+        assert entity.mesh.corner_uvs.max() <= 1
+    for name, value in cover(scene).items():
+        assert value >= least, f"{name} covers its mask with IoU {value:.3f}"
+
+
+@pytest.fixture(scope="session")
+def check() -> Callable[..., None]:
+    return check_lifted

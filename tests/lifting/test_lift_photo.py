@@ -1,16 +1,12 @@
-from collections.abc import Callable
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
-from skimage import data
 
 from real2sam2real.errors import UserError
 from real2sam2real.geometry import Intrinsics
-from real2sam2real.lifting.embedded import MAX_TRIANGLES, lift_photo
-from real2sam2real.mesh.repair import is_solid
-from real2sam2real.perceive.grabcut import mask_from_box
+from real2sam2real.lifting.embedded import lift_photo
 from real2sam2real.perceive.intrinsics import estimate_intrinsics
 from real2sam2real.perceive.masks import load_masks
 from real2sam2real.perceive.photo import load_photo
@@ -31,22 +27,8 @@ def lifted(photo: np.ndarray, intrinsics: Intrinsics, street_masks: dict[str, np
     return lift_photo(photo, street_masks, intrinsics, frames=5, fps=12.0, prompt="a row", pitch_degrees=20.0)[0]
 
 
-def check(scene: Scene, covers: Callable[[Scene], dict[str, float]], least: float = 0.95) -> None:
-    """What every lifted scene must keep to."""
-    assert scene.ground_y is not None
-    for entity in scene.entities:
-        assert is_solid(entity.mesh), entity.name
-        assert len(entity.mesh.faces) <= MAX_TRIANGLES * 1.01
-        assert entity.mesh.bounds()[0, 1] == pytest.approx(0, abs=1e-6)  # the origin lies in the footprint
-        assert entity.mesh.corner_uvs is not None
-        assert entity.mesh.corner_uvs.min() >= 0
-        assert entity.mesh.corner_uvs.max() <= 1
-    for name, value in covers(scene).items():
-        assert value >= least, f"{name} covers its mask with IoU {value:.3f}"
-
-
-def test_objects_cover_their_masks_closed_and_on_the_ground(lifted: Scene, covers) -> None:
-    check(lifted, covers, 0.97)
+def test_objects_cover_their_masks_closed_and_on_the_ground(lifted: Scene, check) -> None:
+    check(lifted, 0.97)
     assert lifted.names == ["far", "near", "post"]
     assert (lifted.frames, lifted.fps, lifted.prompt, lifted.unit) == (5, 12.0, "a row", "unit")
     for entity in lifted.entities:
@@ -131,17 +113,17 @@ def wire_or(wire: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize("name", shapes())
-def test_hard_silhouettes(name: str, photo: np.ndarray, intrinsics: Intrinsics, covers) -> None:
+def test_hard_silhouettes(name: str, photo: np.ndarray, intrinsics: Intrinsics, check) -> None:
     scene, _ = lift_photo(photo, {name: shapes()[name]}, intrinsics, frames=1)
-    check(scene, covers, 0.9 if name in ("wire", "speck") else 0.95)
+    check(scene, 0.9 if name in ("wire", "speck") else 0.95)
     if name in ("cut", "corner"):
         assert any("border" in note for note in scene.entities[0].provenance["notes"])
 
 
 @pytest.mark.parametrize("pitch", [-15.0, 0.0, 45.0, 75.0])
-def test_any_allowed_pitch(pitch: float, photo, intrinsics, drawing, covers) -> None:
+def test_any_allowed_pitch(pitch: float, photo, intrinsics, drawing, check) -> None:
     mask = drawing.box(0.0, -2.2, (0.5, 0.4, 0.5), 0.3)
-    check(lift_photo(photo, {"box": mask}, intrinsics, frames=1, pitch_degrees=pitch)[0], covers)
+    check(lift_photo(photo, {"box": mask}, intrinsics, frames=1, pitch_degrees=pitch)[0])
 
 
 def test_misuse_is_said(photo, intrinsics: Intrinsics) -> None:
@@ -155,34 +137,7 @@ def test_misuse_is_said(photo, intrinsics: Intrinsics) -> None:
         lift_photo(photo, {}, intrinsics)
 
 
-def test_the_street(shared_data: Path, covers) -> None:
-    photo = load_photo(shared_data / "street" / "photo.png")
-    paths = [shared_data / "street" / f"mask_{k}.png" for k in (1, 4, 6, 8, 11, 18)]
-    masks = load_masks(paths, photo.width, photo.height)
-    intrinsics, _ = estimate_intrinsics(photo, masks=masks)
-    scene, _ = lift_photo(photo.pixels, masks, intrinsics, frames=1)
-    check(scene, covers)
-    depth = {e.name: -e.rest_world_from_object[2, 3] for e in scene.entities}
-    order = ["mask_18", "mask_6", "mask_11", "mask_1", "mask_4", "mask_8"]
-    assert sorted(depth, key=lambda name: depth[name]) == order
-    heights = [e.mesh.bounds()[1, 1] for e in scene.entities if e.name != "mask_18"]
-    assert max(heights) < 1.6 * min(heights)
-
-
-def test_the_dancer(shared_data: Path, covers) -> None:
+def test_the_dancer(shared_data: Path, check) -> None:
     photo = load_photo(shared_data / "dancer" / "photo.png")
     masks = load_masks(sorted((shared_data / "dancer").glob("mask_*.png")), photo.width, photo.height)
-    check(lift_photo(photo.pixels, masks, estimate_intrinsics(photo)[0], frames=1)[0], covers)
-
-
-@pytest.mark.parametrize(
-    ("photo_name", "box"), [("coffee", (90, 20, 520, 385)), ("rocket", (290, 80, 360, 400))], ids=["coffee", "rocket"]
-)
-def test_other_photos(photo_name: str, box: tuple[int, int, int, int], covers) -> None:
-    pixels = getattr(data, photo_name)()
-    height, width = pixels.shape[:2]
-    mask = mask_from_box(pixels, box)
-    scene, _ = lift_photo(
-        pixels, {photo_name: mask}, Intrinsics.from_fov(width, height, horizontal_degrees=55), frames=1
-    )
-    check(scene, covers)
+    check(lift_photo(photo.pixels, masks, estimate_intrinsics(photo)[0], frames=1)[0])

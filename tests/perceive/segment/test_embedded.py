@@ -1,6 +1,7 @@
 """The package's own networks on real photos in the public domain: the demo's cup, and scikit-image's astronaut."""
 
 import json
+from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
 
@@ -19,12 +20,25 @@ from real2sam2real.perceive.segment.embedded import EmbeddedNetworks, EmbeddedPh
 from real2sam2real.perceive.segment.nanodet import WORDS, TensorFlowGraph, coco_word
 from real2sam2real.perceive.segment.options import SegmentOptions
 from real2sam2real.perceive.segment.points import hits, obeying
+from real2sam2real.perceive.segment.saliency import SaliencyNet
 
 
-@pytest.fixture(scope="session")
-def networks() -> EmbeddedNetworks:
-    """Each network is loaded once."""
-    return EmbeddedNetworks(SegmentOptions())
+@pytest.fixture(scope="module")
+def networks() -> Iterator[EmbeddedNetworks]:
+    """Each network is loaded once, and what stands out in a picture is remembered: several tests ask for the same."""
+    known: dict[tuple[bytes, tuple[int, ...], bool], np.ndarray] = {}
+    look = SaliencyNet.look
+
+    def remembered(net: SaliencyNet, pixels: np.ndarray, *, mirrored: bool = False) -> np.ndarray:
+        key = pixels.tobytes(), pixels.shape, mirrored
+        if key not in known:
+            known[key] = look(net, pixels, mirrored=mirrored)
+            known[key].setflags(write=False)
+        return known[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(SaliencyNet, "look", remembered)
+        yield EmbeddedNetworks(SegmentOptions())
 
 
 @pytest.fixture(scope="session")
@@ -35,7 +49,7 @@ def cup() -> tuple[np.ndarray, np.ndarray]:
     return np.asarray(photo.convert("RGB")), np.asarray(mask.convert("L")) > 127
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def coffee(networks: EmbeddedNetworks, cup: tuple[np.ndarray, np.ndarray]) -> EmbeddedPhoto:
     return EmbeddedPhoto(networks, cup[0])
 

@@ -1,4 +1,4 @@
-"""Real photos, directed: one object driven and turned, one removed, the camera orbiting 30°."""
+"""Real photos, lifted and directed: one object driven and turned, one removed, the camera orbiting 30°."""
 
 import functools
 from collections.abc import Callable
@@ -37,7 +37,7 @@ def street() -> Case:
     if not folder.is_dir():
         pytest.skip("the real photos are not beside this checkout")
     photo = load_photo(folder / "photo.png")
-    masks = load_masks(folder, photo.width, photo.height, photo=folder / "photo.png")
+    masks = load_masks([folder / f"mask_{k}.png" for k in (1, 4, 6, 8, 11, 18)], photo.width, photo.height)
     return Case(photo.pixels, masks, driven="mask_6", gone="mask_4")
 
 
@@ -51,7 +51,7 @@ def rocket() -> Case:
     return Case(pixels, {"rocket": mask_from_box(pixels, [290, 80, 360, 400])}, driven="rocket", gone=None)
 
 
-@functools.cache  # two tests look at the street
+@functools.cache  # several tests look at each
 def directed(make: Callable[[], Case]) -> tuple[Case, Scene, Scene]:
     """What is directed, the scene at rest and the scene of the shot."""
     case = make()
@@ -72,6 +72,18 @@ def _photo(pixels: np.ndarray):
     from real2sam2real.perceive.photo import Photo
 
     return Photo(pixels=pixels, focal_px=None, notes=[])
+
+
+@pytest.mark.parametrize("make", [street, coffee, rocket])
+def test_it_is_lifted(make, check) -> None:
+    _, rest, _ = directed(make)
+    check(rest)
+    if make is street:
+        depth = {e.name: -e.rest_world_from_object[2, 3] for e in rest.entities}
+        order = ["mask_18", "mask_6", "mask_11", "mask_1", "mask_4", "mask_8"]
+        assert sorted(depth, key=lambda name: depth[name]) == order
+        heights = [e.mesh.bounds()[1, 1] for e in rest.entities if e.name != "mask_18"]
+        assert max(heights) < 1.6 * min(heights)
 
 
 @pytest.mark.parametrize("make", [street, coffee, rocket])
