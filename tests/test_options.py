@@ -120,4 +120,5 @@ def test_what_decides_a_video_enters_hashes_by_the_names_that_batch_folders_know
         "checkpoint", "base", "parts", "lora", "plan", "preset", "init", "strength", "steps", "guidance", "coding",
         "seed",
     }  # fmt: skip
+    assert GenerateOptions(attention="sage").decisive()["attention"] == "sage"
     assert GenerateOptions(preview_image=Path("a.png"), offline=True, gpus=2).decisive() == GenerateOptions().decisive()

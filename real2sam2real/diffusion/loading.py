@@ -27,7 +27,7 @@ from real2sam2real.diffusion.checkpoints import (
     told_settings,
 )
 from real2sam2real.diffusion.memory.apply import Storing, apply_plan, storing
-from real2sam2real.diffusion.memory.attention import use_backend
+from real2sam2real.diffusion.memory.attention import choose_backend, use_backend
 from real2sam2real.diffusion.memory.choose import Choice, choose_plan, out_of_memory_remedy
 from real2sam2real.diffusion.memory.costs import CLIP_VIT_H, UMT5_XXL, Architecture, ClipSize
 from real2sam2real.diffusion.memory.machine import inspect_machine
@@ -274,7 +274,13 @@ class LoadedModel:
 
 
 def load_model(
-    located: Located, *, memory: str = "auto", sampling: Sampling | None = None, log: Callable[[str], None] = print
+    located: Located,
+    *,
+    memory: str = "auto",
+    attention: str = "auto",
+    offline: bool = False,
+    sampling: Sampling | None = None,
+    log: Callable[[str], None] = print,
 ) -> LoadedModel:
     """Load what was located, in a way that fits into this machine's memory, on the GPU where there is one.
 
@@ -283,20 +289,27 @@ def load_model(
     Args:
         located: from `locate`.
         memory: a memory plan's name, or "auto"; without effect on one of our pipelines, which is small.
+        attention: an attention kernel's name, or "auto".
+        offline: never reach for the network, as kernels on the hub do.
         sampling: tells how long a segment is and whether there is guidance; None for the checkpoint's own.
         log: called with lines on what is loaded and how.
 
     Raises:
         MissingPartError: a package that the plan needs is not installed.
-        UserError: no plan fits, or a file is damaged or foreign.
+        UserError: no plan fits, the kernel cannot run here, or a file is damaged or foreign.
     """
     adapters = [adapter.read() for adapter in located.adapters]
+    wanted: dict[str, Any] = {"wanted": attention, "parallel": ranks_joined() > 1, "offline": offline}
+    if attention != "auto":  # say that it cannot run before anything is loaded
+        choose_backend(inspect_machine(), **wanted)
     if located.base.own:
         pipeline = _load(located, adapters, dtype=best_dtype(), vae_dtype=torch.float32)
         pipeline.to("cuda" if torch.cuda.is_available() else "cpu")
         model = LoadedModel(located=located, pipeline=pipeline)
     else:
         model = _load_by_plan(located, adapters, memory, sampling or located.sampling(), log)
+    if attention != "auto" or model.choice is not None:
+        log(f"attention: {use_backend(model.pipeline.transformer, inspect_machine(), **wanted).name}")
     if ranks_joined() > 1:
         enable_context_parallel(model.pipeline.transformer)
     return model
@@ -328,7 +341,6 @@ def _load_by_plan(
         plan=choice.plan,
     )
     apply_plan(pipeline, choice.plan)
-    log(f"attention: {use_backend(pipeline.transformer, choice.machine, parallel=ranks_joined() > 1).name}")
     return LoadedModel(
         located=located,
         pipeline=pipeline,

@@ -40,6 +40,8 @@ class ModelOptions:
     """A further LoRA, such as one that was distilled to four steps."""
     memory: Annotated[str, arg(metavar="auto|NAME")] = "auto"
     """How a large model fits into memory; r2s2r doctor lists the plans."""
+    attention: Annotated[str, arg(metavar="auto|NAME")] = "auto"
+    """Which attention kernel runs; r2s2r doctor lists them. auto is the fastest exact one that is installed."""
     offline: bool = False
     """Never reach for the network."""
 
@@ -86,6 +88,7 @@ class GenerateOptions(ModelOptions):
     def decisive(self) -> dict[str, Any]:
         """The values that decide which video comes out, as JSON values, by the names that hashes on disk know."""
         values: dict[str, Any] = as_json(self)
-        if self.upscale is None:
-            del values["upscale"]  # so that hashes stay as they were before there was such an option
+        for name in ("upscale", "attention"):  # hashes stay as they were before there were such options
+            if values[name] in (None, "auto"):
+                del values[name]
         return {_STORED.get(name, name): value for name, value in values.items() if name not in _INDIFFERENT}

@@ -35,6 +35,7 @@ _PURPOSES = {
     "flash-attn": "FlashAttention 2",
     "flash-attn-3": "FlashAttention 3",
     "sageattention": "SageAttention",
+    "kernels": "attention kernels from the hub",
     "ray": "batches on many GPUs",
 }
 
@@ -52,7 +53,7 @@ def examine(options: ModelOptions, lifter: LifterOptions, *, frames: int, size: 
     yield from _weights(options)
     yield from _perception()
     yield from _lifters(lifter, offline=options.offline)
-    yield from _attention(machine)
+    yield from _attention(machine, options)
     clip = ClipSize(frames=min(frames, OFFICIAL_SETTINGS.max_frames), width=width, height=height)
     yield from _plans(machine, options, clip)
     yield "\npresets, transformer passes for this shot"
@@ -122,12 +123,18 @@ def _lifters(options: LifterOptions, *, offline: bool) -> Iterator[str]:
             yield f"  {name}: {_indented(str(error))}"
 
 
-def _attention(machine: Machine) -> Iterator[str]:
-    yield f"\nattention kernel: {choose_backend(machine).title}"
+def _attention(machine: Machine, options: ModelOptions) -> Iterator[str]:
+    try:
+        title = choose_backend(machine, options.attention, offline=options.offline).title
+    except UserError as error:
+        title = _indented(str(error))
+    yield f"\nattention kernel: {title}"
     for backend in BACKENDS:
         obstacle = refusal(backend, machine)
-        if obstacle is None and not backend.exact:
-            yield f"  {backend.title} is installed, but never chosen by itself, because it changes the result"
+        if obstacle is None and (backend.hub or not backend.exact):
+            why = "its code comes from the network" if backend.hub else "it changes the result"
+            obstacle = f"when asked for alone, because {why}"
+        yield f"  {backend.name:13} {backend.title}: {obstacle or 'can run'}"
 
 
 def _plans(machine: Machine, options: ModelOptions, clip: ClipSize) -> Iterator[str]:

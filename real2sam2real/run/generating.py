@@ -68,7 +68,14 @@ class Generator:
             convention = NormalConvention.preset(options.normal_convention)
             located = replace(located, settings=replace(located.settings, normal_convention=convention))
         sampling = sampling_of(options, located)
-        model = load_model(located, memory=options.memory, sampling=sampling, log=progress.info)
+        model = load_model(
+            located,
+            memory=options.memory,
+            attention=options.attention,
+            offline=options.offline,
+            sampling=sampling,
+            log=progress.info,
+        )
         if sampling.guided and not model.reads_text:
             raise UserError(
                 f"the checkpoint '{options.checkpoint}' reads no text, so that guidance (scale "

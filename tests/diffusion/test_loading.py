@@ -21,10 +21,14 @@ from real2sam2real.diffusion.checkpoints import (
     is_checkpoint_name,
 )
 from real2sam2real.diffusion.loading import Real2Sam2RealPipeline, load_model, locate
-from real2sam2real.diffusion.options import ModelOptions
+from real2sam2real.diffusion.memory.machine import inspect_machine
+from real2sam2real.diffusion.options import GenerateOptions, ModelOptions
 from real2sam2real.diffusion.presets import PRESETS
 from real2sam2real.diffusion.weights.adapter_file import LORA_FILE, POSE_FILE, Adapter, LowRank
 from real2sam2real.diffusion.weights.export import save_for_comfyui
+from real2sam2real.errors import UserError
+from real2sam2real.run.generating import Generator
+from real2sam2real.run.progress import Progress
 
 WIDTH, LATENT = 128, 16
 
@@ -168,3 +172,21 @@ def test_an_adapter_of_one_file_is_a_checkpoint(tmp_path):
     assert located.base.own
     assert not located.uses_presets
     assert not is_checkpoint_name(tmp_path / "one.safetensors")  # it may be a base's as well
+
+
+def test_the_attention_kernel_that_is_named_runs():
+    located, lines = locate(ModelOptions(checkpoint="mini")), []
+    model = load_model(located, attention="native", log=lines.append)
+    assert lines == ["attention: native"]
+    assert {block.attn1.processor._attention_backend for block in model.pipeline.transformer.blocks} == {"native"}
+
+
+@pytest.mark.parametrize(
+    ("name", "message"), [("magic", "no attention kernel 'magic'; give auto"), ("sage_hub", "'sage_hub'.*cannot run")]
+)
+def test_an_attention_kernel_that_cannot_run_is_named_before_anything_is_loaded(monkeypatch, name, message):
+    """By the option of `r2s2r generate`, on a machine without a GPU."""
+    monkeypatch.setattr(loading, "inspect_machine", lambda: inspect_machine("cpu"))
+    monkeypatch.setattr(loading, "load_transformer", lambda *given, **named: pytest.fail("loaded"))
+    with pytest.raises(UserError, match=message):
+        Generator.load(GenerateOptions(attention=name, offline=True), Progress())

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from real2sam2real.diffusion.memory.machine import Machine
-from real2sam2real.errors import UserError
+from real2sam2real.errors import UserError, first_line
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +26,7 @@ class Backend:
         below: least capability that is too new for it, or None.
         exact: False where it rounds its inputs.
         parallel: works when one video is shared among several GPUs.
+        hub: its code comes from the hub when it is asked for.
         copies: it takes queries, keys and values in another order in memory, so that diffusers copies them.
     """
 
@@ -36,10 +37,11 @@ class Backend:
     below: tuple[int, int] | None = None
     exact: bool = True
     parallel: bool = True
+    hub: bool = False
     copies: bool = False
 
 
-# Fastest first.
+# Those that may be chosen, fastest first; then what is used when asked for alone.
 BACKENDS: tuple[Backend, ...] = (
     Backend(
         name="sage", title="SageAttention (8-bit, rounds)", package="sageattention", capability=(8, 0), exact=False
@@ -55,18 +57,62 @@ BACKENDS: tuple[Backend, ...] = (
     Backend(name="_native_cudnn", title="cuDNN, through torch", capability=(9, 0), below=(12, 0), copies=True),
     Backend(name="flash", title="FlashAttention 2", package="flash-attn", capability=(8, 0), below=(10, 0)),
     Backend(name="native", title="torch's own"),
+    # Of diffusers' kernels on the hub, those for cards on which one above may be hard to install.
+    Backend(
+        name="_flash_3_hub",
+        title="FlashAttention 3 from the hub",
+        package="kernels",
+        capability=(9, 0),
+        below=(10, 0),
+        hub=True,
+    ),
+    Backend(
+        name="flash_4_hub",
+        title="FlashAttention 4 from the hub",
+        package="kernels",
+        capability=(9, 0),
+        parallel=False,
+        hub=True,
+    ),
+    Backend(
+        name="sage_hub",
+        title="SageAttention from the hub (8-bit, rounds)",
+        package="kernels",
+        capability=(8, 0),
+        exact=False,
+        hub=True,
+    ),
 )
+_NAMES = ", ".join(backend.name for backend in BACKENDS)
 
 
-def choose_backend(machine: Machine, *, parallel: bool = False) -> Backend:
-    """The first exact one of `BACKENDS` that the machine has.
+def choose_backend(machine: Machine, wanted: str = "auto", *, parallel: bool = False, offline: bool = False) -> Backend:
+    """The kernel that was asked for, or the first one of `BACKENDS` that is exact and installed.
 
     Args:
         machine: what it runs on.
+        wanted: "auto" or the name of one of `BACKENDS`.
         parallel: one video is shared among several GPUs.
+        offline: never reach for the network, as kernels on the hub do.
+
+    Raises:
+        UserError: the wanted one is unknown or cannot run here.
     """
-    usable = (b for b in BACKENDS if b.exact and refusal(b, machine) is None and (b.parallel or not parallel))
-    return next(usable)
+    if wanted == "auto":
+        usable = (b for b in BACKENDS if b.exact and not b.hub and (b.parallel or not parallel))
+        return next(backend for backend in usable if refusal(backend, machine) is None)
+    backend = _find(wanted)
+    obstacle = refusal(backend, machine)
+    if parallel and not backend.parallel:
+        obstacle = "it cannot share a video among several GPUs"
+    if offline and backend.hub:
+        obstacle = (
+            "its code comes from the hub, which --offline forbids; where it lies in the hub's cache already, set "
+            "HF_HUB_OFFLINE=1 in place of --offline"
+        )
+    if obstacle is not None:
+        raise UserError(f"the attention kernel '{backend.name}' ({backend.title}) cannot run: {obstacle}")
+    return backend
 
 
 def refusal(backend: Backend, machine: Machine) -> str | None:
@@ -83,26 +129,33 @@ def refusal(backend: Backend, machine: Machine) -> str | None:
     return None
 
 
-def use_backend(transformer: Any, machine: Machine, wanted: str = "auto", *, parallel: bool = False) -> Backend:
-    """Let the transformer attend by the chosen kernel; returns it.
+def use_backend(
+    transformer: Any, machine: Machine, wanted: str = "auto", *, parallel: bool = False, offline: bool = False
+) -> Backend:
+    """Let the transformer attend by the kernel that `choose_backend` gives; returns it.
 
     Args:
         transformer: a model of diffusers.
-        machine: what it runs on.
-        wanted: "auto" or the name of one of `BACKENDS`.
-        parallel: one video is shared among several GPUs.
+        machine: as there.
+        wanted: as there.
+        parallel: as there.
+        offline: as there.
 
     Raises:
-        UserError: the wanted one is unknown or cannot run here.
+        UserError: the wanted one is unknown or cannot run here, or its code cannot be fetched from the hub.
     """
-    backend = choose_backend(machine, parallel=parallel) if wanted == "auto" else _find(wanted)
-    obstacle = refusal(backend, machine)
-    if parallel and not backend.parallel:
-        obstacle = "it cannot share a video among several GPUs"
-    if obstacle is not None:
-        raise UserError(f"the attention kernel '{backend.name}' ({backend.title}) cannot run: {obstacle}")
-    if backend.name != "native":  # which is diffusers' own default, unless DIFFUSERS_ATTN_BACKEND names another
+    backend = choose_backend(machine, wanted, parallel=parallel, offline=offline)
+    if wanted == "auto" and backend.name == "native":  # diffusers' default, unless DIFFUSERS_ATTN_BACKEND says another
+        return backend
+    try:
         transformer.set_attention_backend(backend.name)
+    except Exception as error:  # fetching and loading foreign code may fail in any way
+        if not backend.hub:
+            raise
+        raise UserError(
+            f"the attention kernel '{backend.name}' ({backend.title}) cannot be had from the hub: "
+            f"{first_line(error)[:300]}. Give --attention auto, or another of: {_NAMES}"
+        ) from error
     return backend
 
 
@@ -110,6 +163,4 @@ def _find(name: str) -> Backend:
     for backend in BACKENDS:
         if backend.name == name:
             return backend
-    raise UserError(
-        f"there is no attention kernel '{name}'; give auto, or one of: {', '.join(b.name for b in BACKENDS)}"
-    )
+    raise UserError(f"there is no attention kernel '{name}'; give auto, or one of: {_NAMES}")

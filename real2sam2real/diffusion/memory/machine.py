@@ -12,7 +12,7 @@ import torch
 # What generating can use, by the name that pip knows.
 PACKAGES = (
     "torch", "diffusers", "transformers", "accelerate", "peft", "torchao", "bitsandbytes", "gguf", "flash-attn",
-    "flash-attn-3", "sageattention", "ray",
+    "flash-attn-3", "sageattention", "kernels", "ray",
 )  # fmt: skip
 
 

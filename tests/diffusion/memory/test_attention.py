@@ -4,7 +4,11 @@ import dataclasses
 
 import pytest
 import torch
-from diffusers.models.attention_dispatch import AttentionBackendName, _AttentionBackendRegistry
+from diffusers.models.attention_dispatch import (
+    _HUB_KERNELS_REGISTRY,
+    AttentionBackendName,
+    _AttentionBackendRegistry,
+)
 
 from real2sam2real.diffusion.memory.attention import BACKENDS, choose_backend, refusal, use_backend
 from real2sam2real.diffusion.memory.machine import Machine, inspect_machine, installed_packages
@@ -50,6 +54,41 @@ def test_what_rounds_is_used_only_when_asked_for(make_gpu, make_transformer, mon
     assert asked == ["flash", "sage"]
 
 
+HUB = {backend.name for backend in BACKENDS if backend.hub}
+
+
+def test_code_from_the_hub_runs_only_when_asked_for(make_gpu, make_transformer, monkeypatch) -> None:
+    """As diffusers' names, for which it has a kernel on the hub; never by itself, never offline."""
+    assert {"_flash_3_hub", "flash_4_hub", "sage_hub"} == HUB
+    assert {AttentionBackendName(name) for name in HUB} <= _HUB_KERNELS_REGISTRY.keys()
+    hopper = make_gpu(80, capability=(9, 0))
+    assert "kernels" in hopper.packages
+    assert choose_backend(hopper).name == "_native_cudnn"
+    assert {choose_backend(hopper, name).name for name in HUB} == HUB
+    with pytest.raises(UserError, match=r"comes from the hub, which --offline forbids.*HF_HUB_OFFLINE=1"):
+        choose_backend(hopper, "sage_hub", offline=True)
+    with pytest.raises(UserError, match=r"'_flash_3_hub'.* cannot run: pip install kernels"):
+        choose_backend(dataclasses.replace(hopper, packages={}), "_flash_3_hub")
+    with pytest.raises(UserError, match=r"'_flash_3_hub'.* cannot run: the GPU is too new"):
+        choose_backend(make_gpu(80, capability=(12, 0)), "_flash_3_hub")
+    # diffusers' own refusal: here the package is missing, elsewhere it is too old, or the hub is out of reach
+    monkeypatch.setattr("diffusers.models.attention_dispatch.is_kernels_available", lambda: False)
+    with pytest.raises(
+        UserError, match=r"'sage_hub'.* cannot be had from the hub: .*pip install kernels.*or another of"
+    ):
+        use_backend(make_transformer(), hopper, "sage_hub")
+
+
+def test_the_default_is_set_when_it_is_asked_for(make_transformer, cpu_machine: Machine, monkeypatch) -> None:
+    """DIFFUSERS_ATTN_BACKEND may name another one."""
+    asked: list[str] = []
+    monkeypatch.setattr(type(make_transformer()), "set_attention_backend", lambda self, name: asked.append(name))
+    use_backend(make_transformer(), cpu_machine)
+    assert asked == []
+    use_backend(make_transformer(), cpu_machine, "native")
+    assert asked == ["native"]
+
+
 def test_one_that_cannot_run_is_refused(make_gpu, make_transformer, cpu_machine: Machine) -> None:
     transformer = make_transformer()
     with pytest.raises(UserError, match=r"'flash' \(FlashAttention 2\) cannot run: pip install flash-attn"):
@@ -78,7 +117,7 @@ def test_this_machine_is_seen_as_it_is() -> None:
     machine = inspect_machine("cpu")
     assert (machine.device, machine.capability) == ("cpu", None)
     assert 0 < machine.free_ram <= machine.ram
-    assert machine.packages["torch"] == torch.__version__
+    assert torch.__version__.partition("+")[0] == machine.packages["torch"].partition("+")[0]
     assert installed_packages() == machine.packages
 
 
