@@ -1,5 +1,7 @@
 """A plan changes where weights lie and how they are stored, never what comes out beyond the format's precision."""
 
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -15,15 +17,15 @@ from real2sam2real.errors import MissingPartError, UserError
 WIDE = {"num_attention_heads": 4, "attention_head_dim": 32, "ffn_dim": 256, "image_dim": 32, "added_kv_proj_dim": 128}
 
 
-def inputs() -> dict[str, torch.Tensor]:
+def inputs(device: str = "cpu") -> dict[str, torch.Tensor]:
     generator = torch.Generator().manual_seed(1)
 
     def noise(*shape: int) -> torch.Tensor:
-        return torch.randn(*shape, generator=generator).bfloat16()
+        return torch.randn(*shape, generator=generator).bfloat16().to(device)
 
     return {
         "hidden_states": noise(1, 12, 3, 4, 6),
-        "timestep": torch.tensor([500.0]),
+        "timestep": torch.tensor([500.0], device=device),
         "encoder_hidden_states": noise(1, 5, 16),
         "pose_hidden_states": noise(1, 4, 2, 4, 6),
         "encoder_hidden_states_image": noise(1, 257, 32),
@@ -50,23 +52,37 @@ def make_bfloat16(make_transformer):
 PRECISION = {"int8": (1e-5, 0.01), "fp8": (0.002, 0.04), "nf4": (0.01, 0.12)}
 
 
+NO_GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="torch finds no GPU")
+
+
+@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=[pytest.mark.gpu, NO_GPU])])
 @pytest.mark.parametrize("plan", [plan for plan in PLANS if plan.device == "cuda"], ids=lambda plan: plan.name)
 @torch.no_grad()
-def test_every_plan_computes_what_plain_weights_do(make_bfloat16, make_pipeline, plan: Plan) -> None:
+def test_every_plan_computes_what_plain_weights_do(make_bfloat16, make_pipeline, plan: Plan, device: str) -> None:
+    if device == "cuda" and torch.cuda.get_device_capability() < plan.capability:
+        pytest.skip(f"the GPU is too old for {plan.name}")
     pipeline = make_pipeline()
-    expected = make_bfloat16()(**inputs())
+    pipeline.vae = copy.deepcopy(pipeline.vae)
+    expected = make_bfloat16().to(device)(**inputs(device))
     pipeline.transformer = make_bfloat16()
-    apply_plan(pipeline, plan, "cpu")
+    apply_plan(pipeline, plan, device)
     for _ in range(2):  # streamed blocks come and go each time
-        error = relative_error(pipeline.transformer(**inputs()), expected)
+        error = relative_error(pipeline.transformer(**inputs(device)), expected)
         least, most = PRECISION.get(plan.name.removeprefix("stream-"), (0, 0.006))
         assert least <= error <= most
     constants = pipeline.transformer.precompute(
-        *(inputs()[name] for name in ("encoder_hidden_states", "pose_hidden_states", "encoder_hidden_states_image")),
+        *(
+            inputs(device)[name]
+            for name in ("encoder_hidden_states", "pose_hidden_states", "encoder_hidden_states_image")
+        ),
         keys_values=pipeline.keep_keys_values,
     )
-    kept = pipeline.transformer(inputs()["hidden_states"], inputs()["timestep"], constants=constants)
+    given = inputs(device)
+    kept = pipeline.transformer(given["hidden_states"], given["timestep"], constants=constants)
     assert relative_error(kept, expected) <= most
+    places = {parameter.device.type for parameter in pipeline.transformer.blocks.parameters()}
+    assert places == {"cpu" if plan.blocks_streamed else device}
+    assert pipeline._execution_device.type == device
 
 
 @torch.no_grad()
