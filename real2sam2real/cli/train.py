@@ -9,6 +9,10 @@ from typing import Annotated, Literal
 
 from tyro.conf import Positional, arg
 
+from real2sam2real.lab.train.options import Activations, BaseDtype, OptimizerName
+
+_IN_FILE = "(default: as the file says)"
+
 
 @dataclass(frozen=True, kw_only=True)
 class TrainBase:
@@ -103,6 +107,15 @@ class TrainAdapter:
     """YAML file of settings; only `dataset` is required."""
     out: Annotated[Path, arg(aliases=["-o"], metavar="FOLDER")]
     """Where the run lives: encoded clips, checkpoints, losses, samples, adapters."""
+    activations: Annotated[Activations | None, arg(metavar="{keep,recompute,offload}", help_behavior_hint=_IN_FILE)] = (
+        None
+    )
+    """Of the forward pass: kept on the device; computed again block by block; or that, and blocks' inputs wait in CPU
+    memory."""
+    base_dtype: Annotated[BaseDtype | None, arg(metavar="{plain,fp8,nf4}", help_behavior_hint=_IN_FILE)] = None
+    """How the frozen blocks' matrices are stored."""
+    optimizer: Annotated[OptimizerName | None, arg(metavar="{adamw,adamw8bit}", help_behavior_hint=_IN_FILE)] = None
+    """AdamW with its state in float32 or in 8 bits."""
 
     def execute(self) -> None:
         """Train and print the adapter's path."""
@@ -111,7 +124,8 @@ class TrainAdapter:
 
         logging.basicConfig(format="%(message)s")  # to standard error
         logging.getLogger("real2sam2real").setLevel(logging.INFO)
-        trainer = AdapterTrainer(read_config(self.config), self.out)
+        choices = {"activations": self.activations, "base_dtype": self.base_dtype, "optimizer": self.optimizer}
+        trainer = AdapterTrainer(read_config(self.config, **choices), self.out)
         adapter = trainer.fit()
         if trainer.is_main:
             print(adapter)

@@ -13,6 +13,7 @@ from __future__ import annotations
 import real2sam2real.diffusion.lean_diffusers  # noqa: F401
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -21,6 +22,7 @@ from diffusers.models.attention_dispatch import dispatch_attention_fn
 from diffusers.models.transformers.transformer_wan_animate import WanTransformerBlock
 from einops import rearrange
 from torch import Tensor
+from torch.utils.checkpoint import checkpoint
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -68,7 +70,8 @@ class InjectionBlock(WanTransformerBlock):
     """`WanTransformerBlock` that takes text and image apart, and their keys and values where they are known.
 
     Attributes:
-        token_chunks: in how many parts cross-attention and feed-forward see the tokens; more parts, less memory.
+        token_chunks: in how many parts cross-attention and feed-forward see the tokens; more parts, less memory. In
+            training, what is between a part's input and output is computed again in the backward pass.
     """
 
     token_chunks = 1
@@ -121,8 +124,11 @@ class InjectionBlock(WanTransformerBlock):
         known = keys_values or self.keys_values(text, image)
         if self.token_chunks == 1:
             return self._per_token(hidden_states, known, *feed_forward)
+        part = self._per_token
+        if torch.is_grad_enabled():  # else all parts' activations would be kept, as many as without parts
+            part = partial(checkpoint, part, use_reentrant=False, preserve_rng_state=False)
         chunks = hidden_states.chunk(self.token_chunks, dim=1)
-        return torch.cat([self._per_token(chunk, known, *feed_forward) for chunk in chunks], dim=1)
+        return torch.cat([part(chunk, known, *feed_forward) for chunk in chunks], dim=1)
 
     def _per_token(
         self, hidden_states: Tensor, known: KeysValues, shift: Tensor, scale: Tensor, gate: Tensor

@@ -26,6 +26,8 @@ from real2sam2real.diffusion.checkpoints import (
     load_settings,
     told_settings,
 )
+from real2sam2real.diffusion.compiling import compile_blocks
+from real2sam2real.diffusion.empty_clip import EmptyClip
 from real2sam2real.diffusion.memory.apply import Storing, apply_plan, storing
 from real2sam2real.diffusion.memory.attention import choose_backend, use_backend
 from real2sam2real.diffusion.memory.choose import Choice, choose_plan, out_of_memory_remedy
@@ -33,7 +35,7 @@ from real2sam2real.diffusion.memory.costs import CLIP_VIT_H, UMT5_XXL, Architect
 from real2sam2real.diffusion.memory.machine import inspect_machine
 from real2sam2real.diffusion.memory.needs import autoencoder_dtype
 from real2sam2real.diffusion.memory.plans import Plan
-from real2sam2real.diffusion.options import DEFAULT_BASE, ModelOptions, PresetName
+from real2sam2real.diffusion.options import DEFAULT_BASE, Compile, ModelOptions, PresetName
 from real2sam2real.diffusion.parallel import enable_context_parallel
 from real2sam2real.diffusion.pipeline import DenoisingPipeline
 from real2sam2real.diffusion.presets import Sampling, choose_sampling
@@ -95,12 +97,10 @@ class Located:
         base = (Path(self.base.name),) if self.base.own else self.base.files
         return tuple(dict.fromkeys(path for path in (*named, *base) if path is not None))
 
-    def sampling(
-        self, preset: PresetName | None = None, *, steps: int | None = None, guidance: float | None = None
-    ) -> Sampling:
+    def sampling(self, preset: PresetName | None = None, **changes: Any) -> Sampling:
         """How to denoise: as the preset says, or else as the checkpoint does; see `choose_sampling`."""
         preset = preset or (DEFAULT_PRESET if self.uses_presets else None)
-        return choose_sampling(self.settings, preset, steps=steps, guidance=guidance)
+        return choose_sampling(self.settings, preset, **changes)
 
 
 def locate(options: ModelOptions, *, base_alone: bool = False, untold: CheckpointSettings | None = None) -> Located:
@@ -280,6 +280,7 @@ def load_model(
     attention: str = "auto",
     offline: bool = False,
     sampling: Sampling | None = None,
+    compiled: Compile = "auto",
     log: Callable[[str], None] = print,
 ) -> LoadedModel:
     """Load what was located, in a way that fits into this machine's memory, on the GPU where there is one.
@@ -292,11 +293,13 @@ def load_model(
         attention: an attention kernel's name, or "auto".
         offline: never reach for the network, as kernels on the hub do.
         sampling: tells how long a segment is and whether there is guidance; None for the checkpoint's own.
+        compiled: whether the blocks are to be compiled; like `memory` without effect on one of our pipelines.
         log: called with lines on what is loaded and how.
 
     Raises:
         MissingPartError: a package that the plan needs is not installed.
-        UserError: no plan fits, the kernel cannot run here, or a file is damaged or foreign.
+        UserError: no plan fits, the kernel cannot run here, blocks cannot be compiled though that is asked for, or a
+            file is damaged or foreign.
     """
     adapters = [adapter.read() for adapter in located.adapters]
     wanted: dict[str, Any] = {"wanted": attention, "parallel": ranks_joined() > 1, "offline": offline}
@@ -307,7 +310,7 @@ def load_model(
         pipeline.to("cuda" if torch.cuda.is_available() else "cpu")
         model = LoadedModel(located=located, pipeline=pipeline)
     else:
-        model = _load_by_plan(located, adapters, memory, sampling or located.sampling(), log)
+        model = _load_by_plan(located, adapters, memory, sampling or located.sampling(), compiled, log)
     if attention != "auto" or model.choice is not None:
         log(f"attention: {use_backend(model.pipeline.transformer, inspect_machine(), **wanted).name}")
     if ranks_joined() > 1:
@@ -320,6 +323,7 @@ def _load_by_plan(
     adapters: Sequence[tuple[Adapter, float]],
     memory: str,
     sampling: Sampling,
+    compiled: Compile,
     log: Callable[[str], None],
 ) -> LoadedModel:
     base = located.base
@@ -340,7 +344,10 @@ def _load_by_plan(
         vae_dtype=autoencoder_dtype(choice.plan),
         plan=choice.plan,
     )
+    pipeline.empty_clip = EmptyClip(None if base.vae is None else encoder_identity(base.vae))
     apply_plan(pipeline, choice.plan)
+    placed = (choice.machine, choice.plan, sampling)
+    log(compile_blocks(pipeline.transformer, *placed, compiled, ranks=ranks_joined()))
     return LoadedModel(
         located=located,
         pipeline=pipeline,

@@ -12,6 +12,7 @@ from real2sam2real.options import OptionalPath, Texts, as_json
 
 Init = Literal["noise", "preview"]
 Switch = Literal["on", "off"]
+Compile = Literal["auto", "on", "off"]
 PresetName = Literal["official", "quality", "balanced", "fast"]
 
 DEFAULT_BASE = "Wan-AI/Wan2.2-Animate-14B-Diffusers"
@@ -21,7 +22,7 @@ DOWNLOADS = {DEFAULT_BASE: "82 GB", "Wan-AI/Wan2.2-Animate-14B": "51 GB", OFFICI
 """What is fetched of the published repositories, by the networks' sizes and the precision they are stored in."""
 _AS_TRAINED = "(default: the checkpoint's own)"
 # Options that do not decide what the video shows, and the names under which others entered the hashes of batch folders.
-_INDIFFERENT = {"offline", "gpus", "preview_image"}
+_INDIFFERENT = {"offline", "gpus", "preview_image", "compile"}
 _STORED = {"components": "parts", "memory": "plan", "normal_convention": "coding"}
 
 
@@ -62,10 +63,14 @@ class GenerateOptions(ModelOptions):
     """Denoising steps."""
     guidance: Annotated[float | None, arg(metavar="SCALE", help_behavior_hint=_AS_TRAINED)] = None
     """Classifier-free guidance; 1 is none and halves the passes."""
+    guided_steps: Annotated[int | None, arg(metavar="N", help_behavior_hint="(default: all)")] = None
+    """Compute guidance in the first N steps only, and keep its last difference; docs/generate.md says more."""
     upscale: Annotated[Switch | None, arg(metavar="{on,off}", help_behavior_hint=_AS_TRAINED)] = None
     """Enlarge the video to the preview's size, with the preview's own detail where the two agree."""
     normal_convention: Annotated[str | None, arg(metavar="NAME", help_behavior_hint=_AS_TRAINED)] = None
     """Which way the axes of the normals point in the checkpoint's training; docs/control.md lists the names."""
+    compile: Annotated[Compile, arg(metavar="{auto,on,off}")] = "auto"
+    """Compile the transformer's blocks first: auto does where a shot has passes enough to gain by it."""
     seed: Annotated[int, arg(metavar="N")] = 0
     """The same seed on the same machine gives the same video."""
     gpus: Annotated[int, arg(metavar="N")] = 1
@@ -80,6 +85,8 @@ class GenerateOptions(ModelOptions):
             raise UserError(f"--steps {self.steps} is too few; at least 1 is needed")
         if self.guidance is not None and not 1 <= self.guidance <= 100:
             raise UserError(f"--guidance {self.guidance:g} is outside 1…100")
+        if self.guided_steps is not None and self.guided_steps < 1:
+            raise UserError(f"--guided-steps {self.guided_steps} is too few; at least 1 is needed (none: --guidance 1)")
         if not 0 <= self.seed < 2**63:
             raise UserError(f"--seed {self.seed} is outside 0…2^63 - 1")
         if self.gpus < 1:
@@ -88,7 +95,7 @@ class GenerateOptions(ModelOptions):
     def decisive(self) -> dict[str, Any]:
         """The values that decide which video comes out, as JSON values, by the names that hashes on disk know."""
         values: dict[str, Any] = as_json(self)
-        for name in ("upscale", "attention"):  # hashes stay as they were before there were such options
+        for name in ("upscale", "guided_steps", "attention"):  # hashes stay as they were before there were such options
             if values[name] in (None, "auto"):
                 del values[name]
         return {_STORED.get(name, name): value for name, value in values.items() if name not in _INDIFFERENT}

@@ -23,6 +23,7 @@ from torch import Tensor
 from real2sam2real.arrays import UInt8
 from real2sam2real.diffusion import conditioning, sampling
 from real2sam2real.diffusion.caches import reset_step_cache, step_cache
+from real2sam2real.diffusion.empty_clip import EmptyClip
 from real2sam2real.diffusion.presets import Sampling
 from real2sam2real.diffusion.prompts import NEGATIVE_PROMPT, embed_text
 from real2sam2real.diffusion.ranks import from_main_rank
@@ -35,6 +36,29 @@ from real2sam2real.diffusion.transformer import StepConstants
 StepCallback = Callable[[Any, int, Tensor, dict[str, Tensor]], dict[str, Tensor] | None]
 
 
+class Guidance:
+    """Classifier-free guidance, whose negative pass may be left out in late steps, where the difference hardly changes.
+
+    Args:
+        scale: weight of the difference between the two predictions.
+        steps: see `Sampling.guided_steps`.
+    """
+
+    def __init__(self, scale: float, steps: int | None) -> None:
+        self._scale, self._left = scale, steps
+        self._difference: Tensor | None = None
+
+    def __call__(self, predicted: Tensor, negative: Callable[[], Tensor]) -> Tensor:
+        """The next step's prediction, of the one with the prompt and, where that is due, of the negative one."""
+        if self._difference is None or self._left != 0:
+            without = negative()
+            self._difference = predicted - without
+            self._left = None if self._left is None else self._left - 1
+        else:
+            without = predicted - self._difference
+        return without + self._scale * self._difference
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class SegmentConditions:
     """All that stays constant while a segment is denoised."""
@@ -42,7 +66,7 @@ class SegmentConditions:
     channels: Tensor  # `(1, 4 + z, F + 1, h, w)` mask and condition latents
     prompted: StepConstants  # what the transformer takes from prompt, photo and normals
     unprompted: StepConstants | None  # the same with the negative prompt, or None when there is no guidance
-    guidance_scale: float  # weight of the difference between the two predictions
+    guidance: Guidance  # makes one of the two predictions
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -133,6 +157,7 @@ class DenoisingPipeline(DiffusionPipeline):
         self.sampling = Sampling()
         self.keep_keys_values = True
         self.resize_without_crop = False
+        self.empty_clip = EmptyClip()
         self.segment = self.num_segments = self.num_timesteps = 0
 
     @torch.no_grad()
@@ -248,8 +273,8 @@ class DenoisingPipeline(DiffusionPipeline):
         """The flow's velocity at `noisy` `(1, z, F + 1, h, w)`, guided if the conditions say so; see `Predictor`."""
         predicted = self._predict("cond", noisy, timestep, conditions.channels, conditions.prompted)
         if conditions.unprompted is not None:
-            without = self._predict("uncond", noisy, timestep, conditions.channels, conditions.unprompted)
-            predicted = without + conditions.guidance_scale * (predicted - without)
+            given = (noisy, timestep, conditions.channels, conditions.unprompted)
+            predicted = conditions.guidance(predicted, partial(self._predict, "uncond", *given))
         if self.transformer.config.prediction == "sample":
             return sampling.velocity_from_sample(noisy, predicted, level)
         return predicted
@@ -341,7 +366,7 @@ class DenoisingPipeline(DiffusionPipeline):
         if known and tail is not None:
             given = conditioning.continued_latents(self.vae, tail.to(device), segment.frames)
         else:
-            given = conditioning.empty_latents(self.vae, segment.frames, height, width)
+            given = self.empty_clip(self.vae, segment.frames, height, width)
         drawn = None
         if run.normals is not None:
             video = conditioning.to_video_tensor(window(run.normals, segment.start, segment.stop), device)
@@ -354,7 +379,7 @@ class DenoisingPipeline(DiffusionPipeline):
             channels=conditioning.condition_channels(run.reference, given, known),
             prompted=constants(run.prompt),
             unprompted=None if run.negative_prompt is None else constants(run.negative_prompt),
-            guidance_scale=run.sampling.guidance_scale,
+            guidance=Guidance(run.sampling.guidance_scale, run.sampling.guided_steps),
         )
 
     def _noise(self, run: _Run, segment: Segment) -> Tensor:

@@ -27,6 +27,8 @@ class Sampling:
 
     steps: int = 25  # denoising steps per segment
     guidance_scale: float = 1.0  # classifier-free guidance; 1 is none and halves the passes
+    # steps whose pass with the negative prompt is computed; later ones keep the last difference. None computes all
+    guided_steps: int | None = None
     solver: Solver = "euler"  # of the flow's differential equation
     spacing: Spacing = "scheduler"  # of the noise levels
     cache: StepCache | None = None  # steps that are extrapolated in place of computed, or None to compute all
@@ -44,12 +46,13 @@ class Sampling:
         """Whether a step takes two passes, one with the prompt and one with the negative prompt."""
         return self.guidance_scale > 1
 
-    def changed(self, steps: int | None, guidance_scale: float | None) -> Self:
+    def changed(self, steps: int | None, guidance_scale: float | None, guided_steps: int | None = None) -> Self:
         """With other steps or another guidance, where one is given."""
         return replace(
             self,
             steps=self.steps if steps is None else steps,
             guidance_scale=self.guidance_scale if guidance_scale is None else guidance_scale,
+            guided_steps=self.guided_steps if guided_steps is None else guided_steps,
         )
 
     def plan(self, frames: int) -> tuple[Segment, ...]:
@@ -69,8 +72,9 @@ class Sampling:
     def passes(self, frames: int) -> int:
         """Transformer passes of a shot of `frames` frames; extrapolated steps count as none."""
         frames = min(frames, SCRIPT_FRAMES) if self.as_script else frames
-        computed = sum(computed_steps(self.steps, self.cache))
-        return len(self.plan(frames)) * computed * (2 if self.guided else 1)
+        computed = computed_steps(self.steps, self.cache)
+        guided = computed[: self.guided_steps] if self.guided else []
+        return len(self.plan(frames)) * (sum(computed) + sum(guided))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,7 +127,12 @@ PRESETS: dict[PresetName, Preset] = {
 
 
 def choose_sampling(
-    settings: CheckpointSettings, preset: PresetName | None, *, steps: int | None = None, guidance: float | None = None
+    settings: CheckpointSettings,
+    preset: PresetName | None,
+    *,
+    steps: int | None = None,
+    guidance: float | None = None,
+    guided_steps: int | None = None,
 ) -> Sampling:
     """How a checkpoint denoises: as a preset says, or as the checkpoint itself does, with what the user changed.
 
@@ -132,6 +141,7 @@ def choose_sampling(
         preset: a name, or None for the checkpoint's own way.
         steps: in place of the preset's.
         guidance: guidance scale in place of the preset's.
+        guided_steps: see `Sampling`.
     """
     if preset is None:
         sampling = Sampling(
@@ -149,4 +159,4 @@ def choose_sampling(
         sampling = replace(sampling, continues=False, overlap=FADE)
     if sampling.overlap >= sampling.segment_frames:
         sampling = replace(sampling, overlap=1)
-    return sampling.changed(steps, guidance)
+    return sampling.changed(steps, guidance, guided_steps)

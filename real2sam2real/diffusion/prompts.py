@@ -75,6 +75,19 @@ def encoder_identity(path: Path) -> str:
     return hashlib.sha256(repr((str(path.resolve()), stats)).encode()).hexdigest()
 
 
+def kept_tensor(path: Path, make: Callable[[], Tensor]) -> Tensor:
+    """What `make` gives, on the CPU: from the file where an earlier call left it."""
+    if path.is_file():
+        try:
+            return load_file(path)["embedding"]
+        except (SafetensorError, KeyError):  # damaged: make it anew
+            path.unlink()
+    made = make().cpu().contiguous()
+    with replacing_file(path) as temporary:
+        save_file({"embedding": made}, temporary)
+    return made
+
+
 class PromptCache:
     """Embeddings of prompts by one text encoder.
 
@@ -91,13 +104,4 @@ class PromptCache:
     def __call__(self, prompt: str) -> Tensor:
         """`(1, 512, text_dim)` of a prompt, from disk where it has been asked for before."""
         name = hashlib.sha256(f"{self._identity}\0{clean_prompt(prompt)}".encode()).hexdigest()
-        path = self._folder / f"{name}.safetensors"
-        if path.is_file():
-            try:
-                return load_file(path)["embedding"]
-            except (SafetensorError, KeyError):  # damaged: make it anew
-                path.unlink()
-        embedding = self._embed(prompt).cpu().contiguous()
-        with replacing_file(path) as temporary:
-            save_file({"embedding": embedding}, temporary)
-        return embedding
+        return kept_tensor(self._folder / f"{name}.safetensors", lambda: self._embed(prompt))

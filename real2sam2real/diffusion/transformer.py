@@ -14,7 +14,9 @@ from __future__ import annotations
 import real2sam2real.diffusion.lean_diffusers  # noqa: F401
 
 import math
+from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
 from typing import cast
 
 import torch
@@ -31,6 +33,7 @@ from diffusers.models.transformers.transformer_wan_animate import (
 )
 from einops import rearrange
 from torch import Tensor, nn
+from torch.autograd.graph import save_on_cpu
 
 from real2sam2real.diffusion.block import InjectionBlock, KeysValues
 
@@ -67,6 +70,10 @@ class Real2Sam2RealTransformer3DModel(
         added_kv_proj_dim: width of the image keys and values in cross-attention (D), or None.
         rope_max_seq_len: largest grid extent along one axis.
         prediction: what the output is: the flow-matching "velocity" (noise − sample) or the clean "sample".
+
+    Attributes:
+        offload_activations: with gradient checkpointing, what goes into each block waits in pinned CPU memory for the
+            backward pass.
     """
 
     _supports_gradient_checkpointing = True
@@ -125,7 +132,7 @@ class Real2Sam2RealTransformer3DModel(
         self.norm_out = FP32LayerNorm(width, eps, elementwise_affine=False)
         self.proj_out = nn.Linear(width, latent_channels * math.prod(patch_size))
         self.scale_shift_table = nn.Parameter(torch.randn(1, 2, width) / width**0.5)
-        self.gradient_checkpointing = False
+        self.gradient_checkpointing = self.offload_activations = False
 
     @property
     def _injection_blocks(self) -> list[InjectionBlock]:
@@ -200,11 +207,14 @@ class Real2Sam2RealTransformer3DModel(
         modulation = self.condition_embedder.time_proj(self.condition_embedder.act_fn(time)).unflatten(1, (6, -1))
         for index, block in enumerate(self.blocks):
             known = None if constants.keys_values is None else constants.keys_values[index]
-            given = (tokens, constants.text, constants.image, modulation, rotary, known)
+            given = {"text": constants.text, "image": constants.image, "modulation": modulation, "rotary": rotary}
+            work = partial(block, **given, keys_values=known)
             if torch.is_grad_enabled() and self.gradient_checkpointing:
-                tokens = self._gradient_checkpointing_func(block, *given)
+                # The tokens alone are an argument: what all blocks share is not copied for each.
+                with save_on_cpu(pin_memory=True) if self.offload_activations else nullcontext():
+                    tokens = self._gradient_checkpointing_func(work, tokens)
             else:
-                tokens = block(*given)
+                tokens = work(tokens)
         shift, scale = (self.scale_shift_table + time.unsqueeze(1)).chunk(2, dim=1)
         tokens = (self.norm_out(tokens.float()) * (1 + scale) + shift).type_as(tokens)
         return self._unpatchify(self.proj_out(tokens), grid)

@@ -74,6 +74,7 @@ class Generator:
             attention=options.attention,
             offline=options.offline,
             sampling=sampling,
+            compiled=options.compile,
             log=progress.info,
         )
         if sampling.guided and not model.reads_text:
@@ -223,7 +224,8 @@ class Generator:
 
 def sampling_of(options: GenerateOptions, located: Located) -> Sampling:
     """How to denoise; an adapter without settings of its own is run with the preset `quality`."""
-    return located.sampling(options.preset, steps=options.steps, guidance=options.guidance)
+    changes = {"steps": options.steps, "guidance": options.guidance, "guided_steps": options.guided_steps}
+    return located.sampling(options.preset, **changes)
 
 
 def generate_to_file(

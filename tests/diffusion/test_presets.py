@@ -8,11 +8,14 @@ import torch
 
 from real2sam2real.control.normal_convention import NormalConvention
 from real2sam2real.diffusion.checkpoints import OFFICIAL_SETTINGS, CheckpointSettings
+from real2sam2real.diffusion.empty_clip import EmptyClip
 from real2sam2real.diffusion.fitting import fit_control
 from real2sam2real.diffusion.generate import stream_segments
 from real2sam2real.diffusion.loading import Real2Sam2RealPipeline
+from real2sam2real.diffusion.options import GenerateOptions
 from real2sam2real.diffusion.presets import PRESETS, choose_sampling
 from real2sam2real.diffusion.sampling import make_scheduler
+from real2sam2real.errors import UserError
 
 HEIGHT, WIDTH = 32, 32
 TINY = replace(OFFICIAL_SETTINGS, area=HEIGHT * WIDTH, max_frames=9)
@@ -80,6 +83,39 @@ def test_the_official_preset_draws_its_noise_as_the_script_does(pipeline):
     expected = [torch.randn(1, 4, 4, 4, 4, generator=generator, dtype=torch.bfloat16).float() for _ in range(2)]
     assert all(map(torch.equal, first["official"], expected))
     assert not torch.equal(first["quality"][0], expected[0])
+
+
+def test_a_later_run_encodes_photo_and_normals_and_nothing_else(pipeline, monkeypatch, tmp_path):
+    """The grey clip is the same for all segments and all runs: one of three encodings of a shot."""
+    monkeypatch.setenv("R2S2R_CACHE", str(tmp_path))
+    sampling = replace(choose_sampling(TINY, "fast"), steps=1, continues=False)
+    encode, sizes, videos = pipeline.vae.encode, [], []
+    monkeypatch.setattr(pipeline.vae, "encode", lambda video: (sizes.append(video.shape[2]), encode(video))[1])
+    for frames in (9, 9, 13):
+        monkeypatch.setattr(pipeline, "empty_clip", EmptyClip("of this autoencoder"))  # as a new process has it
+        made = stream_segments(pipeline, fit_control(Steering(frames), TINY, sampling), sampling=sampling)
+        videos.append([segment.video for segment in made])
+        sizes.append("run")
+    assert sizes == [1, 9, 9, "run", 1, 9, "run", 1, 9, 9, "run"]
+    assert videos[0][0].equal(videos[1][0])
+
+
+def test_guidance_of_late_steps_is_kept_from_the_last_that_is_computed(pipeline):
+    videos, counts = [], []
+    for guided_steps in (None, 6, 3):
+        sampling = choose_sampling(TINY, "quality", steps=6, guided_steps=guided_steps)
+        made = []
+        hook = pipeline.transformer.blocks[-1].attn1.register_forward_hook(lambda *_, made=made: made.append(1))
+        (segment,) = stream_segments(pipeline, fit_control(Steering(9), TINY, sampling), sampling=sampling)
+        hook.remove()
+        assert len(made) == sampling.passes(9)
+        counts.append(len(made))
+        videos.append(segment.video)
+    assert counts == [12, 12, 9]
+    assert videos[0].equal(videos[1])
+    assert 0 < (videos[0] - videos[2]).abs().max() < 0.1
+    with pytest.raises(UserError, match="--guided-steps 0 is too few"):
+        GenerateOptions(guided_steps=0)
 
 
 def test_81_frames_take_the_passes_that_the_pages_name():

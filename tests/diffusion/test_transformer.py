@@ -1,7 +1,10 @@
+import math
+
 import pytest
 import torch
 from diffusers import WanAnimateTransformer3DModel
 
+from real2sam2real.diffusion import transformer as transformer_module
 from real2sam2real.diffusion.transformer import Real2Sam2RealTransformer3DModel
 
 IMAGE_TOKENS, TEXT_TOKENS = 7, 512  # diffusers' processor takes the last 512 tokens of the context as text
@@ -93,15 +96,32 @@ def test_normals_of_another_length_are_refused(make_transformer):
         make_transformer()(**given)
 
 
-def test_gradient_checkpointing_gives_the_same_gradients(make_transformer):
-    gradients = []
-    for checkpointing in (False, True):
+def test_activations_computed_again_in_parts_or_kept_elsewhere_give_the_same_gradients(make_transformer, monkeypatch):
+    """Recomputed and offloaded to the bit; parts sum the gradients of weights in another order."""
+    waiting = []
+
+    class Watched(transformer_module.save_on_cpu):
+        def __init__(self, **options):
+            super().__init__(**options)
+            pack = self.pack_hook
+            self.pack_hook = lambda tensor: (waiting.append(tensor.numel()), pack(tensor))[1]
+
+    monkeypatch.setattr(transformer_module, "save_on_cpu", Watched)
+    gradients = {}
+    for name, chunks, offload in (("kept", 1, False), ("again", 1, False), ("parts", 3, False), ("offloaded", 3, True)):
         model = make_transformer()
-        if checkpointing:
+        if name != "kept":
             model.enable_gradient_checkpointing()
+        model.set_token_chunks(chunks)
+        model.offload_activations = offload
         model.train()(**inputs()).square().mean().backward()
-        gradients.append(model.patch_embedding.weight.grad)
-    torch.testing.assert_close(gradients[0], gradients[1])
+        gradients[name] = [p.grad for p in model.parameters()]
+    same = [all(map(torch.equal, gradients[a], gradients[b])) for a, b in (("kept", "again"), ("parts", "offloaded"))]
+    assert same == [True, True]
+    for plain, parts in zip(gradients["kept"], gradients["parts"], strict=True):
+        torch.testing.assert_close(plain, parts, atol=1e-6, rtol=1e-4)
+    tokens = 2 * math.prod(inputs()["hidden_states"].shape[2:]) // 4 * 24
+    assert [size for size in waiting if size] == [tokens] * 2  # what goes into each block, and nothing else
 
 
 @torch.no_grad()

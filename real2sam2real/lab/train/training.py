@@ -65,6 +65,9 @@ class TrainingSettings(ABC):
 def with_current_names(values: Any) -> Any:
     """Settings as an earlier version wrote them, under the names that they have now."""
     if isinstance(values, dict):
+        if isinstance(recompute := values.get("gradient_checkpointing"), bool):
+            rest = {name: value for name, value in values.items() if name != "gradient_checkpointing"}
+            values = {**rest, "activations": "recompute" if recompute else "keep"}
         return {RENAMED.get(name, name): with_current_names(value) for name, value in values.items()}
     return [with_current_names(value) for value in values] if isinstance(values, list) else values
 

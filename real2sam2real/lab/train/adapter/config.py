@@ -5,16 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 from real2sam2real.control.perturbation import PerturbationRanges
 from real2sam2real.errors import UserError
 from real2sam2real.files import read_text
 from real2sam2real.lab.train.adapter.objective import LEVEL_FLOOR
 from real2sam2real.lab.train.adapter.trainable import Injection, PoseStart
+from real2sam2real.lab.train.options import Activations, BaseDtype, OptimizerName
 from real2sam2real.lab.train.training import TrainingSettings, with_current_names
 
-OptimizerName = Literal["adamw", "adamw8bit"]
+_CHOICES: Mapping[str, Any] = {
+    "injection": Injection,
+    "embedding": PoseStart,
+    "optimizer": OptimizerName,
+    "activations": Activations,
+    "base_dtype": BaseDtype,
+}
 MINI_DEFAULTS: Mapping[str, Any] = {
     "embedding": "base",
     "rank": 16,
@@ -28,7 +35,7 @@ MINI_DEFAULTS: Mapping[str, Any] = {
     "variants": 3,
     "shift": 2.0,
     "bf16": False,  # many a processor has no arithmetic for it: a step takes 20 times longer there
-    "gradient_checkpointing": False,
+    "activations": "keep",
     "checkpoint_every": 50,
 }
 """What a file leaves open where the base is `mini-base`: minutes on a laptop, in place of a night on a GPU."""
@@ -73,7 +80,10 @@ class AdapterConfig(TrainingSettings):
     batch_size: int = 1  # clips per pass
     accumulation: int = 8  # passes per step, of all processes together
     bf16: bool = True  # frozen weights and arithmetic in bfloat16; what is trained stays float32
-    gradient_checkpointing: bool = True  # compute each block's activations again in the backward pass, to save memory
+    # "keep" all; "recompute" each block's in the backward pass from what went into it; "offload" that to CPU memory too
+    activations: Activations = "recompute"
+    # frozen blocks' matrices: "plain" as `bf16` says, or rounded to "fp8" (torchao) or "nf4" (bitsandbytes)
+    base_dtype: BaseDtype = "plain"
     optimizer: OptimizerName = "adamw"  # "adamw", or "adamw8bit" with its state in 8 bits (bitsandbytes)
     shift: float = 5.0  # timestep shift of the noise levels
     level_floor: float = LEVEL_FLOOR  # for bases that predict the sample: noise levels under it weigh like it
@@ -97,9 +107,9 @@ class AdapterConfig(TrainingSettings):
             value = values[name]
             fits = type(value) in (int, float) and low <= value <= high
             yield name, value, fits, f"a number within {low:g}…{high:g} (write 1.0e-4, not 1e-4)"
-        for name in ("perturb", "bf16", "gradient_checkpointing", "tensorboard"):
+        for name in ("perturb", "bf16", "tensorboard"):
             yield name, values[name], isinstance(values[name], bool), "true or false"
-        for name, kind in {"injection": Injection, "embedding": PoseStart, "optimizer": OptimizerName}.items():
+        for name, kind in _CHOICES.items():
             yield name, values[name], values[name] in get_args(kind), f"one of {', '.join(get_args(kind))}"
         for name, value in [("base", self.base), *(("dataset", folder) for folder in self.datasets)]:
             yield name, value, isinstance(value, str) and bool(value), "a name or a path"
@@ -148,8 +158,8 @@ def _ranges(values: Any) -> PerturbationRanges:
         raise UserError(f"ranges cannot be used: {error}") from error
 
 
-def read_config(path: str | Path) -> AdapterConfig:
-    """The configuration in a YAML file.
+def read_config(path: str | Path, **changes: Any) -> AdapterConfig:
+    """The configuration in a YAML file, with `changes` in place of what it says; None changes nothing.
 
     Raises:
         UserError: there is no such file, it is no YAML mapping, or a setting is unknown or makes no sense.
@@ -163,6 +173,7 @@ def read_config(path: str | Path) -> AdapterConfig:
     if not isinstance(values, dict):
         raise UserError(f"{path} must hold settings, one 'name: value' a line")
     try:
-        return config_from_dict(values)
+        given = {name: value for name, value in changes.items() if value is not None}
+        return config_from_dict({**with_current_names(values), **given})
     except UserError as error:
         raise UserError(f"{path}: {error}") from error

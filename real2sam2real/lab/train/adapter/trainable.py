@@ -108,6 +108,8 @@ def attach(
         down, up = layer.lora_A[NAME].weight, layer.lora_B[NAME].weight
         down.requires_grad_(True)
         up.requires_grad_(True)
+        # Autocast rounds what goes in anyway; peft's copy in float32 before it would be kept for the backward pass.
+        layer.cast_input_dtype_enabled = False
         nn.init.zeros_(up)
         if not down.is_meta:
             _draw(down, generator)

@@ -25,6 +25,7 @@ from real2sam2real.lab.train.adapter.bases import Encoders, find_training_base
 from real2sam2real.lab.train.adapter.cache import ClipCache, Distortion, open_cache
 from real2sam2real.lab.train.adapter.config import AdapterConfig
 from real2sam2real.lab.train.adapter.exports import adapter_from, write_exports
+from real2sam2real.lab.train.adapter.footprint import check_choices, lighten
 from real2sam2real.lab.train.adapter.launching import make_accelerator
 from real2sam2real.lab.train.adapter.objective import Batch, NullConditions, draw_step_noise, fine_tuning_loss
 from real2sam2real.lab.train.adapter.order import Order, generator_for
@@ -33,8 +34,8 @@ from real2sam2real.lab.train.adapter.trainable import attach, input_embedding
 from real2sam2real.lab.train.training import GRADIENT_CLIP, Trainer, set_learning_rate
 
 Encoded = TypeVar("Encoded", Batch, NullConditions)
-CHANGEABLE = {"steps", "checkpoint_every", "keep_last", "sample_every", "tensorboard", "cache", "parts"}
-"""Settings that a run may go on with changed: they do not change its steps."""
+CHANGEABLE = {"steps", "checkpoint_every", "keep_last", "sample_every", "tensorboard", "cache", "parts", "activations"}
+"""Settings that a run may go on with changed: they do not change its steps, but for rounding."""
 
 
 class AdapterTrainer(Trainer[AdapterConfig]):
@@ -82,6 +83,7 @@ class AdapterTrainer(Trainer[AdapterConfig]):
     def _build(self) -> None:
         accelerator, config = self.accelerator, self.config
         self._say(f"{accelerator.distributed_type.value}, {accelerator.num_processes} processes")
+        check_choices(config, accelerator)
         self.base = find_training_base(config.base, config.parts)
         self.buckets = self._open_buckets()
         self._release_encoders()
@@ -106,8 +108,7 @@ class AdapterTrainer(Trainer[AdapterConfig]):
         self._frozen = input_embedding(transformer)
         bias = transformer.get_submodule(POSE_MODULE).bias
         self._frozen[f"{POSE_MODULE}.bias"] = bias.detach().float().to("cpu", copy=True)
-        if config.gradient_checkpointing:
-            transformer.enable_gradient_checkpointing()
+        lighten(transformer, config, [empty.video for empty in self._null_conditions], accelerator.device)
         self._say(str(self.parameters))
         optimizer = _optimizer(config, [p for p in transformer.parameters() if p.requires_grad])
         self.model, self.optimizer = accelerator.prepare(transformer, optimizer)

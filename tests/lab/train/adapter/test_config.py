@@ -33,9 +33,12 @@ def test_on_mini_it_says_what_differs_from_a_laptops_recipe():
 
 def test_names_of_earlier_versions_are_read(tmp_path):
     path = tmp_path / "run.yaml"
-    path.write_text("dataset: data\nbatch: 2\nwarmup: 3\ndecay: 0.5\nsave_every: 7\n")
+    path.write_text("dataset: data\nbatch: 2\nwarmup: 3\ndecay: 0.5\nsave_every: 7\ngradient_checkpointing: true\n")
     config = read_config(path)
     assert (config.batch_size, config.warmup_steps, config.decay_fraction, config.checkpoint_every) == (2, 3, 0.5, 7)
+    assert config.activations == "recompute"
+    changed = read_config(path, activations="offload", optimizer=None)
+    assert (changed.activations, changed.optimizer) == ("offload", "adamw")
 
 
 @pytest.mark.parametrize(
@@ -49,6 +52,7 @@ def test_names_of_earlier_versions_are_read(tmp_path):
         ("dataset: data\nperturb: maybe\n", "true or false"),
         ("dataset: data\ndrop_image: 1.5\n", "drop_image is 1.5"),
         ("dataset: data\noptimizer: sgd\n", "one of adamw, adamw8bit"),
+        ("dataset: data\nactivations: lose\n", "one of keep, recompute, offload"),
         ("dataset: data\nranges: {bend: [0.3, 0.1]}\n", "ranges cannot be used"),
         ("- dataset\n", "run.yaml"),
         ("dataset: [\n", "run.yaml"),

@@ -3,6 +3,7 @@
 import json
 import sys
 from dataclasses import asdict
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,12 +13,13 @@ import yaml
 from real2sam2real import media
 from real2sam2real.diffusion.checkpoints import SETTINGS_FILE, CheckpointSettings
 from real2sam2real.diffusion.loading import load_model, locate
+from real2sam2real.diffusion.memory.formats import plain_parts
 from real2sam2real.diffusion.options import ModelOptions
 from real2sam2real.diffusion.weights.adapter_file import POSE_FILE, read_adapter
 from real2sam2real.diffusion.weights.adapters import apply_adapters
 from real2sam2real.diffusion.weights.load import load_transformer
 from real2sam2real.errors import MissingPartError, UserError
-from real2sam2real.lab.train.adapter import checkpoints, trainer
+from real2sam2real.lab.train.adapter import checkpoints, footprint, trainer
 from real2sam2real.lab.train.adapter.trainer import AdapterTrainer
 
 
@@ -226,3 +228,39 @@ def test_eight_bit_adam_resumes(make_config, tmp_path):
     train(config, tmp_path / "stopped", stop_after=1)
     train(config, tmp_path / "stopped")
     assert losses(tmp_path / "stopped") == losses(tmp_path / "straight")
+
+
+@pytest.mark.parametrize("base_dtype", ["plain", "fp8", "nf4"])
+def test_a_lighter_training_makes_the_same_steps(make_config, tmp_path, monkeypatch, base_dtype):
+    """Recomputed in parts of a block's tokens, inputs in CPU memory, stopped and gone on with: as if all were kept."""
+    monkeypatch.setattr(footprint, "CHUNK_TOKENS", 7)
+    light = {"base_dtype": base_dtype, "checkpoint_every": 1, "variants": 1, "steps": 3}
+    train(make_config(activations="keep", **light), tmp_path / "kept")
+    train(make_config(activations="recompute", **light), tmp_path / "light", stop_after=1)
+    offloaded = train(make_config(activations="offload", **light), tmp_path / "light")
+    assert offloaded.model.blocks[0].token_chunks == 3
+    assert losses(tmp_path / "light") == pytest.approx(losses(tmp_path / "kept"), abs=1e-5)
+    assert len(set(losses(tmp_path / "kept"))) == 3
+    weight = offloaded.model.blocks[0].ffn.net[2].base_layer.weight
+    assert sum(part.nbytes for part in plain_parts(weight)) < (4.01 if base_dtype == "plain" else 1.6) * 24 * 32
+
+
+def test_a_rounded_base_is_near_the_plain_one_and_not_it(make_config, tmp_path):
+    configs = {kind: make_config(base_dtype=kind, steps=1) for kind in ("plain", "fp8")}
+    made = {kind: losses(train(config, tmp_path / kind).folder) for kind, config in configs.items()}
+    assert made["fp8"] != made["plain"]
+    assert made["fp8"] == pytest.approx(made["plain"], rel=0.05)
+
+
+def test_what_cannot_work_is_refused_before_anything_is_encoded(make_config, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "bitsandbytes", None)
+    for name, value in {"base_dtype": "nf4", "optimizer": "adamw8bit"}.items():
+        with pytest.raises(MissingPartError, match="pip install bitsandbytes"):
+            train(make_config(**{name: value}), tmp_path / name)
+        assert not (tmp_path / name / "cache").exists()
+    several = SimpleNamespace(num_processes=2, distributed_type=SimpleNamespace(value="FSDP"))
+    with pytest.raises(UserError, match=r"fp8 works on one device, and this launch has 2 \(FSDP\)"):
+        footprint.check_choices(make_config(base_dtype="fp8"), several)
+    monkeypatch.setattr(footprint, "free_ram", lambda: 1000)
+    with pytest.raises(UserError, match=r"needs 0.0 GiB of CPU memory for 18 tokens.*recompute"):
+        train(make_config(activations="offload"), tmp_path)
