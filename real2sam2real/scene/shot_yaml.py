@@ -17,6 +17,8 @@ from real2sam2real.files import read_text
 from real2sam2real.scene.move_syntax import MoveT, Vocabulary, Words, build
 from real2sam2real.workfolder.yaml_text import MAX_BYTES, parse_yaml_node
 
+MAX_MOVES = 300  # of a camera or an entity; each is computed in every frame
+
 
 @dataclass(frozen=True)
 class YamlNode:
@@ -99,6 +101,8 @@ def moves(source: YamlNode, vocabulary: Vocabulary[MoveT]) -> tuple[MoveT, ...]:
     if source.empty:
         return ()
     found: list[MoveT] = []
+    if source.is_list and len(source.node.value) > MAX_MOVES:
+        raise source.error(f"{len(source.node.value):,} {vocabulary.what}s, more than the {MAX_MOVES} of a shot")
     for item in source.items(f"a list of {vocabulary.what}s") if source.is_list else [source]:
         found += vocabulary.parse(item.text("a move"), item.where) if item.is_text else [_move(item, vocabulary)]
     return tuple(found)
