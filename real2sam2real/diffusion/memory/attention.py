@@ -105,7 +105,7 @@ def choose_backend(machine: Machine, wanted: str = "auto", *, parallel: bool = F
     obstacle = refusal(backend, machine)
     if parallel and not backend.parallel:
         obstacle = "it cannot share a video among several GPUs"
-    if offline and backend.hub:
+    if obstacle is None and offline and backend.hub:
         obstacle = (
             "its code comes from the hub, which --offline forbids; where it lies in the hub's cache already, set "
             "HF_HUB_OFFLINE=1 in place of --offline"
