@@ -40,7 +40,7 @@ from gguf import GGMLQuantizationType as Kind
 from torch import Tensor, nn
 
 from real2sam2real.diffusion.loading import Real2Sam2RealPipeline
-from real2sam2real.diffusion.memory.apply import apply_plan, storing
+from real2sam2real.diffusion.memory.apply import apply_plan, place_transformer, storing
 from real2sam2real.diffusion.memory.attention import use_backend
 from real2sam2real.diffusion.memory.choose import gib
 from real2sam2real.diffusion.memory.costs import FORMATS, Architecture, ClipSize, transformer_weights
@@ -58,6 +58,8 @@ from real2sam2real.diffusion.weights.base import BaseSource
 from real2sam2real.diffusion.weights.files import LazyTensor, component_files, open_all
 from real2sam2real.diffusion.weights.load import fill_transformer, load_transformer
 from real2sam2real.files import replacing_file
+from real2sam2real.lab.train.adapter.objective import Batch, NullConditions, draw_step_noise, fine_tuning_loss
+from real2sam2real.lab.train.adapter.trainable import attach
 
 FRAMES, WIDTH, HEIGHT = 81, 1280, 720
 TINY = {
@@ -109,7 +111,7 @@ class Case:
     """One thing to time, in a process of its own."""
 
     plan: str
-    preset: str = "fast"
+    preset: str = "fast"  # or "training", for steps of fine-tuning
     compiled: bool = False
     limit: int = 120  # seconds, with making the model
 
@@ -127,6 +129,7 @@ CASES = (
     Case(plan="fp8"),
     Case(plan="int8"),
     Case(plan="stream", limit=150),
+    Case(plan="resident", preset="training", limit=180),
     Case(plan="resident", preset="quality", limit=150),
     Case(plan="stream-int8", limit=150),
     Case(plan="nf4"),
@@ -212,6 +215,9 @@ def measure(case: Case, steps: int, *, tiny: bool, tell: Tell) -> None:
     device = torch.device("cpu" if tiny else "cuda")
     if device.type == "cuda" and not torch.cuda.is_available():
         raise RuntimeError("needs CUDA; --tiny runs the same code on a tiny model here")
+    if case.preset == "training":
+        measure_training(find_plan(case.plan), steps, device, tiny=tiny, tell=tell)
+        return
     plan, preset = find_plan(case.plan), PRESETS[case.preset]
     began = time.perf_counter()
     pipeline = random_pipeline(plan, device, tiny=tiny)
@@ -232,6 +238,43 @@ def measure(case: Case, steps: int, *, tiny: bool, tell: Tell) -> None:
             **memory("", device),
         }
     )
+
+
+def measure_training(plan: Plan, steps: int, device: torch.device, *, tiny: bool, tell: Tell) -> None:
+    """Time steps of fine-tuning: one clip of 81 frames of 1280×720 with gradient checkpointing, the first a warm-up."""
+    began = time.perf_counter()
+    model = random_transformer(TINY if tiny else {}, plan, device)
+    place_transformer(model, plan, device)
+    attach(model)
+    model.enable_gradient_checkpointing()
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    for parameter in trained:
+        parameter.data = parameter.data.to(device, torch.float32)
+    optimizer = torch.optim.AdamW(trained, lr=1e-5)
+    use_backend(model, inspect_machine(str(device)))
+    tell({"seconds_to_make": time.perf_counter() - began, **memory("_making", device)})
+    batch, nothing = random_batch(model.config, TINY_SIZE if tiny else (FRAMES, HEIGHT, WIDTH), device)
+    for step in range(steps):
+        began = time.perf_counter()
+        noise = draw_step_noise(batch, shift=5.0, generator=torch.Generator().manual_seed(step))
+        with torch.autocast(device.type, torch.bfloat16):
+            loss = fine_tuning_loss(model, batch, noise, nothing)
+        loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        told = float(loss.detach())  # waits for the device
+        tell({"seconds_of_last_step": time.perf_counter() - began, "loss": told})
+    tell(memory("", device))
+
+
+def random_batch(config: Any, size: tuple[int, int, int], device: torch.device) -> tuple[Batch, NullConditions]:
+    """One clip as the encoders give it, and what stands for nothing beside it."""
+    frames, height, width = size
+    shape = (1, config.latent_channels, (frames - 1) // 4 + 1, height // 8, width // 8)
+    video, text = torch.randn(shape, device=device), torch.randn(1, 512, config.text_dim, device=device)
+    image = torch.randn(1, 257, config.image_dim, device=device)
+    batch = Batch(video=video, photo=video[:, :, :1], normals=video, text=text, image=image)
+    return batch, NullConditions(video=video, normals=video, text=text)
 
 
 def memory(when: str, device: torch.device) -> dict[str, float]:

@@ -4,10 +4,10 @@
 #   benchmarks/gpu.sh FOLDER               # on a machine with a GPU
 #   benchmarks/gpu.sh FOLDER --tiny        # the same on a tiny model, on any machine
 #
-# FOLDER gets times.json (resident, compiled, fp8, int8, streamed ...: benchmarks/generate.py time) and placement.log
-# (every memory plan's weights are where they should be and compute what plain ones do: pytest -m gpu). Nothing is
-# downloaded, and no other GPU is asked for. The file of times is whole after each case, so that a run that is cut off is
-# not lost. Set in the environment, if need be:
+# FOLDER gets placement.log (every memory plan's weights are where they should be and compute what plain ones do:
+# pytest -m gpu) and times.json (resident, compiled, fp8, int8, streamed, a fine-tuning step at 720p, and more:
+# benchmarks/generate.py time). Nothing is downloaded, and no other GPU is asked for. The file of times is whole after
+# each case, so that a run that is cut off is not lost. Set in the environment, if need be:
 #
 #   PYTHON     the interpreter (python)        SECONDS_MOST  for the times (480)
 #   PARTS      any of "placement times"        CASES         of benchmarks/generate.py time (all)
