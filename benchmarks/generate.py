@@ -411,6 +411,7 @@ def loading_memory(plan: Plan, folder: Path, layers: int, config: dict[str, int]
     del model, saved
 
     def load(pipe: Any) -> None:
+        torch.set_num_threads(1)  # a fork has none of the threads that its parent may have started
         quantize(nn.Sequential(nn.Linear(64, 64, dtype=torch.bfloat16)), plan.weights)  # imports what that takes
         _give_back_what_is_freed()
         with MemoryWatch() as watch:
