@@ -149,11 +149,12 @@ def existing_file(path: Path | str) -> Path:
     """
     path = Path(path)
     refuse_pipe(path)
-    if not path.is_file():
-        kind = "is a folder" if path.is_dir() else "does not exist"
-        raise UserError(f"{path} {kind}; give the path of a file.")
     try:
+        if stat.S_ISDIR(path.stat().st_mode):
+            raise UserError(f"{path} is a folder; give the path of a file.")
         path.open("rb").close()
+    except (FileNotFoundError, NotADirectoryError, ValueError):  # the last of a name that no file can have
+        raise UserError(f"{path} does not exist; give the path of a file.") from None
     except OSError as error:
         refuse_if_system(error, path)
         raise

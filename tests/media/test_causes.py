@@ -55,11 +55,18 @@ def test_what_is_not_allowed_is_not_called_damaged(tmp_path: Path, name: str) ->
     write, read = KINDS[name]
     write(tmp_path / name)
     read(tmp_path / name)
-    for folder in (tmp_path, *list(tmp_path.parents)[:2]):
+    for folder in (tmp_path, *list(tmp_path.parents)[:3]):
         folder.chmod(0o755)
     with unreadable(tmp_path / name), pytest.raises(UserError, match="Permission denied") as told:
         read(tmp_path / name)
     assert not any(word in str(told.value) for word in ("damaged", "cut", "no weight file", "not an image"))
+
+
+def test_what_lies_in_a_closed_folder_is_not_said_to_be_missing(tmp_path: Path) -> None:
+    (tmp_path / "closed").mkdir()
+    write_png(tmp_path / "closed" / "a.png", FRAMES[0])
+    with unreadable(tmp_path / "closed"), pytest.raises(UserError, match="Permission denied"):
+        read_image(tmp_path / "closed" / "a.png")
 
 
 def test_what_needs_more_memory_than_there_is_is_not_called_damaged(tmp_path: Path) -> None:
