@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import errno
+import glob
 import os
 import re
 import shutil
 import stat
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -27,6 +29,8 @@ _LEAST_ROOM = 1 << 16  # bytes; a library that fails with less left has filled t
 
 # What the functions below call a file or a folder while it is written.
 _HALF_WRITTEN = re.compile(r"\..+-(old-)?[a-z0-9_]{8}(\.\w+)?")
+_REPLACED = re.compile(r"\.(.+)-old-[a-z0-9_]{8}")  # holds a folder of that name
+_AT_WORKING_FOLDER, _RENAME_EXCHANGE = -100, 2  # of Linux
 
 
 @contextmanager
@@ -103,14 +107,45 @@ def why_no_room(error: Exception, folder: Path | None = None) -> str | None:
 
 
 def put_in_place(made: Path, path: Path) -> None:
-    """Give a whole file or folder its name; what had that name is gone. They must be on one file system."""
+    """Give a whole file or folder its name; what had that name is gone. They must be on one file system.
+
+    There is always something of that name where the system swaps two names at once. Elsewhere a kill may leave none,
+    and `bring_back` has to be called.
+    """
     if not path.exists() or not (path.is_dir() or made.is_dir()):
         made.replace(path)
         return
     old = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}-old-"))  # folders are not replaced at once
-    path.replace(old / path.name)
-    made.replace(path)
+    if _swapped(made, path):
+        made.replace(old / path.name)
+    else:
+        path.replace(old / path.name)
+        made.replace(path)
     shutil.rmtree(old)
+
+
+def _swapped(one: Path, other: Path) -> bool:
+    """Give each the other's name, at once, where system and file system can do that."""
+    if sys.platform != "linux":
+        return False
+    import ctypes
+
+    rename = getattr(ctypes.CDLL(None), "renameat2", None)
+    if rename is None:
+        return False
+    sys.audit("os.rename", one, other, -1, -1)  # as Python's own do
+    names = os.fsencode(one), os.fsencode(other)
+    return bool(rename(_AT_WORKING_FOLDER, names[0], _AT_WORKING_FOLDER, names[1], _RENAME_EXCHANGE) == 0)
+
+
+def bring_back(path: Path) -> None:
+    """Give a folder its name back if a process was killed that replaced it, and there is none of its name."""
+    if path.exists():
+        return
+    name = glob.escape(path.name)
+    for old in list(path.parent.glob(f".{name}-old-????????/{name}"))[:1]:
+        old.replace(path)
+        old.parent.rmdir()
 
 
 def half_written(folder: Path, *, recursive: bool = False) -> list[Path]:
@@ -125,8 +160,13 @@ def is_half_written(name: str) -> bool:
 
 
 def sweep(folder: Path, *, recursive: bool = False) -> None:
-    """Remove what killed processes left half-written; only for who knows that nobody else writes there."""
+    """Remove what killed processes left half-written, and bring back what they had taken away to replace it.
+
+    Only for who knows that nobody else writes there.
+    """
     for path in half_written(folder, recursive=recursive):
+        if replaced := _REPLACED.fullmatch(path.name):
+            bring_back(path.with_name(replaced[1]))
         if path.is_dir():
             shutil.rmtree(path)
         else:

@@ -142,6 +142,8 @@ class RunFolder:
             remedy = f"delete the folder {made.name}, and the stage is done again"
             told = read_record(made / _TOLD, partial(typed, _Told), what="record of a stage", remedy=remedy)
             left = [name for name in told.record.outputs if (made / name).exists()]
+            if killed:  # what it took away may be there
+                left = [name for name in left if digest(made / name) == told.record.outputs[name]]
             later = self._edited(told.stage, [name for name in left if name not in told.aside]) if killed else {}
             told.record.notes.extend(_aside_notes(later))
             aside = told.aside | later

@@ -20,7 +20,7 @@ from PIL import Image
 
 from real2sam2real.arrays import Bool, Float
 from real2sam2real.errors import UserError, first_line
-from real2sam2real.files import refuse_if_system, refuse_pipe, replacing_folder
+from real2sam2real.files import bring_back, refuse_if_system, refuse_pipe, replacing_folder
 from real2sam2real.geometry import Intrinsics
 from real2sam2real.media.numpy_files import ALONE, read_arrays
 from real2sam2real.media.pictures import Picture, open_picture
@@ -56,8 +56,8 @@ def save_scene(scene: Scene, folder: Path) -> None:
         UserError: `folder` holds something that is not a scene, or cannot be written.
     """
     folder = Path(folder)
-    foreign = _foreign_files(folder)
     try:
+        foreign = _foreign_files(folder)
         with replacing_folder(folder) as fresh:
             _write(scene, fresh)
             for name in foreign:
@@ -68,6 +68,7 @@ def save_scene(scene: Scene, folder: Path) -> None:
 
 def _foreign_files(folder: Path) -> list[Path]:
     """Relative paths of the files in `folder` that an earlier `save_scene` did not write."""
+    bring_back(folder)
     if not folder.exists():
         return []
     if not folder.is_dir():
@@ -230,6 +231,7 @@ def read_scene(folder: Path) -> tuple[Scene, list[str]]:
 def _read_json(folder: Path) -> JsonObject:
     path = folder / SCENE_FILE
     try:
+        bring_back(folder)
         value = read_json(path)
     except OSError as error:
         refuse_if_system(error, path)

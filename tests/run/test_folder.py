@@ -11,6 +11,7 @@ from types import ModuleType
 
 import pytest
 
+from real2sam2real import files
 from real2sam2real.errors import UserError
 from real2sam2real.files import replacing_file
 from real2sam2real.run.folder import RunFolder, Stage, open_run
@@ -190,7 +191,12 @@ def killed(chain: Chain, kills: ModuleType, tmp_path: Path):
     return kill
 
 
-def test_no_record_stands_for_the_outputs_of_another_whatever_step_is_killed(chain: Chain, killed) -> None:
+@pytest.mark.parametrize("swaps", [True, False], ids=["by swaps", "by two renames"])
+def test_no_record_stands_for_the_outputs_of_another_whatever_step_is_killed(
+    chain: Chain, killed, swaps: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not swaps:
+        monkeypatch.setattr(files, "_swapped", lambda *_: False)
     struck = killed()
     made = {text: told(chain.place) for text in "ba" if chain.run(text)}
     for kill in struck:

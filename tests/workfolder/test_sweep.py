@@ -1,7 +1,12 @@
-"""What a killed process left aside goes; everything else stays."""
+"""What a killed process left aside goes; everything else stays, and what it took away comes back."""
 
+import sys
 from pathlib import Path
+from types import ModuleType
 
+import pytest
+
+from real2sam2real import files
 from real2sam2real.files import half_written, replacing_file, replacing_folder, sweep
 
 
@@ -21,3 +26,31 @@ def test_only_what_was_being_written_is_swept(tmp_path: Path) -> None:
         folder.mkdir()
         file.touch()
     assert all(path.exists() for path in keep)
+
+
+@pytest.mark.parametrize("swaps", [True, False], ids=["by a swap", "by two renames"])
+def test_a_folder_whose_replacing_is_killed_is_the_old_or_the_new_one(
+    kills: ModuleType, swaps: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not swaps:
+        monkeypatch.setattr(files, "_swapped", lambda *_: False)
+    elif sys.platform != "linux":
+        pytest.skip("Linux alone swaps two names")
+    made = tmp_path / "work" / "[made]"
+
+    def write(text: str) -> None:
+        with replacing_folder(made) as folder:
+            (folder / "x").write_text(text)
+
+    write("old")
+    with kills.every_kill(made.parent, tmp_path / "copies") as struck:
+        write("new")
+    assert struck
+    missing = 0
+    for kill in struck:
+        kill.strike()
+        missing += not made.exists()
+        sweep(made.parent)
+        assert list(made.parent.iterdir()) == [made], kill.step
+        assert (made / "x").read_text() == "old", kill.step  # the step that gives the new one its name is the last
+    assert missing == (0 if swaps else 1)

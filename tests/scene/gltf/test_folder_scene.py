@@ -4,12 +4,14 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from real2sam2real import files
 from real2sam2real.errors import UserError
 from real2sam2real.mesh import Mesh
 from real2sam2real.scene import CameraPath, Entity, Motion, Scene
@@ -31,6 +33,25 @@ def edit_glb(folder: Path, scene: Scene) -> None:
 
 def snapshot(folder: Path) -> dict[str, bytes]:
     return {p.relative_to(folder).as_posix(): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
+def test_a_scene_that_was_taken_away_to_be_replaced_is_found(
+    scene: Scene, kills: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed where the system cannot swap two names; a person's own file comes back with it."""
+    monkeypatch.setattr(files, "_swapped", lambda *_: False)
+    place = tmp_path / "work" / "scene"
+    save_scene(scene, place)
+    (place / "notes.txt").write_text("mine")
+    with kills.every_kill(place.parent, tmp_path / "copies") as struck:
+        save_scene(replace(scene, prompt="another"), place)
+    (lost,) = [kill for kill in struck if not (kill.copy / "scene").exists()]
+    lost.strike()
+    assert load_scene(place).prompt == scene.prompt
+    lost.strike()
+    save_scene(replace(scene, prompt="a third"), place)
+    assert (place / "notes.txt").read_text() == "mine"
+    assert load_scene(place).prompt == "a third"
 
 
 def test_everything_comes_back(scene: Scene, tmp_path: Path) -> None:

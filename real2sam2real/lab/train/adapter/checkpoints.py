@@ -24,7 +24,7 @@ from torch.distributed.checkpoint.state_dict import (
 )
 
 from real2sam2real.errors import UserError
-from real2sam2real.files import existing_file, replacing_folder
+from real2sam2real.files import existing_file, put_in_place, replacing_folder
 from real2sam2real.workfolder.json_values import read_json
 
 FOLDER, STATE = "checkpoints", "state.pt"
@@ -113,8 +113,7 @@ def _save_deepspeed(accelerator: Any, engine: Any, run: Path, step: int) -> None
     accelerator.wait_for_everyone()
     if accelerator.is_main_process:
         (temporary / WRITTEN_BY).write_text(json.dumps(_shards(accelerator, engine)) + "\n", encoding="utf-8")
-        shutil.rmtree(_folder(run, step), ignore_errors=True)
-        temporary.replace(_folder(run, step))
+        put_in_place(temporary, _folder(run, step))
 
 
 def _load_deepspeed(accelerator: Any, engine: Any, path: Path) -> None:
