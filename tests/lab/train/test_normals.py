@@ -3,35 +3,54 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
 
 from real2sam2real.errors import UserError
 from real2sam2real.lab.curate.normals.mini import MiniEstimator
 from real2sam2real.lab.train.normals import NormalClips, NormalsTrainer, draw_batch, smoke
 
 
-def test_resumed_equals_straight_through(tmp_path):
-    straight = NormalsTrainer(smoke(), tmp_path / "a").fit()
-    NormalsTrainer(smoke(), tmp_path / "b").fit(stop_after=2)
-    resumed = NormalsTrainer(smoke(), tmp_path / "b").fit()
-    first, second = (load_file(folder / "network.safetensors") for folder in (straight, resumed))
-    assert first.keys() == second.keys()
-    assert all(torch.equal(first[name], second[name]) for name in first)
-    lines = [(tmp_path / name / "losses.jsonl").read_text() for name in "ab"]
-    assert lines[0] == lines[1]
-    assert [json.loads(line)["step"] for line in lines[0].splitlines()] == [1, 2, 3, 4]
-    assert MiniEstimator(resumed).name == "mini"
+def contents(folder: Path) -> dict[str, object]:
+    """Every file's bytes; of the state the weights, of the record all but how long it took."""
+    found: dict[str, object] = {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*.*")}
+    found["state.pt"] = str(torch.load(folder / "state.pt", weights_only=True)["network"])
+    found["network/training.json"] = {**json.loads((folder / "network" / "training.json").read_text()), "seconds": 0}
+    return found
 
 
-def test_another_configuration_is_refused(tmp_path):
-    NormalsTrainer(smoke(), tmp_path).prepare()
-    with pytest.raises(UserError, match="another seed"):
-        NormalsTrainer(replace(smoke(), seed=1), tmp_path).prepare()
+def test_whatever_step_is_killed_it_goes_on_to_the_same_end(kills, tmp_path):
+    """Two steps, gone on with to the end and killed; refused to another recipe, and gone on with again."""
+    folder = tmp_path / "run"
+
+    def train(seed=0, **options):
+        return NormalsTrainer(replace(smoke(), seed=seed), folder, checkpoint_seconds=0).fit(**options)
+
+    with kills.every_kill(folder, tmp_path / "copies", ignored=("clips",)) as struck:
+        train(stop_after=2)
+        network = train()
+    undisturbed = contents(folder)
+    assert {"clips/0000.npz", "clips/0001.npz", "network/network.safetensors"} <= undisturbed.keys()
+    assert [json.loads(line)["step"] for line in (folder / "losses.jsonl").read_text().splitlines()] == [1, 2, 3, 4]
+    assert MiniEstimator(network).name == "mini"
+    for name in ("config.json", "losses.jsonl", "state.pt", "network"):
+        assert any(kill.step.endswith(f" {name}") for kill in struck), name
+    rendered = tmp_path / "clips"
+    shutil.copytree(folder / "clips", rendered)
+    for kill in struck[1 :: 1 if kills.SPARSE == 1 else len(struck) // 3]:
+        kill.strike()
+        if kills.SPARSE > 1:  # rendering, by a process of its own, takes longest
+            shutil.copytree(rendered, folder / "clips", dirs_exist_ok=True)
+        if (folder / "config.json").exists():
+            with pytest.raises(UserError, match="another seed"):
+                train(seed=1)
+        train()
+        assert contents(folder) == undisturbed, kill.step
 
 
 def test_drawn_normals_turn_with_the_picture():
