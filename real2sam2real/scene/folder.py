@@ -403,7 +403,7 @@ class _Loader:
 
     def _camera(self, read: GltfCamera | None, edited: bool) -> CameraPath:
         """The camera as saved; its motion and zoom from `scene.glb` where that was edited and still has a camera."""
-        saved = self._saved_camera()
+        saved = self._saved_camera(read)
         if not edited:
             return saved
         if read is None:
@@ -415,11 +415,13 @@ class _Loader:
         self.notes += _view_notes(read, saved, zoom)
         return CameraPath(world_from_camera=read.world_from_camera, intrinsics=saved.intrinsics, zoom=zoom)
 
-    def _saved_camera(self) -> CameraPath:
+    def _saved_camera(self, read: GltfCamera | None) -> CameraPath:
         entry = self.root.child("camera")
         zoom = np.array(entry.numbers("zoom", self.frames))
         key = "world_from_camera"
         poses = [_table(entry, key, rows, (4, 4), "made of 4×4 matrices") for rows in entry.array(key)]
+        if key not in entry.value and read is not None:  # the first version kept them in scene.glb alone
+            poses = list(read.world_from_camera)
         numbers = {key: entry.number(key) for key in ("fx", "fy", "cx", "cy")}
         try:
             intrinsics = Intrinsics(width=entry.integer("width"), height=entry.integer("height"), **numbers)

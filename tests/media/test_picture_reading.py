@@ -6,6 +6,7 @@ import sys
 import zlib
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image, ImageCms, TiffImagePlugin, features
@@ -159,6 +160,58 @@ def test_heic_where_its_package_is(tmp_path: Path) -> None:
     assert "mine" in photo.notes[0]
 
 
+def turned(pixels: np.ndarray, orientation: int) -> tuple[np.ndarray, Image.Exif]:
+    """What a camera stores of what is seen, and the EXIF that says so."""
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    return np.ascontiguousarray(TURNED[orientation](pixels)), exif
+
+
+@pytest.mark.parametrize("orientation", [5, 8])
+def test_a_grey_jpeg_with_its_own_curve_that_lies_on_its_side(tmp_path: Path, orientation: int) -> None:
+    seen = np.repeat(np.linspace(20, 250, 64)[None], 48, 0)
+    stored, exif = turned(np.round(255 * linear(seen) ** (1 / 1.8)).astype(np.uint8), orientation)
+    grey = profile(b"GRAY", {b"wtpt": xyz([0.9642, 1.0, 0.8249]), b"kTRC": curve(1.8)})
+    Image.fromarray(stored).save(tmp_path / "p.jpg", quality=98, exif=exif, icc_profile=grey)
+    photo = load_photo(tmp_path / "p.jpg")
+    assert photo.pixels.shape == (48, 64, 3)
+    assert np.abs(photo.pixels - seen[..., None]).max() <= 5
+
+
+def test_sixteen_bits_a_colour_and_a_wide_profile(tmp_path: Path) -> None:
+    deep = np.repeat(np.repeat(np.round(in_space("ProPhoto") * 257)[None], 48, 0), 16, 1).astype(np.uint16)
+    _, encoded = cv2.imencode(".png", deep[..., ::-1])
+    data, packed = encoded.tobytes(), b"mine\0\0" + zlib.compress(rgb_profile("ProPhoto"))
+    chunk = struct.pack(">I", len(packed)) + b"iCCP" + packed + struct.pack(">I", zlib.crc32(b"iCCP" + packed))
+    (tmp_path / "p.png").write_bytes(data[:33] + chunk + data[33:])
+    photo = load_photo(tmp_path / "p.png")
+    assert np.abs(colors_of(photo.pixels) - COLORS).max() <= 6
+    assert "mine" in photo.notes[0]
+
+
+@pytest.mark.parametrize("orientation", [3, 5, 8])
+def test_a_heic_is_turned_once(tmp_path: Path, orientation: int) -> None:
+    """Its container says the turn, and EXIF says it again."""
+    pytest.importorskip("pillow_heif").register_heif_opener()
+    seen = patches(COLORS).copy()
+    seen[:24] //= 2
+    stored, exif = turned(seen, orientation)
+    Image.fromarray(stored).save(tmp_path / "p.heic", quality=95, exif=exif.tobytes())
+    assert any(box in (tmp_path / "p.heic").read_bytes() for box in (b"irot", b"imir"))
+    pixels = load_photo(tmp_path / "p.heic").pixels
+    assert pixels.shape == seen.shape
+    assert np.abs(pixels[::47, 8::16].astype(int) - seen[::47, 8::16])[:, [0, 3, 4]].max() <= 16  # 4:2:0
+
+
+def test_a_palette_of_several_opacities_lies_on_white(tmp_path: Path) -> None:
+    labels = np.repeat(np.repeat(np.arange(3)[None], 48, 0), 16, 1)
+    colors = [(200, 40, 90), (200, 40, 90), (200, 40, 90)]
+    path = palette_file(tmp_path / "p.png", labels, colors, transparency=bytes([255, 128, 0]))
+    found = load_photo(path).pixels[24, 8::16].astype(int)
+    half = [round(255 + (c - 255) * 128 / 255) for c in colors[0]]
+    assert np.abs(found - [colors[0], half, (255, 255, 255)]).max() <= 1
+
+
 def test_pictures_that_need_something_else_say_what(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("pillow_heif", "pi_heif"):
         monkeypatch.setitem(sys.modules, name, None)
@@ -268,6 +321,36 @@ def test_indexed_masks(tmp_path: Path) -> None:
     beyond = np.array([0, 1, 3], np.uint8)[labels * (labels < 3)]  # a label that the palette has no colour for
     found = load_masks(palette_file(tmp_path / "f.png", beyond, colors[:3]), 80, 60)
     assert [int(mask.sum()) for mask in found.values()] == [22 * 22, 24 * 30]
+
+
+ODD_MASKS = {
+    "a cut-out of soft alpha": lambda m: np.dstack([np.full((*m.shape, 3), 60, np.uint8), m * np.uint8(250)]),
+    "white on grey with alpha": lambda m: np.dstack([m * np.uint8(155) + 100, np.full(m.shape, 255, np.uint8)]),
+    "one label of 16 bits": lambda m: m * np.uint16(40_000),
+    "a colour on a colour": lambda m: np.where(m[..., None], [250, 200, 9], [30, 60, 90]).astype(np.uint8),
+}
+
+
+@pytest.mark.parametrize("kind", ODD_MASKS)
+@pytest.mark.parametrize("orientation", [5, 7])
+def test_masks_of_any_make_are_turned(tmp_path: Path, kind: str, orientation: int) -> None:
+    mask = np.zeros((48, 80), bool)
+    mask[5:25, 8:40] = True
+    stored, exif = turned(ODD_MASKS[kind](mask), orientation)
+    Image.fromarray(stored).save(tmp_path / "m.png", exif=exif)
+    (found,) = load_masks(tmp_path / "m.png", 80, 48).values()
+    assert np.array_equal(found, mask)
+
+
+def test_labels_of_16_bits_keep_their_numbers(tmp_path: Path) -> None:
+    labels = np.zeros((48, 80), np.uint16)
+    labels[5:25, 8:40], labels[28:44, 50:70] = 300, 1000
+    stored, exif = turned(labels, 5)
+    Image.fromarray(stored).save(tmp_path / "m.png", exif=exif)
+    found = load_masks(tmp_path / "m.png", 80, 48)
+    assert list(found) == ["m_300", "m_1000"]
+    for name, mask in found.items():
+        assert np.array_equal(mask, labels == int(name[2:]))
 
 
 def test_a_soft_mask_with_a_grey_palette_keeps_its_white(tmp_path: Path) -> None:

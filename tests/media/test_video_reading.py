@@ -116,6 +116,23 @@ def test_an_edit_list_cuts_frames_away(tmp_path: Path, first: int, count: int) -
             media.read_video(path)
 
 
+@pytest.mark.parametrize("turn", ["left", "transversed", "upside down"])
+def test_a_turn_and_wide_pixels_and_an_edit_list_at_once(tmp_path: Path, turn: str) -> None:
+    path = film(tmp_path / "v.mp4", sample_aspect_ratio=Fraction(4, 3))
+    whole = media.read_video(path)  # (12, 32, 64, 3)
+    (a, b, c, d), expected = TURNS[turn]
+    patched(path, b"tkhd", 40, struct.pack(">9i", a << 16, b << 16, 0, c << 16, d << 16, 0, 0, 0, 1 << 30))
+    with av.open(str(path)) as container:
+        unit = container.streams.video[0].time_base.denominator // 30
+    video = media.VideoFrames(patched(path, b"elst", 8, struct.pack(">2I", 5 * 1000 // 30, 4 * unit)))
+    wanted = expected(whole)[4:9]
+    assert len(video) == 5
+    assert (video.info.height, video.info.width) == wanted.shape[1:3]
+    difference = np.abs(video[0:5].astype(int) - wanted)
+    assert difference.mean() < 1
+    assert all(any(word in note for note in video.info.notes) for word in ("turned", "square", "edit list"))
+
+
 SHOWN = {  # time stamps in 1/600 s, and the stored frames that are seen at 30 frames a second
     "slows down": ([0, 20, 40, 60, 80, 160, 240], [0, 1, 2, 3, 4, 4, 4, 4, 5, 5, 5, 5, 6]),
     "two frames were dropped": ([0, 20, 40, 100, 120, 140, 160], [0, 1, 2, 2, 2, 3, 4, 5, 6]),
@@ -221,6 +238,15 @@ def test_high_dynamic_range_becomes_a_standard_screens(tmp_path: Path, curve: in
     bright, _ = colors_read(tmp_path / "w.mkv", encode_nits(greys), matrix=9, primaries=9, curve=curve)
     assert (np.diff(bright[:, 1]) > 0).all(), "highlights keep their order"
     assert bright[-1, 1] >= 253
+
+
+def test_pq_with_another_matrix_range_and_primaries(tmp_path: Path) -> None:
+    """Not HDR10: BT.601's matrix, full range and P3's primaries; each property counts by itself."""
+    dim = np.minimum(COLORS, 195)
+    light = np.maximum((dim / 255) ** 2.4 @ SRGB_TO_P3.T, 0) * 100  # P3's primaries under PQ
+    found, notes = colors_read(tmp_path / "v.mkv", pq(light), matrix=6, full=True, primaries=12, curve=16)
+    assert np.abs(found - dim).max() <= 4
+    assert "high dynamic range" in notes[0]
 
 
 def test_what_cannot_be_honoured_is_said(tmp_path: Path) -> None:

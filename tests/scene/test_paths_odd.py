@@ -155,6 +155,27 @@ def test_times_that_repeat_or_run_back(tmp_path, kind, times, word, order, caplo
     assert word in caplog.text
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "# by a SLAM\n#\n0.0 0 0 0 0 0 0 1\n\n# lost\n0.1 0.1 0 0 0 0 0 1\n  # again\n0.2 0.2 0 0 0 0 0 1\n",
+        "0,0,0,0,0,0,0,1\r\n1e-1,\t0.1, 0,0, 0,0,0,1\r\n0.2 , 0.2,0,0,0,0,0,1\r\n\r\n",
+        "\ufeff1311868164.363181 0 0 0 0 0 0 1\n1311868164.399026 1e-1 0 0 0 0 0 -1\n1311868164.430940 .2 0 0 0 0 0 1",
+    ],
+    ids=["comments and gaps", "commas and CRLF", "a byte-order mark and the other quaternion"],
+)
+def test_tum_as_others_write_it(tmp_path, text):
+    (tmp_path / "p.txt").write_text(text, encoding="utf-8", newline="")
+    path = load_camera_path(tmp_path / "p.txt", intrinsics=LENS, align_first_frame=False)
+    assert steps(path) == [0, 0.1, 0.2]
+
+
+def test_a_tiny_radial_term_is_told_with_its_size(tmp_path, caplog):
+    path = load_camera_path(colmap(tmp_path, ["a", "b"], "1 SIMPLE_RADIAL 1280 720 900 640 360 1e-7"))
+    assert path.intrinsics == Intrinsics(width=1280, height=720, fx=900, fy=900, cx=640, cy=360)
+    assert "by up to 0.0" in caplog.text
+
+
 def test_versecrafters_npz_is_blenders_camera(tmp_path, caplog):
     blender = np.tile(np.eye(4, dtype=np.float32), (3, 1, 1))
     blender[:, :3, :3] = [[1, 0, 0], [0, 0, -1], [0, 1, 0]]  # looks along +Y, with +Z up

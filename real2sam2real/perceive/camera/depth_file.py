@@ -31,6 +31,7 @@ RING_SHARE = 0.15  # of an object's size: how far around it its surroundings are
 SURE = 0.75  # of the votes, for one direction
 GROUND_FIT = 0.02  # of the map's span: how far off a line the ground may be
 _MOST_BYTES = 2_000_000_000
+_MOST_PIXELS = 100_000_000  # of an EXR's display window, which costs a file nothing
 _KEYS = ("depth", "disparity", "arr_0")
 
 
@@ -159,13 +160,46 @@ def _from_exr(path: Path) -> np.ndarray:
             "pip install OpenEXR (or save the map as TIFF, PFM or NPY)"
         ) from error
     with OpenEXR.File(str(path), separate_channels=True) as file:
-        channels = {name.rpartition(".")[2].upper(): each.pixels for name, each in file.channels().items()}
-    found = next((channels[name] for name in ("Z", "Y", "DEPTH", "R", "V") if name in channels), None)
-    if found is None and len(channels) == 1:
-        found = next(iter(channels.values()))
-    if found is None:
-        raise UserError(f"'{path.name}' has the channels {', '.join(channels)}; call the one with depths Z")
-    return np.asarray(found)
+        channels, header = file.channels(), file.header()
+        name = _depth_channel(list(channels))
+        if name is None:
+            raise UserError(f"'{path.name}' has the channels {', '.join(channels)}; call the one with depths Z")
+        return _in_window(np.asarray(channels[name].pixels), header["dataWindow"], header["displayWindow"])
+
+
+def _depth_channel(names: list[str]) -> str | None:
+    """Which of an EXR file's channels (`channel` or `layer.channel`) holds depths; None where no name says it."""
+    vectors = {name.rpartition(".")[0] for name in names if name.rpartition(".")[2].upper() == "X"}
+    scalars = [name for name in names if name.rpartition(".")[0] not in vectors]  # a normal's Z is no depth
+    named = [name for name in scalars if "depth" in name.lower()]
+    layers_first = sorted(named or scalars, key=lambda name: ".depth." not in f".{name.lower()}")
+    for last in ("Z", "Y", "DEPTH", "R", "V"):
+        if found := [name for name in layers_first if name.rpartition(".")[2].upper() == last]:
+            return found[0]
+    return names[0] if len(names) == 1 else None
+
+
+def _in_window(pixels: np.ndarray, data: Any, display: Any) -> np.ndarray:
+    """An EXR file's pixels, which cover its data window, in its display window, NaN where they do not reach.
+
+    Args:
+        pixels: `(h, w)`.
+        data: first and last column and row that the pixels cover.
+        display: of the picture.
+    """
+    (left, top), (right, bottom) = np.asarray(display).tolist()
+    (x, y), (last_x, last_y) = np.asarray(data).tolist()
+    if (x, y, last_x, last_y) == (left, top, right, bottom):
+        return pixels
+    width, height = right - left + 1, bottom - top + 1
+    if not 0 < width * height <= _MOST_PIXELS:
+        raise ValueError(f"its display window is {width}×{height} pixels")
+    if pixels.shape != (last_y - y + 1, last_x - x + 1):
+        raise ValueError("its depths are not given for every pixel")
+    rows, columns = np.arange(max(y, top), min(last_y, bottom) + 1), np.arange(max(x, left), min(last_x, right) + 1)
+    placed = np.full((height, width), np.nan, np.result_type(pixels.dtype, np.float32))
+    placed[np.ix_(rows - top, columns - left)] = pixels[np.ix_(rows - y, columns - x)]
+    return placed
 
 
 def _check_size(path: Path, raw: np.ndarray, width: int, height: int) -> None:

@@ -84,6 +84,51 @@ def test_a_larger_map_of_the_same_aspect_keeps_its_edges(room: Any, mask: Any, t
     assert error.max() < 0.02  # at an edge too: nothing floats between two surfaces
 
 
+def others(*names: str) -> Any:
+    """Channels of other passes, none of which is a depth."""
+    return lambda depth: {name: np.full(depth.shape, k + 0.25, np.float32) for k, name in enumerate(names)}
+
+
+EXRS = {  # the channels of renderers' files: the one that holds depths, and others
+    "Blender's passes": ("ViewLayer.Depth.Z", others("ViewLayer.Combined.R", "ViewLayer.Normal.X", "ViewLayer.Normal.Y",
+                         "ViewLayer.Normal.Z", "ViewLayer.Denoising Depth.Z", "ViewLayer.Mist.Z")),
+    "a layer's V": ("ViewLayer.Depth.V", others("ViewLayer.Combined.R", "ViewLayer.Combined.V")),
+    "beside a colour": ("depth", others("R", "G", "B", "A")),
+    "beside a position": ("Z", others("P.X", "P.Y", "P.Z", "N.X", "N.Y", "N.Z")),
+    "alone, of any name": ("distance", others()),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", EXRS)
+@pytest.mark.parametrize("dtype", [np.float16, np.float32])
+def test_the_depths_of_an_exr_are_found_among_its_channels(
+    room: Any, mask: Any, tmp_path: Path, kind: str, dtype: Any
+) -> None:
+    name, beside = EXRS[kind]
+    channels = beside(room.depth) | {name: room.depth.astype(dtype)}
+    OpenEXR.File({"type": OpenEXR.scanlineimage}, channels).write(str(tmp_path / "d.exr"))
+    found = depth_of(read(tmp_path / "d.exr", mask, "metric"))
+    assert found == pytest.approx(room.depth, rel=1e-3 if dtype == np.float16 else 1e-6)
+
+
+@pytest.mark.parametrize("window", [(0, 30, 160, 120), (-8, -5, 170, 121), (10, -5, 150, 130)])
+def test_an_exr_is_laid_where_its_window_says(room: Any, mask: Any, tmp_path: Path, window: tuple[int, ...]) -> None:
+    """A render that is cropped, one with overscan, and both; the picture is the display window."""
+    left, top, right, bottom = window
+    padded = np.pad(room.depth.astype(np.float32), 20, constant_values=99)
+    stored = np.ascontiguousarray(padded[top + 20 : bottom + 20, left + 20 : right + 20])
+    corners = {
+        "dataWindow": (np.array([left, top], np.int32), np.array([right - 1, bottom - 1], np.int32)),
+        "displayWindow": (np.array([0, 0], np.int32), np.array([159, 119], np.int32)),
+    }
+    OpenEXR.File({"type": OpenEXR.scanlineimage, **corners}, {"Z": stored}).write(str(tmp_path / "d.exr"))
+    found = depth_of(read(tmp_path / "d.exr", mask, "metric"))
+    inside = np.zeros(found.shape, bool)
+    inside[max(top, 0) : bottom, max(left, 0) : right] = True
+    assert found[inside] == pytest.approx(room.depth[inside], rel=1e-6)
+    assert not np.isfinite(found[~inside]).any()
+
+
 def holes(depth: Any) -> Any:
     values = depth.copy()
     values[:80] = np.nan
