@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import itertools
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -93,6 +94,7 @@ def _gpu_kernels() -> Iterator[None]:
         patch.object(functional, "rms_norm", _rms_norm),
         patch.object(functional, "scaled_dot_product_attention", _attention),
         patch.object(transformer_module, "save_on_cpu", Elsewhere),
+        patch.object(footprint, "free_ram", lambda: math.inf),  # nothing is kept, so any machine can count
     ):
         yield
 
