@@ -1,12 +1,14 @@
 """Edits made in the real Blender, filmed by Cycles and by our renderer.
 
     R2S2R_BLENDER_PYTHON=blender/bin/python python benchmarks/blender_edits.py
+    R2S2R_BLENDER_PYTHON=blender/bin/python python benchmarks/blender_edits.py --own-meshes    # table of docs/meshes.md
 
 Each edit of `blender_side.py` is made on a saved scene, exported over its `scene.glb` as docs/gltf.md says, loaded, and
 drawn. Printed for each, as a row of the table in docs/gltf.md: how far the sides of an object's bounding box and its
 centroid are from Cycles' (pixels of 240 x 180, the largest over objects and frames); the mean angle between normals
 where both see the object, but for the pixels beside another id in either picture (the worst object); and what was said
-on loading, but for what was added and repaired.
+on loading, but for what was added and repaired. With `--own-meshes`, objects are exported as files for `--mesh`, lifted
+where they stood, and the mean angle is printed for every kind of file.
 """
 
 from __future__ import annotations
@@ -27,16 +29,22 @@ from scipy import ndimage
 
 from real2sam2real.arrays import Float, Int
 from real2sam2real.geometry import Intrinsics, transforms
+from real2sam2real.lifting.options import LiftOptions
 from real2sam2real.mesh import Mesh
 from real2sam2real.mesh.corner_normals import with_corner_normals
+from real2sam2real.perceive.camera.options import ViewOptions
+from real2sam2real.perceive.photo import Photo
 from real2sam2real.rendering import render_frames
 from real2sam2real.run.directing import open_scene
+from real2sam2real.run.lifting import lift
 from real2sam2real.scene import CameraPath, Entity, Motion, Scene
 from real2sam2real.scene.folder import save_scene
 
 WIDTH, HEIGHT, FRAMES, FPS, FILMED = 240, 180, 9, 16, (0, 3, 6, 8)
 ROUTINE = re.compile("counts as added|welded|hole|overlap|inside out")
 SIDE = Path(__file__).with_name("blender_side.py")
+OWN_MESHES = (("glb", 40_000), ("obj", 40_000), ("ply", 40_000), ("stl", 40_000), ("glb", 400))
+"""Kinds of file, and `--max-faces`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,9 +129,29 @@ def _apart(mine: Int, true: Int) -> float:
     return float(np.abs(found[0] - found[1]).max())
 
 
+def own_mesh_row(folder: Path, name: str) -> str:
+    """The mean angle of an object's normals to Cycles', lifted from each of `OWN_MESHES`, as a line of a table."""
+    truth = np.load(folder / f"{name}.npy")[:1]
+    names = json.loads((folder / f"{name}.json").read_text())
+    pixels = np.random.default_rng(0).integers(0, 255, (HEIGHT, WIDTH, 3), dtype=np.uint8)
+    angles = []
+    for kind, faces in OWN_MESHES:
+        options = LiftOptions(
+            mesh=(f"{names[0]}={folder / name}.{kind}",), mesh_frame="camera-opengl", align=False, contact="off",
+            billboards=False, max_faces=faces,
+        )  # fmt: skip
+        view = ViewOptions(fov=60, pitch=0)
+        scene, _ = lift(Photo(pixels=pixels), {names[0]: truth[0, ..., 2] > 2}, view=view, options=options)
+        frame = next(render_frames(scene, width=WIDTH, height=HEIGHT, frames=[0]))
+        found = agreement(scene, [frame.ids], [frame.normals], truth, names, [])
+        angles.append(f"{found.degrees[names[0]]:.2f}°")
+    return " | ".join([f"| {name.replace('_', ' ')}", *angles]) + " |"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("edits", nargs="*", help="names of edits; all by default")
+    parser.add_argument("--own-meshes", action="store_true", help="files for --mesh in place of edits")
     parser.add_argument("-o", "--output", type=Path, help="keep what Blender and we made here")
     options = parser.parse_args()
     blender = os.environ.get("R2S2R_BLENDER_PYTHON")
@@ -132,6 +160,12 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as made_here:
         folder = options.output or Path(made_here)
         folder.mkdir(parents=True, exist_ok=True)
+        if options.own_meshes:
+            print("| | " + " | ".join(f"{kind.upper()}, {faces:,}" for kind, faces in OWN_MESHES) + " |")
+            print("|---" * (1 + len(OWN_MESHES)) + "|")
+            for name in films(blender, folder, ["own_meshes"]):
+                print(own_mesh_row(folder, name), flush=True)
+            return
         print("| edit | pixels | normals | said on loading |\n|---|---|---|---|")
         for name in films(blender, folder, options.edits):
             print(row(name, compare(folder, name)))

@@ -2,7 +2,7 @@
 
 Blender's world is Z-up: our (x, y, z) is its (x, −z, y). `python blender_side.py FOLDER EDIT…` imports
 FOLDER/scene.glb once for each edit, makes the edit, exports FOLDER/EDIT.glb with `SETTINGS`, and leaves what Cycles
-films of it in FOLDER/EDIT.npy and FOLDER/EDIT.json.
+films of it in FOLDER/EDIT.npy and FOLDER/EDIT.json. With `own_meshes` for EDIT, see there.
 """
 
 import json
@@ -566,7 +566,32 @@ def film(folder: Path, name: str) -> None:
     (folder / f"{name}.json").write_text(json.dumps([thing.name for thing in things]))
 
 
+def own_meshes(folder: Path) -> None:
+    """Objects in files of every kind that `--mesh` takes, and Cycles' films of them at rest."""
+    turned = {"forward_axis": "NEGATIVE_Z", "up_axis": "Y"}
+    for name in ("flat_cube", "flat_monkey", "smooth_monkey", "mug"):
+        bpy.ops.wm.read_factory_settings(use_empty=True)
+        EDITS[name]()
+        scene = bpy.context.scene
+        scene.frame_start, scene.render.fps = 0, FPS
+        scene.render.resolution_x, scene.render.resolution_y = WIDTH, HEIGHT
+        scene.camera = bpy.data.objects.new("Camera", bpy.data.cameras.new("Camera"))
+        bpy.context.collection.objects.link(scene.camera)
+        scene.camera.rotation_euler = (math.pi / 2, 0, 0)
+        scene.camera.data.sensor_fit, scene.camera.data.angle = "HORIZONTAL", math.radians(60)
+        stem = str(folder / name)
+        bpy.ops.export_scene.gltf(filepath=stem + ".glb")
+        bpy.ops.wm.obj_export(filepath=stem + ".obj")
+        bpy.ops.wm.ply_export(filepath=stem + ".ply", export_normals=True, **turned)
+        bpy.ops.wm.stl_export(filepath=stem + ".stl", **turned)
+        film(folder, name)
+        print("filmed", name, flush=True)
+
+
 def main(folder: Path, names: list[str]) -> None:
+    if names == ["own_meshes"]:
+        own_meshes(folder)
+        return
     for name in names:
         start(folder / "scene.glb")
         changed = EDITS[name]() or {}
