@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from pathlib import Path
 from typing import Any
 
 
@@ -16,6 +17,8 @@ class MissingPartError(UserError):
 
 class NoRoomError(UserError):
     """There is no room for what is written. Whatever else is tried there ends so, and goes on once there is room."""
+
+    path: Path | None = None  # that could not be written
 
 
 def first_line(error: Exception) -> str:

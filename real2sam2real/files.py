@@ -74,14 +74,18 @@ def _needing_room(path: Path) -> Iterator[ExitStack]:
         try:
             yield stack
         except Exception as error:
+            if isinstance(error, NoRoomError) and error.path and path.parent not in error.path.parents:
+                raise  # another place is full, of which the error speaks
             reason = why_no_room(error, path.parent)
             if reason is None:
                 raise
             named = path.parent if path.name.startswith(".") else path  # people do not know of hidden ones
-            raise NoRoomError(
+            refusal = NoRoomError(
                 f"{named} cannot be written: {reason}. What was there before is as it was; free some space and run "
                 "again, or choose another place"
-            ) from error
+            )
+            refusal.path = path
+            raise refusal from error
 
 
 def why_no_room(error: Exception, folder: Path | None = None) -> str | None:

@@ -111,8 +111,9 @@ def _message(error: Exception, with_traceback: bool) -> str:
 
 
 def _shortened(message: str) -> str:
-    """A message in which a value that was given takes pages, without its middle."""
-    return message if len(message) <= 2 * _HALF else f"{message[:_HALF]} … {message[-_HALF:]}"
+    """A message in which a value that was given takes a page of one line, without that line's middle."""
+    lines = (x if len(x) <= 2 * _HALF else f"{x[:_HALF]} … {x[-_HALF:]}" for x in message.split("\n"))
+    return "\n".join(lines)
 
 
 def _dispatch(arguments: list[str]) -> int:

@@ -8,7 +8,9 @@ from __future__ import annotations
 import math
 import os
 import shutil
+import sysconfig
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 from real2sam2real.diffusion.memory.machine import Machine
@@ -37,6 +39,8 @@ def obstacle(machine: Machine, plan: Plan, *, ranks: int = 1) -> str | None:
         return "triton is not installed: pip install triton"
     if not any(map(shutil.which, filter(None, (os.environ.get("CC"), "cc", "gcc", "clang")))):
         return "there is no C compiler: install gcc or clang"
+    if not Path(sysconfig.get_path("include"), "Python.h").is_file():
+        return "Python's headers are missing, which what is compiled is linked with: install python3-dev"
     return None
 
 

@@ -10,6 +10,7 @@ import hashlib
 import html
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from real2sam2real.errors import require
+from real2sam2real.errors import NoRoomError, require
 from real2sam2real.files import replacing_file
 
 TEXT_TOKENS = 512
@@ -83,7 +84,7 @@ def kept_tensor(path: Path, make: Callable[[], Tensor]) -> Tensor:
         except (SafetensorError, KeyError):  # damaged: make it anew
             path.unlink()
     made = make().cpu().contiguous()
-    with replacing_file(path) as temporary:
+    with suppress(NoRoomError), replacing_file(path) as temporary:  # it only saves time
         save_file({"embedding": made}, temporary)
     return made
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from real2sam2real import media
+from real2sam2real.control.folder import is_of_shape, letterboxed
 from real2sam2real.control.reading import ControlStream, open_control
 from real2sam2real.diffusion.checkpoints import (
     METADATA_KEY,
@@ -85,7 +86,7 @@ def export_for_comfyui(
 
 def _of_control(shot: ComfyuiShot, stream: ControlStream, out: Path) -> ComfyuiShot:
     """The shot of a control folder, at the adapter's working size, of 4k + 1 frames."""
-    width, height = shot.settings.fit(stream.photo.shape[1], stream.photo.shape[0])
+    width, height = shot.settings.fit(*stream.size)
     return replace(
         shot,
         photo=f"{out.stem}_photo.png",
@@ -99,7 +100,10 @@ def _of_control(shot: ComfyuiShot, stream: ControlStream, out: Path) -> ComfyuiS
 
 
 def _write_inputs(stream: ControlStream, settings: CheckpointSettings, shot: ComfyuiShot, folder: Path) -> None:
-    media.write_png(folder / shot.photo, stream.photo)
+    photo, width, height = stream.photo, shot.width, shot.height
+    if not is_of_shape(photo, width=width, height=height):
+        photo = letterboxed(photo, width=width, height=height)
+    media.write_png(folder / shot.photo, photo)
     normals = stream.normals_in(settings.normal_convention)
     count = min(len(normals), shot.frames)
     with media.lossless_video_writer(folder / shot.normals, stream.fps) as video:

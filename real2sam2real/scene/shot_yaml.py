@@ -101,10 +101,10 @@ def moves(source: YamlNode, vocabulary: Vocabulary[MoveT]) -> tuple[MoveT, ...]:
     if source.empty:
         return ()
     found: list[MoveT] = []
-    if source.is_list and len(source.node.value) > MAX_MOVES:
-        raise source.error(f"{len(source.node.value):,} {vocabulary.what}s, more than the {MAX_MOVES} of a shot")
     for item in source.items(f"a list of {vocabulary.what}s") if source.is_list else [source]:
         found += vocabulary.parse(item.text("a move"), item.where) if item.is_text else [_move(item, vocabulary)]
+        if len(found) > MAX_MOVES:
+            raise source.error(f"more {vocabulary.what}s than the {MAX_MOVES} of a shot")
     return tuple(found)
 
 

@@ -16,7 +16,7 @@ def test_every_case_runs(benchmark):
         told = known[case.name] = {}
         benchmark.measure(case, 2, tiny=True, tell=told.update)
         assert told["seconds_of_last_step"] > 0
-        assert told.get("seconds_per_pass", 1) > 0
+        assert "training" in case.name or told["seconds_per_pass"] > 0
     assert {case.plan for case in benchmark.CASES} == {plan.name for plan in benchmark.PLANS} - {"cpu"}
     presets = ("resident", "resident-quality", "resident-official", "resident-balanced")
     assert [known[name]["passes"] for name in presets] == [4, 50, 100, 24]
@@ -34,14 +34,14 @@ def test_a_case_that_fails_or_hangs_costs_the_others_nothing(benchmark, monkeypa
 
     monkeypatch.setattr(benchmark, "measure", measure)
     monkeypatch.setattr(benchmark, "LEAST", 0)
-    cases = [benchmark.Case(plan=plan, limit=limit) for plan, limit in (("fp8", 60), ("int8", 60), ("stream", 0.3))]
+    cases = [benchmark.Case(plan=plan, limit=limit) for plan, limit in (("fp8", 60), ("int8", 60), ("stream", 3))]
     never = benchmark.Case(plan="nf4", limit=-1)
     benchmark.run_times(tmp_path / "t.json", [*cases, never, benchmark.Case(plan="gguf")], 2, tiny=True, seconds=600)
     rows = json.loads((tmp_path / "t.json").read_text())["cases"]
     assert [row.get("failed") for row in rows] == [
         "ValueError: no such kernel",
         "its process ended with 3",
-        "cut off after 0 s",
+        "cut off after 3 s",
         "not begun: the time was up",
         None,
     ]

@@ -339,7 +339,8 @@ def test_files_that_are_no_shot_files(tmp_path):
         (b"#" * 1_000_001, "too large for a shot file"),
         (b"prompt: \x00", "not valid YAML"),
         (b"camera: " + b"[" * 900_000, "nest"),
-        (b"camera:\n" + b"- pan 1 deg\n" * 1000, "1,000 camera moves, more than the 300 of a shot"),
+        (b"camera:\n" + b"- pan 1 deg\n" * 1000, "more camera moves than the 300 of a shot"),
+        (b"camera:\n- pan 1 deg" + b"; pan 1 deg" * 300 + b"\n", "more camera moves than the 300 of a shot"),
         (b"a:\n" + b"".join(b" " * k + b"- \n" for k in range(30)), "nested too deeply"),
     ):
         file.write_bytes(content)

@@ -1,5 +1,6 @@
 """What a killed process left aside goes; everything else stays, and what it took away comes back."""
 
+import errno
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -7,6 +8,7 @@ from types import ModuleType
 import pytest
 
 from real2sam2real import files
+from real2sam2real.errors import NoRoomError
 from real2sam2real.files import half_written, replacing_file, replacing_folder, sweep
 
 
@@ -54,3 +56,17 @@ def test_a_folder_whose_replacing_is_killed_is_the_old_or_the_new_one(
         assert list(made.parent.iterdir()) == [made], kill.step
         assert (made / "x").read_text() == "old", kill.step  # the step that gives the new one its name is the last
     assert missing == (0 if swaps else 1)
+
+
+def test_a_full_disk_is_told_of_the_place_that_is_full(tmp_path: Path) -> None:
+    def fill(inner: Path | None) -> str:
+        with (
+            pytest.raises(NoRoomError) as told,
+            replacing_folder(tmp_path / "out" / "run") as folder,
+            replacing_file(inner or folder / "video.mp4"),
+        ):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return str(told.value)
+
+    assert f"{tmp_path / 'out' / 'run'} cannot be written: its disk is full" in fill(None)
+    assert f"{tmp_path / 'cache' / 'kept'} cannot be written: its disk is full" in fill(tmp_path / "cache" / "kept")

@@ -102,7 +102,8 @@ def save_for_comfyui(path: Path, adapter: Adapter, about: Mapping[str, str] | No
             f"the adapter {adapter.name} changes modulations ({list_some(left, 3)}), which ComfyUI does not apply; it "
             "would look other there than here. Keep it for r2s2r, or use the publisher's own file for ComfyUI."
         )
-    prefix = keys.KOHYA_PREFIX if _COMFYUI_MARK in adapter.low_rank else keys.KOHYA_PREFIX.removesuffix("_")
+    marked = _COMFYUI_MARK in adapter.low_rank and f"{_COMFYUI_MARK}.weight" not in adapter.differences
+    prefix = keys.KOHYA_PREFIX if marked else keys.KOHYA_PREFIX.removesuffix("_")
 
     def named(module: str) -> str:
         return prefix + keys.module_to_original(module).replace(".", "_")

@@ -137,7 +137,7 @@ def find_training_base(name: str, parts: str | None = None) -> TrainingBase:
         UserError: the name leads nowhere, or to packed weights, which cannot be trained upon here.
     """
     folder = find_checkpoint(name).resolve() if name in SHIPPED else Path(name).resolve()
-    if is_adapter(folder):
+    if folder.is_dir() and is_adapter(folder):  # a file may be a base in one piece
         raise UserError(f"{name} is an adapter, not a base; its base is {load_settings(folder).base}")
     if is_own_pipeline(folder):
         return TrainingBase(name=name, source=find_base(folder), settings=load_settings(folder))
