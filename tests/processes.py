@@ -32,7 +32,8 @@ def preload() -> None:
 def fork_server() -> None:
     """Make the server a copy of this process, which has imported all that the tests use, instead of a new interpreter.
 
-    To be called before the first test: later there are threads, and what tests have changed.
+    To be called before the first test: later there are more threads than pytest-xdist's own, and what tests have
+    changed.
     """
     if sys.platform != "linux" or PRELOADED[0] not in sys.modules:
         return

@@ -3,7 +3,7 @@
 import json
 import re
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import gguf
@@ -13,6 +13,7 @@ from diffusers import AutoencoderKLWan, FlowMatchEulerDiscreteScheduler, WanAnim
 from safetensors.torch import save_file
 
 from real2sam2real.diffusion.weights import keys
+from real2sam2real.diffusion.weights.base import find_base
 
 LATENT, TEXT, WIDTH, IMAGE = 4, 32, 128, 32
 T5 = "models_t5_umt5-xxl-enc-bf16.pth"
@@ -119,6 +120,20 @@ def to_original_names(state):
             shaped = value.reshape(1, -1, 1, 1) if name.endswith("convs.0.1.bias") else value
             original[name] = shaped
     return original
+
+
+@pytest.fixture
+def reconfigured(tmp_path):
+    """The base in a folder, whose transformer's config says other things, and nothing of keys that begin so."""
+
+    def read(folder, change, without=()):
+        source = find_base(folder)
+        config = json.loads(source.transformer_config.read_text())
+        kept = {key: value for key, value in config.items() if not key.startswith(tuple(without))}
+        (tmp_path / "config.json").write_text(json.dumps(kept | change))
+        return replace(source, transformer_config=tmp_path / "config.json")
+
+    return read
 
 
 def original_config(config) -> dict:

@@ -256,20 +256,15 @@ def test_broken_configs_are_named(layouts, tmp_path):
         ({"num_layers": 3}, "missing: blocks.2."),
     ],
 )
-def test_a_config_of_another_architecture_is_refused(layouts, tmp_path, change, message):
-    source = find_base(layouts.diffusers)
-    config = json.loads(source.transformer_config.read_text()) | change
-    (tmp_path / "config.json").write_text(json.dumps(config))
+def test_a_config_of_another_architecture_is_refused(layouts, reconfigured, change, message):
+    source = reconfigured(layouts.diffusers, change)
     with pytest.raises(UserError, match=message):
-        load_transformer(replace(source, transformer_config=tmp_path / "config.json"))
+        load_transformer(source)
 
 
-def test_face_fields_of_a_config_do_not_matter(layouts, tmp_path):
-    source = find_base(layouts.diffusers)
-    config = json.loads(source.transformer_config.read_text())
-    config = {key: value for key, value in config.items() if not key.startswith(("motion_", "face_"))}
-    (tmp_path / "config.json").write_text(json.dumps(config | {"motion_of_a_later_version": 1, "in_channels": None}))
-    load_transformer(replace(source, transformer_config=tmp_path / "config.json"))
+def test_face_fields_of_a_config_do_not_matter(layouts, reconfigured):
+    change = {"motion_of_a_later_version": 1, "in_channels": None}
+    load_transformer(reconfigured(layouts.diffusers, change, without=("motion_", "face_")))
 
 
 def test_scaled_float8_is_multiplied_out(single, inputs):

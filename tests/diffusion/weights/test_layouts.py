@@ -162,12 +162,10 @@ def test_the_original_config_tells_what_shapes_do_not(layouts, wan, inputs, tmp_
         ({"eps": 0}, "eps 0"),
     ],
 )
-def test_an_original_config_of_another_model_is_refused(layouts, tmp_path, change, message):
-    source = find_base(layouts.original)
-    config = json.loads(source.transformer_config.read_text()) | change
-    (tmp_path / "config.json").write_text(json.dumps(config))
+def test_an_original_config_of_another_model_is_refused(layouts, reconfigured, change, message):
+    source = reconfigured(layouts.original, change)
     with pytest.raises(UserError, match=message):
-        transformer_config(replace(source, transformer_config=tmp_path / "config.json"))
+        transformer_config(source)
 
 
 @torch.no_grad()
