@@ -1,0 +1,3 @@
+import { render } from "preact";
+
+render(<p>Studio</p>, document.getElementById("studio") as HTMLElement);

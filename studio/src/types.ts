@@ -1,0 +1,180 @@
+/** What the server and the page tell each other; `real2sam2real/studio/messages.py` is the other side. */
+
+/** A number array as base64 of little-endian values. Matrices are column-major, as three.js has them. */
+export type Base64 = string;
+
+/** A move as a shot file has it, such as `{ orbit: "30 deg", around: "car" }`, or a move's bare name. */
+export type MoveData = string | Record<string, unknown>;
+
+/** A shot in the words of a shot file (docs/shots.md). */
+export interface ShotData {
+  frames?: number;
+  fps?: number;
+  prompt?: string;
+  seed?: number;
+  camera?: MoveData[];
+  entities?: Record<string, MoveData[]>;
+}
+
+export interface Intrinsics {
+  width: number;
+  height: number;
+  fx: number;
+  fy: number;
+  cx: number;
+  cy: number;
+}
+
+/** What a person has marked on the photo, before it is lifted. */
+export interface MaskObject {
+  id: string;
+  name: string;
+  /** x0, y0, x1, y1 in the photo's pixels. */
+  box: [number, number, number, number] | null;
+  inside: [number, number][];
+  outside: [number, number][];
+  /** How the mask came about. */
+  source: "box" | "points" | "text" | "proposed" | "brush" | "file";
+  /** Share of the photo's pixels. */
+  area: number;
+  /** Changes whenever the mask does; part of its URL. */
+  version: string;
+}
+
+/** What is known of the photo's camera; null where it is estimated. */
+export interface ViewData {
+  focal: number | null;
+  pitch: number | null;
+  roll: number | null;
+  /** What the last lift estimated or was told, for the lines in the page. */
+  estimated: { focal: number; pitch: number; roll: number } | null;
+}
+
+export interface EntityData {
+  name: string;
+  /** Instance id of renders: 1 for the first. */
+  index: number;
+  color: string;
+  faces: number;
+  /** Bounds of the mesh in the object frame. */
+  lower: [number, number, number];
+  upper: [number, number, number];
+  inPhoto: boolean;
+  /** Degrees about +Y from +Z to its front; null where nobody knows. */
+  facing: number | null;
+  relation: { word: "on" | "with" | "floating"; to: string | null; guessed: boolean } | null;
+  /** Names of the joints that a shot can bend. */
+  joints: string[];
+  copyOf: string | null;
+  /** What makes the mesh hard to believe, or null. */
+  warning: string | null;
+}
+
+export interface SceneData {
+  /** Changes whenever the scene at rest does; its GLB is `scene/ID.glb`. */
+  id: string;
+  unit: string;
+  groundY: number | null;
+  intrinsics: Intrinsics;
+  photoWorldFromCamera: number[];
+  entities: EntityData[];
+}
+
+export interface EntityMotion {
+  name: string;
+  /** float32, frames × 16: world from object. */
+  matrices: Base64;
+  /** uint8, frames. */
+  visible: Base64;
+  /** True where `vertices/REVISION/NAME.bin` has float32 frames × vertices × 3 in the object frame. */
+  deforms: boolean;
+  copyOf: string | null;
+}
+
+/** The shot performed: everything that moves, at every frame. */
+export interface MotionData {
+  frames: number;
+  fps: number;
+  /** float32, frames × 16: world from camera. */
+  camera: Base64;
+  /** float32, frames: focal length over the photo's. */
+  zoom: Base64;
+  entities: EntityMotion[];
+  /** Frames of camera keyframes and entity keyframes, resolved from seconds and percent; index by move and key. */
+  notes: string[];
+}
+
+export interface DocumentData {
+  id: string;
+  name: string;
+  revision: number;
+  undo: string | null;
+  redo: string | null;
+  photo: { width: number; height: number } | null;
+  objects: MaskObject[];
+  view: ViewData;
+  scene: SceneData | null;
+  shot: ShotData;
+  motion: MotionData | null;
+  notes: string[];
+  /** What the page wants to find again: selection, locks, marks, panels. The server keeps it and does not look in. */
+  page: Record<string, unknown>;
+}
+
+export type JobKind = "lift" | "preview" | "generate";
+
+export interface JobData {
+  id: string;
+  kind: JobKind;
+  title: string;
+  state: "queued" | "running" | "done" | "failed" | "cancelled";
+  /** What it does now. */
+  step: string;
+  done: number;
+  total: number;
+  secondsLeft: number | null;
+  notes: string[];
+  error: string | null;
+  /** Revision that it was started from. */
+  revision: number;
+  /** Number of the newest live picture, `jobs/ID/picture?n=N`; 0 where there is none. */
+  picture: number;
+}
+
+export interface TakeData {
+  id: string;
+  name: string;
+  made: string;
+  seconds: number;
+  keep: boolean;
+  checkpoint: string;
+  preset: string | null;
+  seed: number;
+  prompt: string;
+  frames: number;
+  fps: number;
+  width: number;
+  height: number;
+}
+
+export interface WorkspaceData {
+  id: string;
+  name: string;
+  changed: string;
+  hasScene: boolean;
+}
+
+export interface StatusData {
+  version: string;
+  workspaces: WorkspaceData[];
+  /** The workspace that the command named, or null. */
+  open: string | null;
+  limits: { photoBytes: number; meshBytes: number; maskBytes: number };
+}
+
+/** What the server answers when it refuses. */
+export interface ProblemData {
+  error: string;
+  /** With status 409: what is there now. */
+  document?: DocumentData;
+}
