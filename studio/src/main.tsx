@@ -1,3 +1,106 @@
+import { signal } from "@preact/signals";
 import { render } from "preact";
+import { Messages } from "./messages/Messages.tsx";
+import { keep } from "./page.ts";
+import * as panels from "./panels.ts";
+import { begin, redo, undo } from "./session.ts";
+import { listenToKeys, shortcut } from "./shortcuts/registry.ts";
+import { Sheet } from "./shortcuts/Sheet.tsx";
+import { Splitter } from "./Splitter.tsx";
+import { StartScreen } from "./start/StartScreen.tsx";
+import { document_, place, selected, view, workspace } from "./state.ts";
+import { TopBar } from "./topbar/TopBar.tsx";
+import { VIEWS } from "./topbar/choices.ts";
+import "./style.css";
+import "./layout.css";
 
-render(<p>Studio</p>, document.getElementById("studio") as HTMLElement);
+const sizes = { left: keep("left", 220), right: keep("right", 300), bottom: keep("bottom", 220) };
+const tab = signal<"shot" | "generate" | "takes">("shot");
+
+function Middle() {
+  const hasScene = document_.value?.scene != null;
+  if (place.value === "compare" && panels.Compare) return <panels.Compare />;
+  if ((place.value === "objects" || !hasScene) && panels.Marking) return <panels.Marking />;
+  return hasScene && panels.Viewport ? <panels.Viewport /> : null;
+}
+
+function Shot() {
+  return (
+    <>
+      {panels.Inspector && <panels.Inspector />}
+      {selected.value === "" && panels.CameraPanel && <panels.CameraPanel />}
+    </>
+  );
+}
+
+const TABS = [
+  { id: "shot", label: "Shot", Panel: Shot },
+  { id: "generate", label: "Generate", Panel: panels.GeneratePanel },
+  { id: "takes", label: "Takes", Panel: panels.TakesPanel },
+] as const;
+
+function Right() {
+  const Panel = TABS.find((one) => one.id === tab.value)?.Panel;
+  return (
+    <aside class="right panel" aria-label="Settings">
+      <div class="tabs" role="tablist" aria-label="Settings">
+        {TABS.map(
+          (one) =>
+            one.Panel && (
+              <button type="button" role="tab" key={one.id} aria-selected={tab.value === one.id} onClick={() => (tab.value = one.id)}>
+                {one.label}
+              </button>
+            ),
+        )}
+      </div>
+      <div class="tab-panel" role="tabpanel">
+        {Panel && <Panel />}
+      </div>
+    </aside>
+  );
+}
+
+function Workplace() {
+  const [left, right, bottom] = [sizes.left.value, sizes.right.value, sizes.bottom.value];
+  const timeline = panels.Timeline && document_.value?.scene != null && place.value === "direct";
+  return (
+    <div class="studio" style={{ "--left": `${left}px`, "--right": `${right}px`, "--bottom": `${bottom}px` }}>
+      <TopBar compare={panels.Compare !== null} />
+      <aside class="left panel" aria-label="Objects">
+        {panels.Outliner && <panels.Outliner />}
+      </aside>
+      <main class="middle">
+        <Middle />
+      </main>
+      <Right />
+      {timeline && panels.Timeline && (
+        <section class="bottom" aria-label="Timeline">
+          <panels.Timeline />
+        </section>
+      )}
+      <Splitter at={sizes.left} sign={1} axis="x" least={160} most={420} label="Width of the object list" place="left-edge" />
+      <Splitter at={sizes.right} sign={-1} axis="x" least={260} most={520} label="Width of the settings" place="right-edge" />
+      {timeline && <Splitter at={sizes.bottom} sign={-1} axis="y" least={90} most={520} label="Height of the timeline" place="bottom-edge" />}
+    </div>
+  );
+}
+
+function Studio() {
+  return (
+    <>
+      {workspace.value && document_.value ? <Workplace /> : <StartScreen />}
+      <Messages />
+      <Sheet />
+    </>
+  );
+}
+
+shortcut("Ctrl+z", "Undo", () => void undo());
+shortcut("Ctrl+Shift+z", "Redo", () => void redo());
+shortcut("Ctrl+y", "Redo", () => void redo());
+VIEWS.forEach(({ value, label }, index) => {
+  shortcut(`${index + 1}`, `${label} view`, () => (view.value = value), { group: "View" });
+});
+listenToKeys();
+void begin();
+render(<Studio />, document.getElementById("studio") as HTMLElement);

@@ -13,6 +13,12 @@ export const motion = computed(() => attempted.value ?? document_.value?.motion 
 export const selected = signal<string | null>(null);
 export const frame = signal(0);
 export const playing = signal(false);
+/** What the middle of the page is for: marking objects on the photo, directing the scene, comparing videos. */
+export const place = signal<"objects" | "direct" | "compare">("direct");
+/** What the viewport shows of the scene. */
+export const view = signal<"shaded" | "textured" | "normals" | "ids">("shaded");
+/** Number of changes that are not answered yet. */
+export const unsaved = signal(0);
 export const jobs = signal<JobData[]>([]);
 export const takes = signal<TakeData[]>([]);
 /** Messages for the person, newest last. */
@@ -23,6 +29,11 @@ let counter = 0;
 /** Shows a message until it is closed. */
 export function tell(text: string, kind: "error" | "note" = "note"): void {
   messages.value = [...messages.value, { id: ++counter, kind, text }];
+}
+
+/** Takes a message away. */
+export function dismiss(id: number): void {
+  messages.value = messages.value.filter((message) => message.id !== id);
 }
 
 /** Runs something that may be refused, and tells the person if it is; gives null then. */
@@ -41,7 +52,8 @@ let queue: Promise<unknown> = Promise.resolve();
 
 /** Edits wait for each other, so that each is made on what the one before left. */
 export function inTurn<T>(work: () => Promise<T>): Promise<T> {
-  const next = queue.then(work, work);
+  unsaved.value++;
+  const next = queue.then(work, work).finally(() => unsaved.value--);
   queue = next.catch(() => undefined);
   return next;
 }
