@@ -1,3 +1,5 @@
+import "./style.css";
+import "./layout.css";
 import { signal } from "@preact/signals";
 import { render } from "preact";
 import { Messages } from "./messages/Messages.tsx";
@@ -11,8 +13,6 @@ import { StartScreen } from "./start/StartScreen.tsx";
 import { document_, place, selected, view, workspace } from "./state.ts";
 import { TopBar } from "./topbar/TopBar.tsx";
 import { VIEWS } from "./topbar/choices.ts";
-import "./style.css";
-import "./layout.css";
 
 const sizes = { left: keep("left", 220), right: keep("right", 300), bottom: keep("bottom", 220) };
 const tab = signal<"shot" | "generate" | "takes">("shot");
