@@ -17,6 +17,11 @@ export const playing = signal(false);
 export const place = signal<"objects" | "direct" | "compare">("direct");
 /** What the viewport shows of the scene. */
 export const view = signal<"shaded" | "textured" | "normals" | "ids">("shaded");
+/**
+ * Camera of the free view (world from camera, 16 numbers, column-major) and its focal length over the photo's; null while
+ * the viewport looks through the shot's camera.
+ */
+export const freeView = signal<{ pose: number[]; zoom: number } | null>(null);
 /** Number of changes that are not answered yet. */
 export const unsaved = signal(0);
 export const jobs = signal<JobData[]>([]);
