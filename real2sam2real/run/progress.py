@@ -1,12 +1,12 @@
-"""Progress for people, on stderr: bars with the time left on a terminal, plain lines elsewhere."""
+"""Progress for people: bars with the time left on a terminal, plain lines elsewhere, values for a page."""
 
 from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TextIO, TypeVar
+from typing import Protocol, TextIO, TypeVar
 
 from tqdm import tqdm
 
@@ -37,11 +37,25 @@ class TimeLeft:
         return (now - since) / counted * (total - done) if counted else 0.0
 
 
-class Progress:
-    """Where a run says what it does: on a stream, or without one nowhere (for use from Python)."""
+class Listener(Protocol):
+    """Who is told what a run does as values, so that nobody parses what is meant for people's eyes."""
 
-    def __init__(self, stream: TextIO | None = None) -> None:
+    def said(self, text: str) -> None:
+        """A line that says what happens."""
+
+    def noted(self, notes: Sequence[str]) -> None:
+        """What a person should know about a result."""
+
+    def advanced(self, label: str, done: int, total: int, seconds_left: float) -> None:
+        """`done` of `total` equal items of the work `label` are through; the time left is 0 before the first."""
+
+
+class Progress:
+    """Where a run says what it does: on a stream, to a listener, or without them nowhere (for use from Python)."""
+
+    def __init__(self, stream: TextIO | None = None, listener: Listener | None = None) -> None:
         self._stream = stream
+        self._listener = listener
 
     @classmethod
     def on_stderr(cls) -> Progress:
@@ -50,22 +64,45 @@ class Progress:
 
     @property
     def is_silent(self) -> bool:
-        """Whether nothing is written."""
+        """Whether nothing is written on a stream."""
         return self._stream is None
 
     def info(self, text: str) -> None:
-        """Write one line."""
+        """Say one line."""
+        self._write(text)
+        if self._listener is not None:
+            self._listener.said(text)
+
+    def _write(self, text: str) -> None:
         if self._stream is not None:
             print(text, file=self._stream, flush=True)
 
-    def notes(self, notes: Iterable[str]) -> None:
-        """Write what a person should know about a result."""
+    def notes(self, notes: Sequence[str]) -> None:
+        """Say what a person should know about a result."""
         for note in notes:
-            self.info(f"  note: {note}")
+            self._write(f"  note: {note}")
+        if self._listener is not None and notes:
+            self._listener.noted(notes)
 
     @contextmanager
     def bar(self, label: str) -> Iterator[Advance]:
         """Yield `advance(done, total)`; the total may become known with the first call."""
+        with self._drawn(label) as draw:
+            yield draw if self._listener is None else self._told(self._listener, label, draw)
+
+    @staticmethod
+    def _told(listener: Listener, label: str, draw: Advance) -> Advance:
+        clock = TimeLeft()
+
+        def advance(done: int, total: int) -> None:
+            draw(done, total)
+            listener.advanced(label, done, total, clock.seconds(done, total))
+
+        return advance
+
+    @contextmanager
+    def _drawn(self, label: str) -> Iterator[Advance]:
+        """A bar on the stream, if there is one."""
         if self._stream is None:
             yield lambda done, total: None
         elif self._stream.isatty():
@@ -91,7 +128,7 @@ class Progress:
             left = clock.seconds(done, total)
             if done and now - last >= _LINE_EVERY_SECONDS:
                 last = now
-                self.info(f"  {label}: {done} of {total}, about {left:.0f} s left")
+                self._write(f"  {label}: {done} of {total}, about {left:.0f} s left")
 
         return show
 

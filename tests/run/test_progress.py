@@ -42,3 +42,29 @@ def test_a_log_gets_a_line_now_and_then(monkeypatch):
         "  frames: 1 of 10, about 450 s left",
         "  frames: 3 of 10, about 42 s left",
     ]
+
+
+def test_a_listener_gets_values_and_the_stream_its_text():
+    class Heard:
+        def __init__(self):
+            self.all = []
+
+        def said(self, text):
+            self.all.append(text)
+
+        def noted(self, notes):
+            self.all.append(list(notes))
+
+        def advanced(self, label, done, total, seconds_left):
+            self.all.append((label, done, total, seconds_left >= 0))
+
+    stream, heard = io.StringIO(), Heard()
+    both = Progress(stream, heard)
+    both.info("direct the shot …")
+    both.notes(["the cup floats"])
+    both.notes([])
+    assert list(both.track("ab", "frames", 2)) == ["a", "b"]
+    assert heard.all == ["direct the shot …", ["the cup floats"], ("frames", 1, 2, True), ("frames", 2, 2, True)]
+    assert stream.getvalue().splitlines() == ["direct the shot …", "  note: the cup floats"]
+    assert not both.is_silent
+    assert Progress(listener=heard).is_silent

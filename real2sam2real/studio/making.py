@@ -1,0 +1,124 @@
+"""Preview and generation: `r2s2r run`'s own stages on the workspace's run folder, so that only what changed is redone.
+
+WORKSPACE/run/       the run folder, as `r2s2r run WORKSPACE/scene --shot WORKSPACE/shot.yaml -o WORKSPACE/run` makes it
+WORKSPACE/made.json  of which state of the document its videos are
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from real2sam2real.diffusion.options import GenerateOptions
+from real2sam2real.errors import UserError
+from real2sam2real.files import replacing_file
+from real2sam2real.perceive.segment.options import SegmentOptions
+from real2sam2real.run.options import RunConfig, ShotOptions
+from real2sam2real.run.progress import Progress
+from real2sam2real.studio.generate_options import generate_options
+from real2sam2real.workfolder.json_values import typed
+from real2sam2real.workfolder.records import read_record, write_json
+
+RUN, MADE, ESTIMATE = "run", "made.json", ".estimate.png"
+SCENE, SHOT = "scene", "shot.yaml"
+_SNAPSHOT = ".generate.yaml"
+"""The shot of the generation at work, beside shot.yaml, so that paths in it mean the same."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Made:
+    """Of which states of the document the videos in the run folder are; see `state_key`."""
+
+    preview: str | None = None  # also of the normals
+    draft: bool = False  # whether the preview is one
+    generated: str | None = None
+
+
+def state_key(shot: str, scene: str) -> str:
+    """What a shot's text and a scene's id come to, to know again which state a video was made of."""
+    return hashlib.sha256(f"{scene}\0{shot}".encode()).hexdigest()[:16]
+
+
+def read_made(folder: Path) -> Made:
+    """What the run folder of a workspace holds; nothing where it was never told, or cannot be read."""
+    try:
+        return read_record(folder / MADE, lambda values: typed(Made, values), what="record", remedy="delete it")
+    except (OSError, UserError):
+        return Made()
+
+
+def preview(folder: Path, options: dict[str, Any], progress: Progress) -> Any:
+    """Make the preview and the normals of the shot as it is.
+
+    Args:
+        folder: of the workspace.
+        options: `state`, which is written down (see `state_key`), and `draft`.
+        progress: where it says what it does.
+    """
+    from real2sam2real.run.pipeline import run
+
+    draft = bool(options["draft"])
+    config = replace(_config(folder / SCENE, folder / SHOT), draft=draft, preview_only=not draft)
+    run(config, folder / RUN, command=_command("--draft" if draft else "--preview-only"), progress=progress)
+    _note(folder, preview=options["state"], draft=draft)
+    return {"draft": draft}
+
+
+def generate(folder: Path, options: dict[str, Any], progress: Progress) -> Any:
+    """Generate the video of a state of the document, and put it on the shelf.
+
+    Args:
+        folder: of the workspace.
+        options: `state`; `scene`, the id of its scene; `shot`, the text of its shot; `generate`, see
+            `generate_options`; `size`, of the control, or None; `name` of the take.
+        progress: where it says what it does.
+    """
+    from real2sam2real.run.pipeline import run
+    from real2sam2real.studio.takes import keep_take
+
+    chosen, size = generate_options(options["generate"]), options.get("size")
+    scene = folder / "history" / "scenes" / options["scene"]
+    shot = folder / _SNAPSHOT
+    with replacing_file(shot) as file:
+        file.write_text(options["shot"], encoding="utf-8")
+    config = replace(
+        _config(scene, shot), generate=replace(chosen, preview_image=folder / RUN / ESTIMATE), size=size or None
+    )
+    words = [*_flags(options["generate"]), *(["--size", size] if size else [])]
+    try:
+        run(config, folder / RUN, command=_command(*words), progress=progress)
+    finally:
+        shot.unlink(missing_ok=True)
+        (folder / RUN / ESTIMATE).unlink(missing_ok=True)
+    _note(folder, preview=options["state"], draft=False, generated=options["state"])
+    return {"take": keep_take(folder, options)}
+
+
+def _config(scene: Path, shot: Path) -> RunConfig:
+    return RunConfig(photo=scene, objects=SegmentOptions(), shot=ShotOptions(shot=shot), generate=GenerateOptions())
+
+
+def _command(*flags: str) -> list[str]:
+    """The command that does the same in the workspace's folder."""
+    return ["r2s2r", "run", SCENE, "--shot", SHOT, "-o", RUN, *flags]
+
+
+def _flags(values: dict[str, Any]) -> list[str]:
+    """Options as the command line has them."""
+    flags: list[str] = []
+    for name, value in values.items():
+        option = "--" + name.replace("_", "-")
+        if value is True:
+            flags.append(option)
+        elif isinstance(value, list):
+            flags += [word for item in value for word in (option, str(item))]
+        elif value not in (None, False):
+            flags += [option, str(value)]
+    return flags
+
+
+def _note(folder: Path, **changes: Any) -> None:
+    made = replace(read_made(folder), **changes)
+    write_json(folder / MADE, {"preview": made.preview, "draft": made.draft, "generated": made.generated})
