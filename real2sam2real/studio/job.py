@@ -32,6 +32,7 @@ from typing import Any, TextIO
 from real2sam2real.errors import UserError
 from real2sam2real.files import why_no_room
 from real2sam2real.run.progress import Progress
+from real2sam2real.workfolder.json_values import parse_json
 
 Work = Callable[[Path, dict[str, Any], Progress], Any]
 """What a kind of job does: from the workspace's folder, options as JSON values and where to say what it does, to a
@@ -117,7 +118,7 @@ def main() -> None:
         return
     threading.Thread(target=_end_with_server, daemon=True).start()
     try:
-        request = json.loads(line)
+        request = parse_json(line)
         work = find_work(request["kind"])
         result = work(Path(request["folder"]), request["options"], Progress(listener=teller))
     except Exception as error:

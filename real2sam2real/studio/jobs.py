@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import IO, Any, Literal
 
 from real2sam2real.studio.job import in_words
+from real2sam2real.workfolder.json_values import parse_json
 
 State = Literal["queued", "running", "done", "failed", "cancelled"]
 ENDED = ("done", "failed", "cancelled")
@@ -93,7 +94,7 @@ class Job:
         self.notes, self.error = [], None
 
 
-class Worker:
+class JobProcess:
     """The process of one job, started before its job is known.
 
     Args:
@@ -127,7 +128,7 @@ class Worker:
             stdin.flush()
         for line in stdout:
             with suppress(ValueError):  # a line that a kill cut short
-                yield json.loads(line)
+                yield parse_json(line)
         self._waiting.join()
 
     def _wait(self) -> None:
@@ -204,8 +205,8 @@ class JobRunner:
         self._program = program
         self._lock = threading.RLock()
         self._jobs: dict[str, Job] = {}  # in the order in which they came
-        self._workers: dict[str, Worker] = {}  # of running jobs
-        self._spare: Worker | None = None
+        self._workers: dict[str, JobProcess] = {}  # of running jobs
+        self._spare: JobProcess | None = None
         self._closed = False
 
     def submit(self, job: Job) -> Job:
@@ -274,7 +275,7 @@ class JobRunner:
         """Have a process ready for the next job."""
         with self._lock:
             if not self._closed and (self._spare is None or not self._spare.is_alive):
-                self._spare = Worker(self._program)
+                self._spare = JobProcess(self._program)
 
     def close(self) -> None:
         """End all jobs, at once."""
@@ -320,7 +321,7 @@ class JobRunner:
             threading.Thread(target=self._do, args=(job, worker), name=f"job {job.id}", daemon=True).start()
             self.warm_up()
 
-    def _do(self, job: Job, worker: Worker) -> None:
+    def _do(self, job: Job, worker: JobProcess) -> None:
         """Follow a job to its end, in a thread of its own."""
         self._changed(job.workspace)
         outcome: dict[str, Any] = {}
