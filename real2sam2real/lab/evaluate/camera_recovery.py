@@ -22,6 +22,7 @@ from real2sam2real import media
 from real2sam2real.arrays import Bool, Float, UInt8
 from real2sam2real.errors import require
 from real2sam2real.geometry import Intrinsics
+from real2sam2real.workfolder.json_values import read_json
 
 Mapper = Literal["global", "incremental"]
 
@@ -86,7 +87,7 @@ def recover_path(
         seconds = round(time.perf_counter() - start, 2)
         poses, found, points = np.tile(np.eye(4), (count, 1, 1)), np.zeros(count, bool), 0
         if problem is None:
-            answer: dict[str, Any] = json.loads((folder / "answer.json").read_text(encoding="utf-8"))
+            answer: dict[str, Any] = read_json(folder / "answer.json")
             points = answer["points"]
             for number, pose in answer["poses"].items():
                 poses[int(number)], found[int(number)] = np.array(pose) @ _OPENGL_FROM_OPENCV, True
@@ -127,7 +128,7 @@ def _solve(folder: Path) -> None:
     import pycolmap
 
     pycolmap.logging.minloglevel = 3
-    request = json.loads((folder / "request.json").read_text(encoding="utf-8"))
+    request = read_json(folder / "request.json")
     options = RecoveryOptions(**request["options"])
     _match(pycolmap, folder, request["intrinsics"], options)
     models = _map(pycolmap, folder, options)
