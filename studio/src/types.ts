@@ -29,7 +29,7 @@ export interface Intrinsics {
 export interface MaskObject {
   id: string;
   name: string;
-  /** x0, y0, x1, y1 in the photo's pixels. */
+  /** x0, y0, x1, y1 in pixels of the photo's file, as all points. */
   box: [number, number, number, number] | null;
   inside: [number, number][];
   outside: [number, number][];
@@ -39,9 +39,56 @@ export interface MaskObject {
   area: number;
   /** Changes whenever the mask does; part of its URL. */
   version: string;
+  color: string;
+  /** The word that found it, or "". */
+  word: string;
+  /** What the lifter takes it for by its name, such as "round" or "car"; null where the name does not say. */
+  kind: string | null;
+  /** Whether a person painted on it, or gave its mask. */
+  painted: boolean;
+  /** No object of its own: it hides a part of others. */
+  occluder: boolean;
+  /** Null for the usual one. */
+  lifter: string | null;
+  /** The file of a mesh of its own, as the person called it; null without one. */
+  mesh: string | null;
+  relation: { word: "on" | "with" | "floating"; to: string | null } | null;
 }
 
-/** What is known of the photo's camera; null where it is estimated. */
+/** How the objects are cut out and lifted, as `r2s2r lift` is told of it. */
+export interface LiftChoice {
+  segmenter: "embedded" | "grabcut" | "sam2" | "sam3";
+  /** For all objects; null for the usual ones. */
+  lifter: string | null;
+  max_faces: number;
+  contact: "auto" | "off";
+  billboards: boolean;
+  align: boolean;
+  depth: "none" | "moge" | "depth-pro";
+  /** A depth map of the person's own, in place of `depth`; brought by its file. */
+  depth_file: string | null;
+  depth_name: string;
+  depth_kind: "auto" | "metric" | "relative" | "disparity" | "inverse";
+}
+
+/** Something that can be chosen, and what it says where it cannot be used. */
+export interface Choice {
+  name: string;
+  title: string;
+  ready: boolean;
+  says: string;
+}
+
+/** What there is on this machine to cut out, to look and to lift. */
+export interface MarkingChoices {
+  segmenters: Choice[];
+  lifters: Choice[];
+  depths: Choice[];
+  /** That the embedded segmenter knows. */
+  words: string[];
+}
+
+/** What is known of the photo's camera; null where it is estimated. The focal length is in pixels of the photo's file. */
 export interface ViewData {
   focal: number | null;
   pitch: number | null;
@@ -110,9 +157,13 @@ export interface DocumentData {
   revision: number;
   undo: string | null;
   redo: string | null;
-  photo: { width: number; height: number } | null;
+  /** At the size at which it is worked on; `shrink` is its pixels per pixel of the file, in which marks count. */
+  photo: { width: number; height: number; shrink: number } | null;
   objects: MaskObject[];
   view: ViewData;
+  lift: LiftChoice;
+  /** What does the same in the shell: masks, then lift; none where nothing is marked. */
+  commands: string[];
   scene: SceneData | null;
   shot: ShotData;
   motion: MotionData | null;
