@@ -17,6 +17,7 @@ WIDTH, HEIGHT, GAP_X, GAP_Y, MARGIN = 190, 92, 66, 44, 16
 ROOMS = {
     "perceive": (0, 0), "lifting": (1, 0), "scene": (2, 0), "rendering": (3, 0), "control": (4, 0), "diffusion": (5, 0),
     "geometry": (0, 1), "mesh": (1, 1), "workfolder": (2, 1), "pretrained": (3, 1), "run": (4, 1), "cli": (5, 1),
+    "studio": (1, 2),
     "lab.synth": (2, 2), "lab.curate": (3, 2), "lab.train": (4, 2), "lab.evaluate": (5, 2),
 }  # fmt: skip
 COLORS = {0: "#dcebfa", 1: "#eeeeee", 2: "#fbe9d3"}

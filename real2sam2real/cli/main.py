@@ -27,8 +27,8 @@ from real2sam2real.files import refuse_pipe, why_no_room
 
 # In the order of the help page, which is the order of the pipeline.
 MODULES = (
-    "run", "demo", "masks", "lift", "add", "direct", "preview", "render", "generate", "transfer", "export", "camera",
-    "synth", "curate", "train", "evaluate", "doctor",
+    "run", "demo", "studio", "masks", "lift", "add", "direct", "preview", "render", "generate", "transfer", "export",
+    "camera", "synth", "curate", "train", "evaluate", "doctor",
 )  # fmt: skip
 
 # Groups of options are flat, and a switch has no opposite.
@@ -178,7 +178,7 @@ def _execute(command: Any, name: str) -> None:
 
     target = command.scene if name == "add" else getattr(command, "out", None)
     # Those that go on with what is there hold their folder themselves; ranks of one program write together.
-    if target is None or name in ("run", "demo", "curate") or "RANK" in os.environ:
+    if target is None or name in ("run", "demo", "studio", "curate") or "RANK" in os.environ:
         command.execute()
         return
     with writing(target):

@@ -149,6 +149,10 @@ class Shot:
 
     def to_yaml(self) -> str:
         """The shot as the text of a shot file, which `parse_shot` reads back as an equal shot."""
+        return yaml.safe_dump(self.to_data(), sort_keys=False, allow_unicode=True, width=100)
+
+    def to_data(self) -> dict[str, Any]:
+        """The shot as JSON values in the words of a shot file, which `shot_from_data` reads back as an equal shot."""
         data: dict[str, Any] = {}
         for key in ("frames", "fps", "prompt"):
             if (value := getattr(self, key)) is not None:
@@ -159,7 +163,7 @@ class Shot:
             data["camera"] = [_as_data(move) for move in self.camera]
         if self.entities:
             data["entities"] = {name: [_as_data(move) for move in moves] for name, moves in self.entities.items()}
-        return yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=100)
+        return data
 
 
 def load_shot(path: Path | str) -> Shot:
@@ -173,9 +177,23 @@ def load_shot(path: Path | str) -> Shot:
     return _shot(shot_yaml.read_yaml(path), path.parent)
 
 
-def parse_shot(text: str, *, file: str = "shot") -> Shot:
-    """Read a shot from YAML text; `file` names it in messages. Raises as `load_shot` does."""
-    return _shot(shot_yaml.parse_yaml(text, file), Path())
+def parse_shot(text: str, *, file: str = "shot", folder: Path = Path()) -> Shot:
+    """Read a shot from YAML text; `file` names it in messages. Raises as `load_shot` does.
+
+    Paths in it are relative to `folder`.
+    """
+    return _shot(shot_yaml.parse_yaml(text, file), folder)
+
+
+def shot_from_data(data: Any, folder: Path = Path()) -> Shot:
+    """Read a shot from JSON values in the words of a shot file; messages name the move by its number.
+
+    Paths in it are relative to `folder`.
+
+    Raises:
+        UserError: as `load_shot` does.
+    """
+    return _shot(shot_yaml.DataNode(data), folder)
 
 
 def check_frames(frames: int) -> None:
@@ -196,7 +214,7 @@ def check_fps(fps: float) -> None:
         raise BadValueError(f"fps is {fps:g}; give a frame rate above 0 and up to 1000, such as 16")
 
 
-def _shot(root: shot_yaml.YamlNode | None, folder: Path) -> Shot:
+def _shot(root: shot_yaml.ShotNode | None, folder: Path) -> Shot:
     if root is None or root.empty:
         return Shot()
     entries = root.entries("a shot file")

@@ -1,4 +1,4 @@
-"""Read a shot file's YAML into plain nodes that remember their lines, and nodes into moves.
+"""Read a shot file's YAML, or the same as data, into plain nodes that remember their places, and nodes into moves.
 
 Only the safe core of YAML is used: scalars stay text (units are read by the settings), tags are not obeyed, and
 aliases are refused, because a few of them can stand for billions of nodes.
@@ -6,22 +6,66 @@ aliases are refused, because a few of them can stand for billions of nodes.
 
 from __future__ import annotations
 
+import math
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import yaml
 
 from real2sam2real.errors import UserError
 from real2sam2real.files import read_text
 from real2sam2real.scene.move_syntax import MoveT, Vocabulary, Words, build
+from real2sam2real.scene.units import number_text
 from real2sam2real.workfolder.yaml_text import MAX_BYTES, parse_yaml_node
 
 MAX_MOVES = 300  # of a camera or an entity; each is computed in every frame
 
 
+class ShotNode(ABC):
+    """A value of a shot that knows where it was written: a scalar, a list or a mapping."""
+
+    @property
+    @abstractmethod
+    def where(self) -> str:
+        """Its place, for messages."""
+
+    @property
+    @abstractmethod
+    def empty(self) -> bool:
+        """True for a missing value (`key:` with nothing after it)."""
+
+    @property
+    @abstractmethod
+    def is_text(self) -> bool:
+        """True for a scalar."""
+
+    @property
+    @abstractmethod
+    def is_list(self) -> bool:
+        """True for a list."""
+
+    @abstractmethod
+    def text(self, what: str) -> str:
+        """The scalar as written; lists of scalars become "(a, b, c)"."""
+
+    @abstractmethod
+    def items(self, what: str) -> Sequence[ShotNode]:
+        """The items of a list."""
+
+    @abstractmethod
+    def entries(self, what: str) -> dict[str, tuple[ShotNode, ShotNode]]:
+        """Key and value nodes of a mapping by key text; a key that stands twice is an error."""
+
+    def error(self, message: str) -> UserError:
+        """An error that starts with the place."""
+        return UserError(f"{self.where}: {message}")
+
+
 @dataclass(frozen=True)
-class YamlNode:
+class YamlNode(ShotNode):
     """A YAML node and the name of the file it comes from."""
 
     node: yaml.Node
@@ -31,10 +75,6 @@ class YamlNode:
     def where(self) -> str:
         """File and line, counted from 1."""
         return f"{self.file}:{self.node.start_mark.line + 1}"
-
-    def error(self, message: str) -> UserError:
-        """An error that starts with file and line."""
-        return UserError(f"{self.where}: {message}")
 
     @property
     def empty(self) -> bool:
@@ -59,26 +99,90 @@ class YamlNode:
             return f"({', '.join(item.text(what) for item in self.items(what))})"
         raise self.error(f"expected {what}, found settings with keys of their own")
 
-    def items(self, what: str) -> list[YamlNode]:
+    def items(self, what: str) -> Sequence[ShotNode]:
         """The items of a list."""
         if not isinstance(self.node, yaml.SequenceNode):
             raise self.error(f"expected {what}: a list whose lines start with '- '")
         return [YamlNode(item, self.file) for item in self.node.value]
 
-    def entries(self, what: str) -> dict[str, tuple[YamlNode, YamlNode]]:
+    def entries(self, what: str) -> dict[str, tuple[ShotNode, ShotNode]]:
         """Key and value nodes of a mapping by key text; a key that stands twice is an error."""
         if not isinstance(self.node, yaml.MappingNode):
             raise self.error(f"expected {what}: lines of the form 'key: value'")
-        found: dict[str, tuple[YamlNode, YamlNode]] = {}
+        found: dict[str, tuple[ShotNode, ShotNode]] = {}
+        lines: dict[str, int] = {}
         for key_node, value_node in self.node.value:
             key, value = YamlNode(key_node, self.file), YamlNode(value_node, self.file)
             name = key.text("a key")
             if name in found:
-                raise key.error(
-                    f"'{name}' stands here a second time (first in line {found[name][0].node.start_mark.line + 1})"
-                )
-            found[name] = (key, value)
+                raise key.error(f"'{name}' stands here a second time (first in line {lines[name]})")
+            found[name], lines[name] = (key, value), key_node.start_mark.line + 1
         return found
+
+
+@dataclass(frozen=True)
+class DataNode(ShotNode):
+    """A JSON value of a shot, and the words that say where it stands: "camera, move 2 (orbit)"."""
+
+    value: Any
+    place: str = ""
+
+    @property
+    def where(self) -> str:
+        """The place in words."""
+        return self.place or "the shot"
+
+    @property
+    def empty(self) -> bool:
+        """True for a missing value."""
+        return self.value is None
+
+    @property
+    def is_text(self) -> bool:
+        """True for what is neither list nor mapping."""
+        return not isinstance(self.value, list | dict)
+
+    @property
+    def is_list(self) -> bool:
+        """True for a list."""
+        return isinstance(self.value, list)
+
+    def text(self, what: str) -> str:
+        """The scalar as a shot file has it; lists of scalars become "(a, b, c)"."""
+        if isinstance(self.value, list):
+            return f"({', '.join(item.text(what) for item in self.items(what))})"
+        if isinstance(self.value, dict):
+            raise self.error(f"expected {what}, found settings with keys of their own")
+        if isinstance(self.value, bool):
+            return "yes" if self.value else "no"
+        if isinstance(self.value, float):
+            return number_text(self.value) if math.isfinite(self.value) else str(self.value)
+        return "" if self.value is None else str(self.value).strip()
+
+    def items(self, what: str) -> Sequence[ShotNode]:
+        """The items of a list, called by their number and their first word."""
+        if not isinstance(self.value, list):
+            raise self.error(f"expected {what}, found '{str(self.value)[:40]}'")
+        return [DataNode(item, self._called(number, item)) for number, item in enumerate(self.value, start=1)]
+
+    def entries(self, what: str) -> dict[str, tuple[ShotNode, ShotNode]]:
+        """Key and value nodes of a mapping; both stand where the mapping does, or below its name at the top."""
+        if not isinstance(self.value, dict):
+            raise self.error(f"expected {what}, found '{str(self.value)[:40]}'")
+        return {
+            name: (DataNode(name, self.place or name), DataNode(each, self._below(name)))
+            for name, each in self.value.items()
+        }
+
+    def _below(self, name: str) -> str:
+        if self.place in ("", "entities"):
+            return name
+        return self.place
+
+    def _called(self, number: int, item: Any) -> str:
+        first = next(iter(item), "") if isinstance(item, dict) else str(item).partition(" ")[0]
+        keys = isinstance(item, dict) and ("time" in item or "frame" in item or "at" in item)
+        return f"{self.place}, key {number}" if keys else f"{self.place}, move {number} ({str(first)[:40]})"
 
 
 def read_yaml(path: Path) -> YamlNode | None:
@@ -96,7 +200,7 @@ def parse_yaml(text: str, file: str) -> YamlNode | None:
     return None if node is None else YamlNode(node, file)
 
 
-def moves(source: YamlNode, vocabulary: Vocabulary[MoveT]) -> tuple[MoveT, ...]:
+def moves(source: ShotNode, vocabulary: Vocabulary[MoveT]) -> tuple[MoveT, ...]:
     """The moves of a list; one line of text or one mapping counts as a list of one."""
     if source.empty:
         return ()
@@ -108,7 +212,7 @@ def moves(source: YamlNode, vocabulary: Vocabulary[MoveT]) -> tuple[MoveT, ...]:
     return tuple(found)
 
 
-def _move(item: YamlNode, vocabulary: Vocabulary[MoveT]) -> MoveT:
+def _move(item: ShotNode, vocabulary: Vocabulary[MoveT]) -> MoveT:
     """One move written as a mapping: its name with its main value, and its settings."""
     entries = item.entries("a move")
     directions = [name for name in entries if name.lower() in vocabulary.value_words]
@@ -133,7 +237,7 @@ def _move(item: YamlNode, vocabulary: Vocabulary[MoveT]) -> MoveT:
     return build(vocabulary.find(head, where), _words(main, rest, where))
 
 
-def _value(source: YamlNode) -> str | Sequence[Words] | None:
+def _value(source: ShotNode) -> str | Sequence[Words] | None:
     """A setting's value: text, a list of keyframes, or None when it is missing."""
     if source.empty:
         return None
@@ -143,7 +247,7 @@ def _value(source: YamlNode) -> str | Sequence[Words] | None:
     return source.text("a value")
 
 
-def _words(main: str | Sequence[Words] | None, entries: dict[str, tuple[YamlNode, YamlNode]], where: str) -> Words:
+def _words(main: str | Sequence[Words] | None, entries: dict[str, tuple[ShotNode, ShotNode]], where: str) -> Words:
     settings, places = {}, {}
     for name, (key, value) in entries.items():
         found = _value(value)

@@ -29,10 +29,11 @@ def digest(path: Path) -> str:
     """
     if not path.is_dir():
         return _file_digest(path)
-    return _digest_of((p for p in path.rglob("*") if p.is_file() and not p.name.startswith(".")), path)
+    return digest_of((p for p in path.rglob("*") if p.is_file() and not p.name.startswith(".")), path)
 
 
-def _digest_of(files: Iterable[Path], folder: Path) -> str:
+def digest_of(files: Iterable[Path], folder: Path) -> str:
+    """Hash of the names, relative to `folder`, and the contents of files in it."""
     total = hashlib.sha256()
     for file in sorted(files):
         total.update(f"{file.relative_to(folder).as_posix()}\0{_file_digest(file)}\n".encode())
@@ -54,7 +55,7 @@ def code_version(code: tuple[str, ...]) -> str:
     files = [*_PACKAGE.glob("*.py"), *(_PACKAGE / "media").glob("*.py")]
     for name in code:
         files += [_PACKAGE / name] if name.endswith(".py") else (_PACKAGE / name).rglob("*.py")
-    return _digest_of(files, _PACKAGE)
+    return digest_of(files, _PACKAGE)
 
 
 def fingerprint(*, code: tuple[str, ...], settings: Any, inputs: Iterable[Path]) -> str:

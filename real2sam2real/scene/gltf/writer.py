@@ -73,7 +73,7 @@ def parents(scene: Scene) -> dict[str, str]:
     return found
 
 
-def _split_at_seams(mesh: Mesh) -> tuple[Int, Int, Float | None, Float]:
+def split_at_seams(mesh: Mesh) -> tuple[Int, Int, Float | None, Float]:
     """Vertices as glTF wants them, one per distinct texture coordinate and normal.
 
     File vertex k is mesh vertex k for k < V, so that the order survives; further ones are appended.
@@ -221,7 +221,7 @@ class _Writer:
             raise UserError(f"'{entity.name}' has no triangles, and glTF knows no empty mesh; remove it from the scene")
         if deformed is None and (id(mesh), rigged) in self._meshes:  # copies share their mesh
             return self._meshes[id(mesh), rigged]
-        source, faces, uvs, normals = _split_at_seams(mesh)
+        source, faces, uvs, normals = split_at_seams(mesh)
         builder = self.builder
         positions = mesh.vertices[source].astype(np.float32)
         attributes = {

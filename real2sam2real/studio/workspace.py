@@ -1,0 +1,180 @@
+"""Workspaces on disk: made from a photo, a scene folder or a run folder, which stay what they are.
+
+workspace.json   what it was made from, when, and its name
+photo.*          the photo as given, or the scene's
+shot.yaml, scene/, objects.json, masks/   the document, see `document`
+history/, page.json, run/, takes/
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Literal
+
+from real2sam2real.errors import UserError
+from real2sam2real.files import existing_file, replacing_folder
+from real2sam2real.media.pictures import open_picture
+from real2sam2real.run.directing import open_scene, with_defaults
+from real2sam2real.run.folder import RECORD
+from real2sam2real.scene.folder import SCENE_FILE, save_scene
+from real2sam2real.scene.shot import Shot, parse_shot
+from real2sam2real.studio.document import HISTORY
+from real2sam2real.studio.history import History, State, keep_snapshot
+from real2sam2real.studio.working_files import SCENE, SHOT, scene_files
+from real2sam2real.workfolder.fingerprint import digest
+from real2sam2real.workfolder.json_values import read_json, typed
+from real2sam2real.workfolder.records import WRONG_VALUES, read_record, write_json
+
+FORMAT = 1
+RECORD_FILE = "workspace.json"
+LIFTED, RUN_VIDEO = "lifted", "generated.mp4"
+Kind = Literal["photo", "scene", "run"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """What a workspace was made from."""
+
+    kind: Kind
+    path: str
+    digest: str
+
+    def changed(self) -> bool:
+        """Whether it is another one than when it was taken over; one that is gone is not."""
+        path = Path(self.path)
+        return path.exists() and source_digest(path, self.kind) != self.digest
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkspaceRecord:
+    """The content of workspace.json."""
+
+    format: int
+    name: str
+    made: float  # seconds since 1970
+    source: Source
+
+
+def read_workspace(folder: Path) -> WorkspaceRecord:
+    """What a workspace's record says.
+
+    Raises:
+        FileNotFoundError: the folder is no workspace.
+        UserError: the record is damaged, or of a later version.
+    """
+    remedy = "restore it from a copy, or start from the photo again; shot.yaml and scene/ can be opened without it"
+    record = read_record(
+        folder / RECORD_FILE, partial(typed, WorkspaceRecord), what="record of a workspace", remedy=remedy
+    )
+    if record.format > FORMAT:
+        raise UserError(f"{folder / RECORD_FILE} has format {record.format}; update real2sam2real to open it")
+    return record
+
+
+def is_workspace(folder: Path) -> bool:
+    """Whether a folder is a workspace."""
+    return (folder / RECORD_FILE).is_file()
+
+
+def source_digest(path: Path, kind: Kind) -> str:
+    """What of a source decides a workspace that is made from it, as one hash."""
+    return digest(path / LIFTED) + digest(path / RECORD) if kind == "run" else digest(path)
+
+
+def kind_of_source(path: Path) -> Kind:
+    """What somebody wants to open.
+
+    Raises:
+        UserError: it is nothing that a workspace can be made from.
+    """
+    if (path / SCENE_FILE).is_file():
+        return "scene"
+    if (path / RECORD).is_file():
+        return "run"
+    if path.is_dir():
+        raise UserError(
+            f"{path} is neither a scene folder, nor a run folder, nor a workspace of the studio; give one of these, or "
+            "a photo"
+        )
+    existing_file(path)
+    return "photo"
+
+
+def create_workspace(source: Path, folder: Path, *, name: str | None = None) -> None:
+    """Make a workspace in `folder`, whole or not at all.
+
+    Args:
+        source: a photo, a scene folder or a run folder.
+        folder: that is not there yet, or empty.
+        name: for people; the source's unless given.
+
+    Raises:
+        UserError: the source cannot be used, or there is something at `folder`.
+    """
+    kind = kind_of_source(source)
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise UserError(f"{folder} is there already and is no workspace; choose another folder with -o")
+    record = WorkspaceRecord(
+        format=FORMAT,
+        name=name or source.resolve().stem,
+        made=time.time(),
+        source=Source(kind=kind, path=str(source.resolve()), digest=source_digest(source, kind)),
+    )
+    with replacing_folder(folder) as fresh:
+        shot, scene = _fill(source, kind, fresh)
+        place = fresh / SCENE
+        kept = keep_snapshot(fresh / HISTORY / "scenes", place, scene_files(place)) if scene else None
+        History.create(fresh / HISTORY, State(label="opened", shot=shot, scene=kept, made=time.time()))
+        (fresh / SHOT).write_bytes(shot.encode())
+        write_json(fresh / RECORD_FILE, asdict(record))
+
+
+def _fill(source: Path, kind: Kind, fresh: Path) -> tuple[str, bool]:
+    """Write the photo and the scene; returns the shot's text, and whether there is a scene."""
+    if kind == "photo":
+        open_picture(source).to_srgb()  # refused now, and not when it is looked at
+        shutil.copyfile(source, fresh / f"photo{source.suffix.lower()}")
+        return with_defaults(Shot()).to_yaml(), False
+    scene, _ = open_scene(source / LIFTED if kind == "run" else source)
+    save_scene(scene, fresh / SCENE)
+    if scene.photo is not None:
+        shutil.copyfile(fresh / SCENE / "photo.png", fresh / "photo.png")
+    if kind == "run":
+        text = shot_of_run(source)
+    elif scene.frames > 1:
+        text = Shot(frames=scene.frames, fps=scene.fps).to_yaml()
+    else:
+        text = with_defaults(Shot()).to_yaml()
+    parse_shot(text).apply(scene)
+    return text, True
+
+
+def shot_of_run(folder: Path) -> str:
+    """The shot of a run, as a shot file's text, from the settings of its stage that directed it.
+
+    Raises:
+        UserError: its record does not say.
+    """
+    from real2sam2real.run.directing import read_shot
+    from real2sam2real.run.options import ShotOptions
+
+    try:
+        values = read_json(folder / RECORD)["config"]["shot"]
+        options = ShotOptions(
+            shot=None if values["shot"] is None else Path(values["shot"]),
+            camera=tuple(values["camera"]),
+            move=tuple(values["move"]),
+            remove=tuple(values["remove"]),
+            frames=values["frames"],
+            fps=values["fps"],
+            prompt=values["prompt"],
+        )
+    except (*WRONG_VALUES, OSError) as error:
+        raise UserError(
+            f"{folder / RECORD} does not say which shot was made ({error}); open {folder / LIFTED}"
+        ) from error
+    return with_defaults(read_shot(options)).to_yaml()
