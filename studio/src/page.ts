@@ -1,7 +1,7 @@
 /** What the page wants to find again when it opens the workspace next time (page.json): selection, locks, marks, sizes. */
 
 import { effect, type Signal, signal } from "@preact/signals";
-import { document_, guarded, selected, workspace } from "./state.ts";
+import { document_, guarded, selected, view, workspace } from "./state.ts";
 
 const kept = new Map<string, { value: Signal<unknown>; initial: unknown }>();
 let written = "";
@@ -19,6 +19,7 @@ function adopt<T>(key: string, value: Signal<T>, initial: T): Signal<T> {
 }
 
 adopt("selected", selected, null);
+adopt("view", view, "textured");
 
 function current(): Record<string, unknown> {
   return Object.fromEntries([...kept].map(([key, { value }]) => [key, value.value]));

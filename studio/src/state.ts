@@ -16,7 +16,7 @@ export const playing = signal(false);
 /** What the middle of the page is for: marking objects on the photo, directing the scene, comparing videos. */
 export const place = signal<"objects" | "direct" | "compare">("direct");
 /** What the viewport shows of the scene. */
-export const view = signal<"shaded" | "textured" | "normals" | "ids">("shaded");
+export const view = signal<"shaded" | "textured" | "normals" | "ids">("textured");
 /**
  * Camera of the free view (world from camera, 16 numbers, column-major) and its focal length over the photo's; null while
  * the viewport looks through the shot's camera.
