@@ -180,10 +180,10 @@ class Generator:
     def _observer(self, advance: Advance) -> StepCallback:
         def observe(pipeline: Any, step: int, timestep: Tensor, tensors: dict[str, Tensor]) -> None:
             steps = pipeline.num_timesteps
-            advance(pipeline.segment * steps + step + 1, pipeline.num_segments * steps)
             if self.options.preview_image is not None and is_main_rank():
                 self._latent_preview = self._latent_preview or find_preview(pipeline.vae)
                 write_preview_image(self.options.preview_image, self._latent_preview, tensors["estimate"])
+            advance(pipeline.segment * steps + step + 1, pipeline.num_segments * steps)
 
         return observe
 

@@ -1,5 +1,8 @@
 """Preview and generation: `r2s2r run`'s own stages on the workspace's run folder, so that only what changed is redone.
 
+They work on a state of the document, its scene from the journal and its shot as it was, and not on the working files,
+which may change meanwhile.
+
 WORKSPACE/run/       the run folder, as `r2s2r run WORKSPACE/scene --shot WORKSPACE/shot.yaml -o WORKSPACE/run` makes it
 WORKSPACE/made.json  of which state of the document its videos are
 """
@@ -22,9 +25,9 @@ from real2sam2real.workfolder.json_values import typed
 from real2sam2real.workfolder.records import read_record, write_json
 
 RUN, MADE, ESTIMATE = "run", "made.json", ".estimate.png"
-SCENE, SHOT = "scene", "shot.yaml"
-_SNAPSHOT = ".generate.yaml"
-"""The shot of the generation at work, beside shot.yaml, so that paths in it mean the same."""
+HISTORY, SCENE, SHOT = "history", "scene", "shot.yaml"
+_SNAPSHOT = ".run.yaml"
+"""The shot that the stages are at, beside shot.yaml, so that paths in it mean the same."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,18 +53,15 @@ def read_made(folder: Path) -> Made:
 
 
 def preview(folder: Path, options: dict[str, Any], progress: Progress) -> Any:
-    """Make the preview and the normals of the shot as it is.
+    """Make the preview and the normals of a state of the document.
 
     Args:
         folder: of the workspace.
-        options: `state`, which is written down (see `state_key`), and `draft`.
+        options: `state`, see `state_key`; `scene`, the id of its scene; `shot`, the text of its shot; `draft`.
         progress: where it says what it does.
     """
-    from real2sam2real.run.pipeline import run
-
     draft = bool(options["draft"])
-    config = replace(_config(folder / SCENE, folder / SHOT), draft=draft, preview_only=not draft)
-    run(config, folder / RUN, command=_command("--draft" if draft else "--preview-only"), progress=progress)
+    _run(folder, options, progress, ["--draft" if draft else "--preview-only"], draft=draft, preview_only=not draft)
     _note(folder, preview=options["state"], draft=draft)
     return {"draft": draft}
 
@@ -71,38 +71,39 @@ def generate(folder: Path, options: dict[str, Any], progress: Progress) -> Any:
 
     Args:
         folder: of the workspace.
-        options: `state`; `scene`, the id of its scene; `shot`, the text of its shot; `generate`, see
-            `generate_options`; `size`, of the control, or None; `name` of the take.
+        options: `state`, `scene` and `shot` as for `preview`; `generate`, see `generate_options`; `size` of the
+            control, or None; `name` of the take, or None.
         progress: where it says what it does.
     """
-    from real2sam2real.run.pipeline import run
     from real2sam2real.studio.takes import keep_take
 
     chosen, size = generate_options(options["generate"]), options.get("size")
-    scene = folder / "history" / "scenes" / options["scene"]
-    shot = folder / _SNAPSHOT
-    with replacing_file(shot) as file:
-        file.write_text(options["shot"], encoding="utf-8")
-    config = replace(
-        _config(scene, shot), generate=replace(chosen, preview_image=folder / RUN / ESTIMATE), size=size or None
-    )
+    chosen = replace(chosen, preview_image=folder / RUN / ESTIMATE)
     words = [*_flags(options["generate"]), *(["--size", size] if size else [])]
-    try:
-        run(config, folder / RUN, command=_command(*words), progress=progress)
-    finally:
-        shot.unlink(missing_ok=True)
-        (folder / RUN / ESTIMATE).unlink(missing_ok=True)
+    _run(folder, options, progress, words, generate=chosen, size=size or None)
     _note(folder, preview=options["state"], draft=False, generated=options["state"])
     return {"take": keep_take(folder, options)}
 
 
-def _config(scene: Path, shot: Path) -> RunConfig:
-    return RunConfig(photo=scene, objects=SegmentOptions(), shot=ShotOptions(shot=shot), generate=GenerateOptions())
+def _run(folder: Path, options: dict[str, Any], progress: Progress, words: list[str], **changes: Any) -> None:
+    """The stages of a state of the document; `words` are the flags that do the same on the command line."""
+    from real2sam2real.run.pipeline import run
 
-
-def _command(*flags: str) -> list[str]:
-    """The command that does the same in the workspace's folder."""
-    return ["r2s2r", "run", SCENE, "--shot", SHOT, "-o", RUN, *flags]
+    shot, estimate = folder / _SNAPSHOT, folder / RUN / ESTIMATE
+    config = RunConfig(
+        photo=folder / HISTORY / "scenes" / options["scene"],
+        objects=SegmentOptions(),
+        shot=ShotOptions(shot=shot),
+        generate=GenerateOptions(),
+    )
+    with replacing_file(shot) as file:
+        file.write_text(options["shot"], encoding="utf-8")
+    command = ["r2s2r", "run", SCENE, "--shot", SHOT, "-o", RUN, *words]
+    try:
+        run(replace(config, **changes), folder / RUN, command=command, progress=progress)
+    finally:
+        shot.unlink(missing_ok=True)
+        estimate.unlink(missing_ok=True)
 
 
 def _flags(values: dict[str, Any]) -> list[str]:

@@ -31,7 +31,7 @@ _LONGEST_NAME = 120
 
 @dataclass(frozen=True, kw_only=True)
 class Take:
-    """What take.json holds; without `options` and `digest`, it is `TakeData` of the page's `types.ts`."""
+    """What take.json holds; without `work` and `digest`, it is `TakeData` of the page's `types.ts`."""
 
     id: str
     name: str
@@ -49,11 +49,12 @@ class Take:
     scene: str  # id of the scene that it was made of
     notes: list[str] = field(default_factory=list)
     options: dict[str, Any] = field(default_factory=dict)  # of `making.generate`
+    work: float = 0.0  # how much it computed; see `verdict.work_of`
     digest: str = ""  # of the video
 
     def message(self) -> dict[str, Any]:
         """For the page."""
-        return {name: value for name, value in asdict(self).items() if name != "digest"}
+        return {name: value for name, value in asdict(self).items() if name not in ("work", "digest")}
 
 
 def keep_take(folder: Path, options: dict[str, Any]) -> str:
@@ -90,6 +91,7 @@ def _described(identifier: str, video: Path, options: dict[str, Any], record: di
     from real2sam2real.run.pictures import write_jpeg
     from real2sam2real.scene.shot import parse_shot
     from real2sam2real.studio.generate_options import generate_options
+    from real2sam2real.studio.verdict import work_of
 
     chosen, info = generate_options(options["generate"]), media.video_info(video)
     frames = media.VideoFrames(video)
@@ -111,6 +113,7 @@ def _described(identifier: str, video: Path, options: dict[str, Any], record: di
         height=info.height,
         scene=options["scene"],
         notes=list(record["notes"]),
+        work=work_of(chosen, options.get("size"), len(frames)),
         options={name: options.get(name) for name in ("generate", "size")},
     )
 

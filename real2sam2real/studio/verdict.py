@@ -1,0 +1,126 @@
+"""Whether this machine can do a generation, and how long it may take: what `r2s2r doctor` knows, of one choice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from real2sam2real.diffusion.checkpoints import SHIPPED, find_checkpoint
+from real2sam2real.diffusion.loading import Located, architecture_of, locate
+from real2sam2real.diffusion.memory.choose import choose_plan, gib
+from real2sam2real.diffusion.memory.costs import ClipSize
+from real2sam2real.diffusion.memory.machine import Machine, inspect_machine
+from real2sam2real.diffusion.options import OFFICIAL_ADAPTER, GenerateOptions
+from real2sam2real.diffusion.presets import Sampling
+from real2sam2real.errors import MissingPartError, UserError
+from real2sam2real.options import parse_size
+from real2sam2real.run.options import DEFAULT_FRAMES
+from real2sam2real.run.progress import Progress
+from real2sam2real.studio.generate_options import generate_options
+from real2sam2real.studio.takes import read_takes
+
+
+def verdict(folder: Path, options: dict[str, Any], progress: Progress) -> Any:
+    """`VerdictData` of the page's `types.ts`.
+
+    Args:
+        folder: of the workspace, whose takes tell how long a generation took here.
+        options: `generate`, see `generate_options`; `size` of the control, or None; `frames` of the shot, or None.
+        progress: where it says what it does, which is nothing.
+    """
+    machine, frames = inspect_machine(), options.get("frames") or DEFAULT_FRAMES
+    told: dict[str, Any] = {
+        "machine": f"{machine.name}, {gib(machine.free_memory)} of {gib(machine.memory)} free",
+        "checkpoints": list(_installed()),
+        "fits": False,
+        "why": "",
+        "plans": [],
+        "passes": None,
+        "seconds": None,
+    }
+    try:
+        chosen = generate_options(options["generate"])
+        located = _here(chosen)
+        sampling = _sampling(chosen, located)
+        told["passes"] = sampling.passes(frames)
+        told["plans"], told["why"] = _fitting(chosen, located, sampling, machine)
+        told["fits"] = True
+        told["seconds"] = _seconds(folder, chosen.checkpoint, work_of(chosen, options.get("size"), frames))
+    except UserError as error:
+        told["why"] = str(error)
+    return told
+
+
+def _here(chosen: GenerateOptions) -> Located:
+    """What was chosen, if it is on this machine: a look must not fetch gigabytes.
+
+    Raises:
+        UserError: it is not, or cannot be used.
+    """
+    try:
+        return locate(replace(chosen, offline=True))
+    except MissingPartError as error:
+        raise UserError(f"{error}" if chosen.offline else f"{error} Generating tries to fetch it first.") from error
+
+
+def _installed() -> Iterator[str]:
+    yield next(iter(SHIPPED))
+    try:
+        find_checkpoint(OFFICIAL_ADAPTER, offline=True)
+    except UserError:
+        return
+    yield OFFICIAL_ADAPTER
+
+
+def _sampling(chosen: GenerateOptions, located: Located) -> Sampling:
+    changes = {"steps": chosen.steps, "guidance": chosen.guidance, "guided_steps": chosen.guided_steps}
+    return located.sampling(chosen.preset, **changes)
+
+
+def _fitting(
+    chosen: GenerateOptions, located: Located, sampling: Sampling, machine: Machine
+) -> tuple[list[dict[str, Any]], str]:
+    """The memory plans, and why the choice runs.
+
+    Raises:
+        UserError: it does not; the message says what would.
+    """
+    if located.base.own:
+        if sampling.guided and located.base.text_encoder is None:
+            raise UserError(
+                f"the checkpoint '{chosen.checkpoint}' reads no text, so that guidance (scale "
+                f"{sampling.guidance_scale:g}) has nothing to go by; set the guidance to 1, or choose no preset"
+            )
+        return [], f"it is small and runs on the {'GPU' if machine.device == 'cuda' else 'CPU'}"
+    width, height = located.settings.fit(16, 9)
+    clip = ClipSize(frames=sampling.segment_frames, width=width, height=height)
+    reads = [adapter.read() for adapter in located.adapters]
+    choice = choose_plan(
+        machine, architecture_of(located.base, reads), clip, wanted=chosen.memory, guided=sampling.guided
+    )
+    plans = [
+        {"name": row.plan.name, "purpose": row.plan.purpose, "refusal": row.refusal} for row in choice.rows
+    ]
+    return plans, f"memory plan {choice.plan.name} ({choice.plan.purpose}): {choice.why}"
+
+
+def work_of(chosen: GenerateOptions, size: str | None, frames: int) -> float:
+    """How much a generation computes, to compare with another of the same checkpoint: passes by frames by pixels.
+
+    Raises:
+        UserError: the checkpoint or the size cannot be used.
+    """
+    located = locate(chosen)
+    starts_from_noise = (chosen.init or located.settings.init) == "noise"
+    strength = located.settings.strength if chosen.strength is None else chosen.strength
+    width, height = (0, 0) if size in (None, "", "full") else parse_size(str(size))
+    pixels = width * height or located.settings.area
+    return _sampling(chosen, located).passes(frames) * (1.0 if starts_from_noise else strength) * frames * pixels
+
+
+def _seconds(folder: Path, checkpoint: str, work: float) -> float | None:
+    """How long so much work may take, by the newest take of the same checkpoint."""
+    known = [take for take in read_takes(folder) if take.checkpoint == checkpoint and take.work and take.seconds]
+    return round(known[-1].seconds * work / known[-1].work) if known else None
