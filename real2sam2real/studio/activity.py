@@ -22,11 +22,14 @@ class Activity:
 
     Args:
         workspaces: of the server.
+        previews: whether they follow the documents, where a person has not switched that off.
         program: the module that jobs run.
     """
 
-    def __init__(self, workspaces: Workspaces, *, program: str = "real2sam2real.studio.job") -> None:
-        self._workspaces, self._program = workspaces, program
+    def __init__(
+        self, workspaces: Workspaces, *, previews: bool = True, program: str = "real2sam2real.studio.job"
+    ) -> None:
+        self._workspaces, self._previews, self._program = workspaces, previews, program
         self._lock = threading.Lock()
         self.runner = JobRunner(self.tell_jobs, program=program)
 
@@ -35,7 +38,9 @@ class Activity:
         with self._lock:
             found = workspace.parts.get(__name__)
             if found is None:
-                found = workspace.parts[__name__] = PreviewKeeper(workspace.id, workspace.document, self.runner)
+                found = workspace.parts[__name__] = PreviewKeeper(
+                    workspace.id, workspace.document, self.runner, follows=self._previews
+                )
         assert isinstance(found, PreviewKeeper)
         return found
 

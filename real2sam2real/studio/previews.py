@@ -38,15 +38,16 @@ class PreviewKeeper:
         workspace: id.
         document: of the workspace.
         runner: of jobs.
+        follows: whether it makes previews where a person has not said so.
     """
 
-    def __init__(self, workspace: str, document: StudioDocument, runner: JobRunner) -> None:
+    def __init__(self, workspace: str, document: StudioDocument, runner: JobRunner, *, follows: bool = True) -> None:
         self.workspace, self.document, self.runner = workspace, document, runner
         self._lock = threading.RLock()
         self._timer: threading.Timer | None = None
         self._given_up: tuple[str, bool] | None = None  # what failed is not tried again before the next change
         self._closed = False
-        self.is_on = self._read()
+        self.is_on = self._read(follows)
         document.listeners.append(self._hear)
         self.consider()
 
@@ -55,11 +56,11 @@ class PreviewKeeper:
         """Of the workspace."""
         return self.document.folder
 
-    def _read(self) -> bool:
+    def _read(self, unsaid: bool) -> bool:
         try:
             return bool(read_json(self.folder / SETTINGS)["on"])
         except (OSError, ValueError, KeyError, TypeError):
-            return True
+            return unsaid
 
     def switch(self, on: bool) -> None:
         """Make previews by themselves from now on, or no more; it is remembered with the workspace."""

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-import threading
-from collections import OrderedDict
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
 from urllib.parse import unquote
@@ -24,59 +21,19 @@ from real2sam2real.errors import UserError
 from real2sam2real.scene.scene import Scene
 from real2sam2real.studio.errors import RefusedError, not_found
 from real2sam2real.studio.events import event_stream
-from real2sam2real.studio.messages import document_data, motion_data, shot_notes
+from real2sam2real.studio.making_routes import making_routes
+from real2sam2real.studio.messages import motion_data, shot_notes
 from real2sam2real.studio.photo import working_photo_png
-from real2sam2real.studio.requests import answering, body_to_file, json_of, value_of
+from real2sam2real.studio.requests import body_to_file, json_of, value_of
 from real2sam2real.studio.rest import moved_vertices, rest_glb
-from real2sam2real.studio.workspaces import Workspace, Workspaces
+from real2sam2real.studio.routing import Studio, at, changing, document_answer, in_workspace, studio_of
+from real2sam2real.studio.workspaces import Workspace
 
 PHOTO_BYTES, MESH_BYTES, MASK_BYTES = 200_000_000, 500_000_000, 50_000_000
 PAGE_FILES = {"index.html": "text/html", "studio.js": "text/javascript", "studio.css": "text/css"}
 _LOOK_SECONDS = 0.5
 _KEPT_GLBS = 4
 _FOR_EVER = {"Cache-Control": "private, max-age=31536000, immutable"}
-
-
-@dataclass(kw_only=True)
-class Studio:
-    """A server's state."""
-
-    workspaces: Workspaces
-    opened: str | None = None  # id of the workspace that the command named
-    ending: asyncio.Event = field(default_factory=asyncio.Event)
-    glbs: OrderedDict[str, bytes] = field(default_factory=OrderedDict)  # by the ids of scenes
-    lock: threading.Lock = field(default_factory=threading.Lock)
-    loop: asyncio.AbstractEventLoop | None = None
-
-    def end(self) -> None:
-        """Let streams end; called when the process is asked to."""
-        if self.loop is not None:
-            self.loop.call_soon_threadsafe(self.ending.set)
-
-
-def studio_of(request: Request) -> Studio:
-    """The server's state."""
-    studio: Studio = request.app.state.studio
-    return studio
-
-
-async def workspace_of(request: Request) -> Workspace:
-    """The workspace that an address names, opened if need be."""
-    return await run_in_threadpool(studio_of(request).workspaces.get, request.path_params["id"])
-
-
-def at(path: str, endpoint: Callable[[Request], Awaitable[Response]], *methods: str) -> Route:
-    """A route whose errors become answers; for GET unless methods are given."""
-    return Route(path, answering(endpoint), methods=list(methods or ("GET",)))
-
-
-def in_workspace(path: str, endpoint: Callable[[Request, Workspace], Awaitable[Response]], *methods: str) -> Route:
-    """A route below a workspace's address; the endpoint is given the workspace."""
-
-    async def found(request: Request) -> Response:
-        return await endpoint(request, await workspace_of(request))
-
-    return at(f"/api/w/{{id}}/{path}", found, *methods)
 
 
 async def page_file(request: Request) -> Response:
@@ -108,24 +65,6 @@ async def create(request: Request) -> Response:
         path = Path(folder) / f"photo{suffix if suffix[1:].isalnum() and suffix.isascii() and len(suffix) < 8 else ''}"
         await body_to_file(request, path, PHOTO_BYTES, "photo")
         return JSONResponse({"id": await run_in_threadpool(studio_of(request).workspaces.create, path, name)})
-
-
-async def document_answer(workspace: Workspace, status: int = 200) -> Response:
-    """The document as it is now."""
-    found = await run_in_threadpool(document_data, workspace)
-    return JSONResponse(found, status)
-
-
-async def changing(workspace: Workspace, change: Callable[[], object]) -> Response:
-    """Do a change in a thread; answers with the document, also where it went on meanwhile."""
-    try:
-        await run_in_threadpool(change)
-    except RefusedError as refusal:
-        if refusal.status != 409:
-            raise
-        refusal.more["document"] = await run_in_threadpool(document_data, workspace)
-        raise
-    return await document_answer(workspace)
 
 
 async def document(request: Request, workspace: Workspace) -> Response:
@@ -251,6 +190,7 @@ def routes() -> list[Route]:
         in_workspace("scene/{scene}.glb", scene_glb),
         in_workspace("vertices/{revision:int}/{name}.bin", vertices),
         in_workspace("events", events),
+        *making_routes(),
         at("/{name}", page_file),
     ]
 
@@ -269,6 +209,7 @@ def build_app(studio: Studio) -> Starlette:
             watch.cancel()
             with suppress(asyncio.CancelledError):
                 await watch
+            studio.activity.close()
             studio.workspaces.close()
 
     async def nowhere(request: Request, error: Exception) -> Response:

@@ -14,7 +14,8 @@ import uvicorn
 from real2sam2real.errors import UserError
 from real2sam2real.run.compiling import compile_beside
 from real2sam2real.studio.requests import Gate
-from real2sam2real.studio.server import Studio, build_app
+from real2sam2real.studio.routing import Studio
+from real2sam2real.studio.server import build_app
 from real2sam2real.studio.workspaces import Workspaces
 
 PORT = 8016

@@ -49,7 +49,7 @@ class Take:
     scene: str  # id of the scene that it was made of
     notes: list[str] = field(default_factory=list)
     options: dict[str, Any] = field(default_factory=dict)  # of `making.generate`
-    work: float = 0.0  # how much it computed; see `verdict.work_of`
+    work: float = 0.0  # how much it computed; see `workload.work_of`
     digest: str = ""  # of the video
 
     def message(self) -> dict[str, Any]:
@@ -91,7 +91,7 @@ def _described(identifier: str, video: Path, options: dict[str, Any], record: di
     from real2sam2real.run.pictures import write_jpeg
     from real2sam2real.scene.shot import parse_shot
     from real2sam2real.studio.generate_options import generate_options
-    from real2sam2real.studio.verdict import work_of
+    from real2sam2real.studio.workload import work_of
 
     chosen, info = generate_options(options["generate"]), media.video_info(video)
     frames = media.VideoFrames(video)

@@ -15,11 +15,11 @@ from real2sam2real.diffusion.memory.machine import Machine, inspect_machine
 from real2sam2real.diffusion.options import OFFICIAL_ADAPTER, GenerateOptions
 from real2sam2real.diffusion.presets import Sampling
 from real2sam2real.errors import MissingPartError, UserError
-from real2sam2real.options import parse_size
 from real2sam2real.run.options import DEFAULT_FRAMES
 from real2sam2real.run.progress import Progress
 from real2sam2real.studio.generate_options import generate_options
 from real2sam2real.studio.takes import read_takes
+from real2sam2real.studio.workload import sampling_for, work_of
 
 
 def verdict(folder: Path, options: dict[str, Any], progress: Progress) -> Any:
@@ -43,7 +43,7 @@ def verdict(folder: Path, options: dict[str, Any], progress: Progress) -> Any:
     try:
         chosen = generate_options(options["generate"])
         located = _here(chosen)
-        sampling = _sampling(chosen, located)
+        sampling = sampling_for(chosen, located)
         told["passes"] = sampling.passes(frames)
         told["plans"], told["why"] = _fitting(chosen, located, sampling, machine)
         told["fits"] = True
@@ -74,11 +74,6 @@ def _installed() -> Iterator[str]:
     yield OFFICIAL_ADAPTER
 
 
-def _sampling(chosen: GenerateOptions, located: Located) -> Sampling:
-    changes = {"steps": chosen.steps, "guidance": chosen.guidance, "guided_steps": chosen.guided_steps}
-    return located.sampling(chosen.preset, **changes)
-
-
 def _fitting(
     chosen: GenerateOptions, located: Located, sampling: Sampling, machine: Machine
 ) -> tuple[list[dict[str, Any]], str]:
@@ -100,24 +95,8 @@ def _fitting(
     choice = choose_plan(
         machine, architecture_of(located.base, reads), clip, wanted=chosen.memory, guided=sampling.guided
     )
-    plans = [
-        {"name": row.plan.name, "purpose": row.plan.purpose, "refusal": row.refusal} for row in choice.rows
-    ]
+    plans = [{"name": row.plan.name, "purpose": row.plan.purpose, "refusal": row.refusal} for row in choice.rows]
     return plans, f"memory plan {choice.plan.name} ({choice.plan.purpose}): {choice.why}"
-
-
-def work_of(chosen: GenerateOptions, size: str | None, frames: int) -> float:
-    """How much a generation computes, to compare with another of the same checkpoint: passes by frames by pixels.
-
-    Raises:
-        UserError: the checkpoint or the size cannot be used.
-    """
-    located = locate(chosen)
-    starts_from_noise = (chosen.init or located.settings.init) == "noise"
-    strength = located.settings.strength if chosen.strength is None else chosen.strength
-    width, height = (0, 0) if size in (None, "", "full") else parse_size(str(size))
-    pixels = width * height or located.settings.area
-    return _sampling(chosen, located).passes(frames) * (1.0 if starts_from_noise else strength) * frames * pixels
 
 
 def _seconds(folder: Path, checkpoint: str, work: float) -> float | None:

@@ -14,7 +14,8 @@ from real2sam2real.scene.camera_path import CameraPath
 from real2sam2real.scene.motion import Motion
 from real2sam2real.scene.scene import Entity, Scene
 from real2sam2real.studio.requests import Gate
-from real2sam2real.studio.server import Studio, build_app
+from real2sam2real.studio.routing import Studio
+from real2sam2real.studio.server import build_app
 from real2sam2real.studio.workspaces import Workspaces
 
 TOKEN, HOST = "the-token", "127.0.0.1:8016"
@@ -69,9 +70,9 @@ class Page:
 
 
 @contextmanager
-def open_page(home: Path, target: Path | None) -> Iterator[Page]:
-    """A server below `home`, with a target opened as the command opens it."""
-    studio = Studio(workspaces=Workspaces(home))
+def open_page(home: Path, target: Path | None, *, previews: bool = False) -> Iterator[Page]:
+    """A server below `home`, a target opened as the command opens it; `previews` made by themselves if asked."""
+    studio = Studio(workspaces=Workspaces(home), previews=previews)
     studio.opened = None if target is None else studio.workspaces.add(target)
     gate = Gate(build_app(studio), token=TOKEN, hosts=[HOST])
     with TestClient(gate, base_url=f"http://{HOST}", raise_server_exceptions=False) as client:

@@ -1,0 +1,28 @@
+"""How much a generation computes, so that a finished one tells how long another may take."""
+
+from __future__ import annotations
+
+from real2sam2real.diffusion.loading import Located, locate
+from real2sam2real.diffusion.options import GenerateOptions
+from real2sam2real.diffusion.presets import Sampling
+from real2sam2real.options import parse_size
+
+
+def sampling_for(chosen: GenerateOptions, located: Located) -> Sampling:
+    """How a generation denoises."""
+    changes = {"steps": chosen.steps, "guidance": chosen.guidance, "guided_steps": chosen.guided_steps}
+    return located.sampling(chosen.preset, **changes)
+
+
+def work_of(chosen: GenerateOptions, size: str | None, frames: int) -> float:
+    """How much a generation computes, to compare with another of the same checkpoint: passes by frames by pixels.
+
+    Raises:
+        UserError: the checkpoint or the size cannot be used.
+    """
+    located = locate(chosen)
+    starts_from_noise = (chosen.init or located.settings.init) == "noise"
+    strength = located.settings.strength if chosen.strength is None else chosen.strength
+    width, height = (0, 0) if size in (None, "", "full") else parse_size(str(size))
+    pixels = width * height or located.settings.area
+    return sampling_for(chosen, located).passes(frames) * (1.0 if starts_from_noise else strength) * frames * pixels
