@@ -31,8 +31,9 @@ export const messages = signal<{ id: number; kind: "error" | "note"; text: strin
 
 let counter = 0;
 
-/** Shows a message until it is closed. */
+/** Shows a message until it is closed; one that is shown already is not shown twice. */
 export function tell(text: string, kind: "error" | "note" = "note"): void {
+  if (messages.value.some((message) => message.text === text)) return;
   messages.value = [...messages.value, { id: ++counter, kind, text }];
 }
 

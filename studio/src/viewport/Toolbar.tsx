@@ -72,11 +72,11 @@ export function Toolbar({ stage }: { stage: Stage | null }) {
         </Toggle>
       )}
       <div class="segmented" role="radiogroup" aria-label="Camera">
-        <button type="button" role="radio" aria-checked={lookThrough.value} title="Look through the shot's camera (C)" onClick={() => !lookThrough.value && toggleLook()}>
+        <button type="button" role="radio" aria-checked={lookThrough.value} title="Look through the shot's camera (V)" onClick={() => !lookThrough.value && toggleLook()}>
           <Icon name="camera" />
           Camera
         </button>
-        <button type="button" role="radio" aria-checked={!lookThrough.value} title="Look around freely (C)" onClick={() => lookThrough.value && toggleLook()}>
+        <button type="button" role="radio" aria-checked={!lookThrough.value} title="Look around freely (V)" onClick={() => lookThrough.value && toggleLook()}>
           <Icon name="globe" />
           Free
         </button>

@@ -128,7 +128,7 @@ function shortcutsOf(stage: Stage): () => void {
     shortcut("x", "World or local axes", toggleSpace, here),
     shortcut("g", "Drop to ground", () => dropToGround(stage), here),
     shortcut("h", "Slide on ground", () => (slide.value = !slide.value), here),
-    shortcut("c", "Through the camera, or freely", toggleLook, { ...here, group: "View" }),
+    shortcut("v", "Through the camera, or freely", toggleLook, { ...here, group: "View" }),
     shortcut("f", "Look at the selected", () => stage.lookAtSelected(), { ...here, group: "View" }),
     shortcut("Escape", "Give up a drag, or select nothing", () => (stage.gizmo.dragging ? stage.gizmo.cancel() : (selected.value = null)), here),
   ];
