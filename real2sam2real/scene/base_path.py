@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 
@@ -13,11 +12,11 @@ from real2sam2real.errors import UserError
 from real2sam2real.geometry import quaternions, transforms
 from real2sam2real.geometry.transforms import about_x, about_y, about_z
 from real2sam2real.scene import camera_moves as cm
-from real2sam2real.scene.motion import Keyframe, Motion
+from real2sam2real.scene.motion import Keyframe, through_keyframes
 from real2sam2real.scene.paths import load_camera_path
 from real2sam2real.scene.retime import sampled_camera
 from real2sam2real.scene.targets import MoveTargets, unit
-from real2sam2real.scene.timing import Timing, check_distinct
+from real2sam2real.scene.timing import Timing
 from real2sam2real.scene.units import Time, located
 
 
@@ -35,19 +34,18 @@ def base_path(moves: Sequence[cm.CameraMove], targets: MoveTargets, steps: int) 
         return np.broadcast_to(targets.photo_camera, (count, 4, 4)), np.ones(count)
     move = found[0]
     if isinstance(move, cm.CameraKeyframes):
-        return _through_keyframes(move, targets, steps, count)
+        return _through_keyframes(move, targets, steps)
     return _along_file(move, targets, steps, count)
 
 
-def _through_keyframes(move: cm.CameraKeyframes, targets: MoveTargets, steps: int, count: int) -> tuple[Float, Float]:
+def _through_keyframes(move: cm.CameraKeyframes, targets: MoveTargets, steps: int) -> tuple[Float, Float]:
     """Interpolated, from the photo's camera unless there is a keyframe on frame 0."""
     keys = [_keyframe(key, move.where, targets) for key in move.keys]
     starts_at_the_photo = min(key.frame for key in keys) > 0
     if starts_at_the_photo:
         keys.append(_keyframe(cm.CameraKeyframe(time=Time(0.0)), move.where, targets))
     with located(move.where):
-        check_distinct(key.frame for key in keys)
-    motion = Motion.from_keyframes([replace(key, frame=key.frame * steps) for key in keys], count)
+        motion = through_keyframes(keys, targets.scene.frames, steps=steps, what="zoom")
     poses = transforms.compose(motion.translation, motion.rotation_wxyz)
     if starts_at_the_photo:
         poses[0] = targets.photo_camera  # free of the rounding on the way through quaternions
@@ -88,7 +86,7 @@ def _along_file(move: cm.ImportedPath, targets: MoveTargets, steps: int, count: 
     except UserError as error:
         raise UserError(f"{move.where}: {error}") from error
     done = [timing.progress(step / steps) for step in range(count)]
-    path = sampled_camera(even, np.array(done) * (count - 1))
+    path = sampled_camera(even, np.clip(done, 0, 1) * (count - 1))  # there is no path beyond its ends
     relative = path.world_from_camera.copy()
     relative[:, :3, 3] *= move.scale
     return targets.photo_camera @ relative, path.zoom / path.zoom[0]

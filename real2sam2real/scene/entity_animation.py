@@ -19,10 +19,10 @@ from real2sam2real.errors import UserError
 from real2sam2real.geometry import quaternions, transforms
 from real2sam2real.geometry.transforms import about_y
 from real2sam2real.scene import entity_moves as em
-from real2sam2real.scene.motion import Keyframe, Motion
+from real2sam2real.scene.motion import Keyframe, Motion, through_keyframes
 from real2sam2real.scene.scene import Entity, Scene
 from real2sam2real.scene.targets import UP, bounds_at_rest
-from real2sam2real.scene.timing import Timing, check_distinct
+from real2sam2real.scene.timing import Timing
 from real2sam2real.scene.units import BadValueError, Length, Point, Span, located, nearest
 
 STEPS = 8  # time steps per frame; single moves are exact at any number, driven curves converge with its square
@@ -323,7 +323,9 @@ class _FollowAnimator(_EntityAnimator[em.Follow]):
 
     def place(self, time: float) -> Float:
         at = self.timing.progress(time) * self.lengths[-1]
-        return np.array([np.interp(at, self.lengths, self.curve[:, axis]) for axis in range(3)])
+        inside = np.array([np.interp(at, self.lengths, self.curve[:, axis]) for axis in range(3)])
+        beyond = at - float(np.clip(at, 0, self.lengths[-1]))  # an easing that overshoots goes straight on
+        return inside if beyond == 0 else inside + beyond * _direction(self.curve, first=beyond < 0)
 
     def heading(self, time: float) -> float:
         at = self.timing.progress(time) * self.lengths[-1]
@@ -335,6 +337,12 @@ class _FollowAnimator(_EntityAnimator[em.Follow]):
         self.pose.position = self.pose.position + self.place(after) - self.place(before)
         if self.move.face:
             self.pose.turn(about_y(self.heading(after) - self.heading(before)))
+
+
+def _direction(curve: Float, *, first: bool) -> Float:
+    """`(3,)` unit vector of a curve's first or last piece."""
+    piece = curve[1] - curve[0] if first else curve[-1] - curve[-2]
+    return piece / np.linalg.norm(piece)
 
 
 def catmull_rom(points: Float, samples: int) -> Float:
@@ -362,9 +370,7 @@ class _KeyframeAnimator(_EntityAnimator[em.EntityKeyframes]):
         keys = [self._key(key) for key in self.move.keys]
         if min(key.frame for key in keys) > 0:
             keys.append(Keyframe(frame=0, easing="ease"))
-        check_distinct(key.frame for key in keys)
-        keys = [replace(key, frame=key.frame * STEPS) for key in keys]
-        motion = Motion.from_keyframes(keys, (pose.scene.frames - 1) * STEPS + 1)
+        motion = through_keyframes(keys, pose.scene.frames, steps=STEPS, what="scale")
         self.offsets, self.scales = motion.translation, motion.scale
         self.rotations = quaternions.to_matrix(motion.rotation_wxyz)
         self._apply(np.zeros(3), np.eye(3), np.ones(3), 0)

@@ -128,7 +128,7 @@ DISPLACEMENT = s.Kind(
     "a displacement", _parse_displacement, lambda by: str(by) if isinstance(by, Steps) else point_text(by)
 )
 FACTORS = s.Kind("a scale", Factors.parse)
-POINTS = s.Kind("a list of points", _parse_points, lambda points: ", ".join(point_text(point) for point in points))
+POINTS = s.Kind("a list of points", _parse_points, lambda points: f"({', '.join(map(point_text, points))})")
 JOINT_TURN = s.Kind("a joint and an angle", _parse_joint_turn)
 BENDING = s.choice("a way to bend", "way", "ways", BENDINGS)
 AXES = s.choice("axes", "axes", "axes", ("entity", "camera", "world"))

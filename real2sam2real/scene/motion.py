@@ -10,7 +10,10 @@ from numpy.typing import ArrayLike
 
 from real2sam2real.arrays import Bool, Float, Float32
 from real2sam2real.geometry import quaternions, transforms
-from real2sam2real.scene.timing import Easing, ease
+from real2sam2real.scene.timing import Easing, check_distinct, ease
+from real2sam2real.scene.units import BadValueError
+
+SMALLEST = 1e-6  # factor between keyframes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,3 +130,30 @@ class Motion:
         visible = self.visible.copy()
         visible[first : last + 1] = False
         return replace(self, visible=visible)
+
+
+def through_keyframes(keyframes: Sequence[Keyframe], frames: int, *, steps: int, what: str) -> Motion:
+    """The motion through keyframes that people wrote.
+
+    Args:
+        keyframes: at least one.
+        frames: of the shot.
+        steps: time steps per frame; the motion has `(frames - 1) * steps + 1` of them.
+        what: their scale is, for messages.
+
+    Raises:
+        BadValueError: two stand on the same frame, or an easing overshoots until there is nothing left of the scale.
+    """
+    check_distinct(key.frame for key in keyframes)
+    try:
+        finer = [replace(key, frame=key.frame * steps) for key in keyframes]
+        motion = Motion.from_keyframes(finer, (frames - 1) * steps + 1)
+        smallest = float(motion.scale.min())
+    except ValueError:  # it is zero
+        smallest = 0.0
+    if smallest < SMALLEST:
+        raise BadValueError(
+            f"the easing overshoots so far that the {what} becomes {smallest:.2g}x between two keyframes; lower its "
+            "handles"
+        )
+    return motion

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, TypeVar, dataclass_transform
 
 from real2sam2real.errors import UserError
-from real2sam2real.scene.timing import EASINGS, Easing
+from real2sam2real.scene.timing import BEZIER, EASINGS, BezierEasing, Easing
 from real2sam2real.scene.units import (
     BadValueError,
     Length,
@@ -117,6 +117,9 @@ def choice(what: str, one: str, all_: str, names: Sequence[str]) -> Kind[str]:
     return Kind(what, parse)
 
 
+_named_easing: Callable[[str], Any] = choice("an easing", "easing", "easings", (*EASINGS, BEZIER)).parse
+
+
 def parse_target(text: str) -> Target:
     """An entity's name (quotes allowed), or a point in the world such as "(0, 1, -3)"."""
     parts = split_list(text)
@@ -142,6 +145,11 @@ def parse_integer(text: str) -> int:
     return int(value)
 
 
+def parse_easing(text: str) -> Easing:
+    """The name of an easing, or a curve: "bezier (0.4, 0, 0.2, 1)"."""
+    return BezierEasing.parse(text) if text.strip().lower().startswith(BEZIER) else _named_easing(text)
+
+
 def _parse_flag(text: str) -> bool:
     words = {"yes": True, "true": True, "on": True, "no": False, "false": False, "off": False}
     if text.strip().lower() not in words:
@@ -156,7 +164,7 @@ HERTZ = Kind("a frequency", parse_hertz, lambda hertz: f"{number_text(hertz)} Hz
 INTEGER = Kind("a whole number", parse_integer)
 TIME = Kind("a time", Time.parse)
 SPAN = Kind("a span of time", Span.parse)
-EASING = choice("an easing", "easing", "easings", EASINGS)
+EASING: Kind[Easing] = Kind("an easing", parse_easing)
 TARGET = Kind("an entity or a point", parse_target, lambda to: to if isinstance(to, str) else point_text(to))
 POINT = Kind("a point", parse_point, point_text)
 NAME = Kind("a name", unquoted)
@@ -304,7 +312,7 @@ def _main_value(item: Setting, main: str | Sequence[Words], label: str, known: M
         strays = [word for word in str(main).split()[1:] if word[0].isalpha() and word.lower() not in item.signs]
         if not strays:
             raise
-        hint = nearest(strays[0], [*known, *(EASINGS if "easing" in known else ())])
+        hint = nearest(strays[0], [*known, *((*EASINGS, BEZIER) if "easing" in known else ())])
         raise BadValueError(f"'{label}' does not know the word '{strays[0]}' in '{main}'{hint}") from error
 
 
@@ -327,8 +335,8 @@ def written(move: WrittenMove) -> tuple[Any, dict[str, Any]]:
 def flag_words(cls: type[WrittenMove], text: str, where: str) -> Words:
     """Read "30 deg around car frames 10-40 ease-in" as a main value and settings of `cls`.
 
-    A word that names a setting starts it, and it runs to the next such word; a bare easing sets the easing. Quotes keep
-    a name with such words together.
+    A word that names a setting starts it, and it runs to the next such word; a bare easing sets the easing, and a
+    curve's numbers follow it. Quotes keep a name with such words together.
     """
     known = setting_words(cls)
     current: str | None = None
@@ -337,8 +345,9 @@ def flag_words(cls: type[WrittenMove], text: str, where: str) -> Words:
         tokens = [token for token in split_outside(text, " \t\n") if token]
     for token in tokens:
         word = token.lower()
-        if word in EASINGS and "easing" in known and known.get(current or "") != "easing":
+        if _starts_easing(word) and "easing" in known and known.get(current or "") != "easing":
             parts["easing"] = [word]
+            current = "easing" if word == BEZIER else current
         elif word in known:
             if word in parts:
                 raise UserError(f"{where}: '{word}' stands twice in '{text.strip()}'; keep one")
@@ -352,6 +361,10 @@ def flag_words(cls: type[WrittenMove], text: str, where: str) -> Words:
         if not value:
             raise UserError(f"{where}: '{word}' has no value in '{text.strip()}'")
     return Words(main, settings, where)
+
+
+def _starts_easing(word: str) -> bool:
+    return word in EASINGS or word == BEZIER or word.startswith(f"{BEZIER}(")
 
 
 def keyframes_kind(cls: type[MoveT]) -> Kind[tuple[MoveT, ...]]:

@@ -84,6 +84,11 @@ def split_quantity(text: str, what: str, units: Iterable[str]) -> tuple[float, s
     return number, unit
 
 
+def parse_number(text: str) -> float:
+    """A number without a unit."""
+    return split_quantity(text, "a plain number", [""])[0]
+
+
 def parse_angle(text: str) -> float:
     """Degrees. Units: deg, rad, turns; a bare number is in degrees."""
     value, unit = split_quantity(text, "an angle", _ANGLE_UNITS)
@@ -203,7 +208,7 @@ class Span:
         head = body.split(maxsplit=1)
         if len(head) == 2 and head[0].lower() in _TIME_UNITS:
             unit, body = head
-        sides = re.split(r"\s*(?:[-–…]|\.\.|\bto\b)\s*", body)
+        sides = re.split(r"\s*(?:(?<![\d.]e)[-–…]|\.\.|\bto\b)\s*", body)  # the − of 1e-5 parts nothing
         if len(sides) > 2 or not any(sides):
             raise BadValueError(f"'{text}' is not a span of time; write 'frames 10-40', '0.5-2 s' or '10%-50%'")
         if len(sides) == 1:
