@@ -165,8 +165,8 @@ export function pasteAtPlayhead(): void {
 }
 
 /** Sets a keyframe of what is selected at the playhead: its pose now, or the free view's for the camera. */
-export async function keyNow(): Promise<void> {
-  const [target, now, at] = [selected.value, motion.value, frame.value];
+export async function keyNow(target = selected.value): Promise<void> {
+  const [now, at] = [motion.value, frame.value];
   if (target === null || !now) {
     tell("Select the camera or an object first; K keeps its pose at the playhead as a key.");
     return;
