@@ -12,7 +12,7 @@ from typing import Literal
 from real2sam2real.scene import move_syntax as s
 from real2sam2real.scene.camera_moves import CLOCKWISE, RIGHT, UP
 from real2sam2real.scene.move_syntax import TimedMove, Vocabulary, WrittenKeyframe, WrittenMove, setting
-from real2sam2real.scene.relation import Relation, RelationWord
+from real2sam2real.scene.relation import GROUND, Relation, RelationWord
 from real2sam2real.scene.timing import Easing
 from real2sam2real.scene.units import (
     BadValueError,
@@ -134,6 +134,7 @@ BENDING = s.choice("a way to bend", "way", "ways", BENDINGS)
 AXES = s.choice("axes", "axes", "axes", ("entity", "camera", "world"))
 PIVOT = s.choice("a pivot", "pivot", "pivots", ("footprint", "middle"))
 OTHER = s.Kind("the name of an object", s.unquoted)
+SUPPORT = s.Kind("the name of an object", s.unquoted, choices=(GROUND,))
 NO_OTHER = s.Kind("nothing, or the name of an object", lambda text: "" if text.lower() in _YES else s.unquoted(text))
 HEADING = s.Kind("a facing", _parse_heading, lambda degrees: f"{number_text(degrees)} deg")
 
@@ -243,7 +244,7 @@ class Facing(EntityMove, name="facing", synonyms=("faces",)):
 class StandOn(EntityMove, name="on"):
     """Say that it stands on another entity, or on the ground; it goes where that goes."""
 
-    other: str = setting(OTHER, main=True)
+    other: str = setting(SUPPORT, main=True)
 
 
 class BelongTo(EntityMove, name="with"):

@@ -58,6 +58,7 @@ class Kind(Generic[T]):
     parse: Callable[[Any], T]
     write: Callable[[T], Any] = str
     nested: bool = False
+    choices: tuple[str, ...] = ()  # the words it is one of, where there are only some
 
 
 @dataclass(frozen=True)
@@ -114,7 +115,7 @@ def choice(what: str, one: str, all_: str, names: Sequence[str]) -> Kind[str]:
             raise BadValueError(f"unknown {one} '{text}'{nearest(name, names)} ({all_}: {', '.join(names)})")
         return name
 
-    return Kind(what, parse)
+    return Kind(what, parse, choices=tuple(names))
 
 
 _named_easing: Callable[[str], Any] = choice("an easing", "easing", "easings", (*EASINGS, BEZIER)).parse

@@ -34,6 +34,14 @@ _TIME_UNITS |= {"": ("frames", 1.0), "frames": ("frames", 1.0), "ms": ("s", 0.00
 _TIME_UNITS |= dict.fromkeys(("s", "sec", "second", "seconds"), ("s", 1.0)) | {"percent": ("%", 1.0)}
 _FACTOR_UNITS = {"": 1.0, "x": 1.0, "×": 1.0, "times": 1.0, "%": 0.01, "percent": 0.01}
 
+UNIT_WORDS: dict[str, dict[str, tuple[str, float]]] = {
+    "angle": {word: ("deg", degrees) for word, degrees in _ANGLE_UNITS.items()},
+    "distance": {word: (str(unit), factor) for word, (unit, factor) in _LENGTH_UNITS.items()},
+    "time": {word: (str(unit), factor) for word, (unit, factor) in _TIME_UNITS.items()},
+    "factor": {word: ("x", factor) for word, factor in _FACTOR_UNITS.items()},
+}
+"""By quantity and unit word ("" for a bare number): the unit that a value is kept in, and how many of it one is."""
+
 
 class BadValueError(ValueError):
     """A value that cannot be used. Whoever knows where it was written turns it into a `UserError` (see `located`)."""

@@ -27,6 +27,7 @@ from real2sam2real.studio.photo import working_photo_png
 from real2sam2real.studio.requests import body_to_file, json_of, value_of
 from real2sam2real.studio.rest import moved_vertices, rest_glb
 from real2sam2real.studio.routing import Studio, at, changing, document_answer, in_workspace, studio_of
+from real2sam2real.studio.vocabulary import vocabulary
 from real2sam2real.studio.workspaces import Workspace
 
 PHOTO_BYTES, MESH_BYTES, MASK_BYTES = 200_000_000, 500_000_000, 50_000_000
@@ -55,6 +56,11 @@ async def status(request: Request) -> Response:
     return JSONResponse(
         {"version": real2sam2real.__version__, "workspaces": rows, "open": studio.opened, "limits": limits}
     )
+
+
+async def words(request: Request) -> Response:
+    """The words of a shot file."""
+    return JSONResponse(vocabulary())
 
 
 async def create(request: Request) -> Response:
@@ -179,6 +185,7 @@ def routes() -> list[Route]:
     return [
         at("/", page_file),
         at("/api/status", status),
+        at("/api/vocabulary", words),
         at("/api/workspaces", create, "POST"),
         in_workspace("document", document),
         in_workspace("edit", edit, "POST"),

@@ -71,7 +71,7 @@ function lineWords(words: string[], move: MoveWords, vocabulary: VocabularyData)
   return { main: main.join(" "), settings };
 }
 
-const startsEasing = (word: string, vocabulary: VocabularyData) => word === "bezier" || vocabulary.easings.includes(word);
+const startsEasing = (word: string, vocabulary: VocabularyData) => word === "bezier" || word.startsWith("bezier(") || vocabulary.easings.includes(word);
 
 /** Keyframes that stand as one text become a list. */
 function withKeyLists(move: MoveMap, room: Room, vocabulary: VocabularyData): MoveMap {
