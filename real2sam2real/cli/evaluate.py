@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from tyro.conf import Positional, arg
+
+from real2sam2real.errors import UserError
+from real2sam2real.options import Texts
+from real2sam2real.run.options import BatchOptions
+from real2sam2real.run.progress import TimeLeft
 
 if TYPE_CHECKING:
     from real2sam2real.arrays import Float32, UInt8
     from real2sam2real.diffusion.checkpoints import CheckpointSettings
+    from real2sam2real.lab.evaluate.camera_scores import CameraRow
     from real2sam2real.lab.synth import SynthClip
 
 
@@ -150,7 +157,6 @@ class EvaluateAblation:
 
         from real2sam2real.diffusion.loading import load_model, locate
         from real2sam2real.diffusion.options import ModelOptions
-        from real2sam2real.errors import UserError
         from real2sam2real.lab.curate.instances.loading import load_tracker
         from real2sam2real.lab.evaluate.ablation import differences, evaluate_variants, table
         from real2sam2real.lab.evaluate.perceptual import load_lpips
@@ -189,6 +195,77 @@ class EvaluateAblation:
         _report(self.out, text, np.concatenate(strips, axis=1) if strips else None)
 
 
+@dataclass(frozen=True, kw_only=True)
+class EvaluateCamera:
+    """Measure how videos follow the commanded camera, on cases of r2s2r benchmark make camera.
+
+    Camera paths are recovered from the videos by structure from motion (pip install 'real2sam2real[sfm]'). Writes
+    rows.jsonl (every video; a later call goes on behind it), scores.md and index.html (worst cases first).
+    """
+
+    cases: Annotated[Positional[Path], arg(metavar="CASES")]
+    """A set of cases."""
+    out: Annotated[Path, arg(aliases=["-o"], metavar="FOLDER")]
+    """Where rows, table and page are written."""
+    videos: Annotated[Texts, arg(metavar="[NAME=]FOLDER")] = ()
+    """Videos of a method, CASE.mp4 or CASE/….mp4 each, at any depth; by the name that the method gets in the table."""
+    baseline: Annotated[Texts, arg(metavar="{photo,preview,film}")] = ()
+    """Measure these too: the photo repeated, our preview, the true film (of rooms)."""
+    mapper: Literal["global", "incremental"] = "global"
+    """COLMAP's global mapper, which was GLOMAP, or its incremental one."""
+    features: Annotated[int, arg(metavar="N")] = 2048
+    """Features of a frame, at most."""
+    seconds: Annotated[float, arg(metavar="S")] = 300.0
+    """A video that takes longer counts as not recovered."""
+    batch: BatchOptions = field(default_factory=BatchOptions)
+    """Many videos at once."""
+
+    def execute(self) -> None:
+        """Measure, and print the tables."""
+        from real2sam2real.lab.evaluate.camera_recovery import RecoveryOptions
+        from real2sam2real.lab.evaluate.camera_scores import baselines, camera_table, evaluate_camera, jobs_of
+        from real2sam2real.lab.evaluate.case_set import open_cases, require_kind
+        from real2sam2real.lab.evaluate.score_page import PAGE, write_camera_page
+        from real2sam2real.run.progress import Progress
+
+        cases, progress = open_cases(self.cases), Progress.on_stderr()
+        require_kind(cases, "camera")
+        jobs = [job for name, folder in _methods(self.videos).items() for job in jobs_of(cases, name, folder)]
+        jobs += [job for name in self.baseline for job in baselines(cases, name)]
+        if not jobs:
+            raise UserError("there is nothing to measure; give --videos FOLDER or --baseline preview")
+        clock, done = TimeLeft(), 0
+
+        def on_row(row: CameraRow) -> None:
+            nonlocal done
+            done += 1
+            left = f", about {clock.seconds(done, len(jobs)):.0f} s left" if 1 < done < len(jobs) else ""
+            said = row.problem or f"ATE {100 * (row.measures['ate_share'] or 0):.2f} % of the path"
+            progress.info(f"{done} of {len(jobs)}  {row.method}  {row.case}  {said}{left}")
+
+        options = RecoveryOptions(mapper=self.mapper, features=self.features, seconds=self.seconds)
+        rows = evaluate_camera(cases, jobs, self.out, options=options, batch=self.batch, on_row=on_row)
+        tables = camera_table(rows)
+        paths = {case.name: cases.scene(case).camera.world_from_camera for case in cases.cases}
+        shown = {(job.method, job.case.name): job.video for job in jobs if job.video is not None}
+        write_camera_page(self.out / PAGE, tables, rows, paths, shown)
+        _report(self.out, tables, None)
+        print(self.out / PAGE)
+
+
+def _methods(videos: Sequence[str]) -> dict[str, Path]:
+    """Folders of videos by the method's name, which is the folder's own where none is given."""
+    named: dict[str, Path] = {}
+    for text in videos:
+        name, equals, folder = text.partition("=")
+        path = Path(folder if equals else text)
+        name = name if equals else path.name
+        if name in named:
+            raise UserError(f"--videos names '{name}' twice; write NAME=FOLDER with another name")
+        named[name] = path
+    return named
+
+
 def _at_size(settings: CheckpointSettings, size: str | None) -> CheckpointSettings:
     """The settings with the area of a size, if one is given."""
     from real2sam2real.options import parse_size
@@ -211,4 +288,9 @@ def _report(out: Path, text: str, sheet: UInt8 | None) -> None:
     print(text)
 
 
-COMMANDS = {"held-out": EvaluateHeldOut, "normals": EvaluateNormals, "ablation": EvaluateAblation}
+COMMANDS = {
+    "camera": EvaluateCamera,
+    "held-out": EvaluateHeldOut,
+    "normals": EvaluateNormals,
+    "ablation": EvaluateAblation,
+}

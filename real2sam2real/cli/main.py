@@ -28,7 +28,7 @@ from real2sam2real.files import refuse_pipe, why_no_room
 # In the order of the help page, which is the order of the pipeline.
 MODULES = (
     "run", "demo", "studio", "masks", "lift", "add", "direct", "preview", "render", "generate", "transfer", "export",
-    "camera", "synth", "curate", "train", "evaluate", "doctor",
+    "camera", "synth", "curate", "train", "benchmark", "evaluate", "doctor",
 )  # fmt: skip
 
 # Groups of options are flat, and a switch has no opposite.

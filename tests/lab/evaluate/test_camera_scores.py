@@ -1,0 +1,122 @@
+"""Videos against commanded cameras: the truth scores well, a still picture is a case that counts, rows are kept."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from real2sam2real import media
+from real2sam2real.cli.main import main
+from real2sam2real.errors import UserError
+from real2sam2real.lab.evaluate.camera_recovery import RecoveryOptions
+from real2sam2real.lab.evaluate.camera_scores import (
+    ROWS,
+    CameraRow,
+    baselines,
+    camera_table,
+    evaluate_camera,
+    jobs_of,
+)
+from real2sam2real.lab.evaluate.case_set import FILM, CaseSet
+from real2sam2real.lab.evaluate.score_page import write_camera_page
+from real2sam2real.lab.evaluate.score_table import Measure, interval, markdown, paired
+
+pytest.importorskip("pycolmap", reason="structure from motion needs pycolmap: pip install '.[sfm]'")
+QUICK = RecoveryOptions(features=800, reach=4)
+
+
+@pytest.fixture(scope="module")
+def scored(camera_cases: CaseSet, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[CameraRow]]:
+    """The true films, the photos repeated, and a method with one short video and one that is missing."""
+    out, videos = tmp_path_factory.mktemp("scores"), tmp_path_factory.mktemp("videos")
+    film = media.read_video(camera_cases.folder / "camera-0001" / FILM)
+    media.write_video(videos / "camera-0001.mp4", film[:5], 16)
+    jobs = [*baselines(camera_cases, "film"), *baselines(camera_cases, "photo"), *jobs_of(camera_cases, "own", videos)]
+    return out, evaluate_camera(camera_cases, jobs, out, options=QUICK)
+
+
+def test_the_true_film_follows_the_command(scored: tuple[Path, list[CameraRow]]) -> None:
+    for row in scored[1][:2]:
+        assert row.status == "recovered"
+        assert row.measures["ate_share"] is not None
+        assert row.measures["ate_share"] < 0.01
+        assert row.measures["rpe_rotation"] is not None
+        assert row.measures["rpe_rotation"] < 0.2
+        assert len(row.path) == 9
+
+
+def test_what_cannot_be_measured_is_a_row_with_its_reason(scored: tuple[Path, list[CameraRow]]) -> None:
+    photos, own = scored[1][2:4], scored[1][4:]
+    assert {row.status for row in photos} == {"not recovered"}
+    assert all(row.problem and row.standing["ate_share"] for row in photos)
+    assert [row.problem for row in own] == [
+        "the video has 5 frames, the case 9",
+        "there is no video of this case",
+    ]
+    assert {row.status for row in own} == {"failed"}
+
+
+def test_the_table_counts_every_case(scored: tuple[Path, list[CameraRow]]) -> None:
+    text = camera_table(scored[1])
+    assert "| film | 2 of 2 | 0 |" in text
+    assert "| photo | 0 of 2 | 0 | – |" in text
+    assert "| own | 0 of 2 | 2 | – |" in text
+    together = text.split("All cases")[1].splitlines()
+    assert not any(line.startswith(("| photo", "| own")) and "| – |" in line for line in together)
+
+
+def test_rows_are_kept_and_a_changed_video_is_measured_anew(
+    camera_cases: CaseSet, scored: tuple[Path, list[CameraRow]]
+) -> None:
+    out, rows = scored
+    lines = (out / ROWS).read_text().splitlines()
+    assert len(lines) == 6
+    films = baselines(camera_cases, "film")
+    assert evaluate_camera(camera_cases, films, out, options=QUICK) == rows[:2]  # in no time: nothing is solved
+    assert len((out / ROWS).read_text().splitlines()) == 6
+
+
+def test_the_page_has_every_video_the_worst_first(
+    camera_cases: CaseSet, scored: tuple[Path, list[CameraRow]], tmp_path: Path
+) -> None:
+    paths = {case.name: camera_cases.scene(case).camera.world_from_camera for case in camera_cases.cases}
+    video = tmp_path / "videos" / "a&b.mp4"
+    write_camera_page(tmp_path / "page.html", "x\n", scored[1], paths, {("own", "camera-0001"): video})
+    text = (tmp_path / "page.html").read_text()
+    assert text.count("<article>") == 6
+    assert text.index("<b>own</b>") < text.index("<b>photo</b>") < text.index("<b>film</b>")
+    assert 'src="videos/a&amp;b.mp4"' in text
+    assert text.count("<polyline") >= 6 * 2 + 2 * 2
+
+
+def test_the_command_measures_a_baseline(
+    camera_cases: CaseSet, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["evaluate", "camera", str(camera_cases.folder), "--baseline", "photo", "-o", str(tmp_path / "s")])
+    assert ended.value.code == 0
+    assert "| photo | 0 of 2 |" in capsys.readouterr().out
+    assert (tmp_path / "s" / "index.html").is_file()
+    assert (tmp_path / "s" / "scores.md").is_file()
+
+
+def test_a_baseline_that_is_none_is_refused(camera_cases: CaseSet) -> None:
+    with pytest.raises(UserError, match="no baseline 'truth'; choose among photo, preview, film"):
+        baselines(camera_cases, "truth")
+
+
+def test_intervals_and_differences() -> None:
+    measure = Measure(name="m", title="M", digits=2)
+    rows = {"a": {"m": [1.0, 2.0, 3.0]}, "b": {"m": [2.0, 3.0, None]}}
+    assert interval([1.0, 2.0, 3.0], 2) == "2.00 ± 2.48"  # t(0.975, 2) = 4.303, times 1 / √3
+    assert interval([2.0, None], 1) == "2.0 (1 of 2)"
+    text = markdown([measure], rows, also={"n": {"a": "3 of 3"}})
+    assert "| a | 3 of 3 | **2.00 ± 2.48** |" in text
+    assert "| b | – | 2.50 ± 6.35 (2 of 3) |" in text
+    assert "| b | +1.00 ± 0.00 (p = 0.5) |" in paired([measure], rows, "a")
+    random = np.random.default_rng(0)
+    apart = (random.normal(size=40) + 1).tolist()
+    chance = paired([measure], {"a": {"m": [0.0] * 40}, "b": {"m": apart}}, "a")
+    assert float(chance.split("p = ")[1].split(")")[0]) < 1e-4
