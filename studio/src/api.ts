@@ -1,6 +1,18 @@
 /** Calls to the server. All addresses are relative to the page's, which carries the token. */
 
-import type { DocumentData, JobData, JobKind, MotionData, ShotData, StatusData, TakeData } from "./types.ts";
+import type {
+  DocumentData,
+  GenerateRequest,
+  JobData,
+  JobKind,
+  MadeData,
+  MotionData,
+  OptionData,
+  ShotData,
+  StatusData,
+  TakeData,
+  VerdictData,
+} from "./types.ts";
 
 /** The server's refusal, in words for people. */
 export class Problem extends Error {
@@ -64,7 +76,19 @@ export class Workspace {
   start = (kind: JobKind, options: Record<string, unknown> = {}) => this.ask<JobData>("jobs", "POST", { kind, options });
   cancel = (job: string) => this.ask<object>(`jobs/${job}`, "DELETE");
 
+  /** Goes on with a job that was cancelled or failed. */
+  again = (job: string) => this.ask<JobData>(`jobs/${job}/again`, "POST");
+
+  /** What the run folder holds. */
+  made = () => this.ask<MadeData>("made");
+  setAutomatic = (automatic: boolean) => this.ask<MadeData>("made", "PUT", { automatic });
+  options = () => this.ask<OptionData[]>("generate");
+  verdict = (request: GenerateRequest) => this.ask<VerdictData>("generate/verdict", "POST", request);
+
   takes = () => this.ask<TakeData[]>("takes");
+  changeTake = (take: string, changes: { name?: string; keep?: boolean }) => this.ask<TakeData>(`takes/${take}`, "PATCH", changes);
+  deleteTake = (take: string) => this.ask<object>(`takes/${take}`, "DELETE");
+  loadTake = (take: string, base: number) => this.ask<DocumentData>(`takes/${take}/load`, "POST", { base });
 
   /** For everything that has no method of its own. */
   request = <T>(path: string, method = "GET", body?: unknown, headers?: HeadersInit) =>

@@ -62,7 +62,7 @@ function Right() {
 
 function Workplace() {
   const [left, right, bottom] = [sizes.left.value, sizes.right.value, sizes.bottom.value];
-  const timeline = panels.Timeline && document_.value?.scene != null && place.value === "direct";
+  const timeline = panels.Timeline && document_.value?.scene != null && place.value !== "objects";
   return (
     <div class="studio" style={{ "--left": `${left}px`, "--right": `${right}px`, "--bottom": `${bottom}px` }}>
       <TopBar compare={panels.Compare !== null} />

@@ -10,6 +10,7 @@ import {
   guarded,
   inTurn,
   jobs,
+  made,
   motion,
   place,
   playing,
@@ -18,7 +19,7 @@ import {
   tell,
   workspace,
 } from "./state.ts";
-import type { DocumentData, JobData, StatusData, TakeData } from "./types.ts";
+import type { DocumentData, JobData, MadeData, StatusData, TakeData } from "./types.ts";
 
 export const serverStatus = signal<StatusData | null>(null);
 /** False while the server cannot be reached. */
@@ -60,6 +61,7 @@ export async function open(id: string): Promise<void> {
   listen(at);
   jobs.value = (await guarded(() => at.jobs())) ?? [];
   takes.value = (await guarded(() => at.takes())) ?? [];
+  made.value = await guarded(() => at.made());
 }
 
 /** Goes back to the list of workspaces. */
@@ -80,6 +82,7 @@ function leave(): void {
     selected.value = null;
     jobs.value = [];
     takes.value = [];
+    made.value = null;
   });
 }
 
@@ -105,6 +108,9 @@ function listen(at: Workspace): void {
   });
   events.addEventListener("takes", (event) => {
     takes.value = JSON.parse((event as MessageEvent<string>).data) as TakeData[];
+  });
+  events.addEventListener("made", (event) => {
+    made.value = JSON.parse((event as MessageEvent<string>).data) as MadeData;
   });
 }
 

@@ -2,7 +2,7 @@
 
 import { computed, signal } from "@preact/signals";
 import { Problem, Workspace } from "./api.ts";
-import type { DocumentData, JobData, MotionData, ShotData, TakeData } from "./types.ts";
+import type { DocumentData, JobData, MadeData, MotionData, ShotData, TakeData } from "./types.ts";
 
 export const workspace = signal<Workspace | null>(null);
 export const document_ = signal<DocumentData | null>(null);
@@ -26,6 +26,8 @@ export const freeView = signal<{ pose: number[]; zoom: number } | null>(null);
 export const unsaved = signal(0);
 export const jobs = signal<JobData[]>([]);
 export const takes = signal<TakeData[]>([]);
+/** What the run folder holds, or null before the server has said. */
+export const made = signal<MadeData | null>(null);
 /** Messages for the person, newest last. */
 export const messages = signal<{ id: number; kind: "error" | "note"; text: string }[]>([]);
 

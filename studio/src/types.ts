@@ -188,6 +188,8 @@ export interface JobData {
   error: string | null;
   /** Revision that it was started from. */
   revision: number;
+  /** Nobody asked for it: it gives way to jobs that somebody did ask for. */
+  automatic: boolean;
   /** Number of the newest live picture, `jobs/ID/picture?n=N`; 0 where there is none. */
   picture: number;
 }
@@ -206,6 +208,64 @@ export interface TakeData {
   fps: number;
   width: number;
   height: number;
+  /** Id of the scene that it was made of. */
+  scene: string;
+  notes: string[];
+  /** What it was generated with. */
+  options: GenerateRequest;
+}
+
+/** What a generation is asked for: values of `OptionData` by name, the size of the control and the take's name. */
+export interface GenerateRequest {
+  generate: Record<string, OptionValue>;
+  size?: string | null;
+  name?: string | null;
+}
+
+export type OptionValue = string | number | boolean | string[] | null;
+
+/** An option of the video model, as the command line has it. */
+export interface OptionData {
+  name: string;
+  /** One of the few that most people choose. */
+  main: boolean;
+  help: string;
+  default: OptionValue;
+  type: "choice" | "texts" | "switch" | "integer" | "number" | "text";
+  /** It can be left to the checkpoint: null. */
+  optional: boolean;
+  choices: string[];
+}
+
+/** Whether this machine can do a generation. */
+export interface VerdictData {
+  machine: string;
+  /** Checkpoints that are installed. */
+  checkpoints: string[];
+  fits: boolean;
+  why: string;
+  /** Memory plans, each with why it cannot run, or null; none for a small checkpoint. */
+  plans: { name: string; purpose: string; refusal: string | null }[];
+  passes: number | null;
+  /** About how long it takes, where an earlier take tells. */
+  seconds: number | null;
+}
+
+/** A video in the run folder. */
+export interface MadeVideo {
+  /** Changes whenever the video does. */
+  version: string;
+  /** Of the document as it is now. */
+  current: boolean;
+  draft: boolean;
+}
+
+export interface MadeData {
+  /** Previews are made by themselves. */
+  automatic: boolean;
+  preview: MadeVideo | null;
+  normals: MadeVideo | null;
+  generated: MadeVideo | null;
 }
 
 export interface WorkspaceData {
