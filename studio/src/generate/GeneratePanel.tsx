@@ -12,8 +12,8 @@ export function GeneratePanel() {
   if (!document_.value?.scene) return <p class="empty">Lift the photo's objects first; then the shot can be generated.</p>;
   return (
     <div class="generate">
-      <Choices />
       <Queue />
+      <Choices />
       <Previews />
       <Downloads />
     </div>
@@ -30,7 +30,7 @@ function Choices() {
         {options.value.filter((one) => !one.main).map((one) => <OptionField key={one.name} option={one} />)}
         <div class="field" title="Size of the normals that steer the model: WIDTHxHEIGHT, or full for the official inference's.">
           <label for="option-size">Control size</label>
-          <input id="option-size" value={size.value} placeholder="As the checkpoint wants" onChange={(event) => (size.value = event.currentTarget.value)} />
+          <input id="option-size" value={size.value} placeholder="Checkpoint's own" onChange={(event) => (size.value = event.currentTarget.value)} />
         </div>
       </details>
       <div class="field">

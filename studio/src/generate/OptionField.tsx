@@ -22,7 +22,7 @@ function Value({ id, option }: { id: string; option: OptionData }) {
   if (option.type === "choice") {
     return (
       <select id={id} value={shown(value)} onChange={(event) => choose(option.name, event.currentTarget.value || null)}>
-        {option.optional && <option value="">As the checkpoint wants</option>}
+        {option.optional && <option value="">Checkpoint's own</option>}
         {option.choices.map((one) => (
           <option key={one} value={one}>
             {one}
@@ -42,7 +42,7 @@ function Text({ id, option, value }: { id: string; option: OptionData; value: Op
       <input
         id={id}
         value={shown(value)}
-        placeholder={option.optional ? "As the checkpoint wants" : shown(option.default)}
+        placeholder={option.optional ? "Checkpoint's own" : shown(option.default)}
         inputMode={option.type === "integer" || option.type === "number" ? "decimal" : "text"}
         list={names.length ? `${id}-known` : undefined}
         aria-invalid={wrong}
