@@ -1,12 +1,15 @@
 """What the studio's tests share: a small scene on disk, a page that is open on it, and jobs for tests."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from real2sam2real.scene.folder import save_scene
+from real2sam2real.studio.workspaces import Workspace
+from tests.studio.browser import RunningStudio, Tab, running_browser, running_studio, tabs_of
 from tests.studio.pages import Page, open_page, two_boxes
 
 
@@ -30,3 +33,27 @@ def job_program(monkeypatch: pytest.MonkeyPatch) -> str:
         "PYTHONPATH", os.pathsep.join([str(Path(__file__).parent), *filter(None, [os.environ.get("PYTHONPATH", "")])])
     )
     return "job_program"
+
+
+@pytest.fixture(scope="session")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStudio]:
+    with running_studio(tmp_path_factory.mktemp("studio")) as found:
+        yield found
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Any]:
+    with running_browser() as found:
+        yield found
+
+
+@pytest.fixture
+def open_tab(running: RunningStudio, chromium: Any) -> Iterator[Callable[[Workspace], Tab]]:
+    with tabs_of(running, chromium) as found:
+        yield found
+
+
+@pytest.fixture
+def tab(running: RunningStudio, open_tab: Callable[[Workspace], Tab], scene_folder: Path, tmp_path: Path) -> Tab:
+    """The page of a fresh workspace of the two boxes."""
+    return open_tab(running.workspace(scene_folder, tmp_path / "workspace"))

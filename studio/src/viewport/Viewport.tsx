@@ -8,8 +8,8 @@ import type { Rect } from "./lens.ts";
 import { ctrlHeld, drawnInSoftware, framesPerSecond, gesture, loading, lookThrough, resolution, slide } from "./options.ts";
 import { Pointer } from "./pointer.ts";
 import { keepPose, tryPose } from "./poses.ts";
-import { readView } from "./readView.ts";
 import { Stage } from "./stage.ts";
+import { offerTo } from "./testing.ts";
 import { Toolbar } from "./Toolbar.tsx";
 import "./Viewport.css";
 
@@ -76,8 +76,7 @@ function openStage(canvas: HTMLCanvasElement, box: HTMLElement, laidOut: (frame:
   const watcher = new ResizeObserver(() => stage.resize({ width: box.clientWidth, height: box.clientHeight }));
   watcher.observe(box);
   const unregister = shortcutsOf(stage);
-  const test = { readView: (...args: [Parameters<typeof readView>[1], number, number]) => readView(stage, ...args), stage };
-  Object.assign(window, { studioTest: test });
+  offerTo(window, stage);
   const close = () => {
     unregister();
     watcher.disconnect();

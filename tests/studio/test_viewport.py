@@ -1,0 +1,79 @@
+"""What the page draws is what the renderer draws: normals and ids of the demo's scene, by real Chromium."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import real2sam2real
+from real2sam2real.control.normal_convention import OPENGL
+from real2sam2real.perceive.camera.options import ViewOptions
+from real2sam2real.rendering.renderer import render_frames
+from real2sam2real.run.demo import PITCH_DEGREES, demo_folder
+from real2sam2real.run.pictures import entity_colors
+from real2sam2real.scene.folder import save_scene
+from real2sam2real.studio.workspaces import Workspace
+from tests.studio.browser import RunningStudio, Tab, tabs_of
+from tests.studio.pages import two_boxes
+
+WIDTH, HEIGHT = 300, 200
+
+
+@pytest.fixture(scope="module")
+def demo(running: RunningStudio, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    """A workspace of the demo's photo, lifted, with the demo's shot."""
+    folder, assets = tmp_path_factory.mktemp("demo"), demo_folder()
+    scene = real2sam2real.lift(
+        assets / "photo.jpg", {"cup": assets / "cup.png"}, view=ViewOptions(pitch=PITCH_DEGREES), offline=True
+    )
+    save_scene(scene, folder / "scene")
+    workspace = running.workspace(folder / "scene", folder / "workspace")
+    workspace.document.commit("the demo's shot", shot=(assets / "shot.yaml").read_text(encoding="utf-8"))
+    return workspace
+
+
+@pytest.fixture(scope="module")
+def demo_tab(running: RunningStudio, chromium: object, demo: Workspace) -> Iterator[Tab]:
+    with tabs_of(running, chromium) as open_tab:
+        yield open_tab(demo)
+
+
+@pytest.mark.parametrize("place", [0.0, 0.5, 1.0])
+def test_views_are_the_renderers(demo: Workspace, demo_tab: Tab, place: float) -> None:
+    directed, _ = demo.document.directed()
+    assert directed is not None
+    frame = round(place * (directed.frames - 1))
+    exact = next(iter(render_frames(directed, width=WIDTH, height=HEIGHT, frames=[frame])))
+    colors = demo_tab.view("normals", frame, WIDTH, HEIGHT)
+    both = OPENGL.foreground(colors) & (exact.ids > 0)
+    cosines = np.sum(OPENGL.decode(colors) * exact.normals, axis=-1)[both]
+    assert np.degrees(np.arccos(np.clip(cosines, -1, 1))).mean() < 2
+    drawn = demo_tab.view("ids", frame, WIDTH, HEIGHT)
+    mine, theirs = (drawn == entity_colors(1)[0]).all(axis=-1), exact.ids == 1
+    assert (drawn[~mine] == 0).all()
+    assert (mine & theirs).sum() / (mine | theirs).sum() >= 0.99
+
+
+def test_a_lens_off_the_middle_is_drawn_as_it_is(
+    running: RunningStudio, open_tab: Callable[[Workspace], Tab], tmp_path: Path
+) -> None:
+    scene = two_boxes()
+    lens = replace(scene.camera.intrinsics, cx=22.0, cy=30.0, fy=scene.camera.intrinsics.fy * 1.1)
+    save_scene(replace(scene, camera=replace(scene.camera, intrinsics=lens)), tmp_path / "scene")
+    workspace = running.workspace(tmp_path / "scene", tmp_path / "workspace")
+    drawn = open_tab(workspace).view("ids", 0, 320, 240)
+    directed, _ = workspace.document.directed()
+    assert directed is not None
+    exact = next(iter(render_frames(directed, width=320, height=240, frames=[0])))
+    for number, color in enumerate(entity_colors(2), start=1):
+        mine, theirs = (drawn == color).all(axis=-1), exact.ids == number
+        assert (mine & theirs).sum() / (mine | theirs).sum() >= 0.99
+
+
+def test_shading_is_lit_and_textures_are_the_photos(demo_tab: Tab) -> None:
+    photo = demo_tab.view("textured", 0, WIDTH, HEIGHT)
+    shaded = demo_tab.view("shaded", 0, WIDTH, HEIGHT)
+    assert (photo.any(axis=-1) == shaded.any(axis=-1)).mean() > 0.99
+    assert np.abs(photo.astype(int) - shaded).mean() > 5
