@@ -24,7 +24,7 @@ from real2sam2real.studio.workspaces import Workspace, Workspaces
 TOKEN = "the-token"
 # WebGL without a graphics card.
 FLAGS = ("--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader")
-PATIENCE = 60_000  # ms, on a busy machine
+PATIENCE = 30_000  # ms, on a busy machine
 
 
 @dataclass(frozen=True, kw_only=True)
