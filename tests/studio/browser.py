@@ -101,11 +101,15 @@ class Tab:
 
     def saved(self, revision: int) -> None:
         """Wait until the document has this revision and the page has no change under way."""
+        self.reached(revision)
+        self.role("status", "Save state").filter(has_text="Saved").wait_for()
+
+    def reached(self, revision: int) -> None:
+        """Wait until the document has this revision, and see that it has no later one."""
         deadline = time.monotonic() + PATIENCE / 1000
         while self.workspace.document.revision < revision and time.monotonic() < deadline:
             self.page.wait_for_timeout(30)
         assert self.workspace.document.revision == revision
-        self.role("status", "Save state").filter(has_text="Saved").wait_for()
 
     def on_page(self, point_world: Any) -> tuple[float, float]:
         """Where a point of the world is on the page, in CSS pixels."""

@@ -20,6 +20,13 @@ def on_disk(tab: Tab) -> dict[str, np.ndarray]:
     return {entity.name: entity.motion.matrices() for entity in directed.entities}
 
 
+def names(tab: Tab) -> list[str]:
+    """The entities that the shot shows."""
+    directed, _ = tab.workspace.document.directed()
+    assert directed is not None
+    return directed.names
+
+
 def hover_handle(tab: Tab, name: str, axis: tuple[float, float, float], handle: str) -> tuple[float, float]:
     """Move the pointer along an axis from an entity's origin until it is over a handle; where that is."""
     origin = tab.pose(name)[:3, 3]
@@ -52,7 +59,8 @@ def test_a_handle_moves_along_its_axis_for_the_whole_shot(tab: Tab) -> None:
     moved = on_disk(tab)["car"]
     assert moved[0, 0, 3] - before[0, 3] > 0.1
     np.testing.assert_allclose(moved[0, 1:3, 3], before[1:3, 3], atol=1e-4)
-    np.testing.assert_allclose(moved, np.broadcast_to(moved[0], moved.shape), atol=1e-9)  # dragged at rest: it rests there
+    # Dragged at rest, it rests there for the whole shot.
+    np.testing.assert_allclose(moved, np.broadcast_to(moved[0], moved.shape), atol=1e-9)
     np.testing.assert_allclose(tab.pose("car"), moved[0], atol=1e-4)
     np.testing.assert_array_equal(on_disk(tab)["man"][0], two_boxes().entity("man").rest_world_from_object)
 
@@ -79,7 +87,8 @@ def test_turning_snaps_and_escape_gives_up(tab: Tab) -> None:
     tab.saved(2)
     turned = on_disk(tab)["car"][0]
     angle = np.degrees(np.arctan2(turned[0, 2], turned[0, 0]))
-    assert abs(angle) > 1 and angle / 15 == pytest.approx(round(angle / 15), abs=1e-3)
+    assert abs(angle) > 1
+    assert angle / 15 == pytest.approx(round(angle / 15), abs=1e-3)
     at = hover_handle(tab, "car", (0.7071, 0, 0.7071), "Y")
     tab.page.mouse.down()
     tab.page.mouse.move(at[0] - 40, at[1], steps=3)
@@ -112,7 +121,8 @@ def test_a_refused_move_says_why_and_changes_nothing(tab: Tab) -> None:
     field.press("Enter")
     tab.saved(2)
     moved = on_disk(tab)["car"][:, 2, 3]
-    assert moved[24] - moved[0] == pytest.approx(3) and moved[-1] == moved[24]
+    assert moved[24] - moved[0] == pytest.approx(3)
+    assert moved[-1] == moved[24]
 
 
 def test_rename_duplicate_and_delete(tab: Tab) -> None:
@@ -129,15 +139,13 @@ def test_rename_duplicate_and_delete(tab: Tab) -> None:
     tab.page.keyboard.press("Delete")
     tab.role("button", "Restore man").wait_for()
     tab.saved(4)
-    directed, _ = tab.workspace.document.directed()
-    assert directed is not None and directed.names == ["van", "van 2"]
+    assert names(tab) == ["van", "van 2"]
     tab.role("treeitem", "van 2").click()
     tab.role("button", "Delete").click()
     tab.saved(5)
     tab.role("button", "Restore man").click()
     tab.saved(6)
-    directed, _ = tab.workspace.document.directed()
-    assert directed is not None and directed.names == ["van", "man"]
+    assert names(tab) == ["van", "man"]
 
 
 def test_twenty_steps_back_and_forward_give_the_same_files(tab: Tab) -> None:
@@ -183,4 +191,4 @@ def test_two_pages_do_not_overwrite_each_other(
     second.role("button", "Restore man").wait_for()  # it shows what is there now
     assert workspace.document.revision == 3
     second.page.keyboard.press("Delete")
-    second.saved(4)
+    second.reached(4)

@@ -19,10 +19,11 @@ const save = (label: string, name: string, change: Change) => saveShot(label, (s
 
 /** Takes an entity out of the shot; a copy is forgotten with all its moves. */
 export async function remove(one: Listed): Promise<void> {
-  if (one.copyOf !== null && one.data === null) {
-    await saveShot(`Delete ${one.name}`, (shot) => withoutCopy(shot, one.name));
-  } else await save(`Delete ${one.name}`, one.name, (moves) => [...moves, { remove: null }]);
-  if (selected.value === one.name) selected.value = null;
+  const label = `Delete ${one.name}`;
+  const saved = await (one.data === null
+    ? saveShot(label, (shot) => withoutCopy(shot, one.name))
+    : save(label, one.name, (moves) => [...moves, { remove: null }]));
+  if (saved && selected.value === one.name) selected.value = null;
 }
 
 function withoutCopy(shot: ShotData, name: string): ShotData {
