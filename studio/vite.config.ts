@@ -1,10 +1,12 @@
 import { defineConfig } from "vite";
 
-// The built page is part of the Python package: fixed names, everything beside index.html, nothing from elsewhere.
-export default defineConfig({
+// What is built is part of the Python package: fixed names, everything beside index.html, nothing from elsewhere.
+const outDir = "../real2sam2real/assets/studio";
+
+const page = defineConfig({
   base: "./",
   build: {
-    outDir: "../real2sam2real/assets/studio",
+    outDir,
     emptyOutDir: true,
     assetsInlineLimit: 0,
     chunkSizeWarningLimit: 1500,
@@ -13,3 +15,15 @@ export default defineConfig({
     },
   },
 });
+
+// The 3D view in the page of a run: one script, to be written into that page.
+const runview = defineConfig({
+  build: {
+    outDir,
+    emptyOutDir: false,
+    chunkSizeWarningLimit: 1500,
+    rollupOptions: { input: "src/runview/main.ts", output: { format: "iife", entryFileNames: "runview.js" } },
+  },
+});
+
+export default defineConfig(({ mode }) => (mode === "runview" ? runview : page));

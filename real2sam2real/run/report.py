@@ -21,6 +21,7 @@ from real2sam2real.files import replacing_file
 from real2sam2real.lifting.plausible import OUTLYING, implausible_size
 from real2sam2real.media import video_info
 from real2sam2real.rendering.billboards import billboard_warnings
+from real2sam2real.run import scene_view
 from real2sam2real.run.directing import SceneReader
 from real2sam2real.run.folder import RunFolder
 from real2sam2real.run.pictures import FIT_LEGEND, SIDES, entity_colors
@@ -67,6 +68,7 @@ class PageContent:
     next_commands: Sequence[tuple[str, Sequence[str]]]  # what to try next: in words, and the command's arguments
     record: dict[str, Any]  # run.json's content
     warnings: Sequence[str] = ()  # what a person should not trust, in red
+    scene: Scene | None = None  # the directed scene, for the view in 3D
 
 
 def write_report(folder: RunFolder, scenes: SceneReader) -> None:
@@ -107,6 +109,7 @@ def write_report(folder: RunFolder, scenes: SceneReader) -> None:
             next_commands=next_commands(folder, lifted.names),
             record=folder.as_json(),
             warnings=[*_doubts(lifted), *billboard_warnings(scene)],
+            scene=scene,
         ),
     )
 
@@ -163,6 +166,7 @@ def write_page(path: Path, content: PageContent) -> None:
         css=_asset("page.css"),
         script=_asset("page.js"),
         watch=_watch(content),
+        view="" if content.scene is None else _view_scripts(content.scene),
         look=(
             f"<section>\n<h2>The photo and its objects in 3D</h2>\n{_warnings(content.warnings)}"
             f'<div class="grid small">{_figures(content.pictures)}</div>\n</section>'
@@ -192,12 +196,41 @@ def _watch(content: PageContent) -> str:
 <h2>The shot</h2>
 {wipe if len(content.videos) > 1 else ""}
 <div class="viewer" id="viewer">{_figures(content.videos)}<div class="handle" id="handle"></div></div>
+{"" if content.scene is None else _view(content.scene)}
 <div class="player" data-frames="{content.frames}" data-fps="{content.fps:g}">
   <button type="button" id="play">play</button>
   <input id="scrub" type="range" min="0" max="{content.frames - 1}" value="0" aria-label="frame">
   <output id="shown">frame 1 of {content.frames}</output>
 </div>
 </section>"""
+
+
+def _view(scene: Scene) -> str:
+    """Where the scene is shown in 3D, in step with the videos."""
+    lens = scene.camera.intrinsics
+    if scene_view.script() is None:
+        return (
+            '<p class="view3d-missing">The view in 3D is not built: run <code>npm install</code> and '
+            "<code>npm run build</code> in the folder studio of the source, and this command again.</p>"
+        )
+    return f"""<figure class="view3d" id="view3d">
+<figcaption><b>The scene in 3D</b> the meshes before the dimmed photo, in step with the videos
+<span class="view3d-bar"><label>view <select><option value="textured">textured</option>
+<option value="shaded">shaded</option><option value="normals">normals</option></select></label>
+<label><input type="checkbox"> look around freely</label></span></figcaption>
+<canvas style="aspect-ratio: {lens.width} / {lens.height}" aria-label="The scene in 3D"></canvas>
+<p class="view3d-missing" hidden>This browser shows no 3D (WebGL), so the scene is only in the videos above.</p>
+</figure>"""
+
+
+def _view_scripts(scene: Scene) -> str:
+    """What the view in 3D needs: what to draw, and how."""
+    script = scene_view.script()
+    if script is None:
+        return ""
+    data = json.dumps(scene_view.scene_view(scene)).replace("<", "\\u003c")
+    script = script.replace("</script", "<\\/script")  # which would end it
+    return f'<script type="application/json" id="view3d-data">{data}</script>\n<script>{script}</script>'
 
 
 def _following(commands: Sequence[tuple[str, Sequence[str]]]) -> str:

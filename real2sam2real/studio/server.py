@@ -18,11 +18,12 @@ from starlette.routing import Route
 
 import real2sam2real
 from real2sam2real.errors import UserError
+from real2sam2real.run.scene_data import motion_data
 from real2sam2real.scene.scene import Scene
 from real2sam2real.studio.errors import RefusedError, not_found
 from real2sam2real.studio.events import event_stream
 from real2sam2real.studio.making_routes import making_routes
-from real2sam2real.studio.messages import motion_data, shot_notes
+from real2sam2real.studio.messages import shot_notes
 from real2sam2real.studio.photo import working_photo_png
 from real2sam2real.studio.requests import body_to_file, json_of, value_of
 from real2sam2real.studio.rest import moved_vertices, rest_glb

@@ -74,9 +74,22 @@ export class Actors {
     this.sceneId = scene.id;
     const found = await loadShapes(at.url(`scene/${encodeURIComponent(scene.id)}.glb`));
     if (scene.id !== this.sceneId) return disposeShapes(found);
-    this.clear();
-    this.shapes = found;
+    this.stand(found);
     if (this.motion) this.play(this.motion, scene);
+  }
+
+  /** Takes over the shapes of a scene at rest. */
+  stand(shapes: Shapes): void {
+    this.clear();
+    this.shapes = shapes;
+  }
+
+  /** Takes over how an entity deforms: frames × vertices × 3. */
+  deform(name: string, vertices: Float32Array): void {
+    const actor = this.actors.get(name);
+    if (!actor) return;
+    actor.vertices = vertices;
+    actor.forget();
   }
 
   /** Takes over a motion: who is there, and where. */
