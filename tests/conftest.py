@@ -6,6 +6,7 @@ import importlib.util
 import os
 import sys
 from collections.abc import Callable, Generator, Iterator
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 
@@ -148,11 +149,15 @@ def kills(processes: ModuleType) -> ModuleType:
     return importlib.import_module("kills")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def cluster() -> Iterator[None]:
-    """One Ray for the tests of a module, as a program that has its own gives it to us."""
+    """One Ray for all tests, with two places for workers, started and ended as ours is."""
+    from real2sam2real.workfolder import ray_pool
+
+    ray_pool._keep_to_itself()
     import ray
 
-    ray.init(address="local", num_cpus=2, include_dashboard=False, object_store_memory=80 * 2**20, log_to_driver=False)
-    yield
-    ray.shutdown()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ray, "init", partial(ray.init, num_cpus=2))
+        with ray_pool._connected("local", option="--ray", extra="batch"):
+            yield

@@ -114,7 +114,8 @@ class LayeredRelief:
         faces, extra = _cut_faces(np.ascontiguousarray(nodes), self._jump)
         pixels = np.stack([columns - self._pad[0] + 0.5, rows - self._pad[1] + 0.5], axis=-1).reshape(-1, 2)
         depth = 1 / np.concatenate([nodes.ravel(), extra["inverse"]])
-        points = self._lens.unproject(np.concatenate([pixels, pixels[extra["node"]]]), depth)
+        pixels = np.concatenate([pixels, pixels[extra["node"]]])
+        points = self._lens.unproject(pixels, depth)
         if not whole:
             wanted = cv2.dilate(hidden.astype(np.uint8), np.ones((6 * step + 1,) * 2, np.uint8))[::step, ::step].ravel()
             wanted = np.concatenate([wanted, wanted[extra["node"]]]) > 0

@@ -195,7 +195,9 @@ def _keep_to_itself() -> None:
 def _init(ray: Ray, address: str) -> None:
     quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
     if address == "local":
-        ray.init(address=address, include_dashboard=False, object_store_memory=_OBJECT_STORE_BYTES, **quiet)
+        # Ray would start an idle process per core, and a worker of ours takes one of its own anyway.
+        lean = {"include_dashboard": False, "_system_config": {"prestart_worker_first_driver": False}}
+        ray.init(address=address, object_store_memory=_OBJECT_STORE_BYTES, **lean, **quiet)
         return
     _require_answer(address)
     try:

@@ -57,6 +57,26 @@ def test_dead_workers_are_replaced_and_a_job_is_given_up_after_its_tries(cluster
     assert all("its worker died" in line and "it is tried again" in line for line in lines[1:])
 
 
+def test_workers_are_at_work_at_once(cluster, tmp_path: Path) -> None:
+    class MeetingMaker:
+        """Does a job when another worker is at its own."""
+
+        def load(self) -> None:
+            pass
+
+        def make(self, job: str, number: int, /) -> Tried[tuple[str, int]]:
+            (tmp_path / job).touch()
+            deadline = time.monotonic() + 60
+            while len(list(tmp_path.iterdir())) < 2 and time.monotonic() < deadline:
+                time.sleep(0.02)
+            return Tried(result=(job, os.getpid()))
+
+    pool = RayPool(maker=MeetingMaker(), give_up=lambda job, reason, tries: (job, 0), workers=2)
+    made = dict(pool.make(["one", "other"]))
+    assert set(made) == {"one", "other"}
+    assert len(set(made.values())) == 2
+
+
 def test_workers_that_die_one_after_another_end_the_run(cluster, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("real2sam2real.workfolder.ray_pool._CRASHES_IN_A_ROW", 0)
     lines: list[str] = []

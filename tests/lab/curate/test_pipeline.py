@@ -7,6 +7,7 @@ import shutil
 import signal
 import time
 from dataclasses import replace
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -169,8 +170,8 @@ def test_killed_and_started_again_gives_the_same_bytes(dataset, clips, processes
     assert contents(folder) == contents(dataset[0])
 
 
-def test_two_workers_on_ray_give_the_same_bytes(dataset, clips, tmp_path):
-    pytest.importorskip("ray")
+@pytest.mark.skipif(find_spec("ray") is None, reason="Ray has no package for every platform")
+def test_two_workers_on_ray_give_the_same_bytes(cluster, dataset, clips, tmp_path):
     curate(find_sources([clips], []), SETTINGS, tmp_path / "set", workers=2)
     assert contents(tmp_path / "set") == contents(dataset[0])
 
