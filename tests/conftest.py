@@ -61,11 +61,25 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     return True if given and collection_path.is_file() and not is_fast(collection_path) else None
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def is_named(item: pytest.Item, config: pytest.Config) -> bool:
+    """Whether an argument of the command is this very test, with or without its parameters."""
+    own = item.nodeid.partition("::")[2]
+    for argument in config.args:
+        path, _, name = argument.partition("::")
+        if name and (own == name or own.startswith((f"{name}[", f"{name}::"))):
+            return (config.invocation_params.dir / path).resolve() == item.path
+    return False
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: rank(item.path))
     for item in items:
         if is_fast(item.path):
             item.add_marker(pytest.mark.fast)
+    if not config.getoption("markexpr") and not config.getoption("keyword"):  # who chooses gets what is chosen
+        left_out = [item for item in items if item.get_closest_marker("slow") and not is_named(item, config)]
+        items[:] = [item for item in items if item not in left_out]
+        config.hook.pytest_deselected(items=left_out)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
