@@ -161,6 +161,7 @@ def test_motion_goes_over_another_photo(cli, photo: Path, scene: Path, checkpoin
     assert not Path("w.mp4").exists()
 
 
+@pytest.mark.slow  # the start is a preview like any other; the motion over another photo: the test above
 def test_motion_of_a_run_goes_over_another_photo_with_a_start(cli, photo: Path, scene: Path, checkpoint: Path) -> None:
     """The other photo is the first one in other colours, so its preview is the first one's in other colours."""
     shutil.copytree(scene, "run/lifted")

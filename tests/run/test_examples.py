@@ -9,6 +9,7 @@ import pytest
 from real2sam2real import api
 
 EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*.py"))
+SLOW = ("lift_from_a_box",)  # its networks look at the photo ten times; perceive/segment/test_embedded.py
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -29,7 +30,10 @@ def lifted_once():
         yield
 
 
-@pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "example",
+    [pytest.param(path, id=path.stem, marks=[pytest.mark.slow] * (path.stem in SLOW)) for path in EXAMPLES],
+)
 def test_example_runs(
     example: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

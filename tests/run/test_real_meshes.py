@@ -13,6 +13,9 @@ from real2sam2real.run.progress import Progress
 from real2sam2real.scene import Scene
 from real2sam2real.scene.folder import load_scene
 
+# Each step has tests of its own, the bench's repair and the dancer's lifting on these very files.
+pytestmark = pytest.mark.slow
+
 DANCER = Path(__file__).parents[3] / "shared" / "data" / "dancer"
 # The bag, the skateboard and the suitcase, which the bench's mask leaves out.
 OCCLUDERS = ("655,570,835,672", "688,615,790,790", "278,590,392,800")

@@ -47,6 +47,7 @@ def benchmark(processes, load_benchmark, monkeypatch, capsys, tmp_path):
     return run
 
 
+@pytest.mark.slow  # kills of a curation in one process: test_pipeline.py
 @pytest.mark.skipif(sys.platform == "win32", reason="it kills process groups")
 def test_kills_strike_and_the_data_set_is_the_same(benchmark, tmp_path):
     said = benchmark("--kills", "2", "-o", str(tmp_path))
