@@ -31,6 +31,7 @@ OPTIONAL = {
     "huggingface_hub",
     "matplotlib",
     "peft",
+    "pycolmap",
     "ray",
     "scenedetect",
     "torchao",
