@@ -150,16 +150,18 @@ function Graph({ target }: { target: string }) {
       <svg viewBox={`0 0 ${GRAPH.width} ${GRAPH.height}`} preserveAspectRatio="none" onPointerDown={seek} role="img" aria-label={`${of} over time`}>
         <path d={path} class="tl-plot is-main" vector-effect="non-scaling-stroke" />
         <GraphHead x={x} />
-        {keys.map((mark) => (
-          <circle key={mark.key} cx={x(mark.frame)} cy={y(found[Math.round(mark.frame)] ?? low)} r="3" class="tl-point" />
-        ))}
       </svg>
+      {keys.map((mark) => (
+        <i key={mark.key} class="tl-point" style={{ left: percent(x(mark.frame), GRAPH.width), top: percent(y(found[Math.round(mark.frame)] ?? low), GRAPH.height) }} />
+      ))}
       <span class="tl-scale is-high number">{label(high) + UNITS[of]}</span>
       <span class="tl-scale is-low number">{label(low) + UNITS[of]}</span>
       <GraphValue found={found} unit={UNITS[of]} />
     </div>
   );
 }
+
+const percent = (part: number, whole: number) => `${((100 * part) / whole).toFixed(2)}%`;
 
 function GraphHead({ x }: { x: (at: number) => number }) {
   return <line x1={x(frame.value)} x2={x(frame.value)} y1="0" y2={GRAPH.height} class="tl-graph-head" vector-effect="non-scaling-stroke" />;

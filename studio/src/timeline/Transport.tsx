@@ -136,7 +136,7 @@ function Length() {
     if (taken !== frames) void saveShot(`Length ${taken} frames`, (shot) => withLength(shot, taken, stretch, at));
   };
   return (
-    <div class="row tl-tight">
+    <div class="row tl-length">
       {note && (
         <span class="tl-note" role="status" title={RULE}>
           {note}
