@@ -1,7 +1,7 @@
+import { MoveList } from "../moves/MoveEditor.tsx";
 import { colorOf, listed } from "../scene.ts";
 import { document_, motion, selected } from "../state.ts";
 import { JointsSection } from "./JointsSection.tsx";
-import { MovesSection } from "./MovesSection.tsx";
 import { PoseSection } from "./PoseSection.tsx";
 import { SceneSection } from "./SceneSection.tsx";
 import { ShotSection } from "./ShotSection.tsx";
@@ -27,7 +27,7 @@ export function Inspector() {
         <span class="cut">{one.name}</span>
       </h2>
       <PoseSection one={one} />
-      <MovesSection one={one} />
+      <MoveList target={one.name} />
       <JointsSection one={one} />
       <SceneSection one={one} />
     </>

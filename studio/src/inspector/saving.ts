@@ -23,13 +23,14 @@ export function saveOrSay(label: string, change: (shot: ShotData) => ShotData): 
   });
 }
 
-/** Saves other moves of an entity. */
+/** Saves other moves of an entity, or of the camera (""). */
 export function saveMoves(label: string, name: string, change: (moves: MoveMap[]) => (MoveMap | string)[]): Promise<string | null> {
   return saveOrSay(label, (shot) => {
     const words = vocabulary.peek();
     if (!words) return shot;
     const moves = change(movesOf(shot, name, words));
     if (moves.every((move) => typeof move !== "string")) return withMoves(shot, name, moves as MoveMap[]);
+    if (name === "") return { ...shot, camera: moves as MoveData[] };
     return { ...shot, entities: { ...shot.entities, [name]: moves as MoveData[] } };
   });
 }

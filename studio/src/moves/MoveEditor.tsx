@@ -1,12 +1,16 @@
 import { signal } from "@preact/signals";
+import { useState } from "preact/hooks";
 import { draftProblem, shot } from "../live.ts";
 import { headOf, KEYS_KIND, keysOf, mainText, type MoveMap, movesOf, writtenSetting } from "../shot/moves.ts";
 import { type MoveWords, roomOf, type SettingWords, type VocabularyData } from "../shot/vocabulary.ts";
 import { document_, frame, motion } from "../state.ts";
+import { saveMoves } from "../inspector/saving.ts";
+import { moveLine } from "../shot/line.ts";
 import { Icon } from "../ui/Icon.tsx";
 import { vocabulary } from "../words.ts";
 import { addMove, type At, keepTried, saveMove, saveValue, tryValue } from "./edit.ts";
 import { ValueField } from "./fields.tsx";
+import { LineField, NewMove } from "./lines.tsx";
 import "./moves.css";
 import { SpanField } from "./SpanField.tsx";
 import { addable, type Around, startOf } from "./starts.ts";
@@ -24,8 +28,9 @@ export function MoveList({ target }: { target: string }) {
       {adding.value === target && <Choices target={target} vocabulary={words} />}
       {moves.length === 0 && <p class="dim">{target === "" ? "The camera rests where the photo was taken." : "It rests as in the photo."}</p>}
       {moves.map((move, index) => (
-        <MoveEditor key={index} at={{ target, index, vocabulary: words }} move={move} />
+        <MoveEditor key={`${target} ${index}`} at={{ target, index, vocabulary: words }} move={move} />
       ))}
+      <NewMove target={target} names={words[roomOf(target)].map((move) => move.name)} />
       {draftProblem.value && <p class="error-text" role="alert">{draftProblem.value}</p>}
     </section>
   );
@@ -71,20 +76,31 @@ function surroundings(target: string, vocabulary: VocabularyData): Around {
   };
 }
 
-/** One move: its value and every setting, each as what it is. */
+/** One move: its value and every setting, each as what it is; or its line of text. */
 export function MoveEditor({ at, move }: { at: At; move: MoveMap }) {
+  const [asText, setAsText] = useState(false);
   const head = headOf(move, roomOf(at.target), at.vocabulary);
   if (!head) return null;
   const { move: words } = head;
+  const saveLine = (text: string) =>
+    saveMoves(`Change ${words.name}`, at.target, (moves) => moves.map((other, index) => (index === at.index ? text : other)));
   return (
     <article class="mv-move" aria-label={words.name}>
       <header title={words.help}>
         <b>{words.name}</b>
+        <span class="grow" />
+        <button type="button" class="quiet mv-words" aria-pressed={asText} title="The move in the words of a shot file" onClick={() => setAsText(!asText)}>
+          text
+        </button>
         <button type="button" class="icon quiet" aria-label={`Remove ${words.name}`} title="Remove" onClick={() => saveMove(at, `Remove ${words.name}`, () => null)}>
           <Icon name="trash" />
         </button>
       </header>
-      {inOrder(words).map((item) => <Line key={item.name} at={at} move={move} words={words} item={item} />)}
+      {asText ? (
+        <LineField label={`Move ${at.index + 1}`} line={moveLine(move)} hint={words.help} save={saveLine} />
+      ) : (
+        inOrder(words).map((item) => <Line key={item.name} at={at} move={move} words={words} item={item} />)
+      )}
     </article>
   );
 }
