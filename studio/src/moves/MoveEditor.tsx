@@ -111,10 +111,13 @@ function inOrder(words: MoveWords): SettingWords[] {
   return [...words.settings].sort((a, b) => rank(a) - rank(b));
 }
 
+/** Kinds whose controls need the width of the panel. */
+const WIDE = ["a displacement", "a joint and an angle"];
+
 function Line({ at, move, words, item }: { at: At; move: MoveMap; words: MoveWords; item: SettingWords }) {
   const label = item.kind === "a span of time" ? "frames" : item.name;
   return (
-    <div class="field mv-field">
+    <div class={`field mv-field ${WIDE.includes(item.kind) ? "is-wide" : ""}`}>
       <span class="label">{label}</span>
       <Value at={at} move={move} words={words} item={item} />
     </div>
