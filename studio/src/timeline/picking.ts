@@ -1,6 +1,6 @@
 /** The keys and bars that are picked in the dope sheet, and what can be done with them. */
 
-import { computed, signal } from "@preact/signals";
+import { computed, effect, signal } from "@preact/signals";
 import { dropDraft, keepDraft, keepKeyframe, shot, tryEdit } from "../live.ts";
 import { poseAt, zoomAt } from "../motion.ts";
 import { type Clip, copied, deleted, type Edited, easedBy, moved, pasted, type Sheet, spanSet, stretched } from "../shot/edits.ts";
@@ -41,6 +41,12 @@ export function pick(refs: Ref[], add = false): void {
   const [first] = refs;
   if (first && refs.every((ref) => ref.target === first.target)) selected.value = first.target;
 }
+
+// Who selects another object means that one: Delete is for it then, and not for keys picked before.
+effect(() => {
+  const now = selected.value;
+  if (now !== null && chosen.peek().length && !chosen.peek().some((ref) => ref.target === now)) chosen.value = [];
+});
 
 /** First and last frame of what is picked; null for nothing. */
 export const pickedSpan = computed<FrameSpan | null>(() => {
