@@ -62,6 +62,8 @@ def _quantize_to_nf4(module: nn.Module, device: torch.device | str | None) -> No
             quant_type="nf4",
             device="meta",
         )
+        if linear.in_features % 64 or linear.out_features % 32:
+            packed.support_avx512bf16_for_cpu = False  # which repacks whole blocks of weights, and fails with others
         packed.weight = layers.Params4bit(
             linear.weight.data, requires_grad=False, quant_type="nf4", compress_statistics=True, module=packed
         )
