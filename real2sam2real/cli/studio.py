@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
 from tyro.conf import Positional, arg
 
+from real2sam2real.lifting.options import LifterOptions
 from real2sam2real.options import OptionalPath
 
 
@@ -31,9 +32,19 @@ class StudioCommand:
     """The address to listen at; any but this machine's own lets others in who learn the page's address."""
     no_browser: bool = False
     """Do not open the page in the browser."""
+    lifter: LifterOptions = field(default_factory=LifterOptions)
+    """Which lifter makes meshes unless the page says otherwise, and where lifters of other environments run."""
 
     def execute(self) -> None:
         """Serve until interrupted."""
         from real2sam2real.studio.serving import serve
 
-        serve(self.target, self.out, home=Path("studio"), host=self.host, port=self.port, browser=not self.no_browser)
+        serve(
+            self.target,
+            self.out,
+            home=Path("studio"),
+            host=self.host,
+            port=self.port,
+            browser=not self.no_browser,
+            lifter=self.lifter,
+        )

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from real2sam2real.errors import UserError
+from real2sam2real.lifting.options import LifterOptions
 from real2sam2real.studio.generate_options import generate_options
 from real2sam2real.studio.jobs import Job, JobProcess, JobRunner
 from real2sam2real.studio.making import ESTIMATE, RUN
@@ -24,11 +25,18 @@ class Activity:
         workspaces: of the server.
         previews: whether they follow the documents, where a person has not switched that off.
         program: the module that jobs run.
+        lifter: where lifters of other environments run, as the command that started the server says.
     """
 
     def __init__(
-        self, workspaces: Workspaces, *, previews: bool = True, program: str = "real2sam2real.studio.job"
+        self,
+        workspaces: Workspaces,
+        *,
+        previews: bool = True,
+        program: str = "real2sam2real.studio.job",
+        lifter: LifterOptions | None = None,
     ) -> None:
+        self.lifter = lifter or LifterOptions()
         self._workspaces, self._previews, self._program = workspaces, previews, program
         self._lock = threading.Lock()
         self.runner = JobRunner(self.tell_jobs, program=program)

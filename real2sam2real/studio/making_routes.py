@@ -16,6 +16,7 @@ from real2sam2real.studio.downloads import download
 from real2sam2real.studio.errors import RefusedError, not_found
 from real2sam2real.studio.generate_options import option_schema
 from real2sam2real.studio.jobs import Job
+from real2sam2real.studio.marking_routes import start_lift
 from real2sam2real.studio.requests import json_of, value_of
 from real2sam2real.studio.routing import changing, in_workspace, studio_of
 from real2sam2real.studio.workspaces import Workspace
@@ -23,6 +24,7 @@ from real2sam2real.studio.workspaces import Workspace
 STARTERS: dict[str, Callable[[Activity, Workspace, dict[str, Any]], Job]] = {
     "preview": Activity.start_preview,
     "generate": Activity.start_generation,
+    "lift": start_lift,
 }
 """Kinds of jobs that the page may start, each with what queues it."""
 _FOR_EVER = {"Cache-Control": "private, max-age=31536000, immutable"}

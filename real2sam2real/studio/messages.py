@@ -5,10 +5,12 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
+from real2sam2real.errors import UserError
 from real2sam2real.run.directing import along_notes
 from real2sam2real.run.scene_data import motion_data, scene_data
 from real2sam2real.scene.scene import Scene
 from real2sam2real.scene.shot import Shot
+from real2sam2real.studio.marking import marking_of, marks_data
 from real2sam2real.studio.photo import photo_size
 from real2sam2real.studio.workspaces import Workspace
 
@@ -30,6 +32,11 @@ def document_data(workspace: Workspace) -> dict[str, Any]:
         state, history, found = document.state, document.history, document.scene()
         size, shot, (directed, problem) = photo_size(workspace), document.shot(), document.directed()
         motion, notes = None, [*document.problems.values()]
+        marking = marking_of(workspace)
+        try:
+            marks = marks_data(marking)
+        except UserError as error:
+            marks, notes = marks_data(None), [*notes, str(error)]
         if found is not None:
             notes += found[1]
             if directed is None:
@@ -42,9 +49,8 @@ def document_data(workspace: Workspace) -> dict[str, Any]:
             "revision": document.revision,
             "undo": history.undo,
             "redo": history.redo,
-            "photo": size and {"width": size[0], "height": size[1]},
-            "objects": [],
-            "view": {"focal": None, "pitch": None, "roll": None, "estimated": None},
+            "photo": size and {"width": size[0], "height": size[1], "shrink": marking.shrink if marking else 1.0},
+            **marks,
             "scene": None if found is None else _kept_scene_data(str(state.scene), found[0]),
             "shot": shot.to_data(),
             "motion": motion,

@@ -7,12 +7,14 @@ import threading
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from real2sam2real.lifting.options import LifterOptions
 from real2sam2real.studio.activity import Activity
 from real2sam2real.studio.errors import RefusedError
 from real2sam2real.studio.messages import document_data
@@ -26,6 +28,7 @@ class Studio:
 
     workspaces: Workspaces
     opened: str | None = None  # id of the workspace that the command named
+    lifter: LifterOptions = field(default_factory=LifterOptions)  # where lifters of other environments run
     previews: bool = True  # whether previews follow the documents by themselves
     ending: asyncio.Event = field(default_factory=asyncio.Event)
     glbs: OrderedDict[str, bytes] = field(default_factory=OrderedDict)  # by the ids of scenes
@@ -34,7 +37,7 @@ class Studio:
     activity: Activity = field(init=False)
 
     def __post_init__(self) -> None:
-        self.activity = Activity(self.workspaces, previews=self.previews)
+        self.activity = Activity(self.workspaces, lifter=self.lifter, previews=self.previews)
 
     def end(self) -> None:
         """Let streams end; called when the process is asked to."""
@@ -74,14 +77,17 @@ def in_workspace(path: str, endpoint: Callable[[Request, Workspace], Awaitable[R
     return at(f"/api/w/{{id}}/{path}", found, *methods)
 
 
-async def document_answer(workspace: Workspace, status: int = 200) -> Response:
-    """The document as it is now."""
+async def document_answer(workspace: Workspace, **more: Any) -> Response:
+    """The document as it is now, with more keys beside it."""
     found = await run_in_threadpool(document_data, workspace)
-    return JSONResponse(found, status)
+    return JSONResponse({**found, **more})
 
 
-async def changing(workspace: Workspace, change: Callable[[], object]) -> Response:
-    """Do a change in a thread; answers with the document, also where it went on meanwhile."""
+async def changing(workspace: Workspace, change: Callable[[], object], **more: Any) -> Response:
+    """Do a change in a thread; answers with the document, also where it went on meanwhile.
+
+    `more` are further keys of the answer, which the change may fill.
+    """
     try:
         await run_in_threadpool(change)
     except RefusedError as refusal:
@@ -89,4 +95,4 @@ async def changing(workspace: Workspace, change: Callable[[], object]) -> Respon
             raise
         refusal.more["document"] = await run_in_threadpool(document_data, workspace)
         raise
-    return await document_answer(workspace)
+    return await document_answer(workspace, **more)

@@ -23,6 +23,7 @@ from real2sam2real.scene.scene import Scene
 from real2sam2real.studio.errors import RefusedError, not_found
 from real2sam2real.studio.events import event_stream
 from real2sam2real.studio.making_routes import making_routes
+from real2sam2real.studio.marking_routes import marking_routes
 from real2sam2real.studio.messages import shot_notes
 from real2sam2real.studio.photo import working_photo_png
 from real2sam2real.studio.requests import body_to_file, json_of, value_of
@@ -199,6 +200,7 @@ def routes() -> list[Route]:
         in_workspace("vertices/{revision:int}/{name}.bin", vertices),
         in_workspace("events", events),
         *making_routes(),
+        *marking_routes(),
         at("/{name}", page_file),
     ]
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import uvicorn
 
 from real2sam2real.errors import UserError
+from real2sam2real.lifting.options import LifterOptions
 from real2sam2real.run.compiling import compile_beside
 from real2sam2real.studio.requests import Gate
 from real2sam2real.studio.routing import Studio
@@ -24,7 +25,16 @@ _TRIES = 20
 _GRACE_SECONDS = 1
 
 
-def serve(target: Path | None, out: Path | None, *, home: Path, host: str, port: int | None, browser: bool) -> None:
+def serve(
+    target: Path | None,
+    out: Path | None,
+    *,
+    home: Path,
+    host: str,
+    port: int | None,
+    browser: bool,
+    lifter: LifterOptions,
+) -> None:
     """Serve the studio until it is interrupted; prints the address of its page.
 
     Args:
@@ -34,11 +44,12 @@ def serve(target: Path | None, out: Path | None, *, home: Path, host: str, port:
         host: the address to listen at.
         port: or None for `PORT`, and the next free one where that is taken.
         browser: open the page in the browser.
+        lifter: where lifters of other environments run.
 
     Raises:
         UserError: the target cannot be opened, or the port is taken.
     """
-    studio = Studio(workspaces=Workspaces(home))
+    studio = Studio(workspaces=Workspaces(home), lifter=lifter)
     try:
         if target is not None:
             studio.opened = studio.workspaces.add(target, out)

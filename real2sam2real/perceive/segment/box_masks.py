@@ -66,6 +66,13 @@ class BoxMaps:
 
     def probability(self, weights: tuple[int, ...] = _ALL) -> Float32:
         """`(H, W)`: the crops' weighted mean inside the box, its edges drawn along those of the photo; 0 outside."""
+        return self._all if weights == _ALL else self._weighted(weights)
+
+    @cached_property
+    def _all(self) -> Float32:
+        return self._weighted(_ALL)
+
+    def _weighted(self, weights: tuple[int, ...]) -> Float32:
         left, top, right, bottom = self.box
         total = np.zeros((bottom - top, right - left), np.float32)
         for weight, (crop, seen) in zip(weights, self.maps, strict=True):
@@ -132,6 +139,10 @@ class BoxMaps:
         Raises:
             UserError: nothing stands out inside the box.
         """
+        return self._best.copy()
+
+    @cached_property
+    def _best(self) -> Mask:
         probability = self.probability()
         best = self.without_strangers(probability > 0.5)
         misfit = self.misfit(best)

@@ -7,6 +7,7 @@ person's points say otherwise.
 from __future__ import annotations
 
 import difflib
+from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -33,6 +34,7 @@ BOX_MARGIN = 0.04  # a detector's boxes grow by this share, as they tend to cut 
 _SAME_BOX = 0.6  # IoU from which boxes of two words are one thing
 _SMALLEST_SHARE = 0.004  # of the photo: a smaller proposal is nothing that one would direct
 _STANDS_OUT = 0.5
+_REMEMBERED = 4  # boxes
 _CROP_SHARES = (0.15, 0.25, 0.4, 0.6, 0.8)  # of the photo's longer side: crops around points
 
 
@@ -59,6 +61,7 @@ class EmbeddedPhoto:
     def __init__(self, networks: EmbeddedNetworks, pixels: UInt8) -> None:
         self.networks, self.options, self.pixels = networks, networks.options, pixels
         self.height, self.width = pixels.shape[:2]
+        self._boxes: OrderedDict[WholeBox, BoxMaps] = OrderedDict()  # looked at last
 
     def from_box(self, box_xyxy: Sequence[float]) -> Mask:
         """The object, `(H, W)` bool, in a box: left, top, right, bottom, the latter two not included.
@@ -68,7 +71,7 @@ class EmbeddedPhoto:
         """
         box = checked_box(self.width, self.height, box_xyxy)
         try:
-            return BoxMaps.look(self.networks.saliency, self.pixels, box).best_mask()
+            return self._look(box).best_mask()
         except UserError as error:
             raise UserError(f"the box {box_text(box_xyxy)}: {error}") from None
 
@@ -88,6 +91,15 @@ class EmbeddedPhoto:
         mask, probability = self._in_box(checked_box(self.width, self.height, box_xyxy), inner, outer)
         return obeying(self.pixels, mask, probability, inner, outer)
 
+    def _look(self, box: WholeBox) -> BoxMaps:
+        """What stands out around a box; the last ones are remembered, for the next point on the same object."""
+        if box not in self._boxes:
+            self._boxes[box] = BoxMaps.look(self.networks.saliency, self.pixels, box)
+        self._boxes.move_to_end(box)
+        while len(self._boxes) > _REMEMBERED:
+            self._boxes.popitem(last=False)
+        return self._boxes[box]
+
     def _around(self, inner: Float, outer: Float) -> tuple[Mask, Float32]:
         """A mask and a probability, `(H, W)` both, of the object with some points, as far as its surroundings tell.
 
@@ -104,7 +116,7 @@ class EmbeddedPhoto:
 
     def _in_box(self, box: WholeBox, inner: Float, outer: Float) -> tuple[Mask, Float32]:
         """The same for a box; where nothing stands out in it, colours tell the object by its points."""
-        maps = BoxMaps.look(self.networks.saliency, self.pixels, box)
+        maps = self._look(box)
         try:
             return maps.best_mask(), maps.probability()
         except UserError:
@@ -161,7 +173,7 @@ class EmbeddedPhoto:
     def _prominent(self) -> list[ScoredBox]:
         """Things with a word and things that stand out, those that are large, sure and stand out first."""
         boxes = [each for each in self._things if box_area(each.box) >= _SMALLEST_SHARE * self._standing_out.size]
-        for box, standing_out in self._salient_boxes():
+        for box, standing_out in self._salient_boxes:
             known = np.array([each.box for each in boxes]).reshape(-1, 4)
             if not len(known) or not (_shared(box, known) > _STANDS_OUT).any():
                 boxes.append(ScoredBox(word="object", box=box, score=standing_out))
@@ -172,6 +184,7 @@ class EmbeddedPhoto:
         share = (right - left) * (bottom - top) / self._standing_out.size
         return float(np.sqrt(share) * thing.score * self._standing_out[top:bottom, left:right].mean())
 
+    @cached_property
     def _salient_boxes(self) -> list[tuple[tuple[float, float, float, float], float]]:
         """Boxes of the parts that stand out in the whole photo, with how much they do, 0…1."""
         parts_mask = (self._standing_out > _STANDS_OUT).astype(np.uint8)
@@ -186,7 +199,7 @@ class EmbeddedPhoto:
 
     def _box_around(self, inner: Float, outer: Float) -> WholeBox | None:
         """The box of the smallest thing with all points inside it, and as few of those outside as can be."""
-        offers = [each.box for each in self._things] + [box for box, _ in self._salient_boxes()]
+        offers = [each.box for each in self._things] + [box for box, _ in self._salient_boxes]
         around = [box for box in offers if _within(box, inner) == len(inner)]
         if not around:
             return self._box_from_crops(inner)
