@@ -114,6 +114,28 @@ def about_z(angle: float) -> Float:
     return np.array([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]])
 
 
+def about_axis(axis: ArrayLike, angle: float) -> Float:
+    """`(3, 3)` rotation by `angle` radians about `axis` `(3,)`, of any length but zero; for one at a time.
+
+    Raises:
+        ValueError: the axis has no length.
+    """
+    x, y, z = (float(value) for value in np.asarray(axis, np.float64))
+    length = math.sqrt(x * x + y * y + z * z)
+    if length < 1e-12:
+        raise ValueError("a rotation axis has zero length")
+    x, y, z = x / length, y / length, z / length
+    c, s = math.cos(angle), math.sin(angle)
+    t = 2 * math.sin(angle / 2) ** 2  # 1 − c, without its loss of digits
+    return np.array(
+        [
+            [c + t * x * x, t * x * y - s * z, t * x * z + s * y],
+            [t * x * y + s * z, c + t * y * y, t * y * z - s * x],
+            [t * x * z - s * y, t * y * z + s * x, c + t * z * z],
+        ]
+    )
+
+
 def upright_rotation(up_camera: Float) -> Float:
     """`(3, 3)` rotation that takes +Y to `up_camera` and keeps +Z towards the camera as far as it can."""
     up = up_camera / np.linalg.norm(up_camera)

@@ -17,8 +17,7 @@ import numpy as np
 
 from real2sam2real.arrays import Float
 from real2sam2real.errors import UserError
-from real2sam2real.geometry import quaternions
-from real2sam2real.geometry.transforms import about_x, about_y, about_z
+from real2sam2real.geometry.transforms import about_axis, about_x, about_y, about_z
 from real2sam2real.scene import camera_moves as cm
 from real2sam2real.scene.base_path import base_path
 from real2sam2real.scene.camera_path import CameraPath
@@ -250,8 +249,9 @@ class _OrbitAnimator(_CameraAnimator[cm.Orbit | cm.Spiral | cm.Crane]):
             height = offset[1] + self.height * part
             flat *= self.radius**part
             raised = math.atan2(height, flat)
-        lift = quaternions.to_matrix(quaternions.from_axis_angle(np.cross(outward, UP), raised - angle))
-        rig.carriage = lift @ turn @ rig.carriage
+        rig.carriage = turn @ rig.carriage
+        if raised != angle:
+            rig.carriage = about_axis(np.cross(outward, UP), raised - angle) @ rig.carriage
         rig.position = self.pivot + outward * flat + UP * height
 
 

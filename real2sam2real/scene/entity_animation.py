@@ -17,7 +17,7 @@ import numpy as np
 from real2sam2real.arrays import Float, Float32
 from real2sam2real.errors import UserError
 from real2sam2real.geometry import quaternions, transforms
-from real2sam2real.geometry.transforms import about_y
+from real2sam2real.geometry.transforms import about_axis, about_y
 from real2sam2real.scene import entity_moves as em
 from real2sam2real.scene.motion import Keyframe, Motion, through_keyframes
 from real2sam2real.scene.scene import Entity, Scene
@@ -130,7 +130,10 @@ def direction_world(direction: str, axes: Axes, scene: Scene, forward_world: Flo
         else (np.array([0.0, 0.0, -1.0]) if axes == "world" else _camera_ahead(scene))
     )
     ahead = _level(ahead)
-    return {"forward": ahead, "back": -ahead, "right": np.cross(ahead, UP), "left": np.cross(UP, ahead)}[direction]
+    if direction in ("right", "left"):
+        right = np.array([-ahead[2], 0.0, ahead[0]])
+        return right if direction == "right" else -right
+    return ahead if direction == "forward" else -ahead
 
 
 def _follows_heading(direction: str, axes: Axes) -> bool:
@@ -184,9 +187,7 @@ class _EntityPose:
     @property
     def right_object(self) -> Float:
         """The entity's own right, in its object frame, `(3,)`."""
-        right = np.cross(self.front_object, UP)
-        length = float(np.linalg.norm(right))
-        return right / length if length > 1e-9 else np.array([1.0, 0.0, 0.0])
+        return right_of(self.front_object)
 
     def turn(self, local: Float, pivot: str = "footprint") -> None:
         """Rotate by `local` `(3, 3)` in the object's own axes about its footprint or its middle."""
@@ -231,6 +232,35 @@ def front_object(moves: Sequence[em.EntityMove], entity: Entity, scene: Scene) -
     _, rotation, _ = transforms.decompose(entity.rest_world_from_object)
     ahead = about_y(-math.radians(facings[0].heading)) @ _camera_ahead(scene)
     return quaternions.to_matrix(rotation).T @ ahead
+
+
+def right_of(front: Float) -> Float:
+    """`(3,)` the right of what faces `front` `(3,)`, both in its object frame."""
+    right = np.cross(front, UP)
+    length = float(np.linalg.norm(right))
+    return right / length if length > 1e-9 else np.array([1.0, 0.0, 0.0])
+
+
+def keyframe_in_scene(key: em.EntityKeyframe, entity: Entity, scene: Scene, front: Float, where: str = "") -> Keyframe:
+    """A key as what it adds to the pose in the photo: an offset in the world, a rotation in the object frame, factors.
+
+    `front` `(3,)` is where the entity's front points, in its object frame.
+    """
+    with located(key.where or where):
+        frame = key.time.frame(scene.frames, scene.fps)
+        offset = np.zeros(3)
+        if key.position is not None:
+            offset = _in_world(key.position, entity, scene) - entity.rest_world_from_object[:3, 3]
+        elif key.by is not None:
+            offset = _in_world(key.by, entity, scene)
+    rotation = quaternions.from_axis_angle(-UP, math.radians(key.turn))
+    for axis, degrees in ((right_of(front), key.pitch), (front, key.roll)):
+        rotation = quaternions.multiply(rotation, quaternions.from_axis_angle(axis, math.radians(degrees)))
+    (x, y, z), (qw, qx, qy, qz) = offset, rotation
+    return Keyframe(
+        frame=frame, translation=(x, y, z), rotation_wxyz=(qw, qx, qy, qz),
+        scale=(key.scale.x, key.scale.y, key.scale.z), easing=key.easing,
+    )  # fmt: skip
 
 
 class _EntityAnimator(Generic[MoveT]):
@@ -293,7 +323,7 @@ class _RotateAnimator(_EntityAnimator[em.Turn | em.Pitch | em.Tumble | em.Entity
 
     def advance(self, before: float, after: float) -> None:
         angle = math.radians(self.move.angle) * self.part(before, after)
-        self.pose.turn(quaternions.to_matrix(quaternions.from_axis_angle(self.axis, angle)), self.pivot)
+        self.pose.turn(about_axis(self.axis, angle), self.pivot)
 
 
 class _ScaleAnimator(_EntityAnimator[em.Scale]):
@@ -367,32 +397,16 @@ class _KeyframeAnimator(_EntityAnimator[em.EntityKeyframes]):
 
     def prepare(self) -> None:
         pose = self.pose
-        keys = [self._key(key) for key in self.move.keys]
+        keys = [
+            keyframe_in_scene(key, pose.entity, pose.scene, pose.front_object, self.move.where)
+            for key in self.move.keys
+        ]
         if min(key.frame for key in keys) > 0:
             keys.append(Keyframe(frame=0, easing="ease"))
         motion = through_keyframes(keys, pose.scene.frames, steps=STEPS, what="scale")
         self.offsets, self.scales = motion.translation, motion.scale
         self.rotations = quaternions.to_matrix(motion.rotation_wxyz)
         self._apply(np.zeros(3), np.eye(3), np.ones(3), 0)
-
-    def _key(self, key: em.EntityKeyframe) -> Keyframe:
-        pose = self.pose
-        scene = pose.scene
-        with located(key.where or self.move.where):
-            frame = key.time.frame(scene.frames, scene.fps)
-            offset = np.zeros(3)
-            if key.position is not None:
-                offset = _in_world(key.position, pose.entity, scene) - pose.position
-            elif key.by is not None:
-                offset = _in_world(key.by, pose.entity, scene)
-        rotation = quaternions.from_axis_angle(-UP, math.radians(key.turn))
-        for axis, degrees in ((pose.right_object, key.pitch), (pose.front_object, key.roll)):
-            rotation = quaternions.multiply(rotation, quaternions.from_axis_angle(axis, math.radians(degrees)))
-        (x, y, z), (qw, qx, qy, qz) = offset, rotation
-        return Keyframe(
-            frame=frame, translation=(x, y, z), rotation_wxyz=(qw, qx, qy, qz),
-            scale=(key.scale.x, key.scale.y, key.scale.z), easing=key.easing,
-        )  # fmt: skip
 
     def _apply(self, offset: Float, rotation: Float, scale: Float, index: int) -> None:
         """Move the pose on from one keyframed state to the one at `index`."""

@@ -16,9 +16,9 @@ from real2sam2real.errors import UserError
 from real2sam2real.scene import camera_moves as cm
 from real2sam2real.scene import entity_moves as em
 from real2sam2real.scene import shot_yaml
-from real2sam2real.scene.camera_animation import animate_camera
 from real2sam2real.scene.carrying import carry, release
-from real2sam2real.scene.entity_animation import animate_entity, displacement, front_object
+from real2sam2real.scene.entity_animation import displacement, front_object
+from real2sam2real.scene.kept_motions import KeptMotions
 from real2sam2real.scene.motion import Motion
 from real2sam2real.scene.move_syntax import WrittenMove, parse_integer, written
 from real2sam2real.scene.relation import GROUND, Relation
@@ -102,16 +102,49 @@ class Shot:
             entities={**self.entities, **entities},
         )
 
-    def apply(self, scene: Scene) -> Scene:
+    def apply(self, scene: Scene, kept: KeptMotions | None = None) -> Scene:
         """Direct `scene`: entities are removed, copied and moved, then the camera; what the shot leaves out stays.
 
         An entity with moves starts from its pose in the photo, so that applying a shot twice is the same as once.
         Motions that stay are stretched to the shot's length. What stands on an entity, or belongs to it, goes where
         that goes: it is moved, hidden, copied and removed with it.
 
+        Args:
+            scene: to be directed.
+            kept: for who applies shots that differ little, again and again: what has not changed is not computed anew.
+
         Raises:
             UserError: an unknown entity, a span outside the shot, a move that cannot be performed, or a camera that
                 gets inside an entity.
+        """
+        kept = KeptMotions() if kept is None else kept
+        scene, entities = self.staged(scene)
+        for name, moves in entities.items():
+            with located(moves[0].where if moves else ""):
+                entity = entity_called(scene, name)
+            scene = scene.with_motion(name, kept.of_entity(moves, entity, scene))
+        scene = carry(scene)
+        for name, moves in entities.items():
+            if _removes(moves) and name in scene.names:  # else it went along with its carrier
+                for each in reversed([name, *scene.carried_by(name)]):
+                    scene = scene.without(each)
+        if self.camera is not None:
+            scene = replace(scene, camera=kept.of_camera(self.camera, scene, seed=self.seed))
+        if (found := camera_inside(scene)) is not None:
+            frame, name = found
+            raise UserError(
+                f"in frame {frame} the camera is inside '{name}'; shorten or turn the moves that bring them together, "
+                f"or hide '{name}' for those frames"
+            )
+        return scene
+
+    def staged(self, scene: Scene) -> tuple[Scene, dict[str, tuple[em.EntityMove, ...]]]:
+        """The scene before anything moves, in the shot's length and with its copies, and the moves to perform in it.
+
+        Motions that stay are each entity's own, without those of carriers.
+
+        Raises:
+            UserError: an unknown entity, or a copy or a relation that cannot be.
         """
         scene = replace(
             scene,
@@ -124,24 +157,7 @@ class Shot:
         scene = _with_relations(release(scene), entities)
         for name, moves in entities.items():
             scene = _with_copies(scene, name, moves)
-        for name, moves in entities.items():
-            with located(moves[0].where if moves else ""):
-                entity = entity_called(scene, name)
-            scene = scene.with_motion(name, animate_entity(moves, entity, scene))
-        scene = carry(scene)
-        for name, moves in entities.items():
-            if _removes(moves) and name in scene.names:  # else it went along with its carrier
-                for each in reversed([name, *scene.carried_by(name)]):
-                    scene = scene.without(each)
-        if self.camera is not None:
-            scene = replace(scene, camera=animate_camera(self.camera, scene, seed=self.seed))
-        if (found := camera_inside(scene)) is not None:
-            frame, name = found
-            raise UserError(
-                f"in frame {frame} the camera is inside '{name}'; shorten or turn the moves that bring them together, "
-                f"or hide '{name}' for those frames"
-            )
-        return scene
+        return scene, entities
 
     def relations(self) -> dict[str, Relation]:
         """What it says about what belongs together, by entity name."""

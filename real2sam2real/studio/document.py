@@ -17,6 +17,7 @@ from typing import Any
 from real2sam2real.errors import NoRoomError, UserError
 from real2sam2real.run.directing import open_scene, with_defaults
 from real2sam2real.scene.camera_moves import ImportedPath
+from real2sam2real.scene.kept_motions import KeptMotions
 from real2sam2real.scene.scene import Scene
 from real2sam2real.scene.shot import Shot, parse_shot, shot_from_data
 from real2sam2real.studio.errors import RefusedError
@@ -36,7 +37,7 @@ class StudioDocument:
 
     def __init__(self, folder: Path, history: History) -> None:
         self.folder, self.history, self.files = folder, history, WorkingFiles(folder)
-        self.lock = threading.RLock()
+        self.lock, self.kept = threading.RLock(), KeptMotions()
         self.listeners: list[Callable[[str, Any], None]] = []
         self.problems: dict[str, str] = {}  # by kind of working file, why it is not what the document is
         self._scenes: OrderedDict[str, tuple[Scene, list[str]]] = OrderedDict()
@@ -111,7 +112,7 @@ class StudioDocument:
             UserError: they do not fit.
         """
         found = self.scene()
-        return None if found is None else apply_shot(found[0], shot)
+        return None if found is None else apply_shot(found[0], shot, self.kept)
 
     def directed(self) -> tuple[Scene | None, str | None]:
         """The scene under the shot that holds; or None, and why there is none if there should be one."""
@@ -175,7 +176,7 @@ class StudioDocument:
         """See that a state's shot, which may be parsed already, fits its scene, and keep what comes of it."""
         shot = self.parsed(state.shot) if shot is None else shot
         if state.scene is not None:
-            directed = apply_shot(self.scene_called(state.scene)[0], shot)
+            directed = apply_shot(self.scene_called(state.scene)[0], shot, self.kept)
             self._directed = (Contents.of(state), directed, None)
 
     def go(self, step: int, base: int | None) -> None:
@@ -296,15 +297,15 @@ class StudioDocument:
                 listener(event, values)
 
 
-def apply_shot(scene: Scene, shot: Shot) -> Scene:
-    """A scene at rest under a shot, by the rule of `r2s2r render`.
+def apply_shot(scene: Scene, shot: Shot, kept: KeptMotions | None = None) -> Scene:
+    """A scene at rest under a shot, by the rule of `r2s2r render`; `kept` as for `Shot.apply`.
 
     Raises:
         UserError: they do not fit.
     """
     if scene.frames == 1 and shot.frames is None:
         shot = with_defaults(shot)
-    return shot.apply(scene)
+    return shot.apply(scene, kept)
 
 
 def _files_of(shot: Shot) -> set[str]:

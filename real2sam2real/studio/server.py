@@ -18,17 +18,16 @@ from starlette.routing import Route
 
 import real2sam2real
 from real2sam2real.errors import UserError
-from real2sam2real.run.scene_data import motion_data
 from real2sam2real.scene.scene import Scene
 from real2sam2real.studio.errors import RefusedError, not_found
 from real2sam2real.studio.events import event_stream
 from real2sam2real.studio.making_routes import making_routes
 from real2sam2real.studio.marking_routes import marking_routes
-from real2sam2real.studio.messages import shot_notes
 from real2sam2real.studio.photo import working_photo_png
-from real2sam2real.studio.requests import body_to_file, json_of, value_of
+from real2sam2real.studio.requests import body_to_file, json_of
 from real2sam2real.studio.rest import moved_vertices, rest_glb
-from real2sam2real.studio.routing import Studio, at, changing, document_answer, in_workspace, studio_of
+from real2sam2real.studio.routing import Studio, at, document_answer, in_workspace, studio_of
+from real2sam2real.studio.shot_routes import shot_routes
 from real2sam2real.studio.vocabulary import vocabulary
 from real2sam2real.studio.workspaces import Workspace
 
@@ -78,43 +77,6 @@ async def create(request: Request) -> Response:
 async def document(request: Request, workspace: Workspace) -> Response:
     """The document."""
     return await document_answer(workspace)
-
-
-async def edit(request: Request, workspace: Workspace) -> Response:
-    """Save a changed shot."""
-    body = await json_of(request)
-    base, label, shot = value_of(body, "base", int), value_of(body, "label", str), value_of(body, "shot", dict)
-    merge = value_of(body, "merge", str) if body.get("merge") is not None else ""
-    found = workspace.document
-    return await changing(workspace, lambda: found.commit(label, shot=found.shot_of(shot), base=base, merge=merge))
-
-
-async def attempt(request: Request, workspace: Workspace) -> Response:
-    """The motion of a shot that is not saved."""
-    shot = value_of(await json_of(request), "shot", dict)
-
-    def performed() -> object:
-        found = workspace.document
-        scene, parsed = found.scene(), found.shot_of(shot)
-        if scene is None:
-            raise UserError("There is no scene yet, so nothing moves; lift the photo first.")
-        directed = found.directed_by(parsed)
-        assert directed is not None
-        return motion_data(directed, shot_notes(scene[0], parsed, directed))
-
-    return JSONResponse(await run_in_threadpool(performed))
-
-
-async def undo(request: Request, workspace: Workspace) -> Response:
-    """Take back the last change."""
-    base = value_of(await json_of(request), "base", int)
-    return await changing(workspace, lambda: workspace.document.go(-1, base))
-
-
-async def redo(request: Request, workspace: Workspace) -> Response:
-    """Do again what was taken back."""
-    base = value_of(await json_of(request), "base", int)
-    return await changing(workspace, lambda: workspace.document.go(1, base))
 
 
 async def keep_page(request: Request, workspace: Workspace) -> Response:
@@ -190,10 +152,7 @@ def routes() -> list[Route]:
         at("/api/vocabulary", words),
         at("/api/workspaces", create, "POST"),
         in_workspace("document", document),
-        in_workspace("edit", edit, "POST"),
-        in_workspace("try", attempt, "POST"),
-        in_workspace("undo", undo, "POST"),
-        in_workspace("redo", redo, "POST"),
+        *shot_routes(),
         in_workspace("page", keep_page, "PUT"),
         in_workspace("photo.png", photo),
         in_workspace("scene/{scene}.glb", scene_glb),

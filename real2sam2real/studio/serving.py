@@ -6,6 +6,7 @@ import logging
 import secrets
 import socket
 import sys
+import threading
 import webbrowser
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import uvicorn
 
 from real2sam2real.errors import UserError
 from real2sam2real.lifting.options import LifterOptions
-from real2sam2real.run.compiling import compile_beside
+from real2sam2real.run.compiling import compile_beside, compile_kernels
 from real2sam2real.studio.requests import Gate
 from real2sam2real.studio.routing import Studio
 from real2sam2real.studio.server import build_app
@@ -74,6 +75,7 @@ def _serve(studio: Studio, listener: socket.socket, host: str, *, browser: bool)
             file=sys.stderr,
         )
     compile_beside()
+    threading.Thread(target=compile_kernels, daemon=True).start()  # or the first exact frame would wait for it
     print(f"The studio is at {address}\nCtrl-C ends it; everything is saved as it is made.", flush=True)
     if browser:
         webbrowser.open(address)

@@ -1,6 +1,9 @@
 """The document through the server: edits, undo, conflicts, and what is on disk."""
 
+import base64
 from pathlib import Path
+
+import numpy as np
 
 from tests.studio.pages import Page
 
@@ -48,3 +51,26 @@ def test_the_source_stays_what_it_is(page: Page, scene_folder: Path) -> None:
     first = page.document()
     page.edit(first["revision"], with_car(first["shot"], {"right": "1"}))
     assert {path: path.read_bytes() for path in scene_folder.rglob("*") if path.is_file()} == before
+
+
+def test_a_key_is_solved_for_and_not_saved(page: Page) -> None:
+    first = page.document()
+    pose = [0.0, 0, -1, 0, 0, 1, 0, 0, 1, 0, 0, 0, 0.5, -1, -4, 1]  # column by column: turned by a quarter
+    found = page.ask("POST", "keyframe", {"shot": first["shot"], "target": "car", "frame": 12, "pose": pose})
+    key = found["shot"]["entities"]["car"][0]["keyframes"][0]
+    assert (key["time"], key["turn"]) == ("12 frames", "-90 deg")
+    matrices = np.frombuffer(base64.b64decode(found["motion"]["entities"][0]["matrices"]), "<f4").reshape(-1, 16)
+    np.testing.assert_allclose(matrices[12], pose, atol=1e-5)
+    camera = np.eye(4)
+    camera[:3, 3] = 0.25, 0.5, 1
+    found = page.ask(
+        "POST", "keyframe",
+        {"shot": found["shot"], "target": "", "frame": 48, "pose": camera.T.ravel().tolist(), "zoom": 1.5},
+    )  # fmt: skip
+    assert found["shot"]["camera"][0]["keyframes"][0] | {"time": ""} == {
+        "time": "", "by": "(0.25 units, 0.5 units, -1 units)", "zoom": "1.5x",
+    }  # fmt: skip
+    assert page.document() == first
+    page.edit(first["revision"], found["shot"])
+    refused = page.ask("POST", "keyframe", {"shot": first["shot"], "target": "car", "frame": 12, "pose": [1, 2]}, 400)
+    assert "16 numbers" in refused["error"]
