@@ -100,20 +100,20 @@ def with_camera_key(
 
 
 @dataclass(frozen=True, eq=False)
-class _Parts:
+class _PoseParts:
     """A pose in parts; of a key, what it says."""
 
     position: Float  # `(3,)`
     rotation: Float  # `(3, 3)`
     factors: Float  # `(3,)` scales of an entity, or the camera's zoom three times
 
-    def moved(self, step: Float, distance: float) -> _Parts:
+    def moved(self, step: Float, distance: float) -> _PoseParts:
         """Changed by `(9,)`: shares of a distance, radians about the axes, log factors."""
         angle = float(np.linalg.norm(step[3:6]))
         turn = about_axis(step[3:6], angle) if angle > 1e-12 else np.eye(3)
-        return _Parts(self.position + step[:3] * distance, turn @ self.rotation, self.factors * np.exp(step[6:]))
+        return _PoseParts(self.position + step[:3] * distance, turn @ self.rotation, self.factors * np.exp(step[6:]))
 
-    def missing(self, wanted: _Parts, distance: float) -> Float:
+    def missing(self, wanted: _PoseParts, distance: float) -> Float:
         """`(9,)` what `moved` needs to lead from here to `wanted`."""
         turn = quaternions.from_matrix(wanted.rotation @ self.rotation.T)
         sine = float(np.linalg.norm(turn[1:]))
@@ -131,8 +131,8 @@ class _Key(ABC, Generic[KeyT]):
         scene: whose length counts.
     """
 
-    wanted: _Parts  # what is performed at the frame
-    start: _Parts  # what the key says to begin with
+    wanted: _PoseParts  # what is performed at the frame
+    start: _PoseParts  # what the key says to begin with
 
     def __init__(self, keys: Sequence[KeyT], frame: int, scene: Scene) -> None:
         if not 0 <= frame < scene.frames:
@@ -147,11 +147,11 @@ class _Key(ABC, Generic[KeyT]):
         self.distance = max(min((float(np.linalg.norm(m - camera)) for m in middles), default=1.0), 1e-6)
 
     @abstractmethod
-    def performed(self, said: _Parts) -> _Parts:
+    def performed(self, said: _PoseParts) -> _PoseParts:
         """What happens at the frame if the key says this."""
 
     @abstractmethod
-    def key_of(self, said: _Parts) -> KeyT:
+    def key_of(self, said: _PoseParts) -> KeyT:
         """The key that says this."""
 
     @abstractmethod
@@ -212,10 +212,10 @@ class _Key(ABC, Generic[KeyT]):
                 slope = self._measured(said, missing)
         return self.key_of(said)
 
-    def _missing(self, said: _Parts) -> Float:
+    def _missing(self, said: _PoseParts) -> Float:
         return self.performed(said).missing(self.wanted, self.distance)
 
-    def _measured(self, said: _Parts, missing: Float) -> Float:
+    def _measured(self, said: _PoseParts, missing: Float) -> Float:
         """`(9, 9)` how what is missing answers to small steps."""
         steps = np.eye(9) * _NUDGE
         return np.stack([(self._missing(said.moved(step, self.distance)) - missing) / _NUDGE for step in steps], axis=1)
@@ -237,11 +237,11 @@ class _EntityKey(_Key[em.EntityKeyframe]):
         if self.old is not None:
             key = keyframe_in_scene(self.old, self.entity, self.scene, self.front)
             rotation = self.rest.rotation @ quaternions.to_matrix(key.rotation_wxyz)
-            self.start = _Parts(
+            self.start = _PoseParts(
                 self.rest.position + np.array(key.translation), rotation, self.rest.factors * np.array(key.scale)
             )
 
-    def own(self, pose: _Parts) -> _Parts:
+    def own(self, pose: _PoseParts) -> _PoseParts:
         """The pose without what the entity's carrier adds to it."""
         carrier = self.scene.carrier_of(self.name)
         if carrier is None:
@@ -253,14 +253,14 @@ class _EntityKey(_Key[em.EntityKeyframe]):
         matrix[:3, :3], matrix[:3, 3] = pose.rotation * pose.factors, pose.position
         return _pose_of(np.linalg.inv(moved_by) @ matrix, f"'{self.name}' on '{carrier.name}'")
 
-    def performed(self, said: _Parts) -> _Parts:
+    def performed(self, said: _PoseParts) -> _PoseParts:
         """What happens at the frame if the key says this."""
         key = self.key_of(said, rounded=False)
         motion = self.kept.of_entity(self._moves_with(key), self.entity, self.scene)
         rotation = quaternions.to_matrix(motion.rotation_wxyz[self.frame])
-        return _Parts(motion.translation[self.frame], rotation, motion.scale[self.frame])
+        return _PoseParts(motion.translation[self.frame], rotation, motion.scale[self.frame])
 
-    def key_of(self, said: _Parts, *, rounded: bool = True) -> em.EntityKeyframe:
+    def key_of(self, said: _PoseParts, *, rounded: bool = True) -> em.EntityKeyframe:
         """The key that says this."""
         turn, pitch, roll = _entity_angles(self.rest.rotation.T @ said.rotation, self.front)
         scales = [_in_range(value, f"the scale of '{self.name}'") for value in said.factors / self.rest.factors]
@@ -301,17 +301,17 @@ class _CameraKey(_Key[cm.CameraKeyframe]):
             )
         super().__init__(next((m.keys for m in self.moves if isinstance(m, cm.CameraKeyframes)), ()), frame, directed)
         photo = MoveTargets(directed).photo_camera
-        self.photo = _Parts(photo[:3, 3], photo[:3, :3], np.ones(3))
+        self.photo = _PoseParts(photo[:3, 3], photo[:3, :3], np.ones(3))
         self.start = self.photo
 
-    def performed(self, said: _Parts) -> _Parts:
+    def performed(self, said: _PoseParts) -> _PoseParts:
         """What happens at the frame if the key says this."""
         moves = self._moves_with(self.key_of(said, rounded=False))
         path = self.kept.of_camera(moves, self.scene, seed=self.shot.seed)
         found = path.world_from_camera[self.frame]
-        return _Parts(found[:3, 3], found[:3, :3], np.full(3, path.zoom[self.frame]))
+        return _PoseParts(found[:3, 3], found[:3, :3], np.full(3, path.zoom[self.frame]))
 
-    def key_of(self, said: _Parts, *, rounded: bool = True) -> cm.CameraKeyframe:
+    def key_of(self, said: _PoseParts, *, rounded: bool = True) -> cm.CameraKeyframe:
         """The key that says this."""
         pan, tilt, roll = _camera_angles(said.rotation, self.photo.rotation)
         right, up, back = self.photo.rotation.T @ (said.position - self.photo.position)
@@ -338,7 +338,7 @@ class _CameraKey(_Key[cm.CameraKeyframe]):
         return [move.kind for move in self.moves if not isinstance(move, cm.CameraKeyframes | cm.Static)]
 
 
-def _pose_of(matrix: Float, what: str) -> _Parts:
+def _pose_of(matrix: Float, what: str) -> _PoseParts:
     """A pose in parts.
 
     Raises:
@@ -358,7 +358,7 @@ def _pose_of(matrix: Float, what: str) -> _Parts:
         raise BadValueError(
             f"the pose of {what} is sheared, which a shot cannot say; scale it along its own axes alone"
         )
-    return _Parts(position, turn, factors)
+    return _PoseParts(position, turn, factors)
 
 
 def _require_reached(
