@@ -101,7 +101,7 @@ def _described(identifier: str, video: Path, options: dict[str, Any], record: di
     return Take(
         id=identifier,
         name=str(options.get("name") or "")[:_LONGEST_NAME],
-        made=datetime.now(UTC).isoformat(timespec="seconds"),
+        made=datetime.now(UTC).isoformat(timespec="milliseconds"),
         seconds=float(record["seconds"]),
         checkpoint=chosen.checkpoint,
         preset=chosen.preset,
