@@ -78,7 +78,7 @@ class PreviewKeeper:
         state, made = self.document.state, read_made(self.folder)
         now = None if state.scene is None else state_key(state.shot, state.scene)
         keys = {"preview": made.preview, "normals": made.preview, "generated": made.generated}
-        found: dict[str, Any] = {"automatic": self.is_on}
+        found: dict[str, Any] = {"automatic": self.is_on, "state": now}
         for name in _VIDEOS:
             path = self.folder / RUN / f"{name}.mp4"
             found[name] = {

@@ -47,6 +47,7 @@ class Take:
     width: int
     height: int
     scene: str  # id of the scene that it was made of
+    state: str = ""  # key of the state that it was made of; see `making.state_key`
     notes: list[str] = field(default_factory=list)
     options: dict[str, Any] = field(default_factory=dict)  # of `making.generate`
     work: float = 0.0  # how much it computed; see `workload.work_of`
@@ -112,6 +113,7 @@ def _described(identifier: str, video: Path, options: dict[str, Any], record: di
         width=info.width,
         height=info.height,
         scene=options["scene"],
+        state=options["state"],
         notes=list(record["notes"]),
         work=work_of(chosen, options.get("size"), len(frames)),
         options={name: options.get(name) for name in ("generate", "size")},

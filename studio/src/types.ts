@@ -210,6 +210,8 @@ export interface TakeData {
   height: number;
   /** Id of the scene that it was made of. */
   scene: string;
+  /** Key of shot and scene that it was made of; see `MadeData`. */
+  state: string;
   notes: string[];
   /** What it was generated with. */
   options: GenerateRequest;
@@ -263,6 +265,8 @@ export interface MadeVideo {
 export interface MadeData {
   /** Previews are made by themselves. */
   automatic: boolean;
+  /** Key of the shot and the scene as they are now; null without a scene. */
+  state: string | null;
   preview: MadeVideo | null;
   normals: MadeVideo | null;
   generated: MadeVideo | null;

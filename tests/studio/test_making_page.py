@@ -112,6 +112,7 @@ def test_videos_are_compared_in_step_with_the_timeline(made_tab: Tab) -> None:
     # Of an earlier shot, and said so.
     made_tab.workspace.document.commit("another shot", shot="frames: 9\nfps: 8\n")
     page.locator(".compare-bar .stale").filter(has_text="of an earlier shot").first.wait_for()
+    right.get_by_role("option", name="Best (of another shot)").wait_for(state="attached")
 
 
 def test_the_last_take_is_deleted_when_the_person_agrees(made_tab: Tab) -> None:

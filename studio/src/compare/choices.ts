@@ -34,7 +34,7 @@ export const clips = computed<Clip[]>(() => {
     id: take.id,
     title: take.name,
     url: at.url(`takes/${take.id}/video.mp4`),
-    stale: take.scene === scene ? "" : "of an earlier scene",
+    stale: take.scene !== scene ? "of another scene" : take.state !== now?.state ? "of another shot" : "",
   }));
   return [...run, ...shelf];
 });
