@@ -111,6 +111,7 @@ def _listening(host: str, port: int | None) -> socket.socket:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listener.bind((host, number))
+            listener.listen()  # so that a browser that is opened at once waits, and is not refused
         except OSError as error:
             listener.close()
             if port is not None or not _is_taken(error):
