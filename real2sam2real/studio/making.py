@@ -10,7 +10,8 @@ WORKSPACE/made.json  of which state of the document its videos are
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +19,12 @@ from real2sam2real.diffusion.options import GenerateOptions
 from real2sam2real.errors import UserError
 from real2sam2real.files import replacing_file
 from real2sam2real.perceive.segment.options import SegmentOptions
+from real2sam2real.run.folder import RECORD
 from real2sam2real.run.options import RunConfig, ShotOptions
 from real2sam2real.run.progress import Progress
 from real2sam2real.studio.generate_options import generate_options
-from real2sam2real.workfolder.json_values import typed
-from real2sam2real.workfolder.records import read_record, write_json
+from real2sam2real.workfolder.json_values import read_json, typed
+from real2sam2real.workfolder.records import WRONG_VALUES, read_record, write_json
 
 RUN, MADE, ESTIMATE = "run", "made.json", ".estimate.png"
 HISTORY, SCENE, SHOT = "history", "scene", "shot.yaml"
@@ -37,6 +39,8 @@ class Made:
     preview: str | None = None  # also of the normals
     draft: bool = False  # whether the preview is one
     generated: str | None = None
+    # of the stages in run.json that made them, so that a run by the command line is seen to have made others
+    fingerprints: dict[str, str] = field(default_factory=dict)
 
 
 def state_key(shot: str, scene: str) -> str:
@@ -47,9 +51,22 @@ def state_key(shot: str, scene: str) -> str:
 def read_made(folder: Path) -> Made:
     """What the run folder of a workspace holds; nothing where it was never told, or cannot be read."""
     try:
-        return read_record(folder / MADE, lambda values: typed(Made, values), what="record", remedy="delete it")
+        made = read_record(folder / MADE, partial(typed, Made), what="record", remedy="delete it")
     except (OSError, UserError):
         return Made()
+    now, then = _fingerprints(folder), made.fingerprints
+    if now.get("preview") != then.get("preview"):
+        made = replace(made, preview=None, draft=False)
+    return made if now.get("generate") == then.get("generate") else replace(made, generated=None)
+
+
+def _fingerprints(folder: Path) -> dict[str, str]:
+    """Those of the stages of the run folder that make videos."""
+    try:
+        stages = read_json(folder / RUN / RECORD)["stages"]
+        return {name: str(stages[name]["fingerprint"]) for name in ("preview", "generate") if name in stages}
+    except (OSError, UserError, *WRONG_VALUES):
+        return {}
 
 
 def preview(folder: Path, options: dict[str, Any], progress: Progress) -> Any:
@@ -96,6 +113,7 @@ def _run(folder: Path, options: dict[str, Any], progress: Progress, words: list[
         shot=ShotOptions(shot=shot),
         generate=GenerateOptions(),
     )
+    estimate.unlink(missing_ok=True)  # of a generation that was cancelled
     with replacing_file(shot) as file:
         file.write_text(options["shot"], encoding="utf-8")
     command = ["r2s2r", "run", SCENE, "--shot", SHOT, "-o", RUN, *words]
@@ -121,5 +139,5 @@ def _flags(values: dict[str, Any]) -> list[str]:
 
 
 def _note(folder: Path, **changes: Any) -> None:
-    made = replace(read_made(folder), **changes)
-    write_json(folder / MADE, {"preview": made.preview, "draft": made.draft, "generated": made.generated})
+    made = replace(read_made(folder), **changes, fingerprints=_fingerprints(folder))
+    write_json(folder / MADE, asdict(made))

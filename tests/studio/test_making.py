@@ -112,6 +112,15 @@ def test_a_generation_is_what_the_command_line_makes_and_goes_on_the_shelf(
     told = read_json(folder / RUN / RECORD)["command"]
     assert told == ["r2s2r", "run", "scene", "--shot", "shot.yaml", "-o", "run", *flags]
 
+    # A run by the command line on the workspace's own run folder is seen to have made another preview.
+    assert page.ask("GET", "made")["preview"]["current"]
+    (folder / "other.yaml").write_text("frames: 1\n")
+    with pytest.raises(SystemExit):
+        main(["run", "scene", "--shot", "other.yaml", "-o", "run", "--draft"])
+    now = page.ask("GET", "made")
+    assert not now["preview"]["current"]
+    assert now["generated"]["current"]
+
     # The same again is kept, and no second take.
     ended(page, start(page, "generate", generate=GENERATE, size="64x48", name="Second"))
     assert [one["name"] for one in page.ask("GET", "takes")] == ["First"]
