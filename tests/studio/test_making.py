@@ -1,6 +1,9 @@
 """Previews and generations of the studio, by the stages of `r2s2r run`, in real processes."""
 
+import io
+import shutil
 import time
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -10,10 +13,14 @@ import pytest
 from real2sam2real.cli.main import main
 from real2sam2real.run.folder import RECORD
 from real2sam2real.studio.generate_options import generate_options, option_schema
-from real2sam2real.studio.making import RUN
+from real2sam2real.studio.making import RUN, _note
+from real2sam2real.studio.previews import state_options
+from real2sam2real.studio.takes import keep_take
 from real2sam2real.workfolder.fingerprint import digest
 from real2sam2real.workfolder.json_values import read_json
+from real2sam2real.workfolder.records import write_json
 from tests.studio.pages import Page, open_page
+from tests.studio.test_takes import made
 
 PATIENCE = 200.0  # seconds; on a busy machine
 SHOT = {"frames": 5, "fps": 8, "camera": [{"dolly": "in 0.2"}]}
@@ -80,6 +87,7 @@ def test_previews_follow_the_document_a_draft_first(following: Page) -> None:
     assert not page.ask("GET", "jobs")
 
 
+@pytest.mark.slow  # the same parts are tested above, and in the browser by test_making_page
 def test_a_generation_is_what_the_command_line_makes_and_goes_on_the_shelf(
     page: Page, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -124,7 +132,6 @@ def test_a_generation_is_what_the_command_line_makes_and_goes_on_the_shelf(
     # The same again is kept, and no second take.
     ended(page, start(page, "generate", generate=GENERATE, size="64x48", name="Second"))
     assert [one["name"] for one in page.ask("GET", "takes")] == ["First"]
-    check_downloads(page, take)
     verdict = page.ask("POST", "generate/verdict", {"generate": GENERATE, "size": "64x48"})
     assert verdict["fits"]
     assert verdict["passes"] == 1
@@ -132,15 +139,20 @@ def test_a_generation_is_what_the_command_line_makes_and_goes_on_the_shelf(
     assert "mini" in verdict["checkpoints"]
 
 
-def check_downloads(page: Page, take: dict[str, Any]) -> None:
-    """Videos by ranges, the control folder as a zip file, the scene, the shot, the page."""
-    import io
-    import zipfile
-
+def test_everything_made_can_be_downloaded_and_nothing_else(page: Page) -> None:
+    folder = folder_of(page)
+    options = made(folder)
+    for name in ("preview.mp4", "normals.mp4", "index.html"):
+        shutil.copy(folder / RUN / "generated.mp4", folder / RUN / name)
+    for name in ("control.json", "frames/0000.png", "preview.mkv"):
+        (folder / RUN / "control" / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / RUN / "control" / name).write_bytes(name.encode() * 1000)
+    keep_take(folder, options)
+    (take,) = page.ask("GET", "takes")
     video = page.raw("GET", f"api/w/{page.id}/takes/{take['id']}/video.mp4")
     part = page.raw("GET", f"api/w/{page.id}/takes/{take['id']}/video.mp4", headers={"Range": "bytes=10-19"})
     assert (part.status_code, part.content) == (206, video.content[10:20])
-    folder = folder_of(page)
+    assert video.content == (folder / RUN / "generated.mp4").read_bytes()
     for name in ("preview.mp4", "normals.mp4", "generated.mp4"):
         assert page.raw("GET", f"api/w/{page.id}/files/{name}").content == (folder / RUN / name).read_bytes()
     archive = zipfile.ZipFile(io.BytesIO(page.raw("GET", f"api/w/{page.id}/files/control.zip").content))
@@ -159,6 +171,27 @@ def check_downloads(page: Page, take: dict[str, Any]) -> None:
     assert poster.content[:2] == b"\xff\xd8"
     for name in ("run.json", "..%2fworkspace.json", "nothing"):
         assert page.raw("GET", f"api/w/{page.id}/files/{name}").status_code == 404
+
+
+def test_which_state_a_video_is_of_is_known_until_another_run_makes_another(page: Page) -> None:
+    folder = folder_of(page)
+    made(folder)
+    (folder / RUN / "preview.mp4").write_bytes((folder / RUN / "generated.mp4").read_bytes())
+    document = page.studio.workspaces.get(str(page.id)).document
+    record = {"stages": {name: {"fingerprint": name} for name in ("preview", "generate")}}
+    write_json(folder / RUN / RECORD, record)
+    assert not page.ask("GET", "made")["preview"]["current"]
+    state = state_options(document)["state"]
+    _note(folder, preview=state, draft=True, generated=state)
+    now = page.ask("GET", "made")
+    assert (now["preview"]["current"], now["preview"]["draft"], now["generated"]["current"]) == (True, True, True)
+    assert now["normals"] is None
+    record["stages"]["preview"]["fingerprint"] = "by the command line"
+    write_json(folder / RUN / RECORD, record)
+    now = page.ask("GET", "made")
+    assert (now["preview"]["current"], now["generated"]["current"]) == (False, True)
+    page.edit(document.revision, SHOT)
+    assert not page.ask("GET", "made")["generated"]["current"]
 
 
 def test_what_is_not_there_or_cannot_be_is_refused(page: Page) -> None:

@@ -30,6 +30,9 @@ export const request = computed<GenerateRequest>(() => ({
   size: size.value.trim() || null,
 }));
 
+/** What changes nothing about whether a machine can do it, or how long it takes: a verdict costs seconds. */
+const INDIFFERENT = new Set(["seed", "upscale", "normal_convention", "compile", "offline"]);
+
 /** Asks for the options once, and for a verdict whenever the choice, or the shot's length, changes while it is shown. */
 export function follow(): () => void {
   void guarded(async () => {
@@ -40,7 +43,9 @@ export function follow(): () => void {
   let asked = "";
   const stop = effect(() => {
     const [at, frames] = [workspace.value, document_.value?.motion?.frames];
-    const text = JSON.stringify([at?.id, request.value, frames]);
+    const { generate, size: wanted } = request.value;
+    const deciding = Object.fromEntries(Object.entries(generate).filter(([name]) => !INDIFFERENT.has(name)));
+    const text = JSON.stringify([at?.id, deciding, wanted, frames]);
     if (!at || !options.value.length || text === asked) return;
     clearTimeout(timer);
     timer = window.setTimeout(() => {
