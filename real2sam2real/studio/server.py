@@ -22,16 +22,17 @@ from real2sam2real.scene.scene import Scene
 from real2sam2real.studio.errors import RefusedError, not_found
 from real2sam2real.studio.events import event_stream
 from real2sam2real.studio.making_routes import making_routes
-from real2sam2real.studio.marking_routes import marking_routes
+from real2sam2real.studio.marking_routes import MASK_BYTES, MESH_BYTES, marking_routes
 from real2sam2real.studio.photo import working_photo_png
 from real2sam2real.studio.requests import body_to_file, json_of
 from real2sam2real.studio.rest import moved_vertices, rest_glb
 from real2sam2real.studio.routing import Studio, at, document_answer, in_workspace, studio_of
+from real2sam2real.studio.scene_routes import scene_routes
 from real2sam2real.studio.shot_routes import shot_routes
 from real2sam2real.studio.vocabulary import vocabulary
 from real2sam2real.studio.workspaces import Workspace
 
-PHOTO_BYTES, MESH_BYTES, MASK_BYTES = 200_000_000, 500_000_000, 50_000_000
+PHOTO_BYTES = 200_000_000
 PAGE_FILES = {"index.html": "text/html", "studio.js": "text/javascript", "studio.css": "text/css"}
 _LOOK_SECONDS = 0.5
 _KEPT_GLBS = 4
@@ -153,6 +154,7 @@ def routes() -> list[Route]:
         at("/api/workspaces", create, "POST"),
         in_workspace("document", document),
         *shot_routes(),
+        *scene_routes(),
         in_workspace("page", keep_page, "PUT"),
         in_workspace("photo.png", photo),
         in_workspace("scene/{scene}.glb", scene_glb),

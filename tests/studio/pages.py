@@ -34,7 +34,7 @@ def box(name: str, x: float, z: float) -> Entity:
     mesh = Mesh(vertices=BOX, faces=FACES)
     mask = np.zeros((48, 64), bool)
     column = round(32 + x * 10)
-    mask[20:30, column : column + 6] = True
+    mask[20:30, column : column + 8] = True
     return Entity(name=name, mesh=mesh, rest_world_from_object=rest, motion=Motion.still(1, rest), mask=mask)
 
 
