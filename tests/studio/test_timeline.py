@@ -5,11 +5,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from real2sam2real.scene.shot import load_shot, parse_shot
 from real2sam2real.studio.workspaces import Workspace
 from tests.studio.browser import RunningStudio, Tab
+from tests.studio.pages import two_boxes
 
 SHOT = """
 frames: 49
@@ -47,6 +49,21 @@ def shot_data(tab: Tab) -> dict[str, Any]:
 def car_keys(tab: Tab) -> list[dict[str, Any]]:
     keys: list[dict[str, Any]] = shot_data(tab)["entities"]["car"][0]["keyframes"]
     return keys
+
+
+def car_pose(tab: Tab, frame: int) -> np.ndarray:
+    """World from the car, by the shot file and by nothing of the studio."""
+    directed = load_shot(tab.workspace.folder / "shot.yaml").apply(two_boxes())
+    return directed.entity("car").motion.matrices()[frame]
+
+
+def resting_view(tab: Tab) -> np.ndarray:
+    """World from the view's camera, once it has come to rest."""
+    before = None
+    while before != (now := tab.page.evaluate("studioTest.camera()")):
+        before = now
+        tab.page.wait_for_timeout(500)
+    return np.array(now).reshape(4, 4).T
 
 
 def middle(tab: Tab, selector: str, nth: int = -1) -> tuple[float, float]:
@@ -167,6 +184,51 @@ def test_an_orbit_is_changed_live_and_saved_once(keyed: Tab) -> None:
     keyed.role("button", "Undo").click()
     keyed.saved(before + 2)
     assert shot_data(keyed)["camera"][0]["orbit"] == "30 deg"
+
+
+def test_two_camera_keys_from_the_free_view_are_where_it_looked_from(tab: Tab) -> None:
+    tab.role("treeitem", "Camera").click()
+    tab.page.keyboard.press("v")
+    looked = {}
+    x, y = tab.page.viewport_size["width"] / 2, 200
+    for count, (frame, right) in enumerate(((16, 60), (40, -150)), start=2):
+        tab.page.evaluate(f"studioTest.goTo({frame})")
+        tab.drag((x, y), (x + right, y + 15))
+        looked[frame] = resting_view(tab)
+        tab.page.keyboard.press("k")
+        tab.reached(count)
+    (move,) = shot_data(tab)["camera"]
+    assert [key["time"] for key in move["keyframes"]] == ["16 frames", "40 frames"]
+    path = load_shot(tab.workspace.folder / "shot.yaml").apply(two_boxes()).camera.world_from_camera
+    assert np.abs(looked[16] - looked[40]).max() > 0.1
+    for frame, pose in looked.items():
+        np.testing.assert_allclose(path[frame], pose, atol=0.01)
+
+
+def test_the_focal_length_at_the_playhead_is_a_key(tab: Tab) -> None:
+    tab.role("treeitem", "Camera").click()
+    tab.page.evaluate("studioTest.goTo(32)")
+    lens = tab.role("spinbutton", "Focal length in mm")
+    photo = float(lens.input_value())
+    lens.fill(str(2 * photo))
+    lens.press("Enter")
+    tab.saved(2)
+    (key,) = shot_data(tab)["camera"][0]["keyframes"]
+    assert key["time"] == "32 frames"
+    assert float(key["zoom"].removesuffix("x")) == pytest.approx(2, abs=0.01)
+
+
+def test_a_pose_is_kept_as_a_key_with_the_moves_that_lead_to_it(keyed: Tab) -> None:
+    before = at_revision(keyed)
+    keyed.role("treeitem", "car").click()
+    keyed.page.evaluate("studioTest.goTo(30)")
+    pose = car_pose(keyed, 30)
+    keyed.page.keyboard.press("k")
+    keyed.saved(before + 1)
+    assert [key["time"] for key in car_keys(keyed)] == ["12 frames", "50%", "30 frames", "2.5 s"]
+    assert keyed.page.locator(".tl-move .tl-key.is-picked").get_attribute("data-frame") == "30"
+    np.testing.assert_allclose(car_pose(keyed, 30), pose, atol=0.01)
+    assert np.abs(pose - car_pose(keyed, 0)).max() > 0.5
 
 
 def test_every_move_of_the_vocabulary_is_offered_and_can_be_performed(tab: Tab) -> None:

@@ -14,6 +14,8 @@ export interface StudioTest {
   readView: (view: View, width: number, height: number) => Uint8Array;
   /** World from an entity as it is drawn, 16 numbers, column-major. */
   pose: (name: string) => number[] | null;
+  /** World from the camera that is looked through, 16 numbers, column-major. */
+  camera: () => number[];
   /** A point of the world in pixels of the page. */
   onPage: (x: number, y: number, z: number) => [number, number];
   /** Which handle is under the pointer. */
@@ -26,6 +28,7 @@ export function offerTo(window_: Window, stage: Stage): void {
     names: () => (loading.value === null ? stage.actors.names : []),
     readView: (view, width, height) => readView(stage, view, width, height),
     pose: (name) => stage.actors.poseOf(name)?.toArray() ?? null,
+    camera: () => stage.camera.matrixWorld.toArray(),
     onPage: (x, y, z) => {
       const at = new Vector3(x, y, z).project(stage.camera);
       const box = stage.canvas.getBoundingClientRect();
