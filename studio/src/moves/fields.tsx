@@ -61,18 +61,22 @@ function offered(item: SettingWords): string[] {
   return (UNITS[item.kind] ?? []).filter((unit) => metric || !["m", "cm"].includes(unit));
 }
 
-const DEGREES: Record<string, number> = { deg: 1, rad: 180 / Math.PI, turns: 360 };
-const SHARES: Record<string, number> = { x: 1, "%": 0.01 };
+/** How many of the first unit one is, for kinds whose units are known without the scene. */
+const PARTS: Record<string, Record<string, number>> = {
+  "an angle": { deg: 1, rad: 180 / Math.PI, turns: 360 },
+  "a factor": { x: 1, "%": 0.01 },
+  "a scale": { x: 1, "%": 0.01 },
+};
 
-/** The same value in another unit where that is known, else a usual one. */
+/** What a distance starts with in a unit: what a percent of it is, the scene alone knows. */
+const USUAL: Record<string, number> = { "%": 25, units: 0.5, m: 1, cm: 100 };
+
+/** The same value in another unit where that is known, else a usual one of the same sign. */
 function inUnit(item: SettingWords, number: number, from: string, to: string): string {
-  for (const table of [DEGREES, item.kind === "a distance" || item.kind === "a zoom" ? {} : SHARES]) {
-    const [a, b] = [table[from], table[to]];
-    if (a && b) return slidText({ number: (number * a) / b, unit: to });
-  }
   if (item.kind === "a zoom") return zoomIn(number, from, to);
-  const usual: Record<string, number> = { "%": 25, units: 0.5, m: 1, cm: 100 };
-  return slidText({ number: Math.sign(number || 1) * (usual[to] ?? 1), unit: to });
+  const [a, b] = [PARTS[item.kind]?.[from], PARTS[item.kind]?.[to]];
+  const value = a && b ? (number * a) / b : Math.sign(number || 1) * (USUAL[to] ?? 1);
+  return slidText({ number: value, unit: to });
 }
 
 /** Focal lengths in the photo's terms: a factor, mm on a 36 mm wide sensor, the horizontal field of view. */
