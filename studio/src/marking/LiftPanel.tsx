@@ -49,12 +49,13 @@ function goToScene(): void {
   mine.value = null;
   if (job.state === "done") {
     place.value = "direct";
-    for (const note of job.notes) tell(note);
+    for (const note of job.notes) if (note.includes("left out of the shot")) tell(note);
   }
 }
 
 function Progress({ job }: { job: JobData }) {
   const busy = job.state === "running" || job.state === "queued";
+  if (job.state === "done" && job.notes.length > 0) return <Notes notes={job.notes} />;
   if (!busy && job.state !== "failed") return null;
   const left = job.secondsLeft === null ? "" : `, about ${Math.ceil(job.secondsLeft)} s left`;
   return (
@@ -76,6 +77,17 @@ function Progress({ job }: { job: JobData }) {
       )}
       {busy && <progress value={job.total ? job.done : undefined} max={job.total || 1} />}
     </div>
+  );
+}
+
+function Notes({ notes }: { notes: string[] }) {
+  return (
+    <details class="missing lift-notes">
+      <summary>What the last lift says ({notes.length})</summary>
+      {notes.map((note) => (
+        <p key={note}>{note}</p>
+      ))}
+    </details>
   );
 }
 

@@ -22,7 +22,7 @@ effect(() => {
   if (chosenId.value !== null && document_.value && !chosen.value) chosenId.value = null;
 });
 
-type Answer = DocumentData & { notes: string[]; told?: string[] };
+type Answer = DocumentData & { told?: string[] };
 
 /** Asks for a change of the marks; what becomes of it is shown. Gives the document, or null where it was refused. */
 export function change(words: string, send: (id: string, base: number) => [path: string, body: unknown, headers?: HeadersInit]): Promise<DocumentData | null> {
@@ -37,7 +37,7 @@ export function change(words: string, send: (id: string, base: number) => [path:
     working.value = "";
     if (!found) return null;
     document_.value = found;
-    for (const note of found.told ?? []) tell(note);
+    if (found.told?.length) tell(found.told.join("; "));
     return found;
   });
 }
