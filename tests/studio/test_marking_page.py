@@ -138,7 +138,7 @@ def test_a_box_points_a_brush_and_a_name_become_a_scene(photo_tab: PhotoTab, cup
     assert tab.objects() == ["espresso cup"]
 
     tab.role("button", "Lift 1 object").click()
-    tab.page.get_by_label("Scene", exact=True).wait_for()  # the viewport's picture
+    tab.role("img", "Scene").wait_for()
     found = tab.workspace.document.scene()
     assert found is not None
     assert found[0].names == ["espresso cup"]

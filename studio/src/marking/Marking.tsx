@@ -8,7 +8,7 @@ import { LensPanel } from "./LensPanel.tsx";
 import { beginLens } from "./lens.ts";
 import { LiftPanel } from "./LiftPanel.tsx";
 import { brushSize, chosen, chosenId, loadChoices, mark, sendMaskFile, sendMesh, type Tool, tool } from "./marks.ts";
-import { isMesh } from "./MeshDrop.tsx";
+import { isMesh } from "./meshDrop.ts";
 import { ObjectList } from "./ObjectList.tsx";
 import { ObjectPanel } from "./ObjectPanel.tsx";
 import { held, zoomBy } from "./sight.ts";

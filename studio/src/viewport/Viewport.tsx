@@ -1,6 +1,7 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { shortcut } from "../shortcuts/registry.ts";
 import { draftProblem, dropDraft } from "../live.ts";
+import { dropping, meshDrop } from "../marking/meshDrop.ts";
 import { document_, frame, place, selected } from "../state.ts";
 import { choose, dropToGround, toggleLook, toggleSpace } from "./actions.ts";
 import { ExactFrame } from "./ExactFrame.tsx";
@@ -20,16 +21,18 @@ export function Viewport() {
   const [broken, setBroken] = useState(false);
   const canvas = useRef<HTMLCanvasElement>(null);
   const box = useRef<HTMLDivElement>(null);
+  const pointer = useRef<Pointer | null>(null);
   useEffect(() => {
     const made = canvas.current && box.current ? openStage(canvas.current, box.current, setFrameRect) : null;
     if (made) setStage(made.stage);
     else setBroken(true);
+    pointer.current = made?.pointer ?? null;
     return () => made?.close();
   }, []);
   return (
     <div class="viewport">
       <Toolbar stage={stage} />
-      <div class="viewport-picture" ref={box}>
+      <div class="viewport-picture" ref={box} {...meshDrop((event) => pointer.current?.entityAt(event) ?? null)}>
         <canvas ref={canvas} role="img" aria-label="Scene" />
         {lookThrough.value && <Frame at={frameRect} />}
         <div class="exact-frame" style={{ left: `${frameRect.x}px`, top: `${frameRect.y}px`, width: `${frameRect.width}px`, height: `${frameRect.height}px` }}>
@@ -37,6 +40,7 @@ export function Viewport() {
         </div>
         <Heads />
         {broken && <p class="viewport-message">This browser shows no 3D (WebGL 2 is off). Turn on hardware acceleration, or use another browser.</p>}
+        {dropping.value && <p class="viewport-message">{dropping.value}</p>}
         {loading.value && <p class="viewport-message">{loading.value}</p>}
       </div>
     </div>
@@ -65,7 +69,7 @@ function Heads() {
   );
 }
 
-function openStage(canvas: HTMLCanvasElement, box: HTMLElement, laidOut: (frame: Rect) => void): { stage: Stage; close: () => void } | null {
+function openStage(canvas: HTMLCanvasElement, box: HTMLElement, laidOut: (frame: Rect) => void): { stage: Stage; pointer: Pointer; close: () => void } | null {
   let stage: Stage;
   try {
     stage = new Stage(canvas, eventsOf(() => stage), laidOut);
@@ -83,7 +87,7 @@ function openStage(canvas: HTMLCanvasElement, box: HTMLElement, laidOut: (frame:
     pointer.dispose();
     stage.dispose();
   };
-  return { stage, close };
+  return { stage, pointer, close };
 }
 
 function eventsOf(stage: () => Stage): ConstructorParameters<typeof Stage>[1] {

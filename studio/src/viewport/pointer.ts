@@ -35,14 +35,19 @@ export class Pointer {
     this.canvas.removeEventListener("pointerup", this.up);
   }
 
-  private aim(event: PointerEvent): void {
+  /** The entity under the pointer, or null. */
+  entityAt(event: MouseEvent): string | null {
+    return this.hit(event)?.name ?? null;
+  }
+
+  private aim(event: MouseEvent): void {
     const box = this.canvas.getBoundingClientRect();
     const at = new Vector2(((event.clientX - box.left) / box.width) * 2 - 1, 1 - ((event.clientY - box.top) / box.height) * 2);
     this.ray.setFromCamera(at, this.stage.camera);
   }
 
   /** The entity under the pointer and the point that was met. */
-  private hit(event: PointerEvent): { name: string; point: Vector3 } | null {
+  private hit(event: MouseEvent): { name: string; point: Vector3 } | null {
     this.aim(event);
     const found = this.ray.intersectObjects(this.stage.actors.visibleMeshes(), false)[0];
     return found ? { name: found.object.userData.entity as string, point: found.point } : null;

@@ -1,13 +1,10 @@
 /**
- * Meshes that are dropped on the page. For the viewport:
- *
- *     <MeshDrop nameAt={(event) => name of the entity under the pointer, or null for the ground}> … </MeshDrop>
- *
- * Onto an entity, the file replaces its mesh; onto the ground, it becomes a new entity, called after the file.
+ * Meshes that are dropped on the page. `meshDrop(nameAt)` gives an element's handlers; `nameAt` says which entity is under
+ * the pointer, or null for the ground. Onto an entity, the file replaces its mesh; onto the ground, it becomes a new one,
+ * called after the file.
  */
 
 import { signal } from "@preact/signals";
-import type { ComponentChildren } from "preact";
 import { document_, guarded, inTurn, selected, tell, workspace } from "../state.ts";
 import type { DocumentData } from "../types.ts";
 
@@ -18,23 +15,15 @@ export const isMesh = (file: File) => SUFFIXES.some((suffix) => file.name.toLowe
 /** What is read at the moment, or "". */
 export const dropping = signal("");
 
-export function MeshDrop({ nameAt, children }: { nameAt: (event: DragEvent) => string | null; children: ComponentChildren }) {
-  const drop = (event: DragEvent) => {
+/** What an element needs to take meshes. */
+export const meshDrop = (nameAt: (event: DragEvent) => string | null) => ({
+  onDragOver: (event: DragEvent) => event.preventDefault(),
+  onDrop: (event: DragEvent) => {
     event.preventDefault();
     const target = nameAt(event);
     for (const file of event.dataTransfer?.files ?? []) void dropMesh(file, target);
-  };
-  return (
-    <div class="mesh-drop" style={{ position: "absolute", inset: 0 }} onDragOver={(event) => event.preventDefault()} onDrop={drop}>
-      {children}
-      {dropping.value && (
-        <p class="stage-working" role="status">
-          {dropping.value}
-        </p>
-      )}
-    </div>
-  );
-}
+  },
+});
 
 /** Replaces an entity's mesh, or adds one where `target` is null. */
 export async function dropMesh(file: File, target: string | null): Promise<void> {
