@@ -30,6 +30,7 @@ class Cutter:
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
         self._said: IO[bytes] | None = None
+        self._stopped = False
 
     @property
     def pid(self) -> int | None:
@@ -59,6 +60,7 @@ class Cutter:
 
     def _told(self, line: bytes) -> dict[str, Any]:
         """What the process says; one that has died since the last question is started again."""
+        self._stopped = False
         alive = self._process is not None and self._process.poll() is None
         process = self._process if alive else self._start()
         assert process is not None
@@ -71,6 +73,9 @@ class Cutter:
             answer = process.stdout.readline()
         if not answer.endswith(b"\n"):
             process.wait()
+            if self._stopped:
+                self._drop()
+                raise UserError("Stopped, as you asked; what is marked is as it was.")
             raise UserError(self._death())
         told: dict[str, Any] = parse_json(answer)
         return told
@@ -109,6 +114,13 @@ class Cutter:
         if self._said is not None:
             self._said.close()
             self._said = None
+
+    def stop(self) -> None:
+        """End the process over the question that it works on, if there is one; whoever asked is told."""
+        process = self._process
+        if process is not None and self._lock.locked():
+            self._stopped = True
+            process.kill()
 
     def close(self) -> None:
         """End the process, at once."""

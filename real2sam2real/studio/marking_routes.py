@@ -9,6 +9,7 @@
     GET  objects/choices      what there is on this machine to cut out and to lift, and the words that are known
     GET  objects/estimate     the camera as the photo tells it
     POST objects/lens         lines that are drawn on the photo: what they say of the camera
+    POST objects/stop         gives up what the photo is looked at for
     POST objects/horizon      a focal length, pitch and roll: where the horizon is
 
 Changes take ?base=REVISION where they carry a file, and answer with the document, `told` beside it: notes for people.
@@ -183,6 +184,12 @@ async def horizon(request: Request, workspace: Workspace) -> Response:
     return JSONResponse(await run_in_threadpool(found))
 
 
+async def stop(request: Request, workspace: Workspace) -> Response:
+    """Give up what the photo is looked at for."""
+    await run_in_threadpool(lambda: _marking(workspace).cutter.stop())
+    return JSONResponse({})
+
+
 def start_lift(activity: Activity, workspace: Workspace, options: dict[str, Any]) -> Job:
     """Queue the lift of what is marked now.
 
@@ -218,5 +225,6 @@ def marking_routes() -> list[Route]:
         in_workspace("objects/choices", choices),
         in_workspace("objects/estimate", estimate),
         in_workspace("objects/lens", lens, "POST"),
+        in_workspace("objects/stop", stop, "POST"),
         in_workspace("objects/horizon", horizon, "POST"),
     ]

@@ -230,6 +230,17 @@ def test_a_killed_worker_is_told_and_the_next_question_is_answered(marking: Mark
     assert marking.ask("warm")["size"] == [600, 400]
 
 
+def test_a_question_can_be_stopped(marking: Marking, change: Change) -> None:
+    marking.ask("warm")
+    stopper = threading.Timer(0.5, marking.cutter.stop)
+    stopper.start()
+    refused(marking, "Stopped", lambda: change(find={"words": []}))
+    stopper.join()
+    marking.cutter.stop()  # nothing is asked: nothing is ended
+    assert marking.cutter.pid is None
+    assert marking.ask("warm")["size"] == [600, 400]
+
+
 def test_a_huge_photo_is_worked_on_smaller_and_counted_in_its_own_pixels(tmp_path: Path) -> None:
     big = tmp_path / "big.jpg"
     with Image.open(demo_folder() / "photo.jpg") as photo:

@@ -7,7 +7,7 @@ import { document_, workspace } from "../state.ts";
 import type { MaskObject } from "../types.ts";
 import { fileBox, filePoint, fitted, type Frame, fromFile, panned, toPhoto, toScreen, type Xy, zoomed } from "./frame.ts";
 import { LensLines } from "./LensLines.tsx";
-import { chooseNew, chosen, chosenId, brushSize, markBox, markPoint, recut, sendPainted, tool, working } from "./marks.ts";
+import { chooseNew, chosen, chosenId, brushSize, markBox, markPoint, recut, sendPainted, stopLooking, tool, working } from "./marks.ts";
 import { asFile, blank, type Canvas, loadImage, type Painted, paintedMask, stroke } from "./paint.ts";
 import { Rulers } from "./Rulers.tsx";
 import { frame_, held, photoSize, pointer, stageSize } from "./sight.ts";
@@ -63,8 +63,11 @@ export function Stage() {
       <Rulers />
       <BrushRing />
       {working.value && (
-        <p class="stage-working" role="status">
+        <p class="stage-working" role="status" data-handle>
           {working.value}
+          <button type="button" class="quiet" onClick={() => void stopLooking()}>
+            Stop
+          </button>
         </p>
       )}
     </div>

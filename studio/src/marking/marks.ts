@@ -70,6 +70,9 @@ export const sendMesh = (file: File, id: string) =>
 export const sendDepth = (file: File) =>
   change(`Reading ${file.name}…`, (_, base) => [`objects/depth?base=${base}`, file, named(file.name)]);
 
+/** Gives up what the photo is looked at for; the question that waits for it is told so. */
+export const stopLooking = () => guarded(async () => workspace.value?.request("objects/stop", "POST"));
+
 /** Chooses what a change has added, which is the last of the objects. */
 export function chooseNew(before: readonly MaskObject[], found: DocumentData | null): void {
   const known = new Set(before.map((each) => each.id));
