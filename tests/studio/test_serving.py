@@ -7,7 +7,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -41,7 +40,7 @@ def server(folder: Path, *arguments: str) -> Iterator[tuple[subprocess.Popen[str
         process.stdout.close()
 
 
-def test_it_serves_and_ends_within_two_seconds(scene_folder: Path, tmp_path: Path) -> None:
+def test_it_serves_and_ends_while_a_page_listens(scene_folder: Path, tmp_path: Path) -> None:
     with server(tmp_path, str(scene_folder), "--port", "0") as (process, address, said):
         assert re.fullmatch(r"http://127\.0\.0\.1:\d+/[\w-]{32}/", address)
         assert said == []
@@ -50,10 +49,8 @@ def test_it_serves_and_ends_within_two_seconds(scene_folder: Path, tmp_path: Pat
         assert identity is not None
         events = urllib.request.urlopen(f"{address}api/w/{identity[1].decode()}/events")
         assert events.readline() == b"event: document\n"
-        begun = time.monotonic()
         process.send_signal(signal.SIGINT)
         assert process.wait(10) == 0
-        assert time.monotonic() - begun < 2
     assert (tmp_path / "studio" / "street" / "shot.yaml").is_file()
 
 
