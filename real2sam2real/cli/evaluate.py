@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from tyro.conf import Positional, arg
 
-from real2sam2real.errors import UserError
+from real2sam2real.errors import UserError, require
 from real2sam2real.options import Texts
 from real2sam2real.run.options import BatchOptions
 from real2sam2real.run.progress import TimeLeft
@@ -17,7 +17,9 @@ from real2sam2real.run.progress import TimeLeft
 if TYPE_CHECKING:
     from real2sam2real.arrays import Float32, UInt8
     from real2sam2real.diffusion.checkpoints import CheckpointSettings
-    from real2sam2real.lab.evaluate.camera_scores import CameraRow
+    from real2sam2real.lab.evaluate.case_set import CaseKind, CaseSet
+    from real2sam2real.lab.evaluate.measuring import Measurer, RowT, VideoJob
+    from real2sam2real.lab.evaluate.score_table import Measure
     from real2sam2real.lab.synth import SynthClip
 
 
@@ -196,12 +198,8 @@ class EvaluateAblation:
 
 
 @dataclass(frozen=True, kw_only=True)
-class EvaluateCamera:
-    """Measure how videos follow the commanded camera, on cases of r2s2r benchmark make camera.
-
-    Camera paths are recovered from the videos by structure from motion (pip install 'real2sam2real[sfm]'). Writes
-    rows.jsonl (every video; a later call goes on behind it), scores.md and index.html (worst cases first).
-    """
+class VideosOfCases:
+    """Which videos of which cases are measured."""
 
     cases: Annotated[Positional[Path], arg(metavar="CASES")]
     """A set of cases."""
@@ -211,46 +209,90 @@ class EvaluateCamera:
     """Videos of a method, CASE.mp4 or CASE/….mp4 each, at any depth; by the name that the method gets in the table."""
     baseline: Annotated[Texts, arg(metavar="{photo,preview,film}")] = ()
     """Measure these too: the photo repeated, our preview, the true film (of rooms)."""
+    batch: BatchOptions = field(default_factory=BatchOptions)
+    """Many videos at once."""
+
+    def _open(self, kind: CaseKind) -> tuple[CaseSet, list[VideoJob]]:
+        """The cases, which must be of a kind, and the videos."""
+        from real2sam2real.lab.evaluate.case_set import open_cases, require_kind
+        from real2sam2real.lab.evaluate.measuring import baselines, jobs_of
+
+        cases = open_cases(self.cases)
+        require_kind(cases, kind)
+        jobs = [job for name, folder in _methods(self.videos).items() for job in jobs_of(cases, name, folder)]
+        jobs += [job for name in dict.fromkeys(self.baseline) for job in baselines(cases, name)]
+        if not jobs:
+            raise UserError("there is nothing to measure; give --videos FOLDER or --baseline preview")
+        return cases, jobs
+
+    def _measure(
+        self, title: str, measurer: Measurer[RowT], jobs: Sequence[VideoJob], measures: Sequence[Measure]
+    ) -> None:
+        """Measure, write rows, tables and page, and print the tables."""
+        from real2sam2real.lab.evaluate.measuring import measure_all
+        from real2sam2real.lab.evaluate.score_page import PAGE, write_page
+        from real2sam2real.lab.evaluate.score_report import report
+        from real2sam2real.run.progress import Progress
+
+        progress, clock, done = Progress.on_stderr(), TimeLeft(), 0
+
+        def on_row(row: RowT) -> None:
+            nonlocal done
+            done += 1
+            left = f", about {clock.seconds(done, len(jobs)):.0f} s left" if 1 < done < len(jobs) else ""
+            value = row.measures.get(measures[0].name)
+            said = row.problem or f"{measures[0].title} {value or 0:.{measures[0].digits}f}"
+            progress.info(f"{done} of {len(jobs)}  {row.method}  {row.case}  {said}{left}")
+
+        rows = measure_all(measurer, jobs, self.out, batch=self.batch, on_row=on_row)
+        tables, cases = report(rows, measures), measurer.cases
+        commanded = {case.name: cases.scene(case).camera.world_from_camera for case in cases.cases}
+        shown = {(job.method, job.case.name): job.video for job in jobs if job.video is not None}
+        write_page(self.out / PAGE, title, tables, rows, measures, commanded=commanded, videos=shown)
+        _report(self.out, tables, None)
+        print(self.out / PAGE)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluateCamera(VideosOfCases):
+    """Measure how videos follow the commanded camera, on cases of r2s2r benchmark make camera.
+
+    Camera paths are recovered from the videos by structure from motion (pip install 'real2sam2real[sfm]'). Writes
+    rows.jsonl (every video; a later call goes on behind it), scores.md and index.html (worst cases first).
+    """
+
     mapper: Literal["global", "incremental"] = "global"
     """COLMAP's global mapper, which was GLOMAP, or its incremental one."""
     features: Annotated[int, arg(metavar="N")] = 2048
     """Features of a frame, at most."""
     seconds: Annotated[float, arg(metavar="S")] = 300.0
     """A video that takes longer counts as not recovered."""
-    batch: BatchOptions = field(default_factory=BatchOptions)
-    """Many videos at once."""
 
     def execute(self) -> None:
         """Measure, and print the tables."""
-        from real2sam2real.lab.evaluate.camera_recovery import RecoveryOptions
-        from real2sam2real.lab.evaluate.camera_scores import baselines, camera_table, evaluate_camera, jobs_of
-        from real2sam2real.lab.evaluate.case_set import open_cases, require_kind
-        from real2sam2real.lab.evaluate.score_page import PAGE, write_camera_page
-        from real2sam2real.run.progress import Progress
+        from real2sam2real.lab.evaluate.camera_recovery import NEEDS, RecoveryOptions
+        from real2sam2real.lab.evaluate.camera_scores import CAMERA_MEASURES, CameraMeasurer
 
-        cases, progress = open_cases(self.cases), Progress.on_stderr()
-        require_kind(cases, "camera")
-        jobs = [job for name, folder in _methods(self.videos).items() for job in jobs_of(cases, name, folder)]
-        jobs += [job for name in self.baseline for job in baselines(cases, name)]
-        if not jobs:
-            raise UserError("there is nothing to measure; give --videos FOLDER or --baseline preview")
-        clock, done = TimeLeft(), 0
-
-        def on_row(row: CameraRow) -> None:
-            nonlocal done
-            done += 1
-            left = f", about {clock.seconds(done, len(jobs)):.0f} s left" if 1 < done < len(jobs) else ""
-            said = row.problem or f"ATE {100 * (row.measures['ate_share'] or 0):.2f} % of the path"
-            progress.info(f"{done} of {len(jobs)}  {row.method}  {row.case}  {said}{left}")
-
+        require("pycolmap", NEEDS)
+        cases, jobs = self._open("camera")
         options = RecoveryOptions(mapper=self.mapper, features=self.features, seconds=self.seconds)
-        rows = evaluate_camera(cases, jobs, self.out, options=options, batch=self.batch, on_row=on_row)
-        tables = camera_table(rows)
-        paths = {case.name: cases.scene(case).camera.world_from_camera for case in cases.cases}
-        shown = {(job.method, job.case.name): job.video for job in jobs if job.video is not None}
-        write_camera_page(self.out / PAGE, tables, rows, paths, shown)
-        _report(self.out, tables, None)
-        print(self.out / PAGE)
+        self._measure("Camera control", CameraMeasurer(cases, options), jobs, CAMERA_MEASURES)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluateObjects(VideosOfCases):
+    """Measure how videos follow the commanded poses of objects, on cases of r2s2r benchmark make objects.
+
+    Poses are recovered from the videos with the cases' own meshes. Writes rows.jsonl (every video; a later call goes
+    on behind it), scores.md and index.html (worst cases first).
+    """
+
+    def execute(self) -> None:
+        """Measure, and print the tables."""
+        from real2sam2real.lab.evaluate.object_scores import OBJECT_MEASURES, ObjectMeasurer
+
+        cases, jobs = self._open("objects")
+        self._measure("Control of objects", ObjectMeasurer(cases), jobs, OBJECT_MEASURES)
 
 
 def _methods(videos: Sequence[str]) -> dict[str, Path]:
@@ -290,6 +332,7 @@ def _report(out: Path, text: str, sheet: UInt8 | None) -> None:
 
 COMMANDS = {
     "camera": EvaluateCamera,
+    "objects": EvaluateObjects,
     "held-out": EvaluateHeldOut,
     "normals": EvaluateNormals,
     "ablation": EvaluateAblation,

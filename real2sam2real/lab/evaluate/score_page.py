@@ -1,4 +1,4 @@
-"""The page of an evaluation: the tables, then every video with its path over the commanded one, worst cases first."""
+"""The page of an evaluation: the tables, then every video with what was found in it, worst cases first."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ import numpy as np
 
 from real2sam2real.arrays import Float
 from real2sam2real.files import replacing_file
-from real2sam2real.lab.evaluate.camera_scores import MEASURES, CameraRow
+from real2sam2real.lab.evaluate.camera_scores import CameraRow
+from real2sam2real.lab.evaluate.measuring import MeasuredRow
+from real2sam2real.lab.evaluate.object_scores import ObjectRow
+from real2sam2real.lab.evaluate.score_table import Measure
 
 PAGE = "index.html"
 _SIDE = 220  # of a plot in pixels
@@ -21,17 +24,20 @@ table{border-collapse:collapse;margin:1rem 0;font-variant-numeric:tabular-nums}
 td,th{border:1px solid #ccc;padding:.25rem .6rem;text-align:right}td:first-child,th:first-child{text-align:left}
 article{display:grid;grid-template-columns:minmax(16rem,1fr) auto auto minmax(14rem,20rem);gap:1rem;align-items:start;
 border-top:1px solid #ccc;padding:1rem 0}
-video{width:100%;background:#000}figure{margin:0}figcaption{font-size:.85em;color:#666}
+figure{max-width:220px}video{width:100%;background:#000}figure{margin:0}figcaption{font-size:.85em;color:#666}
 .bad{color:#b00020;font-weight:600}dl{display:grid;grid-template-columns:auto auto;gap:.1rem .8rem;margin:0}
 dd{margin:0;text-align:right;font-variant-numeric:tabular-nums}
 @media(max-width:60rem){article{grid-template-columns:1fr}}
 """
 
 
-def write_camera_page(
+def write_page(
     path: Path,
+    title: str,
     tables: str,
-    rows: Sequence[CameraRow],
+    rows: Sequence[MeasuredRow],
+    measures: Sequence[Measure],
+    *,
     commanded: Mapping[str, Float],
     videos: Mapping[tuple[str, str], Path],
 ) -> None:
@@ -39,47 +45,52 @@ def write_camera_page(
 
     Args:
         path: of the HTML file; videos are linked relative to it.
-        tables: Markdown, from `camera_table`.
+        title: its heading.
+        tables: Markdown, from `score_report.report`.
         rows: all of the tables.
+        measures: their columns; by the first one the worst is found.
         commanded: `(T, 4, 4)` world-from-camera poses of each case, by its name.
         videos: of methods and cases, those that there are.
     """
-    worst = sorted(rows, key=_badness, reverse=True)
-    articles = "\n".join(_article(path, row, commanded[row.case], videos.get((row.method, row.case))) for row in worst)
+    worst = sorted(rows, key=lambda row: _badness(row, measures[0]), reverse=True)
+    articles = "\n".join(
+        _article(path, row, measures, commanded[row.case], videos.get((row.method, row.case))) for row in worst
+    )
     page = (
-        f'<!doctype html>\n<html lang="en"><meta charset="utf-8"><title>Camera control</title><style>{_STYLE}</style>\n'
-        f"<h1>Camera control</h1>\n{_tables(tables)}\n<h2>Every video, the worst first</h2>\n"
-        "<p>Grey: the commanded path. Orange: the recovered one, aligned. Dots: the first frame.</p>\n"
-        f"{articles}\n</html>\n"
+        f'<!doctype html>\n<html lang="en"><meta charset="utf-8"><title>{html.escape(title)}</title>'
+        f"<style>{_STYLE}</style>\n<h1>{html.escape(title)}</h1>\n{_tables(tables)}\n"
+        f"<h2>Every video, the worst first</h2>\n{articles}\n</html>\n"
     )
     with replacing_file(path) as fresh:
         fresh.write_text(page, encoding="utf-8")
 
 
-def _badness(row: CameraRow) -> tuple[int, float]:
-    share = row.measures.get("ate_share")
-    return ("recovered", "not recovered", "failed").index(row.status), -1.0 if share is None else share
+def _badness(row: MeasuredRow, first: Measure) -> tuple[int, float]:
+    value = row.measures.get(first.name)
+    return ("measured", "not found", "failed").index(row.status), -1.0 if value is None else value
 
 
-def _article(page: Path, row: CameraRow, commanded: Float, video: Path | None) -> str:
+def _article(page: Path, row: MeasuredRow, measures: Sequence[Measure], commanded: Float, video: Path | None) -> str:
     title = f"<b>{html.escape(row.method)}</b> {html.escape(row.case)}"
     shown = ""
     if video is not None and video.suffix == ".mp4":
         source = html.escape(Path(os.path.relpath(video, page.parent)).as_posix(), quote=True)
         shown = f'<video src="{source}" controls loop muted preload="none"></video>'
     problem = f'<p class="bad">{html.escape(row.problem)}</p>' if row.problem else ""
-    values = "".join(
-        f"<dt>{html.escape(m.title)}</dt><dd>{value:.{m.digits}f}</dd>"
-        for m in MEASURES
-        if (value := row.measures.get(m.name)) is not None
-    )
-    values += f"<dt>frames found</dt><dd>{row.registered:.0%}</dd><dt>points</dt><dd>{row.points}</dd>"
-    above, beside = (_plot(row, commanded, axes) for axes in ((0, 2), (0, 1)))
-    return (
-        f"<article><div><p>{title}</p>{shown}{problem}</div>"
-        f"<figure>{above}<figcaption>from above</figcaption></figure>"
-        f"<figure>{beside}<figcaption>from the front</figcaption></figure><dl>{values}</dl></article>"
-    )
+    values = [(m.title, f"{v:.{m.digits}f}") for m in measures if (v := row.measures.get(m.name)) is not None]
+    figures = ""
+    if isinstance(row, CameraRow):
+        values += [("frames found", f"{row.registered:.0%}"), ("points", str(row.points))]
+        above, beside = (_plot(row, commanded, axes) for axes in ((0, 2), (0, 1)))
+        told = "grey: commanded, orange: recovered; the dots are the first frame"
+        figures = (
+            f"<figure>{above}<figcaption>from above; {told}</figcaption></figure>"
+            f"<figure>{beside}<figcaption>from the front</figcaption></figure>"
+        )
+    if isinstance(row, ObjectRow):
+        values += [(str(o["name"]), f"in {o['found']} of {o['in_view']} frames") for o in row.objects]
+    listed = "".join(f"<dt>{html.escape(name)}</dt><dd>{html.escape(text)}</dd>" for name, text in values)
+    return f"<article><div><p>{title}</p>{shown}{problem}</div>{figures}<dl>{listed}</dl></article>"
 
 
 def _plot(row: CameraRow, commanded: Float, axes: tuple[int, int]) -> str:

@@ -11,16 +11,11 @@ from real2sam2real import media
 from real2sam2real.cli.main import main
 from real2sam2real.errors import UserError
 from real2sam2real.lab.evaluate.camera_recovery import RecoveryOptions
-from real2sam2real.lab.evaluate.camera_scores import (
-    ROWS,
-    CameraRow,
-    baselines,
-    camera_table,
-    evaluate_camera,
-    jobs_of,
-)
+from real2sam2real.lab.evaluate.camera_scores import CAMERA_MEASURES, CameraMeasurer, CameraRow
 from real2sam2real.lab.evaluate.case_set import FILM, CaseSet
-from real2sam2real.lab.evaluate.score_page import write_camera_page
+from real2sam2real.lab.evaluate.measuring import ROWS, baselines, jobs_of, measure_all
+from real2sam2real.lab.evaluate.score_page import write_page
+from real2sam2real.lab.evaluate.score_report import report
 from real2sam2real.lab.evaluate.score_table import Measure, interval, markdown, paired
 
 pytest.importorskip("pycolmap", reason="structure from motion needs pycolmap: pip install '.[sfm]'")
@@ -34,12 +29,12 @@ def scored(camera_cases: CaseSet, tmp_path_factory: pytest.TempPathFactory) -> t
     film = media.read_video(camera_cases.folder / "camera-0001" / FILM)
     media.write_video(videos / "camera-0001.mp4", film[:5], 16)
     jobs = [*baselines(camera_cases, "film"), *baselines(camera_cases, "photo"), *jobs_of(camera_cases, "own", videos)]
-    return out, evaluate_camera(camera_cases, jobs, out, options=QUICK)
+    return out, measure_all(CameraMeasurer(camera_cases, QUICK), jobs, out)
 
 
 def test_the_true_film_follows_the_command(scored: tuple[Path, list[CameraRow]]) -> None:
     for row in scored[1][:2]:
-        assert row.status == "recovered"
+        assert row.status == "measured"
         assert row.measures["ate_share"] is not None
         assert row.measures["ate_share"] < 0.01
         assert row.measures["rpe_rotation"] is not None
@@ -49,7 +44,7 @@ def test_the_true_film_follows_the_command(scored: tuple[Path, list[CameraRow]])
 
 def test_what_cannot_be_measured_is_a_row_with_its_reason(scored: tuple[Path, list[CameraRow]]) -> None:
     photos, own = scored[1][2:4], scored[1][4:]
-    assert {row.status for row in photos} == {"not recovered"}
+    assert {row.status for row in photos} == {"not found"}
     assert all(row.problem and row.standing["ate_share"] for row in photos)
     assert [row.problem for row in own] == [
         "the video has 5 frames, the case 9",
@@ -59,7 +54,7 @@ def test_what_cannot_be_measured_is_a_row_with_its_reason(scored: tuple[Path, li
 
 
 def test_the_table_counts_every_case(scored: tuple[Path, list[CameraRow]]) -> None:
-    text = camera_table(scored[1])
+    text = report(scored[1], CAMERA_MEASURES)
     assert "| film | 2 of 2 | 0 |" in text
     assert "| photo | 0 of 2 | 0 | – |" in text
     assert "| own | 0 of 2 | 2 | – |" in text
@@ -74,7 +69,7 @@ def test_rows_are_kept_and_a_changed_video_is_measured_anew(
     lines = (out / ROWS).read_text().splitlines()
     assert len(lines) == 6
     films = baselines(camera_cases, "film")
-    assert evaluate_camera(camera_cases, films, out, options=QUICK) == rows[:2]  # in no time: nothing is solved
+    assert measure_all(CameraMeasurer(camera_cases, QUICK), films, out) == rows[:2]  # in no time: nothing is solved
     assert len((out / ROWS).read_text().splitlines()) == 6
 
 
@@ -83,7 +78,8 @@ def test_the_page_has_every_video_the_worst_first(
 ) -> None:
     paths = {case.name: camera_cases.scene(case).camera.world_from_camera for case in camera_cases.cases}
     video = tmp_path / "videos" / "a&b.mp4"
-    write_camera_page(tmp_path / "page.html", "x\n", scored[1], paths, {("own", "camera-0001"): video})
+    shown = {("own", "camera-0001"): video}
+    write_page(tmp_path / "page.html", "A", "x\n", scored[1], CAMERA_MEASURES, commanded=paths, videos=shown)
     text = (tmp_path / "page.html").read_text()
     assert text.count("<article>") == 6
     assert text.index("<b>own</b>") < text.index("<b>photo</b>") < text.index("<b>film</b>")
