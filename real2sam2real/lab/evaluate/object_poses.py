@@ -103,7 +103,7 @@ def recover_poses(
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class _Fit:
+class _PoseFit:
     """A pose that explains a picture; None where none does."""
 
     pose: Float | None
@@ -112,7 +112,7 @@ class _Fit:
     in_view: bool
 
 
-_NOWHERE = _Fit(pose=None, confidence=_WORST, inliers=0, in_view=False)
+_NOWHERE = _PoseFit(pose=None, confidence=_WORST, inliers=0, in_view=False)
 _UNEXPLAINED = replace(_NOWHERE, in_view=True)
 
 
@@ -161,9 +161,9 @@ class _Tracker:
     def __init__(self, scene: Scene, name: str, options: PoseOptions, light: Light | None) -> None:
         self._scene, self._name, self._options, self._light = scene, name, options, light
 
-    def find(self, picture: UInt8, t: int, guesses: Sequence[Float]) -> _Fit:
+    def find(self, picture: UInt8, t: int, guesses: Sequence[Float]) -> _PoseFit:
         """The best of the poses that refining the guesses leads to."""
-        best = _Fit(pose=None, confidence=_WORST, inliers=0, in_view=False)
+        best = _PoseFit(pose=None, confidence=_WORST, inliers=0, in_view=False)
         camera = self._scene.camera.resized(picture.shape[1], picture.shape[0])
         for guess in guesses:
             fit = self._refined(picture, t, camera, guess)
@@ -174,7 +174,7 @@ class _Tracker:
                 break
         return best
 
-    def _refined(self, picture: UInt8, t: int, camera: CameraPath, guess: Float) -> _Fit:
+    def _refined(self, picture: UInt8, t: int, camera: CameraPath, guess: Float) -> _PoseFit:
         pose, agreeing = guess, _Agreement(inliers=0, share=0.0)
         for number in range(self._options.rounds + self._options.direct_rounds):
             view = self._drawn(t, camera, pose)
@@ -196,7 +196,7 @@ class _Tracker:
         good = similarity >= self._options.similarity and agreeing.share >= self._options.agreement
         good = good and agreeing.inliers >= self._options.inliers
         confidence = max(0.0, similarity) * agreeing.share
-        return _Fit(pose=pose if good else None, confidence=confidence, inliers=agreeing.inliers, in_view=True)
+        return _PoseFit(pose=pose if good else None, confidence=confidence, inliers=agreeing.inliers, in_view=True)
 
     def _drawn(self, t: int, camera: CameraPath, pose: Float) -> _View | None:
         """The object at a pose, cut out; None where too little of it is seen."""
