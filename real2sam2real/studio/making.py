@@ -77,7 +77,10 @@ def preview(folder: Path, options: dict[str, Any], progress: Progress) -> Any:
         options: `state`, see `state_key`; `scene`, the id of its scene; `shot`, the text of its shot; `draft`.
         progress: where it says what it does.
     """
-    draft = bool(options["draft"])
+    draft, made = bool(options["draft"]), read_made(folder)
+    is_there = made.preview == options["state"] and (folder / RUN / "preview.mp4").is_file()
+    if is_there and (draft or not made.draft):  # made by a generation that went before
+        return {"draft": made.draft}
     _run(folder, options, progress, ["--draft" if draft else "--preview-only"], draft=draft, preview_only=not draft)
     _note(folder, preview=options["state"], draft=draft)
     return {"draft": draft}

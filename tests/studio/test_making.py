@@ -12,8 +12,9 @@ import pytest
 
 from real2sam2real.cli.main import main
 from real2sam2real.run.folder import RECORD
+from real2sam2real.run.progress import Progress
 from real2sam2real.studio.generate_options import generate_options, option_schema
-from real2sam2real.studio.making import RUN, _note
+from real2sam2real.studio.making import RUN, _note, preview
 from real2sam2real.studio.previews import state_options
 from real2sam2real.studio.takes import keep_take
 from real2sam2real.workfolder.fingerprint import digest
@@ -192,6 +193,18 @@ def test_which_state_a_video_is_of_is_known_until_another_run_makes_another(page
     assert (now["preview"]["current"], now["generated"]["current"]) == (False, True)
     page.edit(document.revision, SHOT)
     assert not page.ask("GET", "made")["generated"]["current"]
+
+
+def test_a_preview_that_a_generation_has_made_is_not_made_again_as_a_draft(page: Page, tmp_path: Path) -> None:
+    folder, document = folder_of(page), page.studio.workspaces.get(str(page.id)).document
+    made(folder)
+    shutil.copy(folder / RUN / "generated.mp4", folder / RUN / "preview.mp4")
+    options = state_options(document)
+    _note(folder, preview=options["state"], draft=False)
+    before = sorted((path, path.stat().st_mtime_ns) for path in (folder / RUN).rglob("*"))
+    for draft in (True, False):
+        assert preview(folder, {**options, "draft": draft}, Progress()) == {"draft": False}
+    assert sorted((path, path.stat().st_mtime_ns) for path in (folder / RUN).rglob("*")) == before
 
 
 def test_what_is_not_there_or_cannot_be_is_refused(page: Page) -> None:
