@@ -31,7 +31,7 @@ def document_data(workspace: Workspace) -> dict[str, Any]:
     with document.lock:
         state, history, found = document.state, document.history, document.scene()
         size, shot, (directed, problem) = photo_size(workspace), document.shot(), document.directed()
-        motion, notes = None, [*document.problems.values()]
+        motion, notes = None, [*([workspace.source_note] if workspace.source_note else []), *document.problems.values()]
         marking = marking_of(workspace)
         try:
             marks = marks_data(marking)
@@ -55,5 +55,6 @@ def document_data(workspace: Workspace) -> dict[str, Any]:
             "shot": shot.to_data(),
             "motion": motion,
             "notes": notes,
+            "sourceChanged": workspace.source_note is not None,
             "page": document.page(),
         }

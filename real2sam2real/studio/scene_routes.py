@@ -134,6 +134,16 @@ def _commit_mesh(workspace: Workspace, base: int, name: str, file: Path) -> None
     document.commit(f"Mesh of {name}", scene=aside, base=base)
 
 
+async def take_over(request: Request, workspace: Workspace) -> Response:
+    """Take the scene over again from what the workspace was made from."""
+    base = value_of(await json_of(request), "base", int)
+    return await changing(workspace, lambda: workspace.take_over(base))
+
+
 def scene_routes() -> list[Route]:
     """Those addresses, below a workspace's."""
-    return [in_workspace("scene", change_scene, "POST"), in_workspace("mesh", change_mesh, "POST")]
+    return [
+        in_workspace("scene", change_scene, "POST"),
+        in_workspace("mesh", change_mesh, "POST"),
+        in_workspace("source", take_over, "POST"),
+    ]

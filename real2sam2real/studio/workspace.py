@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -23,7 +23,7 @@ from real2sam2real.run.folder import RECORD
 from real2sam2real.scene.folder import SCENE_FILE, save_scene
 from real2sam2real.scene.shot import Shot, parse_shot
 from real2sam2real.studio.document import HISTORY
-from real2sam2real.studio.history import History, State, keep_snapshot
+from real2sam2real.studio.history import History, State, keep_snapshot, text_digest
 from real2sam2real.studio.working_files import SCENE, SHOT, scene_files
 from real2sam2real.workfolder.fingerprint import digest
 from real2sam2real.workfolder.json_values import read_json, typed
@@ -31,7 +31,7 @@ from real2sam2real.workfolder.records import WRONG_VALUES, read_record, write_js
 
 FORMAT = 1
 RECORD_FILE = "workspace.json"
-LIFTED, RUN_VIDEO = "lifted", "generated.mp4"
+LIFTED = "lifted"
 Kind = Literal["photo", "scene", "run"]
 
 
@@ -45,8 +45,10 @@ class Source:
 
     def changed(self) -> bool:
         """Whether it is another one than when it was taken over; one that is gone is not."""
-        path = Path(self.path)
-        return path.exists() and source_digest(path, self.kind) != self.digest
+        try:
+            return source_digest(Path(self.path), self.kind) != self.digest
+        except (OSError, UserError):
+            return False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +84,7 @@ def is_workspace(folder: Path) -> bool:
 
 def source_digest(path: Path, kind: Kind) -> str:
     """What of a source decides a workspace that is made from it, as one hash."""
-    return digest(path / LIFTED) + digest(path / RECORD) if kind == "run" else digest(path)
+    return digest(path / LIFTED) + text_digest(shot_of_run(path)) if kind == "run" else digest(path)
 
 
 def kind_of_source(path: Path) -> Kind:
@@ -131,6 +133,37 @@ def create_workspace(source: Path, folder: Path, *, name: str | None = None) -> 
         History.create(fresh / HISTORY, State(label="opened", shot=shot, scene=kept, made=time.time()))
         (fresh / SHOT).write_bytes(shot.encode())
         write_json(fresh / RECORD_FILE, asdict(record))
+
+
+def source_note(record: WorkspaceRecord) -> str | None:
+    """What a person should know where the source is another one than when it was taken over; None where it is not."""
+    if not record.source.changed():
+        return None
+    remedy = (
+        "open it with another -o to work on the new one"
+        if record.source.kind == "photo"
+        else "take it over again, or go on with what was taken over"
+    )
+    return f"{record.source.path}, from which this workspace was made, has changed since; {remedy}"
+
+
+def taken_over(record: WorkspaceRecord, aside: Path) -> tuple[WorkspaceRecord, str | None]:
+    """Write the source's scene as it is now into the folder `aside`.
+
+    Returns:
+        The workspace's record for when that is done, and the text of the shot that comes along, from a run.
+
+    Raises:
+        UserError: the source is a photo, is gone, or cannot be read.
+    """
+    kind, path = record.source.kind, Path(record.source.path)
+    if kind == "photo":
+        raise UserError(f"{path} is a photo, whose marks would no longer fit; open it with another -o")
+    if not path.is_dir():
+        raise UserError(f"{path} is no longer there; bring it back, or go on with what was taken over")
+    save_scene(open_scene(path / LIFTED if kind == "run" else path)[0], aside)
+    now = replace(record.source, digest=source_digest(path, kind))
+    return replace(record, source=now), shot_of_run(path) if kind == "run" else None
 
 
 def _fill(source: Path, kind: Kind, fresh: Path) -> tuple[str, bool]:

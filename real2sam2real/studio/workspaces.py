@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import re
+import tempfile
 import threading
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -22,8 +23,11 @@ from real2sam2real.studio.workspace import (
     create_workspace,
     is_workspace,
     read_workspace,
+    source_note,
+    taken_over,
 )
 from real2sam2real.workfolder.lock import locked
+from real2sam2real.workfolder.records import write_json
 
 _UNNAMED = "photo"
 _LONGEST_NAME = 60
@@ -38,12 +42,26 @@ class Workspace:
     record: WorkspaceRecord
     document: StudioDocument
     holders: ExitStack
+    source_note: str | None = None  # where the source has changed since it was taken over
     parts: dict[str, Any] = field(default_factory=dict)  # what other modules keep with it, by the module's name
 
     @property
     def name(self) -> str:
         """For people."""
         return self.record.name
+
+    def take_over(self, base: int) -> None:
+        """Take the scene over again from what the workspace was made from; from a run, its shot too.
+
+        Raises:
+            UserError: it is a photo, is gone, or cannot be read.
+            RefusedError: the document went on since `base`.
+        """
+        with tempfile.TemporaryDirectory() as aside:
+            record, shot = taken_over(self.record, Path(aside) / SCENE)
+            self.document.commit("Take over again", scene=Path(aside) / SCENE, shot=shot, base=base)
+        write_json(self.folder / RECORD_FILE, asdict(record))
+        self.record, self.source_note = record, None
 
 
 class Workspaces:
@@ -172,8 +190,9 @@ def _opened(identity: str, folder: Path) -> Workspace:
             raise UserError(
                 f"{folder} has no journal (history/now.json); {RECORD_FILE} alone is no workspace"
             ) from None
+        document, note = StudioDocument(folder, history), source_note(record)
         return Workspace(
-            id=identity, folder=folder, record=record, document=StudioDocument(folder, history), holders=holders
+            id=identity, folder=folder, record=record, document=document, holders=holders, source_note=note
         )
     except BaseException:
         holders.close()

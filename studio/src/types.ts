@@ -168,6 +168,8 @@ export interface DocumentData {
   shot: ShotData;
   motion: MotionData | null;
   notes: string[];
+  /** What the workspace was made from has changed since; `POST source {base}` takes it over again. */
+  sourceChanged?: boolean;
   /** What the page wants to find again: selection, locks, marks, panels. The server keeps it and does not look in. */
   page: Record<string, unknown>;
 }
