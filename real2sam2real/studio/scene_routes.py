@@ -6,6 +6,7 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import numpy as np
 from starlette.requests import Request
@@ -23,6 +24,7 @@ from real2sam2real.scene.relation import Relation, RelationWord
 from real2sam2real.scene.renaming import renamed_scene, renamed_shot
 from real2sam2real.scene.scene import Scene
 from real2sam2real.studio.errors import RefusedError
+from real2sam2real.studio.marking import MESH_SUFFIXES
 from real2sam2real.studio.marking_routes import MESH_BYTES
 from real2sam2real.studio.requests import body_to_file, json_of, value_of
 from real2sam2real.studio.routing import changing, in_workspace
@@ -107,7 +109,8 @@ async def change_mesh(request: Request, workspace: Workspace) -> Response:
     if not name or not base.isdecimal():
         raise RefusedError(400, "The address needs '?name=' and '&base=', the revision that was seen.")
     with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "mesh.glb"
+        suffix = Path(unquote(request.headers.get("x-name", ""))).suffix.lower()
+        file = Path(folder) / f"mesh{suffix if suffix in MESH_SUFFIXES else '.glb'}"  # OBJ is told by its ending alone
         await body_to_file(request, file, MESH_BYTES, "mesh")
         return await changing(workspace, lambda: _commit_mesh(workspace, int(base), name, file))
 

@@ -18,6 +18,7 @@ from tests.studio.browser import RunningStudio, Tab
 
 PATIENCE = 240_000  # ms: several networks look at the photo, on a machine that may be busy
 BOX = (72, 14, 484, 392)
+TETRAHEDRON = "v 0 0 0\nv 1 0 0\nv 0 1 0\nv 0 0 1\nf 1 3 2\nf 1 2 4\nf 1 4 3\nf 2 3 4\n"
 
 
 class PhotoTab(Tab):
@@ -195,3 +196,32 @@ def test_the_horizon_is_dragged_to_a_pitch(photo_tab: PhotoTab) -> None:
     assert view.pitch == pytest.approx(float(np.degrees(np.arctan(140 / focal))), abs=0.3)
     tab.page.get_by_label("Pitch").wait_for()
     assert float(tab.page.get_by_label("Pitch").input_value()) == pytest.approx(view.pitch, abs=0.01)
+
+
+def test_a_mesh_that_is_dropped_in_the_scene_replaces_what_the_photo_shows(tab: Tab) -> None:
+    transfer = """([name, text]) => {
+        const transfer = new DataTransfer();
+        transfer.items.add(new File([text], name));
+        return transfer;
+    }"""
+    picture = tab.page.locator(".viewport-picture")
+    x, y = tab.on_page((-1.0, -0.5, -5.5))  # on the car
+    file = tab.page.evaluate_handle(transfer, ["ball.obj", TETRAHEDRON])
+    picture.dispatch_event("drop", {"dataTransfer": file, "clientX": x, "clientY": y})
+    for _ in range(PATIENCE // 100):  # to align a mesh takes long on a busy machine
+        if tab.workspace.document.revision == 2:
+            break
+        tab.page.wait_for_timeout(100)
+    tab.saved(2)
+    found = tab.workspace.document.scene()
+    assert found is not None
+    assert found[0].names == ["car", "man"]
+    assert len(found[0].entity("car").mesh.faces) == 4
+    file = tab.page.evaluate_handle(transfer, ["notes.txt", "hello"])
+    picture.dispatch_event("drop", {"dataTransfer": file, "clientX": x, "clientY": y})
+    tab.page.get_by_role("alert").filter(has_text="'notes.txt' is no mesh").wait_for()
+    x, y = tab.on_page((0.25, 0.5, -6))  # nothing there, and nothing in the photo that it could be laid onto
+    file = tab.page.evaluate_handle(transfer, ["ball.obj", TETRAHEDRON])
+    picture.dispatch_event("drop", {"dataTransfer": file, "clientX": x, "clientY": y})
+    tab.page.get_by_role("alert").filter(has_text="mark it on the photo first").wait_for()
+    assert tab.workspace.document.revision == 2
