@@ -6,45 +6,48 @@ const STEPS = [1, 0.75, 0.5, 0.35];
 /** A picture that takes longer than this (ms) is drawn with fewer pixels, one that takes less than the other with more. */
 const TOO_LONG = 70;
 const SHORT = 24;
-const STILL_AFTER = 350;
+/** Pictures further apart than this (ms), from the end of one to the begin of the next, do not belong to one movement. */
+const PAUSE = 350;
+const SAMPLES = 3;
 
 /** Counts drawn pictures while something moves, and picks the resolution from the time that they take. */
 export class Pace {
-  private drawn: number[] = [];
+  /** When pictures were done, in the last two seconds of this movement. */
+  private done: number[] = [];
   private costs: number[] = [];
   private last = 0;
   private step = 0;
-  /** True while pictures follow each other. */
-  moving = false;
 
   /** To be called once per animation frame; `drew` says whether a picture was drawn in the one before. */
   tick(now: number, drew: boolean): void {
     if (drew) {
-      this.moving = this.drawn.length > 0 && now - (this.drawn.at(-1) as number) < STILL_AFTER;
-      this.drawn = [...this.drawn.filter((time) => now - time < 1000), now];
-      if (this.moving) this.costs = [...this.costs.slice(-5), now - this.last];
-      if (this.moving) this.judge(now);
+      const before = this.done.at(-1);
+      const goesOn = before !== undefined && this.last - before < PAUSE;
+      this.done = goesOn ? [...this.done.filter((time) => now - time < 2000), now] : [now];
+      this.costs = goesOn ? [...this.costs.slice(1 - SAMPLES), now - this.last] : [];
+      this.judge();
     }
     this.last = now;
   }
 
-  /** True when nothing was drawn for a while. */
+  /** True when nothing was drawn for a while; the movement has ended then. */
   isStill(now: number): boolean {
-    if (now - (this.drawn.at(-1) ?? 0) < STILL_AFTER) return false;
-    this.moving = false;
+    const before = this.done.at(-1);
+    if (before !== undefined && now - before < PAUSE) return false;
     this.costs = [];
-    this.drawn = [];
+    this.done = [];
     framesPerSecond.value = null;
     return true;
   }
 
-  private judge(now: number): void {
-    const since = this.drawn[0] as number;
-    if (now - since > 200) framesPerSecond.value = Math.round(((this.drawn.length - 1) * 1000) / (now - since));
-    if (this.costs.length < 5) return;
-    const middle = [...this.costs].sort((a, b) => a - b)[2] as number;
-    const next = this.step + (middle > TOO_LONG ? 1 : middle < SHORT ? -1 : 0);
-    if (next === this.step || STEPS[next] === undefined) return;
+  private judge(): void {
+    const [first, last] = [this.done[0] as number, this.done.at(-1) as number];
+    if (last - first > 200) framesPerSecond.value = Math.round(((this.done.length - 1) * 1000) / (last - first));
+    if (this.costs.length < SAMPLES) return;
+    const middle = [...this.costs].sort((a, b) => a - b)[SAMPLES >> 1] as number;
+    const wanted = this.step + (middle > 2 * TOO_LONG ? 2 : middle > TOO_LONG ? 1 : middle < SHORT ? -1 : 0);
+    const next = Math.min(Math.max(wanted, 0), STEPS.length - 1);
+    if (next === this.step) return;
     this.step = next;
     this.costs = [];
     resolution.value = STEPS[next] as number;
