@@ -1,10 +1,10 @@
 """How fast the studio's page is: `python benchmarks/studio_page.py` (the page built, Playwright and Chromium there).
 
-Five spheres of 20,480 triangles each, textured, all moving, with the camera on an orbit. Prints the page's size, the time
-from the server's first answer to the drawn scene, and for each view the pictures per second that the page's own counter
-shows while the frame is scrubbed, with the resolution that the page fell back to, and the processor time that one takes,
-which other programs on the machine do not change. Chromium draws by SwiftShader, without a
-graphics card; `--gpu` lets it use one.
+Five spheres of 20,480 triangles each, textured, all moving, with the camera on an orbit. Prints the files' sizes, the
+time from the server's first answer to the drawn scene, and for each view, while the frame is scrubbed, the pictures a
+second by the page's own counter, the resolution that the page fell back to, and the processor time of one, which
+other programs on the machine do not change. Chromium draws by SwiftShader, without a graphics card; `--gpu` lets it use
+one.
 """
 
 from __future__ import annotations
@@ -59,7 +59,9 @@ def make_scene() -> Scene:
         rest = np.eye(4)
         rest[:3, 3] = 2.4 * (number - 2), -1.0, -9.0
         texture = rng.integers(0, 256, (256, 256, 3), dtype=np.uint8)
-        mesh = Mesh(vertices=made.vertices + [0, 1, 0], faces=made.faces, corner_uvs=uvs, texture=texture)
+        mesh = Mesh(
+            vertices=made.vertices + np.array([0.0, 1.0, 0.0]), faces=made.faces, corner_uvs=uvs, texture=texture
+        )
         motion = Motion.still(1, rest)
         entities.append(Entity(name=f"ball {number}", mesh=mesh, rest_world_from_object=rest, motion=motion))
     lens = Intrinsics.from_fov(1280, 720, horizontal_degrees=60)
@@ -71,21 +73,12 @@ def make_scene() -> Scene:
 def served(folder: Path) -> Iterator[str]:
     """The address of a studio of the scene, in a process of its own."""
     save_scene(make_scene(), folder / "scene")
-    program = "from real2sam2real.cli.main import main; main()"
-    command = [
-        sys.executable,
-        "-c",
-        program,
-        "studio",
-        str(folder / "scene"),
-        "-o",
-        str(folder / "work"),
-        "--no-browser",
-    ]
+    program, work = "from real2sam2real.cli.main import main; main()", folder / "work"
+    command = [sys.executable, "-c", program, "studio", str(folder / "scene"), "-o", str(work), "--no-browser"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout is not None
         line = next(line for line in server.stdout if "http://" in line)
-        (folder / "work" / "shot.yaml").write_text(SHOT, encoding="utf-8")
+        (work / "shot.yaml").write_text(SHOT, encoding="utf-8")
         try:
             yield line.split()[-1]
         finally:

@@ -262,6 +262,19 @@ def _ground_below(scene: Scene, entity: Entity) -> float:
     return float((entity.mesh.vertices @ rest[1, :3] + rest[1, 3]).min())
 
 
+def emptied_photo(scene: Scene, inpainter: Inpainter = inpaint) -> UInt8:
+    """The scene's photo `(H, W, 3)` uint8 with the places of all its objects, and of their shadows, painted over.
+
+    Raises:
+        UserError: the scene has no photo.
+    """
+    photo = scene.photo
+    if photo is None:
+        raise UserError("the scene has no photo, so no place can be painted over; lift it from a photo.")
+    places = find_object_areas(photo, _bodies(scene, photo.shape[1], photo.shape[0]))
+    return Plate(photo, places, [True] * len(places), [None] * len(places), inpainter).emptied
+
+
 def _bodies(scene: Scene, width: int, height: int) -> list[Bool]:
     """Per object of the photo, then per removed one: its pixels `(height, width)` bool."""
     shown = [entity for entity in (*scene.entities, *scene.removed) if entity.in_photo]

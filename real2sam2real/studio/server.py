@@ -18,12 +18,13 @@ from starlette.routing import Route
 
 import real2sam2real
 from real2sam2real.errors import UserError
+from real2sam2real.rendering.preview import emptied_photo
 from real2sam2real.scene.scene import Scene
 from real2sam2real.studio.errors import RefusedError, not_found
 from real2sam2real.studio.events import event_stream
 from real2sam2real.studio.making_routes import making_routes
 from real2sam2real.studio.marking_routes import MASK_BYTES, MESH_BYTES, marking_routes
-from real2sam2real.studio.photo import working_photo_png
+from real2sam2real.studio.photo import as_png, working_photo_png
 from real2sam2real.studio.requests import body_to_file, json_of
 from real2sam2real.studio.rest import moved_vertices, rest_glb
 from real2sam2real.studio.routing import Studio, at, document_answer, in_workspace, studio_of
@@ -110,6 +111,16 @@ async def scene_glb(request: Request, workspace: Workspace) -> Response:
     return Response(await run_in_threadpool(written), media_type="model/gltf-binary", headers=_FOR_EVER)
 
 
+async def emptied_photo_png(request: Request, workspace: Workspace) -> Response:
+    """The photo without the objects of a scene, which stands behind them when they are moved."""
+    name = request.path_params["scene"]
+    if name not in {state.scene for state in workspace.document.history.states}:
+        raise not_found("scene")
+    scene = workspace.document.scene_called(name)[0]
+    pixels = await run_in_threadpool(emptied_photo, scene)
+    return Response(await run_in_threadpool(as_png, pixels), media_type="image/png", headers=_FOR_EVER)
+
+
 async def vertices(request: Request, workspace: Workspace) -> Response:
     """The vertices of an entity that deforms, at every frame."""
     name = request.path_params["name"]
@@ -158,6 +169,7 @@ def routes() -> list[Route]:
         in_workspace("page", keep_page, "PUT"),
         in_workspace("photo.png", photo),
         in_workspace("scene/{scene}.glb", scene_glb),
+        in_workspace("scene/{scene}/emptied.png", emptied_photo_png),
         in_workspace("vertices/{revision:int}/{name}.bin", vertices),
         in_workspace("events", events),
         *making_routes(),

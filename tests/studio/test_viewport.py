@@ -1,11 +1,13 @@
 """What the page draws is what the renderer draws: normals and ids of the demo's scene, by real Chromium."""
 
+import io
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import real2sam2real
 from real2sam2real.control.normal_convention import OPENGL
@@ -16,7 +18,7 @@ from real2sam2real.run.pictures import entity_colors
 from real2sam2real.scene.folder import save_scene
 from real2sam2real.studio.workspaces import Workspace
 from tests.studio.browser import RunningStudio, Tab, tabs_of
-from tests.studio.pages import two_boxes
+from tests.studio.pages import Page, two_boxes
 
 WIDTH, HEIGHT = 300, 200
 
@@ -77,3 +79,14 @@ def test_shading_is_lit_and_textures_are_the_photos(demo_tab: Tab) -> None:
     shaded = demo_tab.view("shaded", 0, WIDTH, HEIGHT)
     assert (photo.any(axis=-1) == shaded.any(axis=-1)).mean() > 0.99
     assert np.abs(photo.astype(int) - shaded).mean() > 5
+
+
+def test_behind_what_moves_stands_the_photo_without_its_objects(page: Page) -> None:
+    scene = page.document()["scene"]["id"]
+    answer = page.raw("GET", f"api/w/{page.id}/scene/{scene}/emptied.png")
+    emptied, photo = np.asarray(Image.open(io.BytesIO(answer.content))), two_boxes().photo
+    assert photo is not None
+    masks = [entity.mask for entity in two_boxes().entities if entity.mask is not None]
+    objects = np.logical_or.reduce(masks)
+    assert (emptied[objects] != photo[objects]).any(axis=-1).mean() > 0.9
+    np.testing.assert_array_equal(emptied[40:, :5], photo[40:, :5])

@@ -2,8 +2,8 @@ import { useEffect, useState } from "preact/hooks";
 import { attempted, document_, frame, playing, view, workspace } from "../state.ts";
 import { exact, framesPerSecond, lookThrough } from "./options.ts";
 
-/** Names of the renderer's views. */
-const SERVED = { shaded: "shaded", textured: "preview", normals: "normals", ids: "ids" } as const;
+/** Names of the renderer's views; its ids are numbers, which say nothing to the eye. */
+const SERVED = { shaded: "shaded", textured: "preview", normals: "normals", ids: null } as const;
 
 const WAIT = 250;
 
@@ -12,7 +12,8 @@ export function ExactFrame() {
   const [at, now] = [workspace.value, document_.value];
   const still = exact.value && lookThrough.value && !playing.value && !attempted.value && framesPerSecond.value === null;
   const size = now?.scene?.intrinsics;
-  const wanted = still && at && now && size ? at.url(`frame/${now.revision}/${frame.value}.png?view=${SERVED[view.value]}&size=${size.width}x${size.height}`) : null;
+  const name = SERVED[view.value];
+  const wanted = name && still && at && now && size ? at.url(`frame/${now.revision}/${frame.value}.png?view=${name}&size=${size.width}x${size.height}`) : null;
   const [shown, setShown] = useState<string | null>(null);
   useEffect(() => {
     if (!wanted) return setShown(null);

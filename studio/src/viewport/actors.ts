@@ -8,6 +8,8 @@ import { deformedNormals, shadingPoints } from "./deforming.ts";
 import { EntityMaterial, MODES, type View } from "./materials.ts";
 import { disposeShapes, loadShapes, type Shapes } from "./shapes.ts";
 
+/** Poses that differ by less are one: matrices come in 32 bits. */
+const AT_REST = 1e-4;
 const UNKNOWN = "#9a9a9a";
 
 class Actor {
@@ -194,6 +196,15 @@ export class Actors {
         mesh.material.lightFrom(cameraFromWorld);
       }
     }
+  }
+
+  /** Whether all that the photo shows stands where it shows it. */
+  get asInPhoto(): boolean {
+    return [...this.shapes].every(([name, parts]) => {
+      const [actor, rest] = [this.actors.get(name), parts[0]?.rest];
+      if (!actor?.node.visible || !rest) return false;
+      return actor.node.matrix.elements.every((value, index) => Math.abs(value - (rest.elements[index] as number)) < AT_REST);
+    });
   }
 
   get names(): string[] {

@@ -100,6 +100,11 @@ export class Backdrop {
     this.set("wallDistance", height > 0 ? 0.9 * farthest : 0);
   }
 
+  /** Shows another picture of the photo's size. */
+  show(photo: Texture): void {
+    this.set("photo", photo);
+  }
+
   /** Draws it for a camera: its pose in the photo's, its lens in pixels of what is drawn. */
   seen(photoFromCamera: Matrix4, lens: Intrinsics, strength: number): void {
     this.set("photoFromCamera", photoFromCamera);

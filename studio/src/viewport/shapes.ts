@@ -1,6 +1,6 @@
 /** The meshes of the scene at rest, from its GLB. */
 
-import { type BufferGeometry, Mesh, NoColorSpace, type Object3D, type Texture } from "three";
+import { type BufferGeometry, type Matrix4, Mesh, NoColorSpace, type Object3D, type Texture } from "three";
 import { GLTFLoader } from "three/examples/jsm/loaders/GLTFLoader.js";
 
 /** What an entity's node draws: one or several parts. */
@@ -8,6 +8,8 @@ export interface Part {
   geometry: BufferGeometry;
   pixels: Texture | null;
   painted: boolean;
+  /** World from object in the photo, where the file says it. */
+  rest?: Matrix4;
 }
 
 export type Shapes = Map<string, Part[]>;
@@ -17,6 +19,7 @@ export async function loadShapes(url: string): Promise<Shapes> {
   const file = await new GLTFLoader().loadAsync(url);
   const nodes = file.parser.json.nodes as { name?: string; mesh?: number }[];
   const shapes: Shapes = new Map();
+  file.scene.updateMatrixWorld();
   file.scene.traverse((object) => {
     const index = file.parser.associations.get(object)?.nodes;
     const node = index === undefined ? undefined : nodes[index];
@@ -30,7 +33,7 @@ function partsOf(object: Object3D): Part[] {
   return meshes.map((mesh) => {
     const pixels = (mesh.material.map ?? null) as Texture | null;
     if (pixels) pixels.colorSpace = NoColorSpace; // codes are drawn as they are
-    return { geometry: mesh.geometry, pixels, painted: "color" in mesh.geometry.attributes };
+    return { geometry: mesh.geometry, pixels, painted: "color" in mesh.geometry.attributes, rest: mesh.matrixWorld.clone() };
   });
 }
 

@@ -27,6 +27,8 @@ import { Pace } from "./pace.ts";
 ColorManagement.enabled = false;
 
 const MARGIN = 18;
+/** Brightness of the photo behind things that it still shows elsewhere. */
+const DIMMED = 0.5;
 const PLAIN = 0x191c20;
 const EMPTY = new Sphere(new Vector3(), 1);
 
@@ -47,6 +49,8 @@ export class Stage {
   private readonly stops: (() => void)[] = [];
   private canvasSize: Size = { width: 1, height: 1 };
   private photo: Texture | null = null;
+  /** The photo without its objects, once the server has painted their places over. */
+  private emptied: Texture | null = null;
   private dirty = true;
   private drew = false;
   private fine = false;
@@ -157,11 +161,25 @@ export class Stage {
     this.actors.at(0);
     this.stand(scene);
     this.takeMotion();
+    void this.loadEmptied(at, scene);
+  }
+
+  /** Until it comes, the photo itself stands behind what has moved, dimmed. */
+  private async loadEmptied(at: Workspace, scene: SceneData): Promise<void> {
+    this.emptied = null;
+    if (!this.photo) return;
+    const found = await this.loadPicture(at.url(`scene/${encodeURIComponent(scene.id)}/emptied.png`)).catch(() => null);
+    if (this.standing !== scene.id) return found?.dispose();
+    this.emptied = found;
+    this.redraw();
   }
 
   private async loadPhoto(at: Workspace): Promise<Texture> {
-    if (this.photo) return this.photo;
-    const photo = await new TextureLoader().loadAsync(at.url("photo.png"));
+    return this.photo ?? this.loadPicture(at.url("photo.png"));
+  }
+
+  private async loadPicture(url: string): Promise<Texture> {
+    const photo = await new TextureLoader().loadAsync(url);
     photo.flipY = false;
     photo.colorSpace = NoColorSpace;
     photo.generateMipmaps = true;
@@ -285,13 +303,17 @@ export class Stage {
     this.actors.look(view.value, this.camera.matrixWorldInverse);
   }
 
-  /** The photo is dimmed when the view leaves it: what was photographed stays on it, what is directed does not. */
+  /** The photo as long as everything is as in it; else the photo without its objects, which are drawn where they are. */
   private layPhoto(scene: SceneData, now: MotionData): void {
     const density = this.renderer.getPixelRatio();
     const size = { width: this.canvasSize.width * density, height: this.canvasSize.height * density };
     const rect = { x: this.frameRect.x * density, y: this.frameRect.y * density, width: this.frameRect.width * density, height: this.frameRect.height * density };
     const photoFromCamera = new Matrix4().fromArray(scene.photoWorldFromCamera).invert().multiply(this.shotCamera.matrixWorld);
-    this.backdrop.seen(photoFromCamera, lensIn(scene.intrinsics, zoomAt(now, frame.value), rect, size), backdrop.value);
+    const moved = !isIdentity(photoFromCamera) || !this.actors.asInPhoto;
+    const picture = moved ? this.emptied : this.photo;
+    if (picture) this.backdrop.show(picture);
+    const strength = backdrop.value * (picture ? 1 : DIMMED);
+    this.backdrop.seen(photoFromCamera, lensIn(scene.intrinsics, zoomAt(now, frame.value), rect, size), strength);
   }
 
   private drawSelection(): void {
@@ -311,6 +333,11 @@ export class Stage {
   private visiblePose(name: string): Matrix4 | null {
     return this.actors.visibleMeshes().some((mesh) => mesh.userData.entity === name) ? this.actors.poseOf(name) : null;
   }
+}
+
+function isIdentity(pose: Matrix4): boolean {
+  const still = new Matrix4().elements;
+  return pose.elements.every((value, index) => Math.abs(value - (still[index] as number)) < 1e-5);
 }
 
 /** Whether the processor draws: known names of software drawers. */
