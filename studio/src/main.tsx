@@ -2,41 +2,48 @@ import "./style.css";
 import "./layout.css";
 import { signal } from "@preact/signals";
 import { render } from "preact";
+import { CameraPanel } from "./camera/CameraPanel.tsx";
+import { Compare } from "./compare/Compare.tsx";
+import { GeneratePanel } from "./generate/GeneratePanel.tsx";
+import { Inspector } from "./inspector/Inspector.tsx";
+import { Marking } from "./marking/Marking.tsx";
 import { Messages } from "./messages/Messages.tsx";
+import { Outliner } from "./outliner/Outliner.tsx";
 import { keep } from "./page.ts";
-import * as panels from "./panels.ts";
 import { begin, redo, undo } from "./session.ts";
 import { listenToKeys, shortcut } from "./shortcuts/registry.ts";
 import { Sheet } from "./shortcuts/Sheet.tsx";
 import { Splitter } from "./Splitter.tsx";
 import { StartScreen } from "./start/StartScreen.tsx";
 import { document_, place, selected, view, workspace } from "./state.ts";
+import { TakesPanel } from "./takes/TakesPanel.tsx";
+import { Timeline } from "./timeline/Timeline.tsx";
 import { TopBar } from "./topbar/TopBar.tsx";
 import { VIEWS } from "./topbar/choices.ts";
+import { Viewport } from "./viewport/Viewport.tsx";
 
 const sizes = { left: keep("left", 220), right: keep("right", 300), bottom: keep("bottom", 220) };
 const tab = signal<"shot" | "generate" | "takes">("shot");
 
 function Middle() {
   const hasScene = document_.value?.scene != null;
-  if (place.value === "compare" && panels.Compare) return <panels.Compare />;
-  if ((place.value === "objects" || !hasScene) && panels.Marking) return <panels.Marking />;
-  return hasScene && panels.Viewport ? <panels.Viewport /> : null;
+  if (place.value === "compare") return <Compare />;
+  return place.value === "objects" || !hasScene ? <Marking /> : <Viewport />;
 }
 
 function Shot() {
   return (
     <>
-      {panels.Inspector && <panels.Inspector />}
-      {selected.value === "" && panels.CameraPanel && <panels.CameraPanel />}
+      <Inspector />
+      {selected.value === "" && <CameraPanel />}
     </>
   );
 }
 
 const TABS = [
   { id: "shot", label: "Shot", Panel: Shot },
-  { id: "generate", label: "Generate", Panel: panels.GeneratePanel },
-  { id: "takes", label: "Takes", Panel: panels.TakesPanel },
+  { id: "generate", label: "Generate", Panel: GeneratePanel },
+  { id: "takes", label: "Takes", Panel: TakesPanel },
 ] as const;
 
 function Right() {
@@ -44,14 +51,11 @@ function Right() {
   return (
     <aside class="right panel" aria-label="Settings">
       <div class="tabs" role="tablist" aria-label="Settings">
-        {TABS.map(
-          (one) =>
-            one.Panel && (
-              <button type="button" role="tab" key={one.id} aria-selected={tab.value === one.id} onClick={() => (tab.value = one.id)}>
-                {one.label}
-              </button>
-            ),
-        )}
+        {TABS.map((one) => (
+          <button type="button" role="tab" key={one.id} aria-selected={tab.value === one.id} onClick={() => (tab.value = one.id)}>
+            {one.label}
+          </button>
+        ))}
       </div>
       <div class="tab-panel" role="tabpanel">
         {Panel && <Panel />}
@@ -62,20 +66,20 @@ function Right() {
 
 function Workplace() {
   const [left, right, bottom] = [sizes.left.value, sizes.right.value, sizes.bottom.value];
-  const timeline = panels.Timeline && document_.value?.scene != null && place.value !== "objects";
+  const timeline = document_.value?.scene != null && place.value !== "objects";
   return (
     <div class="studio" style={{ "--left": `${left}px`, "--right": `${right}px`, "--bottom": `${bottom}px` }}>
-      <TopBar compare={panels.Compare !== null} />
+      <TopBar />
       <aside class="left panel" aria-label="Objects">
-        {panels.Outliner && <panels.Outliner />}
+        <Outliner />
       </aside>
       <main class="middle">
         <Middle />
       </main>
       <Right />
-      {timeline && panels.Timeline && (
+      {timeline && (
         <section class="bottom" aria-label="Timeline">
-          <panels.Timeline />
+          <Timeline />
         </section>
       )}
       <Splitter at={sizes.left} sign={1} axis="x" least={160} most={420} label="Width of the object list" place="left-edge" />

@@ -7,7 +7,7 @@ import { PLACES, VIEWS } from "./choices.ts";
 import "./TopBar.css";
 
 /** Name of the workspace, undo and redo, what the middle shows, and whether all is saved. */
-export function TopBar({ compare }: { compare: boolean }) {
+export function TopBar() {
   const now = document_.value;
   return (
     <header class="top panel topbar" aria-label="Studio">
@@ -40,7 +40,7 @@ export function TopBar({ compare }: { compare: boolean }) {
         </button>
         <SaveState />
       </div>
-      <Choice label="What the middle shows" of={PLACES.filter((one) => compare || one.value !== "compare")} at={place} />
+      <Choice label="What the middle shows" of={PLACES} at={place} />
       <div class="topbar-side end">
         <Jobs />
         {place.value === "direct" && now?.scene && <Choice label="View" of={VIEWS} at={view} />}
