@@ -1,5 +1,6 @@
 """A studio that serves in this process, and real Chromium looking at it."""
 
+import base64
 import shutil
 import threading
 import time
@@ -24,6 +25,12 @@ from real2sam2real.studio.workspaces import Workspace, Workspaces
 TOKEN = "the-token"
 # WebGL without a graphics card.
 FLAGS = ("--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader")
+_READ_VIEW = """([view, width, height]) => {
+  const rows = studioTest.readView(view, width, height);
+  let text = "";
+  for (let at = 0; at < rows.length; at += 8192) text += String.fromCharCode(...rows.subarray(at, at + 8192));
+  return btoa(text);
+}"""
 PATIENCE = 30_000  # ms, on a busy machine
 
 
@@ -124,8 +131,8 @@ class Tab:
     def view(self, view: str, frame: int, width: int, height: int) -> UInt8:
         """`(H, W, 3)` uint8 of a view at a frame."""
         self.page.evaluate("frame => studioTest.goTo(frame)", frame)
-        found = self.page.evaluate("([v, w, h]) => Array.from(studioTest.readView(v, w, h))", [view, width, height])
-        return np.array(found, np.uint8).reshape(height, width, 4)[..., :3]
+        found = self.page.evaluate(_READ_VIEW, [view, width, height])
+        return np.frombuffer(base64.b64decode(found), np.uint8).reshape(height, width, 4)[..., :3]
 
     def drag(self, start: tuple[float, float], end: tuple[float, float], steps: int = 6) -> None:
         """Drag with the left button."""
