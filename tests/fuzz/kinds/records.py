@@ -291,3 +291,54 @@ def manifest(folder: Path) -> Path:
     row = {"path": "clip.mp4", "status": "kept", "reasons": [], "samples": ["000000-clip-0"]}
     write_lines(folder / "manifest.jsonl", [row])
     return folder / "manifest.jsonl"
+
+
+def _open_workspace(path: Path) -> None:
+    from real2sam2real.studio.messages import document_data
+    from real2sam2real.studio.workspaces import Workspaces
+
+    folder = next(place for place in path.parents if place.name == "workspace")
+    workspaces = Workspaces(folder.parent)
+    try:
+        document_data(workspaces.get(workspaces.add(folder)))
+    finally:
+        workspaces.close()
+
+
+@kind("workspace", _open_workspace, *mutators.JSON)
+def workspace(folder: Path) -> Sequence[Path]:
+    from real2sam2real.scene.folder import save_scene
+    from real2sam2real.scene.shot import Shot
+    from real2sam2real.studio.document import StudioDocument
+    from real2sam2real.studio.history import History
+    from real2sam2real.studio.workspace import create_workspace
+
+    save_scene(_scene(), folder / "scene")
+    place = folder / "workspace"
+    create_workspace(folder / "scene", place)
+    document = StudioDocument(place, History.open(place / "history"))
+    document.commit("Pan", shot=Shot.from_flags(frames=5, camera=["pan 3"]))
+    states = sorted((place / "history" / "states").iterdir())
+    return [place / "workspace.json", place / "history" / "now.json", *states]
+
+
+def _edit_shot(path: Path) -> None:
+    """What the page sends, read as the server does."""
+    from real2sam2real.errors import UserError
+    from real2sam2real.scene.shot import parse_shot, shot_from_data
+    from real2sam2real.workfolder.json_values import parse_json
+
+    try:
+        data = parse_json(path.read_bytes(), finite=True)
+    except ValueError as error:
+        raise UserError(str(error)) from error
+    shot = shot_from_data(data)
+    shot.apply(_scene())
+    assert parse_shot(shot.to_yaml()) == shot
+
+
+@kind("shot of the page", _edit_shot, *mutators.JSON)
+def page_shot(folder: Path) -> Path:
+    from real2sam2real.scene.shot import parse_shot
+
+    return _write_json(folder / "shot.json", parse_shot(SHOT).to_data())
