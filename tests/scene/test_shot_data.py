@@ -51,7 +51,7 @@ def value_of(kind: ms.Kind[Any]) -> st.SearchStrategy[Any]:
         cm.ZOOM: st.builds(cm.FocalLength, st.floats(1, 170), st.sampled_from(["x", "mm", "deg"])),
         cm.FORMAT: st.sampled_from(list(FORMATS)), em.HEADING: numbers, em.POINTS: some(points),
         em.DISPLACEMENT: points | some(st.tuples(st.sampled_from(em.DIRECTIONS), lengths)).map(em.Steps),
-        em.FACTORS: st.builds(em.Factors, factors, factors, factors), em.OTHER: plain_names,
+        em.FACTORS: st.builds(em.Factors, factors, factors, factors), em.OTHER: plain_names, em.SUPPORT: plain_names,
         em.NO_OTHER: st.just("") | plain_names,
         em.JOINT_TURN: st.builds(em.JointTurn, st.from_regex(r"\A[a-z]{1,4}(_[a-z]{1,4})?\Z"), numbers),
         em.BENDING: st.sampled_from(em.BENDINGS), em.AXES: st.sampled_from(["entity", "camera", "world"]),
