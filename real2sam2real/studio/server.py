@@ -47,7 +47,7 @@ async def page_file(request: Request) -> Response:
         raise RefusedError(404, "There is no such file.")
     path = resources.files(real2sam2real) / "assets" / "studio" / name
     if not path.is_file():
-        raise RefusedError(404, "The page is not built; run 'npm ci' and 'npm run build' in the folder studio.")
+        raise RefusedError(404, "The page is not built; run 'npm install' and 'npm run build' in the folder studio.")
     return Response(await run_in_threadpool(path.read_bytes), media_type=PAGE_FILES[name])
 
 

@@ -50,7 +50,7 @@ class RunningStudio:
 def running_studio(home: Path) -> Iterator[RunningStudio]:
     """A server of the built page; skips where the page is not built."""
     if not (resources.files("real2sam2real") / "assets" / "studio" / "studio.js").is_file():
-        pytest.skip("the studio's page is not built; run 'npm ci' and 'npm run build' in the folder studio")
+        pytest.skip("the studio's page is not built; run 'npm install' and 'npm run build' in the folder studio")
     studio = Studio(workspaces=Workspaces(home), previews=False)  # which would take the processor from the tests
     with _listening("127.0.0.1", None) as listener:
         host = f"127.0.0.1:{listener.getsockname()[1]}"
