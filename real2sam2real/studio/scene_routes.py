@@ -24,8 +24,9 @@ from real2sam2real.scene.relation import Relation, RelationWord
 from real2sam2real.scene.renaming import renamed_scene, renamed_shot
 from real2sam2real.scene.scene import Scene
 from real2sam2real.studio.errors import RefusedError
-from real2sam2real.studio.marking import MESH_SUFFIXES
+from real2sam2real.studio.marking import MESH_SUFFIXES, marking_of
 from real2sam2real.studio.marking_routes import MESH_BYTES
+from real2sam2real.studio.objects import PhotoMarks, save_marks
 from real2sam2real.studio.requests import body_to_file, json_of, value_of
 from real2sam2real.studio.routing import changing, in_workspace
 from real2sam2real.studio.working_files import scene_files
@@ -58,7 +59,22 @@ def _commit(workspace: Workspace, base: int, kind: str, name: str, told: dict[st
         shot = renamed_shot(document.shot(), name, value_of(told, "to", str)) if kind == "rename" else None
         with tempfile.TemporaryDirectory() as folder:
             save_scene(changed, Path(folder) / "scene")
-            document.commit(label, scene=Path(folder) / "scene", shot=shot, base=base)
+            marks = _renamed_marks(workspace, name, told) if kind == "rename" else None
+            if marks is not None:
+                (Path(folder) / "marks").mkdir()
+                save_marks(Path(folder) / "marks", marks)
+            objects = None if marks is None else Path(folder) / "marks"
+            document.commit(label, scene=Path(folder) / "scene", shot=shot, objects=objects, base=base)
+
+
+def _renamed_marks(workspace: Workspace, name: str, told: dict[str, Any]) -> PhotoMarks | None:
+    """The photo's marks with the new name, so that the next lift keeps it; None where nothing is marked so."""
+    marking = marking_of(workspace)
+    marks = None if marking is None else marking.marks
+    if marks is None or name not in marks.names or (to := value_of(told, "to", str)) in marks.names:
+        return None
+    id_ = next(each.id for each in marks.objects if each.name == name)
+    return marks.renamed(id_, to)
 
 
 def _stored(workspace: Workspace) -> tuple[Scene, Path]:

@@ -1,5 +1,6 @@
 """Changes of the scene at rest: what they change, that the shot follows, and that undo takes them back."""
 
+import io
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from real2sam2real.lifting.options import LiftOptions
 from real2sam2real.scene.camera_path import CameraPath
@@ -119,3 +121,19 @@ def test_a_mesh_takes_an_entitys_place(page: Page, tmp_path: Path, monkeypatch: 
     assert (unmarked.status_code, "mark it on the photo first" in unmarked.json()["error"]) == (422, True)
     assert page.raw("POST", f"api/w/{page.id}/mesh?name=car&base=x", content=b"").status_code == 400
     assert page.document() == changed
+
+
+def test_a_new_name_is_the_marks_too_so_that_the_next_lift_keeps_it(page: Page) -> None:
+    document = page.document()
+    buffer = io.BytesIO()
+    mask = np.zeros((document["photo"]["height"], document["photo"]["width"]), np.uint8)
+    mask[10:30, 10:30] = 255
+    Image.fromarray(mask).save(buffer, "PNG")
+    address = f"api/w/{page.id}/objects/mask?base={document['revision']}"
+    marked = page.raw("POST", address, content=buffer.getvalue(), headers={"X-Name": "car.png"})
+    assert marked.status_code == 200, marked.text
+    renamed = change(page, marked.json()["revision"], rename={"name": "car", "to": "taxi"})
+    assert [each["name"] for each in renamed["objects"]] == ["taxi"]
+    back = page.ask("POST", "undo", {"base": renamed["revision"]})
+    assert [each["name"] for each in back["objects"]] == ["car"]
+    assert back["scene"]["entities"][0]["name"] == "car"
