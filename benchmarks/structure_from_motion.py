@@ -3,11 +3,12 @@
     python benchmarks/structure_from_motion.py SCENE... [--camera "truck right 25%"] [--frames 25] [-o FILE.json]
 
 A SCENE is a scene folder (`r2s2r lift`). Its preview is drawn under the camera moves; COLMAP finds features, matches
-neighbouring frames and solves for the cameras, with the intrinsics of the scene held. Its cameras are laid onto the
-commanded ones by a similarity (Umeyama, 1991). The table says how many frames were registered, and how far their
-centres are from where they should be: the root mean square (absolute trajectory error) over the length of the path.
+neighbouring frames and solves for all cameras at once (its global mapper), with the intrinsics of the scene held. Its
+cameras are laid onto the commanded ones by a similarity (Umeyama, 1991). The table says how many frames were
+registered, and how far their centres are from where they should be: the root mean square (absolute trajectory error)
+over the length of the path.
 
-Needs pycolmap (BSD): `pip install pycolmap`.
+Needs pycolmap (BSD): `pip install '.[sfm]'`.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ def against_path(scene: Scene, longest: int, features: int = FEATURES) -> tuple[
     lens = scene.camera.intrinsics
     scale = min(1.0, longest / max(lens.width, lens.height))
     width, height = round(lens.width * scale), round(lens.height * scale)
-    options = RecoveryOptions(mapper="incremental", features=features, longest=longest, seconds=3600)
+    options = RecoveryOptions(features=features, longest=longest, seconds=3600)
     found = recover_path(preview_frames(scene, width=width, height=height), lens, options)
     error = trajectory_error(found.world_from_camera, scene.camera.world_from_camera, found.found)
     return int(found.found.sum()), error.ate_share

@@ -1,4 +1,4 @@
-"""The whole way by hand, on the demo's photo in real Chromium: box, lift, a handle, camera keys; then the command line."""
+"""The whole way by hand, in real Chromium: box, lift, a handle, camera keys; then what the command line makes of it."""
 
 import io
 import urllib.request
