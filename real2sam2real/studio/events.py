@@ -25,17 +25,19 @@ def event_stream(document: StudioDocument, ending: asyncio.Event) -> StreamingRe
     async def stream() -> AsyncIterator[str]:
         document.listeners.append(listen)
         ended = asyncio.create_task(ending.wait())
+        news = asyncio.create_task(queue.get())
         try:
             yield _line("document", {"revision": document.revision})
             while not ending.is_set():
-                news = asyncio.create_task(queue.get())
                 done, _ = await asyncio.wait({news, ended}, timeout=_ALIVE_SECONDS, return_when=asyncio.FIRST_COMPLETED)
                 if news in done:
-                    yield _line(*news.result())
+                    heard = news.result()
+                    news = asyncio.create_task(queue.get())
+                    yield _line(*heard)
                 else:
-                    news.cancel()
                     yield ":\n\n"
-        finally:
+        finally:  # the page leaves while both wait
+            news.cancel()
             ended.cancel()
             document.listeners.remove(listen)
 

@@ -1,5 +1,6 @@
 """The real process: its address, its ports, and its end."""
 
+import asyncio
 import json
 import os
 import re
@@ -11,8 +12,13 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
+
+from real2sam2real.studio.document import StudioDocument
+from real2sam2real.studio.events import event_stream
 
 STUDIO = [sys.executable, "-c", "from real2sam2real.cli.main import main; main()", "studio"]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
@@ -52,6 +58,24 @@ def test_it_serves_and_ends_while_a_page_listens(scene_folder: Path, tmp_path: P
         process.send_signal(signal.SIGINT)
         assert process.wait(10) == 0
     assert (tmp_path / "studio" / "street" / "shot.yaml").is_file()
+
+
+def test_a_page_that_leaves_takes_its_waiting_along() -> None:
+    """No task of its event stream is left pending, which asyncio would complain about in the terminal."""
+
+    async def leave() -> None:
+        document = cast("StudioDocument", SimpleNamespace(listeners=[], revision=0))
+        events = event_stream(document, asyncio.Event()).body_iterator
+        assert "event: document" in str(await anext(events))
+        waiting = asyncio.ensure_future(anext(events))
+        await asyncio.sleep(0)
+        waiting.cancel()
+        await asyncio.wait({waiting})
+        await asyncio.sleep(0)
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+        assert document.listeners == []
+
+    asyncio.run(leave())
 
 
 def test_a_taken_port_is_said(tmp_path: Path) -> None:
