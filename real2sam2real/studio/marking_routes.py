@@ -191,12 +191,16 @@ async def stop(request: Request, workspace: Workspace) -> Response:
 
 
 def start_lift(activity: Activity, workspace: Workspace, options: dict[str, Any]) -> Job:
-    """Queue the lift of what is marked now.
+    """Queue the lift of what is marked now; a double click, or a second page, gets the one that is under way.
 
     Raises:
         UserError: nothing is marked.
     """
     document, marking = workspace.document, _marking(workspace)
+    told = start_options(document, marking.photo, activity.lifter)
+    for other in activity.runner.of(workspace.id):
+        if other.kind == "lift" and other.state in ("queued", "running") and other.options == told:
+            return other
 
     def finish(result: Any) -> None:
         job.notes += take_in(document)
@@ -206,7 +210,7 @@ def start_lift(activity: Activity, workspace: Workspace, options: dict[str, Any]
         folder=workspace.folder,
         kind="lift",
         title="Lift",
-        options=start_options(document, marking.photo, activity.lifter),
+        options=told,
         revision=document.revision,
         finish=finish,
     )

@@ -110,6 +110,23 @@ def test_numbers_set_a_pose(tab: Tab) -> None:
     assert on_disk(tab)["car"][0, 1, 3] == pytest.approx(-1.0, abs=1e-6)
 
 
+def test_enter_ends_typing_so_that_keys_are_shortcuts_again(tab: Tab) -> None:
+    tab.role("treeitem", "Camera").click()
+    tab.role("combobox", "New move").fill("orbit 10 deg")
+    tab.page.keyboard.press("Enter")
+    tab.saved(2)
+    angle = tab.role("spinbutton", "angle, number")
+    angle.fill("20")
+    angle.press("Enter")
+    tab.saved(3)
+    tab.page.keyboard.press("3")
+    tab.role("radio", "Normals").and_(tab.page.locator("[aria-checked=true]")).wait_for()
+    assert angle.input_value() == "20"
+    tab.page.keyboard.press("Control+z")
+    tab.saved(4)
+    assert angle.input_value() == "10"
+
+
 def test_a_refused_move_says_why_and_changes_nothing(tab: Tab) -> None:
     tab.role("treeitem", "car").click()
     field = tab.role("combobox", "New move")

@@ -133,6 +133,15 @@ def test_a_lift_that_is_stopped_changes_nothing(photo_page: Page, end: Callable[
     assert photo_page.document() == before
 
 
+def test_a_double_click_lifts_once(photo_page: Page) -> None:
+    marked(photo_page)
+    first, second = (photo_page.ask("POST", "jobs", {"kind": "lift", "options": {}})["id"] for _ in range(2))
+    assert first == second
+    cancel(photo_page, first)
+    ended(photo_page, first)
+    assert photo_page.ask("POST", "jobs", {"kind": "lift", "options": {}})["id"] != first
+
+
 def test_a_lift_is_done_and_undone(photo_page: Page) -> None:
     photo_page.ask("POST", "jobs", {"kind": "lift", "options": {}}, 422)  # nothing is marked
     marked(photo_page)

@@ -38,7 +38,7 @@ function Choices() {
         <input id="take-name" value={takeName.value} placeholder="Take 1, Take 2, …" maxLength={120} onInput={(event) => (takeName.value = event.currentTarget.value)} />
       </div>
       <Verdict />
-      <button type="button" class="primary wide" onClick={() => void generate()}>
+      <button type="button" class="primary wide" onClick={(event) => event.detail < 2 && void generate()} title="Queue a take (a double click queues one)">
         {jobs.value.some((job) => job.kind === "generate" && job.state === "running") ? "Queue one more" : "Generate"}
       </button>
     </section>

@@ -50,7 +50,13 @@ const ownKey = (target: EventTarget | null, keys: string) =>
   ((target.matches("button:focus-visible, [role=tab]:focus-visible, input:focus-visible") && /^(Space|Enter)$/.test(keys)) ||
     (target.matches("input[type=range], [role=slider]") && /^(Arrow\w+|Home|End|PageUp|PageDown)$/.test(keys)));
 
+/** Enter ends typing in a field, so that the keys after it are shortcuts again; a form sends itself. */
+function leaveField({ key, target }: KeyboardEvent): void {
+  if (key === "Enter" && target instanceof HTMLInputElement && typing(target) && !target.form) target.blur();
+}
+
 function onKey(event: KeyboardEvent): void {
+  leaveField(event);
   if (event.defaultPrevented || typing(event.target) || document.querySelector("dialog[open]")) return;
   const keys = keysOf(event);
   if (ownKey(event.target, keys)) return;

@@ -5,6 +5,9 @@ import { giveUp, picked, pickedName, pickedSpan, settle, tryMoved, tryStretched 
 import { marks, setMark } from "./playback.ts";
 import { frameAt, labelStep, laneWidth, last, perFrame, room, scrolled, xOf } from "./scale.ts";
 
+/** Pixels that a label takes; where there are fewer behind a frame, its label stands before it. */
+const LABEL_WIDTH = 28;
+
 /** Frames that have a label and are in sight. */
 const labels = computed(() => {
   const step = labelStep(perFrame.value);
@@ -22,7 +25,7 @@ export function Ruler() {
       <div class="tl-name dim">frame / s</div>
       <div class="tl-lane-ruler" style={{ width: `${laneWidth.value}px`, "--step": `${perFrame.value}px` }} onPointerDown={scrub}>
         {labels.value.map((at) => (
-          <span key={at} class="tl-tick" style={{ left: `${xOf(at)}px` }}>
+          <span key={at} class={`tl-tick${laneWidth.value - xOf(at) < LABEL_WIDTH ? " is-last" : ""}`} style={{ left: `${xOf(at)}px` }}>
             <b>{at}</b>
             <small>{Number((at / fps).toFixed(2))}</small>
           </span>
