@@ -127,6 +127,13 @@ def test_enter_ends_typing_so_that_keys_are_shortcuts_again(tab: Tab) -> None:
     assert angle.input_value() == "10"
 
 
+def test_space_plays_after_a_button_was_clicked(tab: Tab) -> None:
+    tab.role("radio", "Textured").click()
+    tab.page.keyboard.press("Home")
+    tab.page.keyboard.press("Space")
+    tab.role("button", "Pause").wait_for()
+
+
 def test_a_refused_move_says_why_and_changes_nothing(tab: Tab) -> None:
     tab.role("treeitem", "car").click()
     field = tab.role("combobox", "New move")

@@ -44,10 +44,13 @@ const typing = (target: EventTarget | null) =>
   target instanceof HTMLElement &&
   (target.isContentEditable || target.matches("textarea, select, input:not([type=range], [type=checkbox], [type=radio])"));
 
+/** What has the focus because it was clicked: browsers call it focus-visible from the next key on. */
+let clicked: EventTarget | null = null;
+
 /** A control that was reached by keyboard keeps the keys that work it. */
 const ownKey = (target: EventTarget | null, keys: string) =>
   target instanceof HTMLElement &&
-  ((target.matches("button:focus-visible, [role=tab]:focus-visible, input:focus-visible") && /^(Space|Enter)$/.test(keys)) ||
+  ((target !== clicked && target.matches("button:focus-visible, [role=tab]:focus-visible, input:focus-visible") && /^(Space|Enter)$/.test(keys)) ||
     (target.matches("input[type=range], [role=slider]") && /^(Arrow\w+|Home|End|PageUp|PageDown)$/.test(keys)));
 
 /** Enter ends typing in a field, so that the keys after it are shortcuts again; a form sends itself. */
@@ -69,4 +72,6 @@ function onKey(event: KeyboardEvent): void {
 /** Starts to listen. Call it once. */
 export function listenToKeys(): void {
   addEventListener("keydown", onKey);
+  addEventListener("click", (event) => (clicked = event.detail > 0 ? document.activeElement : null));
+  addEventListener("focusin", () => (clicked = null));
 }
