@@ -8,7 +8,7 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from real2sam2real.arrays import Mask
+from real2sam2real.arrays import Float, Mask
 from real2sam2real.errors import UserError
 from real2sam2real.geometry import Intrinsics
 from real2sam2real.perceive.photo import Photo
@@ -68,8 +68,7 @@ def estimate_intrinsics(
 def _focal_factor(usual_focal: float, image_height: int, masks: Mapping[str, Mask]) -> float:
     """By how much the focal length is longer than usual, at least 1.
 
-    The horizon's row fixes the product of focal length and tan(pitch). Along that curve the likeliest pair is taken,
-    under independent normal distributions of the pitch and of the focal length's logarithm.
+    The horizon's row fixes the product of focal length and tan(pitch). Along that curve the likeliest pair is taken.
     """
     bottoms, heights = extents(masks.values())
     horizon = horizon_row(bottoms, heights, image_height)
@@ -77,11 +76,21 @@ def _focal_factor(usual_focal: float, image_height: int, masks: Mapping[str, Mas
         return 1.0
     factors = np.exp(np.linspace(0.0, np.log(LONGEST), 200))
     pitch = np.degrees(np.arctan((image_height / 2 - horizon) / (usual_focal * factors)))
-    surprise = ((pitch - USUAL_PITCH_DEGREES) / PITCH_SPREAD_DEGREES) ** 2 + (np.log(factors) / FOCAL_SPREAD) ** 2
-    return float(factors[np.argmin(surprise)])
+    return float(factors[np.argmin(lens_surprise(factors, pitch))])
 
 
-def horizon_row(bottoms: ArrayLike, heights: ArrayLike, image_height: int) -> float | None:
+def lens_surprise(factors: ArrayLike, pitch_degrees: ArrayLike) -> Float:
+    """`(...)` how unusual a camera is that looks down by so much through a lens so many times as long as usual.
+
+    Twice the negative logarithm of independent normal distributions of the pitch and of the focal length's logarithm.
+    """
+    steep = (np.asarray(pitch_degrees) - USUAL_PITCH_DEGREES) / PITCH_SPREAD_DEGREES
+    return np.asarray(steep**2 + (np.log(factors) / FOCAL_SPREAD) ** 2)
+
+
+def horizon_row(
+    bottoms: ArrayLike, heights: ArrayLike, image_height: int, *, max_residual: float = MAX_RESIDUAL
+) -> float | None:
     """The image row of the horizon, or None where the objects do not tell.
 
     Objects of similar size on one plane have heights in pixels that grow linearly with the distance of their lower
@@ -91,6 +100,7 @@ def horizon_row(bottoms: ArrayLike, heights: ArrayLike, image_height: int) -> fl
         bottoms: `(N,)` image rows of the lower edges of objects that stand on the ground in full view.
         heights: `(N,)` their heights in pixels.
         image_height: in pixels.
+        max_residual: median distance from the line, as a share of the median height, beyond which nothing is told.
     """
     bottoms, heights = np.asarray(bottoms, np.float64), np.asarray(heights, np.float64)
     if len(bottoms) < MIN_OBJECTS or np.ptp(bottoms) < MIN_SPREAD * image_height:
@@ -106,7 +116,7 @@ def horizon_row(bottoms: ArrayLike, heights: ArrayLike, image_height: int) -> fl
         return None
     intercept = float(np.median(heights - slope * bottoms))
     residual = np.median(np.abs(heights - slope * bottoms - intercept)) / np.median(heights)
-    return -intercept / slope if residual < MAX_RESIDUAL else None
+    return -intercept / slope if residual < max_residual else None
 
 
 def extents(masks: Iterable[Mask]) -> tuple[list[int], list[int]]:

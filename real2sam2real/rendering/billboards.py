@@ -17,7 +17,7 @@ from real2sam2real.scene import Entity, Motion, Scene
 from real2sam2real.scene.billboard import Billboard
 
 FADE_DEGREES = 35.0, 60.0  # between the line of sight and the slab's front: whole below, gone beyond
-_THICKNESS = 0.01  # of the distance
+_THICKNESS = 0.0005  # of the distance: a rim that shows is a smear
 _OUTLINE_ERROR = 0.6  # photo pixels by which the outline may be simplified
 _LEAST_AREA = 12.0  # photo pixels that a part of the outline encloses
 

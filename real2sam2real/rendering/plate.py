@@ -86,7 +86,7 @@ class Plate:
 
     `ever_left` says per place whether it ever has to be painted over; `shadows`, how much light `(H, W)` float32 0…1
     its resting object takes from the ground under it, or None. The photo shows such a shadow beside the object; where
-    the object hid it, it has to be painted.
+    the object hid it, it has to be painted. What stands `forever` keeps its shadow, so the photo's own goes on there.
     """
 
     def __init__(
@@ -96,15 +96,17 @@ class Plate:
         ever_left: Sequence[bool],
         shadows: Sequence[Float32 | None],
         inpainter: Inpainter = inpaint,
+        forever: Sequence[bool] = (),
     ) -> None:
         self._photo = photo
         self._places = places
         self._shadows = shadows
         hole, bodies = np.zeros(photo.shape[:2], bool), np.zeros(photo.shape[:2], bool)
-        for place, left in zip(places, ever_left, strict=True):
+        stays = forever or [False] * len(places)
+        for place, left, standing in zip(places, ever_left, stays, strict=True):
             bodies[place.window] |= place.body
             if left:
-                hole[place.window] |= place.shadowed > 0
+                hole[place.window] |= (place.outline if standing else place.shadowed) > 0
         # Of all that is ever left, without shadows. In a large picture the finest search is what takes the time, and
         # what the coarser ones found looks the same.
         self.emptied = inpainter(photo, hole, avoid=bodies, draft=hole.size > _SEARCHED_AT_FULL_SIZE)

@@ -143,8 +143,15 @@ class _SharedLayers:
 
     def _make_plate(self, photo: UInt8) -> Plate:
         ever_left = [bool(self.displaced[:, k].any()) for k in self.in_photo] + [True] * len(self.removed)
-        shadows = [self._rest_shadow(self.scene.entities[k]) for k in self.in_photo]
-        return Plate(photo, self.places, ever_left, shadows + [None] * len(self.removed), self.inpainter)
+        forever = [k >= len(self.scene.entities) - len(self.billboards) for k in self.in_photo]
+        shadows = [
+            None if stands else self._rest_shadow(self.scene.entities[k])
+            for k, stands in zip(self.in_photo, forever, strict=True)
+        ]
+        gone = len(self.removed)
+        return Plate(
+            photo, self.places, ever_left, shadows + [None] * gone, self.inpainter, forever + [False] * gone
+        )
 
     @property
     def _throws_shadows(self) -> bool:

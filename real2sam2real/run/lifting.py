@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 import numpy as np
 
-from real2sam2real.arrays import Float, Mask
+from real2sam2real.arrays import Float, Mask, UInt8
 from real2sam2real.errors import UserError
 from real2sam2real.lifting.assembling import (
     Surroundings,
@@ -36,6 +36,7 @@ from real2sam2real.lifting.people.lifter import LIFTER as PEOPLE
 from real2sam2real.lifting.people.lifter import NoPersonError, is_person, lift_person
 from real2sam2real.lifting.photo_depth import in_metres, with_fronts
 from real2sam2real.lifting.plausible import OUTLYING
+from real2sam2real.lifting.sizes_around import view_by_sizes_around
 from real2sam2real.lifting.workers.lifter import lift_objects
 from real2sam2real.lifting.workers.requests import LiftRequest
 from real2sam2real.options import split_named
@@ -43,8 +44,11 @@ from real2sam2real.perceive.camera.estimate import estimate_camera
 from real2sam2real.perceive.camera.options import ViewOptions
 from real2sam2real.perceive.photo import Photo
 from real2sam2real.perceive.segment.bystanders import find_bystanders
+from real2sam2real.perceive.segment.detections import Detection
+from real2sam2real.perceive.segment.nanodet import ScoredBox
 from real2sam2real.perceive.segment.options import SegmentOptions
-from real2sam2real.perceive.segment.things import words_of
+from real2sam2real.perceive.segment.posts import find_posts
+from real2sam2real.perceive.segment.things import boxes_of_likes, words_of
 from real2sam2real.perceive.view import PhotoView
 from real2sam2real.run.directing import provenance_notes
 from real2sam2real.run.kept_lifting import kept_person, kept_things
@@ -137,7 +141,7 @@ def lift(
     """
     view, options = view or ViewOptions(), options or LiftOptions()
     relations = _relations(said, options, list(masks))
-    seen = estimate_camera(photo, masks, view)
+    seen, shapes = estimate_camera(photo, masks, view), kept or KeptResults()
     lifting = _Lifting(
         photo=photo,
         masks=masks,
@@ -147,11 +151,14 @@ def lift(
         pitch=_pitch_of(seen) if view.pitch is None else view.pitch,
         occluder=np.zeros(photo.pixels.shape[:2], bool) if occluder is None else occluder,
         progress=progress or Progress(),
-        kept=kept or KeptResults(),
+        kept=shapes,
     )
     unnamed = lifting.unnamed()
-    things = kept_things(photo.pixels, lifting.kept) if options.billboards or unnamed else []
+    things = kept_things(photo.pixels, shapes) if options.billboards or unnamed else []
     words = words_of({name: masks[name] for name in unnamed}, things)
+    if seen.up_camera is None and seen.points_camera is None:
+        lifting = lifting.with_sizes_around(words, boxes_of_likes(things), roll=view.roll or 0.0)
+        seen = lifting.view
     meshes = lifting.meshes(words, requests, offline=offline)
     if options.optimize_focal and options.align and meshes:
         lifting, meshes = lifting.with_solved_lens(meshes)
@@ -163,7 +170,7 @@ def lift(
     scene, contact_notes = settled(scene, options)
     if options.billboards:
         taken = np.any([lifting.occluder, *masks.values()], axis=0)
-        scene, background_notes = with_billboards(scene, find_bystanders(photo.pixels, things, taken, lifting.kept))
+        scene, background_notes = with_billboards(scene, _standing(scene, photo.pixels, things, taken, shapes))
         notes = [*notes, *background_notes]
     if seen.points_camera is not None:
         scene, relief_notes = with_relief(scene, seen, taken_pixels(scene, [lifting.occluder]))
@@ -175,6 +182,18 @@ def lift(
     told = [*seen.notes, *lifting.notes, *notes]
     made_how = dict.fromkeys(told)  # the lifter may say again what reading the masks said
     return scene, [*made_how, *contact_notes, *provenance_notes(scene), *doubts]
+
+
+def _standing(
+    scene: Scene, pixels: UInt8, things: Sequence[ScoredBox], taken: Mask, kept: KeptResults
+) -> list[Detection]:
+    """What stands in the photo `(H, W, 3)` beside its objects: bystanders that a network knows, and posts."""
+    found = find_bystanders(pixels, things, taken, kept)
+    if scene.ground_y is None:
+        return found
+    taken = np.any([taken, *(each.mask for each in found)], axis=0)
+    up_camera = scene.photo_world_from_camera[1, :3]
+    return [*found, *find_posts(pixels, taken, scene.camera.intrinsics, up_camera, kept)]
 
 
 def _with_doubts(scene: Scene) -> tuple[Scene, list[str]]:
@@ -348,6 +367,12 @@ class _Lifting:
             each for each in self.masks if each not in brought and self.options.lifter_of(each) in (None, "embedded")
         ]
         return [name for name in embedded if kind_of(name) is None]
+
+    def with_sizes_around(self, words: Mapping[str, str], boxes: Float, *, roll: float) -> _Lifting:
+        """The same under the pitch and the lens that other things, of the `boxes` `(N, 4)`, tell."""
+        kinds = {name: kind_of(name) or kind_of(words.get(name, "")) for name in self.masks}
+        view = view_by_sizes_around(self.view, outlines_by_nearness(self.masks), kinds, boxes, roll=roll)
+        return replace(self, view=view, pitch=_pitch_of(view))
 
     def with_solved_lens(self, lifted: Mapping[str, LiftedMesh]) -> tuple[_Lifting, dict[str, LiftedMesh]]:
         """The same under the focal length of the mesh that fits its mask best, and the meshes; that one in its place.

@@ -12,7 +12,7 @@ import numpy as np
 
 from real2sam2real.arrays import Mask, UInt8
 from real2sam2real.perceive.segment.box_masks import grow_box
-from real2sam2real.perceive.segment.detections import Detection, box_area
+from real2sam2real.perceive.segment.detections import Detection, box_area, suppress_overlapping
 from real2sam2real.perceive.segment.nanodet import ScoredBox
 from real2sam2real.perceive.segment.saliency import SaliencyNet
 from real2sam2real.workfolder.kept import KeptResults
@@ -26,6 +26,7 @@ STANDING = (
 _TAKEN = 0.5  # a thing of whose box, or pixels, objects have this share is one of them
 _SMALLEST_SHARE = 0.0015  # of the photo
 _MOST = 16
+_SAME = 0.7  # IoU of two boxes that are one thing
 _CROP_MARGIN = 0.15  # of a box's longer side
 
 
@@ -34,17 +35,18 @@ def find_bystanders(
 ) -> list[Detection]:
     """Those `things` that stand in a photo `(H, W, 3)` uint8 apart from its objects, whose pixels `(H, W)` are `taken`.
 
-    The largest first, at most sixteen; no two share a pixel, and none has one that is taken. What the network cut out
-    before is taken from `kept`.
+    The largest sixteen at most, the nearest first, which is the one that ends lowest; no two share a pixel, and none
+    has one that is taken. What the network cut out before is taken from `kept`.
     """
-    standing = [each for each in things if each.word in STANDING]
+    standing = _each_once([each for each in things if each.word in STANDING])
     large = [
         each for each in standing if box_area(each.box) >= _SMALLEST_SHARE * taken.size and _share(taken, each) < _TAKEN
     ]
+    large = sorted(large, key=lambda each: box_area(each.box), reverse=True)[:_MOST]
     saliency, free = SaliencyNet.load() if large else None, ~taken
     found: list[Detection] = []
-    for each in sorted(large, key=lambda each: box_area(each.box), reverse=True):
-        if saliency is None or len(found) == _MOST:
+    for each in sorted(large, key=lambda each: each.box[3], reverse=True):
+        if saliency is None:
             break
         mask = _cut_out(saliency, pixels, each, kept or KeptResults())
         if not mask.any() or (mask & free).sum() < (1 - _TAKEN) * mask.sum():
@@ -54,6 +56,14 @@ def find_bystanders(
             free &= ~mask
             found.append(Detection(word=each.word, mask=mask, score=each.score, asked=False))
     return found
+
+
+def _each_once(things: Sequence[ScoredBox]) -> list[ScoredBox]:
+    """The things without those that a surer one's box covers under another word, as a car that is a truck, too."""
+    if not things:
+        return []
+    boxes, scores = np.array([thing.box for thing in things]), np.array([thing.score for thing in things])
+    return [things[k] for k in suppress_overlapping(boxes, scores, _SAME)]
 
 
 def _share(taken: Mask, thing: ScoredBox) -> float:

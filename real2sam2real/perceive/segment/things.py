@@ -6,12 +6,14 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from real2sam2real.arrays import Mask, UInt8
+from real2sam2real.arrays import Float, Mask, UInt8
 from real2sam2real.perceive.segment.detections import box_of, box_overlaps
 from real2sam2real.perceive.segment.nanodet import WORDS, NanoDet, ScoredBox
 
 LEAST_SCORE = 0.35
 SMALLEST_SIDE = 160  # pixels: what a smaller photo shows is too small to be told apart
+# What is about as high as its likes. The network calls many a car a truck.
+ALIKE = (("car", "truck"), ("chair",), ("sheep",), ("cow",), ("horse",))
 _OVERLAP = 0.5  # IoU of boxes of one word that are one thing
 _SAME = 0.6  # IoU of a thing's box and a mask's box from which they are one
 
@@ -21,6 +23,12 @@ def see_things(pixels: UInt8) -> list[ScoredBox]:
     if min(pixels.shape[:2]) < SMALLEST_SIDE:
         return []
     return NanoDet.load().detect(pixels, WORDS, LEAST_SCORE, _OVERLAP)
+
+
+def boxes_of_likes(things: Sequence[ScoredBox]) -> Float:
+    """`(N, 4)` boxes of the commonest kind of things that are all about as high; the vehicles of a street are one."""
+    kinds = [[thing.box for thing in things if thing.word in words] for words in ALIKE]
+    return np.array(max(kinds, key=len), np.float64).reshape(-1, 4)
 
 
 def words_of(masks: Mapping[str, Mask], things: Sequence[ScoredBox]) -> dict[str, str]:
