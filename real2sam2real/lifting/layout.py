@@ -21,7 +21,7 @@ from real2sam2real.perceive.camera.vanishing import (
     horizontal_directions,
     level_forward,
 )
-from real2sam2real.scene import BackgroundRelief, Scene
+from real2sam2real.scene import BackgroundRelief, Billboard, Scene
 
 LONGEST_SIDE = 1024  # pixels of the stored relief
 CELL = 24  # pixels of a cell whose texture is judged
@@ -298,10 +298,21 @@ def _judged(evidence: _Evidence, group: dict[int, WallPlane]) -> dict[int, WallP
 
 
 def _feet_camera(scene: Scene) -> Float:
-    """`(N, 3)` where the middles of the objects are, in the photo's camera frame, in world units."""
-    camera_from_world = transforms.invert_rigid(scene.photo_world_from_camera)
+    """`(N, 3)` where the middles of the objects and billboards are, in the photo's camera frame, in world units."""
+    pose = scene.photo_world_from_camera
     middles = [entity.vertices_world(0).mean(axis=0) for entity in scene.entities if entity.in_photo]
-    return transforms.apply(camera_from_world, np.array(middles).reshape(-1, 3))
+    objects = transforms.apply(transforms.invert_rigid(pose), np.array(middles).reshape(-1, 3))
+    flat = [_middle_camera(scene, billboard) for billboard in scene.billboards]
+    return np.concatenate([objects, np.array(flat).reshape(-1, 3)])
+
+
+def _middle_camera(scene: Scene, billboard: Billboard) -> Float:
+    """`(3,)` where the middle of a billboard is, in the photo's camera frame."""
+    rows, columns = np.nonzero(billboard.mask)
+    pixel = np.array([columns.mean() + 0.5, rows.mean() + 0.5])
+    ray = scene.camera.intrinsics.unproject(pixel[None], np.ones(1))[0]
+    level = level_forward(scene.photo_world_from_camera[1, :3])
+    return np.asarray(ray * (billboard.distance / max(float(ray @ level), 1e-3)))
 
 
 def _farthest(scene: Scene) -> float:

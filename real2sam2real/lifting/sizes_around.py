@@ -54,7 +54,9 @@ def view_by_sizes_around(
     shaped = [o for o in outlines if o.stands_in_view and (kind := kinds.get(o.name)) is not None and kind.parts]
     shaped = sorted(shaped, key=lambda o: -o.width * o.height)[:MOST_FITTED]
     grounds = [_ground(view.intrinsics, factor, horizon) for factor in (LENSES if lens_is_guessed else (1.0,))]
-    costs = [_surprise(ground, factor, outlines, shaped, kinds) for ground, factor in zip(grounds, LENSES, strict=False)]
+    costs = [
+        _surprise(ground, factor, outlines, shaped, kinds) for ground, factor in zip(grounds, LENSES, strict=False)
+    ]
     if not np.isfinite(min(costs)):
         return view
     ground = grounds[int(np.argmin(costs))]
@@ -67,7 +69,9 @@ def _facts(view: PhotoView, what: str) -> Mapping[str, object]:
 
 
 def _ground(intrinsics: Intrinsics, factor: float, horizon: float) -> Ground:
-    lens = Intrinsics.from_focal(intrinsics.width, intrinsics.height, intrinsics.fx * factor) if factor > 1 else intrinsics
+    lens = (
+        Intrinsics.from_focal(intrinsics.width, intrinsics.height, intrinsics.fx * factor) if factor > 1 else intrinsics
+    )
     return Ground(intrinsics=lens, pitch_radians=float(np.arctan((lens.cy - horizon) / lens.fy)), note="")
 
 
@@ -84,7 +88,9 @@ def _surprise(
     if not low <= pitch <= high or not all(ground.is_below_horizon(o.bottom) for o in outlines if o.stands_in_view):
         return np.inf
     misfits = [fit_solid(o.mask, o.hidden, ground, None, kinds[o.name]) for o in shaped]
-    told = [DIRECTIONS / ALIKE_DIRECTIONS * (solid.misfit / KIND_TOLERANCE) ** 2 for solid in misfits if solid is not None]
+    told = [
+        DIRECTIONS / ALIKE_DIRECTIONS * (solid.misfit / KIND_TOLERANCE) ** 2 for solid in misfits if solid is not None
+    ]
     return float(lens_surprise(factor, pitch)) + sum(told)
 
 

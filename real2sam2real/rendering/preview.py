@@ -149,9 +149,7 @@ class _SharedLayers:
             for k, stands in zip(self.in_photo, forever, strict=True)
         ]
         gone = len(self.removed)
-        return Plate(
-            photo, self.places, ever_left, shadows + [None] * gone, self.inpainter, forever + [False] * gone
-        )
+        return Plate(photo, self.places, ever_left, shadows + [None] * gone, self.inpainter, forever + [False] * gone)
 
     @property
     def _throws_shadows(self) -> bool:

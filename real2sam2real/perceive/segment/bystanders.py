@@ -27,7 +27,8 @@ _TAKEN = 0.5  # a thing of whose box, or pixels, objects have this share is one 
 _SMALLEST_SHARE = 0.0015  # of the photo
 _MOST = 16
 _SAME = 0.7  # IoU of two boxes that are one thing
-_CROP_MARGIN = 0.15  # of a box's longer side
+_CROP_MARGIN = 0.35  # of a box's longer side: in a tighter crop a rider is lost beside the motorcycle
+_STANDS_OUT = 0.4
 
 
 def find_bystanders(
@@ -76,7 +77,7 @@ def _cut_out(saliency: SaliencyNet, pixels: UInt8, thing: ScoredBox, kept: KeptR
     left, top, right, bottom = grow_box(thing.box, _CROP_MARGIN, width, height)
     mask = np.zeros((height, width), bool)
     crop = pixels[top:bottom, left:right]
-    seen = kept.get(("perceive",), crop, lambda: {"mask": saliency.look(crop) > 0.5})
+    seen = kept.get(("perceive",), crop, lambda: {"mask": saliency.look(crop) > _STANDS_OUT})
     mask[top:bottom, left:right] = seen["mask"]
     own = np.zeros_like(mask)
     left, top, right, bottom = grow_box(thing.box, 0.03, width, height)
