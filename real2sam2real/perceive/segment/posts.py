@@ -19,12 +19,15 @@ from real2sam2real.perceive.segment.shafts import Shaft, find_shafts, mean_withi
 from real2sam2real.workfolder.kept import KeptResults
 
 WORD = "post"
-_MOST = 3  # posts of a photo: each takes two to five looks of the network
-_ABOVE = (1.0, 2.5, 6.0)  # times its length: how far above a shaft its head is looked for, one after the other
-_CLOSE, _MOST_CLOSE = 8.0, 2  # times a shaft's width: the length of it that one closer look takes in; such looks
+_MOST = 2  # shafts of a photo that are looked at: each takes two or three looks of the network
+_ABOVE = (1.2, 4.0)  # times its length: how far above a shaft its head is looked for, one after the other
+_CLOSE = 8.0  # times a shaft's width: the length of it that a closer look takes in
 _ASIDE = 0.5  # of a window's height: its width
 _SYMMETRY = 0.75  # of a post: what is also there mirrored about its axis, or it is no symmetric one
 _SAME_GROUND = 30.0  # of 255: how far it may differ below a foot and beside it
+_LEAST_SLOPE = 0.035  # sine of the angle below the horizon at which a foot is seen
+_BASE = 2.5  # times a shaft's width: how high a base may be that it stands on
+_GROUND_BELOW, _LEAST_BLOCKS = 0.2, 3  # of the picture's height: how far below a foot the ground is looked at; places
 _AT_BORDER = 0.01  # of the picture's height
 _UPRIGHTNESS = 2.0  # times as high as wide: a post
 
@@ -37,7 +40,9 @@ def find_posts(
     `up_camera` `(3,)` is up in the camera frame. What the network saw before is taken from `kept`.
     """
     found: list[Detection] = []
-    shafts = find_shafts(pixels, taken, intrinsics, up_camera)
+    shafts = [
+        group for group in find_shafts(pixels, taken, intrinsics, up_camera) if _can_stand(group, intrinsics, up_camera)
+    ]
     saliency = SaliencyNet.load() if shafts else None
     free = ~taken
     for group in shafts[:_MOST]:
@@ -46,6 +51,13 @@ def find_posts(
             free &= ~mask
             found.append(Detection(word=WORD, mask=mask, score=1.0, asked=False))
     return found
+
+
+def _can_stand(group: Sequence[Shaft], intrinsics: Intrinsics, up_camera: Float) -> bool:
+    """Whether the ground can be at its lower end: that is clearly below the horizon."""
+    foot = np.array([[group[0].middle, max(piece.bottom for piece in group)]])
+    ray = intrinsics.unproject(foot, np.ones(1))[0]
+    return bool(-(ray @ up_camera) > _LEAST_SLOPE * float(np.linalg.norm(ray)))
 
 
 def _cut_out(
@@ -57,6 +69,9 @@ def _cut_out(
     core = np.zeros(free.shape, np.uint8)
     for piece in group:
         cv2.fillConvexPoly(core, np.rint(piece.corners() * 16).astype(np.int32), 1, shift=4)
+    base = _BASE * group[0].width
+    if not _ends_on_ground(core > 0, pixels, ~free, base):  # it may stand on a base that is no shaft
+        return None
 
     def look(window: WholeBox) -> Mask:
         left, upper, right, lower = window
@@ -65,7 +80,7 @@ def _cut_out(
         seen[upper:lower, left:right] = made["mask"]
         return seen
 
-    near = np.any([look(window) for window in _windows_along(group, free.shape)], axis=0)
+    near = look(_foot_window(group, free.shape))
     for above in _ABOVE:
         window = _window(middle, top - above * length, bottom + 0.1 * length, free.shape)
         mask = _holding((look(window) | near | (core > 0)) & free, core > 0)
@@ -77,13 +92,11 @@ def _cut_out(
     return None
 
 
-def _windows_along(group: Sequence[Shaft], shape: tuple[int, ...]) -> list[WholeBox]:
-    """Windows beside each other along a shaft, in which it is not lost for its thinness."""
-    top, bottom = min(piece.top for piece in group), max(piece.bottom for piece in group)
-    count = int(np.clip(round((bottom - top) / (_CLOSE * group[0].width)), 1, _MOST_CLOSE))
-    each = (bottom - top) / count
-    starts = top + each * np.arange(count)
-    return [_window(group[0].middle, start - 0.2 * each, start + 1.2 * each, shape, aside=1.0) for start in starts]
+def _foot_window(group: Sequence[Shaft], shape: tuple[int, ...]) -> WholeBox:
+    """A square window around the lower end of a shaft, in which it is not lost for its thinness."""
+    bottom = max(piece.bottom for piece in group)
+    top = max(min(piece.top for piece in group), bottom - _CLOSE * group[0].width)
+    return _window(group[0].middle, top - 0.2 * (bottom - top), bottom + 0.2 * (bottom - top), shape, aside=1.0)
 
 
 def _window(middle: float, top: float, bottom: float, shape: tuple[int, ...], *, aside: float = _ASIDE) -> WholeBox:
@@ -110,25 +123,31 @@ def _symmetric(mask: Mask, middle: float) -> Mask:
     return both if both.sum() >= _SYMMETRY * mask.sum() else mask
 
 
-def _ends_on_ground(mask: Mask, pixels: UInt8, taken: Mask) -> bool:
-    """Whether what is below its foot looks as what is beside its foot, or the picture's border cuts it.
+def _ends_on_ground(mask: Mask, pixels: UInt8, taken: Mask, base: float = 2.0) -> bool:
+    """Whether one and the same ground goes on below its foot, from `base` pixels on, or the picture's border cuts it.
 
-    Else it is a part of something: a bar of a window stands on its frame.
+    Else it is a part of something: a bar of a window stands on its frame, and below a wall something else begins.
     """
     rows = np.flatnonzero(mask.any(axis=1))
     bottom = int(rows[-1]) + 1
-    if bottom >= len(mask):
+    if bottom + base >= len(mask) - 1:
         return True
     columns = np.flatnonzero(mask[bottom - max(1, len(rows) // 50) : bottom].any(axis=0))
     width, middle = max(4, len(columns)), float(columns.mean())
-    high = float(bottom + 2), float(bottom + 2 + width)
-    below = Shaft(top=high[0], bottom=high[1], left=(middle - width / 2,) * 2, right=(middle + width / 2,) * 2)
-    picture = pixels.astype(np.float32)
-    colours = [mean_within(below.corners(beside), picture, taken | mask) for beside in (0.0, -1.5, 1.5)]
-    under, beside = colours[0], [each for each in colours[1:] if each is not None]
-    if under is None or not beside:
+    picture, hidden = pixels.astype(np.float32), taken | mask
+    colours: list[Float] = []
+    for start in np.arange(bottom + base, min(len(mask) - width, bottom + _GROUND_BELOW * len(mask)) + 1, width):
+        block = Shaft(
+            top=float(start),
+            bottom=float(start + width),
+            left=(middle - width / 2,) * 2,
+            right=(middle + width / 2,) * 2,
+        )
+        strips = (0.0, -1.5, 1.5) if not colours else (0.0,)
+        colours += [c for c in (mean_within(block.corners(each), picture, hidden) for each in strips) if c is not None]
+    if len(colours) < _LEAST_BLOCKS:
         return False
-    return bool(max(np.linalg.norm(under - each) for each in beside) / np.sqrt(3) < _SAME_GROUND)
+    return bool(max(np.linalg.norm(colours[0] - each) for each in colours) / np.sqrt(3) < _SAME_GROUND)
 
 
 def _to_border(mask: Mask) -> Mask:
