@@ -12,8 +12,8 @@ from real2sam2real.perceive.segment.nanodet import WORDS, NanoDet, ScoredBox
 
 LEAST_SCORE = 0.35
 SMALLEST_SIDE = 160  # pixels: what a smaller photo shows is too small to be told apart
-# What is about as high as its likes. The network calls many a car a truck.
-ALIKE = (("car", "truck"), ("chair",), ("sheep",), ("cow",), ("horse",))
+# What is about as high as its likes, whatever it does: a sheep may lie. The network calls many a car a truck.
+ALIKE = ("car", "truck")
 _OVERLAP = 0.5  # IoU of boxes of one word that are one thing
 _SAME = 0.6  # IoU of a thing's box and a mask's box from which they are one
 
@@ -26,9 +26,8 @@ def see_things(pixels: UInt8) -> list[ScoredBox]:
 
 
 def boxes_of_likes(things: Sequence[ScoredBox]) -> Float:
-    """`(N, 4)` boxes of the commonest kind of things that are all about as high; the vehicles of a street are one."""
-    kinds = [[thing.box for thing in things if thing.word in words] for words in ALIKE]
-    return np.array(max(kinds, key=len), np.float64).reshape(-1, 4)
+    """`(N, 4)` boxes of the things that are all about as high: vehicles."""
+    return np.array([thing.box for thing in things if thing.word in ALIKE], np.float64).reshape(-1, 4)
 
 
 def words_of(masks: Mapping[str, Mask], things: Sequence[ScoredBox]) -> dict[str, str]:
