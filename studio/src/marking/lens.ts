@@ -73,20 +73,20 @@ function withinSight([[x0, y0], [x1, y1]]: Ends): Ends {
 }
 
 let waiting = false;
-let asking = false;
+let under: Promise<void> | null = null;
 
-/** Asks what the lines say, as fast as the server answers. */
-export async function solve(): Promise<void> {
-  if (asking) {
-    waiting = true;
-    return;
-  }
-  asking = true;
-  do {
+/** Asks what the lines say, as fast as the server answers; done when it has answered for the newest lines. */
+export function solve(): Promise<void> {
+  waiting = true;
+  under ??= solveNewest().finally(() => (under = null));
+  return under;
+}
+
+async function solveNewest(): Promise<void> {
+  while (waiting) {
     waiting = false;
     await solveOnce();
-  } while (waiting);
-  asking = false;
+  }
 }
 
 async function solveOnce(): Promise<void> {

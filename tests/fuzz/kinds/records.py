@@ -325,9 +325,11 @@ def workspace(folder: Path) -> Sequence[Path]:
 def _edit_shot(path: Path) -> None:
     """What the page sends, read as the server does."""
     from real2sam2real.errors import UserError
+    from real2sam2real.files import refuse_pipe
     from real2sam2real.scene.shot import parse_shot, shot_from_data
     from real2sam2real.workfolder.json_values import parse_json
 
+    refuse_pipe(path)  # a request's body is none
     try:
         data = parse_json(path.read_bytes(), finite=True)
     except ValueError as error:
