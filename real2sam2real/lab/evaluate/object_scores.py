@@ -11,6 +11,7 @@ from real2sam2real.lab.evaluate.case_set import CaseSet
 from real2sam2real.lab.evaluate.measuring import MeasuredRow, Measurer, Status, VideoJob
 from real2sam2real.lab.evaluate.object_poses import PoseOptions, recover_poses
 from real2sam2real.lab.evaluate.score_table import Measure
+from real2sam2real.lab.evaluate.trajectory import rotation_angles
 from real2sam2real.scene import Scene
 
 ENOUGH = 0.5
@@ -47,7 +48,7 @@ class ObjectMeasurer(Measurer[ObjectRow]):
     """Recovers the poses of each moved object."""
 
     row_type = ObjectRow
-    code = ("lab/evaluate/object_poses.py", "lab/evaluate/object_scores.py", "rendering")
+    code = ("lab/evaluate/object_poses.py", "lab/evaluate/object_scores.py", "lab/evaluate/trajectory.py", "rendering")
 
     def __init__(self, cases: CaseSet, settings: PoseOptions | None = None) -> None:
         super().__init__(cases, settings or PoseOptions())
@@ -93,7 +94,7 @@ def _errors(
     commanded = scene.entity(name).motion.matrices()
     apart = np.linalg.norm(poses[:, :3, 3] - commanded[:, :3, 3], axis=1)
     distance = np.linalg.norm(commanded[:, :3, 3] - scene.camera.world_from_camera[:, :3, 3], axis=1)
-    angles = rotation_angles(poses, commanded)
+    angles = _angles_apart(poses, commanded)
     known = found & in_view
     some = bool(known.any())
     return FoundObject(
@@ -107,14 +108,10 @@ def _errors(
     )
 
 
-def rotation_angles(a: Float, b: Float) -> Float:
+def _angles_apart(a: Float, b: Float) -> Float:
     """Degrees `(T,)` between the rotations of poses `(T, 4, 4)`, whatever their scale."""
     units = [m[:, :3, :3] / np.linalg.norm(m[:, :3, :3], axis=1, keepdims=True) for m in (a, b)]
-    between = np.swapaxes(units[0], 1, 2) @ units[1]
-    skew = between - np.swapaxes(between, 1, 2)
-    sine = np.sqrt((skew**2).sum(axis=(1, 2)) / 8)
-    degrees: Float = np.degrees(np.arctan2(sine, (np.trace(between, axis1=1, axis2=2) - 1) / 2))
-    return degrees
+    return np.degrees(rotation_angles(np.swapaxes(units[0], 1, 2) @ units[1]))
 
 
 def _means(found: list[FoundObject]) -> dict[str, float | None]:

@@ -81,7 +81,7 @@ def trajectory_error(recovered: Float, commanded: Float, found: Bool | None = No
     ate = float(np.sqrt((distances**2).mean())) if moves else nothing
     steps = _steps(own, found)
     left = transforms.invert_rigid(_steps(commanded[found], found)) @ steps
-    angles = _angles(left[:, :3, :3])
+    angles = rotation_angles(left[:, :3, :3])
     rotation, translation, both = _from_first(recovered[found], commanded[found])
     return TrajectoryError(
         registered=share,
@@ -129,7 +129,7 @@ def _steps(poses: Float, found: Bool) -> Float:
 def _from_first(recovered: Float, commanded: Float) -> tuple[float, float, float]:
     """RotErr, TransErr and CamMC: see `TrajectoryError`."""
     ours, theirs = (_scaled(transforms.invert_rigid(poses[:1]) @ poses) for poses in (recovered, commanded))
-    angles = _angles(np.swapaxes(theirs[:, :3, :3], 1, 2) @ ours[:, :3, :3])
+    angles = rotation_angles(np.swapaxes(theirs[:, :3, :3], 1, 2) @ ours[:, :3, :3])
     apart = ours[:, :3, :4] - theirs[:, :3, :4]
     distances = np.linalg.norm(apart[:, :, 3], axis=1)
     return float(angles.sum()), float(distances.sum()), float(np.linalg.norm(apart, axis=(1, 2)).sum())
@@ -142,7 +142,7 @@ def _scaled(poses: Float) -> Float:
     return scaled
 
 
-def _angles(rotations: Float) -> Float:
+def rotation_angles(rotations: Float) -> Float:
     """Angles `(N,)` in radians of rotations `(N, 3, 3)`; exact for small ones too, unlike a trace's arc cosine."""
     skew = np.stack(
         [
