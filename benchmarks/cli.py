@@ -6,7 +6,6 @@ import time
 
 LIMIT_SECONDS = 0.5
 REPEATS = 7
-CALL = "import sys; sys.argv = ['r2s2r', *sys.argv[1:]]; from real2sam2real.cli.main import main; main()"
 
 
 def best_seconds(arguments: list[str]) -> float:
@@ -14,7 +13,7 @@ def best_seconds(arguments: list[str]) -> float:
     times: list[float] = []
     for _ in range(REPEATS):
         start = time.perf_counter()
-        subprocess.run([sys.executable, "-c", CALL, *arguments], check=True, stdout=subprocess.DEVNULL)
+        subprocess.run([sys.executable, "-m", "real2sam2real", *arguments], check=True, stdout=subprocess.DEVNULL)
         times.append(time.perf_counter() - start)
     return min(times)
 

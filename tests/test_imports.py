@@ -59,15 +59,15 @@ def rooms_used(path: Path) -> set[str]:
 def test_every_folder_of_the_package_is_a_known_room() -> None:
     inside = [path.relative_to(PACKAGE).parts for path in SOURCES if len(path.relative_to(PACKAGE).parts) > 1]
     assert {room_of(parts) for parts in inside if parts != ("lab", "__init__.py")} == {*ROOMS} - {"api"}
-    assert {path.stem for path in PACKAGE.glob("*.py")} == {*LEAVES, "__init__", "api"}
+    assert {path.stem for path in PACKAGE.glob("*.py")} == {*LEAVES, "__init__", "__main__", "api"}
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.relative_to(PACKAGE).as_posix())
 def test_imports_run_upwards(path: Path) -> None:
     used = rooms_used(path)
     parts = path.relative_to(PACKAGE).parts
-    if parts == ("__init__.py",):
-        return  # the package's face names its homes for type checkers, and loads them when they are used
+    if parts in {("__init__.py",), ("__main__.py",)}:
+        return  # the package's face names its homes for type checkers, and loads them when they are used; `python -m`
     if parts[0].removesuffix(".py") in LEAVES:
         assert not used & {*ROOMS}, f"{path.name} is shared by all rooms and may use none"
         return

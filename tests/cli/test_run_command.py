@@ -94,9 +94,8 @@ def test_a_run_that_was_cut_off_goes_on(whole_run, monkeypatch: pytest.MonkeyPat
 
 
 def test_a_run_that_was_killed_goes_on(whole_run, photo: Path, mask: Path) -> None:
-    call = "from real2sam2real.cli.main import main; main()"
     arguments = ["run", photo, "--mask", f"ball={mask}", *SHOT, "-o", "out", "--preview-only"]
-    child = subprocess.Popen([sys.executable, "-c", call, *arguments], stderr=subprocess.PIPE, text=True)
+    child = subprocess.Popen([sys.executable, "-m", "real2sam2real", *arguments], stderr=subprocess.PIPE, text=True)
     assert any(line.startswith("direct the shot") for line in child.stderr)
     child.kill()
     child.communicate()
