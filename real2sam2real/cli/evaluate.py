@@ -245,10 +245,8 @@ class VideosOfCases:
             progress.info(f"{done} of {len(jobs)}  {row.method}  {row.case}  {said}{left}")
 
         rows = measure_all(measurer, jobs, self.out, batch=self.batch, on_row=on_row)
-        tables, cases = report(rows, measures), measurer.cases
-        commanded = {case.name: cases.scene(case).camera.world_from_camera for case in cases.cases}
-        shown = {(job.method, job.case.name): job.video for job in jobs if job.video is not None}
-        write_page(self.out / PAGE, title, tables, rows, measures, commanded=commanded, videos=shown)
+        tables = report(rows, measures)
+        write_page(self.out / PAGE, title, tables, rows, measures)
         _report(self.out, tables, None)
         print(self.out / PAGE)
 

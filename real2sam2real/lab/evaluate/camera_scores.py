@@ -8,7 +8,7 @@ import numpy as np
 
 from real2sam2real.lab.evaluate.camera_recovery import RecoveredPath, RecoveryOptions, recover_path
 from real2sam2real.lab.evaluate.case_set import CaseSet
-from real2sam2real.lab.evaluate.measuring import MeasuredRow, Measurer, Status, VideoJob
+from real2sam2real.lab.evaluate.measuring import CaseMeasurer, MeasuredRow, Status, VideoJob
 from real2sam2real.lab.evaluate.score_table import Measure
 from real2sam2real.lab.evaluate.trajectory import TrajectoryError, aligned, trajectory_error
 from real2sam2real.scene import CameraPath
@@ -35,9 +35,10 @@ class CameraRow(MeasuredRow):
     points: int  # in space
     registered: float  # share of the frames
     path: list[list[float] | None]  # recovered camera centres, aligned with the commanded ones, by frame
+    commanded: list[list[float]]  # camera centres by frame, in the case's world
 
 
-class CameraMeasurer(Measurer[CameraRow]):
+class CameraMeasurer(CaseMeasurer[CameraRow]):
     """Recovers the camera path of each video."""
 
     row_type = CameraRow
@@ -76,16 +77,16 @@ class CameraMeasurer(Measurer[CameraRow]):
         still = np.tile(camera.world_from_camera[:1], (camera.frames, 1, 1))
         return CameraRow(
             method=job.method,
-            case=job.case.name,
+            case=job.case,
             status=status,
             problem=problem,
-            key=self.key(job),
             measures=_measures(error),
             standing=_measures(trajectory_error(still, camera.world_from_camera)),
             seconds=found.seconds if found else 0.0,
             points=found.points if found else 0,
             registered=error.registered if error else 0.0,
             path=_aligned_centres(found, camera) if found else [],
+            commanded=camera.world_from_camera[:, :3, 3].tolist(),
         )
 
 

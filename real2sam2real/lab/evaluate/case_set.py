@@ -10,7 +10,7 @@ CASES/NAME/case.json         written last: the case is whole
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -18,6 +18,7 @@ from typing import Any, Literal
 from real2sam2real.errors import UserError
 from real2sam2real.scene import Scene
 from real2sam2real.scene.folder import read_scene
+from real2sam2real.workfolder.fingerprint import digest
 from real2sam2real.workfolder.json_values import typed
 from real2sam2real.workfolder.records import read_record, write_json
 
@@ -55,10 +56,25 @@ class CaseSet:
     folder: Path
     kind: CaseKind
     cases: tuple[CaseRecord, ...]  # whole ones, by name
+    _opened: dict[str, Scene] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _digests: dict[str, str] = field(default_factory=dict, init=False, repr=False, compare=False)
 
-    def scene(self, case: CaseRecord) -> Scene:
-        """The directed scene with the true poses."""
-        return read_scene(self.folder / case.name / SCENE)[0]
+    def record(self, name: str) -> CaseRecord:
+        """The case of a name."""
+        return next(case for case in self.cases if case.name == name)
+
+    def scene(self, name: str) -> Scene:
+        """A case's directed scene with the true poses; the last one is remembered."""
+        if name not in self._opened:
+            self._opened.clear()
+            self._opened[name] = read_scene(self.folder / name / SCENE)[0]
+        return self._opened[name]
+
+    def digest(self, name: str) -> str:
+        """Hash of a case's scene, of which the files are read once."""
+        if name not in self._digests:
+            self._digests[name] = digest(self.folder / name / SCENE)
+        return self._digests[name]
 
 
 def write_case(folder: Path, record: CaseRecord) -> None:

@@ -5,10 +5,11 @@ What is measured of a video is the business of `camera_scores` and `object_score
 
 from __future__ import annotations
 
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Generic, Literal, TypeVar
 
@@ -16,7 +17,7 @@ from real2sam2real import media
 from real2sam2real.arrays import UInt8
 from real2sam2real.control.folder import PHOTO
 from real2sam2real.errors import UserError
-from real2sam2real.lab.evaluate.case_set import FILM, SCENE, CaseRecord, CaseSet, find_video
+from real2sam2real.lab.evaluate.case_set import FILM, CaseSet, find_video
 from real2sam2real.run.options import BatchOptions
 from real2sam2real.run.rendering import CONTROL_PREVIEW
 from real2sam2real.workfolder.fingerprint import fingerprint
@@ -38,10 +39,11 @@ class MeasuredRow:
     case: str
     status: Status
     problem: str  # why it was not measured, else empty
-    key: str  # hash of all that decides the row
     measures: dict[str, float | None]  # by column; None where there is nothing to compare
     # the same of a video that shows the photo and nothing else: what a video counts as in which nothing is found
     standing: dict[str, float | None]
+    key: str = ""  # hash of all that decides the row; `measure_all` sets it
+    video: str | None = None  # path from the folder of the rows; `measure_all` sets it
 
 
 RowT = TypeVar("RowT", bound=MeasuredRow)
@@ -52,8 +54,9 @@ class VideoJob:
     """A method's video of a case."""
 
     method: str
-    case: CaseRecord
+    case: str  # its name
     video: Path | None  # None: there is none
+    length: int | None  # frames that it must have; None: any number
     photo_repeated: bool = False  # the file is the case's photo, to be shown again and again
 
     def frames(self) -> Sequence[UInt8]:
@@ -65,10 +68,10 @@ class VideoJob:
         if self.video is None:
             raise UserError("there is no video of this case")
         if self.photo_repeated:
-            return [media.read_image(self.video)] * self.case.frames
+            return [media.read_image(self.video)] * (self.length or 1)
         found = list(media.iterate_video(self.video))
-        if len(found) != self.case.frames:
-            raise UserError(f"the video has {len(found)} frames, the case {self.case.frames}")
+        if self.length is not None and len(found) != self.length:
+            raise UserError(f"the video has {len(found)} frames, the case {self.length}")
         return found
 
 
@@ -84,8 +87,8 @@ def baselines(cases: CaseSet, name: str) -> list[VideoJob]:
     jobs = []
     for case in cases.cases:
         path = cases.folder / case.name / files[name]
-        video = path if path.is_file() else None
-        jobs.append(VideoJob(method=name, case=case, video=video, photo_repeated=name == "photo"))
+        video, still = path if path.is_file() else None, name == "photo"
+        jobs.append(VideoJob(method=name, case=case.name, video=video, length=case.frames, photo_repeated=still))
     return jobs
 
 
@@ -97,7 +100,8 @@ def jobs_of(cases: CaseSet, method: str, videos: Path) -> list[VideoJob]:
     """
     if not videos.is_dir():
         raise UserError(f"there is no folder '{videos}' with videos of {method}; check the path")
-    return [VideoJob(method=method, case=case, video=find_video(videos, case.name)) for case in cases.cases]
+    found = [(case, find_video(videos, case.name)) for case in cases.cases]
+    return [VideoJob(method=method, case=case.name, video=video, length=case.frames) for case, video in found]
 
 
 class Measurer(ABC, Generic[RowT]):
@@ -106,8 +110,8 @@ class Measurer(ABC, Generic[RowT]):
     row_type: type[RowT]
     code: tuple[str, ...]  # the package's files that decide a row
 
-    def __init__(self, cases: CaseSet, settings: Any) -> None:
-        self.cases, self.settings = cases, settings
+    def __init__(self, settings: Any) -> None:
+        self.settings = settings
 
     @abstractmethod
     def measure(self, job: VideoJob) -> RowT:
@@ -124,10 +128,19 @@ class Measurer(ABC, Generic[RowT]):
     def load(self) -> None:
         """Nothing has to be loaded."""
 
+    @property
+    def shared(self) -> tuple[Path, ...]:
+        """Folders that every machine must see."""
+        return ()
+
+    def about(self, job: VideoJob) -> list[Any]:
+        """JSON values that decide a job's row beside the settings and the video."""
+        return [job.length, job.photo_repeated]
+
     def key(self, job: VideoJob) -> str:
         """Hash of all that decides a job's row."""
-        inputs = (self.cases.folder / job.case.name / SCENE, *([job.video] if job.video else ()))
-        return fingerprint(code=self.code, settings=[asdict(self.settings), asdict(job.case)], inputs=inputs)
+        settings = [asdict(self.settings), *self.about(job)]
+        return fingerprint(code=self.code, settings=settings, inputs=[job.video] if job.video else [])
 
     def make(self, job: VideoJob, number: int, /) -> Tried[RowT]:
         """Measure one video; one that cannot be read gives a row that says so."""
@@ -140,6 +153,23 @@ class Measurer(ABC, Generic[RowT]):
     def give_up(self, job: VideoJob, reason: str, tries: int) -> RowT:
         """The row of a video whose worker died."""
         return self.unmeasured(job, f"{reason} ({tries} tries)")
+
+
+class CaseMeasurer(Measurer[RowT]):
+    """Measures videos against the scenes of their cases."""
+
+    def __init__(self, cases: CaseSet, settings: Any) -> None:
+        super().__init__(settings)
+        self.cases = cases
+
+    @property
+    def shared(self) -> tuple[Path, ...]:
+        """See `Measurer`."""
+        return (self.cases.folder,)
+
+    def about(self, job: VideoJob) -> list[Any]:
+        """See `Measurer`."""
+        return [*super().about(job), asdict(self.cases.record(job.case)), self.cases.digest(job.case)]
 
 
 def measure_all(
@@ -165,19 +195,47 @@ def measure_all(
     """
     out.mkdir(parents=True, exist_ok=True)
     with locked(out):
-        known = _known(out / ROWS, measurer.row_type)
-        keys = {(job.method, job.case.name): measurer.key(job) for job in jobs}
-        kept = [known[place] for place, key in keys.items() if place in known and known[place].key == key]
-        done = {(row.method, row.case) for row in kept}
-        for row in kept:
-            on_row(row)
-        waiting = [job for job in jobs if (job.method, job.case.name) not in done]
+        known = read_rows(out, measurer.row_type)
+        told = {(job.method, job.case): (measurer.key(job), _from(out, job.video)) for job in jobs}
+        waiting = []
+        for job in _case_by_case(jobs):
+            place = (job.method, job.case)
+            key, video = told[place]
+            if place in known and known[place].key == key:
+                known[place] = replace(known[place], video=video)  # which may lie elsewhere than before
+                on_row(known[place])
+            else:
+                waiting.append(job)
         with closing(_made(measurer, waiting, batch or BatchOptions())) as rows:
             for row in rows:
-                known[row.method, row.case] = row
+                key, video = told[row.method, row.case]
+                known[row.method, row.case] = replace(row, key=key, video=video)
                 write_lines(out / ROWS, map(asdict, known.values()))
                 on_row(row)
-        return [known[place] for place in keys]
+        write_lines(out / ROWS, map(asdict, known.values()))
+        return [known[place] for place in told]
+
+
+def read_rows(folder: Path, row_type: type[RowT]) -> dict[tuple[str, str], RowT]:
+    """The rows that are in a folder, by method and case; those of another version's form are left out.
+
+    Raises:
+        UserError: the file is damaged.
+    """
+    names = {f.name for f in fields(row_type)}
+    rows = [row_type(**row) for row in read_lines(folder / ROWS) if isinstance(row, dict) and set(row) == names]
+    return {(row.method, row.case): row for row in rows}
+
+
+def _case_by_case(jobs: Sequence[VideoJob]) -> list[VideoJob]:
+    """All methods of a case one after another, so that its scene is opened once."""
+    order = {case: number for number, case in enumerate(dict.fromkeys(job.case for job in jobs))}
+    return sorted(jobs, key=lambda job: order[job.case])
+
+
+def _from(folder: Path, video: Path | None) -> str | None:
+    """A video's path from a folder, with slashes."""
+    return None if video is None else Path(os.path.relpath(video, folder)).as_posix()
 
 
 def _made(measurer: Measurer[RowT], jobs: Sequence[VideoJob], batch: BatchOptions) -> Generator[RowT]:
@@ -186,17 +244,10 @@ def _made(measurer: Measurer[RowT], jobs: Sequence[VideoJob], batch: BatchOption
     pool = RayPool(
         maker=measurer,
         give_up=measurer.give_up,
-        describe=lambda job: f"{job.method} {job.case.name}",
-        shared=(measurer.cases.folder,),
+        describe=lambda job: f"{job.method} {job.case}",
+        shared=measurer.shared,
         workers=batch.workers,
         address=batch.ray_address,
         retries=batch.retries,
     )
     return pool.make(jobs)
-
-
-def _known(path: Path, row_type: type[RowT]) -> dict[tuple[str, str], RowT]:
-    """The rows that are there, of this version's form."""
-    names = {f.name for f in fields(row_type)}
-    rows = [row_type(**row) for row in read_lines(path) if isinstance(row, dict) and set(row) == names]
-    return {(row.method, row.case): row for row in rows}

@@ -8,7 +8,7 @@ import numpy as np
 
 from real2sam2real.arrays import Float
 from real2sam2real.lab.evaluate.case_set import CaseSet
-from real2sam2real.lab.evaluate.measuring import MeasuredRow, Measurer, Status, VideoJob
+from real2sam2real.lab.evaluate.measuring import CaseMeasurer, MeasuredRow, Status, VideoJob
 from real2sam2real.lab.evaluate.object_poses import PoseOptions, recover_poses
 from real2sam2real.lab.evaluate.score_table import Measure
 from real2sam2real.lab.evaluate.trajectory import rotation_angles
@@ -44,7 +44,7 @@ class ObjectRow(MeasuredRow):
     objects: list[dict[str, str | float | None]]  # of `FoundObject`
 
 
-class ObjectMeasurer(Measurer[ObjectRow]):
+class ObjectMeasurer(CaseMeasurer[ObjectRow]):
     """Recovers the poses of each moved object."""
 
     row_type = ObjectRow
@@ -57,7 +57,7 @@ class ObjectMeasurer(Measurer[ObjectRow]):
         """See `Measurer`."""
         frames, scene = job.frames(), self.cases.scene(job.case)
         found = []
-        for name in job.case.moved:
+        for name in self.cases.record(job.case).moved:
             poses = recover_poses(frames, scene, name, self.settings)
             found.append(_errors(scene, name, poses.world_from_object, poses.found, poses.in_view, poses.confidence))
         lost = [each.name for each in found if each.in_view and each.found < ENOUGH * each.in_view]
@@ -71,12 +71,11 @@ class ObjectMeasurer(Measurer[ObjectRow]):
     def _row(self, job: VideoJob, scene: Scene, status: Status, problem: str, found: list[FoundObject]) -> ObjectRow:
         return ObjectRow(
             method=job.method,
-            case=job.case.name,
+            case=job.case,
             status=status,
             problem=problem,
-            key=self.key(job),
             measures=_means(found),
-            standing=_means([_standing(scene, name) for name in job.case.moved]),
+            standing=_means([_standing(scene, name) for name in self.cases.record(job.case).moved]),
             objects=[vars(each) for each in found],
         )
 

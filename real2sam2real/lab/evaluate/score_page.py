@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import html
-import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
+from urllib.parse import quote
 
 import numpy as np
 
@@ -37,25 +37,18 @@ def write_page(
     tables: str,
     rows: Sequence[MeasuredRow],
     measures: Sequence[Measure],
-    *,
-    commanded: Mapping[str, Float],
-    videos: Mapping[tuple[str, str], Path],
 ) -> None:
     """Write the page.
 
     Args:
-        path: of the HTML file; videos are linked relative to it.
+        path: of the HTML file, in the folder from which the rows name their videos.
         title: its heading.
         tables: Markdown, from `score_report.report`.
         rows: all of the tables.
         measures: their columns; by the first one the worst is found.
-        commanded: `(T, 4, 4)` world-from-camera poses of each case, by its name.
-        videos: of methods and cases, those that there are.
     """
     worst = sorted(rows, key=lambda row: _badness(row, measures[0]), reverse=True)
-    articles = "\n".join(
-        _article(path, row, measures, commanded[row.case], videos.get((row.method, row.case))) for row in worst
-    )
+    articles = "\n".join(_article(row, measures) for row in worst)
     page = (
         f'<!doctype html>\n<html lang="en"><meta charset="utf-8"><title>{html.escape(title)}</title>'
         f"<style>{_STYLE}</style>\n<h1>{html.escape(title)}</h1>\n{_tables(tables)}\n"
@@ -70,18 +63,18 @@ def _badness(row: MeasuredRow, first: Measure) -> tuple[int, float]:
     return ("measured", "not found", "failed").index(row.status), -1.0 if value is None else value
 
 
-def _article(page: Path, row: MeasuredRow, measures: Sequence[Measure], commanded: Float, video: Path | None) -> str:
+def _article(row: MeasuredRow, measures: Sequence[Measure]) -> str:
     title = f"<b>{html.escape(row.method)}</b> {html.escape(row.case)}"
     shown = ""
-    if video is not None and video.suffix == ".mp4":
-        source = html.escape(Path(os.path.relpath(video, page.parent)).as_posix(), quote=True)
+    if row.video is not None and row.video.endswith(".mp4"):
+        source = html.escape(quote(row.video), quote=True)
         shown = f'<video src="{source}" controls loop muted preload="none"></video>'
     problem = f'<p class="bad">{html.escape(row.problem)}</p>' if row.problem else ""
     values = [(m.title, f"{v:.{m.digits}f}") for m in measures if (v := row.measures.get(m.name)) is not None]
     figures = ""
     if isinstance(row, CameraRow):
         values += [("frames found", f"{row.registered:.0%}"), ("points", str(row.points))]
-        above, beside = (_plot(row, commanded, axes) for axes in ((0, 2), (0, 1)))
+        above, beside = (_plot(row, axes) for axes in ((0, 2), (0, 1)))
         told = "grey: commanded, orange: recovered; the dots are the first frame"
         figures = (
             f"<figure>{above}<figcaption>from above; {told}</figcaption></figure>"
@@ -93,10 +86,10 @@ def _article(page: Path, row: MeasuredRow, measures: Sequence[Measure], commande
     return f"<article><div><p>{title}</p>{shown}{problem}</div>{figures}<dl>{listed}</dl></article>"
 
 
-def _plot(row: CameraRow, commanded: Float, axes: tuple[int, int]) -> str:
+def _plot(row: CameraRow, axes: tuple[int, int]) -> str:
     """Both paths along two axes of the world, as SVG; up and away are up in the picture."""
     flip = np.array([1, 1 if axes[1] == 2 else -1])
-    true = [centre[list(axes)] * flip for centre in commanded[:, :3, 3]]
+    true = [np.array(centre)[list(axes)] * flip for centre in row.commanded]
     found = [None if centre is None else np.array(centre)[list(axes)] * flip for centre in row.path]
     points = np.array([*true, *(point for point in found if point is not None)])
     low, high = points.min(axis=0), points.max(axis=0)

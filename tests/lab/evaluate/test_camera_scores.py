@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from real2sam2real import media
 from real2sam2real.cli.main import main
 from real2sam2real.errors import UserError
+from real2sam2real.lab.evaluate import case_set
 from real2sam2real.lab.evaluate.camera_recovery import RecoveryOptions
 from real2sam2real.lab.evaluate.camera_scores import CAMERA_MEASURES, CameraMeasurer, CameraRow
 from real2sam2real.lab.evaluate.case_set import FILM, CaseSet
@@ -17,6 +19,8 @@ from real2sam2real.lab.evaluate.measuring import ROWS, baselines, jobs_of, measu
 from real2sam2real.lab.evaluate.score_page import write_page
 from real2sam2real.lab.evaluate.score_report import report
 from real2sam2real.lab.evaluate.score_table import Measure, interval, markdown, paired
+from real2sam2real.scene.folder import read_scene
+from real2sam2real.workfolder.fingerprint import digest
 
 pytest.importorskip("pycolmap", reason="structure from motion needs pycolmap: pip install '.[sfm]'")
 QUICK = RecoveryOptions(features=800, reach=4)
@@ -73,18 +77,39 @@ def test_rows_are_kept_and_a_changed_video_is_measured_anew(
     assert len((out / ROWS).read_text().splitlines()) == 6
 
 
-def test_the_page_has_every_video_the_worst_first(
-    camera_cases: CaseSet, scored: tuple[Path, list[CameraRow]], tmp_path: Path
-) -> None:
-    paths = {case.name: camera_cases.scene(case).camera.world_from_camera for case in camera_cases.cases}
-    video = tmp_path / "videos" / "a&b.mp4"
-    shown = {("own", "camera-0001"): video}
-    write_page(tmp_path / "page.html", "A", "x\n", scored[1], CAMERA_MEASURES, commanded=paths, videos=shown)
+def test_the_page_has_every_video_the_worst_first(scored: tuple[Path, list[CameraRow]], tmp_path: Path) -> None:
+    rows = [*scored[1][:-1], replace(scored[1][-1], video="../videos/a&b 1.mp4")]
+    write_page(tmp_path / "page.html", "A", "x\n", rows, CAMERA_MEASURES)
     text = (tmp_path / "page.html").read_text()
     assert text.count("<article>") == 6
     assert text.index("<b>own</b>") < text.index("<b>photo</b>") < text.index("<b>film</b>")
-    assert 'src="videos/a&amp;b.mp4"' in text
+    assert 'src="../videos/a%26b%201.mp4"' in text
     assert text.count("<polyline") >= 6 * 2 + 2 * 2
+
+
+def test_a_scene_is_opened_once_for_all_methods_and_the_page(
+    camera_cases: CaseSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    opened, hashed = [], []
+
+    def read(folder: Path) -> object:
+        opened.append(folder.parent.name)
+        return read_scene(folder)
+
+    def digested(path: Path) -> str:
+        hashed.append(path.parent.name)
+        return digest(path)
+
+    monkeypatch.setattr(case_set, "read_scene", read)
+    monkeypatch.setattr(case_set, "digest", digested)
+    (tmp_path / "none").mkdir()
+    again = ["--videos", f"a={tmp_path / 'none'}", "--videos", f"b={tmp_path / 'none'}", "-o", str(tmp_path / "s")]
+    for times in (1, 1):  # the second call measures nothing, so it opens nothing
+        with pytest.raises(SystemExit):
+            main(["evaluate", "camera", str(camera_cases.folder), *again])
+        assert opened == ["camera-0001", "camera-0002"] * times
+    assert hashed == ["camera-0001", "camera-0002"] * 2
+    assert "| b | 0 of 2 | 2 |" in capsys.readouterr().out
 
 
 def test_the_command_measures_a_baseline(

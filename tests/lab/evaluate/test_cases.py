@@ -23,7 +23,7 @@ SMALL = CaseOptions(kind="objects", count=2, frames=5, width=160, height=96)
 def test_a_camera_case_is_a_control_with_its_camera(camera_cases: CaseSet) -> None:
     assert [case.name for case in camera_cases.cases] == ["camera-0001", "camera-0002"]
     case = camera_cases.cases[0]
-    control, scene = read_control(camera_cases.folder / case.name), camera_cases.scene(case)
+    control, scene = read_control(camera_cases.folder / case.name), camera_cases.scene(case.name)
     assert control.frames == scene.frames == case.frames == 9
     assert control.size == (320, 180)
     assert np.abs(scene.camera.world_from_camera[-1] - scene.camera.world_from_camera[0]).max() > 0.01
@@ -31,13 +31,13 @@ def test_a_camera_case_is_a_control_with_its_camera(camera_cases: CaseSet) -> No
         assert np.allclose(entity.motion.matrices(), entity.motion.matrices()[:1])
     film = read_video(camera_cases.folder / case.name / FILM)
     assert np.array_equal(film[0], control.photo)
-    others = camera_cases.scene(camera_cases.cases[1]).camera.world_from_camera
+    others = camera_cases.scene(camera_cases.cases[1].name).camera.world_from_camera
     assert not np.allclose(others, scene.camera.world_from_camera)
 
 
 def test_the_shot_that_is_told_is_the_shot_that_is_filmed(camera_cases: CaseSet) -> None:
     case = camera_cases.cases[0]
-    scene = camera_cases.scene(case)
+    scene = camera_cases.scene(case.name)
     again = parse_shot(case.shot).apply(scene)
     assert np.allclose(again.camera.world_from_camera, scene.camera.world_from_camera, atol=1e-6)
 
@@ -46,7 +46,7 @@ def test_objects_move_before_a_camera_that_rests(tmp_path: Path) -> None:
     make_cases(tmp_path / "set", SMALL)
     cases = open_cases(tmp_path / "set")
     for case in require_kind(cases, "objects"):
-        scene = cases.scene(case)
+        scene = cases.scene(case.name)
         assert np.allclose(scene.camera.world_from_camera, scene.camera.world_from_camera[:1])
         moving = [e.name for e in scene.entities if np.ptp(e.motion.matrices(), axis=0).max() > 1e-6]
         assert moving
@@ -68,7 +68,7 @@ def test_making_goes_on_where_it_ended_and_may_grow(tmp_path: Path) -> None:
 
 
 def test_cases_of_ones_own_scene_have_no_film(camera_cases: CaseSet, tmp_path: Path) -> None:
-    scene = camera_cases.scene(camera_cases.cases[0])
+    scene = camera_cases.scene(camera_cases.cases[0].name)
     rest = parse_shot("frames: 1\ncamera: [static]").apply(scene)
     save_scene(rest, tmp_path / "mine")
     make_cases(
@@ -82,7 +82,7 @@ def test_cases_of_ones_own_scene_have_no_film(camera_cases: CaseSet, tmp_path: P
 
 
 def test_too_few_possible_cases_are_said(camera_cases: CaseSet, tmp_path: Path) -> None:
-    rest = parse_shot("frames: 1\ncamera: [static]").apply(camera_cases.scene(camera_cases.cases[0]))
+    rest = parse_shot("frames: 1\ncamera: [static]").apply(camera_cases.scene(camera_cases.cases[0].name))
     save_scene(rest, tmp_path / "mine")
     options = CaseOptions(kind="camera", count=3, frames=5, width=160, height=96, paths=2)
     with pytest.raises(UserError, match="2 cases were possible, 3 were asked for"):
@@ -90,7 +90,7 @@ def test_too_few_possible_cases_are_said(camera_cases: CaseSet, tmp_path: Path) 
 
 
 def test_paths_are_drawn_from_their_seed(camera_cases: CaseSet) -> None:
-    rest = parse_shot("frames: 1\ncamera: [static]").apply(camera_cases.scene(camera_cases.cases[0]))
+    rest = parse_shot("frames: 1\ncamera: [static]").apply(camera_cases.scene(camera_cases.cases[0].name))
     first, same, other = (random_camera_shot(np.random.default_rng(s), rest, 9) for s in (1, 1, 2))
     assert first == same
     assert first != other
