@@ -86,11 +86,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, object]:
     """Before the first test: what has been imported is no garbage, and serves the processes that tests start."""
     gc.freeze()
-    if any("processes" in getattr(item, "fixturenames", ()) for item in session.items):
+    with pytest.MonkeyPatch.context() as session_patch:
         with pytest.MonkeyPatch.context() as patch:
             patch.syspath_prepend(str(TESTS))
-            importlib.import_module("processes").fork_server()
-    return (yield)
+            importlib.import_module("compiled_once").share_kernels(session_patch)
+            if any("processes" in getattr(item, "fixturenames", ()) for item in session.items):
+                importlib.import_module("processes").fork_server()
+        return (yield)
 
 
 def pytest_configure(config: pytest.Config) -> None:
