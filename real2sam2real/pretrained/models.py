@@ -13,7 +13,7 @@ from real2sam2real.workfolder.json_values import read_json
 if TYPE_CHECKING:
     import torch
 
-_INSTALL_TRANSFORMERS = 'pip install "transformers>=5"'
+_INSTALL_TRANSFORMERS = 'pip install "transformers>=5.4"'
 
 
 def transformers_class(name: str) -> Any:
