@@ -73,7 +73,7 @@ class Scene:
             for frames in (clip.video[:1], settings.normal_convention.encode(clip.normals, clip.ids))
         )
         empty = conditioning.empty_latents(pipeline.vae, FRAMES, HEIGHT, WIDTH)
-        self.channels = conditioning.condition_channels(photo, empty)
+        self.channels, self.normals = conditioning.condition_channels(photo, empty), normals
         self.constants = self.transformer.precompute(conditioning.null_prompt(self.transformer, 1), normals)
         shape = (1, *self.channels.shape[1:])
         self.noise = torch.randn(shape, generator=torch.Generator().manual_seed(index))[:, : photo.shape[1]]

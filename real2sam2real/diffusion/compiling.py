@@ -9,6 +9,7 @@ import math
 import os
 import shutil
 import sysconfig
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,14 @@ from real2sam2real.errors import UserError
 COMPILING_SECONDS, SAVED_SECONDS = 9.0, 1.3
 LEAST_PASSES = math.ceil(COMPILING_SECONDS / SAVED_SECONDS)
 """From so many passes on it pays."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Compiling:
+    """Whether blocks are compiled, and why, for people."""
+
+    done: bool
+    words: str
 
 
 def obstacle(machine: Machine, plan: Plan, *, ranks: int = 1) -> str | None:
@@ -57,8 +66,8 @@ def is_worth_it(sampling: Sampling) -> bool:
 
 def compile_blocks(
     transformer: Any, machine: Machine, plan: Plan, sampling: Sampling, wanted: Compile = "auto", *, ranks: int = 1
-) -> str:
-    """Let the blocks be compiled at their first use, if that is wanted; what is done and why, for people.
+) -> Compiling:
+    """Let the blocks be compiled at their first use, if that is wanted.
 
     What the compiler makes is kept in the user's cache folder, unless TORCHINDUCTOR_CACHE_DIR names another.
 
@@ -69,11 +78,12 @@ def compile_blocks(
     if wanted == "on" and reason is not None:
         raise UserError(f"--compile on cannot be done: {reason}")
     if wanted == "off":
-        return "blocks are not compiled, as was asked"
+        return Compiling(done=False, words="blocks are not compiled, as was asked")
     if wanted == "auto" and not is_worth_it(sampling):
-        return f"blocks are not compiled: that pays from {LEAST_PASSES} passes on, without a step cache"
+        words = f"blocks are not compiled: that pays from {LEAST_PASSES} passes on, without a step cache"
+        return Compiling(done=False, words=words)
     if reason is not None:
-        return f"blocks are not compiled: {reason}"
+        return Compiling(done=False, words=f"blocks are not compiled: {reason}")
     os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(cache_folder() / "compiled"))
     transformer.compile_repeated_blocks()
-    return "blocks are compiled at the first pass, which takes some seconds longer"
+    return Compiling(done=True, words="blocks are compiled at the first pass, which takes some seconds longer")

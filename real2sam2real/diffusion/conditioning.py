@@ -34,15 +34,25 @@ def to_frames(video: Tensor) -> UInt8:
 
 def encode_latents(autoencoder: Any, video: Tensor) -> Tensor:
     """Standardised latents `(B, z, F, h, w)` of video `(B, 3, T, H, W)` in −1…1."""
-    latents = autoencoder.encode(video.to(autoencoder.dtype)).latent_dist.mode().float()
-    mean, std = _statistics(autoencoder, latents)
-    return (latents - mean) / std
+    return to_standard(autoencoder, autoencoder.encode(video.to(autoencoder.dtype)).latent_dist.mode().float())
 
 
 def decode_latents(autoencoder: Any, latents: Tensor) -> Tensor:
     """Video `(B, 3, T, H, W)` in −1…1 of standardised latents `(B, z, F, h, w)`."""
+    given = from_standard(autoencoder, latents).to(autoencoder.dtype)
+    return autoencoder.decode(given, return_dict=False)[0].float()
+
+
+def to_standard(autoencoder: Any, latents: Tensor) -> Tensor:
+    """Latents `(B, z, F, h, w)` as the transformer sees them, of those that the autoencoder gives."""
     mean, std = _statistics(autoencoder, latents)
-    return autoencoder.decode((latents * std + mean).to(autoencoder.dtype), return_dict=False)[0].float()
+    return (latents - mean) / std
+
+
+def from_standard(autoencoder: Any, latents: Tensor) -> Tensor:
+    """Inverse of `to_standard`."""
+    mean, std = _statistics(autoencoder, latents)
+    return latents * std + mean
 
 
 @torch.no_grad()

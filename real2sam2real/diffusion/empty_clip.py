@@ -31,7 +31,9 @@ class EmptyClip:
         device = parameter.device
         name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
         tiled = getattr(autoencoder, "use_tiling", False)
-        key = (frames, height, width, str(parameter.dtype), name, tiled, torch.__version__)
+        laid = [one for one in autoencoder.parameters() if not one.is_contiguous()]  # see `lay_out_channels_last`
+        layout = ("channels last",) if laid else ()
+        key = (frames, height, width, str(parameter.dtype), name, tiled, torch.__version__, *layout)
         if self._last is None or self._last[0] != (id(autoencoder), key):
             size = frames, height, width
             self._last = (id(autoencoder), key), self._kept(key, lambda: conditioning.empty_latents(autoencoder, *size))

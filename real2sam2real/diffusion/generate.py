@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ import torch
 
 from real2sam2real.diffusion.checkpoints import find_checkpoint, load_settings
 from real2sam2real.diffusion.fitting import FittedControl
-from real2sam2real.diffusion.pipeline import DenoisingPipeline, SegmentVideo
+from real2sam2real.diffusion.pipeline import DenoisingPipeline, SegmentChunk, SegmentVideo, whole_segments
 from real2sam2real.diffusion.presets import Sampling
 from real2sam2real.diffusion.segments import Frames
 
@@ -21,7 +21,16 @@ def working_size(checkpoint: str | Path, width: int, height: int, *, offline: bo
     return load_settings(find_checkpoint(checkpoint, offline=offline)).fit(width, height)
 
 
-def stream_segments(
+def stream_segments(pipeline: DenoisingPipeline, control: FittedControl, **options: Any) -> Iterator[SegmentVideo]:
+    """Generate a video of a control's size, segment by segment; see `stream_chunks` for the options.
+
+    Raises:
+        ValueError: as there.
+    """
+    return whole_segments(stream_chunks(pipeline, control, **options))
+
+
+def stream_chunks(
     pipeline: DenoisingPipeline,
     control: FittedControl,
     *,
@@ -30,8 +39,8 @@ def stream_segments(
     strength: float = 1.0,
     seed: int = 0,
     **options: Any,
-) -> Iterator[SegmentVideo]:
-    """Generate a video of a control's size, segment by segment.
+) -> Generator[SegmentChunk]:
+    """Generate a video of a control's size, a few frames at a time.
 
     Args:
         pipeline: loaded; it stays as it is.
@@ -40,14 +49,14 @@ def stream_segments(
         preview: `(T, H, W, 3)` uint8 by slice to start from, or None to start from noise.
         strength: noise level 0…1 that the preview is brought to.
         seed: of the noise; the same seed on the same machine gives the same video.
-        options: further ones of `DenoisingPipeline.stream`.
+        options: further ones of `DenoisingPipeline.stream_chunks`.
 
     Raises:
-        ValueError: as `DenoisingPipeline.stream`.
+        ValueError: as `DenoisingPipeline.stream_chunks`.
     """
     # The official script draws on the device: other noise on other devices, and its own on its own.
     device = pipeline._execution_device if sampling is not None and sampling.as_script else "cpu"
-    return pipeline.stream(
+    return pipeline.stream_chunks(
         control.photo,
         control.normals,
         sampling=sampling,

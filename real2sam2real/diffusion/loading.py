@@ -7,15 +7,16 @@ both load by the same code, so that the same names give the same video.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from real2sam2real.diffusion.causal_chunks import lay_out_channels_last
 from real2sam2real.diffusion.checkpoints import (
     OFFICIAL_SETTINGS,
     UNTOLD_SETTINGS,
@@ -32,10 +33,10 @@ from real2sam2real.diffusion.memory.apply import Storing, apply_plan, storing
 from real2sam2real.diffusion.memory.attention import choose_backend, use_backend
 from real2sam2real.diffusion.memory.choose import Choice, choose_plan, out_of_memory_remedy
 from real2sam2real.diffusion.memory.costs import CLIP_VIT_H, UMT5_XXL, Architecture, ClipSize
-from real2sam2real.diffusion.memory.machine import inspect_machine
+from real2sam2real.diffusion.memory.machine import Machine, inspect_machine
 from real2sam2real.diffusion.memory.needs import autoencoder_dtype
 from real2sam2real.diffusion.memory.plans import Plan
-from real2sam2real.diffusion.options import DEFAULT_BASE, Compile, ModelOptions, PresetName
+from real2sam2real.diffusion.options import DEFAULT_BASE, Compile, GenerateOptions, ModelOptions, PresetName
 from real2sam2real.diffusion.parallel import enable_context_parallel
 from real2sam2real.diffusion.pipeline import DenoisingPipeline
 from real2sam2real.diffusion.presets import Sampling, choose_sampling
@@ -135,6 +136,12 @@ def locate(options: ModelOptions, *, base_alone: bool = False, untold: Checkpoin
         adapters=tuple(adapters),
         uses_presets=not base.own and (told is None or told_settings(told) is None),
     )
+
+
+def sampling_of(options: GenerateOptions, located: Located) -> Sampling:
+    """How to denoise; an adapter without settings of its own is run with the preset `quality`."""
+    names = ("steps", "guidance", "guided_steps", "guidance_interval")
+    return located.sampling(options.preset, **{name: getattr(options, name) for name in names})
 
 
 def _further(text: str, *, offline: bool) -> LocatedAdapter:
@@ -243,6 +250,8 @@ class LoadedModel:
     pipeline: Real2Sam2RealPipeline  # on its device, without a text encoder where `prompt_cache` is there
     choice: Choice | None = None  # the memory plan and why, or None for a checkpoint that is whole and small
     prompt_cache: PromptCache | None = None  # makes text embeddings, or None where the pipeline does it by itself
+    # what "auto" came to on this machine, by the option's name: with other values, the same seed rounds otherwise
+    resolved: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()  # what a person should know
 
     @property
@@ -310,9 +319,12 @@ def load_model(
         pipeline.to("cuda" if torch.cuda.is_available() else "cpu")
         model = LoadedModel(located=located, pipeline=pipeline)
     else:
-        model = _load_by_plan(located, adapters, memory, sampling or located.sampling(), compiled, log)
+        how = {"memory": memory, "attention": attention, "compiled": compiled}
+        model = _load_by_plan(located, adapters, sampling or located.sampling(), log, **how)
     if attention != "auto" or model.choice is not None:
-        log(f"attention: {use_backend(model.pipeline.transformer, inspect_machine(), **wanted).name}")
+        kernel = use_backend(model.pipeline.transformer, inspect_machine(), **wanted).name
+        log(f"attention: {kernel}")
+        model = replace(model, resolved={**model.resolved, "attention": kernel})
     if ranks_joined() > 1:
         enable_context_parallel(model.pipeline.transformer)
     return model
@@ -321,20 +333,15 @@ def load_model(
 def _load_by_plan(
     located: Located,
     adapters: Sequence[tuple[Adapter, float]],
-    memory: str,
     sampling: Sampling,
-    compiled: Compile,
     log: Callable[[str], None],
+    *,
+    memory: str,
+    attention: str,
+    compiled: Compile,
 ) -> LoadedModel:
     base = located.base
-    width, height = located.settings.fit(16, 9)
-    choice = choose_plan(
-        inspect_machine(),
-        architecture_of(base, adapters),
-        ClipSize(frames=sampling.segment_frames, width=width, height=height),
-        wanted=memory,
-        guided=sampling.guided,
-    )
+    choice = plan_for(located, adapters, sampling, memory=memory, attention=attention)
     log(f"memory plan {choice.plan.name} ({choice.plan.purpose}): {choice.why}")
     log(f"loading the transformer, the autoencoder and the image encoder from {base.name}")
     pipeline = _load(
@@ -346,17 +353,55 @@ def _load_by_plan(
     )
     pipeline.empty_clip = EmptyClip(None if base.vae is None else encoder_identity(base.vae))
     apply_plan(pipeline, choice.plan)
+    if choice.plan.device == "cuda" and not sampling.as_script:  # whose rounding is to be the script's
+        lay_out_channels_last(pipeline.vae)
     placed = (choice.machine, choice.plan, sampling)
-    log(compile_blocks(pipeline.transformer, *placed, compiled, ranks=ranks_joined()))
+    compiling = compile_blocks(pipeline.transformer, *placed, compiled, ranks=ranks_joined())
+    log(compiling.words)
     return LoadedModel(
         located=located,
         pipeline=pipeline,
         choice=choice,
         prompt_cache=_prompt_cache(base, choice, log),
+        resolved={"memory": choice.plan.name, "compile": "on" if compiling.done else "off"},
         notes=(
             f"base '{base.name}' ({base.layout}), memory plan {choice.plan.name}",
             *(_adapter_note(adapter, weight) for adapter, weight in adapters),
         ),
+    )
+
+
+def plan_for(
+    located: Located,
+    adapters: Sequence[tuple[Adapter, float]],
+    sampling: Sampling,
+    *,
+    memory: str = "auto",
+    attention: str = "auto",
+    machine: Machine | None = None,
+) -> Choice:
+    """The memory plan of a base with adapters; see `choose_plan`.
+
+    Args:
+        located: what would be loaded.
+        adapters: of it, read.
+        sampling: tells how long a segment is, whether there is guidance, and which plan it prefers.
+        memory: a memory plan's name, or "auto".
+        attention: an attention kernel's name, or "auto".
+        machine: what it runs on; None for this one.
+
+    Raises:
+        UserError: as `choose_plan`.
+    """
+    width, height = located.settings.fit(16, 9)
+    return choose_plan(
+        machine or inspect_machine(),
+        architecture_of(located.base, adapters),
+        ClipSize(frames=sampling.segment_frames, width=width, height=height),
+        wanted=memory,
+        guided=sampling.guided,
+        attention=attention,
+        preferred=sampling.plan_on_gpu,
     )
 
 

@@ -22,7 +22,9 @@ DOWNLOADS = {DEFAULT_BASE: "82 GB", "Wan-AI/Wan2.2-Animate-14B": "51 GB", OFFICI
 """What is fetched of the published repositories, by the networks' sizes and the precision they are stored in."""
 _AS_TRAINED = "(default: the checkpoint's own)"
 # Options that do not decide what the video shows, and the names under which others entered the hashes of batch folders.
-_INDIFFERENT = {"offline", "gpus", "preview_image", "compile"}
+_INDIFFERENT = {"offline", "gpus", "preview_image"}
+# Hashes stay as they were before there were such options.
+_LATER = ("upscale", "guided_steps", "guidance_interval", "attention", "compile")
 _STORED = {"components": "parts", "memory": "plan", "normal_convention": "coding"}
 
 
@@ -63,8 +65,10 @@ class GenerateOptions(ModelOptions):
     """Denoising steps."""
     guidance: Annotated[float | None, arg(metavar="SCALE", help_behavior_hint=_AS_TRAINED)] = None
     """Classifier-free guidance; 1 is none and halves the passes."""
-    guided_steps: Annotated[int | None, arg(metavar="N", help_behavior_hint="(default: all)")] = None
-    """Compute guidance in the first N steps only, and keep its last difference; docs/generate.md says more."""
+    guided_steps: Annotated[int | None, arg(metavar="N", help_behavior_hint="(default: the preset's)")] = None
+    """Compute guidance in the first N steps; later ones keep its last difference. docs/generate.md says more."""
+    guidance_interval: Annotated[int | None, arg(metavar="K", help_behavior_hint="(default: the preset's)")] = None
+    """After the first N steps, compute guidance in every K-th step again; 0: in none."""
     upscale: Annotated[Switch | None, arg(metavar="{on,off}", help_behavior_hint=_AS_TRAINED)] = None
     """Enlarge the video to the preview's size, with the preview's own detail where the two agree."""
     normal_convention: Annotated[str | None, arg(metavar="NAME", help_behavior_hint=_AS_TRAINED)] = None
@@ -87,6 +91,8 @@ class GenerateOptions(ModelOptions):
             raise UserError(f"--guidance {self.guidance:g} is outside 1…100")
         if self.guided_steps is not None and self.guided_steps < 1:
             raise UserError(f"--guided-steps {self.guided_steps} is too few; at least 1 is needed (none: --guidance 1)")
+        if self.guidance_interval is not None and self.guidance_interval < 0:
+            raise UserError(f"--guidance-interval {self.guidance_interval} is negative; 0 is the least")
         if not 0 <= self.seed < 2**63:
             raise UserError(f"--seed {self.seed} is outside 0…2^63 - 1")
         if self.gpus < 1:
@@ -95,7 +101,7 @@ class GenerateOptions(ModelOptions):
     def decisive(self) -> dict[str, Any]:
         """The values that decide which video comes out, as JSON values, by the names that hashes on disk know."""
         values: dict[str, Any] = as_json(self)
-        for name in ("upscale", "guided_steps", "attention"):  # hashes stay as they were before there were such options
+        for name in _LATER:
             if values[name] in (None, "auto"):
                 del values[name]
         return {_STORED.get(name, name): value for name, value in values.items() if name not in _INDIFFERENT}

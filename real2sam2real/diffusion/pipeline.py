@@ -8,8 +8,8 @@ from __future__ import annotations
 import real2sam2real.diffusion.lean_diffusers  # noqa: F401
 
 import copy
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, ClassVar
@@ -23,12 +23,13 @@ from torch import Tensor
 from real2sam2real.arrays import UInt8
 from real2sam2real.diffusion import conditioning, sampling
 from real2sam2real.diffusion.caches import reset_step_cache, step_cache
+from real2sam2real.diffusion.causal_chunks import chunk_bounds, decode_chunks, encode_chunks
 from real2sam2real.diffusion.empty_clip import EmptyClip
 from real2sam2real.diffusion.presets import Sampling
 from real2sam2real.diffusion.prompts import NEGATIVE_PROMPT, embed_text
 from real2sam2real.diffusion.ranks import from_main_rank
 from real2sam2real.diffusion.sampling import OnStep, Step, make_scheduler, scheduler_shift
-from real2sam2real.diffusion.segments import Frames, Segment, cross_faded, window, without_drift
+from real2sam2real.diffusion.segments import Frames, Segment, joined_on, window
 from real2sam2real.diffusion.transformer import StepConstants
 
 # diffusers' own form: called with the pipeline, the step from 0, its timestep, and the tensors by name; a "latents"
@@ -37,26 +38,27 @@ StepCallback = Callable[[Any, int, Tensor, dict[str, Tensor]], dict[str, Tensor]
 
 
 class Guidance:
-    """Classifier-free guidance, whose negative pass may be left out in late steps, where the difference hardly changes.
+    """Classifier-free guidance of one segment, whose negative pass may be left out in late steps.
+
+    There the difference of the two predictions changes little, and the last one that was computed is kept.
 
     Args:
-        scale: weight of the difference between the two predictions.
-        steps: see `Sampling.guided_steps`.
+        sampling: says how strong guidance is, and in which steps the negative pass is computed.
     """
 
-    def __init__(self, scale: float, steps: int | None) -> None:
-        self._scale, self._left = scale, steps
+    def __init__(self, sampling: Sampling) -> None:
+        self._sampling, self._step = sampling, 0
         self._difference: Tensor | None = None
 
     def __call__(self, predicted: Tensor, negative: Callable[[], Tensor]) -> Tensor:
         """The next step's prediction, of the one with the prompt and, where that is due, of the negative one."""
-        if self._difference is None or self._left != 0:
+        if self._difference is None or self._sampling.guides(self._step):
             without = negative()
             self._difference = predicted - without
-            self._left = None if self._left is None else self._left - 1
         else:
             without = predicted - self._difference
-        return without + self._scale * self._difference
+        self._step += 1
+        return without + self._sampling.guidance_scale * self._difference
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -96,6 +98,16 @@ class SegmentVideo:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
+class SegmentChunk:
+    """Some frames of a segment, as they leave the autoencoder."""
+
+    index: int  # of the segment, from 0
+    total: int  # number of segments
+    video: Tensor  # `(1, 3, t, H, W)` in −1…1: the frames that follow on the chunk before
+    tail: Tensor | None  # `SegmentVideo.tail`, with the last chunk of a segment
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Finished:
     """Segments that an earlier run has made."""
 
@@ -105,6 +117,18 @@ class Finished:
     def __post_init__(self) -> None:
         if self.segments and self.tail is None:
             raise ValueError("segments that are done need the tail of the last one")
+
+
+def whole_segments(chunks: Generator[SegmentChunk]) -> Iterator[SegmentVideo]:
+    """The segments that chunks make up; the chunks' generator ends with this one."""
+    parts: list[Tensor] = []
+    with closing(chunks):
+        for chunk in chunks:
+            parts.append(chunk.video)
+            if chunk.tail is not None:
+                video = torch.cat(parts, dim=2)
+                parts.clear()
+                yield SegmentVideo(index=chunk.index, total=chunk.total, video=video, tail=chunk.tail)
 
 
 class DenoisingPipeline(DiffusionPipeline):
@@ -177,13 +201,23 @@ class DenoisingPipeline(DiffusionPipeline):
         """
         if output_type not in ("uint8", "pt"):
             raise ValueError(f"output_type is '{output_type}'; it must be 'uint8' or 'pt'")
-        parts = [segment.video for segment in self.stream(image, normals, **options)]
+        chunks = (chunk.video for chunk in self.stream_chunks(image, normals, **options))
         if output_type == "pt":
-            return torch.cat(parts, dim=2)
-        return np.concatenate([conditioning.to_frames(part) for part in parts])
+            return torch.cat(list(chunks), dim=2)
+        return np.concatenate([conditioning.to_frames(chunk) for chunk in chunks])
+
+    def stream(
+        self, image: Image.Image | UInt8, normals: Frames | None = None, **options: Any
+    ) -> Iterator[SegmentVideo]:
+        """Generate a video segment by segment; see `stream_chunks` for the options.
+
+        Raises:
+            ValueError: as there.
+        """
+        return whole_segments(self.stream_chunks(image, normals, **options))
 
     @torch.no_grad()
-    def stream(
+    def stream_chunks(
         self,
         image: Image.Image | UInt8,
         normals: Frames | None = None,
@@ -202,8 +236,10 @@ class DenoisingPipeline(DiffusionPipeline):
         callback_on_step_end: StepCallback | None = None,
         callback_on_step_end_tensor_inputs: Sequence[str] = ("latents",),
         finished: Finished | None = None,
-    ) -> Iterator[SegmentVideo]:
-        """Generate a video segment by segment; memory does not grow with its length, and the pipeline stays as it is.
+    ) -> Generator[SegmentChunk]:
+        """Generate a video, a few frames at a time; memory does not grow with its length.
+
+        Segments are denoised one after the other, and each is given out as it is decoded. The pipeline stays as it is.
 
         Args:
             image: `(H, W, 3)` uint8 or a picture, the photo.
@@ -240,8 +276,8 @@ class DenoisingPipeline(DiffusionPipeline):
 
     def _segments(
         self, run: _Run, segments: Sequence[Segment], frames: int, on_step: OnStep | None, finished: Finished
-    ) -> Iterator[SegmentVideo]:
-        tail, overlap = finished.tail, run.sampling.overlap
+    ) -> Iterator[SegmentChunk]:
+        tail = finished.tail
         for index, segment in enumerate(segments):
             self.segment = index
             noise = self._noise(run, segment)  # drawn for finished segments too: the others keep theirs
@@ -253,15 +289,34 @@ class DenoisingPipeline(DiffusionPipeline):
             velocity = partial(self.velocity, conditions=conditions)
             latents = sampling.denoise(run.scheduler, velocity, latents, on_step)
             del conditions, velocity
-            video = conditioning.decode_latents(self.vae, latents[:, :, 1:])
-            if segment.overlap and tail is not None:
-                known = tail.to(video.device)
-                video = without_drift(video, known) if run.sampling.match_colors else video
-                video = video if run.sampling.continues else cross_faded(known, video)
-            tail = video[:, :, video.shape[2] - overlap :].clone()
             first, stop = run.sampling.added(segments, index)
-            kept = video[:, :, first - segment.start : min(stop, frames) - segment.start]
-            yield SegmentVideo(index=index, total=len(segments), video=kept, tail=tail)
+            kept = first - segment.start, min(stop, frames) - segment.start
+            for video, end in self._decoded(run, segment, latents[:, :, 1:], tail, kept):
+                tail = tail if end is None else end
+                yield SegmentChunk(index=index, total=len(segments), video=video, tail=end)
+
+    def _decoded(
+        self, run: _Run, segment: Segment, latents: Tensor, before: Tensor | None, kept: tuple[int, int]
+    ) -> Iterator[tuple[Tensor, Tensor | None]]:
+        """The `kept` ones of a segment's frames, `(1, 3, t, H, W)` at a time, and its tail with the last of them.
+
+        A chunk is given out when the next has been begun, so that a GPU works while someone deals with it.
+        """
+        chunks = decode_chunks(self.vae, latents)
+        if segment.overlap and before is not None:
+            how = {"match_colors": run.sampling.match_colors, "fade": not run.sampling.continues}
+            chunks = joined_on(chunks, before.to(latents.device), **how)
+        (first, stop), place = kept, 0
+        waiting, end = latents.new_empty(0), latents.new_empty(0)
+        for chunk in chunks:
+            end = torch.cat([end, chunk], dim=2)[:, :, -run.sampling.overlap :] if place else chunk
+            part = chunk[:, :, max(first - place, 0) : max(stop - place, 0)]
+            place += chunk.shape[2]
+            if part.numel():
+                if waiting.numel():
+                    yield waiting, None
+                waiting = part
+        yield waiting, end[:, :, -run.sampling.overlap :].clone()
 
     def embed_prompt(self, prompt: str) -> Tensor:
         """`(1, 512, text_dim)` as `embed_text`, or `null_prompt` for a pipeline without a text encoder."""
@@ -369,8 +424,8 @@ class DenoisingPipeline(DiffusionPipeline):
             given = self.empty_clip(self.vae, segment.frames, height, width)
         drawn = None
         if run.normals is not None:
-            video = conditioning.to_video_tensor(window(run.normals, segment.start, segment.stop), device)
-            drawn = conditioning.encode_latents(self.vae, video).to(self.transformer.dtype)
+            frames = window(run.normals, segment.start, segment.stop)
+            drawn = self._encoded(frames, device).to(self.transformer.dtype)
 
         def constants(prompt: Tensor) -> StepConstants:
             return self.transformer.precompute(prompt, drawn, run.image, keys_values=self.keep_keys_values)
@@ -379,8 +434,13 @@ class DenoisingPipeline(DiffusionPipeline):
             channels=conditioning.condition_channels(run.reference, given, known),
             prompted=constants(run.prompt),
             unprompted=None if run.negative_prompt is None else constants(run.negative_prompt),
-            guidance=Guidance(run.sampling.guidance_scale, run.sampling.guided_steps),
+            guidance=Guidance(run.sampling),
         )
+
+    def _encoded(self, frames: UInt8, device: torch.device) -> Tensor:
+        """Standardised latents `(1, z, F, h, w)` of frames `(T, H, W, 3)`, which come to the device in chunks."""
+        chunks = (conditioning.to_video_tensor(frames[first:stop], device) for first, stop in chunk_bounds(len(frames)))
+        return encode_chunks(self.vae, chunks, *frames.shape[1:3])
 
     def _noise(self, run: _Run, segment: Segment) -> Tensor:
         """`(1, z, F + 1, h, w)` float32, drawn where the generator is: on the CPU, every device starts from the same.
@@ -401,8 +461,7 @@ class DenoisingPipeline(DiffusionPipeline):
         self.num_timesteps = len(run.scheduler.timesteps)
         if run.start is None:
             return noise
-        frames = window(run.start, segment.start, segment.stop)
-        video = conditioning.encode_latents(self.vae, conditioning.to_video_tensor(frames, noise.device))
+        video = self._encoded(window(run.start, segment.start, segment.stop), noise.device)
         return sampling.add_noise(torch.cat([run.reference, video], dim=2), noise, run.strength)
 
     def _observer(self, callback: StepCallback | None, names: Sequence[str]) -> OnStep | None:

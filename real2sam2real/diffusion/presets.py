@@ -5,15 +5,18 @@ A pass is one run of the whole transformer over one segment. `docs/generate.md` 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Self
+from typing import Any, Self
 
 from real2sam2real.diffusion.caches import StepCache, TaylorSeer, computed_steps
 from real2sam2real.diffusion.checkpoints import CheckpointSettings
+from real2sam2real.diffusion.memory.plans import PlanName
 from real2sam2real.diffusion.options import PresetName
 from real2sam2real.diffusion.sampling import Solver, Spacing
 from real2sam2real.diffusion.segments import Segment, plan_segments
+from real2sam2real.errors import UserError
 
 FADE = 9
 """Frames over which segments that are made on their own fade into one another."""
@@ -27,8 +30,10 @@ class Sampling:
 
     steps: int = 25  # denoising steps per segment
     guidance_scale: float = 1.0  # classifier-free guidance; 1 is none and halves the passes
-    # steps whose pass with the negative prompt is computed; later ones keep the last difference. None computes all
+    # steps, from the first on, whose pass with the negative prompt is computed; None computes all
     guided_steps: int | None = None
+    # after these it is computed in one of so many steps, and the others keep the last difference; 0 computes none
+    guidance_interval: int = 0
     solver: Solver = "euler"  # of the flow's differential equation
     spacing: Spacing = "scheduler"  # of the noise levels
     cache: StepCache | None = None  # steps that are extrapolated in place of computed, or None to compute all
@@ -40,20 +45,48 @@ class Sampling:
     # a segment goes on from the last frames of the one before, given to the model; otherwise each is made on its own
     # and they fade into one another where they overlap
     continues: bool = True
+    plan_on_gpu: PlanName | None = None  # the memory plan that it takes where it fits and no other is asked for
+
+    def __post_init__(self) -> None:
+        if self.guidance_interval and self.cache is not None and self.guided:
+            raise UserError(
+                "--guidance-interval does not go with the step cache of this preset, which counts every pass of "
+                "either prompt: leave it out, or take the preset quality"
+            )
 
     @property
     def guided(self) -> bool:
         """Whether a step takes two passes, one with the prompt and one with the negative prompt."""
         return self.guidance_scale > 1
 
-    def changed(self, steps: int | None, guidance_scale: float | None, guided_steps: int | None = None) -> Self:
-        """With other steps or another guidance, where one is given."""
-        return replace(
-            self,
-            steps=self.steps if steps is None else steps,
-            guidance_scale=self.guidance_scale if guidance_scale is None else guidance_scale,
-            guided_steps=self.guided_steps if guided_steps is None else guided_steps,
-        )
+    def changed(
+        self,
+        steps: int | None,
+        guidance_scale: float | None,
+        guided_steps: int | None = None,
+        guidance_interval: int | None = None,
+    ) -> Self:
+        """With other steps or another guidance, where one is given.
+
+        With other steps, the share of them that is guided stays.
+        """
+        if steps is not None and guided_steps is None and self.guided_steps is not None:
+            guided_steps = math.ceil(self.guided_steps * steps / self.steps)
+        given = {
+            "steps": steps,
+            "guidance_scale": guidance_scale,
+            "guided_steps": guided_steps,
+            "guidance_interval": guidance_interval,
+        }
+        changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+        return replace(self, **changes)
+
+    def guides(self, step: int) -> bool:
+        """Whether the pass with the negative prompt is computed in a step, counted from 0, that is computed at all."""
+        if self.guided_steps is None or step < self.guided_steps:
+            return self.guided
+        late = step - self.guided_steps + 1
+        return self.guided and self.guidance_interval > 0 and late % self.guidance_interval == 0
 
     def plan(self, frames: int) -> tuple[Segment, ...]:
         """The segments of a shot of `frames` frames."""
@@ -73,8 +106,8 @@ class Sampling:
         """Transformer passes of a shot of `frames` frames; extrapolated steps count as none."""
         frames = min(frames, SCRIPT_FRAMES) if self.as_script else frames
         computed = computed_steps(self.steps, self.cache)
-        guided = computed[: self.guided_steps] if self.guided else []
-        return len(self.plan(frames)) * (sum(computed) + sum(guided))
+        guided = sum(one and self.guides(step) for step, one in enumerate(computed))
+        return len(self.plan(frames)) * (sum(computed) + guided)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,9 +135,11 @@ PRESETS: dict[PresetName, Preset] = {
         ),
         Preset(
             name="quality",
-            purpose="the official steps and guidance, 81 frames as one segment",
+            purpose="the official steps and guidance, 81 frames as one segment; every other late negative pass is kept",
             steps=25,
             guidance_scale=4.5,
+            guided_steps=13,
+            guidance_interval=2,
         ),
         Preset(
             name="balanced",
@@ -120,6 +155,7 @@ PRESETS: dict[PresetName, Preset] = {
             steps=4,
             guidance_scale=1.0,
             spacing="even",
+            plan_on_gpu="fp8-dynamic",
             needs_distillation=True,
         ),
     )
@@ -133,6 +169,7 @@ def choose_sampling(
     steps: int | None = None,
     guidance: float | None = None,
     guided_steps: int | None = None,
+    guidance_interval: int | None = None,
 ) -> Sampling:
     """How a checkpoint denoises: as a preset says, or as the checkpoint itself does, with what the user changed.
 
@@ -142,6 +179,10 @@ def choose_sampling(
         steps: in place of the preset's.
         guidance: guidance scale in place of the preset's.
         guided_steps: see `Sampling`.
+        guidance_interval: see `Sampling`.
+
+    Raises:
+        UserError: the interval is given beside a step cache.
     """
     if preset is None:
         sampling = Sampling(
@@ -159,4 +200,4 @@ def choose_sampling(
         sampling = replace(sampling, continues=False, overlap=FADE)
     if sampling.overlap >= sampling.segment_frames:
         sampling = replace(sampling, overlap=1)
-    return sampling.changed(steps, guidance, guided_steps)
+    return sampling.changed(steps, guidance, guided_steps, guidance_interval)

@@ -10,6 +10,7 @@ fades into the next.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -102,12 +103,21 @@ def without_drift(video: Tensor, previous: Tensor) -> Tensor:
     Returns:
         `(1, 3, T, H, W)` in −1…1: per channel, mean and standard deviation over the overlap are those of `previous`.
     """
+    return drift_correction(video[:, :, : previous.shape[2]], previous)(video)
+
+
+def drift_correction(overlap: Tensor, previous: Tensor) -> Callable[[Tensor], Tensor]:
+    """What takes the drift out of any frames of a segment; see `without_drift`.
+
+    Args:
+        overlap: `(1, 3, overlap, H, W)` in −1…1, the frames with which the segment begins.
+        previous: the same frames at the end of the segment before.
+    """
     axes = (2, 3, 4)
-    overlap = video[:, :, : previous.shape[2]]
     gain = previous.std(axes, keepdim=True) / overlap.std(axes, keepdim=True).clamp_min(1e-3)
     gain = gain.clamp(1 / _LARGEST_GAIN, _LARGEST_GAIN)
-    moved = (video - overlap.mean(axes, keepdim=True)) * gain + previous.mean(axes, keepdim=True)
-    return moved.clamp(-1, 1)
+    mean, wanted = overlap.mean(axes, keepdim=True), previous.mean(axes, keepdim=True)
+    return lambda video: ((video - mean) * gain + wanted).clamp(-1, 1)
 
 
 def cross_faded(previous: Tensor, video: Tensor) -> Tensor:
@@ -120,3 +130,23 @@ def cross_faded(previous: Tensor, video: Tensor) -> Tensor:
     overlap = previous.shape[2]
     share = torch.arange(1, overlap + 1, device=video.device).view(1, 1, -1, 1, 1) / (overlap + 1)
     return torch.cat([previous * (1 - share) + video[:, :, :overlap] * share, video[:, :, overlap:]], dim=2)
+
+
+def joined_on(chunks: Iterable[Tensor], previous: Tensor, *, match_colors: bool, fade: bool) -> Iterator[Tensor]:
+    """The chunks `(1, 3, t, H, W)` of a segment, with what joins it to the one before; its overlap comes as one chunk.
+
+    Args:
+        chunks: in order.
+        previous: `(1, 3, overlap, H, W)` in −1…1, the end of the segment before.
+        match_colors: see `without_drift`.
+        fade: see `cross_faded`.
+    """
+    overlap, rest = previous.shape[2], iter(chunks)
+    head = next(rest)
+    while head.shape[2] < overlap:
+        head = torch.cat([head, next(rest)], dim=2)
+    if match_colors:
+        correct = drift_correction(head[:, :, :overlap], previous)
+        head, rest = correct(head), map(correct, rest)
+    yield cross_faded(previous, head) if fade else head
+    yield from rest

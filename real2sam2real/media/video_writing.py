@@ -6,7 +6,9 @@ next, and every sample comes back as it went in.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, suppress
 from fractions import Fraction
 from itertools import chain, islice
@@ -139,18 +141,42 @@ def lossless_video_writer(
 
 
 def write_video(
-    path: Path | str, frames: Iterable[UInt8], fps: float, *, crf: int = 18, preset: str = "medium"
+    path: Path | str, frames: Iterable[UInt8], fps: float, *, crf: int = 18, preset: str = "medium", ahead: int = 0
 ) -> None:
     """Write `(H, W, 3)` uint8 frames as H.264 (yuv420p, starts playing before it is loaded), one frame in memory.
 
     An odd width or height gets one more column or row, a copy of the last.
 
+    Args:
+        path: ends in `.mp4`.
+        frames: in order.
+        fps: frames per second.
+        crf: see `video_writer`.
+        preset: see `video_writer`.
+        ahead: frames that may wait to be encoded, in a thread of its own, while the next ones are made. With any, no
+            frame may be changed after it was given.
+
     Raises:
         ValueError: there is no frame, the frames differ in shape, or fps is not positive.
     """
     with video_writer(path, fps, crf=crf, preset=preset) as writer:
+        if ahead:
+            _add_beside(writer, frames, ahead)
+            return
         for frame in frames:
             writer.add(frame)
+
+
+def _add_beside(writer: VideoWriter, frames: Iterable[UInt8], ahead: int) -> None:
+    """Let a thread add the frames, of which at most so many wait."""
+    waiting: deque[Future[None]] = deque()
+    with ThreadPoolExecutor(1, "video writer") as pool:  # which waits for its thread, however this ends
+        for frame in frames:
+            waiting.append(pool.submit(writer.add, frame))
+            if len(waiting) > ahead:
+                waiting.popleft().result()
+        while waiting:
+            waiting.popleft().result()
 
 
 def write_lossless_video(path: Path | str, frames: Iterable[UInt8], fps: float) -> None:

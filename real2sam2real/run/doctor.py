@@ -6,6 +6,7 @@ import importlib.util
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 from real2sam2real.diffusion.checkpoints import OFFICIAL_SETTINGS, find_checkpoint
 from real2sam2real.diffusion.loading import architecture_of
@@ -140,8 +141,9 @@ def _attention(machine: Machine, options: ModelOptions) -> Iterator[str]:
 def _plans(machine: Machine, options: ModelOptions, clip: ClipSize) -> Iterator[str]:
     architecture = _architecture(options)
     yield f"\nmemory plans for the 14 B model at {clip}, with guidance; {MARGIN_IN_WORDS}"
+    how: dict[str, Any] = {"wanted": options.memory, "attention": options.attention}
     try:
-        chosen = choose_plan(machine, architecture, clip, wanted=options.memory)
+        chosen = choose_plan(machine, architecture, clip, **how)
     except UserError as error:
         yield f"  {_indented(str(error))}"
         return
@@ -152,6 +154,10 @@ def _plans(machine: Machine, options: ModelOptions, clip: ClipSize) -> Iterator[
         ram = "-" if needs is None else gib(needs.ram)
         yield f"  {row.plan.name:11} {gpu:>10} {ram:>11}  {row.refusal or 'fits'}"
     yield f"  would run: {chosen.plan.name} ({chosen.plan.purpose}); {chosen.why}"
+    for preset in PRESETS.values():
+        if preset.plan_on_gpu is not None and machine.device == "cuda":
+            own = choose_plan(machine, architecture, clip, guided=preset.guided, preferred=preset.plan_on_gpu, **how)
+            yield f"  under the preset {preset.name}: {own.plan.name} ({own.plan.purpose}); {own.why}"
 
 
 def _architecture(options: ModelOptions) -> Architecture:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import real2sam2real.diffusion.lean_diffusers  # noqa: F401
 
+from collections import abc, deque
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +22,11 @@ from real2sam2real.control.reading import open_control
 from real2sam2real.diffusion.conditioning import to_frames
 from real2sam2real.diffusion.finishing import Finish, enlarged_size
 from real2sam2real.diffusion.fitting import FittedControl, fit_control
-from real2sam2real.diffusion.generate import stream_segments
+from real2sam2real.diffusion.generate import stream_chunks
 from real2sam2real.diffusion.latent_preview import LatentPreview, find_preview, write_preview_image
-from real2sam2real.diffusion.loading import LoadedModel, Located, load_model, locate
+from real2sam2real.diffusion.loading import LoadedModel, load_model, locate, sampling_of
 from real2sam2real.diffusion.options import GenerateOptions, ModelOptions
-from real2sam2real.diffusion.pipeline import Finished, SegmentVideo, StepCallback
+from real2sam2real.diffusion.pipeline import Finished, SegmentChunk, StepCallback, whole_segments
 from real2sam2real.diffusion.presets import Preset, Sampling
 from real2sam2real.diffusion.ranks import (
     from_main_rank,
@@ -42,6 +44,8 @@ from real2sam2real.run.rendering import CONTROL_PREVIEW
 from real2sam2real.run.segments import SegmentStore, segments_folder
 from real2sam2real.workfolder.fingerprint import fingerprint
 
+_WAITING_FRAMES = 16
+"""Decoded frames that may wait for the video's encoder: 44 MB at 1280×720."""
 _CODE = ("control", "diffusion", "run/generating.py")
 
 
@@ -107,16 +111,21 @@ class Generator:
             finish = Finish(width=width, height=height, upscaler=load_upscaler())
         with progress.bar("denoising") as advance:
             if len(self.sampling.plan(control.frames)) == 1:
-                (segment,) = self._segments(control, preview, Finished(), advance)
+                frames = self._frames(control, preview, advance)
+                first = next(frames)  # before the file is begun, all has been denoised
                 if is_main_rank():
-                    self._write(path, to_frames(segment.video), control, preview, finish)
+                    self._write(path, chain([first], frames), control, preview, finish)
+                else:
+                    deque(frames, maxlen=0)
             else:
                 inputs = (control_folder, *self.model.located.files)
-                identity = fingerprint(code=_CODE, settings=self.options.decisive(), inputs=inputs)
+                # With what "auto" came to: segments of two roundings must not meet in one video.
+                settings = {**self.options.decisive(), "resolved": dict(self.model.resolved)}
+                identity = fingerprint(code=_CODE, settings=settings, inputs=inputs)
                 place = segments or segments_folder(path)
                 store = SegmentStore(place, identity=identity, fps=control.fps) if is_main_rank() else None
                 finished = self._agreed(Finished() if store is None else store.finished(), control)
-                for segment in self._segments(control, preview, finished, advance):
+                for segment in whole_segments(self._chunks(control, preview, finished, advance)):
                     if store is not None:
                         store.add(segment)
                 if store is not None:
@@ -148,14 +157,19 @@ class Generator:
             segments = [(s, min(self.sampling.added(plan, k)[1], control.frames)) for k, s in enumerate(plan)]
             vae = self.model.pipeline.vae
             made = finish.frames(made, preview=preview, autoencoder=vae, segments=segments)
-        media.write_video(path, made, control.fps)
+        media.write_video(path, made, control.fps, ahead=_WAITING_FRAMES)
 
-    def _segments(
+    def _frames(self, control: FittedControl, preview: media.VideoFrames | None, advance: Advance) -> Iterator[UInt8]:
+        """A video of one segment `(height, width, 3)` uint8, frame by frame as it is decoded."""
+        for chunk in self._chunks(control, preview, Finished(), advance):
+            yield from to_frames(chunk.video)
+
+    def _chunks(
         self, control: FittedControl, preview: media.VideoFrames | None, finished: Finished, advance: Advance
-    ) -> Iterator[SegmentVideo]:
-        """The video's segments after the finished ones; their frames follow on one another."""
+    ) -> abc.Generator[SegmentChunk]:
+        """The video's segments after the finished ones, in chunks; all frames follow on one another."""
         with self.model.memory_advice():
-            yield from stream_segments(
+            yield from stream_chunks(
                 self.model.pipeline,
                 control,
                 sampling=self.sampling,
@@ -220,12 +234,6 @@ class Generator:
             f"checkpoint '{self.options.checkpoint}', {width}×{height}, started {start}, {preset}{pieces}"
             f"{passes} passes, seed {self.options.seed}"
         )
-
-
-def sampling_of(options: GenerateOptions, located: Located) -> Sampling:
-    """How to denoise; an adapter without settings of its own is run with the preset `quality`."""
-    changes = {"steps": options.steps, "guidance": options.guidance, "guided_steps": options.guided_steps}
-    return located.sampling(options.preset, **changes)
 
 
 def generate_to_file(

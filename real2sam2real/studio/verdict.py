@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from real2sam2real.diffusion.checkpoints import SHIPPED, find_checkpoint
-from real2sam2real.diffusion.loading import Located, architecture_of, locate
-from real2sam2real.diffusion.memory.choose import choose_plan, gib
-from real2sam2real.diffusion.memory.costs import ClipSize
+from real2sam2real.diffusion.loading import Located, locate, plan_for, sampling_of
+from real2sam2real.diffusion.memory.choose import gib
 from real2sam2real.diffusion.memory.machine import Machine, inspect_machine
 from real2sam2real.diffusion.options import OFFICIAL_ADAPTER, GenerateOptions
 from real2sam2real.diffusion.presets import Sampling
@@ -19,7 +18,7 @@ from real2sam2real.run.options import DEFAULT_FRAMES
 from real2sam2real.run.progress import Progress
 from real2sam2real.studio.generate_options import generate_options
 from real2sam2real.studio.takes import read_takes
-from real2sam2real.studio.workload import sampling_for, work_of
+from real2sam2real.studio.workload import work_of
 
 
 def verdict(folder: Path, options: dict[str, Any], progress: Progress) -> Any:
@@ -43,7 +42,7 @@ def verdict(folder: Path, options: dict[str, Any], progress: Progress) -> Any:
     try:
         chosen = generate_options(options["generate"])
         located = _here(chosen)
-        sampling = sampling_for(chosen, located)
+        sampling = sampling_of(chosen, located)
         told["passes"] = sampling.passes(frames)
         told["plans"], told["why"] = _fitting(chosen, located, sampling, machine)
         told["fits"] = True
@@ -89,12 +88,9 @@ def _fitting(
                 f"{sampling.guidance_scale:g}) has nothing to go by; set the guidance to 1, or choose no preset"
             )
         return [], f"it is small and runs on the {'GPU' if machine.device == 'cuda' else 'CPU'}"
-    width, height = located.settings.fit(16, 9)
-    clip = ClipSize(frames=sampling.segment_frames, width=width, height=height)
     reads = [adapter.read() for adapter in located.adapters]
-    choice = choose_plan(
-        machine, architecture_of(located.base, reads), clip, wanted=chosen.memory, guided=sampling.guided
-    )
+    how = {"memory": chosen.memory, "attention": chosen.attention}
+    choice = plan_for(located, reads, sampling, machine=machine, **how)
     plans = [{"name": row.plan.name, "purpose": row.plan.purpose, "refusal": row.refusal} for row in choice.rows]
     return plans, f"memory plan {choice.plan.name} ({choice.plan.purpose}): {choice.why}"
 

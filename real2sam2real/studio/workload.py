@@ -2,16 +2,9 @@
 
 from __future__ import annotations
 
-from real2sam2real.diffusion.loading import Located, locate
+from real2sam2real.diffusion.loading import locate, sampling_of
 from real2sam2real.diffusion.options import GenerateOptions
-from real2sam2real.diffusion.presets import Sampling
 from real2sam2real.options import parse_size
-
-
-def sampling_for(chosen: GenerateOptions, located: Located) -> Sampling:
-    """How a generation denoises."""
-    changes = {"steps": chosen.steps, "guidance": chosen.guidance, "guided_steps": chosen.guided_steps}
-    return located.sampling(chosen.preset, **changes)
 
 
 def work_of(chosen: GenerateOptions, size: str | None, frames: int) -> float:
@@ -25,4 +18,4 @@ def work_of(chosen: GenerateOptions, size: str | None, frames: int) -> float:
     strength = located.settings.strength if chosen.strength is None else chosen.strength
     width, height = (0, 0) if size in (None, "", "full") else parse_size(str(size))
     pixels = width * height or located.settings.area
-    return sampling_for(chosen, located).passes(frames) * (1.0 if starts_from_noise else strength) * frames * pixels
+    return sampling_of(chosen, located).passes(frames) * (1.0 if starts_from_noise else strength) * frames * pixels

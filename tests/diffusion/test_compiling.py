@@ -35,7 +35,9 @@ def test_where_it_pays_blocks_are_compiled_and_the_result_is_kept(make_transform
     plain = model(*given)
     whole = model.compile_repeated_blocks
     monkeypatch.setattr(model, "compile_repeated_blocks", lambda: whole(backend="eager"))  # traced; no C++ compiler
-    assert "compiled at the first pass" in compile_blocks(model, GPU, RESIDENT, PRESETS["quality"])
+    made = compile_blocks(model, GPU, RESIDENT, PRESETS["quality"])
+    assert made.done
+    assert "compiled at the first pass" in made.words
     assert all(block._compiled_call_impl is not None for block in model.blocks)
     assert torch.equal(model(*given), plain)
     assert os.environ["TORCHINDUCTOR_CACHE_DIR"] == str(tmp_path / "compiled")
@@ -55,7 +57,9 @@ def test_where_it_pays_blocks_are_compiled_and_the_result_is_kept(make_transform
 )
 def test_elsewhere_they_are_not_and_why_is_said(make_transformer, machine, plan, preset, wanted, words):
     model = make_transformer()
-    assert words in compile_blocks(model, machine, find_plan(plan), PRESETS[preset], wanted)
+    made = compile_blocks(model, machine, find_plan(plan), PRESETS[preset], wanted)
+    assert words in made.words
+    assert not made.done
     assert all(block._compiled_call_impl is None for block in model.blocks)
 
 
@@ -64,4 +68,4 @@ def test_what_is_asked_for_and_cannot_be_is_refused(make_transformer, monkeypatc
         monkeypatch.setattr(compiling.shutil if change == "which" else compiling, change, lambda name: None)
         with pytest.raises(UserError, match=words):
             compile_blocks(make_transformer(), GPU, RESIDENT, PRESETS["fast"], "on")
-        assert words in compile_blocks(make_transformer(), GPU, RESIDENT, PRESETS["quality"])
+        assert words in compile_blocks(make_transformer(), GPU, RESIDENT, PRESETS["quality"]).words

@@ -1,4 +1,5 @@
 import weakref
+from functools import partial
 
 import numpy as np
 import pytest
@@ -65,7 +66,8 @@ def test_odd_sizes_are_padded_with_their_last_row_and_column(tmp_path):
     assert np.abs(back[:, 33, :45].astype(int) - clip[:, 32]).mean() < 6
 
 
-def test_writing_holds_few_frames_at_a_time(tmp_path):
+@pytest.mark.parametrize(("ahead", "bound"), [(0, 4), (8, 12)])
+def test_writing_holds_few_frames_at_a_time(tmp_path, ahead, bound):
     alive = weakref.WeakSet()
 
     class Pixels(np.ndarray):
@@ -84,8 +86,15 @@ def test_writing_holds_few_frames_at_a_time(tmp_path):
     # WeakSet needs hashable members; arrays hash by identity once told to.
     Pixels.__hash__ = object.__hash__
     Pixels.__eq__ = object.__eq__
-    media.write_video(tmp_path / "clip.mp4", frames(), 16)
-    assert most <= 4
+    media.write_video(tmp_path / "clip.mp4", frames(), 16, ahead=ahead)
+    assert most <= bound
+
+
+def test_encoding_beside_what_makes_the_frames_gives_the_same_file(tmp_path):
+    clip = smooth_clip(20, 32, 48)
+    for ahead in (0, 3):
+        media.write_video(tmp_path / f"{ahead}.mp4", iter(clip), 16, ahead=ahead)
+    assert (tmp_path / "0.mp4").read_bytes() == (tmp_path / "3.mp4").read_bytes()
 
 
 def failing_frames():
@@ -94,9 +103,12 @@ def failing_frames():
     raise RuntimeError("the renderer broke")
 
 
-@pytest.mark.parametrize("write", [media.write_video, media.write_lossless_video])
+BESIDE = partial(media.write_video, ahead=4)
+
+
+@pytest.mark.parametrize("write", [media.write_video, BESIDE, media.write_lossless_video])
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path, write):
-    path = tmp_path / ("clip.mp4" if write is media.write_video else "clip.mkv")
+    path = tmp_path / ("clip.mkv" if write is media.write_lossless_video else "clip.mp4")
     write(path, noise(2, 16, 16, 3), 16)
     old = path.read_bytes()
     with pytest.raises(RuntimeError, match="the renderer broke"):
@@ -105,7 +117,7 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path, write):
     assert [p.name for p in tmp_path.iterdir()] == [path.name]
 
 
-@pytest.mark.parametrize("write", [media.write_video, media.write_lossless_video])
+@pytest.mark.parametrize("write", [media.write_video, BESIDE, media.write_lossless_video])
 def test_bad_frames_are_refused(tmp_path, write):
     path = tmp_path / "clip.mkv"
     with pytest.raises(ValueError, match="no frame"):

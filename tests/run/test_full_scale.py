@@ -14,14 +14,13 @@ from real2sam2real import media
 from real2sam2real.control.folder import Control, save_control
 from real2sam2real.diffusion import ranks
 from real2sam2real.diffusion.checkpoints import OFFICIAL_SETTINGS, SETTINGS_FILE
-from real2sam2real.diffusion.loading import Real2Sam2RealPipeline, locate
+from real2sam2real.diffusion.loading import Real2Sam2RealPipeline, locate, sampling_of
 from real2sam2real.diffusion.options import GenerateOptions
 from real2sam2real.errors import UserError
 from real2sam2real.run.generating import (
     Generator,
     _on_this_rank,
     generate_to_file,
-    sampling_of,
 )
 from real2sam2real.run.progress import Progress
 
@@ -144,20 +143,20 @@ def test_longer_shots_are_made_by_segments_and_go_on_after_an_interruption(base,
     generate_to_file(control, given, tmp_path / "whole.mp4", Progress())
     assert len(media.read_video(tmp_path / "whole.mp4")) == 17
     generator = Generator.load(given, Progress())
-    kept = generator._segments
+    kept = generator._chunks
 
     def cut_short(*arguments, **options):
-        for index, segment in enumerate(kept(*arguments, **options)):
-            if index == 1:
+        for chunk in kept(*arguments, **options):
+            if chunk.index == 1:
                 raise KeyboardInterrupt
-            yield segment
+            yield chunk
 
-    generator._segments = cut_short
+    generator._chunks = cut_short
     with pytest.raises(KeyboardInterrupt):
         generator.to_file(control, tmp_path / "cut.mp4", Progress())
     assert not (tmp_path / "cut.mp4").exists()
     assert len(list((tmp_path / ".cut.mp4.segments").glob("*.mkv"))) == 1
-    generator._segments, asked = kept, []
+    generator._chunks, asked = kept, []
     progress = Progress()
     generator._observer = lambda advance: lambda pipeline, *_: asked.append(pipeline.segment)
     generator.to_file(control, tmp_path / "cut.mp4", progress)

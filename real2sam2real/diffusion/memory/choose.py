@@ -8,7 +8,7 @@ from real2sam2real.diffusion.memory.attention import choose_backend
 from real2sam2real.diffusion.memory.costs import FORMATS, Architecture, ClipSize
 from real2sam2real.diffusion.memory.machine import Machine
 from real2sam2real.diffusion.memory.needs import FIXED_MARGIN, GIB, SHARE_MARGIN, Needs, needs_of
-from real2sam2real.diffusion.memory.plans import PLANS, Plan, find_plan
+from real2sam2real.diffusion.memory.plans import PLANS, Plan, PlanName, find_plan
 from real2sam2real.errors import UserError
 
 AUTO = "auto"
@@ -66,8 +66,10 @@ def choose_plan(
     *,
     wanted: str = AUTO,
     guided: bool = True,
+    attention: str = AUTO,
+    preferred: PlanName | None = None,
 ) -> Choice:
-    """The plan that the user wants, or the first of `PLANS` that fits.
+    """The plan that the user wants, or the preferred one if it fits, or the first of `PLANS` that does.
 
     Nothing is loaded for it: needs are reckoned.
 
@@ -77,22 +79,30 @@ def choose_plan(
         clip: the size of one segment; longer shots need no more.
         wanted: "auto" or a plan's name.
         guided: with classifier-free guidance.
+        attention: name of the attention kernel, or "auto"; some take copies of what they are given.
+        preferred: what a preset takes where nothing else is asked for.
 
     Raises:
-        UserError: the wanted plan does not exist or does not fit, or none fits; the message has the figures and the
-            next plan down.
+        UserError: the kernel cannot run here; the wanted plan does not exist or does not fit, or none fits; the
+            message has the figures and the next plan down.
     """
     if wanted != AUTO:
         find_plan(wanted)
-    rows = tuple(_row(plan, machine, architecture, clip, guided) for plan in PLANS)
+    copies = choose_backend(machine, attention).copies
+    rows = tuple(_row(plan, machine, architecture, clip, guided, copies) for plan in PLANS)
     if wanted != AUTO:
         plan = _wanted(find_plan(wanted), rows, clip)
         return Choice(plan=plan, why="it was asked for, and it fits", rows=rows, machine=machine, clip=clip)
     usable = [row for row in _by_preference(rows) if row.refusal is None]
     if not usable:
         packed = replace(architecture, packed=FORMATS["gguf"].weight)
-        advised = [row for row in (_row(plan, machine, packed, clip, guided) for plan in PLANS) if row.refusal is None]
+        others = (_row(plan, machine, packed, clip, guided, copies) for plan in PLANS)
+        advised = [row for row in others if row.refusal is None]
         raise UserError(_nothing_fits(rows, clip) + (_GGUF_ADVICE if advised and architecture.packed is None else ""))
+    for row in usable:
+        if row.plan.name == preferred:
+            why = "it is the preset's own, and it fits"
+            return Choice(plan=row.plan, why=why, rows=rows, machine=machine, clip=clip)
     plan = usable[0].plan
     return Choice(plan=plan, why=_reason(plan, rows), rows=rows, machine=machine, clip=clip)
 
@@ -109,7 +119,9 @@ def out_of_memory_remedy(choice: Choice) -> str:
     return f"{text}. The next plan down is '{below.name}' ({below.purpose}): add --memory {below.name}"
 
 
-def _row(plan: Plan, machine: Machine, architecture: Architecture, clip: ClipSize, guided: bool) -> Row:
+def _row(
+    plan: Plan, machine: Machine, architecture: Architecture, clip: ClipSize, guided: bool, attention_copies: bool
+) -> Row:
     obstacle = _obstacle(plan, machine, packed=architecture.packed is not None)
     if obstacle is not None:
         return Row(plan=plan, needs=None, refusal=obstacle)
@@ -119,7 +131,7 @@ def _row(plan: Plan, machine: Machine, architecture: Architecture, clip: ClipSiz
         clip,
         guided=guided,
         native_bfloat16=machine.native_bfloat16,
-        attention_copies=choose_backend(machine).copies,
+        attention_copies=attention_copies,
     )
     return Row(plan=plan, needs=needs, refusal=_shortage(plan, needs, machine))
 

@@ -19,6 +19,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from real2sam2real.diffusion.memory.float8 import ROWS
 from real2sam2real.diffusion.memory.plans import WeightFormat
 from real2sam2real.diffusion.prompts import TEXT_TOKENS
 from real2sam2real.diffusion.transformer import Real2Sam2RealTransformer3DModel
@@ -57,12 +58,14 @@ class StoredAs:
         output: further bytes for each output channel.
         unpacked: bytes of one weight as the layer works with it, beside the stored ones.
         unpacking: most bytes of one weight on the way there.
+        rounding: bytes for each number that comes into the layer, of `ROWS` tokens at a time.
     """
 
     weight: float
     output: int = 0
     unpacked: int = 0
     unpacking: int = 0
+    rounding: int = 0
 
 
 # NF4 by bitsandbytes: 4 bits; one byte of scale for 64 weights; for 256 such scales one float32 of their own.
@@ -72,6 +75,7 @@ FORMATS: dict[WeightFormat, StoredAs] = {
     "bfloat16": StoredAs(weight=2),
     "int8": StoredAs(weight=1, output=5, unpacked=2),
     "float8": StoredAs(weight=1, output=4, unpacked=2, unpacking=10),
+    "float8-dynamic": StoredAs(weight=1, output=4, rounding=5),
     "nf4": StoredAs(weight=0.5 + 1 / 64 + 4 / (64 * 256), unpacked=2),
     "gguf": StoredAs(weight=4.5 / 8, unpacked=2),
 }
@@ -296,7 +300,9 @@ def _after_attention(b: int, L: int, D: int, f: int, chunks: int, stored: Stored
     """The two fullest moments of a block's second half: in the feed-forward layers, and when chunks are joined."""
     chunk = -(-L // chunks)
     layers = max(
-        2 * b * f * chunk, b * (f + D) * chunk + stored.unpacked * f * D, b * f * chunk + stored.unpacking * f * D
+        2 * b * f * chunk,
+        b * (f + D) * chunk + stored.unpacked * f * D + stored.rounding * f * min(chunk, ROWS),
+        b * f * chunk + stored.unpacking * f * D,
     )
     others = 2 * b * L * D + b * D * (L - chunk)  # what came into the block and its halves, and finished chunks
     feed_forward = others + (2 * b + _in_float32(b)) * D * chunk + layers

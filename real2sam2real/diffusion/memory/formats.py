@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import is_traceable_wrapper_subclass
 
+from real2sam2real.diffusion.memory.float8 import Float8Linear
 from real2sam2real.diffusion.memory.plans import WeightFormat
 from real2sam2real.errors import require
 
@@ -19,8 +20,9 @@ def quantize(module: nn.Module, weights: WeightFormat, device: torch.device | st
 
     Args:
         module: a block of the transformer.
-        weights: "float8" and "int8" by torchao, one scale for each output channel; "nf4" by bitsandbytes, one scale for
-            64 weights. The other formats are not made here and leave the module alone.
+        weights: "float8" and "int8" by torchao, one scale for each output channel; "float8-dynamic" by `Float8Linear`;
+            "nf4" by bitsandbytes, one scale for 64 weights. The other formats are not made here and leave the module
+            alone.
         device: where each layer is quantised and stays; None leaves it where it is.
 
     Raises:
@@ -28,6 +30,9 @@ def quantize(module: nn.Module, weights: WeightFormat, device: torch.device | st
     """
     if weights in ("float8", "int8"):
         _quantize_by_torchao(module, weights, device)
+    elif weights == "float8-dynamic":
+        for name, linear in _base_layers(module):
+            module.set_submodule(name, Float8Linear(linear, device))
     elif weights == "nf4":
         _quantize_to_nf4(module, device)
 
@@ -49,11 +54,14 @@ def _is_base_layer(module: nn.Module, name: str) -> bool:
     return not (is_traceable_wrapper_subclass(weight) or hasattr(weight, "quant_type"))
 
 
+def _base_layers(module: nn.Module) -> list[tuple[str, nn.Linear]]:
+    named = list(module.named_modules())
+    return [(name, one) for name, one in named if isinstance(one, nn.Linear) and _is_base_layer(one, name)]
+
+
 def _quantize_to_nf4(module: nn.Module, device: torch.device | str | None) -> None:
     layers = _optional("bitsandbytes.nn", "4-bit weights need bitsandbytes")
-    for name, linear in list(module.named_modules()):
-        if not _is_base_layer(linear, name) or not isinstance(linear, nn.Linear):
-            continue
+    for name, linear in _base_layers(module):
         packed = layers.Linear4bit(
             linear.in_features,
             linear.out_features,

@@ -10,8 +10,10 @@ from typing import Literal
 
 from real2sam2real.errors import UserError
 
-WeightFormat = Literal["float32", "bfloat16", "float8", "int8", "nf4", "gguf"]
-PlanName = Literal["resident", "compact", "stream", "int8", "fp8", "stream-int8", "gguf", "stream-gguf", "nf4", "cpu"]
+WeightFormat = Literal["float32", "bfloat16", "float8", "float8-dynamic", "int8", "nf4", "gguf"]
+PlanName = Literal[
+    "resident", "compact", "stream", "int8", "fp8", "stream-int8", "gguf", "stream-gguf", "nf4", "fp8-dynamic", "cpu"
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,6 +106,16 @@ PLANS: tuple[Plan, ...] = (
         purpose="4-bit weights on the GPU",
         weights="nf4",
         package="bitsandbytes",
+    ),
+    Plan(
+        name="fp8-dynamic",
+        purpose="8-bit floating-point weights on the GPU, multiplied in 8 bits too; nothing in parts",
+        weights="float8-dynamic",
+        image_encoder_stays=True,
+        vae_tiled=False,
+        token_chunks=1,
+        precompute_context=True,
+        capability=(8, 9),
     ),
     Plan(
         name="cpu",

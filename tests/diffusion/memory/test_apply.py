@@ -49,7 +49,7 @@ def make_bfloat16(make_transformer):
 
 
 # What rounding weights to so many bits may change, and less than which it cannot have happened.
-PRECISION = {"int8": (1e-5, 0.01), "fp8": (0.002, 0.04), "nf4": (0.01, 0.12)}
+PRECISION = {"int8": (1e-5, 0.01), "fp8": (0.002, 0.04), "nf4": (0.01, 0.12), "fp8-dynamic": (0.005, 0.06)}
 
 
 NO_GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="torch finds no GPU")
@@ -97,7 +97,8 @@ def test_streaming_changes_no_bit(make_bfloat16, make_pipeline) -> None:
 
 # Bytes for each weight and for each output channel: a float32 scale, and for int8 a zero point.
 @pytest.mark.parametrize(
-    ("weights", "size", "channel"), [("int8", 1, 5), ("float8", 1, 4), ("nf4", FORMATS["nf4"].weight, 0)]
+    ("weights", "size", "channel"),
+    [("int8", 1, 5), ("float8", 1, 4), ("float8-dynamic", 1, 4), ("nf4", FORMATS["nf4"].weight, 0)],
 )
 def test_quantised_weights_take_the_bytes_they_should(
     measured, make_bfloat16, weights: str, size: float, channel: int
@@ -137,7 +138,7 @@ def test_a_lora_that_is_kept_apart_is_not_quantised(make_bfloat16) -> None:
         assert relative_error(transformer(**inputs()), make_bfloat16()(**inputs())) <= PRECISION["int8"][1]
 
 
-@pytest.mark.parametrize("weights", ["int8", "float8", "nf4"])
+@pytest.mark.parametrize("weights", ["int8", "float8", "float8-dynamic", "nf4"])
 def test_what_is_quantised_is_not_quantised_again(make_bfloat16, weights: str) -> None:
     block = make_bfloat16().blocks[0]
     quantize(block, weights)

@@ -9,6 +9,7 @@ from real2sam2real.diffusion.memory.choose import choose_plan, out_of_memory_rem
 from real2sam2real.diffusion.memory.costs import Architecture, ClipSize, PassCost
 from real2sam2real.diffusion.memory.needs import FIXED_MARGIN, GIB, SHARE_MARGIN, Needs, needs_of
 from real2sam2real.diffusion.memory.plans import PLANS, find_plan
+from real2sam2real.diffusion.presets import PRESETS
 from real2sam2real.errors import UserError
 
 # GiB on the device and of CPU memory.
@@ -22,6 +23,7 @@ NEEDS = {
     "gguf": (19, 15),
     "stream-gguf": (11, 5),
     "nf4": (18, 33),
+    "fp8-dynamic": (31, 33),
     "cpu": (64, 64),
 }
 WAN_ANIMATE_14B = Architecture()
@@ -88,9 +90,40 @@ def test_no_plan_is_refused_that_fits(make_gpu, card, mib, capability, ram, plai
             chosen(machine, architecture)
 
 
+@pytest.mark.parametrize(
+    ("card", "mib", "capability", "plan"),
+    [
+        ("RTX 4090", 24564, (8, 9), "stream"),
+        ("A100 80 GB", 81920, (8, 0), "resident"),
+        ("RTX 6000 Ada", 49140, (8, 9), "fp8-dynamic"),
+        ("H100", 81559, (9, 0), "fp8-dynamic"),
+        ("H200", 143771, (9, 0), "fp8-dynamic"),
+    ],
+)
+def test_what_a_preset_prefers_runs_where_the_card_can_do_it(make_gpu, card, mib, capability, plan) -> None:
+    machine = make_gpu(mib / 1024 - 0.5, 60, name=card, capability=capability)
+    preferred = {"guided": False, "preferred": PRESETS["fast"].plan_on_gpu}
+    assert chosen(machine, **preferred) == plan
+    assert chosen(machine) != "fp8-dynamic"  # never by itself: it rounds
+    assert chosen(machine, wanted="stream", **preferred) == "stream"
+    assert chosen(machine, Q4, **preferred) == "gguf"
+
+
+def test_the_kernel_that_is_asked_for_counts(make_gpu) -> None:
+    """cuDNN's takes copies of queries, keys and values, 2.3 GiB of them; a hub's kernel does not."""
+    machine = make_gpu(80, capability=(9, 0))
+    needs = {}
+    for kernel in ("auto", "_native_cudnn", "native"):
+        rows = choose_plan(machine, WAN_ANIMATE_14B, ClipSize(), attention=kernel).rows
+        needs[kernel] = rows[0].needs.stages["denoise"]
+    assert needs["auto"] == needs["_native_cudnn"] > needs["native"]
+    with pytest.raises(UserError, match="no attention kernel 'quick'"):
+        choose_plan(machine, WAN_ANIMATE_14B, ClipSize(), attention="quick")
+
+
 def test_what_is_streamed_alone_is_held_in_cpu_memory() -> None:
     needs = {plan.name: needs_of(plan, WAN_ANIMATE_14B, ClipSize(), guided=True) for plan in PLANS}
-    unheld = ("resident", "compact", "int8", "fp8", "nf4")
+    unheld = ("resident", "compact", "int8", "fp8", "nf4", "fp8-dynamic")
     assert len({needs[name].ram for name in unheld}) == 1
     assert needs["resident"].ram < 4.1 * GIB
     for name in ("stream", "stream-int8"):
