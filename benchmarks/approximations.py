@@ -6,8 +6,8 @@
 
 *Error* is the norm of the difference by the norm of the plain run's latents. *Of guidance* is the norm of the
 difference by that between the guided and the unguided run: 0 where leaving out changed nothing, 1 where it lost all
-that guidance does. `mini` reads no text, so its guidance is by the normals, which its training withheld at times. Random
-models predict no pictures: with them the code is the 14 B model's, and the figures say nothing of its videos.
+that guidance does. `mini` reads no text, so its guidance is by the normals, which its training withheld at times.
+Random models predict no pictures: with them the code is the 14 B model's, and the figures say nothing of its videos.
 """
 
 from __future__ import annotations

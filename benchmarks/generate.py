@@ -39,6 +39,9 @@ from diffusers.quantizers.gguf.utils import GGML_QUANT_SIZES, GGUFParameter
 from gguf import GGMLQuantizationType as Kind
 from torch import Tensor, nn
 
+from real2sam2real import media
+from real2sam2real.diffusion.causal_chunks import chunk_bounds, decode_chunks, encode_chunks, lay_out_channels_last
+from real2sam2real.diffusion.conditioning import to_frames, to_video_tensor
 from real2sam2real.diffusion.loading import Real2Sam2RealPipeline
 from real2sam2real.diffusion.memory.apply import apply_plan, place_transformer, storing
 from real2sam2real.diffusion.memory.attention import use_backend
@@ -111,7 +114,7 @@ class Case:
     """One thing to time, in a process of its own."""
 
     plan: str
-    preset: str = "fast"  # or "training", for steps of fine-tuning
+    preset: str = "fast"  # or "training", for steps of fine-tuning; "autoencoder", for that alone
     compiled: bool = False
     limit: int = 120  # seconds, with making the model
 
@@ -125,6 +128,8 @@ class Case:
 # default against the official schedule, then the rest.
 CASES = (
     Case(plan="resident"),
+    Case(plan="fp8-dynamic"),
+    Case(plan="resident", preset="autoencoder", limit=60),
     Case(plan="resident", compiled=True),
     Case(plan="fp8"),
     Case(plan="int8"),
@@ -218,9 +223,14 @@ def measure(case: Case, steps: int, *, tiny: bool, tell: Tell) -> None:
     if case.preset == "training":
         measure_training(find_plan(case.plan), steps, device, tiny=tiny, tell=tell)
         return
+    if case.preset == "autoencoder":
+        measure_autoencoder(device, tiny=tiny, tell=tell)
+        return
     plan, preset = find_plan(case.plan), PRESETS[case.preset]
     began = time.perf_counter()
     pipeline = random_pipeline(plan, device, tiny=tiny)
+    if not preset.as_script:
+        lay_out_channels_last(pipeline.vae)
     if case.compiled:
         # The CPU's compiler takes half a minute for kernels that no one times.
         pipeline.transformer.compile_repeated_blocks(**({"backend": "eager"} if tiny else {}))
@@ -267,6 +277,30 @@ def measure_training(plan: Plan, steps: int, device: torch.device, *, tiny: bool
     tell(memory("", device))
 
 
+def measure_autoencoder(device: torch.device, *, tiny: bool, tell: Tell) -> None:
+    """Time encoding and decoding a clip in both memory layouts, the first of two rounds a warm-up, and their error."""
+    vae = AutoencoderKLWan(**(TINY_VAE if tiny else {})).to(device, torch.bfloat16).eval()
+    frames, height, width = TINY_SIZE if tiny else (FRAMES, HEIGHT, WIDTH)
+    clip = np.random.default_rng(0).integers(0, 255, (frames, height, width, 3), np.uint8)
+    before: list[Tensor] = []
+    with torch.no_grad():
+        for layout in ("contiguous", "channels_last"):
+            if layout == "channels_last":
+                lay_out_channels_last(vae)
+            for _ in range(2):
+                began = time.perf_counter()
+                chunks = (to_video_tensor(clip[first:stop], device) for first, stop in chunk_bounds(frames))
+                latents = encode_chunks(vae, chunks, height, width)
+                told = [float(latents.norm())]  # waits for the device
+                encoded = time.perf_counter()
+                video = np.concatenate([to_frames(chunk) for chunk in decode_chunks(vae, latents)])
+                decoded = time.perf_counter()
+            tell({f"seconds_to_encode_{layout}": encoded - began, f"seconds_to_decode_{layout}": decoded - encoded})
+            before.append(latents)
+    difference = float((before[1] - before[0]).norm() / before[0].norm())
+    tell({"difference_of_layouts": difference, "norm": told[0], "frames": len(video), **memory("", device)})
+
+
 def random_batch(config: Any, size: tuple[int, int, int], device: torch.device) -> tuple[Batch, NullConditions]:
     """One clip as the encoders give it, and what stands for nothing beside it."""
     frames, height, width = size
@@ -289,7 +323,7 @@ def memory(when: str, device: torch.device) -> dict[str, float]:
 def timed_segment(
     pipeline: Real2Sam2RealPipeline, preset: Preset, shape: tuple[int, int, int], steps: int, tell: Tell
 ) -> tuple[float, float]:
-    """Seconds per step and around the loop of one segment, the first step left out as warm-up."""
+    """Seconds per step and around the loop of one segment, its video written, the first step left out as warm-up."""
     frames, height, width = shape
     device = pipeline.vae.device
     photo = np.zeros((height, width, 3), np.uint8)
@@ -305,7 +339,7 @@ def timed_segment(
             tell({"seconds_of_last_step": marks[-1] - marks[-2]})
 
     mark()
-    for _ in pipeline.stream(
+    chunks = pipeline.stream_chunks(
         photo,
         normals,
         prompt_embeds=prompt,
@@ -313,8 +347,10 @@ def timed_segment(
         sampling=Sampling(steps=steps, guidance_scale=preset.guidance_scale, segment_frames=frames, overlap=1),
         generator=torch.Generator().manual_seed(0),
         callback_on_step_end=mark,
-    ):
-        pass
+    )
+    made = (frame for chunk in chunks for frame in to_frames(chunk.video))
+    with tempfile.TemporaryDirectory() as folder:
+        media.write_video(Path(folder) / "video.mp4", made, 16, ahead=16)
     mark()
     start, *steps_done, end = marks
     per_step = (steps_done[-1] - steps_done[0]) / (len(steps_done) - 1)

@@ -5,9 +5,10 @@
 #   benchmarks/gpu.sh FOLDER --tiny        # the same on a tiny model, on any machine
 #
 # FOLDER gets placement.log (every memory plan's weights are where they should be and compute what plain ones do:
-# pytest -m gpu) and times.json (resident, compiled, fp8, int8, streamed, a fine-tuning step at 720p, and more:
-# benchmarks/generate.py time). Nothing is downloaded, and no other GPU is asked for. The file of times is whole after
-# each case, so that a run that is cut off is not lost. Set in the environment, if need be:
+# pytest -m gpu) and times.json (resident, products in float8, the autoencoder alone in both memory layouts, compiled,
+# rounded and streamed weights, a fine-tuning step at 720p, and more: benchmarks/generate.py time). Nothing is
+# downloaded, and no other GPU is asked for. The file of times is whole after each case, so that a run that is cut off
+# is not lost. Set in the environment, if need be:
 #
 #   PYTHON     the interpreter (python)        SECONDS_MOST  for the times (480)
 #   PARTS      any of "placement times"        CASES         of benchmarks/generate.py time (all)

@@ -201,7 +201,7 @@ def main() -> None:
     width, height = map(int, given.size.split("x"))
     clip = ClipSize(frames=given.frames, width=width, height=height)
     print("| `activations` | `base_dtype` | `adamw` | `adamw8bit` | CPU memory |\n|---|---|---|---|---|")
-    for activations, base_dtype in itertools.product(("keep", "recompute", "offload"), ("plain", "fp8", "nf4")):
+    for activations, base_dtype in itertools.product(("keep", "recompute", "offload"), ("plain", "fp8", "int8", "nf4")):
         step = whole_step(Architecture(), clip, activations, base_dtype)
         sizes = [gib(step.device + step.trained * STATE_BYTES[name]) for name in STATE_BYTES]
         print(f"| {activations} | {base_dtype} | {sizes[0]} | {sizes[1]} | {gib(step.cpu)} |", flush=True)

@@ -3,6 +3,8 @@
 import pytest
 
 from real2sam2real.cli.main import main
+from real2sam2real.diffusion.memory.machine import Machine
+from real2sam2real.run import doctor
 
 
 def report(capsys, *arguments):
@@ -23,6 +25,18 @@ def test_a_machine_without_a_gpu_is_told_plainly(capsys, monkeypatch, tmp_path):
     assert "there is no GPU" in out
     for preset in ("official", "quality", "balanced", "fast"):
         assert preset in out
+
+
+@pytest.mark.parametrize(("capability", "plan"), [((9, 0), "fp8-dynamic"), ((8, 0), "resident")])
+def test_what_the_preset_fast_multiplies_in_is_told(capsys, monkeypatch, tmp_path, capability, plan):
+    memory = {"memory": 80 << 30, "free_memory": 79 << 30, "ram": 64 << 30, "free_ram": 60 << 30}
+    machine = Machine(device="cuda", name="GPU", capability=capability, packages={}, **memory)
+    monkeypatch.setattr(doctor, "inspect_machine", lambda: machine)
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
+    status, out, _ = report(capsys, "--base", str(tmp_path / "nothing"))
+    assert status == 0
+    assert "would run: resident" in out
+    assert f"under the preset fast: {plan} (" in out
 
 
 def test_bad_values_are_named(capsys):

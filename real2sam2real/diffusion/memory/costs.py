@@ -115,6 +115,12 @@ class Architecture:
     packed: float | None = None
     apart: int = 0
 
+    @property
+    def width(self) -> int:
+        """D, the transformer's."""
+        config = _transformer_config(self)
+        return int(config["num_attention_heads"] * config["attention_head_dim"])
+
     def stored(self, weights: WeightFormat) -> StoredAs:
         """How the blocks' linear layers are stored in a format."""
         known = FORMATS[weights]
@@ -335,6 +341,11 @@ def transformer_weights(architecture: Architecture, weights: WeightFormat) -> tu
     if weights == "gguf":
         block += architecture.apart // config["num_layers"]
     return block, rest
+
+
+def largest_matrix(architecture: Architecture) -> int:
+    """Numbers of a block's largest weight, that of a feed-forward layer."""
+    return architecture.width * int(_transformer_config(architecture)["ffn_dim"])
 
 
 def _tokens(architecture: Architecture, clip: ClipSize) -> tuple[int, int]:

@@ -14,8 +14,10 @@ from real2sam2real.diffusion.memory.costs import (
     autoencoder_weights,
     autoencoder_working,
     image_encoder_cost,
+    largest_matrix,
     pass_cost,
     text_encoder_cost,
+    transformer_weights,
 )
 from real2sam2real.diffusion.memory.plans import Plan, WeightFormat
 
@@ -80,21 +82,33 @@ def needs_of(
     return Needs(
         stages=stages,
         device=round(peak * (1 + SHARE_MARGIN) + FIXED_MARGIN) if plan.device == "cuda" else peak + PROCESS,
-        ram=(waiting(plan, one_pass) + text.largest_layer if plan.device == "cuda" else peak) + PROCESS,
+        ram=(waiting(plan, one_pass, architecture) + text.largest_layer if plan.device == "cuda" else peak) + PROCESS,
         one_pass=one_pass,
     )
 
 
-def waiting(plan: Plan, one_pass: PassCost) -> int:
+def waiting(plan: Plan, one_pass: PassCost, architecture: Architecture) -> int:
     """Bytes of the transformer in CPU memory while a GPU computes; what is on its way to the GPU comes beside it.
 
     Weights go to the GPU one by one as they are read, and adapters are merged and weights rounded there, block by
-    block, so that only streamed blocks are held, and those of a GGUF file stay mapped from it. Two blocks are on their
-    way, in pinned memory, of which torch takes up to twice their size.
+    block, so that only streamed blocks are held. Those of a GGUF file stay mapped from it; the adapters beside them do
+    not. Two blocks are on their way, in pinned memory, of which torch takes up to twice their size.
     """
     if not plan.blocks_streamed:
         return 0
-    return (0 if plan.weights == "gguf" else one_pass.all_blocks) + 4 * one_pass.block
+    return (architecture.apart if plan.weights == "gguf" else one_pass.all_blocks) + 4 * one_pass.block
+
+
+def loading(plan: Plan, architecture: Architecture, one_pass: PassCost) -> int:
+    """Bytes that are alive on the device beside what stays there, while one block is read, merged and stored.
+
+    Its plain weights, and of the largest matrix what merging adapters and then rounding takes: three float32 copies.
+    Packed blocks come as they are.
+    """
+    if plan.weights == "gguf" or plan.device == "cpu":
+        return one_pass.block if plan.blocks_streamed else 0
+    plain, _ = transformer_weights(architecture, "bfloat16")
+    return plain + (one_pass.block if plan.blocks_streamed else 0) + 3 * 4 * largest_matrix(architecture)
 
 
 def _stages(
@@ -107,6 +121,7 @@ def _stages(
     # The block at work and the one on its way.
     streamed = 2 * one_pass.block if plan.blocks_streamed else 0
     return {
+        "load": always + loading(plan, architecture, one_pass),
         "text": always + text.largest_layer + text.working,
         "image": always + (0 if plan.image_encoder_stays else image.largest_layer) + image.working,
         "encode": always + autoencoder_working(architecture, clip, "encode", b, tiled=plan.vae_tiled),

@@ -6,4 +6,4 @@ from typing import Literal
 
 OptimizerName = Literal["adamw", "adamw8bit"]
 Activations = Literal["keep", "recompute", "offload"]
-BaseDtype = Literal["plain", "fp8", "nf4"]
+BaseDtype = Literal["plain", "fp8", "int8", "nf4"]

@@ -22,6 +22,7 @@ class BatchShot:
     name: str  # `<scene>/<camera>`: the last two parts of the control folder's path, and of the output's
     control: Path  # the control folder, absolute
     missing: tuple[str, ...] = ()  # files without which it is no whole control folder; empty when it can be made
+    as_official: bool = False  # its official files are read, also where there are lossless ones
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,10 +33,13 @@ class FoundShots:
     left_out: tuple[Path, ...]
 
 
-def find_shots(given: Sequence[Path], out: Path | None = None) -> FoundShots:
+def find_shots(given: Sequence[Path], out: Path | None = None, *, as_official: bool = False) -> FoundShots:
     """Find the shots in `given`, each once: control folders, or folders that hold some one or two levels down.
 
-    The folder `out` is not looked into, as the results may lie beside the inputs.
+    Args:
+        given: the folders.
+        out: a folder that is not looked into, as the results may lie beside the inputs.
+        as_official: see `BatchShot`.
 
     Raises:
         UserError: a given path is no folder or holds no shot, or two shots would be written to one place.
@@ -58,22 +62,28 @@ def find_shots(given: Sequence[Path], out: Path | None = None) -> FoundShots:
         left_out += empty
         for control in found:
             name = "/".join(part for part in control.parts[-2:] if part != control.anchor)
-            missing = tuple(file for file in needed_files(control) if not (control / file).is_file())
-            shots.setdefault(control.resolve(), BatchShot(name=name, control=control, missing=missing))
+            missing = tuple(file for file in needed_files(control, as_official) if not (control / file).is_file())
+            shot = BatchShot(name=name, control=control, missing=missing, as_official=as_official)
+            shots.setdefault(control.resolve(), shot)
     _require_own_places(shots.values())
     return FoundShots(shots=tuple(sorted(shots.values(), key=lambda shot: shot.name)), left_out=tuple(left_out))
 
 
-def files_read(control: Path) -> list[str]:
-    """The files of a control folder: the lossless ones where one describes them, else the official ones."""
-    described = (control / DESCRIPTION).is_file()
-    return [PHOTO, CAPTION, *((DESCRIPTION, NORMALS, IDS) if described else (OFFICIAL_NORMALS,))]
+def files_read(control: Path, as_official: bool = False) -> list[str]:
+    """The files of a control folder: the lossless ones where one describes them, else the official ones.
+
+    Of the official ones alone, the description is read too where there is one: it names the normals' convention.
+    """
+    described = [DESCRIPTION] if (control / DESCRIPTION).is_file() else []
+    if as_official or not described:
+        return [PHOTO, CAPTION, OFFICIAL_NORMALS, *described]
+    return [PHOTO, CAPTION, *described, NORMALS, IDS]
 
 
-def needed_files(control: Path) -> list[str]:
+def needed_files(control: Path, as_official: bool = False) -> list[str]:
     """Those that it cannot do without; the official form may lack a caption."""
-    names = files_read(control)
-    return names if DESCRIPTION in names else [name for name in names if name != CAPTION]
+    names = files_read(control, as_official)
+    return [name for name in names if name != CAPTION or NORMALS in names]
 
 
 def shorten(items: Iterable[object]) -> str:

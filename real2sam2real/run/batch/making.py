@@ -121,7 +121,7 @@ def _try(generator: Generator, shot: BatchShot, run: BatchRun, number: int, prog
     video = run.place(shot) / VIDEO
     try:
         # Before they are read: what changes meanwhile is made again next time.
-        inputs = {name: Stamp.of(shot.control / name) for name in input_names(shot.control)}
+        inputs = {name: Stamp.of(shot.control / name) for name in input_names(shot)}
         notes = generator.to_file(shot.control, video, progress)
     except NoRoomError:  # no shot more can be written
         raise

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
-from real2sam2real.control.folder import DESCRIPTION
+from real2sam2real.control.folder import NORMALS
 from real2sam2real.errors import UserError
 from real2sam2real.run.batch.finding import BatchShot, files_read
 from real2sam2real.run.rendering import CONTROL_PREVIEW
@@ -60,12 +60,13 @@ def is_finished(record: ShotRecord | None, shot: BatchShot, settings: str, folde
         and record.settings == settings
         and record.video is not None
         and record.video.fits(folder / VIDEO)
-        and list(record.inputs) == input_names(shot.control)
+        and list(record.inputs) == input_names(shot)
         and all(stamp.fits(shot.control / name) for name, stamp in record.inputs.items())
     )
 
 
-def input_names(control: Path) -> list[str]:
-    """The files of a control folder that decide its video."""
-    names = files_read(control)
-    return [n for n in (*names, *([CONTROL_PREVIEW] if DESCRIPTION in names else ())) if (control / n).is_file()]
+def input_names(shot: BatchShot) -> list[str]:
+    """The files of a shot's control folder that decide its video."""
+    names = files_read(shot.control, shot.as_official)
+    previews = [CONTROL_PREVIEW] if NORMALS in names else []
+    return [name for name in (*names, *previews) if (shot.control / name).is_file()]

@@ -78,7 +78,7 @@ def run_batch(
         UserError: an input or `out` cannot be used, or the checkpoint cannot; single shots that fail are reported.
     """
     batch, progress = batch or BatchOptions(), progress or Progress()
-    found = find_shots(given, out)
+    found = find_shots(given, out, as_official=options.preset == "official")
     if found.left_out:
         progress.info(f"without a shot, left out: {shorten(found.left_out)}")
     from real2sam2real.run.batch.folder import open_batch

@@ -110,12 +110,12 @@ def test_what_a_preset_prefers_runs_where_the_card_can_do_it(make_gpu, card, mib
 
 
 def test_the_kernel_that_is_asked_for_counts(make_gpu) -> None:
-    """cuDNN's takes copies of queries, keys and values, 2.3 GiB of them; a hub's kernel does not."""
+    """cuDNN's takes copies of queries, keys and values, which is the fullest moment where tokens go in parts."""
     machine = make_gpu(80, capability=(9, 0))
     needs = {}
     for kernel in ("auto", "_native_cudnn", "native"):
-        rows = choose_plan(machine, WAN_ANIMATE_14B, ClipSize(), attention=kernel).rows
-        needs[kernel] = rows[0].needs.stages["denoise"]
+        choice = choose_plan(machine, WAN_ANIMATE_14B, ClipSize(), attention=kernel)
+        needs[kernel] = next(row.needs for row in choice.rows if row.plan.name == "compact").stages["denoise"]
     assert needs["auto"] == needs["_native_cudnn"] > needs["native"]
     with pytest.raises(UserError, match="no attention kernel 'quick'"):
         choose_plan(machine, WAN_ANIMATE_14B, ClipSize(), attention="quick")
@@ -135,6 +135,24 @@ def test_adapters_kept_beside_packed_weights_are_counted() -> None:
     plan, apart = find_plan("gguf"), 2 * GIB
     without, beside = (needs_of(plan, dataclasses.replace(Q4, apart=size), SHORT, guided=False) for size in (0, apart))
     assert beside.device - without.device == pytest.approx(apart * (1 + SHARE_MARGIN), rel=1e-6)
+
+
+def test_adapters_beside_streamed_packed_weights_wait_in_cpu_memory() -> None:
+    plan, apart = find_plan("stream-gguf"), 2 * GIB
+    without, beside = (needs_of(plan, dataclasses.replace(Q4, apart=size), SHORT, guided=False) for size in (0, apart))
+    assert beside.ram - without.ram == pytest.approx(apart * (1 + 4 / 40), rel=1e-6)  # and those of blocks on their way
+
+
+def test_loading_is_a_stage_and_never_the_fullest_of_a_shot() -> None:
+    """A plain block and float32 copies of its largest matrix; for `stream-int8` as for the others."""
+    for plan in PLANS:
+        base = Q4 if plan.weights == "gguf" else WAN_ANIMATE_14B
+        needs = needs_of(plan, base, ClipSize(), guided=False)
+        assert needs.stages["load"] < max(needs.stages.values())
+    one = needs_of(find_plan("stream-int8"), WAN_ANIMATE_14B, ClipSize(), guided=False)
+    rest = one.one_pass.weights - one.one_pass.all_blocks
+    transient = one.stages["load"] - rest
+    assert 1.5 * GIB < transient < 2.5 * GIB  # with the autoencoder, 0.24 GiB
 
 
 @pytest.mark.parametrize(
@@ -232,7 +250,7 @@ def test_needs_are_put_together_stage_by_stage() -> None:
         needs_of(find_plan(name), WAN_ANIMATE_14B, SHORT, guided=True) for name in ("resident", "compact")
     )
     for needs in (resident, compact):
-        assert set(needs.stages) == {"text", "image", "encode", "denoise", "decode"}
+        assert set(needs.stages) == {"load", "text", "image", "encode", "denoise", "decode"}
         assert needs.device == round(max(needs.stages.values()) * (1 + SHARE_MARGIN) + FIXED_MARGIN)
         assert min(needs.stages.values()) > needs.one_pass.weights
     # The image encoder lies on the device under the one plan, and comes there for its use under the other.

@@ -6,6 +6,7 @@ import pytest
 
 from real2sam2real.errors import UserError
 from real2sam2real.run.batch.finding import find_shots, shorten
+from real2sam2real.run.batch.records import input_names
 
 
 def official(folder: Path) -> Path:
@@ -96,3 +97,17 @@ def test_what_is_no_shot_is_named(tmp_path: Path, given: str | None, message: st
 def test_long_lists_are_shortened() -> None:
     assert shorten("abc") == "a, b, c"
     assert shorten("abcdefgh") == "a, b, c, d, e and 3 more"
+
+
+def test_as_official_the_official_files_decide_where_there_are_lossless_ones_too(tmp_path: Path) -> None:
+    ours = official(tmp_path / "cup" / "orbit")
+    for name in ("control.json", "normals.mkv", "ids.mkv", "preview.mkv"):
+        (ours / name).touch()
+    always = ["source_image.png", "caption.json"]
+    (shot,) = find_shots([ours]).shots
+    assert input_names(shot) == [*always, "control.json", "normals.mkv", "ids.mkv", "preview.mkv"]
+    (shot,) = find_shots([ours], as_official=True).shots
+    assert input_names(shot) == [*always, "object_animation_normal.mp4", "control.json"]
+    (ours / "object_animation_normal.mp4").unlink()
+    assert find_shots([ours], as_official=True).shots[0].missing == ("object_animation_normal.mp4",)
+    assert find_shots([ours]).shots[0].missing == ()

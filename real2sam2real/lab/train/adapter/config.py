@@ -82,7 +82,7 @@ class AdapterConfig(TrainingSettings):
     bf16: bool = True  # frozen weights and arithmetic in bfloat16; what is trained stays float32
     # "keep" all; "recompute" each block's in the backward pass from what went into it; "offload" that to CPU memory too
     activations: Activations = "recompute"
-    # frozen blocks' matrices: "plain" as `bf16` says, or rounded to "fp8" (torchao) or "nf4" (bitsandbytes)
+    # frozen blocks' matrices: "plain" as `bf16` says, or rounded to "int8", "fp8" (torchao) or "nf4" (bitsandbytes)
     base_dtype: BaseDtype = "plain"
     optimizer: OptimizerName = "adamw"  # "adamw", or "adamw8bit" with its state in 8 bits (bitsandbytes)
     shift: float = 5.0  # timestep shift of the noise levels

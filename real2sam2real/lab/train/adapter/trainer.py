@@ -8,6 +8,7 @@ through all processes, and all that is random in a pass follows from the seed an
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Collection
 from dataclasses import fields
 from functools import cached_property
@@ -17,15 +18,18 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
+from real2sam2real.diffusion.loading import architecture_of
+from real2sam2real.diffusion.memory.costs import ClipSize
 from real2sam2real.diffusion.weights.adapter_file import POSE_MODULE
 from real2sam2real.diffusion.weights.load import load_transformer, load_vae
 from real2sam2real.errors import require
+from real2sam2real.lab.curate.dataset import read_info
 from real2sam2real.lab.train.adapter import checkpoints
 from real2sam2real.lab.train.adapter.bases import Encoders, find_training_base
 from real2sam2real.lab.train.adapter.cache import ClipCache, Distortion, open_cache
 from real2sam2real.lab.train.adapter.config import AdapterConfig
 from real2sam2real.lab.train.adapter.exports import adapter_from, write_exports
-from real2sam2real.lab.train.adapter.footprint import check_choices, lighten
+from real2sam2real.lab.train.adapter.footprint import check_choices, check_room_for_activations, lighten
 from real2sam2real.lab.train.adapter.launching import make_accelerator
 from real2sam2real.lab.train.adapter.objective import Batch, NullConditions, draw_step_noise, fine_tuning_loss
 from real2sam2real.lab.train.adapter.order import Order, generator_for
@@ -85,6 +89,10 @@ class AdapterTrainer(Trainer[AdapterConfig]):
         self._say(f"{accelerator.distributed_type.value}, {accelerator.num_processes} processes")
         check_choices(config, accelerator)
         self.base = find_training_base(config.base, config.parts)
+        infos = [read_info(Path(dataset)) for dataset in config.datasets]
+        clips = [ClipSize(frames=info.frames, width=info.width, height=info.height) for info in infos]
+        here = int(os.environ.get("LOCAL_WORLD_SIZE", accelerator.num_processes))  # as torchrun and accelerate set it
+        check_room_for_activations(config, architecture_of(self.base.source), clips, here)
         self.buckets = self._open_buckets()
         self._release_encoders()
         self._null_conditions = [self._on_device(bucket.null_conditions()) for bucket in self.buckets]

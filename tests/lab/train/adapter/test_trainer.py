@@ -230,7 +230,7 @@ def test_eight_bit_adam_resumes(make_config, tmp_path):
     assert losses(tmp_path / "stopped") == losses(tmp_path / "straight")
 
 
-@pytest.mark.parametrize("base_dtype", ["plain", "fp8", "nf4"])
+@pytest.mark.parametrize("base_dtype", ["plain", "int8", "fp8", "nf4"])
 def test_a_lighter_training_makes_the_same_steps(make_config, tmp_path, monkeypatch, base_dtype):
     """Recomputed in parts of a block's tokens, inputs in CPU memory, stopped and gone on with: as if all were kept."""
     monkeypatch.setattr(footprint, "CHUNK_TOKENS", 7)
@@ -246,10 +246,11 @@ def test_a_lighter_training_makes_the_same_steps(make_config, tmp_path, monkeypa
 
 
 def test_a_rounded_base_is_near_the_plain_one_and_not_it(make_config, tmp_path):
-    configs = {kind: make_config(base_dtype=kind, steps=1) for kind in ("plain", "fp8")}
+    configs = {kind: make_config(base_dtype=kind, steps=1) for kind in ("plain", "int8", "fp8")}
     made = {kind: losses(train(config, tmp_path / kind).folder) for kind, config in configs.items()}
-    assert made["fp8"] != made["plain"]
-    assert made["fp8"] == pytest.approx(made["plain"], rel=0.05)
+    for kind, precision in {"int8": 0.01, "fp8": 0.05}.items():
+        assert made[kind] != made["plain"]
+        assert made[kind] == pytest.approx(made["plain"], rel=precision)
 
 
 def test_what_cannot_work_is_refused_before_anything_is_encoded(make_config, tmp_path, monkeypatch):
@@ -262,5 +263,6 @@ def test_what_cannot_work_is_refused_before_anything_is_encoded(make_config, tmp
     with pytest.raises(UserError, match=r"fp8 works on one device, and this launch has 2 \(FSDP\)"):
         footprint.check_choices(make_config(base_dtype="fp8"), several)
     monkeypatch.setattr(footprint, "free_ram", lambda: 1000)
-    with pytest.raises(UserError, match=r"needs 0.0 GiB of CPU memory for 18 tokens.*recompute"):
-        train(make_config(activations="offload"), tmp_path)
+    with pytest.raises(UserError, match=r"needs 0.0 GiB of CPU memory for 1 × 5 frames of 48×32.*recompute"):
+        train(make_config(activations="offload"), tmp_path / "offload")
+    assert not (tmp_path / "offload" / "cache").exists()
