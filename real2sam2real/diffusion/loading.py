@@ -319,8 +319,8 @@ def load_model(
         pipeline.to("cuda" if torch.cuda.is_available() else "cpu")
         model = LoadedModel(located=located, pipeline=pipeline)
     else:
-        how = {"memory": memory, "attention": attention, "compiled": compiled}
-        model = _load_by_plan(located, adapters, sampling or located.sampling(), log, **how)
+        how = {"memory": memory, "attention": attention}
+        model = _load_by_plan(located, adapters, sampling or located.sampling(), log, compiled=compiled, **how)
     if attention != "auto" or model.choice is not None:
         kernel = use_backend(model.pipeline.transformer, inspect_machine(), **wanted).name
         log(f"attention: {kernel}")
@@ -341,7 +341,7 @@ def _load_by_plan(
     compiled: Compile,
 ) -> LoadedModel:
     base = located.base
-    choice = plan_for(located, adapters, sampling, memory=memory, attention=attention)
+    choice = plan_for(located, adapters, sampling, memory=memory, attention=attention, compiled=compiled)
     log(f"memory plan {choice.plan.name} ({choice.plan.purpose}): {choice.why}")
     log(f"loading the transformer, the autoencoder and the image encoder from {base.name}")
     pipeline = _load(
@@ -378,6 +378,7 @@ def plan_for(
     *,
     memory: str = "auto",
     attention: str = "auto",
+    compiled: Compile = "auto",
     machine: Machine | None = None,
 ) -> Choice:
     """The memory plan of a base with adapters; see `choose_plan`.
@@ -388,6 +389,7 @@ def plan_for(
         sampling: tells how long a segment is, whether there is guidance, and which plan it prefers.
         memory: a memory plan's name, or "auto".
         attention: an attention kernel's name, or "auto".
+        compiled: whether the blocks are to be compiled, which has been tried with plain ones alone.
         machine: what it runs on; None for this one.
 
     Raises:
@@ -401,7 +403,7 @@ def plan_for(
         wanted=memory,
         guided=sampling.guided,
         attention=attention,
-        preferred=sampling.plan_on_gpu,
+        preferred=None if compiled == "on" else sampling.plan_on_gpu,
     )
 
 

@@ -90,7 +90,7 @@ def _fitting(
         return [], f"it is small and runs on the {'GPU' if machine.device == 'cuda' else 'CPU'}"
     reads = [adapter.read() for adapter in located.adapters]
     how = {"memory": chosen.memory, "attention": chosen.attention}
-    choice = plan_for(located, reads, sampling, machine=machine, **how)
+    choice = plan_for(located, reads, sampling, compiled=chosen.compile, machine=machine, **how)
     plans = [{"name": row.plan.name, "purpose": row.plan.purpose, "refusal": row.refusal} for row in choice.rows]
     return plans, f"memory plan {choice.plan.name} ({choice.plan.purpose}): {choice.why}"
 

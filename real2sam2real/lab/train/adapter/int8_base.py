@@ -25,7 +25,8 @@ class _Product(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None]:
-        return gradient @ unpacked(*ctx.saved_tensors, gradient.dtype), None, None, None
+        weight, scale = ctx.saved_tensors
+        return gradient @ unpacked(weight, scale, gradient.dtype), None, None, None
 
 
 def unpacked(weight: Tensor, scale: Tensor, dtype: torch.dtype) -> Tensor:
@@ -53,7 +54,8 @@ class Int8Linear(nn.Module):
 
     def forward(self, values: Tensor) -> Tensor:
         """`(…, m)` of `(…, n)`, in the precision that the layer had."""
-        made: Tensor = _Product.apply(values.to(self.computes_in), self.weight, self.scale, self.bias)
+        multiply: Any = _Product
+        made: Tensor = multiply.apply(values.to(self.computes_in), self.weight, self.scale, self.bias)
         return made
 
 
