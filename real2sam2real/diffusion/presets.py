@@ -48,7 +48,13 @@ class Sampling:
     plan_on_gpu: PlanName | None = None  # the memory plan that it takes where it fits and no other is asked for
 
     def __post_init__(self) -> None:
-        if self.guidance_interval and self.cache is not None and self.guided:
+        if not self.guidance_interval or not self.guided:
+            return
+        if self.guided_steps is None:
+            raise UserError(
+                f"--guidance-interval {self.guidance_interval} counts from the last of --guided-steps on: give both"
+            )
+        if self.cache is not None:
             raise UserError(
                 "--guidance-interval does not go with the step cache of this preset, which counts every pass of "
                 "either prompt: leave it out, or take the preset quality"

@@ -168,6 +168,9 @@ def test_which_steps_are_guided():
 def test_a_step_cache_counts_passes_so_that_none_may_be_left_out_between():
     with pytest.raises(UserError, match="--guidance-interval does not go with the step cache"):
         choose_sampling(TINY, "balanced", guided_steps=10, guidance_interval=2)
+    with pytest.raises(UserError, match="--guidance-interval 2 counts from the last of --guided-steps on"):
+        choose_sampling(TINY, "balanced", guidance_interval=2)
+    assert choose_sampling(TINY, "fast", guidance_interval=2).passes(9) == 4
 
 
 def test_81_frames_take_the_passes_that_the_pages_name():
