@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from real2sam2real.diffusion.checkpoints import CheckpointSettings
     from real2sam2real.lab.evaluate.case_set import CaseKind, CaseSet
     from real2sam2real.lab.evaluate.measuring import Measurer, RowT, VideoJob
-    from real2sam2real.lab.evaluate.score_table import Measure
+    from real2sam2real.lab.evaluate.score_report import Scores
+    from real2sam2real.lab.evaluate.score_table import Measure, Table
     from real2sam2real.lab.synth import SynthClip
 
 
@@ -198,11 +199,9 @@ class EvaluateAblation:
 
 
 @dataclass(frozen=True, kw_only=True)
-class VideosOfCases:
-    """Which videos of which cases are measured."""
+class MeasuredVideos:
+    """Which videos are measured, and where the scores go."""
 
-    cases: Annotated[Positional[Path], arg(metavar="CASES")]
-    """A set of cases."""
     out: Annotated[Path, arg(aliases=["-o"], metavar="FOLDER")]
     """Where rows, table and page are written."""
     videos: Annotated[Texts, arg(metavar="[NAME=]FOLDER")] = ()
@@ -212,26 +211,27 @@ class VideosOfCases:
     batch: BatchOptions = field(default_factory=BatchOptions)
     """Many videos at once."""
 
-    def _open(self, kind: CaseKind) -> tuple[CaseSet, list[VideoJob]]:
-        """The cases, which must be of a kind, and the videos."""
-        from real2sam2real.lab.evaluate.case_set import open_cases, require_kind
+    def _jobs(self, cases: CaseSet) -> list[VideoJob]:
+        """The videos of cases."""
         from real2sam2real.lab.evaluate.measuring import baselines, jobs_of
 
-        cases = open_cases(self.cases)
-        require_kind(cases, kind)
         jobs = [job for name, folder in _methods(self.videos).items() for job in jobs_of(cases, name, folder)]
         jobs += [job for name in dict.fromkeys(self.baseline) for job in baselines(cases, name)]
         if not jobs:
             raise UserError("there is nothing to measure; give --videos FOLDER or --baseline preview")
-        return cases, jobs
+        return jobs
 
     def _measure(
-        self, title: str, measurer: Measurer[RowT], jobs: Sequence[VideoJob], measures: Sequence[Measure]
+        self,
+        title: str,
+        kind: str,
+        measurer: Measurer[RowT],
+        jobs: Sequence[VideoJob],
+        measures: Sequence[Measure],
     ) -> None:
         """Measure, write rows, tables and page, and print the tables."""
         from real2sam2real.lab.evaluate.measuring import measure_all
-        from real2sam2real.lab.evaluate.score_page import PAGE, write_page
-        from real2sam2real.lab.evaluate.score_report import report
+        from real2sam2real.lab.evaluate.score_report import Scores, report
         from real2sam2real.run.progress import Progress
 
         progress, clock, done = Progress.on_stderr(), TimeLeft(), 0
@@ -245,10 +245,24 @@ class VideosOfCases:
             progress.info(f"{done} of {len(jobs)}  {row.method}  {row.case}  {said}{left}")
 
         rows = measure_all(measurer, jobs, self.out, batch=self.batch, on_row=on_row)
-        tables = report(rows, measures)
-        write_page(self.out / PAGE, title, tables, rows, measures)
-        _report(self.out, tables, None)
-        print(self.out / PAGE)
+        scores = Scores(kind=kind, rows=rows, measures=measures)
+        _write_scores(self.out, title, [(report([scores]), [scores])])
+
+
+@dataclass(frozen=True, kw_only=True)
+class VideosOfCases(MeasuredVideos):
+    """Which videos of which cases are measured."""
+
+    cases: Annotated[Positional[Path], arg(metavar="CASES")]
+    """A set of cases."""
+
+    def _open(self, kind: CaseKind) -> tuple[CaseSet, list[VideoJob]]:
+        """The cases, which must be of a kind, and the videos."""
+        from real2sam2real.lab.evaluate.case_set import open_cases, require_kind
+
+        cases = open_cases(self.cases)
+        require_kind(cases, kind)
+        return cases, self._jobs(cases)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -274,7 +288,7 @@ class EvaluateCamera(VideosOfCases):
         require("pycolmap", NEEDS)
         cases, jobs = self._open("camera")
         options = RecoveryOptions(mapper=self.mapper, features=self.features, seconds=self.seconds)
-        self._measure("Camera control", CameraMeasurer(cases, options), jobs, CAMERA_MEASURES)
+        self._measure("Camera control", "camera", CameraMeasurer(cases, options), jobs, CAMERA_MEASURES)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -290,7 +304,88 @@ class EvaluateObjects(VideosOfCases):
         from real2sam2real.lab.evaluate.object_scores import OBJECT_MEASURES, ObjectMeasurer
 
         cases, jobs = self._open("objects")
-        self._measure("Control of objects", ObjectMeasurer(cases), jobs, OBJECT_MEASURES)
+        self._measure("Control of objects", "objects", ObjectMeasurer(cases), jobs, OBJECT_MEASURES)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluateQuality(MeasuredVideos):
+    """Measure how videos look, on cases of either kind, or all MP4 files in folders where no cases are given.
+
+    Measures are stand-ins for VBench's that need no download (docs/evaluation.md). Writes rows.jsonl (every video; a
+    later call goes on behind it), scores.md and index.html (worst videos first).
+    """
+
+    cases: Annotated[Positional[Path | None], arg(metavar="[CASES]", help_behavior_hint="")] = None
+    """A set of cases; without one, videos of the same name show the same thing."""
+
+    def execute(self) -> None:
+        """Measure, and print the tables."""
+        from real2sam2real.lab.evaluate.case_set import open_cases
+        from real2sam2real.lab.evaluate.measuring import jobs_without_cases
+        from real2sam2real.lab.evaluate.quality_scores import QUALITY_MEASURES, QualityMeasurer
+
+        if self.cases is not None:
+            jobs = self._jobs(open_cases(self.cases))
+        elif self.baseline:
+            raise UserError(f"--baseline {self.baseline[0]} is made of cases; name a set of cases before the options")
+        elif not self.videos:
+            raise UserError("there is nothing to measure; give --videos FOLDER")
+        else:
+            jobs = jobs_without_cases(_methods(self.videos))
+        self._measure("Quality", "quality", QualityMeasurer(), jobs, QUALITY_MEASURES)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluateTable:
+    """Put what r2s2r evaluate camera, objects and quality wrote into one table, a row a method.
+
+    Writes scores.md, scores.tex, scores.csv (numbers for programs) and index.html (worst videos first).
+    """
+
+    scores: Annotated[Positional[tuple[Path, ...]], arg(metavar="SCORES")]
+    """Folders that these commands wrote; those of the same cases come into one table, side by side."""
+    out: Annotated[Path, arg(aliases=["-o"], metavar="FOLDER")]
+    """Where table and page are written."""
+    against: Annotated[str | None, arg(metavar="NAME", help_behavior_hint="(default: the first)")] = None
+    """The method with which the others are compared, case by case."""
+
+    def execute(self) -> None:
+        """Write and print the tables."""
+        from real2sam2real.lab.evaluate.score_folders import joined_scores
+        from real2sam2real.lab.evaluate.score_report import report
+
+        groups = joined_scores(list(dict.fromkeys(self.scores)), self.out)
+        if not groups:
+            raise UserError("there is nothing to put into a table; name folders that r2s2r evaluate camera wrote")
+        self.out.mkdir(parents=True, exist_ok=True)
+        parts = [(report(group, against=self.against), group) for group in groups]
+        _write_scores(self.out, "Scores", parts)
+        _write_for_programs(self.out, parts)
+
+
+def _write_scores(out: Path, title: str, parts: Sequence[tuple[list[Table], list[Scores]]]) -> None:
+    """Write tables and page, and print the tables."""
+    from real2sam2real.lab.evaluate.score_page import PAGE, write_page
+
+    write_page(out / PAGE, title, parts)
+    _report(out, "\n".join(table.markdown() for tables, _ in parts for table in tables), None)
+    print(out / PAGE)
+
+
+def _write_for_programs(out: Path, parts: Sequence[tuple[list[Table], list[Scores]]]) -> None:
+    """Write the tables as LaTeX, and every mean as a line of a CSV file."""
+    import csv
+
+    from real2sam2real.files import replacing_file
+    from real2sam2real.lab.evaluate.score_report import numbers
+
+    with replacing_file(out / "scores.tex") as path:
+        path.write_text("\n".join(table.latex() for tables, _ in parts for table in tables), encoding="utf-8")
+    lines = [line for _, scores in parts for line in numbers(scores)]
+    with replacing_file(out / "scores.csv") as path, path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, list(lines[0]))
+        writer.writeheader()
+        writer.writerows(lines)
 
 
 def _methods(videos: Sequence[str]) -> dict[str, Path]:
@@ -331,6 +426,8 @@ def _report(out: Path, text: str, sheet: UInt8 | None) -> None:
 COMMANDS = {
     "camera": EvaluateCamera,
     "objects": EvaluateObjects,
+    "quality": EvaluateQuality,
+    "table": EvaluateTable,
     "held-out": EvaluateHeldOut,
     "normals": EvaluateNormals,
     "ablation": EvaluateAblation,

@@ -18,12 +18,12 @@ ENOUGH = 0.8
 
 CAMERA_MEASURES = (
     Measure(name="ate_share", title="ATE, of the path"),
-    Measure(name="ate", title="ATE"),
+    Measure(name="ate", title="ATE", headline=False),
     Measure(name="rpe_translation", title="RPE-T"),
     Measure(name="rpe_rotation", title="RPE-R, degrees"),
-    Measure(name="rot_err", title="RotErr, rad"),
-    Measure(name="trans_err", title="TransErr"),
-    Measure(name="cam_mc", title="CamMC"),
+    Measure(name="rot_err", title="RotErr, rad", headline=False),
+    Measure(name="trans_err", title="TransErr", headline=False),
+    Measure(name="cam_mc", title="CamMC", headline=False),
 )
 
 

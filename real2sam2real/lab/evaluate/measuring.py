@@ -1,13 +1,14 @@
 """Go through the videos of methods and keep one row each, in this process or by Ray; nothing is measured twice.
 
-What is measured of a video is the business of `camera_scores` and `object_scores`.
+What is measured of a video is the business of `camera_scores`, `object_scores` and `quality_scores`.
 """
 
 from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Generator, Sequence
+from collections import Counter
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
@@ -104,14 +105,44 @@ def jobs_of(cases: CaseSet, method: str, videos: Path) -> list[VideoJob]:
     return [VideoJob(method=method, case=case.name, video=video, length=case.frames) for case, video in found]
 
 
+def jobs_without_cases(folders: Mapping[str, Path]) -> list[VideoJob]:
+    """Every MP4 file in folders of methods, at any depth; those of one name show the same thing.
+
+    A video's name is its path in the folder without the suffix or, where a folder below has but that one, that
+    folder's. A method that lacks a video which another has gets a job without any.
+
+    Raises:
+        UserError: a folder is missing, holds no video, or two of one name.
+    """
+    named = {method: _videos_in(folder) for method, folder in folders.items()}
+    names = sorted({name for videos in named.values() for name in videos})
+    return [
+        VideoJob(method=method, case=name, video=videos.get(name), length=None)
+        for method, videos in named.items()
+        for name in names
+    ]
+
+
+def _videos_in(folder: Path) -> dict[str, Path]:
+    paths = sorted(path for path in folder.rglob("*.mp4") if path.is_file() and not path.name.startswith("."))
+    if not paths:
+        raise UserError(f"there is no MP4 file in '{folder}'; name the folder that holds a method's videos")
+    beside = Counter(path.parent for path in paths)
+    found: dict[str, Path] = {}
+    for path in paths:
+        alone = beside[path.parent] == 1 and path.parent != folder
+        name = (path.parent if alone else path.with_suffix("")).relative_to(folder).as_posix()
+        if name in found:
+            raise UserError(f"{folder} has two videos that are called '{name}': {found[name]} and {path}; rename one")
+        found[name] = path
+    return found
+
+
 class Measurer(ABC, Generic[RowT]):
     """Measures videos, here or in Ray's workers."""
 
     row_type: type[RowT]
     code: tuple[str, ...]  # the package's files that decide a row
-
-    def __init__(self, settings: Any) -> None:
-        self.settings = settings
 
     @abstractmethod
     def measure(self, job: VideoJob) -> RowT:
@@ -134,13 +165,12 @@ class Measurer(ABC, Generic[RowT]):
         return ()
 
     def about(self, job: VideoJob) -> list[Any]:
-        """JSON values that decide a job's row beside the settings and the video."""
+        """JSON values that decide a job's row beside the video."""
         return [job.length, job.photo_repeated]
 
     def key(self, job: VideoJob) -> str:
         """Hash of all that decides a job's row."""
-        settings = [asdict(self.settings), *self.about(job)]
-        return fingerprint(code=self.code, settings=settings, inputs=[job.video] if job.video else [])
+        return fingerprint(code=self.code, settings=self.about(job), inputs=[job.video] if job.video else [])
 
     def make(self, job: VideoJob, number: int, /) -> Tried[RowT]:
         """Measure one video; one that cannot be read gives a row that says so."""
@@ -159,8 +189,7 @@ class CaseMeasurer(Measurer[RowT]):
     """Measures videos against the scenes of their cases."""
 
     def __init__(self, cases: CaseSet, settings: Any) -> None:
-        super().__init__(settings)
-        self.cases = cases
+        self.cases, self.settings = cases, settings
 
     @property
     def shared(self) -> tuple[Path, ...]:
@@ -169,7 +198,8 @@ class CaseMeasurer(Measurer[RowT]):
 
     def about(self, job: VideoJob) -> list[Any]:
         """See `Measurer`."""
-        return [*super().about(job), asdict(self.cases.record(job.case)), self.cases.digest(job.case)]
+        case, scene = asdict(self.cases.record(job.case)), self.cases.digest(job.case)
+        return [*super().about(job), asdict(self.settings), case, scene]
 
 
 def measure_all(

@@ -20,7 +20,7 @@ ENOUGH = 0.5
 OBJECT_MEASURES = (
     Measure(name="rot_err", title="RotErr, degrees", digits=2),
     Measure(name="trans_err", title="TransErr, % of the distance", digits=2),
-    Measure(name="trans_err_units", title="TransErr", digits=3),
+    Measure(name="trans_err_units", title="TransErr", digits=3, headline=False),
 )
 
 

@@ -1,4 +1,4 @@
-"""The page of an evaluation: the tables, then every video with what was found in it, worst cases first."""
+"""The page of an evaluation: the tables, what failed, then every video with what was found in it, worst first."""
 
 from __future__ import annotations
 
@@ -14,76 +14,109 @@ from real2sam2real.files import replacing_file
 from real2sam2real.lab.evaluate.camera_scores import CameraRow
 from real2sam2real.lab.evaluate.measuring import MeasuredRow
 from real2sam2real.lab.evaluate.object_scores import ObjectRow
-from real2sam2real.lab.evaluate.score_table import Measure
+from real2sam2real.lab.evaluate.score_report import Scores
+from real2sam2real.lab.evaluate.score_table import Table
 
 PAGE = "index.html"
 _SIDE = 220  # of a plot in pixels
 _STYLE = """
 body{font:15px/1.45 system-ui,sans-serif;margin:2rem auto;max-width:76rem;padding:0 1rem;color:#222;background:#fafafa}
-table{border-collapse:collapse;margin:1rem 0;font-variant-numeric:tabular-nums}
+.wide{overflow-x:auto}table{border-collapse:collapse;margin:1rem 0;font-variant-numeric:tabular-nums}
 td,th{border:1px solid #ccc;padding:.25rem .6rem;text-align:right}td:first-child,th:first-child{text-align:left}
 article{display:grid;grid-template-columns:minmax(16rem,1fr) auto auto minmax(14rem,20rem);gap:1rem;align-items:start;
 border-top:1px solid #ccc;padding:1rem 0}
-figure{max-width:220px}video{width:100%;background:#000}figure{margin:0}figcaption{font-size:.85em;color:#666}
-.bad{color:#b00020;font-weight:600}dl{display:grid;grid-template-columns:auto auto;gap:.1rem .8rem;margin:0}
+figure{max-width:220px}video,img{width:100%;background:#000}figure{margin:0}figcaption{font-size:.85em;color:#666}
+.bad{color:#b00020;font-weight:600}dl{display:grid;grid-template-columns:auto auto;gap:.1rem .8rem;margin:0;
+grid-column:-2/-1}
 dd{margin:0;text-align:right;font-variant-numeric:tabular-nums}
-@media(max-width:60rem){article{grid-template-columns:1fr}}
+@media(max-width:60rem){article{grid-template-columns:1fr}dl{grid-column:auto}}
 """
 
 
-def write_page(
-    path: Path,
-    title: str,
-    tables: str,
-    rows: Sequence[MeasuredRow],
-    measures: Sequence[Measure],
-) -> None:
+def write_page(path: Path, title: str, parts: Sequence[tuple[Sequence[Table], Sequence[Scores]]]) -> None:
     """Write the page.
 
     Args:
         path: of the HTML file, in the folder from which the rows name their videos.
         title: its heading.
-        tables: Markdown, from `score_report.report`.
-        rows: all of the tables.
-        measures: their columns; by the first one the worst is found.
+        parts: tables, and the scores of which they are; by the first measure of the first the worst is found.
     """
-    worst = sorted(rows, key=lambda row: _badness(row, measures[0]), reverse=True)
-    articles = "\n".join(_article(row, measures) for row in worst)
+    body = "\n".join(_part(tables, scores) for tables, scores in parts)
     page = (
         f'<!doctype html>\n<html lang="en"><meta charset="utf-8"><title>{html.escape(title)}</title>'
-        f"<style>{_STYLE}</style>\n<h1>{html.escape(title)}</h1>\n{_tables(tables)}\n"
-        f"<h2>Every video, the worst first</h2>\n{articles}\n</html>\n"
+        f"<style>{_STYLE}</style>\n<h1>{html.escape(title)}</h1>\n{body}\n</html>\n"
     )
     with replacing_file(path) as fresh:
         fresh.write_text(page, encoding="utf-8")
 
 
-def _badness(row: MeasuredRow, first: Measure) -> tuple[int, float]:
-    value = row.measures.get(first.name)
-    return ("measured", "not found", "failed").index(row.status), -1.0 if value is None else value
+def _part(tables: Sequence[Table], scores: Sequence[Scores]) -> str:
+    found: dict[tuple[str, str], list[tuple[Scores, MeasuredRow]]] = {}
+    for each in scores:
+        for row in each.rows:
+            found.setdefault((row.method, row.case), []).append((each, row))
+    worst = sorted(found.values(), key=_badness, reverse=True)
+    articles = "\n".join(_article(rows) for rows in worst)
+    shown = "\n".join(table.html() for table in tables)
+    return f"{shown}\n{_failures(scores)}<h2>Every video, the worst first</h2>\n{articles}"
 
 
-def _article(row: MeasuredRow, measures: Sequence[Measure]) -> str:
+def _failures(scores: Sequence[Scores]) -> str:
+    items = [
+        f"<li><b>{html.escape(row.method)}</b> {html.escape(row.case)}, {html.escape(each.kind)}: "
+        f"{html.escape(row.problem)}</li>"
+        for each in scores
+        for row in each.rows
+        if row.problem
+    ]
+    return f"<h2>What could not be measured</h2>\n<ul>{''.join(items)}</ul>\n" if items else ""
+
+
+def _badness(rows: Sequence[tuple[Scores, MeasuredRow]]) -> tuple[int, float]:
+    """The worst status of a video's rows, then its value of the first measure."""
+    scores, first = rows[0]
+    measure = (scores.used or scores.measures)[0]
+    value = first.measures.get(measure.name)
+    status = max(("measured", "not found", "failed").index(row.status) for _, row in rows)
+    if value is None:
+        return status, -np.inf
+    return status, value if measure.lower_is_better else -value
+
+
+def _article(rows: Sequence[tuple[Scores, MeasuredRow]]) -> str:
+    row = rows[0][1]
     title = f"<b>{html.escape(row.method)}</b> {html.escape(row.case)}"
-    shown = ""
-    if row.video is not None and row.video.endswith(".mp4"):
-        source = html.escape(quote(row.video), quote=True)
-        shown = f'<video src="{source}" controls loop muted preload="none"></video>'
-    problem = f'<p class="bad">{html.escape(row.problem)}</p>' if row.problem else ""
-    values = [(m.title, f"{v:.{m.digits}f}") for m in measures if (v := row.measures.get(m.name)) is not None]
-    figures = ""
-    if isinstance(row, CameraRow):
-        values += [("frames found", f"{row.registered:.0%}"), ("points", str(row.points))]
-        above, beside = (_plot(row, axes) for axes in ((0, 2), (0, 1)))
-        told = "grey: commanded, orange: recovered; the dots are the first frame"
-        figures = (
-            f"<figure>{above}<figcaption>from above; {told}</figcaption></figure>"
-            f"<figure>{beside}<figcaption>from the front</figcaption></figure>"
-        )
-    if isinstance(row, ObjectRow):
-        values += [(str(o["name"]), f"in {o['found']} of {o['in_view']} frames") for o in row.objects]
+    problems = "".join(f'<p class="bad">{html.escape(each.problem)}</p>' for _, each in rows if each.problem)
+    figures, values = "", []
+    for scores, each in rows:
+        values += [
+            (m.title, f"{v:.{m.digits}f}") for m in scores.measures if (v := each.measures.get(m.name)) is not None
+        ]
+        if isinstance(each, CameraRow):
+            values += [("frames found", f"{each.registered:.0%}"), ("points", str(each.points))]
+            figures += _figures(each)
+        if isinstance(each, ObjectRow):
+            values += [(str(o["name"]), f"in {o['found']} of {o['in_view']} frames") for o in each.objects]
     listed = "".join(f"<dt>{html.escape(name)}</dt><dd>{html.escape(text)}</dd>" for name, text in values)
-    return f"<article><div><p>{title}</p>{shown}{problem}</div>{figures}<dl>{listed}</dl></article>"
+    return f"<article><div><p>{title}</p>{_shown(row.video)}{problems}</div>{figures}<dl>{listed}</dl></article>"
+
+
+def _shown(video: str | None) -> str:
+    source = html.escape(quote(video or ""), quote=True)
+    if source.endswith(".mp4"):
+        return f'<video src="{source}" controls loop muted preload="metadata"></video>'
+    if source.endswith((".png", ".jpg")):
+        return f'<img src="{source}" alt="the photo, repeated" loading="lazy">'
+    return ""
+
+
+def _figures(row: CameraRow) -> str:
+    above, beside = (_plot(row, axes) for axes in ((0, 2), (0, 1)))
+    told = "grey: commanded, orange: recovered; the dots are the first frame"
+    return (
+        f"<figure>{above}<figcaption>from above; {told}</figcaption></figure>"
+        f"<figure>{beside}<figcaption>from the front</figcaption></figure>"
+    )
 
 
 def _plot(row: CameraRow, axes: tuple[int, int]) -> str:
@@ -111,28 +144,3 @@ def _plot(row: CameraRow, axes: tuple[int, int]) -> str:
         f'<svg width="{_SIDE}" height="{_SIDE}" viewBox="0 0 {_SIDE} {_SIDE}" role="img" '
         f'aria-label="camera path">{line(true, "#999")}{line(found, "#e8710a")}</svg>'
     )
-
-
-def _tables(markdown: str) -> str:
-    """Tables and paragraphs of Markdown as HTML."""
-    parts: list[str] = []
-    rows: list[list[str]] = []
-    for line in [*markdown.splitlines(), ""]:
-        if line.startswith("|"):
-            rows.append([cell.strip() for cell in line.strip("|").split("|")])
-            continue
-        if rows:
-            parts.append(_table(rows))
-            rows = []
-        if line:
-            parts.append(f"<p>{html.escape(line)}</p>")
-    return "\n".join(parts)
-
-
-def _table(rows: Sequence[Sequence[str]]) -> str:
-    head, _, *body = rows
-    lines = ["".join(f"<th>{html.escape(cell)}</th>" for cell in head)]
-    for row in body:
-        cells = (f"<b>{html.escape(c.strip('*'))}</b>" if c.startswith("**") else html.escape(c) for c in row)
-        lines.append("".join(f"<td>{cell}</td>" for cell in cells))
-    return "<table>" + "".join(f"<tr>{line}</tr>" for line in lines) + "</table>"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import html
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +11,16 @@ from scipy import stats
 
 Values = Sequence[float | None]
 """One measure of a method, case by case in the same order for all methods; None where there is none."""
+
+SIGNIFICANT = 0.05
+"""The best mean of a column stands out where the chance of its difference from every other is below this."""
+
+_ABSENT = "–"
+_LATEX = {
+    "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "#": r"\#", "_": r"\_", "$": r"\$", "{": r"\{", "}": r"\}",
+    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "↓": r"$\downarrow$", "↑": r"$\uparrow$", "±": r"$\pm$",
+    "–": "--", "…": r"\ldots{}", "°": r"$^\circ$",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,72 +31,145 @@ class Measure:
     title: str  # for people, with its unit
     digits: int = 4
     lower_is_better: bool = True
+    headline: bool = True  # whether it is in tables of several kinds of measures
 
 
-def markdown(
-    measures: Sequence[Measure], rows: Mapping[str, Mapping[str, Values]], *, also: Mapping[str, Mapping[str, str]]
-) -> str:
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """Cells of text."""
+
+    caption: str
+    head: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    bold: frozenset[tuple[int, int]] = frozenset()  # cells, by row and column, that stand out
+
+    def _cells(self, plain: Callable[[str], str], bold: Callable[[str], str]) -> list[list[str]]:
+        rows = [[plain(cell) for cell in row] for row in self.rows]
+        for row, column in self.bold:
+            rows[row][column] = bold(rows[row][column])
+        return rows
+
+    def markdown(self) -> str:
+        """The caption and the table."""
+        rows = [list(self.head), ["---"] * len(self.head), *self._cells(str, lambda cell: f"**{cell}**")]
+        lines = ["|" + "---|" * len(row) if row[0] == "---" else "| " + " | ".join(row) + " |" for row in rows]
+        return f"{self.caption}:\n\n" + "\n".join(lines) + "\n"
+
+    def html(self) -> str:
+        """The caption as a paragraph, and the table."""
+        lines = ["".join(f"<th>{html.escape(cell)}</th>" for cell in self.head)]
+        for row in self._cells(html.escape, lambda cell: f"<b>{cell}</b>"):
+            lines.append("".join(f"<td>{cell}</td>" for cell in row))
+        table = "".join(f"<tr>{line}</tr>" for line in lines)
+        return f'<p>{html.escape(self.caption)}:</p>\n<div class="wide"><table>{table}</table></div>'
+
+    def latex(self) -> str:
+        r"""A `table` environment with one `tabular`; it needs no package."""
+        head = " & ".join(_latex(cell) for cell in self.head)
+        rows = [" & ".join(row) for row in self._cells(_latex, lambda cell: rf"\textbf{{{cell}}}")]
+        lines = [
+            r"\begin{table}",
+            rf"\caption{{{_latex(self.caption)}}}",
+            rf"\begin{{tabular}}{{l{'r' * (len(self.head) - 1)}}}",
+            r"\hline",
+            rf"{head} \\",
+            r"\hline",
+            *(rf"{row} \\" for row in rows),
+            r"\hline",
+            r"\end{tabular}",
+            r"\end{table}",
+        ]
+        return "\n".join(lines) + "\n"
+
+
+def means_table(
+    caption: str,
+    measures: Sequence[Measure],
+    rows: Mapping[str, Mapping[str, Values]],
+    *,
+    also: Mapping[str, Mapping[str, str]],
+) -> Table:
     """A row a method: `also` holds further cells by column and method, which come first.
 
-    The best mean of a column is bold, unless all are equal.
+    The best mean of a column is bold where it differs significantly from that of every other method that has values.
     """
-    best = {m.name: _best(m, rows) for m in measures}
-    head = ["method", *also, *(f"{m.title} {'↓' if m.lower_is_better else '↑'}" for m in measures)]
-    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
-    for method, values in rows.items():
-        cells = [method, *(column.get(method, "–") for column in also.values())]
+    cells, bold = [], set()
+    for number, (method, values) in enumerate(rows.items()):
+        row = [method, *(column.get(method, _ABSENT) for column in also.values())]
         for measure in measures:
-            cell = interval(values.get(measure.name, ()), measure.digits)
-            cells.append(f"**{cell}**" if method == best[measure.name] else cell)
-        lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines) + "\n"
+            if method == best_of(measure, rows):
+                bold.add((number, len(row)))
+            row.append(interval(values.get(measure.name, ()), measure.digits))
+        cells.append(tuple(row))
+    head = ("method", *also, *(f"{m.title} {'↓' if m.lower_is_better else '↑'}" for m in measures))
+    return Table(caption=caption, head=head, rows=tuple(cells), bold=frozenset(bold))
 
 
-def paired(measures: Sequence[Measure], rows: Mapping[str, Mapping[str, Values]], reference: str) -> str:
+def paired_table(
+    caption: str, measures: Sequence[Measure], rows: Mapping[str, Mapping[str, Values]], reference: str
+) -> Table:
     """By how much each other method differs from `reference` on the cases that both have, and how likely by chance.
 
     The chance is that of Wilcoxon's signed-rank test, two-sided.
     """
-    head = [f"minus {reference}", *(m.title for m in measures)]
-    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    cells = []
     for method, values in rows.items():
         if method == reference:
             continue
-        cells = [method]
+        row = [method]
         for measure in measures:
-            pairs = zip(values.get(measure.name, ()), rows[reference].get(measure.name, ()), strict=False)
-            apart = [a - b for a, b in pairs if a is not None and b is not None]
+            apart = _apart(values.get(measure.name, ()), rows[reference].get(measure.name, ()))
             cell = interval(apart, measure.digits, sign="+")
-            cells.append(cell if len(apart) < 2 else f"{cell} (p = {_chance(apart):.2g})")
-        lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines) + "\n"
+            row.append(cell if len(apart) < 2 else f"{cell} (p = {_chance(apart):.2g})")
+        cells.append(tuple(row))
+    return Table(caption=caption, head=(f"minus {reference}", *(m.title for m in measures)), rows=tuple(cells))
+
+
+def mean_and_half(values: Values) -> tuple[float | None, float | None]:
+    """Mean, and half of its 95 % interval by Student's t, of what is there; None where there is too little."""
+    known = np.array([v for v in values if v is not None], np.float64)
+    if not len(known):
+        return None, None
+    if len(known) < 2:
+        return float(known.mean()), None
+    return float(known.mean()), float(stats.t.ppf(0.975, len(known) - 1) * known.std(ddof=1) / np.sqrt(len(known)))
 
 
 def interval(values: Values, digits: int, *, sign: str = "") -> str:
-    """Mean and 95 % interval by Student's t of what is there, as text; with the number where some are missing."""
-    known = np.array([v for v in values if v is not None], np.float64)
-    if not len(known):
-        return "–"
-    missing = f" ({len(known)} of {len(values)})" if len(known) < len(values) else ""
-    mean = f"{known.mean():{sign}.{digits}f}"
-    if len(known) < 2:
-        return mean + missing
-    half = float(stats.t.ppf(0.975, len(known) - 1) * known.std(ddof=1) / np.sqrt(len(known)))
-    return f"{mean} ± {half:.{digits}f}{missing}"
+    """Mean and 95 % interval of what is there, as text; with the number where some are missing."""
+    mean, half = mean_and_half(values)
+    if mean is None:
+        return _ABSENT
+    known = sum(v is not None for v in values)
+    missing = f" ({known} of {len(values)})" if known < len(values) else ""
+    spread = "" if half is None else f" ± {half:.{digits}f}"
+    return f"{mean:{sign}.{digits}f}{spread}{missing}"
 
 
-def _best(measure: Measure, rows: Mapping[str, Mapping[str, Values]]) -> str | None:
+def best_of(measure: Measure, rows: Mapping[str, Mapping[str, Values]]) -> str | None:
+    """The method with the best mean, where it differs significantly from every other that has values; else None."""
     means = {}
     for method, values in rows.items():
-        known = [v for v in values.get(measure.name, ()) if v is not None]
-        if known:
-            means[method] = round(float(np.mean(known)), measure.digits)
-    if len(set(means.values())) < 2:
+        mean, _ = mean_and_half(values.get(measure.name, ()))
+        if mean is not None:
+            means[method] = mean
+    if len(means) < 2:
         return None
-    return (min if measure.lower_is_better else max)(means, key=means.__getitem__)
+    best = (min if measure.lower_is_better else max)(means, key=means.__getitem__)
+    others = [_apart(rows[best][measure.name], rows[other][measure.name]) for other in means if other != best]
+    return best if all(len(apart) > 1 and _chance(apart) < SIGNIFICANT for apart in others) else None
+
+
+def _apart(values: Values, reference: Values) -> list[float]:
+    pairs = zip(values, reference, strict=False)
+    return [a - b for a, b in pairs if a is not None and b is not None]
 
 
 def _chance(apart: Sequence[float]) -> float:
     if not np.any(apart):
         return 1.0
     return float(stats.wilcoxon(apart).pvalue)
+
+
+def _latex(text: str) -> str:
+    return "".join(_LATEX.get(letter, letter) for letter in text)

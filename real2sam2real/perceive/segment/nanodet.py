@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 
-from real2sam2real.arrays import Float, UInt8
+from real2sam2real.arrays import Float, Float32, UInt8
 from real2sam2real.perceive.segment.detections import box_overlaps, suppress_overlapping
 from real2sam2real.workfolder.json_values import read_json
 
@@ -27,6 +27,9 @@ SIDE = 416  # pixels of the picture that the network looks at
 STRIDES = (8, 16, 32)  # pixels per cell, level by level
 # Means and deviations of blue, green and red with which it was trained, 0…255.
 _MEAN, _DEVIATION = (103.53, 116.28, 123.675), (57.375, 57.12, 58.395)
+
+# Nodes after the backbone's last two stages, with cells of 16 and of 32 pixels.
+_BACKBONE = ("PartitionedCall/onnx_tf_prefix_Concat_42", "PartitionedCall/onnx_tf_prefix_Concat_62")
 
 _GREY = 114  # of the bars beside the photo
 _SAME = 0.5  # IoU from which two looks see one thing
@@ -115,6 +118,18 @@ class NanoDet:
                     found.append(ScoredBox(word=word, box=(left, top, right, bottom), score=mean))
         return sorted(found, key=lambda each: each.score, reverse=True)
 
+    def features(self, pixels: UInt8) -> list[Float32]:
+        """What the backbone sees of a photo `(H, W, 3)` uint8 sRGB that is stretched to a square.
+
+        Returns:
+            Two grids of features: `(256, 26, 26)` and `(512, 13, 13)` float32.
+        """
+        return [out[0].numpy() for out in self._backbone.run(_picture(pixels))]
+
+    @cached_property
+    def _backbone(self) -> TensorFlowGraph:
+        return TensorFlowGraph(self.graph.nodes, _BACKBONE, self.graph.weights)
+
     def _looks(self, pixels: UInt8) -> tuple[Float, Float]:
         """Boxes `(S, 4)` and scores `(S, C)` of both looks at a photo, which nobody may change in place."""
         if self._seen is None or self._seen[0] is not pixels:
@@ -142,12 +157,7 @@ class NanoDet:
 
     def _look(self, pixels: UInt8) -> tuple[Float, Float]:
         """Boxes `(S, 4)` in pixels of the network's picture and scores `(S, C)`, of all levels."""
-        import torch
-
-        small = cv2.resize(pixels, (SIDE, SIDE), interpolation=cv2.INTER_AREA)[..., ::-1]
-        picture = ((small - np.array(_MEAN)) / _DEVIATION).transpose(2, 0, 1)[None].astype(np.float32)
-        with torch.inference_mode():
-            outputs = [out[0].double().numpy() for out in self.graph.run(torch.from_numpy(picture))]
+        outputs = [out[0].double().numpy() for out in self.graph.run(_picture(pixels))]
         boxes, scores = [], []
         for stride in STRIDES:
             cells = SIDE // stride
@@ -160,6 +170,15 @@ class NanoDet:
             boxes.append(np.concatenate([centre - distance[:, :2], centre + distance[:, 2:]], axis=1))
             scores.append(score)
         return np.concatenate(boxes), np.concatenate(scores)
+
+
+def _picture(pixels: UInt8) -> torch.Tensor:
+    """What the network looks at, `(1, 3, SIDE, SIDE)` float32, of pixels `(H, W, 3)` uint8 sRGB."""
+    import torch
+
+    small = cv2.resize(pixels, (SIDE, SIDE), interpolation=cv2.INTER_AREA)[..., ::-1]
+    picture = ((small - np.array(_MEAN)) / _DEVIATION).transpose(2, 0, 1)[None].astype(np.float32)
+    return torch.from_numpy(picture)
 
 
 def _expected(logits: Float) -> Float:
@@ -197,14 +216,17 @@ class TensorFlowGraph:
 
     def run(self, picture: torch.Tensor) -> list[torch.Tensor]:
         """All outputs for the one input, `(1, 3, SIDE, SIDE)` float32."""
+        import torch
+
         values: dict[str, Any] = dict(self.weights)
-        for name in self._order:
-            node = self.nodes[name]
-            if node["op"] == "Placeholder":
-                values[name] = picture
-            elif name not in values:
-                inputs = [_output(values, given) for given in node["input"]]
-                values[name] = _OPERATIONS[node["op"]](inputs, node.get("attr", {}))
+        with torch.inference_mode():
+            for name in self._order:
+                node = self.nodes[name]
+                if node["op"] == "Placeholder":
+                    values[name] = picture
+                elif name not in values:
+                    inputs = [_output(values, given) for given in node["input"]]
+                    values[name] = _OPERATIONS[node["op"]](inputs, node.get("attr", {}))
         return [_output(values, name) for name in self.outputs]
 
     @cached_property

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from real2sam2real import media
@@ -17,8 +16,7 @@ from real2sam2real.lab.evaluate.camera_scores import CAMERA_MEASURES, CameraMeas
 from real2sam2real.lab.evaluate.case_set import FILM, CaseSet
 from real2sam2real.lab.evaluate.measuring import ROWS, baselines, jobs_of, measure_all
 from real2sam2real.lab.evaluate.score_page import write_page
-from real2sam2real.lab.evaluate.score_report import report
-from real2sam2real.lab.evaluate.score_table import Measure, interval, markdown, paired
+from real2sam2real.lab.evaluate.score_report import Scores, report
 from real2sam2real.scene.folder import read_scene
 from real2sam2real.workfolder.fingerprint import digest
 
@@ -58,12 +56,14 @@ def test_what_cannot_be_measured_is_a_row_with_its_reason(scored: tuple[Path, li
 
 
 def test_the_table_counts_every_case(scored: tuple[Path, list[CameraRow]]) -> None:
-    text = report(scored[1], CAMERA_MEASURES)
-    assert "| film | 2 of 2 | 0 |" in text
-    assert "| photo | 0 of 2 | 0 | – |" in text
-    assert "| own | 0 of 2 | 2 | – |" in text
-    together = text.split("All cases")[1].splitlines()
-    assert not any(line.startswith(("| photo", "| own")) and "| – |" in line for line in together)
+    measured, everything, _ = report([Scores(kind="camera", rows=scored[1], measures=CAMERA_MEASURES)])
+    assert [row[:3] for row in measured.rows] == [
+        ("film", "2 of 2", "0"),
+        ("photo", "0 of 2", "0"),
+        ("own", "0 of 2", "2"),
+    ]
+    assert measured.rows[1][3] == "–"
+    assert not any("–" in row for row in everything.rows)
 
 
 def test_rows_are_kept_and_a_changed_video_is_measured_anew(
@@ -79,10 +79,14 @@ def test_rows_are_kept_and_a_changed_video_is_measured_anew(
 
 def test_the_page_has_every_video_the_worst_first(scored: tuple[Path, list[CameraRow]], tmp_path: Path) -> None:
     rows = [*scored[1][:-1], replace(scored[1][-1], video="../videos/a&b 1.mp4")]
-    write_page(tmp_path / "page.html", "A", "x\n", rows, CAMERA_MEASURES)
+    scores = [Scores(kind="camera", rows=rows, measures=CAMERA_MEASURES)]
+    write_page(tmp_path / "page.html", "A", [(report(scores), scores)])
     text = (tmp_path / "page.html").read_text()
     assert text.count("<article>") == 6
-    assert text.index("<b>own</b>") < text.index("<b>photo</b>") < text.index("<b>film</b>")
+    failures, videos = text.split("What could not be measured")[1].split("Every video")
+    assert failures.count("<li>") == 4
+    assert "camera: there is no video of this case" in failures
+    assert videos.index("<b>own</b>") < videos.index("<b>photo</b>") < videos.index("<b>film</b>")
     assert 'src="../videos/a%26b%201.mp4"' in text
     assert text.count("<polyline") >= 6 * 2 + 2 * 2
 
@@ -126,18 +130,3 @@ def test_the_command_measures_a_baseline(
 def test_a_baseline_that_is_none_is_refused(camera_cases: CaseSet) -> None:
     with pytest.raises(UserError, match="no baseline 'truth'; choose among photo, preview, film"):
         baselines(camera_cases, "truth")
-
-
-def test_intervals_and_differences() -> None:
-    measure = Measure(name="m", title="M", digits=2)
-    rows = {"a": {"m": [1.0, 2.0, 3.0]}, "b": {"m": [2.0, 3.0, None]}}
-    assert interval([1.0, 2.0, 3.0], 2) == "2.00 ± 2.48"  # t(0.975, 2) = 4.303, times 1 / √3
-    assert interval([2.0, None], 1) == "2.0 (1 of 2)"
-    text = markdown([measure], rows, also={"n": {"a": "3 of 3"}})
-    assert "| a | 3 of 3 | **2.00 ± 2.48** |" in text
-    assert "| b | – | 2.50 ± 6.35 (2 of 3) |" in text
-    assert "| b | +1.00 ± 0.00 (p = 0.5) |" in paired([measure], rows, "a")
-    random = np.random.default_rng(0)
-    apart = (random.normal(size=40) + 1).tolist()
-    chance = paired([measure], {"a": {"m": [0.0] * 40}, "b": {"m": apart}}, "a")
-    assert float(chance.split("p = ")[1].split(")")[0]) < 1e-4
