@@ -102,10 +102,10 @@ def test_blur_and_noise_are_told_apart(grey: np.ndarray) -> None:
     rng = np.random.default_rng(1)
     blurred = [blur_effect(cv2.GaussianBlur(grey, (0, 0), s)) for s in (0.8, 1.6, 3.2)]
     assert blur_effect(grey) < blurred[0] < blurred[1] < blurred[2] < 1
-    noisy = [noise_deviation(grey + rng.normal(0, s, grey.shape).astype(np.float32)) for s in (2, 4, 8)]
-    clean = noise_deviation(grey)
-    assert noisy == pytest.approx([np.hypot(clean, s) for s in (2, 4, 8)], rel=0.25)
-    assert noise_deviation(cv2.GaussianBlur(grey, (0, 0), 2)) < 0.5 * clean
+    smooth = cv2.GaussianBlur(grey, (0, 0), 2)  # fine texture counts as noise
+    assert noise_deviation(smooth) < 0.5 * noise_deviation(grey)
+    noisy = [noise_deviation(smooth + rng.normal(0, s, grey.shape).astype(np.float32)) for s in (2, 4, 8)]
+    assert noisy == pytest.approx([2, 4, 8], rel=0.08)
 
 
 def test_the_blur_is_that_of_the_paper(grey: np.ndarray) -> None:
