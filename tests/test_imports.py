@@ -124,6 +124,7 @@ READERS = {"json.load", "json.loads", "tarfile.open", "yaml.compose", "yaml.load
 HOMES = {
     "workfolder/json_values.py", "workfolder/archives.py", "workfolder/yaml_text.py",
     "lifting/workers/lifting_worker/inputs.py",  # runs in lifters' own environments, without the package
+    "lab/evaluate/vbench_worker/main.py",  # in VBench's, as well
 }  # fmt: skip
 
 

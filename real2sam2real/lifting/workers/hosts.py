@@ -17,11 +17,11 @@ from real2sam2real.errors import MissingPartError, UserError
 from real2sam2real.files import replacing_folder
 from real2sam2real.lifting.workers.environment import LifterEnvironment
 from real2sam2real.lifting.workers.lifting_worker.protocol import ERROR, MESH, RESULT, RESULTS
+from real2sam2real.workers.sending import find_python, surroundings, variables
 from real2sam2real.workfolder.archives import read_tar
 
 SSH = ("ssh", "-o", "BatchMode=yes", "-o", "ConnectTimeout=20", "-o", "ServerAliveInterval=15")
 SSH_FAILED = 255
-_OURS_ALONE = ("PYTHONHOME", "VIRTUAL_ENV", "__PYVENV_LAUNCHER__")
 _FILES = {RESULT, MESH, ERROR}
 _START = b"@results\n"
 _LONGEST_GREETING = 2**20
@@ -39,31 +39,8 @@ def host_for(folder: Path, options: LifterEnvironment, title: str) -> WorkerHost
             "docs/lifters.md tells how to set it up"
         )
     if options.host is None:
-        return WorkerHost(folder, find_python(options.python, title), options)
+        return WorkerHost(folder, find_python(options.python, title, "--lifter-python"), options)
     return SshHost(folder, options.host, options.python, options)
-
-
-def find_python(given: str, title: str) -> str:
-    """The Python that a path, a folder of an environment or a name on PATH stands for.
-
-    Raises:
-        MissingPartError: there is none.
-    """
-    path = Path(given).expanduser()
-    inside = [path / "bin" / "python", path / "Scripts" / "python.exe", path / "python.exe"]
-    found = next((str(p) for p in inside if p.is_file()), None) if path.is_dir() else shutil.which(str(path))
-    if found is None:
-        raise MissingPartError(
-            f"there is no Python at '{given}'. Give the one of {title}'s environment with --lifter-python: with that "
-            'environment activated, python -c "import sys; print(sys.executable)" prints it'
-        )
-    # Not resolved: the link inside an environment is what makes it that environment's Python.
-    return os.path.abspath(found)  # noqa: PTH100
-
-
-def _variables(options: LifterEnvironment) -> dict[str, str]:
-    wanted = {"PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8"}
-    return {**wanted, "HF_HUB_OFFLINE": "1"} if options.offline else wanted
 
 
 class WorkerHost:
@@ -84,8 +61,7 @@ class WorkerHost:
 
     def environment(self) -> dict[str, str]:
         """Ours, without what makes another Python believe that it is ours."""
-        kept = {name: value for name, value in os.environ.items() if name not in _OURS_ALONE}
-        return {**kept, **_variables(self.options)}
+        return dict(surroundings(**variables(offline=self.options.offline)))
 
     def fetch(self) -> None:
         """Bring the results here and leave nothing there; here they are already."""
@@ -116,13 +92,14 @@ class SshHost(WorkerHost):
 
     def command(self, arguments: Sequence[str]) -> list[str]:
         """Python there; the shell around it tells by its own status which signal has ended it."""
-        variables = " ".join(f"{name}={shlex.quote(value)}" for name, value in _variables(self.options).items())
+        told = variables(offline=self.options.offline)
+        settings = " ".join(f"{name}={shlex.quote(value)}" for name, value in told.items())
         words = " ".join(shlex.quote(argument) for argument in arguments)
         there = shell_path(self.there)
         return self._ssh(
             f"cd && python={shell_path(self.python)} && "  # paths that are not absolute start at home
             '{ [ ! -d "$python" ] || python="$python/bin/python"; } && '
-            f'{variables} "$python" {there}/worker {there} {words}; exit $?'
+            f'{settings} "$python" {there}/worker {there} {words}; exit $?'
         )
 
     def environment(self) -> dict[str, str]:

@@ -13,20 +13,18 @@ from real2sam2real.lifting.workers.catalogue import LifterFacts, facts_of
 from real2sam2real.lifting.workers.environment import LifterEnvironment
 from real2sam2real.lifting.workers.failures import explain_exit, explain_failure, explain_hanging
 from real2sam2real.lifting.workers.hosts import SSH_FAILED, WorkerHost, host_for, unreachable
-from real2sam2real.lifting.workers.lifting_worker.failures import LiftingError
 from real2sam2real.lifting.workers.lifting_worker.inputs import RequestedEntity
 from real2sam2real.lifting.workers.lifting_worker.outputs import write_error
-from real2sam2real.lifting.workers.lifting_worker.protocol import EVENT, FAILED
 from real2sam2real.lifting.workers.requests import LiftRequest, tasks_of, write_probe, write_request
 from real2sam2real.lifting.workers.results import LiftOutcome, read_outcome
-from real2sam2real.lifting.workers.streaming import HungError, stream
-from real2sam2real.workfolder.json_values import parse_json, typed
-from real2sam2real.workfolder.records import WRONG_VALUES, reason_of
+from real2sam2real.workers.sending import LIFELINE, PROBE, event_of
+from real2sam2real.workers.streaming import HungError, stream
+from real2sam2real.workers.there.failures import WorkerError
+from real2sam2real.workers.there.serving import FAILED
 
 Listener = Callable[[str], None]
 
 PROBE_SECONDS = 300.0
-_LIFELINE = "--until-stdin-closes"
 _SAID = {
     "loading": "{title}: loading the model",
     "loaded": "{title}: loaded in {seconds:.0f} s",
@@ -90,13 +88,9 @@ class _WorkerEvents:
 
     def take_line(self, line: str) -> bool:
         """Take in a line; whether it is an event, which is progress."""
-        if line.startswith(EVENT):
-            try:
-                self._take(typed(dict[str, Any], parse_json(line[len(EVENT) :])))
-            except WRONG_VALUES as error:
-                raise UserError(f"{self.title} says what cannot be understood ({reason_of(error)}): {line[:80]}") from (
-                    error
-                )
+        event = event_of(line, self.title)
+        if event is not None:
+            self._take(event)
             return True
         self.last_line = line
         self.listener(f"{self.entity or self.title}: {line}")
@@ -135,7 +129,7 @@ class _WorkerProcess:
         """
         try:
             status = stream(
-                host.command([*([] if self.tasks else ["--probe"]), _LIFELINE]),
+                host.command([*([] if self.tasks else [PROBE]), LIFELINE]),
                 on_line=self.events.take_line,
                 log=self.log,
                 timeout=self.options.timeout if self.tasks else PROBE_SECONDS,
@@ -168,7 +162,7 @@ class _WorkerProcess:
         """Write down what the worker could not write itself, because it is gone; this entity comes last next time."""
         for task in self.tasks:
             if task.name == self.events.entity and not task.is_finished:
-                write_error(task, LiftingError(kind, message))
+                write_error(task, WorkerError(kind, message))
 
     def _with_log(self, error: UserError) -> UserError:
         """The message with what is kept, and where everything is written down; a probe keeps nothing."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -22,18 +21,7 @@ from real2sam2real.lifting.workers.environment import LifterEnvironment
 from real2sam2real.lifting.workers.lifting_worker.inputs import RequestedEntity
 from real2sam2real.lifting.workers.lifting_worker.protocol import PROTOCOL, REQUEST, RESULTS
 from real2sam2real.perceive.view import PhotoView
-
-OLDEST_PYTHON = (3, 10)
-_STARTER = f"""\
-import sys
-
-if sys.version_info < {OLDEST_PYTHON}:
-    sys.exit("Python %d.%d is too old" % sys.version_info[:2])
-
-from lifting_worker.main import main
-
-sys.exit(main())
-"""
+from real2sam2real.workers.sending import write_worker
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -94,15 +82,7 @@ def write_request(
         entities = [{**vars(task), "folder": task.folder.name, "mask": task.mask.name} for task in tasks]
         data = {**_head(request, facts, options), "entities": entities}
         (folder / Path(REQUEST).name).write_text(json.dumps(data, indent=1, ensure_ascii=False), encoding="utf-8")
-    write_worker(request.folder / "worker")
-
-
-def write_worker(folder: Path) -> None:
-    """Put the program that runs in the other environment into a folder; `python FOLDER` starts it."""
-    with replacing_folder(folder) as new:
-        source = Path(lifting_worker.__file__).parent
-        shutil.copytree(source, new / source.name, ignore=shutil.ignore_patterns("__pycache__"))
-        (new / "__main__.py").write_text(_STARTER, encoding="utf-8")
+    write_worker(request.folder / "worker", lifting_worker)
 
 
 def write_probe(folder: Path, facts: LifterFacts, options: LifterEnvironment) -> None:
@@ -110,7 +90,7 @@ def write_probe(folder: Path, facts: LifterFacts, options: LifterEnvironment) ->
     (folder / "request").mkdir(parents=True, exist_ok=True)
     data = {**_settings(facts, options), "intrinsics": {}, "entities": []}
     (folder / REQUEST).write_text(json.dumps(data), encoding="utf-8")
-    write_worker(folder / "worker")
+    write_worker(folder / "worker", lifting_worker)
 
 
 def _pointmap(request: LiftRequest, facts: LifterFacts) -> Float32 | None:

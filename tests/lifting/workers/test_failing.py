@@ -15,7 +15,7 @@ import pytest
 from real2sam2real.errors import MissingPartError, UserError
 from real2sam2real.lifting.workers.lifter import probe
 from real2sam2real.lifting.workers.lifting_worker.protocol import RESULTS
-from real2sam2real.lifting.workers.streaming import HungError, stream
+from real2sam2real.workers.streaming import HungError, stream
 
 
 def message(standin, kind: type[UserError] = UserError, **changes: object) -> str:

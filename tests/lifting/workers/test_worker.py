@@ -14,16 +14,22 @@ from real2sam2real.lifting.workers.catalogue import LIFTERS, facts_of
 from real2sam2real.lifting.workers.environment import LifterEnvironment
 from real2sam2real.lifting.workers.lifting_worker.inputs import Request
 from real2sam2real.lifting.workers.lifting_worker.main import adapter_for
-from real2sam2real.lifting.workers.lifting_worker.protocol import EVENT, FAILED, REQUEST, RESULTS
-from real2sam2real.lifting.workers.requests import OLDEST_PYTHON, tasks_of, write_probe, write_request
+from real2sam2real.lifting.workers.lifting_worker.protocol import REQUEST, RESULTS
+from real2sam2real.lifting.workers.requests import tasks_of, write_probe, write_request
+from real2sam2real.workers import there
+from real2sam2real.workers.sending import OLDEST_PYTHON
+from real2sam2real.workers.there.serving import EVENT, FAILED
 
-SOURCES = sorted(Path(lifting_worker.__file__).parent.glob("*.py"))
+SOURCES = sorted(path for package in (there, lifting_worker) for path in Path(package.__file__).parent.glob("*.py"))
 OF_THE_LIFTERS = {"PIL", "huggingface_hub", "sam_3d_body", "torch"}
 APART = """
 import runpy, sys
-sys.modules["real2sam2real"] = None  # importing it fails
 sys.argv = [sys.argv[1], *sys.argv[2:]]
-runpy.run_path(sys.argv[0], run_name="__main__")
+try:
+    runpy.run_path(sys.argv[0], run_name="__main__")
+finally:
+    ours = [m.__file__ for n, m in sys.modules.items() if n.startswith("real2sam2real")]
+    assert ours and all(path.startswith(sys.argv[0]) for path in ours), ours
 """
 
 
@@ -34,8 +40,9 @@ def test_the_worker_imports_nothing_of_ours(path: Path) -> None:
         if isinstance(node, ast.Import):
             tops = {alias.name.split(".")[0] for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
-            assert node.level <= 1, "only its own folder travels with it"
-            tops = set() if node.level else {node.module.split(".")[0]}
+            assert node.level <= 1, "its own folder and what workers share travel with it"
+            shared = node.level or node.module.startswith(f"{there.__name__}.")
+            tops = set() if shared else {node.module.split(".")[0]}
         else:
             continue
         assert tops <= {*sys.stdlib_module_names, "numpy", *OF_THE_LIFTERS}

@@ -9,8 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from .checks import choose_device, find_weights, require_attribute, require_parameters, versions
-from .failures import LiftingError, importing
+from real2sam2real.workers.there.checks import choose_device, require_attribute, require_parameters, versions
+from real2sam2real.workers.there.failures import WorkerError, importing
+
+from .checks import find_weights
 from .inputs import Inputs, Request, cutout
 from .outputs import Lifted
 
@@ -54,7 +56,7 @@ class ImageToShape:
         settings = {"num_inference_steps": STEPS, "guidance_scale": self.guidance_scale, "generator": generator}
         vertices, faces, key = self.shape(cutout(inputs.photo, inputs.mask, self.margin), settings)
         if vertices is None or faces is None:
-            raise LiftingError("cannot-lift", f"{self.title} found no surface")
+            raise WorkerError("cannot-lift", f"{self.title} found no surface")
         return Lifted(vertices=np.asarray(vertices), faces=np.asarray(faces), keys=(key,))
 
     def shape(self, picture: np.ndarray[Any, Any], settings: dict[str, Any]) -> tuple[Any, Any, str]:

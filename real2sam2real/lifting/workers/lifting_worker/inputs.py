@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .failures import LiftingError
+from real2sam2real.workers.there.failures import WorkerError
+
 from .protocol import ERROR, MESH, PROTOCOL, REQUEST, RESULT, RESULTS
 
 
@@ -86,10 +87,10 @@ class Request:
 
 
 def read_request(folder: Path) -> Request:
-    """Read a request; a LiftingError where it is of another protocol."""
+    """Read a request; a WorkerError where it is of another protocol."""
     data = json.loads((folder / REQUEST).read_text(encoding="utf-8"))
     if data["protocol"] != PROTOCOL:
-        raise LiftingError("request", f"the request speaks protocol {data['protocol']}, this worker {PROTOCOL}")
+        raise WorkerError("request", f"the request speaks protocol {data['protocol']}, this worker {PROTOCOL}")
     results, request = folder / RESULTS, folder / "request"
     entities = tuple(
         RequestedEntity(**{**entity, "folder": results / entity["folder"], "mask": request / entity["mask"]})

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import argparse
-import gc
-import json
 import os
-import signal
 import sys
-import threading
 import time
 import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
-from .checks import show_one_card
-from .failures import HOPELESS, LiftingError, failure_of
+from real2sam2real.workers.there.checks import show_one_card
+from real2sam2real.workers.there.failures import HOPELESS, WorkerError, failure_of
+from real2sam2real.workers.there.serving import free_memory, serve, tell, write_json
+
 from .image_to_shape import Step1x3d, TripoSG
 from .inputs import Inputs, Request, RequestedEntity, read_request
-from .outputs import Lifted, write_error, write_result, write_status
-from .protocol import EVENT, FAILED, STATUS
+from .outputs import Lifted, write_error, write_result
+from .protocol import PROTOCOL, STATUS
 from .sam3d import Sam3d
 from .sam3d_body import Sam3dBody
 
@@ -47,54 +44,34 @@ ADAPTERS: dict[str, Callable[[Request], LifterAdapter]] = {
 
 
 def adapter_for(request: Request) -> LifterAdapter:
-    """The adapter that a request asks for; a LiftingError where there is none of that name."""
+    """The adapter that a request asks for; a WorkerError where there is none of that name."""
     if request.lifter not in ADAPTERS:
-        raise LiftingError("request", f"this worker knows no lifter '{request.lifter}'")
+        raise WorkerError("request", f"this worker knows no lifter '{request.lifter}'")
     return ADAPTERS[request.lifter](request)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Serve one request; returns the exit status."""
-    parser = argparse.ArgumentParser(description="Lift the entities of a request folder.")
-    parser.add_argument("folder", type=Path, help="holds request/, gets results/")
-    parser.add_argument("--probe", action="store_true", help="check the environment and stop")
-    parser.add_argument("--until-stdin-closes", action="store_true", help="die with whoever started this")
-    chosen = parser.parse_args(arguments)
-    if chosen.until_stdin_closes:
-        threading.Thread(target=_die_with_stdin, daemon=True).start()
-    try:
-        request = read_request(chosen.folder)
-        if request.code:
-            sys.path.insert(0, str(request.code))
-        show_one_card(request.settings["device"])
-        adapter = adapter_for(request)
-        versions = adapter.prepare()
-        tell({"event": "ready", "versions": versions, "device": _card()})
-        if not chosen.probe:
-            WorkerRun(request, adapter, versions).lift_all()
-    except Exception as error:
-        traceback.print_exc()
-        tell({"event": "failed", **failure_of(error, while_loading=True).as_json()})
-        return FAILED
-    return 0
-
-
-def tell(event: dict[str, Any]) -> None:
-    """Print an event on a line of its own, whatever a progress bar has left on the current one."""
-    sys.stderr.flush()
-    sys.stdout.write(f"\n{EVENT}{json.dumps(event)}\n")
-    sys.stdout.flush()
+    return serve(WorkerRun, "Lift the entities of a request folder.", arguments)
 
 
 class WorkerRun:
     """Loads the model once and lifts every entity with it."""
 
-    def __init__(self, request: Request, adapter: LifterAdapter, versions: dict[str, str]) -> None:
-        self.request = request
-        self.adapter = adapter
-        self.versions = versions
+    def __init__(self, folder: Path) -> None:
+        self.request = read_request(folder)
+        if self.request.code:
+            sys.path.insert(0, str(self.request.code))
+        show_one_card(self.request.settings["device"])
+        self.adapter = adapter_for(self.request)
+        self.versions: dict[str, str] = {}
 
-    def lift_all(self) -> None:
+    def prepare(self) -> dict[str, str]:
+        """Import the lifter, and check versions, weights and device."""
+        self.versions = self.adapter.prepare()
+        return self.versions
+
+    def run(self) -> None:
         """Load the model and lift what is not finished, in the order given."""
         waiting = [entity for entity in self.request.entities if not entity.is_finished]
         if not waiting:
@@ -128,31 +105,8 @@ class WorkerRun:
             about = {"lifter": self.request.lifter, "seed": self.request.seed, "seconds": seconds}
             write_result(entity, lifted, {**about, "versions": self.versions})
             tell({"event": "lifted", "entity": entity.name, "seconds": seconds, "triangles": len(lifted.faces)})
-        _free_memory()
+        free_memory()
 
     def _status(self, state: str, entity: str = "") -> None:
-        write_status(self.request.folder / STATUS, {"state": state, "entity": entity})
-
-
-def _free_memory() -> None:
-    gc.collect()
-    torch = sys.modules.get("torch")
-    if torch is not None and torch.cuda.is_available():
-        torch.cuda.empty_cache()
-
-
-def _card() -> str:
-    torch = sys.modules.get("torch")
-    if torch is None or not torch.cuda.is_available():
-        return "cpu"
-    card = torch.cuda.get_device_properties(0)
-    return f"{card.name}, {card.total_memory / 2**30:.0f} GiB"
-
-
-def _die_with_stdin() -> None:
-    """Whoever started this holds the other end open; when it is gone, so is the reason to occupy the card."""
-    while os.read(0, 4096):  # not through sys.stdin, whose lock a waiting thread would hold when the program ends
-        pass
-    if hasattr(os, "killpg"):
-        os.killpg(os.getpgrp(), signal.SIGKILL)
-    os._exit(1)
+        told = {"protocol": PROTOCOL, "pid": os.getpid(), "state": state, "entity": entity}
+        write_json(self.request.folder / STATUS, told)

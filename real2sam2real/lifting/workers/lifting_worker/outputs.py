@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from collections.abc import Iterator
@@ -14,7 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .failures import LiftingError
+from real2sam2real.workers.there.failures import WorkerError
+from real2sam2real.workers.there.serving import write_json
+
 from .inputs import RequestedEntity
 from .protocol import ERROR, MESH, PROTOCOL, RESULT
 
@@ -33,12 +34,12 @@ class Lifted:
     def check(self) -> None:
         """Refuse what is no mesh, or stands nowhere: it is empty, or something is not finite."""
         if len(self.faces) < 4 or len(self.vertices) < 4:
-            raise LiftingError("cannot-lift", f"the lifter made no body: {len(self.faces)} triangles")
+            raise WorkerError("cannot-lift", f"the lifter made no body: {len(self.faces)} triangles")
         if not np.isfinite(self.vertices).all():
-            raise LiftingError("cannot-lift", "the lifter's mesh has vertices that are not finite")
+            raise WorkerError("cannot-lift", "the lifter's mesh has vertices that are not finite")
         for name, value in self.pose.items():
             if not np.isfinite(np.asarray(value, float)).all():
-                raise LiftingError(
+                raise WorkerError(
                     "cannot-lift", f"the lifter's {name} is not finite; is there any depth inside the mask?"
                 )
 
@@ -51,28 +52,17 @@ def write_result(entity: RequestedEntity, lifted: Lifted, about: dict[str, Any])
     with _replacing(entity.folder) as folder:
         with (folder / MESH).open("wb") as file:
             np.savez_compressed(file, **arrays)  # type: ignore[arg-type]  # names of arrays, none is allow_pickle
-        _write_json(folder / RESULT, {**_head(entity), "pose": lifted.pose, "keys": list(lifted.keys), **about})
+        write_json(folder / RESULT, {**_head(entity), "pose": lifted.pose, "keys": list(lifted.keys), **about})
 
 
-def write_error(entity: RequestedEntity, failure: LiftingError) -> None:
+def write_error(entity: RequestedEntity, failure: WorkerError) -> None:
     """Write why there is no result."""
     with _replacing(entity.folder) as folder:
-        _write_json(folder / ERROR, {**_head(entity), **failure.as_json()})
-
-
-def write_status(path: Path, status: dict[str, Any]) -> None:
-    """Replace the status at once."""
-    temporary = path.with_name(f".{path.name}-{os.getpid()}")
-    _write_json(temporary, {"protocol": PROTOCOL, "pid": os.getpid(), **status})
-    temporary.replace(path)
+        write_json(folder / ERROR, {**_head(entity), **failure.as_json()})
 
 
 def _head(entity: RequestedEntity) -> dict[str, Any]:
     return {"protocol": PROTOCOL, "entity": entity.name, "digest": entity.digest}
-
-
-def _write_json(path: Path, data: dict[str, Any]) -> None:
-    path.write_text(json.dumps(data, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 @contextmanager

@@ -1,19 +1,15 @@
 """The files and lines that both sides know. A change of their meaning is a new PROTOCOL.
 
-    FOLDER/request/request.json   what is asked for
-    FOLDER/request/*.npy          photo, pointmap, masks
-    FOLDER/worker/                this program
-    FOLDER/results/ENTITY/        result.json and mesh.npz, or error.json; written whole or not at all
-    FOLDER/status.json            what the worker is doing
-
-The worker prints one line per event, EVENT followed by JSON; every other line is the lifter's own log.
+FOLDER/request/request.json   what is asked for
+FOLDER/request/*.npy          photo, pointmap, masks
+FOLDER/worker/                this program
+FOLDER/results/ENTITY/        result.json and mesh.npz, or error.json; written whole or not at all
+FOLDER/status.json            what the worker is doing
 """
 
 from __future__ import annotations
 
 PROTOCOL = 1
-
-EVENT = "@lifting "
 
 REQUEST = "request/request.json"
 RESULTS = "results"
@@ -21,5 +17,3 @@ STATUS = "status.json"
 RESULT = "result.json"
 MESH = "mesh.npz"
 ERROR = "error.json"
-
-FAILED = 3  # exit status after a failure that was told as an event

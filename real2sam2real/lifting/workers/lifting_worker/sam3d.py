@@ -12,8 +12,16 @@ from typing import Any
 
 import numpy as np
 
-from .checks import choose_device, require_attribute, require_files, require_keys, require_parameters, versions
-from .failures import LiftingError, importing
+from real2sam2real.workers.there.checks import (
+    choose_device,
+    require_attribute,
+    require_files,
+    require_parameters,
+    versions,
+)
+from real2sam2real.workers.there.failures import WorkerError, importing
+
+from .checks import require_keys
 from .inputs import Inputs, Request
 from .outputs import Lifted
 
@@ -37,7 +45,7 @@ class Sam3d:
         code = self.request.code or _clone()
         script = code / "notebook" / "inference.py"
         if not script.is_file():
-            raise LiftingError(
+            raise WorkerError(
                 "code", f"{script} is missing: the folder is not a clone of SAM 3D Objects", missing=str(script)
             )
         with importing(str(script)):
@@ -62,7 +70,7 @@ class Sam3d:
         require_keys(output, ("glb", *POSE), "SAM 3D Objects")
         mesh = output["glb"]
         if mesh is None:
-            raise LiftingError("cannot-lift", "SAM 3D Objects made no mesh of it (its pipeline decodes splats alone?)")
+            raise WorkerError("cannot-lift", "SAM 3D Objects made no mesh of it (its pipeline decodes splats alone?)")
         return Lifted(
             vertices=np.asarray(mesh.vertices),
             faces=np.asarray(mesh.faces),
@@ -76,7 +84,7 @@ def _clone() -> Path:
     """Where the package is installed from, found without importing it: that is for its own script to do."""
     spec = importlib.util.find_spec("sam3d_objects")
     if spec is None or spec.origin is None:
-        raise LiftingError("import", "No module named 'sam3d_objects'", missing="sam3d_objects")
+        raise WorkerError("import", "No module named 'sam3d_objects'", missing="sam3d_objects")
     return Path(spec.origin).resolve().parents[1]
 
 

@@ -7,16 +7,16 @@ from typing import Any
 
 import numpy as np
 
-from .checks import (
+from real2sam2real.workers.there.checks import (
     choose_device,
-    find_weights,
     require_attribute,
     require_files,
-    require_keys,
     require_parameters,
     versions,
 )
-from .failures import LiftingError, importing
+from real2sam2real.workers.there.failures import WorkerError, importing
+
+from .checks import find_weights, require_keys
 from .inputs import Inputs, Request
 from .outputs import Lifted
 
@@ -70,7 +70,7 @@ class Sam3dBody:
             use_mask=True,
         )
         if not people:
-            raise LiftingError("cannot-lift", "SAM 3D Body found no person in the mask; it lifts people alone")
+            raise WorkerError("cannot-lift", "SAM 3D Body found no person in the mask; it lifts people alone")
         person = people[0]
         require_keys(person, ("pred_vertices", "pred_cam_t", "focal_length"), "SAM 3D Body")
         return Lifted(

@@ -23,7 +23,7 @@ HOPELESS = {"import", "code", "version", "weights", "gated", "device", "cuda", "
 """What fails for every entity alike. After "cuda" the card answers no more; the others lie in the environment."""
 
 
-class LiftingError(Exception):
+class WorkerError(Exception):
     """Something the user can be told about: what happened, and the package or the file that is missing.
 
     The kind is one of `HOPELESS`, "memory", "request", "cannot-lift" or "failed"; the other side adds "crash" and
@@ -39,26 +39,26 @@ class LiftingError(Exception):
         return {"kind": self.kind, "message": self.message, "missing": self.missing}
 
 
-def failure_of(error: BaseException, *, while_loading: bool = False) -> LiftingError:
+def failure_of(error: BaseException, *, while_loading: bool = False) -> WorkerError:
     """The failure that an exception stands for; a file that is missing while loading is one of the weights."""
-    if isinstance(error, LiftingError):
+    if isinstance(error, WorkerError):
         return error
     text, names = _said(error), {cls.__name__ for cls in type(error).__mro__}
     if isinstance(error, MemoryError) or "OutOfMemoryError" in names or _mentions(error, NO_MEMORY):
-        return LiftingError("memory", _with_memory(text))
+        return WorkerError("memory", _with_memory(text))
     if _mentions(error, BROKEN_CARD):
-        return LiftingError("cuda", text)
+        return WorkerError("cuda", text)
     if names & GATED:
-        return LiftingError("gated", text)
+        return WorkerError("gated", text)
     if names & NOT_FETCHED:
-        return LiftingError("weights", text)
+        return WorkerError("weights", text)
     if isinstance(error, OSError) and error.errno in DISK_FULL:
-        return LiftingError("disk", text)
+        return WorkerError("disk", text)
     if while_loading and isinstance(error, FileNotFoundError):
-        return LiftingError("weights", text, missing=str(error.filename or ""))
+        return WorkerError("weights", text, missing=str(error.filename or ""))
     if isinstance(error, ImportError):  # lifters import some of their packages at the first use alone
-        return LiftingError("import", text, missing=_missing_module(error))
-    return LiftingError("failed", text)
+        return WorkerError("import", text, missing=_missing_module(error))
+    return WorkerError("failed", text)
 
 
 @contextmanager
@@ -69,10 +69,10 @@ def importing(what: str) -> Iterator[None]:
     """
     try:
         yield
-    except LiftingError:
+    except WorkerError:
         raise
     except Exception as error:
-        raise LiftingError("import", f"importing {what}: {_said(error)}", missing=_missing_module(error)) from error
+        raise WorkerError("import", f"importing {what}: {_said(error)}", missing=_missing_module(error)) from error
 
 
 def _missing_module(error: BaseException) -> str:
