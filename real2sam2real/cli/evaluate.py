@@ -240,8 +240,8 @@ class MeasuredVideos:
             nonlocal done
             done += 1
             left = f", about {clock.seconds(done, len(jobs)):.0f} s left" if 1 < done < len(jobs) else ""
-            value = row.measures.get(measures[0].name)
-            said = row.problem or f"{measures[0].title} {value or 0:.{measures[0].digits}f}"
+            known = [(m, v) for m in measures if (v := row.measures.get(m.name)) is not None][:1]
+            said = row.problem or "".join(f"{m.title} {v:.{m.digits}f}" for m, v in known)
             progress.info(f"{done} of {len(jobs)}  {row.method}  {row.case}  {said}{left}")
 
         rows = measure_all(measurer, jobs, self.out, batch=self.batch, on_row=on_row)
@@ -311,12 +311,20 @@ class EvaluateObjects(VideosOfCases):
 class EvaluateQuality(MeasuredVideos):
     """Measure how videos look, on cases of either kind, or all MP4 files in folders where no cases are given.
 
-    Measures are stand-ins for VBench's that need no download (docs/evaluation.md). Writes rows.jsonl (every video; a
-    later call goes on behind it), scores.md and index.html (worst videos first).
+    Measures stand-ins that need no download, and VBench's five where its environment is named (docs/evaluation.md).
+    Writes rows.jsonl (every video; a later call goes on behind it), scores.md and index.html (worst videos first).
     """
 
     cases: Annotated[Positional[Path | None], arg(metavar="[CASES]", help_behavior_hint="")] = None
     """A set of cases; without one, videos of the same name show the same thing."""
+    vbench_python: Annotated[str | None, arg(metavar="PATH", help_behavior_hint="(default: without VBench)")] = None
+    """Measure with VBench, too: the Python of its own environment."""
+    vbench_device: Annotated[str, arg(metavar="DEVICE")] = "auto"
+    """Where VBench computes: auto, cuda, cuda:1 … or cpu."""
+    vbench_cache: Annotated[str | None, arg(metavar="FOLDER", help_behavior_hint="(default: its usual places)")] = None
+    """Where all of VBench's weights lie."""
+    vbench_timeout: Annotated[float, arg(metavar="SECONDS")] = 3600.0
+    """Stop VBench when one of its measures of 16 videos takes longer."""
 
     def execute(self) -> None:
         """Measure, and print the tables."""
@@ -332,7 +340,23 @@ class EvaluateQuality(MeasuredVideos):
             raise UserError("there is nothing to measure; give --videos FOLDER")
         else:
             jobs = jobs_without_cases(_methods(self.videos))
-        self._measure("Quality", "quality", QualityMeasurer(), jobs, QUALITY_MEASURES)
+        if self.vbench_python is not None:
+            self._run_vbench(self.vbench_python, jobs)
+        self._measure("Quality", "quality", QualityMeasurer(self.out), jobs, QUALITY_MEASURES)
+
+    def _run_vbench(self, python: str, jobs: Sequence[VideoJob]) -> None:
+        from real2sam2real.lab.evaluate.quality_scores import VBENCH
+        from real2sam2real.lab.evaluate.vbench import VBenchOptions, measure_by_vbench
+        from real2sam2real.run.progress import Progress
+        from real2sam2real.workfolder.lock import locked
+
+        options = VBenchOptions(
+            python=python, device=self.vbench_device, cache=self.vbench_cache, timeout=self.vbench_timeout
+        )
+        folder = self.out / VBENCH
+        folder.mkdir(parents=True, exist_ok=True)
+        with locked(folder):
+            measure_by_vbench(jobs, folder, options, Progress.on_stderr().info)
 
 
 @dataclass(frozen=True, kw_only=True)
