@@ -35,10 +35,10 @@ from real2sam2real.diffusion.transformer import Real2Sam2RealTransformer3DModel
 
 SHIFT = 5.0
 OFFICIAL = PRESETS["official"].passes(81)
-FULL = replace(PRESETS["quality"], guided_steps=None, guidance_interval=0)
+FULL = PRESETS["quality"]
 WAYS: tuple[tuple[str, Sampling], ...] = (
     ("all 25 steps", FULL),
-    ("13, then every 2nd (`quality`)", PRESETS["quality"]),
+    ("13, then every 2nd", replace(FULL, guided_steps=13, guidance_interval=2)),
     ("13, then every 3rd", replace(FULL, guided_steps=13, guidance_interval=3)),
     ("8, then every 2nd", replace(FULL, guided_steps=8, guidance_interval=2)),
     ("4, then every 2nd", replace(FULL, guided_steps=4, guidance_interval=2)),

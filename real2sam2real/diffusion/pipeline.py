@@ -38,9 +38,9 @@ StepCallback = Callable[[Any, int, Tensor, dict[str, Tensor]], dict[str, Tensor]
 
 
 class Guidance:
-    """Classifier-free guidance of one segment, whose negative pass may be left out in late steps.
+    """Classifier-free guidance of one segment, whose negative pass may be left out in some late steps.
 
-    There the difference of the two predictions changes little, and the last one that was computed is kept.
+    These keep the difference of the two predictions that was computed last; docs/generate.md has what that costs.
 
     Args:
         sampling: says how strong guidance is, and in which steps the negative pass is computed.
@@ -300,7 +300,7 @@ class DenoisingPipeline(DiffusionPipeline):
     ) -> Iterator[tuple[Tensor, Tensor | None]]:
         """The `kept` ones of a segment's frames, `(1, 3, t, H, W)` at a time, and its tail with the last of them.
 
-        A chunk is given out when the next has been begun, so that a GPU works while someone deals with it.
+        A chunk is given out when the next is known to follow: the last one brings the tail.
         """
         chunks = decode_chunks(self.vae, latents)
         if segment.overlap and before is not None:

@@ -141,11 +141,9 @@ PRESETS: dict[PresetName, Preset] = {
         ),
         Preset(
             name="quality",
-            purpose="the official steps and guidance, 81 frames as one segment; every other late negative pass is kept",
+            purpose="the official steps and guidance, 81 frames as one segment",
             steps=25,
             guidance_scale=4.5,
-            guided_steps=13,
-            guidance_interval=2,
         ),
         Preset(
             name="balanced",

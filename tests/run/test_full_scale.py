@@ -216,13 +216,13 @@ def test_presets_name_their_passes(base, tmp_path):
         given = options(base, plain, **changes)
         return sampling_of(given, locate(given))
 
-    assert (sampling().name, sampling().passes(81)) == ("quality", 44)
+    assert (sampling().name, sampling().passes(81)) == ("quality", 50)
     for name, passes in (("official", 100), ("balanced", 24), ("fast", 4)):
         assert sampling(preset=name).passes(81) == passes
     assert sampling(preset="balanced", guidance=1.0).passes(81) == 12
-    assert sampling(steps=10).passes(81) == 18
-    assert sampling(guided_steps=25).passes(81) == 50
-    assert sampling().passes(161) == 132  # three segments
+    assert sampling(steps=10).passes(81) == 20
+    assert sampling(guided_steps=13, guidance_interval=2).passes(81) == 44
+    assert sampling().passes(161) == 150  # three segments
 
 
 def test_what_cannot_be_used_is_named(base, adapter, tmp_path):

@@ -95,6 +95,8 @@ def test_no_plan_is_refused_that_fits(make_gpu, card, mib, capability, ram, plai
     [
         ("RTX 4090", 24564, (8, 9), "stream"),
         ("A100 80 GB", 81920, (8, 0), "resident"),
+        ("RTX 5090", 32607, (12, 0), "fp8-dynamic"),
+        ("L40S", 46068, (8, 9), "fp8-dynamic"),
         ("RTX 6000 Ada", 49140, (8, 9), "fp8-dynamic"),
         ("H100", 81559, (9, 0), "fp8-dynamic"),
         ("H200", 143771, (9, 0), "fp8-dynamic"),
