@@ -293,15 +293,17 @@ class _Fit:
         """`(B, DIRECTIONS)` how far solids of the parameters `(B, 8)` reach in the image."""
         points = self.points(profile)
         size = np.exp(x[:, 3:6])
-        narrow = 1 - x[:, 6:7] * (2 * points[:, 1] - 1)
+        narrow: Float = 1 - x[:, 6:7] * (2 * points[:, 1] - 1)
         bx, bz = size[:, :1] * narrow * points[:, 0], size[:, 1:2] * narrow * points[:, 2]
         c, s = np.cos(x[:, 2:3]), np.sin(x[:, 2:3])
-        wx, wz = x[:, :1] + c * bx + s * bz, x[:, 1:2] - s * bx + c * bz
+        wx: Float = x[:, :1] + c * bx + s * bz
+        wz: Float = x[:, 1:2] - s * bx + c * bz
         wy = size[:, 2:3] * points[:, 1] - 1
         cp, sp = np.cos(x[:, 7:8]), np.sin(x[:, 7:8])
         k = self.ground.intrinsics
-        depth = np.maximum(-(sp * wy + cp * wz), 0.05)
-        u, v = k.cx + k.fx * wx / depth, k.cy - k.fy * (cp * wy - sp * wz) / depth
+        depth: Float = np.maximum(-(sp * wy + cp * wz), 0.05)
+        u: Float = k.cx + k.fx * wx / depth
+        v: Float = k.cy - k.fy * (cp * wy - sp * wz) / depth
         directions = self.target.directions
         reach: Float = (u[..., None] * directions[:, 0] + v[..., None] * directions[:, 1]).max(axis=1)
         return reach

@@ -112,13 +112,14 @@ class LayeredRelief:
         nodes = np.where(near - cv2.erode(inverse, around) > self._jump, near, inverse)[::step, ::step]
         rows, columns = np.mgrid[0:height:step, 0:width:step]
         faces, extra = _cut_faces(np.ascontiguousarray(nodes), self._jump)
-        pixels = np.stack([columns - self._pad[0] + 0.5, rows - self._pad[1] + 0.5], axis=-1).reshape(-1, 2)
+        again: Int32 = extra["node"]
+        pixels: Float = np.stack([columns - self._pad[0] + 0.5, rows - self._pad[1] + 0.5], axis=-1).reshape(-1, 2)
         depth = 1 / np.concatenate([nodes.ravel(), extra["inverse"]])
-        pixels = np.concatenate([pixels, pixels[extra["node"]]])
+        pixels = np.concatenate([pixels, pixels[again]])
         points = self._lens.unproject(pixels, depth)
         if not whole:
             wanted = cv2.dilate(hidden.astype(np.uint8), np.ones((6 * step + 1,) * 2, np.uint8))[::step, ::step].ravel()
-            wanted = np.concatenate([wanted, wanted[extra["node"]]]) > 0
+            wanted = np.concatenate([wanted, wanted[again]]) > 0
             faces = faces[wanted[faces].any(axis=1)]
         x, y = self._pad
         inner = (slice(y, height - y), slice(x, width - x))

@@ -111,7 +111,7 @@ def _base_normal(body: ContactBody, max_degrees: float) -> Float | None:
     if body.volume <= 0:
         return None
     hull = body.solid.hull().to_mesh64()
-    corners = np.asarray(hull.vert_properties)[:, :3][np.asarray(hull.tri_verts).astype(np.int64)]
+    corners: Float = np.asarray(hull.vert_properties)[:, :3][np.asarray(hull.tri_verts).astype(np.int64)]
     cross = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
     area = np.linalg.norm(cross, axis=1)
     normals = cross / np.maximum(area, 1e-300)[:, None]
