@@ -6,6 +6,7 @@ import importlib.util
 import os
 import sys
 from collections.abc import Callable, Generator, Iterator
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from types import ModuleType
@@ -39,6 +40,7 @@ WAITING = (
     "run/batch/test_ray.py", "workfolder/test_ray_pool.py", "lab/curate/test_pipeline.py", "diffusion/test_parallel.py",
 )  # fmt: skip
 WAITING_WORKER = "gw0"  # as pytest-xdist calls its first process
+RAY = ExitStack()  # of the one that `cluster` has started
 # Begun first, so that no core waits for one of them at the end.
 LONG = (
     *WAITING, "test_static.py", "diffusion/memory/test_costs.py", "perceive/segment/test_embedded.py",
@@ -165,15 +167,22 @@ def kills(processes: ModuleType) -> ModuleType:
     return importlib.import_module("kills")
 
 
-@pytest.fixture(scope="session")
-def cluster() -> Iterator[None]:
-    """One Ray for all tests, with two places for workers, started and ended as ours is."""
+@pytest.fixture
+def cluster() -> None:
+    """One Ray for all tests in a row that need it, with two places for workers, started and ended as ours is."""
     from real2sam2real.workfolder import ray_pool
 
     ray_pool._keep_to_itself()
     import ray
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ray, "init", partial(ray.init, num_cpus=2))
-        with ray_pool._connected("local", option="--ray", extra="batch"):
-            yield
+    if not ray.is_initialized():
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(ray, "init", partial(ray.init, num_cpus=2))
+            RAY.enter_context(ray_pool._connected("local", option="--ray", extra="batch"))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(nextitem: pytest.Item | None) -> None:
+    """End Ray after the last of its tests: what it keeps running takes a fortieth of a core all the time."""
+    if nextitem is None or rank(nextitem.path) >= len(WAITING):
+        RAY.close()
