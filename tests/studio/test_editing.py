@@ -172,25 +172,27 @@ def test_rename_duplicate_and_delete(tab: Tab) -> None:
     assert names(tab) == ["van", "man"]
 
 
-def test_twenty_steps_back_and_forward_give_the_same_files(tab: Tab) -> None:
+def test_steps_back_and_forward_give_the_same_files(tab: Tab) -> None:
+    """More of them: `test_twenty_steps_back_and_forward` of test_kills.py, without the page."""
+    steps = 6
     tab.role("treeitem", "car").click()
     texts = [tab.shot_text()]
     field = tab.role("combobox", "New move")
-    for step in range(20):
+    for step in range(steps):
         field.fill(f"up {step + 1}% frames {step}-{step + 4}")
         field.press("Enter")
         tab.saved(step + 2)
         texts.append(tab.shot_text())
-    assert len(set(texts)) == 21
+    assert len(set(texts)) == steps + 1
     field.press("Escape")
     field.blur()
     for step, text in enumerate(reversed(texts[:-1])):
         tab.page.keyboard.press("Control+z")
-        tab.saved(22 + step)
+        tab.saved(steps + 2 + step)
         assert tab.shot_text() == text
     for step, text in enumerate(texts[1:]):
         tab.page.keyboard.press("Control+Shift+z")
-        tab.saved(42 + step)
+        tab.saved(2 * steps + 2 + step)
         assert tab.shot_text() == text
 
 
