@@ -31,7 +31,7 @@ _READ_VIEW = """([view, width, height]) => {
   for (let at = 0; at < rows.length; at += 8192) text += String.fromCharCode(...rows.subarray(at, at + 8192));
   return btoa(text);
 }"""
-PATIENCE = 30_000  # ms, on a busy machine
+PATIENCE = 60_000  # ms, on a busy machine
 SIZE, EMPTY = {"width": 1280, "height": 800}, "about:blank"
 
 
