@@ -63,4 +63,43 @@ class MakeCases:
         print(self.out)
 
 
-COMMANDS = {"make": MakeCases}
+@dataclass(frozen=True, kw_only=True)
+class ExportCases:
+    """Write cases as another method reads them, to measure its videos of them.
+
+    Writes inputs/, run.sh (which makes the videos within a checkout of the method's repository) and export.json, by
+    which r2s2r evaluate --videos NAME=FOLDER finds the videos and knows what each of their frames should show.
+    docs/evaluation.md says what each format takes and what it cannot be told.
+    """
+
+    cases: Annotated[Positional[Path], arg(metavar="CASES")]
+    """A set of cases."""
+    format: Annotated[Literal["official", "gen3c", "realestate10k"], arg(metavar="NAME")]
+    """One of official, gen3c, realestate10k."""
+    out: Annotated[Path, arg(aliases=["-o"], metavar="FOLDER")]
+    """Where they are written; videos that lie there are kept."""
+    frames: Annotated[int | None, arg(metavar="T", help_behavior_hint="(default: the format's, or the case's)")] = None
+    """Length of the method's videos, where the format leaves it open (realestate10k)."""
+    size: Annotated[str | None, arg(metavar="WxH", help_behavior_hint="(default: the format's, or the case's)")] = None
+    """Size of the photo, likewise."""
+
+    def execute(self) -> None:
+        """Write them and print the folder."""
+        from real2sam2real.lab.evaluate.case_set import open_cases
+        from real2sam2real.lab.evaluate.peers.exporting import RUN, export_cases, peer_format
+        from real2sam2real.options import parse_size
+        from real2sam2real.run.progress import Progress
+
+        size = None if self.size is None else parse_size(self.size)
+        peer = peer_format(self.format, frames=self.frames, size=size)
+        cases, progress = open_cases(self.cases), Progress.on_stderr()
+        export_cases(cases, peer, self.out, progress=progress)
+        if (self.out / RUN).is_file():
+            progress.info(f"their videos, within {peer.repository}: sh {(self.out / RUN).absolute()}")
+        progress.info(
+            f"measure them: r2s2r evaluate {cases.kind} {self.cases} --videos {peer.name}={self.out} -o scores/"
+        )
+        print(self.out)
+
+
+COMMANDS = {"make": MakeCases, "export": ExportCases}

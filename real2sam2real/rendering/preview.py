@@ -33,7 +33,7 @@ _LEAVING = 0.04  # the shadow that the photo shows is gone when its object has m
 _REST_SHADOW = 0.8  # how dark the ground is under an object that still stands where the photo shows it
 _SERIAL_WORK = 2_000_000  # pixels of all frames, below which starting threads costs more than it saves
 _FOOT = 0.2  # the lowest share of an object's height whose outline throws the shadow
-_WALL = 0.9
+WALL = 0.9
 """The background's wall stands this many times as far away as the farthest corner of the photo's objects.
 
 What stands upright in the photo without being an object leans as soon as it is taken for ground. Little of it stands
@@ -111,7 +111,7 @@ class _SharedLayers:
             world_from_camera=scene.photo_world_from_camera,
             intrinsics=self.camera.intrinsics,
             ground_y=scene.ground_y,
-            wall_distance=staging.wall_distance(scene, _WALL),
+            wall_distance=staging.wall_distance(scene, WALL),
         )
         self.relief: LayeredRelief | None = None
         if scene.background is not None and not self.camera_rests.all():

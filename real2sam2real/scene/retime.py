@@ -16,18 +16,20 @@ from real2sam2real.scene.scene import Entity, Scene
 
 def retimed(scene: Scene, frames: int) -> Scene:
     """`scene` with every motion and the camera stretched to `frames` frames; the ends stay what they are."""
-    if frames == scene.frames:
-        return scene
-    places = np.linspace(0, scene.frames - 1, frames)
+    return scene if frames == scene.frames else sampled_scene(scene, np.linspace(0, scene.frames - 1, frames))
 
-    def longer(entity: Entity) -> Entity:
+
+def sampled_scene(scene: Scene, places: Float) -> Scene:
+    """`scene` at `places` `(N,)`, frame numbers that need not be whole; see `sampled_camera` and `sampled_motion`."""
+
+    def at_places(entity: Entity) -> Entity:
         return replace(entity, motion=sampled_motion(entity.motion, places))
 
     return replace(
         scene,
         camera=sampled_camera(scene.camera, places),
-        entities=tuple(longer(entity) for entity in scene.entities),
-        removed=tuple(longer(entity) for entity in scene.removed),
+        entities=tuple(at_places(entity) for entity in scene.entities),
+        removed=tuple(at_places(entity) for entity in scene.removed),
     )
 
 

@@ -54,7 +54,7 @@ class CameraMeasurer(CaseMeasurer[CameraRow]):
             MissingPartError: pycolmap is not installed.
             UserError: the video cannot be read.
         """
-        frames, camera = job.frames(), self.cases.scene(job.case).camera
+        frames, camera = job.frames(), job.shown(self.cases.scene(job.case)).camera
         found = recover_path(frames, camera.intrinsics, self.settings)
         error = trajectory_error(found.world_from_camera, camera.world_from_camera, found.found)
         few = f"{found.found.sum()} of {camera.frames} frames were registered"
@@ -63,7 +63,7 @@ class CameraMeasurer(CaseMeasurer[CameraRow]):
 
     def unmeasured(self, job: VideoJob, problem: str) -> CameraRow:
         """See `Measurer`."""
-        return self._row(job, self.cases.scene(job.case).camera, "failed", problem)
+        return self._row(job, job.shown(self.cases.scene(job.case)).camera, "failed", problem)
 
     def _row(
         self,

@@ -14,7 +14,7 @@ import numpy as np
 
 from real2sam2real import media
 from real2sam2real.errors import UserError
-from real2sam2real.lab.evaluate.case_set import CASE, FILM, FORMAT, SCENE, SET, CaseKind, CaseRecord, write_case
+from real2sam2real.lab.evaluate.case_set import CASE, FILM, FORMAT, ROOM, SCENE, SET, CaseKind, CaseRecord, write_case
 from real2sam2real.lab.evaluate.random_shots import random_camera_shot, random_object_shot
 from real2sam2real.lab.synth.rooms import Room, sample_room
 from real2sam2real.lab.synth.seeds import HELD_OUT_SEEDS, Rng, generator
@@ -120,7 +120,7 @@ def _sources(options: CaseOptions, scenes: Sequence[Path]) -> Iterator[_Source]:
     while True:
         seed = HELD_OUT_SEEDS[(options.seed * 100_003 + number) % len(HELD_OUT_SEEDS)]
         room = sample_room(seed, width=options.width, height=options.height)
-        yield _source(number, f"room {seed}", room.objects, options, room)
+        yield _source(number, f"{ROOM}{seed}", room.objects, options, room)
         number += 1
 
 

@@ -24,6 +24,7 @@ from real2sam2real.workfolder.records import read_record, write_json
 
 FORMAT = 1
 SET, CASE, SCENE, FILM = "cases.json", "case.json", "scene", "film.mkv"
+ROOM = "room "  # before the seed, in the source of cases of rooms
 CaseKind = Literal["camera", "objects"]
 
 
@@ -40,6 +41,11 @@ class CaseRecord:
     frames: int
     width: int
     height: int
+
+    @property
+    def room_seed(self) -> int | None:
+        """Seed of the procedural room that it shows, or None."""
+        return int(seed) if (seed := self.source.removeprefix(ROOM)) != self.source and seed.isdigit() else None
 
 
 @dataclass(frozen=True, kw_only=True)

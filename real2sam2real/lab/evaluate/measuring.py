@@ -18,9 +18,11 @@ from real2sam2real import media
 from real2sam2real.arrays import UInt8
 from real2sam2real.control.folder import PHOTO
 from real2sam2real.errors import UserError
-from real2sam2real.lab.evaluate.case_set import FILM, CaseSet, find_video
+from real2sam2real.lab.evaluate.case_set import FILM, CaseSet
+from real2sam2real.lab.evaluate.peers.record import PeerClip, answers
 from real2sam2real.run.options import BatchOptions
 from real2sam2real.run.rendering import CONTROL_PREVIEW
+from real2sam2real.scene import Scene
 from real2sam2real.workfolder.fingerprint import fingerprint
 from real2sam2real.workfolder.jobs import Tried, make_here
 from real2sam2real.workfolder.lock import locked
@@ -59,21 +61,28 @@ class VideoJob:
     video: Path | None  # None: there is none
     length: int | None  # frames that it must have; None: any number
     photo_repeated: bool = False  # the file is the case's photo, to be shown again and again
+    clip: PeerClip | None = None  # what the video shows of the case, where it was exported for a peer
+    absent: str = "there is no video of this case"  # why there is none
 
     def frames(self) -> Sequence[UInt8]:
-        """The video's frames `(H, W, 3)` uint8.
+        """The video's frames `(H, W, 3)` uint8: those that are measured, one for each of the scene's in `shown`.
 
         Raises:
-            UserError: there is no video, it cannot be read, or it has another length than the case.
+            UserError: there is no video, it cannot be read, or it has another length than the case or its export.
         """
         if self.video is None:
-            raise UserError("there is no video of this case")
+            raise UserError(self.absent)
         if self.photo_repeated:
             return [media.read_image(self.video)] * (self.length or 1)
         found = list(media.iterate_video(self.video))
         if self.length is not None and len(found) != self.length:
-            raise UserError(f"the video has {len(found)} frames, the case {self.length}")
-        return found
+            wanted = "the case" if self.clip is None else "it was exported to have"
+            raise UserError(f"the video has {len(found)} frames, {wanted} {self.length}")
+        return found if self.clip is None else [found[k] for k in self.clip.measured()]
+
+    def shown(self, scene: Scene) -> Scene:
+        """What the measured frames should show of the case's directed scene."""
+        return scene if self.clip is None else self.clip.shown(scene)
 
 
 def baselines(cases: CaseSet, name: str) -> list[VideoJob]:
@@ -94,15 +103,19 @@ def baselines(cases: CaseSet, name: str) -> list[VideoJob]:
 
 
 def jobs_of(cases: CaseSet, method: str, videos: Path) -> list[VideoJob]:
-    """A method's videos of all cases; see `case_set.find_video`.
+    """A method's videos of all cases; see `case_set.find_video`, and `peers.record.answers` for those of an export.
 
     Raises:
-        UserError: there is no such folder, or it has several videos of a case.
+        UserError: there is no such folder, it has several videos of a case, or its export is of another set.
     """
     if not videos.is_dir():
         raise UserError(f"there is no folder '{videos}' with videos of {method}; check the path")
-    found = [(case, find_video(videos, case.name)) for case in cases.cases]
-    return [VideoJob(method=method, case=case.name, video=video, length=case.frames) for case, video in found]
+    jobs = []
+    for case, found in zip(cases.cases, answers(cases, videos), strict=True):
+        clip, length = found.clip, case.frames if found.clip is None else len(found.clip.times)
+        job = VideoJob(method=method, case=case.name, video=found.video, length=length, clip=clip, absent=found.reason)
+        jobs.append(job)
+    return jobs
 
 
 def jobs_without_cases(folders: Mapping[str, Path]) -> list[VideoJob]:
@@ -166,7 +179,7 @@ class Measurer(ABC, Generic[RowT]):
 
     def about(self, job: VideoJob) -> list[Any]:
         """JSON values that decide a job's row beside the video."""
-        return [job.length, job.photo_repeated]
+        return [job.length, job.photo_repeated, *([asdict(job.clip)] if job.clip else [])]
 
     def key(self, job: VideoJob) -> str:
         """Hash of all that decides a job's row."""

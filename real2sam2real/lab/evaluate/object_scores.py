@@ -55,7 +55,7 @@ class ObjectMeasurer(CaseMeasurer[ObjectRow]):
 
     def measure(self, job: VideoJob) -> ObjectRow:
         """See `Measurer`."""
-        frames, scene = job.frames(), self.cases.scene(job.case)
+        frames, scene = job.frames(), job.shown(self.cases.scene(job.case))
         found = []
         for name in self.cases.record(job.case).moved:
             poses = recover_poses(frames, scene, name, self.settings)
@@ -66,7 +66,7 @@ class ObjectMeasurer(CaseMeasurer[ObjectRow]):
 
     def unmeasured(self, job: VideoJob, problem: str) -> ObjectRow:
         """See `Measurer`."""
-        return self._row(job, self.cases.scene(job.case), "failed", problem, [])
+        return self._row(job, job.shown(self.cases.scene(job.case)), "failed", problem, [])
 
     def _row(self, job: VideoJob, scene: Scene, status: Status, problem: str, found: list[FoundObject]) -> ObjectRow:
         return ObjectRow(

@@ -35,6 +35,7 @@ _BOX_FACES = (  # the corners of each wall as signs, so that it faces inwards
     ((-1, -1, 1), (1, -1, 1), (1, -1, -1), (-1, -1, -1)),
     ((-1, 1, -1), (1, 1, -1), (1, 1, 1), (-1, 1, 1)),
 )
+_HALVES = ((0, 1, 2), (0, 2, 3))  # the triangles of a wall
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -71,7 +72,7 @@ def sample_room(seed: int, *, width: int, height: int, objects: int | None = Non
     """
     shapes = HELD_OUT_SHAPES if is_held_out(seed) else TRAIN_SHAPES
     rng = generator(seed, _ROOMS)
-    half = np.array([rng.uniform(2.5, 4.0), rng.uniform(1.2, 1.7), rng.uniform(3.0, 4.5)])
+    half = _half_extents(rng)
     shell = _shell(rng, half)
     view = generator(seed, _VIEW)
     focal = height * view.uniform(0.75, 1.1)
@@ -85,19 +86,32 @@ def sample_room(seed: int, *, width: int, height: int, objects: int | None = Non
     return replace(room, objects=_with_photo(room))
 
 
+def bare_walls(seed: int) -> Mesh:
+    """Walls, floor and ceiling of a seed's room without their textures, in its world, seen from inside."""
+    half = _half_extents(generator(seed, _ROOMS))
+    corners = np.concatenate([np.array(signs, np.float64) * half for signs in _BOX_FACES])
+    faces = [[4 * k + corner for corner in triangle] for k in range(len(_BOX_FACES)) for triangle in _HALVES]
+    return Mesh(vertices=corners, faces=np.array(faces, np.int32))
+
+
+def _half_extents(rng: Rng) -> Float:
+    """Half the width, height and depth of a room, the first that is drawn of it."""
+    return np.array([rng.uniform(2.5, 4.0), rng.uniform(1.2, 1.7), rng.uniform(3.0, 4.5)])
+
+
 def _shell(rng: Rng, half: Float) -> Entity:
     """The walls from inside, each with a texture of its own, three beside and two over each other."""
     corners, faces, uvs, panels = [], [], [], []
     for number, signs in enumerate(_BOX_FACES):
         corner = np.array(signs, np.float64) * half
         corners.append(corner)
-        faces += [[4 * number + k for k in triangle] for triangle in ((0, 1, 2), (0, 2, 3))]
+        faces += [[4 * number + k for k in triangle] for triangle in _HALVES]
         panels.append(_wall(rng, corner))
         edge = 0.5 / WALL_TEXELS  # no texel of the neighbouring wall shows at the seam
         corner_of_panel = np.array([number % 3, number // 3])
         square = np.array([[edge, 1 - edge], [1 - edge, 1 - edge], [1 - edge, edge], [edge, edge]])
         placed = (square + corner_of_panel) / (3, 2)
-        uvs += [placed[list(triangle)] for triangle in ((0, 1, 2), (0, 2, 3))]
+        uvs += [placed[list(triangle)] for triangle in _HALVES]
     texture = np.concatenate([np.concatenate(panels[:3], axis=1), np.concatenate(panels[3:], axis=1)])
     mesh = Mesh(
         vertices=np.concatenate(corners),
