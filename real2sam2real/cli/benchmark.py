@@ -74,8 +74,8 @@ class ExportCases:
 
     cases: Annotated[Positional[Path], arg(metavar="CASES")]
     """A set of cases."""
-    format: Annotated[Literal["official", "gen3c", "realestate10k"], arg(metavar="NAME")]
-    """One of official, gen3c, realestate10k."""
+    format: Annotated[Literal["official", "das", "gen3c", "realestate10k"], arg(metavar="NAME")]
+    """One of official, das (Diffusion as Shader), gen3c, realestate10k."""
     out: Annotated[Path, arg(aliases=["-o"], metavar="FOLDER")]
     """Where they are written; videos that lie there are kept."""
     frames: Annotated[int | None, arg(metavar="T", help_behavior_hint="(default: the format's, or the case's)")] = None

@@ -18,6 +18,7 @@ from real2sam2real import media
 from real2sam2real.errors import UserError
 from real2sam2real.files import replacing_file, replacing_folder
 from real2sam2real.lab.evaluate.case_set import CaseRecord, CaseSet
+from real2sam2real.lab.evaluate.peers.diffusion_as_shader import DiffusionAsShader
 from real2sam2real.lab.evaluate.peers.gen3c import Gen3C
 from real2sam2real.lab.evaluate.peers.interface import CannotTellError, PeerCase, PeerFormat
 from real2sam2real.lab.evaluate.peers.official import Official
@@ -41,7 +42,7 @@ from real2sam2real.workfolder.lock import locked, require_own_place
 
 RUN = "run.sh"
 _NAMED = 8  # cases that are named in a note
-FORMATS: dict[str, type[PeerFormat]] = {each.name: each for each in (Official, Gen3C, RealEstate10K)}
+FORMATS: dict[str, type[PeerFormat]] = {each.name: each for each in (Official, DiffusionAsShader, Gen3C, RealEstate10K)}
 
 
 def peer_format(name: str, *, frames: int | None = None, size: tuple[int, int] | None = None) -> PeerFormat:
@@ -119,7 +120,7 @@ def _write_inputs(cases: CaseSet, peer: PeerFormat, inputs: Path, progress: Prog
 
 
 def _peer_case(cases: CaseSet, case: CaseRecord, peer: PeerFormat) -> PeerCase:
-    scene, clip = cases.scene(case), peer.clip(case)
+    scene, clip = cases.scene(case.name), peer.clip(case)
     if scene.photo is None:
         raise UserError(f"{cases.folder / case.name} has no photo; make the set again with r2s2r benchmark make")
     width, height = peer.size(case)

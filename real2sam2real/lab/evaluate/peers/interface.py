@@ -13,7 +13,7 @@ from real2sam2real.arrays import Float, UInt8
 from real2sam2real.errors import UserError
 from real2sam2real.geometry import Intrinsics
 from real2sam2real.lab.evaluate.case_set import CaseRecord
-from real2sam2real.lab.evaluate.peers.record import WHOLE, Clip, Window
+from real2sam2real.lab.evaluate.peers.record import WHOLE, PeerClip, Window
 from real2sam2real.scene import Scene
 
 OPENCV_FROM_OPENGL = np.diag([1.0, -1.0, -1.0, 1.0])  # peers' cameras look along +Z with +Y down; and back again
@@ -39,7 +39,7 @@ class PeerCase:
     """
 
     name: str
-    clip: Clip
+    clip: PeerClip
     directed: Scene
     photo: UInt8
     prompt: str
@@ -97,12 +97,12 @@ class PeerFormat(ABC):
         """The line that makes all videos, where the peer has one for that."""
         return ""
 
-    def clip(self, case: CaseRecord) -> Clip:
+    def clip(self, case: CaseRecord) -> PeerClip:
         """What the peer's video shows: the whole case, evenly; the middle of its picture, uncut along one side."""
         width, height = self.size(case)
         times = np.linspace(0, case.frames - 1, self.frames(case))
         window = middle_window(case.width, case.height, width / height)
-        return Clip(times=tuple(float(round(t, 9)) for t in times), window=window)
+        return PeerClip(times=tuple(float(round(t, 9)) for t in times), window=window)
 
 
 def middle_window(width: int, height: int, aspect: float) -> Window:

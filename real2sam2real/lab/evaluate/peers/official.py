@@ -7,7 +7,7 @@ from pathlib import Path
 from real2sam2real.control.folder import CAPTION, OFFICIAL_NORMALS, PHOTO, write_control
 from real2sam2real.lab.evaluate.case_set import CaseRecord
 from real2sam2real.lab.evaluate.peers.interface import PeerCase, PeerFormat
-from real2sam2real.lab.evaluate.peers.record import Clip
+from real2sam2real.lab.evaluate.peers.record import PeerClip
 from real2sam2real.rendering import render_frames
 
 FPS = 16.0  # the script leaves out frames of a video that is faster
@@ -36,9 +36,9 @@ class Official(PeerFormat):
         """Below `checkpoint-NAME/cases/`."""
         return f"{case.name}/generated.mp4"
 
-    def clip(self, case: CaseRecord) -> Clip:
+    def clip(self, case: CaseRecord) -> PeerClip:
         """All of the picture: the script itself stretches it to its multiples of 32."""
-        return Clip(times=super().clip(case).times)
+        return PeerClip(times=super().clip(case).times)
 
     def write(self, case: PeerCase, inputs: Path) -> str:
         """See `PeerFormat`."""

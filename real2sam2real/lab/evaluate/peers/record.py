@@ -24,31 +24,31 @@ Window = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Clip:
+class PeerClip:
     """What a peer's video shows of a case.
 
     Attributes:
-        times: for each frame of the video the frame of the case that it shows, 0…T−1; need not be whole.
+        times: for each frame of the video the frame of the case that it shows, from 0 to its last; need not be whole.
         window: of the case's picture that the video shows; it is stretched over the video's size.
     """
 
     times: tuple[float, ...]
     window: Window = WHOLE
 
-    def measured(self, frames: int) -> Int:
-        """Numbers of the video's frames that are measured, for a case of `frames` frames.
+    def measured(self) -> Int:
+        """Numbers of the video's frames that are measured.
 
         One for each frame of the case, the nearest, where the video is as long or longer: sums over frames and steps
         from frame to frame are then those of other methods. All of a video that is shorter.
         """
-        count = len(self.times)
+        count, frames = len(self.times), round(self.times[-1]) + 1
         if count <= frames or frames == 1:
             return np.arange(count)
         return np.abs(np.array(self.times)[None, :] - np.arange(frames)[:, None]).argmin(axis=1)
 
     def shown(self, scene: Scene) -> Scene:
         """A directed scene as the video shows it: at the measured frames' times, through the window."""
-        times = np.array(self.times)[self.measured(scene.frames)]
+        times = np.array(self.times)[self.measured()]
         return in_window(sampled_scene(scene, times), self.window)
 
 
@@ -73,7 +73,7 @@ class ExportedCase:
     name: str
     shot: str  # the case's direction, by which it is known again
     video: str  # where the peer leaves its video, below the folder of its videos
-    clip: Clip
+    clip: PeerClip
     note: str = ""  # what a person should know of what was written
 
 
@@ -120,7 +120,7 @@ class Answer:
     """A peer's video of a case: the file, or why there is none."""
 
     video: Path | None
-    clip: Clip | None = None
+    clip: PeerClip | None = None
     reason: str = "there is no video of this case"
 
 

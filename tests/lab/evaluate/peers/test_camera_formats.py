@@ -28,7 +28,7 @@ def project(points: np.ndarray, w2c: np.ndarray, k: np.ndarray) -> np.ndarray:
 
 def commanded_pixels(cases: CaseSet, frames: int) -> tuple[np.ndarray, list[np.ndarray]]:
     """Some points in the first camera's OpenCV frame, and where our own camera sees them, as shares of the picture."""
-    scene = retimed(cases.scene(cases.cases[0]), frames)
+    scene = retimed(cases.scene(cases.cases[0].name), frames)
     points_first = np.random.default_rng(0).uniform([-1, -0.6, 3], [1, 0.6, 8], (20, 3))
     first = scene.camera.world_from_camera[0]
     world = (points_first * [1, -1, -1]) @ first[:3, :3].T + first[:3, 3]
@@ -61,7 +61,7 @@ def test_gen3cs_depth_lies_on_the_things_of_the_photo(camera_set: CaseSet, tmp_p
     depth, k = read["depth_key_frames"][0, 0], read["K_key_frames"][0]
     assert depth.shape == (704, 1280)
     assert read["images_key_frames"].shape == (1, 3, 704, 1280)
-    scene = camera_set.scene(camera_set.cases[0])
+    scene = camera_set.scene("camera-0001")
     pose = scene.photo_world_from_camera
 
     def world(x: int, y: int) -> np.ndarray:

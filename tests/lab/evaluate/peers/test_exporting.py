@@ -17,7 +17,7 @@ from real2sam2real.lab.evaluate.measuring import jobs_of
 from real2sam2real.lab.evaluate.peers.exporting import export_cases, peer_format
 from real2sam2real.lab.evaluate.peers.interface import middle_window
 from real2sam2real.lab.evaluate.peers.realestate10k import RealEstate10K
-from real2sam2real.lab.evaluate.peers.record import EXPORT, INPUTS, VIDEOS, Clip
+from real2sam2real.lab.evaluate.peers.record import EXPORT, INPUTS, VIDEOS, PeerClip
 
 MakeCases = Callable[..., CaseSet]
 
@@ -32,14 +32,14 @@ def numbers(frames) -> list[int]:
 
 
 def test_every_frame_of_a_case_has_one_of_a_longer_video() -> None:
-    exact = Clip(times=tuple(np.linspace(0, 8, 25)))
-    assert exact.measured(9).tolist() == list(range(0, 25, 3))
-    uneven = Clip(times=tuple(np.linspace(0, 8, 13)))  # 0, 2/3, 4/3, …
-    picked = uneven.measured(9)
+    exact = PeerClip(times=tuple(np.linspace(0, 8, 25)))
+    assert exact.measured().tolist() == list(range(0, 25, 3))
+    uneven = PeerClip(times=tuple(np.linspace(0, 8, 13)))  # 0, 2/3, 4/3, …
+    picked = uneven.measured()
     assert len(set(picked.tolist())) == 9
     assert np.abs(np.array(uneven.times)[picked] - np.arange(9)).max() < 0.34
-    shorter = Clip(times=tuple(np.linspace(0, 8, 5)))
-    assert shorter.measured(9).tolist() == [0, 1, 2, 3, 4]
+    shorter = PeerClip(times=tuple(np.linspace(0, 8, 5)))
+    assert shorter.measured().tolist() == [0, 1, 2, 3, 4]
 
 
 def test_a_longer_video_is_measured_at_the_right_frames(camera_set: CaseSet, tmp_path: Path) -> None:
@@ -87,7 +87,7 @@ def test_another_length_than_was_exported_is_said(camera_set: CaseSet, tmp_path:
         job.frames()
     numbered_video(tmp_path / "out" / VIDEOS / "camera-0001.mp4", 9)
     (job,) = jobs_of(camera_set, "peer", tmp_path / "out")
-    with pytest.raises(UserError, match="the video has 9 frames, and was exported to have 25"):
+    with pytest.raises(UserError, match="the video has 9 frames, it was exported to have 25"):
         job.frames()
 
 
@@ -119,7 +119,7 @@ def test_videos_stay_when_inputs_are_written_anew(camera_set: CaseSet, tmp_path:
 
 def test_who_is_told_of_cameras_alone_gets_no_cases_of_objects(object_set: CaseSet, tmp_path: Path) -> None:
     for name in ("gen3c", "realestate10k"):
-        with pytest.raises(UserError, match="formats for objects: official"):
+        with pytest.raises(UserError, match="formats for objects: official, das"):
             export_cases(object_set, peer_format(name), tmp_path / name)
         assert not (tmp_path / name).exists()
 

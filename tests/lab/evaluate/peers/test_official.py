@@ -40,7 +40,7 @@ def test_the_script_finds_the_three_files(object_set: CaseSet, tmp_path: Path) -
     assert media.video_info(folder / "object_animation_normal.mp4").fps == 16
     control = read_control(folder, from_official=True)
     assert control.normals.shape == (9, 720, 1280, 3)
-    scene = object_set.scene(object_set.cases[0])
+    scene = object_set.scene("objects-0001")
     (frame,) = render_frames(scene, width=1280, height=720, frames=[8])
     wanted = NormalConvention().encode(frame.normals, frame.ids)
     inside = frame.ids > 0
