@@ -74,14 +74,16 @@ class ExportCases:
 
     cases: Annotated[Positional[Path], arg(metavar="CASES")]
     """A set of cases."""
-    format: Annotated[Literal["official", "das", "gen3c", "realestate10k"], arg(metavar="NAME")]
-    """One of official, das (Diffusion as Shader), gen3c, realestate10k."""
+    format: Annotated[Literal["official", "das", "gen3c", "viewcrafter", "realestate10k"], arg(metavar="NAME")]
+    """One of official, das (Diffusion as Shader), gen3c, viewcrafter, realestate10k."""
     out: Annotated[Path, arg(aliases=["-o"], metavar="FOLDER")]
     """Where they are written; videos that lie there are kept."""
     frames: Annotated[int | None, arg(metavar="T", help_behavior_hint="(default: the format's, or the case's)")] = None
     """Length of the method's videos, where the format leaves it open (realestate10k)."""
     size: Annotated[str | None, arg(metavar="WxH", help_behavior_hint="(default: the format's, or the case's)")] = None
     """Size of the photo, likewise."""
+    nearest: bool = False
+    """Also write paths that the format can only say roughly (viewcrafter); how far each is off is told."""
 
     def execute(self) -> None:
         """Write them and print the folder."""
@@ -91,7 +93,7 @@ class ExportCases:
         from real2sam2real.run.progress import Progress
 
         size = None if self.size is None else parse_size(self.size)
-        peer = peer_format(self.format, frames=self.frames, size=size)
+        peer = peer_format(self.format, frames=self.frames, size=size, nearest=self.nearest)
         cases, progress = open_cases(self.cases), Progress.on_stderr()
         export_cases(cases, peer, self.out, progress=progress)
         if (self.out / RUN).is_file():

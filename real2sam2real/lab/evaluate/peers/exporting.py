@@ -35,6 +35,7 @@ from real2sam2real.lab.evaluate.peers.record import (
     write_export,
 )
 from real2sam2real.lab.evaluate.peers.surroundings import with_surroundings
+from real2sam2real.lab.evaluate.peers.viewcrafter import ViewCrafter
 from real2sam2real.run.progress import Progress
 from real2sam2real.scene import Scene
 from real2sam2real.scene.retime import sampled_scene
@@ -42,28 +43,34 @@ from real2sam2real.workfolder.lock import locked, require_own_place
 
 RUN = "run.sh"
 _NAMED = 8  # cases that are named in a note
-FORMATS: dict[str, type[PeerFormat]] = {each.name: each for each in (Official, DiffusionAsShader, Gen3C, RealEstate10K)}
+_ALL: tuple[type[PeerFormat], ...] = (Official, DiffusionAsShader, Gen3C, ViewCrafter, RealEstate10K)
+FORMATS = {each.name: each for each in _ALL}
 
 
-def peer_format(name: str, *, frames: int | None = None, size: tuple[int, int] | None = None) -> PeerFormat:
+def peer_format(
+    name: str, *, frames: int | None = None, size: tuple[int, int] | None = None, nearest: bool = False
+) -> PeerFormat:
     """The format of that name.
 
     Args:
         name: one of `FORMATS`.
         frames: length of the peer's videos, for formats that leave it open.
         size: width and height of the photo, likewise.
+        nearest: also write cases that the format can only say roughly, for formats of which there are some.
 
     Raises:
-        UserError: the format has a length or a size of its own.
+        UserError: the format has a length or a size of its own, or says all or nothing.
     """
+    if frames is not None and frames < 2:
+        raise UserError(f"--frames {frames} is too short for a path; give 2 or more")
+    given = {"--frames": frames is not None, "--size": size is not None, "--nearest": nearest}
+    taken = {RealEstate10K.name: ("--frames", "--size"), ViewCrafter.name: ("--nearest",)}.get(name, ())
+    for option in (option for option, is_given in given.items() if is_given and option not in taken):
+        why = "says a path exactly or not at all" if option == "--nearest" else "has a length and a size of its own"
+        raise UserError(f"{name} {why}; leave {option} out")
     if name == RealEstate10K.name:
-        if frames is not None and frames < 2:
-            raise UserError(f"--frames {frames} is too short for a path; give 2 or more")
         return RealEstate10K(frames, size)
-    if frames is not None or size is not None:
-        given = "--frames" if frames is not None else "--size"
-        raise UserError(f"{name} has a length and a size of its own; leave {given} out, or write realestate10k")
-    return FORMATS[name]()
+    return ViewCrafter(nearest=nearest) if name == ViewCrafter.name else FORMATS[name]()
 
 
 def export_cases(cases: CaseSet, peer: PeerFormat, out: Path, *, progress: Progress | None = None) -> ExportRecord:

@@ -118,7 +118,7 @@ def test_videos_stay_when_inputs_are_written_anew(camera_set: CaseSet, tmp_path:
 
 
 def test_who_is_told_of_cameras_alone_gets_no_cases_of_objects(object_set: CaseSet, tmp_path: Path) -> None:
-    for name in ("gen3c", "realestate10k"):
+    for name in ("gen3c", "viewcrafter", "realestate10k"):
         with pytest.raises(UserError, match="formats for objects: official, das"):
             export_cases(object_set, peer_format(name), tmp_path / name)
         assert not (tmp_path / name).exists()
@@ -127,6 +127,10 @@ def test_who_is_told_of_cameras_alone_gets_no_cases_of_objects(object_set: CaseS
 def test_a_format_with_a_length_of_its_own_takes_no_other() -> None:
     with pytest.raises(UserError, match="gen3c has a length and a size of its own; leave --frames out"):
         peer_format("gen3c", frames=25)
+    with pytest.raises(UserError, match="viewcrafter has a length and a size of its own; leave --size out"):
+        peer_format("viewcrafter", size=(640, 360))
+    with pytest.raises(UserError, match="das says a path exactly or not at all; leave --nearest out"):
+        peer_format("das", nearest=True)
     with pytest.raises(UserError, match="too short for a path"):
         peer_format("realestate10k", frames=1)
 
