@@ -43,8 +43,8 @@ from real2sam2real.workfolder.lock import locked, require_own_place
 
 RUN = "run.sh"
 _NAMED = 8  # cases that are named in a note
-_ALL: tuple[type[PeerFormat], ...] = (Official, DiffusionAsShader, Gen3C, ViewCrafter, RealEstate10K)
-FORMATS = {each.name: each for each in _ALL}
+PEERS: tuple[type[PeerFormat], ...] = (Official, DiffusionAsShader, Gen3C, ViewCrafter, RealEstate10K)
+FORMATS = {each.name: each for each in PEERS}
 
 
 def peer_format(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -133,6 +134,22 @@ def test_a_format_with_a_length_of_its_own_takes_no_other() -> None:
         peer_format("das", nearest=True)
     with pytest.raises(UserError, match="too short for a path"):
         peer_format("realestate10k", frames=1)
+
+
+def test_the_documented_method_of_ones_own_runs(
+    camera_set: CaseSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = (Path(__file__).parents[4] / "docs" / "evaluation.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"^```python\n(.*?)^```", page.split("### How to add a method")[1], re.DOTALL | re.MULTILINE)
+    (tmp_path / "cases").symlink_to(camera_set.folder)
+    monkeypatch.chdir(tmp_path)
+    exec(compile(block, "evaluation.md", "exec"), {"__name__": "documented"})
+    poses = np.load(tmp_path / "mine" / INPUTS / "camera-0001.npy")
+    assert poses.shape == (16, 4, 4)
+    assert poses[-1, :3, 3] == pytest.approx([0.6, -0.25, 0.9])  # right, up and in, with +Y down and +Z forward
+    media.write_video(tmp_path / "mine" / VIDEOS / "camera-0001" / "out.mp4", np.zeros((16, 32, 48, 3), np.uint8), 8)
+    (job,) = jobs_of(camera_set, "mine", tmp_path / "mine")
+    assert len(job.frames()) == 9
 
 
 def test_the_command_writes_a_script_that_a_shell_reads(
