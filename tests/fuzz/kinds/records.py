@@ -77,6 +77,32 @@ def run_record(folder: Path) -> Path:
     return folder / "run.json"
 
 
+def _read_export(path: Path) -> None:
+    from real2sam2real.lab.evaluate.case_set import CaseRecord, CaseSet
+    from real2sam2real.lab.evaluate.peers.record import answers
+
+    case = CaseRecord(
+        name="camera-0001", kind="camera", seed=0, source="room 7", shot="camera: [static]", moved=(), frames=3,
+        width=64, height=36,
+    )  # fmt: skip
+    (found,) = answers(CaseSet(folder=path.parent, kind="camera", cases=(case,)), path.parent)
+    if found.clip is not None:
+        found.clip.measured()
+
+
+@kind("export.json", _read_export, *mutators.JSON)
+def export_record(folder: Path) -> Path:
+    from real2sam2real.lab.evaluate.peers.record import ExportedCase, ExportRecord, PeerClip, SkippedCase, write_export
+
+    clip = PeerClip(times=(0.0, 0.5, 1.0, 1.5, 2.0), window=(0.1, 0.0, 0.9, 1.0))
+    case = ExportedCase(name="camera-0001", shot="camera: [static]", video="camera-0001/result.mp4", clip=clip)
+    skipped = SkippedCase(name="camera-0002", reason="its lens zooms")
+    write_export(folder, ExportRecord(peer="das", cases=(case,), skipped=(skipped,)))
+    (folder / "videos" / "camera-0001").mkdir(parents=True)
+    (folder / "videos" / "camera-0001" / "result.mp4").touch()
+    return folder / "export.json"
+
+
 def _read_scene(path: Path) -> None:
     from real2sam2real.scene.folder import read_scene, save_scene
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 
@@ -30,10 +30,20 @@ class PeerClip:
     Attributes:
         times: for each frame of the video the frame of the case that it shows, from 0 to its last; need not be whole.
         window: of the case's picture that the video shows; it is stretched over the video's size.
+
+    Raises:
+        ValueError: times go back or do not begin with 0, or the window is empty or reaches out of the picture.
     """
 
     times: tuple[float, ...]
     window: Window = WHOLE
+
+    def __post_init__(self) -> None:
+        if not self.times or self.times[0] != 0 or any(np.diff(self.times) < 0):
+            raise ValueError("times of a video's frames begin with 0 and never go back")
+        left, top, right, bottom = self.window
+        if not (0 <= left < right <= 1 and 0 <= top < bottom <= 1):
+            raise ValueError(f"the window {self.window} is no part of a picture")
 
     def measured(self) -> Int:
         """Numbers of the video's frames that are measured.
@@ -75,6 +85,11 @@ class ExportedCase:
     video: str  # where the peer leaves its video, below the folder of its videos
     clip: PeerClip
     note: str = ""  # what a person should know of what was written
+
+    def __post_init__(self) -> None:
+        path = PurePosixPath(self.video)
+        if path.suffix != ".mp4" or path.is_absolute() or set("*?[") & set(self.video) or ".." in path.parts:
+            raise ValueError(f"'{self.video}' is no place of a video below a folder")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,7 +157,7 @@ def answers(cases: CaseSet, folder: Path) -> list[Answer]:
 def _answer(case: CaseRecord, place: Path, written: ExportedCase | None, skipped: str | None, folder: Path) -> Answer:
     if written is None:
         return Answer(video=None, reason=f"not exported: {skipped or 'the case was made later'}")
-    if written.shot != case.shot or max(written.clip.times) > case.frames - 1 + 1e-6:
+    if written.shot != case.shot or abs(written.clip.times[-1] - (case.frames - 1)) > 1e-6:
         raise UserError(
             f"{folder / EXPORT} was written from another set of cases: {case.name} has another direction there; "
             "give the cases that it was written from, or export these"
