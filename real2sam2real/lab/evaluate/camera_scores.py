@@ -6,12 +6,16 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
+from real2sam2real.arrays import Float
 from real2sam2real.lab.evaluate.camera_recovery import RecoveredPath, RecoveryOptions, recover_path
 from real2sam2real.lab.evaluate.case_set import CaseSet
 from real2sam2real.lab.evaluate.measuring import CaseMeasurer, MeasuredRow, Status, VideoJob
 from real2sam2real.lab.evaluate.score_table import Measure
 from real2sam2real.lab.evaluate.trajectory import TrajectoryError, aligned, trajectory_error
 from real2sam2real.scene import CameraPath
+
+Centre = tuple[float, float, float]
+"""Where a camera is in the world."""
 
 ENOUGH = 0.8
 """A path counts as recovered where so large a share of its frames is."""
@@ -34,8 +38,8 @@ class CameraRow(MeasuredRow):
     seconds: float  # structure from motion took
     points: int  # in space
     registered: float  # share of the frames
-    path: list[list[float] | None]  # recovered camera centres, aligned with the commanded ones, by frame
-    commanded: list[list[float]]  # camera centres by frame, in the case's world
+    path: tuple[Centre | None, ...]  # recovered camera centres, aligned with the commanded ones, by frame
+    commanded: tuple[Centre, ...]  # camera centres by frame, in the case's world
 
 
 class CameraMeasurer(CaseMeasurer[CameraRow]):
@@ -85,8 +89,8 @@ class CameraMeasurer(CaseMeasurer[CameraRow]):
             seconds=found.seconds if found else 0.0,
             points=found.points if found else 0,
             registered=error.registered if error else 0.0,
-            path=_aligned_centres(found, camera) if found else [],
-            commanded=camera.world_from_camera[:, :3, 3].tolist(),
+            path=_aligned_centres(found, camera) if found else (),
+            commanded=tuple(map(_centre, camera.world_from_camera)),
         )
 
 
@@ -98,11 +102,16 @@ def _measures(error: TrajectoryError | None) -> dict[str, float | None]:
     return {name: None if np.isnan(value) else value for name, value in values.items()}
 
 
-def _aligned_centres(found: RecoveredPath, camera: CameraPath) -> list[list[float] | None]:
+def _centre(world_from_camera: Float) -> Centre:
+    x, y, z = world_from_camera[:3, 3].tolist()
+    return x, y, z
+
+
+def _aligned_centres(found: RecoveredPath, camera: CameraPath) -> tuple[Centre | None, ...]:
     """Recovered camera centres in the commanded path's frame and scale, None where there is none; for plots."""
     known = np.flatnonzero(found.found)
     if len(known) < 3:
-        return []
-    centres = aligned(found.world_from_camera[known], camera.world_from_camera[known])[:, :3, 3]
-    by_frame = dict(zip(known.tolist(), centres.tolist(), strict=True))
-    return [by_frame.get(t) for t in range(camera.frames)]
+        return ()
+    poses = aligned(found.world_from_camera[known], camera.world_from_camera[known])
+    by_frame = dict(zip(known.tolist(), map(_centre, poses), strict=True))
+    return tuple(by_frame.get(t) for t in range(camera.frames))

@@ -25,9 +25,10 @@ from real2sam2real.run.rendering import CONTROL_PREVIEW
 from real2sam2real.scene import Scene
 from real2sam2real.workfolder.fingerprint import fingerprint
 from real2sam2real.workfolder.jobs import Tried, make_here
+from real2sam2real.workfolder.json_values import typed
 from real2sam2real.workfolder.lock import locked
 from real2sam2real.workfolder.ray_pool import RayPool
-from real2sam2real.workfolder.records import read_lines, write_lines
+from real2sam2real.workfolder.records import WRONG_VALUES, read_lines, reason_of, write_lines
 
 ROWS = "rows.jsonl"
 Status = Literal["measured", "not found", "failed"]
@@ -266,8 +267,17 @@ def read_rows(folder: Path, row_type: type[RowT]) -> dict[tuple[str, str], RowT]
         UserError: the file is damaged.
     """
     names = {f.name for f in fields(row_type)}
-    rows = [row_type(**row) for row in read_lines(folder / ROWS) if isinstance(row, dict) and set(row) == names]
-    return {(row.method, row.case): row for row in rows}
+    found = {}
+    for number, values in enumerate(read_lines(folder / ROWS), start=1):
+        if isinstance(values, dict) and set(values) == names:
+            try:
+                row = typed(row_type, values)
+            except WRONG_VALUES as error:
+                raise UserError(
+                    f"{folder / ROWS}, line {number}: {reason_of(error)}; delete the file, and measure again"
+                ) from error
+            found[row.method, row.case] = row
+    return found
 
 
 def _case_by_case(jobs: Sequence[VideoJob]) -> list[VideoJob]:

@@ -96,7 +96,7 @@ def _article(rows: Sequence[tuple[Scores, MeasuredRow]]) -> str:
             values += [("frames found", f"{each.registered:.0%}"), ("points", str(each.points))]
             figures += _figures(each)
         if isinstance(each, ObjectRow):
-            values += [(str(o["name"]), f"in {o['found']} of {o['in_view']} frames") for o in each.objects]
+            values += [(str(o["name"]), f"in {o['found']:.0f} of {o['in_view']:.0f} frames") for o in each.objects]
     listed = "".join(f"<dt>{html.escape(name)}</dt><dd>{html.escape(text)}</dd>" for name, text in values)
     return f"<article><div><p>{title}</p>{_shown(row.video)}{problems}</div>{figures}<dl>{listed}</dl></article>"
 
@@ -125,6 +125,8 @@ def _plot(row: CameraRow, axes: tuple[int, int]) -> str:
     true = [np.array(centre)[list(axes)] * flip for centre in row.commanded]
     found = [None if centre is None else np.array(centre)[list(axes)] * flip for centre in row.path]
     points = np.array([*true, *(point for point in found if point is not None)])
+    if not len(points):
+        return ""
     low, high = points.min(axis=0), points.max(axis=0)
     scale = 0.9 * _SIDE / max(float((high - low).max()), 1e-9)
     middle = (low + high) / 2

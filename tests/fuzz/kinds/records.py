@@ -370,3 +370,39 @@ def page_shot(folder: Path) -> Path:
     from real2sam2real.scene.shot import parse_shot
 
     return _write_json(folder / "shot.json", parse_shot(SHOT).to_data())
+
+
+def _put_into_a_table(path: Path) -> None:
+    from real2sam2real.lab.evaluate.score_folders import joined_scores
+    from real2sam2real.lab.evaluate.score_page import write_page
+    from real2sam2real.lab.evaluate.score_report import report
+
+    (scores,) = joined_scores([path.parent], path.parent)
+    write_page(path.parent / "index.html", "Scores", [(report(scores), scores)])
+
+
+@kind("scores of videos", _put_into_a_table, *mutators.JSON)
+def scores(folder: Path) -> Path:
+    from dataclasses import asdict
+
+    from real2sam2real.lab.evaluate.camera_scores import CameraRow
+    from real2sam2real.lab.evaluate.measuring import ROWS
+    from real2sam2real.workfolder.records import write_lines
+
+    path = ((0.0, 0.0, 0.0), (1.0, 0.0, 0.5))
+    row = CameraRow(
+        method="ours",
+        case="camera-0001",
+        status="measured",
+        problem="",
+        measures={"ate_share": 0.1},
+        standing={"ate_share": 0.5},
+        video="../videos/camera-0001.mp4",
+        seconds=1.0,
+        points=100,
+        registered=1.0,
+        path=(None, path[1]),
+        commanded=path,
+    )
+    write_lines(folder / ROWS, [asdict(row)])
+    return folder / ROWS

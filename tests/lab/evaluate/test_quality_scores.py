@@ -130,7 +130,7 @@ def test_two_videos_of_one_name_are_refused(tmp_path: Path) -> None:
 
 
 def camera_row(method: str, case: str, error: float | None) -> CameraRow:
-    path = [[0.0, 0.0, 0.0], [1.0, 0.0, 0.5]]
+    path = ((0.0, 0.0, 0.0), (1.0, 0.0, 0.5))
     measures = {"ate_share": error, "rpe_translation": error, "rpe_rotation": error}
     return CameraRow(
         method=method,
@@ -143,7 +143,7 @@ def camera_row(method: str, case: str, error: float | None) -> CameraRow:
         seconds=1.0,
         points=100,
         registered=0.0 if error is None else 1.0,
-        path=[] if error is None else path,
+        path=() if error is None else path,
         commanded=path,
     )
 
@@ -217,6 +217,10 @@ def test_what_does_not_belong_together_is_refused(scored: tuple[Path, Path], tmp
         joined_scores([camera, twice], tmp_path)
     write_lines(twice / ROWS, [{"method": "of another version"}])
     with pytest.raises(UserError, match="holds no row of this version"):
+        joined_scores([twice], tmp_path)
+    damaged = {**vars(camera_row("new", "camera-0000", 0.1)), "measures": {"ate_share": "low"}}
+    write_lines(twice / ROWS, [damaged])
+    with pytest.raises(UserError, match=r"line 1: 'measures.ate_share' is low, which is not a finite number"):
         joined_scores([twice], tmp_path)
     with pytest.raises(UserError, match=r"has no rows\.jsonl"):
         joined_scores([tmp_path], tmp_path)
