@@ -23,6 +23,7 @@ _STYLE = """
 body{font:15px/1.45 system-ui,sans-serif;margin:2rem auto;max-width:76rem;padding:0 1rem;color:#222;background:#fafafa}
 .wide{overflow-x:auto}table{border-collapse:collapse;margin:1rem 0;font-variant-numeric:tabular-nums}
 td,th{border:1px solid #ccc;padding:.25rem .6rem;text-align:right}td:first-child,th:first-child{text-align:left}
+td{white-space:nowrap}
 article{display:grid;grid-template-columns:minmax(16rem,1fr) auto auto minmax(14rem,20rem);gap:1rem;align-items:start;
 border-top:1px solid #ccc;padding:1rem 0}
 figure{max-width:220px}video,img{width:100%;background:#000}figure{margin:0}figcaption{font-size:.85em;color:#666}
@@ -86,7 +87,8 @@ def _badness(rows: Sequence[tuple[Scores, MeasuredRow]]) -> tuple[int, float]:
 def _article(rows: Sequence[tuple[Scores, MeasuredRow]]) -> str:
     row = rows[0][1]
     title = f"<b>{html.escape(row.method)}</b> {html.escape(row.case)}"
-    problems = "".join(f'<p class="bad">{html.escape(each.problem)}</p>' for _, each in rows if each.problem)
+    told = dict.fromkeys(each.problem for _, each in rows if each.problem)
+    problems = "".join(f'<p class="bad">{html.escape(problem)}</p>' for problem in told)
     figures, values = "", []
     for scores, each in rows:
         values += [
