@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,11 @@ from real2sam2real.workfolder.kept import Arrays, KeptResults
 
 _LIFTING = ("geometry", "mesh", "perceive", "lifting")
 _SKIN = ("heads", "weights", "axes")
+
+
+def kept_shapes(folder: Path | None) -> KeptResults:
+    """What lifting keeps in a `folder`; nothing without one."""
+    return KeptResults(None if folder is None else folder / "meshes")
 
 
 def kept_things(pixels: UInt8, kept: KeptResults) -> list[ScoredBox]:

@@ -51,7 +51,7 @@ from real2sam2real.perceive.segment.posts import find_posts
 from real2sam2real.perceive.segment.things import boxes_of_likes, words_of
 from real2sam2real.perceive.view import PhotoView
 from real2sam2real.run.directing import provenance_notes
-from real2sam2real.run.kept_lifting import kept_person, kept_things
+from real2sam2real.run.kept_lifting import kept_person, kept_shapes, kept_things
 from real2sam2real.run.options import DEFAULT_FPS
 from real2sam2real.run.photo import find_masks, occluder_mask, read_photo
 from real2sam2real.run.progress import Progress
@@ -96,7 +96,7 @@ def lift_to_folder(
     requests = kept or folder.parent / REQUESTS
     kept_masks = None if kept is None else kept / "masks"
     masks, notes = find_masks(photo_path, working, replace(objects, offline=offline), progress, kept_masks)
-    shapes = KeptResults(None if kept is None else kept / "meshes")
+    shapes = kept_shapes(kept)
     progress.info(f"  {len(masks)} object{'s' if len(masks) > 1 else ''}: {', '.join(masks)}")
     scene, lift_notes = lift(
         working.photo,

@@ -5,8 +5,9 @@ It reads lines of JSON from standard input, one question each, and answers each 
     {"photo": path, "kept": folder, "segmenter": name, "ask": kind, …}   a question, see `ANSWERS`
     {"answer": values} or {"error": text}
 
-A photo is opened once, and what boxes and points cut out of it is kept in the folder, as `r2s2r run` does. When
-standard input ends, so does the process.
+A photo is opened once, and what boxes and points cut out of it is kept in the folder, as `r2s2r run` does. While no
+question waits, it looks at what lifting will want to know and keeps that, too. When standard input ends, so does the
+process.
 """
 
 from __future__ import annotations
@@ -15,9 +16,11 @@ import base64
 import gc
 import json
 import os
+import queue
 import sys
+import threading
 import traceback
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -34,18 +37,21 @@ from real2sam2real.perceive.camera.estimate import estimate_camera
 from real2sam2real.perceive.camera.gravity import pitch_roll_of
 from real2sam2real.perceive.camera.options import ViewOptions
 from real2sam2real.perceive.camera.vanishing import StraightEdges, pitch_of_edges
+from real2sam2real.perceive.segment.bystanders import foresee_bystanders
 from real2sam2real.perceive.segment.detections import Detection
 from real2sam2real.perceive.segment.options import SegmentOptions
 from real2sam2real.perceive.segment.overlaps import MaskRequest, collect_masks
 from real2sam2real.perceive.segment.points import obeying
 from real2sam2real.perceive.segment.segmenter import OpenedPhoto, Segmenter
 from real2sam2real.perceive.segment.things import words_of
-from real2sam2real.run.kept_lifting import kept_things
+from real2sam2real.run.kept_lifting import kept_shapes, kept_things
 from real2sam2real.run.kept_masks import KeptMasks
 from real2sam2real.run.photo import WorkingPhoto, read_photo
 from real2sam2real.workfolder.json_values import parse_json
 from real2sam2real.workfolder.kept import KeptResults
 
+LIFT = "lift"
+"""In the folder of what is kept: what the lift keeps."""
 _MOST_OPEN = 2  # photos
 
 
@@ -70,14 +76,22 @@ class CutPhoto:
         return KeptMasks(self.segmenter.open(pixels), pixels, options, KeptResults(self.kept / "masks"))
 
     def _words_of(self, masks: Mapping[str, Mask]) -> dict[str, str]:
-        pixels = self.working.photo.pixels
-        return words_of(masks, kept_things(pixels, KeptResults(self.kept / "things")))
+        return words_of(masks, kept_things(self.working.photo.pixels, kept_shapes(self.kept / LIFT)))
 
     def warm(self, question: Mapping[str, Any]) -> dict[str, Any]:
         """Open the photo, and look at all of it; its size as it is worked on, and as its file has it."""
         self._words_of({})
         photo, shrink = self.working.photo, self.working.shrink
         return {"size": [photo.width, photo.height], "shrink": shrink}
+
+    def foresee(self) -> Iterator[None]:
+        """Look at what lifting will want to know, a part of a second's work at each step."""
+        pixels, kept = self.working.photo.pixels, kept_shapes(self.kept / LIFT)
+        yield from foresee_bystanders(pixels, kept_things(pixels, kept), kept)
+
+    def rest(self, question: Mapping[str, Any]) -> dict[str, Any]:
+        """Foresee nothing more until the next question: the lift itself has begun."""
+        return {}
 
     def cut(self, question: Mapping[str, Any]) -> dict[str, Any]:
         """The object in a box, or at points, or both: `mask`; and what it is, or "" (`word`)."""
@@ -173,6 +187,7 @@ ANSWERS: dict[str, Callable[[CutPhoto, Mapping[str, Any]], dict[str, Any]]] = {
     "view": CutPhoto.view,
     "mesh": CutPhoto.mesh,
     "depth": CutPhoto.depth,
+    "rest": CutPhoto.rest,
 }
 """What can be asked, by its kind; what each needs and gives is in its docstring."""
 
@@ -195,11 +210,29 @@ class CuttingProcess:
     def __init__(self) -> None:
         self._segmenters: dict[str, Segmenter] = {}
         self._photos: dict[tuple[str, ...], CutPhoto] = {}
+        self._foreseeing: Iterator[None] | None = None
+
+    @property
+    def foresees(self) -> bool:
+        """Whether there is something left to look at while nobody asks."""
+        return self._foreseeing is not None
+
+    def foresee(self) -> None:
+        """Look at a part of it."""
+        try:
+            next(self._foreseeing or iter(()))
+        except StopIteration:
+            self._foreseeing = None
+        except Exception:  # who needs it looks again, and says what is wrong
+            traceback.print_exc()
+            self._foreseeing = None
 
     def answer(self, question: Mapping[str, Any]) -> dict[str, Any]:
         """What standard output is told."""
         try:
-            answer = ANSWERS[question["ask"]](self._photo(question), question)
+            photo = self._photo(question)
+            answer = ANSWERS[question["ask"]](photo, question)
+            self._foreseeing = None if question["ask"] == "rest" else photo.foresee()
         except UserError as error:
             return {"error": str(error)}
         except Exception as error:
@@ -228,8 +261,25 @@ def main() -> None:
     output = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # what libraries print goes where errors go
     process = CuttingProcess()
-    for line in sys.stdin:
+    lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+    threading.Thread(target=_read, args=(lines,), daemon=True).start()
+    while (line := _next(lines, process)) is not None:
         print(json.dumps(process.answer(parse_json(line))), file=output, flush=True)
+
+
+def _read(lines: queue.SimpleQueue[str | None]) -> None:
+    for line in sys.stdin:
+        lines.put(line)
+    lines.put(None)
+
+
+def _next(lines: queue.SimpleQueue[str | None], process: CuttingProcess) -> str | None:
+    """The next question, None at the end; until it comes, something is foreseen."""
+    while True:
+        try:
+            return lines.get(block=not process.foresees)
+        except queue.Empty:
+            process.foresee()
 
 
 if __name__ == "__main__":

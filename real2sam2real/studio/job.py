@@ -48,7 +48,8 @@ KINDS = {
 
 # What most jobs need; torch, which takes seconds more, is left to those that use it.
 _PRELOADED = ("real2sam2real.run.pipeline", "real2sam2real.rendering.preview", "real2sam2real.media")
-_NICE = 10  # the page and the server answer first
+_UNHURRIED = ("preview", "generate")  # nobody waits for them with folded hands
+_NICE = 10  # of these: the page and the server answer first
 _TELL_EVERY_SECONDS = 0.1
 
 
@@ -111,8 +112,6 @@ def main() -> None:
     """Do the job that standard input names, and tell standard output of it."""
     gc.set_threshold(50_000)  # as the command line does
     teller = Teller(_own_output())
-    if hasattr(os, "nice"):
-        os.nice(_NICE)
     for name in _PRELOADED:
         importlib.import_module(name)
     line = sys.stdin.readline()
@@ -121,6 +120,8 @@ def main() -> None:
     threading.Thread(target=_end_with_server, daemon=True).start()
     try:
         request = parse_json(line)
+        if hasattr(os, "nice") and request["kind"] in _UNHURRIED:
+            os.nice(_NICE)
         work = find_work(request["kind"])
         result = work(Path(request["folder"]), request["options"], Progress(listener=teller))
     except Exception as error:

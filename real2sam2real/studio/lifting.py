@@ -20,6 +20,7 @@ from real2sam2real.run.photo import read_photo
 from real2sam2real.run.progress import Progress
 from real2sam2real.scene.scene import Scene
 from real2sam2real.scene.shot import Shot, parse_shot
+from real2sam2real.studio.cutting import LIFT
 from real2sam2real.studio.document import StudioDocument, apply_shot
 from real2sam2real.studio.objects import MASKS, MarkedObject, PhotoMarks, load_marks
 from real2sam2real.workfolder.json_values import typed
@@ -178,7 +179,7 @@ def lift(folder: Path, options: Mapping[str, Any], progress: Progress) -> dict[s
         folder / KEPT / LIFTED,
         progress,
         said=parse_shot(str(options["shot"]), folder=folder).relations(),
-        kept=folder / KEPT / "lift",
+        kept=folder / KEPT / LIFT,
         offline=True,
     )
     if marks.view.roll and abs(marks.view.roll) > LEVEL_DEGREES and marks.lift.depth == "none":

@@ -6,6 +6,7 @@ import hashlib
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -134,6 +135,12 @@ class Marking:
     def warm_up(self) -> None:
         """Let the process look at the photo before somebody asks it."""
         self.ask("warm")
+
+    def rest(self) -> None:
+        """Let the process look at nothing more that nobody asked for."""
+        with suppress(UserError):  # it died: it rests
+            if self.cutter.pid is not None:
+                self.ask("rest")
 
     @property
     def kept(self) -> Path:

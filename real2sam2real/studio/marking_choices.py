@@ -76,15 +76,15 @@ def _foreign(name: str, environments: LifterOptions) -> dict[str, Any]:
 
 
 def _find_sam2() -> None:
-    transformers_class("Sam2Model")
-    find_folder(SAM2, offline=True)
+    find_folder(SAM2, offline=True)  # files first: to ask transformers is to import it, which takes seconds
     find_folder(DETECTOR, offline=True)
+    transformers_class("Sam2Model")
 
 
 def _find_sam3() -> None:
-    transformers_class("Sam3Model")
     find_folder(SAM3, offline=True)
     find_folder(SAM2, offline=True)
+    transformers_class("Sam3Model")
 
 
 def _find_moge() -> None:
@@ -93,5 +93,5 @@ def _find_moge() -> None:
 
 
 def _find_depth_pro() -> None:
-    transformers_class("DepthProForDepthEstimation")
     find_folder(DEPTH_PRO, offline=True)
+    transformers_class("DepthProForDepthEstimation")

@@ -17,8 +17,10 @@ Changes take ?base=REVISION where they carry a file, and answer with the documen
 
 from __future__ import annotations
 
+import asyncio
 import io
 import tempfile
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -137,8 +139,8 @@ def _as_png(shown: Mask) -> bytes:
 async def choices(request: Request, workspace: Workspace) -> Response:
     """What there is on this machine; the photo is looked at meanwhile, so that the first click is answered sooner."""
     environments = studio_of(request).activity.lifter
-    found = await run_in_threadpool(marking_choices, environments)
-    await run_in_threadpool(lambda: _marking(workspace).warm_up())
+    warm = run_in_threadpool(lambda: _marking(workspace).warm_up())
+    _, found = await asyncio.gather(warm, run_in_threadpool(marking_choices, environments))
     return JSONResponse(found)
 
 
@@ -214,7 +216,9 @@ def start_lift(activity: Activity, workspace: Workspace, options: dict[str, Any]
         revision=document.revision,
         finish=finish,
     )
-    return activity.runner.submit(job)
+    activity.runner.submit(job)
+    threading.Thread(target=marking.rest, daemon=True).start()  # a question that it works on is answered first
+    return job
 
 
 def marking_routes() -> list[Route]:

@@ -8,6 +8,7 @@ import socket
 import sys
 import threading
 import webbrowser
+from contextlib import suppress
 from pathlib import Path
 
 import uvicorn
@@ -15,6 +16,7 @@ import uvicorn
 from real2sam2real.errors import UserError
 from real2sam2real.lifting.options import LifterOptions
 from real2sam2real.run.compiling import compile_beside, compile_kernels
+from real2sam2real.studio.marking import marking_of
 from real2sam2real.studio.requests import Gate
 from real2sam2real.studio.routing import Studio
 from real2sam2real.studio.server import build_app
@@ -77,6 +79,7 @@ def _serve(studio: Studio, listener: socket.socket, host: str, *, browser: bool)
     compile_beside()
     threading.Thread(target=compile_kernels, daemon=True).start()  # or the first exact frame would wait for it
     print(f"The studio is at {address}\nCtrl-C ends it; everything is saved as it is made.", flush=True)
+    _look_at_photo(studio)
     if browser:
         webbrowser.open(address)
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
@@ -87,6 +90,19 @@ def _serve(studio: Studio, listener: socket.socket, host: str, *, browser: bool)
     )  # fmt: skip
     server = _Server(config, studio)
     server.run(sockets=[listener])
+
+
+def _look_at_photo(studio: Studio) -> None:
+    """Begin while the browser opens: somebody will soon draw a box."""
+    workspace = None if studio.opened is None else studio.workspaces.get(studio.opened)
+    marking = None if workspace is None or workspace.document.state.scene else marking_of(workspace)
+
+    def look() -> None:
+        with suppress(UserError):  # told when somebody asks
+            if marking is not None:
+                marking.warm_up()
+
+    threading.Thread(target=look, daemon=True).start()
 
 
 class _Server(uvicorn.Server):

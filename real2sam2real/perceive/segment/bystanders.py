@@ -5,7 +5,7 @@ One look of the network has to do: these are drawn in the background.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import cv2
 import numpy as np
@@ -39,14 +39,10 @@ def find_bystanders(
     The largest sixteen at most, the nearest first, which is the one that ends lowest; no two share a pixel, and none
     has one that is taken. What the network cut out before is taken from `kept`.
     """
-    standing = _each_once([each for each in things if each.word in STANDING])
-    large = [
-        each for each in standing if box_area(each.box) >= _SMALLEST_SHARE * taken.size and _share(taken, each) < _TAKEN
-    ]
-    large = sorted(large, key=lambda each: box_area(each.box), reverse=True)[:_MOST]
-    saliency, free = SaliencyNet.load() if large else None, ~taken
+    nearest = _nearest_of_the_largest(things, taken)
+    saliency, free = SaliencyNet.load() if nearest else None, ~taken
     found: list[Detection] = []
-    for each in sorted(large, key=lambda each: each.box[3], reverse=True):
+    for each in nearest:
         if saliency is None:
             break
         mask = _cut_out(saliency, pixels, each, kept or KeptResults())
@@ -57,6 +53,29 @@ def find_bystanders(
             free &= ~mask
             found.append(Detection(word=each.word, mask=mask, score=each.score, asked=False))
     return found
+
+
+def foresee_bystanders(pixels: UInt8, things: Sequence[ScoredBox], kept: KeptResults) -> Iterator[None]:
+    """Cut out for `kept` what `find_bystanders` will need of a photo `(H, W, 3)` uint8, one thing at each step.
+
+    Before it is known which of them are objects, so a step or two may be for nothing.
+    """
+    nearest = _nearest_of_the_largest(things, np.zeros(pixels.shape[:2], bool))
+    saliency = SaliencyNet.load() if nearest else None
+    for each in nearest:
+        if saliency is not None:
+            _cut_out(saliency, pixels, each, kept)
+            yield
+
+
+def _nearest_of_the_largest(things: Sequence[ScoredBox], taken: Mask) -> list[ScoredBox]:
+    """Sixteen things at most that stand apart from what is `taken` `(H, W)`, the nearest first."""
+    standing = _each_once([each for each in things if each.word in STANDING])
+    large = [
+        each for each in standing if box_area(each.box) >= _SMALLEST_SHARE * taken.size and _share(taken, each) < _TAKEN
+    ]
+    large = sorted(large, key=lambda each: box_area(each.box), reverse=True)[:_MOST]
+    return sorted(large, key=lambda each: each.box[3], reverse=True)
 
 
 def _each_once(things: Sequence[ScoredBox]) -> list[ScoredBox]:
