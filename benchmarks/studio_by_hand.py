@@ -1,6 +1,6 @@
 """How long a shot made only by hand takes in the studio: a car is boxed, named, lifted and driven round a bend.
 
-    python benchmarks/studio_by_hand.py street.jpg --box 700,350,895,522 --way 770,540 800,620 960,650 -o OUT
+    python benchmarks/studio_by_hand.py street.jpg --box 700,350,895,522 --way 765,520 785,585 850,640 -o OUT
 
 It starts `r2s2r studio PHOTO`, opens the page in Chromium and goes the way of "A first shot in three minutes" in
 docs/studio.md with real moves of the mouse and real presses of keys, as fast as the Keystroke-Level Model says that a
@@ -8,7 +8,8 @@ practised person does each: a key 0.28 s, pointing 1.1 s, pressing or letting go
 to keyboard or back 0.4 s, making up one's mind 1.35 s; a drag is point, press, point, let go (Card, Moran and Newell,
 The Psychology of Human-Computer Interaction, 1983, chapter 8). It waits these times, and waits for the program wherever
 a person would have to. For each step it prints the person's seconds by the model and what is beyond them: the wait for
-the program. In OUT are shot.yaml, the workspace, and a picture of the page after each step.
+the program; and the processor time of the server and its jobs meanwhile, which other programs on the machine do not
+change. In OUT are shot.yaml, the workspace, and a picture of the page after each step.
 
 The model knows a practised hand that makes no mistake, and nothing of reading the page for the first time.
 """
@@ -21,11 +22,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 from PIL import Image
 from playwright.sync_api import sync_playwright
 
@@ -52,6 +54,7 @@ class Hand:
         self.at_mouse = True
         self.human = self.aside = 0.0
         self.rows: list[tuple[str, float, float]] = []
+        self.server: psutil.Process | None = None
 
     @contextmanager
     def taking(self, seconds: float) -> Iterator[None]:
@@ -73,14 +76,23 @@ class Hand:
     @contextmanager
     def step(self, name: str) -> Iterator[None]:
         """One step, with its row and its picture."""
-        begun, human, aside = time.perf_counter(), self.human, self.aside
+        begun, human, aside, worked = time.perf_counter(), self.human, self.aside, self._worked()
         yield
         human, aside = self.human - human, self.aside - aside
         waited = time.perf_counter() - begun - aside - human
         self.rows.append((name, human, waited))
-        print(f"{name:58s} {human:6.1f} {waited:6.1f}", flush=True)
+        print(f"{name:60s} {human:6.1f} {waited:6.1f} {self._worked() - worked:9.1f}", flush=True)
         with self.looking():
             self.page.screenshot(path=self.out / f"{len(self.rows):02d}.png")
+
+    def _worked(self) -> float:
+        """Processor seconds of the server so far, its jobs with it."""
+        total = 0.0
+        if self.server is not None:
+            for process in (self.server, *self.server.children(recursive=True)):
+                with suppress(psutil.Error):
+                    total += sum(process.cpu_times()[:4])
+        return total
 
     def think(self) -> None:
         """Make up one's mind."""
@@ -378,12 +390,13 @@ def heading(pose: list[float]) -> float:
 
 
 @contextmanager
-def studio(photo: Path, workspace: Path) -> Iterator[str]:
+def studio(photo: Path, workspace: Path, hand: Hand) -> Iterator[str]:
     """The address of the studio's page, as soon as it is told."""
     program = "from real2sam2real.cli.main import main; main()"
     command = [sys.executable, "-c", program, "studio", str(photo), "-o", str(workspace), "--no-browser"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout is not None
+        hand.server = psutil.Process(server.pid)
         try:
             yield next(line.split()[-1] for line in server.stdout if "http://" in line)
         finally:
@@ -418,7 +431,7 @@ def main() -> None:
     given = options()
     given.out.mkdir(parents=True)
     workspace = given.out / "workspace"
-    print(f"{'':58s} {'person':>6s} {'wait':>6s}   seconds")
+    print(f"{'seconds':60s} {'person':>6s} {'wait':>6s} {'processor':>9s}")
     with sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
         page = browser.new_page(viewport={"width": 1280, "height": 800})
@@ -429,13 +442,13 @@ def main() -> None:
                 hand.at_mouse = False
                 hand.think()
                 hand.pause(KEY * len("r2s2r studio street.jpg\n"))
-                page.goto(stack.enter_context(studio(given.photo, workspace)))
+                page.goto(stack.enter_context(studio(given.photo, workspace, hand)))
                 hand.until("document.querySelector('.stage')?.dataset.frame !== undefined")
             make_shot(Director(hand, given.photo, given.name, given.box, given.way))
             shutil.copy(workspace / "shot.yaml", given.out)
         browser.close()
     human, waited = sum(row[1] for row in hand.rows), sum(row[2] for row in hand.rows)
-    print(f"{f'all: {human + waited:.0f} s':58s} {human:6.1f} {waited:6.1f}")
+    print(f"{f'all: {human + waited:.0f} s':60s} {human:6.1f} {waited:6.1f}")
 
 
 if __name__ == "__main__":

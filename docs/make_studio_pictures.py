@@ -1,4 +1,4 @@
-"""Make the pictures of docs/studio.md: the studio on the demo's photo, in Chromium, driven as a person drives it.
+"""Make the pictures of docs/studio.md and studio-videos.md: the studio on the demo's photo, driven as a person does.
 
 python docs/make_studio_pictures.py [SCENE]    # a lifted demo, if there is one already: it takes a minute to lift
 """
@@ -23,6 +23,8 @@ from real2sam2real.run.demo import PITCH_DEGREES, demo_folder
 OUT = Path(__file__).parent / "images" / "studio"
 SIZE = {"width": 1280, "height": 800}
 MAX_BYTES = 200_000
+PATIENCE = 600_000  # ms: a generation, on a busy machine
+CUP = (72, 14, 484, 392)  # a box around it, in pixels of the photo
 COMMAND = [sys.executable, "-c", "from real2sam2real.cli.main import main; main()"]
 FLAGS = ["--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
 
@@ -32,8 +34,14 @@ def main(scene: Path | None) -> None:
     OUT.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
         found = scene or lifted(Path(folder) / "demo")
-        with studio(found, Path(folder) / "workspace") as address, page_at(address) as page:
+        with (
+            studio(demo_folder() / "photo.jpg", Path(folder) / "marking") as address,
+            page_at(address, ".stage[data-frame]") as page,
+        ):
+            mark(page)
+        with studio(found, Path(folder) / "workspace") as address, page_at(address, ".shot-frame") as page:
             drive(page)
+            make_video(page)
 
 
 def lifted(folder: Path) -> Path:
@@ -57,19 +65,40 @@ def studio(scene: Path, workspace: Path) -> Iterator[str]:
 
 
 @contextmanager
-def page_at(address: str) -> Iterator[Any]:
-    """The page in Chromium, with its scene drawn."""
+def page_at(address: str, shown: str) -> Iterator[Any]:
+    """The page in Chromium, once an element is shown."""
     with sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
         page = browser.new_page(viewport=SIZE)
+        page.set_default_timeout(PATIENCE)
         page.goto(address)
-        until(page, "window.studioTest?.names().length > 0")
+        page.locator(shown).wait_for()
         yield page
         browser.close()
 
 
+def mark(page: Any) -> None:
+    """The cup in a box, and its mask; then the lines that tell the lens."""
+    stage = page.locator(".stage")
+    corner = stage.bounding_box()
+    scale, left, top = (float(text) for text in stage.get_attribute("data-frame").split())
+    ends = [(corner["x"] + left + x * scale, corner["y"] + top + y * scale) for x, y in (CUP[:2], CUP[2:])]
+    page.mouse.move(*ends[0])
+    page.mouse.down()
+    page.mouse.move(*ends[1], steps=8)
+    page.mouse.up()
+    page.get_by_role("button", name="Lift 1 object").wait_for()
+    saved(page)
+    take(page, "objects")
+    page.get_by_role("radio", name="Lens").click()
+    page.get_by_role("button", name="Along the ground").click()
+    page.get_by_role("status", name="What the lines say").wait_for()
+    take(page, "lens")
+
+
 def drive(page: Any) -> None:
     """The walk-through of the page, with a picture of each part."""
+    until(page, "window.studioTest?.names().length > 0")
     page.get_by_role("treeitem", name="cup").click()
     for frame, (right, away), turn in ((16, (0.1, 0.02), -8), (32, (0.06, 0.05), -20), (48, (0.03, 0.08), -35)):
         page.evaluate("frame => studioTest.goTo(frame)", frame)
@@ -96,6 +125,43 @@ def drive(page: Any) -> None:
     page.locator(".tl-bar-span").click()
     page.get_by_role("radio", name="turn", exact=True).click()
     take(page, "camera")
+
+
+def make_video(page: Any) -> None:
+    """A generation, its verdict and its progress; then two takes, side by side."""
+    page.get_by_role("tab", name="Generate").click()
+    page.get_by_role("status", name="Verdict").wait_for()
+    page.get_by_label("Take's name").fill("quiet table")
+    page.get_by_label("Steps", exact=True).fill("8")
+    page.keyboard.press("Tab")
+    page.get_by_role("button", name="Generate", exact=True).click()
+    page.locator(".job-picture").wait_for()
+    page.get_by_text("left").wait_for()
+    page.locator(".tab-panel").evaluate("panel => panel.scrollTop = 0")
+    take(page, "generate")
+    done(page)
+    page.get_by_label("Take's name").fill("another seed")
+    page.get_by_label("Seed", exact=True).fill("3")
+    page.keyboard.press("Tab")
+    page.get_by_role("button", name="Generate", exact=True).click()
+    done(page)
+    page.get_by_role("tab", name="Takes").click()
+    for name in ("quiet table", "another seed"):
+        page.get_by_role("listitem", name=name).get_by_label("compare").check()
+    page.get_by_role("button", name="Compare the two marked").click()
+    until(page, "document.querySelectorAll('.compare video').length == 2")
+    page.evaluate("studioTest.goTo(30)")
+    until(
+        page, "[...document.querySelectorAll('.compare video')].every(video => !video.seeking && video.readyState > 1)"
+    )
+    take(page, "takes")
+
+
+def done(page: Any) -> None:
+    """Wait until no generation is under way."""
+    page.wait_for_timeout(1000)
+    page.get_by_label("Generations").get_by_text("Running").wait_for(state="detached")
+    page.get_by_label("Generations").get_by_text("Done", exact=True).last.wait_for()
 
 
 def drag_on_ground(page: Any, right: float, away: float) -> None:

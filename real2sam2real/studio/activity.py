@@ -9,13 +9,15 @@ from typing import Any
 from real2sam2real.errors import UserError
 from real2sam2real.lifting.options import LifterOptions
 from real2sam2real.studio.generate_options import generate_options
-from real2sam2real.studio.jobs import Job, JobProcess, JobRunner
+from real2sam2real.studio.jobs import Job, JobRunner
 from real2sam2real.studio.making import ESTIMATE, RUN
 from real2sam2real.studio.previews import PreviewKeeper, state_options
 from real2sam2real.studio.takes import read_takes
+from real2sam2real.studio.warm import WarmProcess
 from real2sam2real.studio.workspaces import Workspace, Workspaces
 
 _LONGEST_NAME = 120
+_JUDGING = "real2sam2real.studio.judging"
 
 
 class Activity:
@@ -37,9 +39,10 @@ class Activity:
         lifter: LifterOptions | None = None,
     ) -> None:
         self.lifter = lifter or LifterOptions()
-        self._workspaces, self._previews, self._program = workspaces, previews, program
+        self._workspaces, self._previews = workspaces, previews
         self._lock = threading.Lock()
         self.runner = JobRunner(self.tell_jobs, program=program)
+        self._judge = WarmProcess(_JUDGING, does="knows what this machine can do", unchanged="nothing is changed")
 
     def previews_of(self, workspace: Workspace) -> PreviewKeeper:
         """What keeps the preview of a workspace up to date; from the first call on it does."""
@@ -116,24 +119,18 @@ class Activity:
             )
         )
 
-    def answer(self, kind: str, folder: Path, options: dict[str, Any]) -> Any:
-        """The result of a job that is over soon and that nobody watches.
+    def verdict(self, folder: Path, options: dict[str, Any] | None) -> dict[str, Any]:
+        """What this machine says of a generation, see `verdict.verdict`; without options it is only made ready to say.
 
         Raises:
-            UserError: it was refused, or its process died.
+            UserError: the process that says it died.
         """
-        process, outcome = JobProcess(self._program), {}
-        for told in process.ask({"kind": kind, "folder": str(folder), "options": options}):
-            outcome.update(told)
-        error = outcome.get("error") or (None if "result" in outcome else process.death())
-        process.close()
-        if error is not None:
-            raise UserError(error)
-        return outcome["result"]
+        return self._judge.answer({"folder": str(folder), "options": options})
 
     def close(self) -> None:
         """End all jobs."""
         for workspace in self._workspaces.open():
             if __name__ in workspace.parts:
                 self.previews_of(workspace).close()
+        self._judge.close()
         self.runner.close()

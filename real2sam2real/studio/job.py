@@ -42,7 +42,6 @@ KINDS = {
     "preview": "real2sam2real.studio.making:preview",
     "generate": "real2sam2real.studio.making:generate",
     "lift": "real2sam2real.studio.lifting:lift",
-    "verdict": "real2sam2real.studio.verdict:verdict",
 }
 """Kinds of jobs, each with the module and the name of its function, imported by the process that does it."""
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
@@ -10,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
+from real2sam2real.errors import UserError
 from real2sam2real.studio import takes
 from real2sam2real.studio.activity import Activity
 from real2sam2real.studio.downloads import download
@@ -95,7 +98,13 @@ async def switch_previews(request: Request, workspace: Workspace) -> Response:
 
 
 async def generate_choices(request: Request, workspace: Workspace) -> Response:
-    """What can be chosen about a generation."""
+    """What can be chosen about a generation. A verdict is asked for next, and made ready for meanwhile."""
+
+    def ready() -> None:
+        with suppress(UserError):  # told when somebody asks
+            activity_of(request).verdict(workspace.folder, None)
+
+    threading.Thread(target=ready, daemon=True).start()
     return JSONResponse(await run_in_threadpool(option_schema))
 
 
@@ -104,7 +113,7 @@ async def verdict(request: Request, workspace: Workspace) -> Response:
     body, activity = await json_of(request), activity_of(request)
     frames = workspace.document.shot().frames
     options = {"generate": value_of(body, "generate", dict), "size": body.get("size"), "frames": frames}
-    return JSONResponse(await run_in_threadpool(activity.answer, "verdict", workspace.folder, options))
+    return JSONResponse(await run_in_threadpool(activity.verdict, workspace.folder, options))
 
 
 async def list_takes(request: Request, workspace: Workspace) -> Response:

@@ -12,14 +12,16 @@ from __future__ import annotations
 
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from real2sam2real.diffusion.options import GenerateOptions
 from real2sam2real.errors import UserError
 from real2sam2real.files import replacing_folder, sweep
+from real2sam2real.options import as_json
 from real2sam2real.workfolder.fingerprint import digest
 from real2sam2real.workfolder.json_values import read_json, typed
 from real2sam2real.workfolder.records import WRONG_VALUES, read_record, write_json
@@ -70,7 +72,47 @@ def keep_take(folder: Path, options: dict[str, Any]) -> str:
     Raises:
         UserError: there is no room.
     """
-    run = folder / "run"
+    from real2sam2real.studio.generate_options import generate_options
+    from real2sam2real.studio.workload import work_of
+
+    def work(frames: int) -> float:
+        return work_of(generate_options(options["generate"]), options.get("size"), frames)
+
+    return _keep(folder, folder / "run", options, work)
+
+
+def keep_take_of_run(folder: Path, run: Path, options: dict[str, Any]) -> str | None:
+    """Put the video of a run on the shelf of a workspace that is made from it; None where it has none of its shot.
+
+    A run that was directed anew, and did not come to its video since, has one of an earlier shot. How much was computed
+    is not told: to know it, the model would have to be looked at.
+
+    Args:
+        folder: of the workspace.
+        run: the run's folder.
+        options: `state`, `scene` and `shot` as for `making.generate`.
+
+    Raises:
+        UserError: the run's record cannot be read, or there is no room.
+    """
+    video, control = run / "generated.mp4", run / "control"
+    if not video.is_file() or (control.is_dir() and control.stat().st_mtime > video.stat().st_mtime):
+        return None
+    try:
+        record = read_json(run / "run.json")
+        config, defaults = record["config"], as_json(GenerateOptions())
+        chosen = {name: value for name, value in config["generate"].items() if value != defaults.get(name, value)}
+        told = {**options, "generate": chosen, "size": config["size"]}
+        has_one = "generate" in record["stages"] and not config["preview_only"] and not config["draft"]
+        return _keep(folder, run, told, lambda frames: 0.0) if has_one else None
+    except WRONG_VALUES as error:
+        raise UserError(
+            f"{run / 'run.json'} does not say how its video was made ({error}); open the run's scene folder"
+        ) from error
+
+
+def _keep(folder: Path, run: Path, options: dict[str, Any], work: Callable[[int], float]) -> str:
+    """Put the video of a run folder on the shelf; `work` says how much so many frames computed."""
     video, record = run / "generated.mp4", read_json(run / "run.json")["stages"]["generate"]
     made_as, shot = digest(video), options["shot"]
     for take in read_takes(folder):
@@ -82,7 +124,8 @@ def keep_take(folder: Path, options: dict[str, Any]) -> str:
         shutil.copyfile(video, fresh / VIDEO)
         (fresh / SHOT).write_text(shot, encoding="utf-8")
         told = _described(identifier, fresh / VIDEO, options, record)
-        write_json(fresh / RECORD, asdict(replace(told, digest=made_as, name=told.name or _free_name(folder))))
+        name = told.name or _free_name(folder)
+        write_json(fresh / RECORD, asdict(replace(told, digest=made_as, name=name, work=work(told.frames))))
     return identifier
 
 
@@ -92,7 +135,6 @@ def _described(identifier: str, video: Path, options: dict[str, Any], record: di
     from real2sam2real.run.pictures import write_jpeg
     from real2sam2real.scene.shot import parse_shot
     from real2sam2real.studio.generate_options import generate_options
-    from real2sam2real.studio.workload import work_of
 
     chosen, info = generate_options(options["generate"]), media.video_info(video)
     frames = media.VideoFrames(video)
@@ -115,7 +157,6 @@ def _described(identifier: str, video: Path, options: dict[str, Any], record: di
         scene=options["scene"],
         state=options["state"],
         notes=list(record["notes"]),
-        work=work_of(chosen, options.get("size"), len(frames)),
         options={name: options.get(name) for name in ("generate", "size")},
     )
 

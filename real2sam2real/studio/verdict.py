@@ -15,19 +15,17 @@ from real2sam2real.diffusion.options import OFFICIAL_ADAPTER, GenerateOptions
 from real2sam2real.diffusion.presets import Sampling
 from real2sam2real.errors import MissingPartError, UserError
 from real2sam2real.run.options import DEFAULT_FRAMES
-from real2sam2real.run.progress import Progress
 from real2sam2real.studio.generate_options import generate_options
 from real2sam2real.studio.takes import read_takes
 from real2sam2real.studio.workload import work_of
 
 
-def verdict(folder: Path, options: dict[str, Any], progress: Progress) -> Any:
+def verdict(folder: Path, options: dict[str, Any]) -> dict[str, Any]:
     """`VerdictData` of the page's `types.ts`.
 
     Args:
         folder: of the workspace, whose takes tell how long a generation took here.
         options: `generate`, see `generate_options`; `size` of the control, or None; `frames` of the shot, or None.
-        progress: where it says what it does, which is nothing.
     """
     machine, frames = inspect_machine(), options.get("frames") or DEFAULT_FRAMES
     told: dict[str, Any] = {

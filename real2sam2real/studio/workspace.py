@@ -24,6 +24,8 @@ from real2sam2real.scene.folder import SCENE_FILE, save_scene
 from real2sam2real.scene.shot import Shot, parse_shot
 from real2sam2real.studio.document import HISTORY
 from real2sam2real.studio.history import History, State, keep_snapshot, text_digest
+from real2sam2real.studio.making import state_key
+from real2sam2real.studio.takes import keep_take_of_run
 from real2sam2real.studio.working_files import SCENE, SHOT, scene_files
 from real2sam2real.workfolder.fingerprint import digest
 from real2sam2real.workfolder.json_values import read_json, typed
@@ -132,6 +134,8 @@ def create_workspace(source: Path, folder: Path, *, name: str | None = None) -> 
         kept = keep_snapshot(fresh / HISTORY / "scenes", place, scene_files(place)) if scene else None
         History.create(fresh / HISTORY, State(label="opened", shot=shot, scene=kept, made=time.time()))
         (fresh / SHOT).write_bytes(shot.encode())
+        if kind == "run" and kept is not None:
+            keep_take_of_run(fresh, source, {"state": state_key(shot, kept), "scene": kept, "shot": shot})
         write_json(fresh / RECORD_FILE, asdict(record))
 
 

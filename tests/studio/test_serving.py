@@ -16,6 +16,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
 
+import psutil
+
 from real2sam2real.studio.document import StudioDocument
 from real2sam2real.studio.events import event_stream
 
@@ -54,8 +56,16 @@ def test_it_serves_and_ends_while_a_page_listens(scene_folder: Path, tmp_path: P
         assert identity is not None
         events = urllib.request.urlopen(f"{address}api/w/{identity[1].decode()}/events")
         assert events.readline() == b"event: document\n"
+        body = json.dumps({"kind": "preview", "options": {}}).encode()
+        place = f"{address}api/w/{identity[1].decode()}/"
+        urllib.request.urlopen(urllib.request.Request(f"{place}jobs", body, {"Content-Type": "application/json"}))
+        urllib.request.urlopen(f"{place}generate")  # a verdict is made ready for
+        working = psutil.Process(process.pid).children(recursive=True)
+        assert len(working) >= 2
         process.send_signal(signal.SIGINT)
         assert process.wait(10) == 0
+        _, left = psutil.wait_procs(working, timeout=10)
+        assert left == []
     assert (tmp_path / "studio" / "street" / "shot.yaml").is_file()
 
 

@@ -9,9 +9,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from real2sam2real.diffusion.options import GenerateOptions
 from real2sam2real.errors import UserError
+from real2sam2real.media import write_video
 from real2sam2real.options import as_json
-from real2sam2real.run.options import ShotOptions
+from real2sam2real.perceive.segment.options import SegmentOptions
+from real2sam2real.run.options import RunConfig, ShotOptions
 from real2sam2real.scene.folder import load_scene, save_scene
 from tests.studio.pages import open_page
 
@@ -79,6 +82,29 @@ def test_a_run(scene_folder: Path, tmp_path: Path) -> None:
     (run / "run.json").write_text("{}")
     with pytest.raises(UserError, match="does not say which shot was made"), open_page(tmp_path / "other", run):
         pass
+
+
+def test_the_video_of_a_run_is_its_first_take(scene_folder: Path, tmp_path: Path) -> None:
+    run, frames = tmp_path / "run", np.zeros((9, 32, 48, 3), np.uint8)
+    shutil.copytree(scene_folder, run / "lifted")
+    options = ShotOptions(camera=("pan 3",), frames=9, prompt="a street")
+    chosen = GenerateOptions(seed=7)
+    config = as_json(RunConfig(photo=Path("a.png"), objects=SegmentOptions(), shot=options, generate=chosen))
+    stages = {"generate": {"seconds": 2.5, "notes": ["1 pass"]}}
+    record = {"config": config, "stages": stages}
+    (run / "run.json").write_text(json.dumps(record))
+    write_video(run / "generated.mp4", frames, fps=16)
+    with open_page(tmp_path / "studio", run) as page:
+        document, (take,) = page.document(), page.ask("GET", "takes")
+        assert (take["name"], take["seed"], take["prompt"], take["frames"]) == ("Take 1", 7, "a street", 9)
+        assert (take["scene"], take["options"]["generate"]) == (document["scene"]["id"], {"seed": 7})
+        loaded = page.ask("POST", f"takes/{take['id']}/load", {"base": document["revision"]})
+        assert loaded["shot"] == document["shot"]
+        assert page.raw("GET", f"api/w/{page.id}/takes/{take['id']}/video.mp4").status_code == 200
+    config["preview_only"] = True  # of another shot, for all that is known
+    (run / "run.json").write_text(json.dumps(record))
+    with open_page(tmp_path / "other", run) as page:
+        assert page.ask("GET", "takes") == []
 
 
 def test_what_is_no_source(tmp_path: Path) -> None:

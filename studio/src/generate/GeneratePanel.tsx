@@ -1,6 +1,6 @@
-import { useEffect } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import { document_, guarded, jobs, made, saveShot, workspace } from "../state.ts";
-import { follow, options, request, size, takeName, verdict, verdictProblem } from "./choices.ts";
+import { askedAt, follow, options, request, size, takeName, verdict, verdictProblem } from "./choices.ts";
 import { JobCard } from "./JobCard.tsx";
 import { OptionField } from "./OptionField.tsx";
 import { duration } from "./words.ts";
@@ -67,13 +67,13 @@ function Prompt() {
 function Verdict() {
   const now = verdict.value;
   if (verdictProblem.value) return <p class="verdict error-text">{verdictProblem.value}</p>;
-  if (!now) return <p class="verdict dim">Asking this machine…</p>;
+  if (!now) return <Asking />;
   const facts = [
     now.passes !== null && `${now.passes} ${now.passes === 1 ? "pass" : "passes"}`,
     now.seconds !== null && `about ${duration(now.seconds)}, going by the last take`,
   ].filter(Boolean);
   return (
-    <div class="verdict" role="status" aria-label="Verdict">
+    <div class={`verdict ${askedAt.value === null ? "" : "is-earlier"}`} role="status" aria-label="Verdict" aria-busy={askedAt.value !== null}>
       <p class={now.fits ? "good" : "error-text"}>
         <strong>{now.fits ? "Fits" : "Does not fit"}</strong>: {now.why}
       </p>
@@ -95,6 +95,22 @@ function Verdict() {
         </details>
       )}
     </div>
+  );
+}
+
+/** How long the question has taken so far: the first one loads what generates, which takes seconds. */
+function Asking() {
+  const [now, setNow] = useState(performance.now());
+  useEffect(() => {
+    const timer = setInterval(() => setNow(performance.now()), 500);
+    return () => clearInterval(timer);
+  }, []);
+  const seconds = askedAt.value === null ? 0 : Math.round((now - askedAt.value) / 1000);
+  return (
+    <p class="verdict dim">
+      Asking this machine; the first time it loads what generates… {seconds > 1 && `${seconds} s`}
+      <progress aria-label="Asking this machine" />
+    </p>
   );
 }
 

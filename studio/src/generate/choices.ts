@@ -16,6 +16,8 @@ export const takeName = signal("");
 /** All options there are; empty before the server has said. */
 export const options = signal<OptionData[]>([]);
 export const verdict = signal<VerdictData | null>(null);
+/** When the verdict was asked for that has not come yet, by `performance.now()`, or null. */
+export const askedAt = signal<number | null>(null);
 /** Why there is no verdict, or null. */
 export const verdictProblem = signal<string | null>(null);
 
@@ -60,7 +62,7 @@ export function follow(): () => void {
 }
 
 async function ask(text: string, latest: () => string): Promise<void> {
-  verdict.value = null;
+  askedAt.value = performance.now();
   verdictProblem.value = null;
   try {
     const found = await workspace.peek()?.verdict(request.peek());
@@ -68,5 +70,7 @@ async function ask(text: string, latest: () => string): Promise<void> {
   } catch (error) {
     if (!(error instanceof Problem)) throw error;
     if (latest() === text) verdictProblem.value = error.message;
+  } finally {
+    if (latest() === text) askedAt.value = null;
   }
 }
