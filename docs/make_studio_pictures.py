@@ -92,7 +92,7 @@ def mark(page: Any) -> None:
     take(page, "objects")
     page.get_by_role("radio", name="Lens").click()
     page.get_by_role("button", name="Along the ground").click()
-    page.get_by_role("status", name="What the lines say").wait_for()
+    page.locator(".pairs [aria-pressed=true]").wait_for()
     take(page, "lens")
 
 
@@ -132,7 +132,7 @@ def make_video(page: Any) -> None:
     page.get_by_role("tab", name="Generate").click()
     page.get_by_role("status", name="Verdict").wait_for()
     page.get_by_label("Take's name").fill("quiet table")
-    page.get_by_label("Steps", exact=True).fill("8")
+    page.get_by_label("Steps", exact=True).fill("4")
     page.keyboard.press("Tab")
     page.get_by_role("button", name="Generate", exact=True).click()
     page.locator(".job-picture").wait_for()

@@ -36,7 +36,7 @@ def kept_things(pixels: UInt8, kept: KeptResults) -> list[ScoredBox]:
         boxes = np.array([[*thing.box, thing.score] for thing in things], np.float64).reshape(-1, 5)
         return {"boxes": boxes, "words": np.array([thing.word for thing in things], str)}
 
-    found = kept.get(("perceive",), pixels, look)
+    found = kept.get(("perceive",), ["things", pixels], look)
     boxes = zip(found["words"].tolist(), found["boxes"].tolist(), strict=True)
     return [ScoredBox(word=word, box=(x0, y0, x1, y1), score=score) for word, (x0, y0, x1, y1, score) in boxes]
 

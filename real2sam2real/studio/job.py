@@ -119,8 +119,8 @@ def main() -> None:
     threading.Thread(target=_end_with_server, daemon=True).start()
     try:
         request = parse_json(line)
-        if hasattr(os, "nice") and request["kind"] in _UNHURRIED:
-            os.nice(_NICE)
+        if request["kind"] in _UNHURRIED:
+            _give_way()
         work = find_work(request["kind"])
         result = work(Path(request["folder"]), request["options"], Progress(listener=teller))
     except Exception as error:
@@ -129,6 +129,16 @@ def main() -> None:
         teller.tell(error=in_words(error))
     else:
         teller.tell(result=result)
+
+
+def _give_way() -> None:
+    """Let others have the processor first."""
+    if hasattr(os, "nice"):
+        os.nice(_NICE)
+    # Where Linux shares the processor between sessions, the number counts inside of one alone, and this process leads
+    # a session of its own: then it is the session that has to give way.
+    with suppress(OSError):
+        Path("/proc/self/autogroup").write_text(str(_NICE), encoding="ascii")
 
 
 def _own_output() -> TextIO:

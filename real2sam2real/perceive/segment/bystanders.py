@@ -96,7 +96,7 @@ def _cut_out(saliency: SaliencyNet, pixels: UInt8, thing: ScoredBox, kept: KeptR
     left, top, right, bottom = grow_box(thing.box, _CROP_MARGIN, width, height)
     mask = np.zeros((height, width), bool)
     crop = pixels[top:bottom, left:right]
-    seen = kept.get(("perceive",), crop, lambda: {"mask": saliency.look(crop) > _STANDS_OUT})
+    seen = kept.get(("perceive",), ["bystander", crop], lambda: {"mask": saliency.look(crop) > _STANDS_OUT})
     mask[top:bottom, left:right] = seen["mask"]
     own = np.zeros_like(mask)
     left, top, right, bottom = grow_box(thing.box, 0.03, width, height)

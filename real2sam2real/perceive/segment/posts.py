@@ -76,7 +76,7 @@ def _cut_out(
     def look(window: WholeBox) -> Mask:
         left, upper, right, lower = window
         crop, seen = pixels[upper:lower, left:right], np.zeros(free.shape, bool)
-        made = kept.get(("perceive",), crop, lambda: {"mask": saliency.look(crop) > 0.5})
+        made = kept.get(("perceive",), ["post", crop], lambda: {"mask": saliency.look(crop) > 0.5})
         seen[upper:lower, left:right] = made["mask"]
         return seen
 
