@@ -265,7 +265,7 @@ class Director:
             hand.until_saved()
 
     def _choose(self, select: Any, value: str) -> None:
-        """Choose from a list, without a real click: an open list would take the next one, and shows no place to point."""
+        """Choose from a list, without a real click: a list that is open takes the next one."""
         hand = self.hand
         hand.think()
         with hand.looking():
