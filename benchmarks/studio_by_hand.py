@@ -243,7 +243,7 @@ class Director:
         with hand.step("pick all keys, choose 'linear'"):
             with hand.looking():
                 first, last = (page.locator(".tl-move .tl-key").nth(k).bounding_box() for k in (0, 3))
-            hand.drag((first["x"] - 8, first["y"] - 3), (last["x"] + 16, last["y"] + 18))
+            hand.drag((first["x"] - 4, first["y"] - 3), (last["x"] + 16, last["y"] + 18))
             easing = page.get_by_role("combobox", name="Easing of the picked keys")
             self._choose(easing, "linear")
 
