@@ -25,7 +25,7 @@ from real2sam2real.mesh import Mesh
 from real2sam2real.mesh.mesh import footprint
 from real2sam2real.mesh.repair import repair
 from real2sam2real.perceive.view import PhotoView
-from real2sam2real.scene import Entity, Motion
+from real2sam2real.scene import Entity, Motion, Scene
 
 SAME_FOCAL = 0.01  # relative difference of focal lengths
 TRUSTED_IOU = 0.5  # a pose that fits the mask so well was found under the photo's focal length, whatever it says
@@ -87,10 +87,7 @@ def align_lifted(lifted: LiftedMesh, outline: Outline, around: Surroundings, say
         UserError: it cannot be closed, or its pose cannot be used.
     """
     say(f"  {lifted.name}: closing and aligning {len(lifted.mesh.faces):,} triangles")
-    cleaned = repair(lifted.mesh, clean=True, max_faces=around.max_faces)
-    motion = None if lifted.motion is None else repaired_motion(lifted.motion, lifted.mesh, cleaned)
-    skin = None if lifted.skin is None else lifted.skin.of(cleaned.source_vertices)
-    lifted = replace(lifted, mesh=cleaned.mesh, motion=motion, skin=skin, notes=(*lifted.notes, *cleaned.report.notes))
+    lifted = cleaned(lifted, around.max_faces)
     observation = around.observation(outline)
     found = align(
         lifted.mesh,
@@ -105,6 +102,49 @@ def align_lifted(lifted: LiftedMesh, outline: Outline, around: Surroundings, say
     fits = found.iou_before is not None and found.iou_before >= TRUSTED_IOU
     has_depth = observation.depth is not None and bool(np.isfinite(observation.depth[outline.mask]).any())
     return Aligned(lifted=lifted, outline=outline, alignment=found, trusted=same_focal or fits or has_depth)
+
+
+def cleaned(lifted: LiftedMesh, max_faces: int) -> LiftedMesh:
+    """A mesh closed, without floaters and light, with what moves it.
+
+    Raises:
+        UserError: it cannot be closed.
+    """
+    made = repair(lifted.mesh, clean=True, max_faces=max_faces)
+    motion = None if lifted.motion is None else repaired_motion(lifted.motion, lifted.mesh, made)
+    skin = None if lifted.skin is None else lifted.skin.of(made.source_vertices)
+    return replace(lifted, mesh=made.mesh, motion=motion, skin=skin, notes=(*lifted.notes, *made.report.notes))
+
+
+def standing_entity(lifted: LiftedMesh, place: Float, scene: Scene, scale: float) -> Entity:
+    """A mesh that the photo does not show: it stands at a place `(3,)` of the world and faces the camera.
+
+    Args:
+        lifted: cleaned, its pose in no camera.
+        place: under the middle of its footprint.
+        scene: where it stands.
+        scale: by which it is made larger.
+    """
+    eye = scene.photo_world_from_camera[:3, 3] - place
+    yaw = np.arctan2(eye[0], eye[2])
+    frame, scaling = np.eye(4), np.diag([scale, scale, scale, 1.0])
+    frame[:3, 0] = [np.cos(yaw), 0, -np.sin(yaw)]
+    frame[:3, 2] = [np.sin(yaw), 0, np.cos(yaw)]
+    frame[:3, 3] = place
+    mesh = lifted.mesh
+    if lifted.motion is None:
+        mesh, motion = mesh.transformed(scaling), Motion.still(scene.frames, frame)
+    else:  # whose file moves it by the units that it is modelled in
+        frame = frame @ scaling
+        motion = entity_motion(lifted, frame, scene.frames, scene.fps)
+    return Entity(
+        name=lifted.name,
+        mesh=mesh,
+        rest_world_from_object=frame,
+        motion=motion,
+        in_photo=False,
+        provenance={**lifted.provenance, "notes": list(lifted.notes)},
+    )
 
 
 def on_one_ground(

@@ -42,6 +42,7 @@ KINDS = {
     "preview": "real2sam2real.studio.making:preview",
     "generate": "real2sam2real.studio.making:generate",
     "lift": "real2sam2real.studio.lifting:lift",
+    "mesh": "real2sam2real.studio.mesh_files:bring_mesh",
 }
 """Kinds of jobs, each with the module and the name of its function, imported by the process that does it."""
 

@@ -24,7 +24,6 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
 
 import numpy as np
 from PIL import Image
@@ -43,7 +42,7 @@ from real2sam2real.studio.lens import DrawnLines, horizon_of, solve_lens
 from real2sam2real.studio.lifting import start_options, take_in
 from real2sam2real.studio.marking import Marking, marking_of
 from real2sam2real.studio.marking_choices import marking_choices
-from real2sam2real.studio.requests import body_of, body_to_file, json_of, value_of
+from real2sam2real.studio.requests import body_of, body_to_file, json_of, plain_name, value_of
 from real2sam2real.studio.routing import changing, in_workspace, studio_of
 from real2sam2real.studio.workspaces import Workspace
 from real2sam2real.workfolder.json_values import typed
@@ -90,10 +89,8 @@ async def _with_file(
     request: Request, workspace: Workspace, most: int, what: str, change: Callable[[Marking, Path], list[str]]
 ) -> Response:
     """A change with a file, which lies in a folder of its own under the name that the person has given it."""
-    name = unquote(request.headers.get("x-name", what))
-    plain = "".join(c if c.isalnum() or c in " _-." else "_" for c in Path(name).name)[-80:].lstrip(". ") or what
     with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / plain
+        file = Path(folder) / plain_name(request, what)
         await body_to_file(request, file, most, what)
         return await _marked(workspace, lambda marking: change(marking, file))
 

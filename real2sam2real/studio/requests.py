@@ -12,6 +12,7 @@ import traceback
 from collections.abc import Awaitable, Callable, Collection
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import unquote
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect, Request
@@ -122,6 +123,12 @@ async def body_to_file(request: Request, path: Path, most: int, what: str) -> No
     with path.open("wb") as file:
         async for part in limited(request, most, what):
             await run_in_threadpool(file.write, part)
+
+
+def plain_name(request: Request, other: str) -> str:
+    """The name that a person has given to a file, safe as one here; `other` where there is none."""
+    name = unquote(request.headers.get("x-name", other))
+    return "".join(c if c.isalnum() or c in " _-." else "_" for c in Path(name).name)[-80:].lstrip(". ") or other
 
 
 async def limited(request: Request, most: int, what: str) -> Any:

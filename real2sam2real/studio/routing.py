@@ -88,11 +88,19 @@ async def changing(workspace: Workspace, change: Callable[[], object], **more: A
 
     `more` are further keys of the answer, which the change may fill.
     """
-    try:
-        await run_in_threadpool(change)
-    except RefusedError as refusal:
-        if refusal.status != 409:
-            raise
-        refusal.more["document"] = await run_in_threadpool(document_data, workspace)
-        raise
+    await refusing(workspace, change)
     return await document_answer(workspace, **more)
+
+
+async def refusing(workspace: Workspace, work: Callable[[], object]) -> None:
+    """Do something in a thread; a refusal because the document went on carries the document.
+
+    Raises:
+        RefusedError: it went on, or the work is refused.
+    """
+    try:
+        await run_in_threadpool(work)
+    except RefusedError as refusal:
+        if refusal.status == 409:
+            refusal.more["document"] = await run_in_threadpool(document_data, workspace)
+        raise

@@ -6,30 +6,26 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
 
 import numpy as np
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from real2sam2real import media
 from real2sam2real.errors import UserError
-from real2sam2real.lifting.options import LiftOptions
-from real2sam2real.perceive.segment.options import SegmentOptions
-from real2sam2real.run.adding import add_to_folder
-from real2sam2real.run.progress import Progress
+from real2sam2real.run.adding import Ray
 from real2sam2real.scene.folder import read_scene, save_scene
 from real2sam2real.scene.relation import Relation, RelationWord
 from real2sam2real.scene.renaming import renamed_scene, renamed_shot
 from real2sam2real.scene.scene import Scene
 from real2sam2real.studio.errors import RefusedError
+from real2sam2real.studio.jobs import Job
 from real2sam2real.studio.marking import MESH_SUFFIXES, marking_of
 from real2sam2real.studio.marking_routes import MESH_BYTES
+from real2sam2real.studio.mesh_files import start_mesh
 from real2sam2real.studio.objects import PhotoMarks, save_marks
-from real2sam2real.studio.requests import body_to_file, json_of, value_of
-from real2sam2real.studio.routing import changing, in_workspace
-from real2sam2real.studio.working_files import scene_files
+from real2sam2real.studio.requests import body_to_file, json_of, plain_name, value_of
+from real2sam2real.studio.routing import changing, in_workspace, refusing, studio_of
 from real2sam2real.studio.workspaces import Workspace
 
 _WORDS: dict[str, RelationWord] = {"on": "on", "with": "with", "floating": "floating"}
@@ -120,37 +116,38 @@ _CHANGES = {"rename": _rename, "relation": _relation, "facing": _facing, "drop":
 
 
 async def change_mesh(request: Request, workspace: Workspace) -> Response:
-    """Put a mesh in an entity's place, aligned with what the photo shows of it, as `r2s2r add` does."""
+    """Queue a mesh: aligned with what the photo shows of an entity, or standing where `ray` points."""
     name, base = request.query_params.get("name", ""), request.query_params.get("base", "")
-    if not name or not base.isdecimal():
+    if not name or not base.isdecimal() or len(base) > 18:
         raise RefusedError(400, "The address needs '?name=' and '&base=', the revision that was seen.")
+    ray = _ray(request.query_params.get("ray"))
     with tempfile.TemporaryDirectory() as folder:
-        suffix = Path(unquote(request.headers.get("x-name", ""))).suffix.lower()
-        file = Path(folder) / f"mesh{suffix if suffix in MESH_SUFFIXES else '.glb'}"  # OBJ is told by its ending alone
+        file = Path(folder) / plain_name(request, "mesh.glb")
+        if file.suffix.lower() not in MESH_SUFFIXES:
+            file = file.with_suffix(".glb")  # OBJ is told by its ending alone
         await body_to_file(request, file, MESH_BYTES, "mesh")
-        return await changing(workspace, lambda: _commit_mesh(workspace, int(base), name, file))
+        started: list[Job] = []
+        activity = studio_of(request).activity
+
+        def start() -> None:
+            started.append(start_mesh(activity, workspace, file, name, ray, int(base)))
+
+        await refusing(workspace, start)
+    return JSONResponse(started[0].message())
 
 
-def _commit_mesh(workspace: Workspace, base: int, name: str, file: Path) -> None:
-    document = workspace.document
-    with document.lock:
-        document.require(base)
-        scene, place = _stored(workspace)
-    mask = scene.entity(name).mask if name in scene.names else None
-    if mask is None:
-        raise UserError(
-            f"the photo shows no '{name}' to align the mesh with; mark it on the photo first, and drop the mesh on its "
-            "mark"
-        )
-    aside = file.parent / "scene"
-    for each in scene_files(place):
-        target = aside / each.relative_to(place)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(each.read_bytes())
-    media.write_png(file.parent / "mask.png", mask.astype(np.uint8) * 255)
-    objects = SegmentOptions(mask=(f"{name}={file.parent / 'mask.png'}",))
-    add_to_folder(aside, file, name, objects, LiftOptions(), Progress())
-    document.commit(f"Mesh of {name}", scene=aside, base=base)
+def _ray(text: str | None) -> Ray | None:
+    """Six numbers: where a ray begins, and its direction."""
+    if text is None:
+        return None
+    try:
+        x, y, z, along, up, back = (float(word) for word in text.split(","))
+    except ValueError:
+        raise RefusedError(400, "The address's 'ray' must be six numbers: an origin and a direction.") from None
+    ray = Ray(origin=(x, y, z), direction=(along, up, back))
+    if not np.isfinite([*ray.origin, *ray.direction]).all() or np.linalg.norm(ray.direction) < 1e-9:
+        raise RefusedError(400, "The address's 'ray' must be six finite numbers, the direction of some length.")
+    return ray
 
 
 async def take_over(request: Request, workspace: Workspace) -> Response:

@@ -174,7 +174,7 @@ export interface DocumentData {
   page: Record<string, unknown>;
 }
 
-export type JobKind = "lift" | "preview" | "generate";
+export type JobKind = "lift" | "mesh" | "preview" | "generate";
 
 export interface JobData {
   id: string;

@@ -15,6 +15,7 @@ from real2sam2real.perceive.segment.detections import mask_iou
 from real2sam2real.run.demo import demo_folder
 from real2sam2real.studio.marking import Marking, marking_of
 from tests.studio.browser import RunningStudio, Tab
+from tests.studio.test_editing import hover_handle
 
 PATIENCE = 240_000  # ms: several networks look at the photo, on a machine that may be busy
 BOX = (72, 14, 484, 392)
@@ -171,7 +172,7 @@ def test_bad_files_are_told_and_nothing_is_lost(photo_tab: PhotoTab) -> None:
     tab.drop("broken.png", b"\x89PNG no picture")
     tab.told("broken.png")
     tab.drop("chair.glb", b"glTF no mesh")
-    tab.told("Choose the object that 'chair.glb' is a mesh of")
+    tab.told("there is no scene for 'chair.glb'")
     tab.page.locator(".marked-name").click()
     tab.drop("chair.glb", b"glTF no mesh")
     tab.told("chair.glb")
@@ -198,30 +199,51 @@ def test_the_horizon_is_dragged_to_a_pitch(photo_tab: PhotoTab) -> None:
     assert float(tab.page.get_by_label("Pitch").input_value()) == pytest.approx(view.pitch, abs=0.01)
 
 
-def test_a_mesh_that_is_dropped_in_the_scene_replaces_what_the_photo_shows(tab: Tab) -> None:
+def drop_file(tab: Tab, name: str, text: str, at: tuple[float, float]) -> None:
+    """Drop a file on the scene."""
     transfer = """([name, text]) => {
         const transfer = new DataTransfer();
         transfer.items.add(new File([text], name));
         return transfer;
     }"""
-    picture = tab.page.locator(".viewport-picture")
-    x, y = tab.on_page((-1.0, -0.5, -5.5))  # on the car
-    file = tab.page.evaluate_handle(transfer, ["ball.obj", TETRAHEDRON])
-    picture.dispatch_event("drop", {"dataTransfer": file, "clientX": x, "clientY": y})
-    for _ in range(PATIENCE // 100):  # to align a mesh takes long on a busy machine
-        if tab.workspace.document.revision == 2:
-            break
-        tab.page.wait_for_timeout(100)
+    file = tab.page.evaluate_handle(transfer, [name, text])
+    place = {"dataTransfer": file, "clientX": at[0], "clientY": at[1]}
+    tab.page.locator(".viewport-picture").dispatch_event("drop", place)
+
+
+def test_a_mesh_that_is_dropped_on_the_ground_stands_there(tab: Tab) -> None:
+    drop_file(tab, "notes.txt", "hello", tab.on_page((0, -1, -5)))
+    tab.page.get_by_role("alert").filter(has_text="'notes.txt' is no mesh").wait_for()
+    drop_file(tab, "ball.obj", TETRAHEDRON, tab.on_page((0, -1, -5)))
+    tab.role("treeitem", "ball").and_(tab.page.locator("[aria-selected=true]")).wait_for()
     tab.saved(2)
     found = tab.workspace.document.scene()
     assert found is not None
-    assert found[0].names == ["car", "man"]
-    assert len(found[0].entity("car").mesh.faces) == 4
-    file = tab.page.evaluate_handle(transfer, ["notes.txt", "hello"])
-    picture.dispatch_event("drop", {"dataTransfer": file, "clientX": x, "clientY": y})
-    tab.page.get_by_role("alert").filter(has_text="'notes.txt' is no mesh").wait_for()
-    x, y = tab.on_page((0.25, 0.5, -6))  # nothing there, and nothing in the photo that it could be laid onto
-    file = tab.page.evaluate_handle(transfer, ["ball.obj", TETRAHEDRON])
-    picture.dispatch_event("drop", {"dataTransfer": file, "clientX": x, "clientY": y})
-    tab.page.get_by_role("alert").filter(has_text="mark it on the photo first").wait_for()
-    assert tab.workspace.document.revision == 2
+    assert found[0].names == ["car", "man", "ball"]
+    ball = found[0].entity("ball")
+    np.testing.assert_allclose(ball.rest_world_from_object[:3, 3], [0, -1, -5], atol=0.02)
+    assert not ball.in_photo
+    tab.until("window.studioTest?.names().includes('ball')")
+    at = hover_handle(tab, "ball", (1, 0, 0), "X")
+    tab.drag(at, (at[0] + 60, at[1]))
+    tab.saved(3)
+    assert "ball:" in tab.shot_text()
+    for _ in range(2):
+        tab.page.keyboard.press("Control+z")
+    tab.saved(5)
+    assert tab.workspace.document.scene()[0].names == ["car", "man"]  # type: ignore[index]
+
+
+def test_a_mesh_that_is_dropped_on_an_object_is_laid_onto_it_and_a_bad_one_is_told(
+    running: RunningStudio, tab: Tab
+) -> None:
+    drop_file(tab, "wheel.obj", TETRAHEDRON, tab.on_page((-1.0, -0.5, -5.5)))  # on the car
+    message = tab.page.get_by_role("status", name="Mesh")
+    message.wait_for()
+    (job,) = running.studio.activity.runner.of(tab.workspace.id)
+    assert (job.options["name"], job.options["ray"]) == ("car", None)
+    message.get_by_role("button", name="Cancel").click()  # to align one takes long, and is tested elsewhere
+    message.wait_for(state="detached")
+    drop_file(tab, "chair.glb", "glTF no mesh", tab.on_page((0.25, 0.5, -6)))
+    tab.page.get_by_role("alert").filter(has_text="chair.glb").wait_for()
+    assert tab.workspace.document.revision == 1

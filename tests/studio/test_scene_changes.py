@@ -4,19 +4,26 @@ import io
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from real2sam2real.errors import UserError
 from real2sam2real.lifting.options import LiftOptions
+from real2sam2real.rendering import staging
+from real2sam2real.run.adding import Ray, _fitting_scale, landing_point
+from real2sam2real.run.progress import Progress
 from real2sam2real.scene.camera_path import CameraPath
 from real2sam2real.scene.folder import load_scene
 from real2sam2real.scene.gltf import save_glb
 from real2sam2real.scene.renaming import renamed_shot
 from real2sam2real.scene.shot import Shot, parse_shot
-from real2sam2real.studio import scene_routes
+from real2sam2real.studio import mesh_files
+from real2sam2real.studio.activity import Activity
+from real2sam2real.studio.jobs import Job
+from real2sam2real.studio.mesh_files import bring_mesh, start_mesh
 from tests.studio.pages import Page, two_boxes
 
 
@@ -95,32 +102,125 @@ def test_relations_and_facings(page: Page) -> None:
     assert page.document()["revision"] == now
 
 
-def test_a_mesh_takes_an_entitys_place(page: Page, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without the search for its pose, which takes most of a minute and is tested elsewhere."""
-    there = partial(LiftOptions, align=False, contact="off", mesh_frame="camera-opengl")
-    monkeypatch.setattr(scene_routes, "LiftOptions", there)
-    first = page.document()
+@pytest.fixture
+def low_box(tmp_path: Path) -> Path:
+    """A GLB of the car's box at half its height, where the photo's camera has it."""
     scene = two_boxes()
     box = scene.entities[0]
     mesh = replace(box.mesh, vertices=box.mesh.vertices * [1, 0.5, 1])
-    path = tmp_path / "low.glb"
     camera = CameraPath(world_from_camera=np.eye(4)[None], intrinsics=scene.camera.intrinsics, zoom=np.ones(1))
-    save_glb(replace(scene, entities=(replace(box, mesh=mesh),), camera=camera), path)
-    address = f"api/w/{page.id}/mesh?name=car&base={first['revision']}"
-    answer = page.raw("POST", address, content=path.read_bytes())
-    assert answer.status_code == 200, answer.text
-    changed = answer.json()
+    save_glb(replace(scene, entities=(replace(box, mesh=mesh),), camera=camera), tmp_path / "low.glb")
+    return tmp_path / "low.glb"
+
+
+class MeshJobs:
+    """Stands where the jobs of a server are, and does what it is given at once, in this process."""
+
+    def __init__(self) -> None:
+        self.runner, self.jobs = self, list[Job]()
+
+    def of(self, workspace: str) -> list[Job]:
+        return self.jobs
+
+    def submit(self, job: Job) -> Job:
+        self.jobs.append(job)
+        assert job.finish is not None
+        job.finish(bring_mesh(job.folder, job.options, Progress()))
+        return job
+
+
+def bring(page: Page, file: Path, name: str, ray: Ray | None = None) -> MeshJobs:
+    workspace, jobs = page.studio.workspaces.get(str(page.id)), MeshJobs()
+    copied = file.with_name(f"copy{file.suffix}")  # as the request's file, which is moved
+    copied.write_bytes(file.read_bytes())
+    start_mesh(cast(Activity, jobs), workspace, copied, name, ray, workspace.document.revision)
+    return jobs
+
+
+def test_a_mesh_takes_an_entitys_place(page: Page, low_box: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the search for its pose, which takes most of a minute and is tested elsewhere."""
+    there = partial(LiftOptions, align=False, contact="off", mesh_frame="camera-opengl")
+    monkeypatch.setattr(mesh_files, "LiftOptions", there)
+    first = page.document()
+    bring(page, low_box, "car")
+    changed = page.document()
     assert changed["undo"] == "Mesh of car"
     assert entity(changed, "man") == entity(first, "man")
     size = np.subtract(entity(changed, "car")["upper"], entity(changed, "car")["lower"])
     assert size[1] < 0.6 * size[0]  # as high as wide before
-    bad = page.raw("POST", address.replace(f"={first['revision']}", f"={changed['revision']}"), content=b"glTF no mesh")
-    assert bad.status_code == 422
-    assert "mesh.glb" in bad.json()["error"]
-    unmarked = page.raw("POST", f"api/w/{page.id}/mesh?name=cat&base={changed['revision']}", content=path.read_bytes())
-    assert (unmarked.status_code, "mark it on the photo first" in unmarked.json()["error"]) == (422, True)
-    assert page.raw("POST", f"api/w/{page.id}/mesh?name=car&base=x", content=b"").status_code == 400
+    bad = low_box.with_name("bad.glb")
+    bad.write_bytes(b"glTF no mesh")
+    with pytest.raises(UserError, match="copy"):
+        bring(page, bad, "car")
     assert page.document() == changed
+
+
+def test_a_mesh_that_the_photo_does_not_show_stands_on_the_ground(page: Page, low_box: Path) -> None:
+    scene = two_boxes()
+    jobs = bring(page, low_box, "crate", Ray(origin=(0, 0, 0), direction=(0.5, -1, -4)))
+    added = page.document()
+    assert added["undo"] == "Add crate"
+    found = entity(added, "crate")
+    assert (found["inPhoto"], found["relation"]) == (False, None)
+    workspace = page.studio.workspaces.get(str(page.id))
+    now = workspace.document.scene()
+    assert now is not None
+    crate = now[0].entity("crate")
+    np.testing.assert_allclose(crate.rest_world_from_object[:3, 3], [0.5, -1, -4], atol=1e-6)
+    assert crate.vertices_world(0)[:, 1].min() == pytest.approx(-1, abs=1e-6)
+    sizes = [staging.size(each) for each in scene.entities]
+    assert staging.size(crate) == pytest.approx(float(np.median(sizes)), rel=1e-3)
+    eye = crate.rest_world_from_object[:3, 2]  # its front looks at the photo's camera
+    np.testing.assert_allclose(eye, np.array([-0.5, 0, 4]) / np.hypot(0.5, 4), atol=1e-6)
+    with pytest.raises(UserError, match="'crate' already"):
+        bring(page, low_box, "crate", Ray(origin=(0, 0, 0), direction=(0, -1, -4)))
+    assert not list((workspace.folder / ".kept" / "dropped").glob("*"))
+    back = page.ask("POST", "undo", {"base": added["revision"]})
+    assert [each["name"] for each in back["scene"]["entities"]] == ["car", "man"]
+    with pytest.raises(UserError, match="changed while the mesh was read"):
+        mesh_files._take_in(workspace, "another", workspace.folder / "nothing", "Add crate")
+    assert jobs.jobs[0].heavy is False  # it waits for no generation
+
+
+@pytest.mark.parametrize(
+    ("direction", "wanted"),
+    [
+        ((0, -1, -5), (0, -5)),
+        ((1, -1, -3), (1, -3)),
+        ((0, 1, -4), (0, -5.6)),  # to the sky: as far away as the objects are
+        ((0, -1, -500), (0, -5.6)),  # far behind all
+    ],
+)
+def test_where_a_line_of_sight_meets_the_ground(direction: Any, wanted: tuple[float, float]) -> None:
+    scene = two_boxes()
+    found = landing_point(scene, Ray(origin=(0, 0, 0), direction=direction))
+    np.testing.assert_allclose(found, [wanted[0], -1, wanted[1]], atol=0.1)
+    bare = landing_point(replace(scene, ground_y=None), Ray(origin=(0, 0, 0), direction=direction))
+    np.testing.assert_allclose(bare, found, atol=1e-9)  # the boxes' feet are taken for it
+
+
+def test_metres_stay_metres() -> None:
+    scene = replace(two_boxes(), unit="metre")
+    place = np.array([0.0, -1.0, -6.0])
+    assert _fitting_scale(scene, scene.entities[0].mesh, place) == (1.0, "")
+    scale, note = _fitting_scale(scene, scene.entities[0].mesh.transformed(np.diag([1e3, 1e3, 1e3, 1])), place)
+    assert scale == pytest.approx(1e-3)
+    assert "scaled by 0.001" in note
+
+
+def test_what_is_no_mesh_for_the_scene_is_refused(page: Page) -> None:
+    now = page.document()["revision"]
+    address = f"api/w/{page.id}/mesh"
+
+    def sent(query: str) -> Any:
+        return page.raw("POST", f"{address}?{query}", content=b"glTF")
+
+    unmarked = sent(f"name=cat&base={now}")
+    assert (unmarked.status_code, "no entity called 'cat'" in unmarked.json()["error"]) == (422, True)
+    for query in ("name=car&base=x", f"name=a&base={now}&ray=1,2,3", f"name=a&base={now}&ray=0,0,0,0,0,0"):
+        assert sent(query).status_code == 400
+    assert sent(f"name=a%2Fb&base={now}&ray=0,0,0,0,-1,-1").status_code == 422
+    assert sent(f"name=a&base={now + 1}&ray=0,0,0,0,-1,-1").status_code == 409
 
 
 def test_a_new_name_is_the_marks_too_so_that_the_next_lift_keeps_it(page: Page) -> None:

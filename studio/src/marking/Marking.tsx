@@ -2,16 +2,17 @@
 
 import { useEffect } from "preact/hooks";
 import { shortcut } from "../shortcuts/registry.ts";
-import { document_, tell, workspace } from "../state.ts";
+import { document_, place, tell, workspace } from "../state.ts";
 import { Icon } from "../ui/Icon.tsx";
 import { LensPanel } from "./LensPanel.tsx";
 import { beginLens } from "./lens.ts";
 import { LiftPanel } from "./LiftPanel.tsx";
 import { brushSize, chosen, chosenId, loadChoices, mark, sendMaskFile, sendMesh, type Tool, tool } from "./marks.ts";
-import { isMesh } from "./meshDrop.ts";
+import { dropMesh, isMesh } from "./meshDrop.ts";
 import { ObjectList } from "./ObjectList.tsx";
 import { ObjectPanel } from "./ObjectPanel.tsx";
-import { held, zoomBy } from "./sight.ts";
+import { type Frame, sightOf, toPhoto, type Xy } from "./frame.ts";
+import { frame_, held, photoSize, zoomBy } from "./sight.ts";
 import { Stage } from "./Stage.tsx";
 import "./Marking.css";
 
@@ -96,13 +97,23 @@ function take(next: Tool): void {
   if (next === "lens") void beginLens();
 }
 
-/** Files that are dropped on the photo: masks become objects, a mesh goes to the chosen object. */
-function drop(event: DragEvent): void {
+/** The photo pixel under the pointer; the photo's middle beside the stage. */
+function photoAt(event: DragEvent & { currentTarget: Element }): Xy {
+  const at = event.currentTarget.querySelector(".stage")?.getBoundingClientRect();
+  const { width, height } = photoSize();
+  const beside = !at || !frame_.value || event.clientX > at.right || event.clientY < at.top;
+  return beside ? [width / 2, height / 2] : toPhoto(frame_.value as Frame, [event.clientX - at.left, event.clientY - at.top]);
+}
+
+/** Files that are dropped on the photo: masks become objects, a mesh goes to the chosen object, or into the scene. */
+function drop(event: DragEvent & { currentTarget: Element }): void {
   event.preventDefault();
+  const scene = document_.value?.scene;
   for (const file of event.dataTransfer?.files ?? []) {
     if (!isMesh(file)) void sendMaskFile(file);
     else if (chosen.value) void sendMesh(file, chosen.value.id);
-    else tell(`Choose the object that '${file.name}' is a mesh of, and drop it again.`, "error");
+    else if (scene) void dropMesh(file, sightOf(photoAt(event), scene.intrinsics, scene.photoWorldFromCamera)).then(() => (place.value = "direct"));
+    else tell(`Nothing is lifted yet, so there is no scene for '${file.name}'. Choose the object that it is a mesh of, or mark one, lift it, and drop the file again.`, "error");
   }
 }
 

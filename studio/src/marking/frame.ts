@@ -3,6 +3,14 @@
  * CSS pixel of the stage, "file" a pixel of the photo's file, in which marks count.
  */
 
+import type { Intrinsics } from "../types.ts";
+
+/** A line of sight in the world. */
+export interface Sight {
+  origin: readonly [number, number, number];
+  direction: readonly [number, number, number];
+}
+
 export interface Frame {
   /** CSS pixels per photo pixel. */
   scale: number;
@@ -73,6 +81,14 @@ export function fileBox(one: Xy, other: Xy, photo: Size, shrink: number): Box | 
   const [y0, y1] = [one[1], other[1]].map((y) => clip(y, photo.height)).sort((a, b) => a - b) as Xy;
   const box: Box = [Math.round(x0 / shrink), Math.round(y0 / shrink), Math.round(x1 / shrink), Math.round(y1 / shrink)];
   return x1 - x0 >= 8 && y1 - y0 >= 8 ? box : null;
+}
+
+/** The line of sight of a photo pixel: where it begins in the world, and its direction. */
+export function sightOf([x, y]: Xy, lens: Intrinsics, worldFromCamera: readonly number[]): Sight {
+  const seen = [(x - lens.cx) / lens.fx, (lens.cy - y) / lens.fy, -1] as const;
+  const along = (row: number) => seen.reduce((sum, value, column) => sum + value * (worldFromCamera[4 * column + row] ?? 0), 0);
+  const from = (row: number) => worldFromCamera[12 + row] ?? 0;
+  return { origin: [from(0), from(1), from(2)], direction: [along(0), along(1), along(2)] };
 }
 
 /** Ticks of a ruler between two file pixels: at round numbers, at least `apart` screen pixels from each other. */

@@ -1,54 +1,70 @@
 /**
- * Meshes that are dropped on the page. `meshDrop(nameAt)` gives an element's handlers; `nameAt` says which entity is under
- * the pointer, or null for the ground. Onto an entity, the file replaces its mesh; onto the ground, it becomes a new one,
- * called after the file.
+ * Meshes that are dropped on the page. `meshDrop(at)` gives an element's handlers; `at` says what is under the pointer: an
+ * entity, whose mesh the file replaces, or a line of sight, and the file becomes a new entity that stands where the line
+ * meets the ground. A job reads it; the entity is selected when it has come.
  */
 
-import { signal } from "@preact/signals";
-import { document_, guarded, inTurn, selected, tell, workspace } from "../state.ts";
-import type { DocumentData } from "../types.ts";
+import { effect, signal } from "@preact/signals";
+import { document_, guarded, inTurn, jobs, selected, tell, workspace } from "../state.ts";
+import type { JobData } from "../types.ts";
+import type { Sight } from "./frame.ts";
 
 const SUFFIXES = [".glb", ".obj", ".ply", ".stl"];
 
 export const isMesh = (file: File) => SUFFIXES.some((suffix) => file.name.toLowerCase().endsWith(suffix));
 
-/** What is read at the moment, or "". */
-export const dropping = signal("");
+export type DropTarget = { entity: string } | Sight;
+
+/** Meshes that are being read: the job and the entity. */
+const awaited = signal<{ job: string; name: string }[]>([]);
+
+/** The job of a mesh that is being read, or null. */
+export const reading = (): JobData | null => jobs.value.find((job) => awaited.value.some((each) => each.job === job.id)) ?? null;
 
 /** What an element needs to take meshes. */
-export const meshDrop = (nameAt: (event: DragEvent) => string | null) => ({
+export const meshDrop = (at: (event: DragEvent) => DropTarget | null) => ({
   onDragOver: (event: DragEvent) => event.preventDefault(),
   onDrop: (event: DragEvent) => {
     event.preventDefault();
-    const target = nameAt(event);
-    for (const file of event.dataTransfer?.files ?? []) void dropMesh(file, target);
+    const target = at(event);
+    for (const file of event.dataTransfer?.files ?? []) if (target) void dropMesh(file, target);
   },
 });
 
-/** Replaces an entity's mesh, or adds one where `target` is null. */
-export async function dropMesh(file: File, target: string | null): Promise<void> {
+/** Puts a mesh into the scene. */
+export async function dropMesh(file: File, target: DropTarget): Promise<void> {
   if (!isMesh(file)) {
     tell(`'${file.name}' is no mesh that is read here; give a GLB, OBJ, PLY or STL file.`, "error");
     return;
   }
-  const name = target ?? freeName(file.name.replace(/\.[^.]*$/, ""));
+  const [name, where] =
+    "entity" in target ? [target.entity, ""] : [freeName(file.name.replace(/\.[^.]*$/, "")), `&ray=${[...target.origin, ...target.direction].join(",")}`];
   await inTurn(async () => {
     const [at, now] = [workspace.value, document_.value];
     if (!at || !now) return;
-    dropping.value = `Reading ${file.name}…`;
-    const path = `mesh?name=${encodeURIComponent(name)}&base=${now.revision}`;
-    const found = await guarded(() => at.request<DocumentData>(path, "POST", file, { "X-Name": encodeURIComponent(file.name) }));
-    dropping.value = "";
-    if (!found) return;
-    document_.value = found;
-    selected.value = name;
+    const path = `mesh?name=${encodeURIComponent(name)}&base=${now.revision}${where}`;
+    const job = await guarded(() => at.request<JobData>(path, "POST", file, { "X-Name": encodeURIComponent(file.name) }));
+    if (job) awaited.value = [...awaited.value, { job: job.id, name }];
   });
 }
 
-/** A name that an entity may have, and none has. */
+effect(() => {
+  for (const { job: id, name } of awaited.value) {
+    const job = jobs.value.find((each) => each.id === id);
+    if (!job || job.state === "queued" || job.state === "running") continue;
+    // The document comes by an event of its own, a moment before or after.
+    if (job.state === "done" && !document_.value?.scene?.entities.some((entity) => entity.name === name)) continue;
+    awaited.value = awaited.value.filter((each) => each.job !== id);
+    if (job.state === "done") selected.value = name;
+    if (job.state === "done") for (const note of job.notes) if (note.startsWith(`${name}:`)) tell(note);
+    if (job.state === "failed") tell(job.error ?? "The mesh could not be read.", "error");
+  }
+});
+
+/** A name that an entity may have, and none has or is about to have. */
 function freeName(wanted: string): string {
-  const plain = wanted.replace(/[^\p{L}\p{N}_. -]/gu, "_").replace(/^[^\p{L}\p{N}_]+/u, "") || "mesh";
-  const taken = new Set(document_.value?.scene?.entities.map((entity) => entity.name));
+  const plain = wanted.replace(/[^\p{L}\p{N}_. -]/gu, "_").replace(/^[^\p{L}\p{N}_]+/u, "").slice(0, 70).trim() || "mesh";
+  const taken = new Set([...(document_.value?.scene?.entities ?? []), ...awaited.value].map((each) => each.name));
   let name = plain;
   for (let number = 2; taken.has(name); number++) name = `${plain}_${number}`;
   return name;

@@ -1,8 +1,8 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { shortcut } from "../shortcuts/registry.ts";
 import { draftProblem, dropDraft } from "../live.ts";
-import { dropping, meshDrop } from "../marking/meshDrop.ts";
-import { document_, frame, place, selected } from "../state.ts";
+import { type DropTarget, meshDrop, reading } from "../marking/meshDrop.ts";
+import { document_, frame, guarded, place, selected, workspace } from "../state.ts";
 import { choose, dropToGround, toggleLook, toggleSpace } from "./actions.ts";
 import { ExactFrame } from "./ExactFrame.tsx";
 import type { Rect } from "./lens.ts";
@@ -32,7 +32,7 @@ export function Viewport() {
   return (
     <div class="viewport">
       <Toolbar stage={stage} />
-      <div class="viewport-picture" ref={box} {...meshDrop((event) => pointer.current?.entityAt(event) ?? null)}>
+      <div class="viewport-picture" ref={box} {...meshDrop((event) => underPointer(pointer.current, event))}>
         <canvas ref={canvas} role="img" aria-label="Scene" />
         {lookThrough.value && <Frame at={frameRect} />}
         <div class="exact-frame" style={{ left: `${frameRect.x}px`, top: `${frameRect.y}px`, width: `${frameRect.width}px`, height: `${frameRect.height}px` }}>
@@ -40,10 +40,31 @@ export function Viewport() {
         </div>
         <Heads />
         {broken && <p class="viewport-message">This browser shows no 3D (WebGL 2 is off). Turn on hardware acceleration, or use another browser.</p>}
-        {dropping.value && <p class="viewport-message">{dropping.value}</p>}
+        <MeshMessage />
         {loading.value && <p class="viewport-message">{loading.value}</p>}
       </div>
     </div>
+  );
+}
+
+/** An entity that a mesh can take the place of, or where a new one is to stand. */
+function underPointer(pointer: Pointer | null, event: DragEvent): DropTarget | null {
+  const name = pointer?.entityAt(event);
+  const known = document_.value?.scene?.entities.find((one) => one.name === name);
+  return known?.inPhoto ? { entity: known.name } : (pointer?.sightAt(event) ?? null);
+}
+
+/** How far a dropped mesh is. */
+function MeshMessage() {
+  const job = reading();
+  if (!job) return null;
+  return (
+    <p class="viewport-message" role="status" aria-label="Mesh">
+      {job.title}: {job.state === "queued" ? "waits for its turn" : job.step || "starting"} …
+      <button type="button" class="quiet" onClick={() => void guarded(async () => workspace.value?.cancel(job.id))}>
+        Cancel
+      </button>
+    </p>
   );
 }
 

@@ -1,6 +1,7 @@
 /** The mouse in the viewport: picking, sliding objects by their body, dragging keys of paths. */
 
 import { Matrix4, Plane, Raycaster, Vector2, Vector3 } from "three";
+import type { Sight } from "../marking/frame.ts";
 import { frame, motion, selected } from "../state.ts";
 import { poseAt } from "../motion.ts";
 import type { KeyDot } from "./guides.ts";
@@ -38,6 +39,13 @@ export class Pointer {
   /** The entity under the pointer, or null. */
   entityAt(event: MouseEvent): string | null {
     return this.hit(event)?.name ?? null;
+  }
+
+  /** The line of sight under the pointer. */
+  sightAt(event: MouseEvent): Sight {
+    this.aim(event);
+    const { origin, direction } = this.ray.ray;
+    return { origin: origin.toArray(), direction: direction.toArray() };
   }
 
   private aim(event: MouseEvent): void {
