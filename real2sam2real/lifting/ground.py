@@ -21,6 +21,8 @@ from real2sam2real.perceive.intrinsics import horizon_row
 DEFAULT_PITCH_DEGREES = 6.0
 MIN_CONTACT_DEGREES = 5.0  # a contact point seen flatter than this below the horizon would lie absurdly far away
 PITCH_RANGE_DEGREES = (-20.0, 80.0)
+ASSUMED = "camera is assumed to look down"
+"""How the note begins where nothing told the pitch."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,7 +95,7 @@ def estimate_ground(
             note = f"camera looks down by {np.degrees(pitch):.0f}°, from the sizes of {len(bottoms)} objects"
             return Ground(intrinsics=intrinsics, pitch_radians=pitch, note=note)
     pitch = max(float(np.radians(DEFAULT_PITCH_DEGREES)), lowest_allowed)
-    note = f"camera is assumed to look down by {np.degrees(pitch):.0f}°"
+    note = f"{ASSUMED} by {np.degrees(pitch):.0f}°"
     return Ground(intrinsics=intrinsics, pitch_radians=pitch, note=note, is_assumed=True, lowest_pitch=lowest_allowed)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from real2sam2real.lifting.scene_repair import repaired_scene
 from real2sam2real.run.options import DEFAULT_FPS, DEFAULT_FRAMES, ShotOptions
 from real2sam2real.scene.camera_moves import ImportedPath
+from real2sam2real.scene.entity_animation import poses
 from real2sam2real.scene.folder import read_scene, save_scene
 from real2sam2real.scene.scene import Scene
 from real2sam2real.scene.shot import Shot, load_shot
@@ -110,8 +111,15 @@ def direct_to_folder(lifted: Scene, shot: Shot, folder: Path) -> list[str]:
 
 
 def along_notes(scene: Scene, shot: Shot, directed: Scene) -> list[str]:
-    """What goes along with other entities without being named: all that is removed, and what moves by a guess."""
-    notes = []
+    """What a shot does without saying so: motions of the scene's own that it replaces, and what goes along unnamed.
+
+    Of what goes along all that is removed is told, and what moves by a guess.
+    """
+    notes = [
+        f"{name} has a motion of its own in the scene, which the shot's moves replace; take them out to have it back"
+        for name, moves in shot.entities.items()
+        if name in scene.names and poses(moves) and scene.entity(name).motion.travels
+    ]
     for name, moves in shot.entities.items():
         carried = [
             each for each in (scene.carried_by(name) if name in scene.names else ()) if each not in shot.entities

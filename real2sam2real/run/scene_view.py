@@ -7,6 +7,7 @@ page stays one file of a few megabytes. `studio/src/runview/` is the other side.
 from __future__ import annotations
 
 import base64
+from dataclasses import replace
 from importlib import resources
 from typing import Any
 
@@ -16,6 +17,7 @@ import numpy as np
 from real2sam2real.arrays import Float, Float32, UInt8
 from real2sam2real.media import resized
 from real2sam2real.mesh import Mesh
+from real2sam2real.rendering.preview import emptied_photo
 from real2sam2real.run.scene_data import as_base64, motion_data, scene_data
 from real2sam2real.scene.gltf import split_at_seams
 from real2sam2real.scene.scene import Entity, Scene
@@ -24,6 +26,7 @@ MOST_FACES = 60_000  # of all shapes together; finer ones are made lighter
 MOST_MOVED_BYTES = 1_000_000  # of all deforming shapes together; beyond it, they change in fewer frames
 _LEAST_FACES = 500
 _TEXTURE_LONGEST_SIDE = 512
+_BACKDROP_LONGEST_SIDE = 1024
 _QUALITY = 85
 SCRIPT = "runview.js"
 
@@ -41,6 +44,7 @@ def scene_view(directed: Scene) -> dict[str, Any]:
     moved_bytes = sum(moved.size * 2 for _, moved in shapes if moved is not None)
     step = max(1, -(-moved_bytes // MOST_MOVED_BYTES))
     return {
+        "emptied": _emptied(directed),
         "scene": scene_data("view", directed),
         "motion": motion_data(directed),
         "shapes": {
@@ -48,6 +52,16 @@ def scene_view(directed: Scene) -> dict[str, Any]:
             for entity, (mesh, moved) in zip(own, shapes, strict=True)
         },
     }
+
+
+def _emptied(directed: Scene) -> str | None:
+    """What stands behind objects that moved: the photo with their places painted over; None without a photo."""
+    if directed.photo is None:
+        return None
+    height, width = directed.photo.shape[:2]
+    scale = min(1.0, _BACKDROP_LONGEST_SIDE / max(width, height))
+    small = resized(directed.photo, max(1, round(width * scale)), max(1, round(height * scale)))
+    return _jpeg(emptied_photo(replace(directed, photo=small)), _BACKDROP_LONGEST_SIDE)
 
 
 def _is_copy(entity: Entity) -> bool:
@@ -103,10 +117,10 @@ def _packed(values: Float | Float32) -> dict[str, Any]:
     }
 
 
-def _jpeg(texture: UInt8) -> str:
+def _jpeg(texture: UInt8, longest_side: int = _TEXTURE_LONGEST_SIDE) -> str:
     """A small picture as a data URI."""
     height, width = texture.shape[:2]
-    scale = min(1.0, _TEXTURE_LONGEST_SIDE / max(width, height))
+    scale = min(1.0, longest_side / max(width, height))
     small = resized(texture, max(1, round(width * scale)), max(1, round(height * scale)))
     _, data = cv2.imencode(".jpg", cv2.cvtColor(small, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
     return f"data:image/jpeg;base64,{base64.b64encode(data.tobytes()).decode()}"

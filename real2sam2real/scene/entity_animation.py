@@ -41,7 +41,7 @@ def animate_entity(moves: Sequence[em.EntityMove], entity: Entity, scene: Scene)
         UserError: a span outside the shot, metres in a scene of unknown scale, doubled keyframes or facings.
     """
     motion = entity.motion
-    if any(isinstance(move, (em.TimedEntityMove, em.EntityKeyframes)) for move in moves):
+    if poses(moves):
         motion = _EntityPose(moves, entity, scene).run()
         grown = np.abs(motion.scale)
         if grown.max() > MAX_SCALE or grown.min() < 1 / MAX_SCALE:
@@ -55,6 +55,11 @@ def animate_entity(moves: Sequence[em.EntityMove], entity: Entity, scene: Scene)
     bends = [move for move in moves if isinstance(move, em.Bend)]
     deformed = posed_by_bends(bends, entity, scene) if bends else entity.motion.vertices_object
     return replace(motion, visible=motion.visible & entity.motion.visible, vertices_object=deformed)
+
+
+def poses(moves: Sequence[em.EntityMove]) -> bool:
+    """Whether some of the moves say where an entity is, in place of a motion that the scene has of it."""
+    return any(isinstance(move, (em.TimedEntityMove, em.EntityKeyframes)) for move in moves)
 
 
 def posed_by_bends(bends: Sequence[em.Bend], entity: Entity, scene: Scene) -> Float32:

@@ -76,6 +76,11 @@ class Motion:
         """Number of frames T."""
         return len(self.translation)
 
+    @property
+    def travels(self) -> bool:
+        """Whether the pose changes."""
+        return any(bool((each != each[0]).any()) for each in (self.translation, self.rotation_wxyz, self.scale))
+
     @classmethod
     def still(cls, frames: int, world_from_object: ArrayLike) -> Motion:
         """Rest at one `(4, 4)` pose for `frames` frames."""

@@ -21,6 +21,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -39,6 +40,7 @@ from real2sam2real.perceive.camera.options import ViewOptions
 from real2sam2real.perceive.camera.vanishing import StraightEdges, pitch_of_edges
 from real2sam2real.perceive.segment.bystanders import foresee_bystanders
 from real2sam2real.perceive.segment.detections import Detection
+from real2sam2real.perceive.segment.nanodet import ScoredBox
 from real2sam2real.perceive.segment.options import SegmentOptions
 from real2sam2real.perceive.segment.overlaps import MaskRequest, collect_masks
 from real2sam2real.perceive.segment.points import obeying
@@ -53,6 +55,7 @@ from real2sam2real.workfolder.kept import KeptResults
 LIFT = "lift"
 """In the folder of what is kept: what the lift keeps."""
 _MOST_OPEN = 2  # photos
+_LOOKING = ThreadPoolExecutor(1, "looking")
 
 
 @dataclass(eq=False)
@@ -75,19 +78,25 @@ class CutPhoto:
         options = self.segmenter.options
         return KeptMasks(self.segmenter.open(pixels), pixels, options, KeptResults(self.kept / "masks"))
 
+    @cached_property
+    def _things(self) -> Future[list[ScoredBox]]:
+        """What things there are, looked for in a thread of its own: masks need not wait for their words."""
+        return _LOOKING.submit(kept_things, self.working.photo.pixels, kept_shapes(self.kept / LIFT))
+
     def _words_of(self, masks: Mapping[str, Mask]) -> dict[str, str]:
-        return words_of(masks, kept_things(self.working.photo.pixels, kept_shapes(self.kept / LIFT)))
+        return words_of(masks, self._things.result())
 
     def warm(self, question: Mapping[str, Any]) -> dict[str, Any]:
-        """Open the photo, and look at all of it; its size as it is worked on, and as its file has it."""
-        self._words_of({})
+        """Open the photo, begin to look at all of it, and load what masks need; its size, and its pixels per file's."""
+        _ = self._things
+        self.segmenter.warm_up()
         photo, shrink = self.working.photo, self.working.shrink
         return {"size": [photo.width, photo.height], "shrink": shrink}
 
     def foresee(self) -> Iterator[None]:
         """Look at what lifting will want to know, a part of a second's work at each step."""
         pixels, kept = self.working.photo.pixels, kept_shapes(self.kept / LIFT)
-        yield from foresee_bystanders(pixels, kept_things(pixels, kept), kept)
+        yield from foresee_bystanders(pixels, self._things.result(), kept)
 
     def rest(self, question: Mapping[str, Any]) -> dict[str, Any]:
         """Foresee nothing more until the next question: the lift itself has begun."""
@@ -95,7 +104,7 @@ class CutPhoto:
 
     def cut(self, question: Mapping[str, Any]) -> dict[str, Any]:
         """The object in a box, or at points, or both: `mask`; and what it is, or "" (`word`)."""
-        shrink = self.working.shrink
+        shrink, _ = self.working.shrink, self._things
         box = None if question["box"] is None else [round(value) * shrink for value in question["box"]]
         inside, outside = (np.reshape(question[name], (-1, 2)) * shrink for name in ("inside", "outside"))
         if len(inside) or len(outside):

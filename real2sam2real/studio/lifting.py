@@ -5,13 +5,18 @@ from __future__ import annotations
 import shlex
 import shutil
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from real2sam2real.errors import UserError
+from real2sam2real.lifting.ground import ASSUMED
 from real2sam2real.lifting.options import LifterOptions, LiftOptions
 from real2sam2real.options import as_json
+from real2sam2real.perceive.camera.estimate import UP_IS_UNKNOWN
 from real2sam2real.perceive.camera.options import ViewOptions
 from real2sam2real.perceive.segment.options import SegmentOptions
 from real2sam2real.run.directing import open_scene
@@ -24,8 +29,9 @@ from real2sam2real.studio.cutting import LIFT
 from real2sam2real.studio.document import StudioDocument, apply_shot
 from real2sam2real.studio.objects import MASKS, MarkedObject, PhotoMarks, load_marks
 from real2sam2real.workfolder.json_values import typed
+from real2sam2real.workfolder.records import read_record, write_json
 
-KEPT, INPUTS, LIFTED = ".kept", "inputs", "lifted"
+KEPT, INPUTS, LIFTED, HORIZON = ".kept", "inputs", "lifted", "horizon.json"
 """In a workspace: what was cut out and lifted before, which may be deleted at any time; files that a person brought."""
 LEVEL_DEGREES = 0.5  # a roll below this is none
 
@@ -159,7 +165,7 @@ def lift(folder: Path, options: Mapping[str, Any], progress: Progress) -> dict[s
         progress: where it says what it does.
 
     Returns:
-        `notes`. The scene lies in the workspace's `.kept/lifted`.
+        `notes`, and of them the `guess` of where the horizon is, or None. The scene lies in `.kept/lifted`.
 
     Raises:
         UserError: nothing is marked, or something cannot be lifted.
@@ -185,7 +191,8 @@ def lift(folder: Path, options: Mapping[str, Any], progress: Progress) -> dict[s
     if marks.view.roll and abs(marks.view.roll) > LEVEL_DEGREES and marks.lift.depth == "none":
         notes.append(_ROLL_NOTE)
     progress.notes(notes)
-    return {"notes": notes}
+    guesses = [note for note in notes if note.startswith((ASSUMED, UP_IS_UNKNOWN))]
+    return {"notes": notes, "guess": guesses[0] if guesses else None}
 
 
 _ROLL_NOTE = (
@@ -194,8 +201,38 @@ _ROLL_NOTE = (
 )
 
 
-def take_in(document: StudioDocument) -> list[str]:
+@dataclass(frozen=True, kw_only=True)
+class HorizonGuess:
+    """That nothing told a lift where the horizon is; in `.kept/horizon.json`."""
+
+    note: str  # of the lift, for people
+    up: tuple[float, float, float]  # in the camera of the scene that was lifted
+
+    def holds(self, scene: Scene) -> bool:
+        """Whether a scene still has the camera that was guessed."""
+        return bool(np.allclose(_up_of(scene), self.up, atol=1e-6))
+
+
+def _up_of(scene: Scene) -> tuple[float, float, float]:
+    x, y, z = (float(value) for value in scene.photo_world_from_camera[1, :3])
+    return x, y, z
+
+
+def horizon_guess(folder: Path, scene: Scene) -> str | None:
+    """What the last lift said of a scene's horizon where it is a guess; None where something told it."""
+    try:
+        found = read_record(folder / KEPT / HORIZON, partial(typed, HorizonGuess), what="record", remedy="delete it")
+    except (OSError, UserError):
+        return None
+    return found.note if found.holds(scene) else None
+
+
+def take_in(document: StudioDocument, guess: str | None = None) -> list[str]:
     """Make what a lift has left the document's scene, with the shot as far as it fits; returns notes for people.
+
+    Args:
+        document: of the workspace.
+        guess: what the lift says of the horizon where nothing told it.
 
     Raises:
         UserError: it cannot be read.
@@ -204,6 +241,11 @@ def take_in(document: StudioDocument) -> list[str]:
     scene, notes = open_scene(place)
     shot, left_out = fitting_shot(scene, document.shot())
     document.commit("lift", scene=place, shot=shot)
+    record = document.folder / KEPT / HORIZON
+    if guess is None:
+        record.unlink(missing_ok=True)
+    else:
+        write_json(record, asdict(HorizonGuess(note=guess, up=_up_of(scene))))
     shutil.rmtree(place, ignore_errors=True)
     return [*notes, *left_out]
 

@@ -27,7 +27,7 @@ from real2sam2real.scene.scene import Scene
 from real2sam2real.studio.cutter import Cutter
 from real2sam2real.studio.cutting import packed, unpacked
 from real2sam2real.studio.document import StudioDocument
-from real2sam2real.studio.lifting import INPUTS, KEPT, shell_commands
+from real2sam2real.studio.lifting import INPUTS, KEPT, horizon_guess, shell_commands
 from real2sam2real.studio.objects import (
     LiftChoice,
     MarkedFacts,
@@ -222,7 +222,8 @@ class Marking:
             label = f"mark {name}"
         else:
             held, refused = (np.reshape(each, (-1, 2)) * self.shrink for each in (inside, asked.outside))
-            changed, label = known.recut(mask, held, refused).said(**facts), f"points of {known.name}"
+            what = "points" if asked.box == known.facts.box else "box"
+            changed, label = known.recut(mask, held, refused).said(**facts), f"{what} of {known.name}"
         return self._commit(base, label, marks.with_object(changed))
 
     def _adjust(self, base: int, marks: PhotoMarks, known: MarkedObject, asked: CutChange) -> list[str]:
@@ -384,15 +385,16 @@ def marks_data(marking: Marking | None) -> dict[str, Any]:
     if marking is None:
         return {
             "objects": [],
-            "view": {**asdict(MarkedView()), "estimated": None},
+            "view": {**asdict(MarkedView()), "estimated": None, "guess": None},
             "lift": asdict(LiftChoice()),
             "commands": [],
         }
     marks, found = marking.marks, marking.document.scene()
     estimated = None if found is None else estimated_view(found[0], marking.shrink)
+    guess = None if found is None else horizon_guess(marking.document.folder, found[0])
     return {
         "objects": objects_data(marks),
-        "view": {**asdict(marks.view), "estimated": estimated},
+        "view": {**asdict(marks.view), "estimated": estimated, "guess": guess},
         "lift": asdict(marks.lift),
         "commands": shell_commands(marks, marking.document.folder, marking.photo),
     }

@@ -22,6 +22,7 @@ import io
 import tempfile
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -134,10 +135,15 @@ def _as_png(shown: Mask) -> bytes:
 
 
 async def choices(request: Request, workspace: Workspace) -> Response:
-    """What there is on this machine; the photo is looked at meanwhile, so that the first click is answered sooner."""
+    """What there is on this machine; the photo is looked at meanwhile, so that the first box is answered sooner."""
     environments = studio_of(request).activity.lifter
-    warm = run_in_threadpool(lambda: _marking(workspace).warm_up())
-    _, found = await asyncio.gather(warm, run_in_threadpool(marking_choices, environments))
+
+    def warm_up() -> None:
+        with suppress(UserError):  # told to who draws a box
+            _marking(workspace).warm_up()
+
+    asked = run_in_threadpool(marking_choices, environments)
+    found, _ = await asyncio.gather(asked, run_in_threadpool(warm_up))
     return JSONResponse(found)
 
 
@@ -202,7 +208,7 @@ def start_lift(activity: Activity, workspace: Workspace, options: dict[str, Any]
             return other
 
     def finish(result: Any) -> None:
-        job.notes += take_in(document)
+        job.notes += take_in(document, result["guess"])
 
     job = Job(
         workspace=workspace.id,

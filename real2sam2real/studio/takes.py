@@ -15,6 +15,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -178,7 +179,7 @@ def _readable(folder: Path) -> Iterator[Take]:
         if record.parent.name.startswith("."):
             continue
         try:
-            take = read_record(record, lambda values: typed(Take, values), what="record of a take", remedy="delete it")
+            take = read_record(record, partial(typed, Take), what="record of a take", remedy="delete it", finite=True)
         except (OSError, UserError):
             continue
         if take.id == record.parent.name and (record.parent / VIDEO).is_file():

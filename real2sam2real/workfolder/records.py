@@ -24,7 +24,7 @@ def write_json(path: Path, values: Any, *, indent: int = 2) -> None:
         file.write_text(json.dumps(values, indent=indent, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def read_record(path: Path, build: Callable[[Any], T], *, what: str, remedy: str) -> T:
+def read_record(path: Path, build: Callable[[Any], T], *, what: str, remedy: str, finite: bool = False) -> T:
     """What `build` makes of the values in a JSON file.
 
     Args:
@@ -32,13 +32,14 @@ def read_record(path: Path, build: Callable[[Any], T], *, what: str, remedy: str
         build: makes something of the values; what it raises of the kinds of a wrong value is told. See `typed`.
         what: the file is, for messages, such as "record of a run".
         remedy: what a person can do where it is damaged.
+        finite: refuse numbers that are none (NaN, infinity).
 
     Raises:
         FileNotFoundError: there is no such file.
         UserError: it is damaged, or holds something else.
     """
     try:
-        return build(read_json(path))
+        return build(read_json(path, finite=finite))
     except WRONG_VALUES as error:
         raise UserError(f"{path} is not a readable {what} ({reason_of(error)}); {remedy}") from error
 

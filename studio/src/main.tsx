@@ -1,6 +1,5 @@
 import "./style.css";
 import "./layout.css";
-import { signal } from "@preact/signals";
 import { render } from "preact";
 import { CameraPanel } from "./camera/CameraPanel.tsx";
 import { Compare } from "./compare/Compare.tsx";
@@ -15,7 +14,7 @@ import { listenToKeys, shortcut } from "./shortcuts/registry.ts";
 import { Sheet } from "./shortcuts/Sheet.tsx";
 import { Splitter } from "./Splitter.tsx";
 import { StartScreen } from "./start/StartScreen.tsx";
-import { document_, place, selected, view, workspace } from "./state.ts";
+import { document_, place, selected, tab, view, workspace } from "./state.ts";
 import { TakesPanel } from "./takes/TakesPanel.tsx";
 import { Timeline } from "./timeline/Timeline.tsx";
 import { TopBar } from "./topbar/TopBar.tsx";
@@ -23,7 +22,6 @@ import { VIEWS } from "./topbar/choices.ts";
 import { Viewport } from "./viewport/Viewport.tsx";
 
 const sizes = { left: keep("left", 220), right: keep("right", 300), bottom: keep("bottom", 220) };
-const tab = signal<"shot" | "generate" | "takes">("shot");
 
 function Middle() {
   const hasScene = document_.value?.scene != null;

@@ -3,6 +3,7 @@
 import { batch, effect, signal } from "@preact/signals";
 import { createFromPhoto, status, Workspace } from "./api.ts";
 import { keepPageWritten, restorePage } from "./page.ts";
+import { keepSpot, returnTo } from "./remember.ts";
 import {
   attempted,
   document_,
@@ -30,6 +31,7 @@ let stream: EventSource | null = null;
 /** Asks for the server's state and opens the workspace that the address or the command names. */
 export async function begin(): Promise<void> {
   keepPageWritten();
+  keepSpot();
   effect(stayInsideTheShot);
   addEventListener("hashchange", () => void openNamed());
   serverStatus.value = await guarded(status);
@@ -55,7 +57,8 @@ export async function open(id: string): Promise<void> {
     frame.value = 0;
     place.value = found.scene ? "direct" : "objects";
     restorePage(found.page);
-    if (selected.value && !found.scene?.entities.some((entity) => entity.name === selected.value)) selected.value = null;
+    returnTo(id);
+    if (selected.value && !found.motion?.entities.some((entity) => entity.name === selected.value)) selected.value = null;
   });
   history.replaceState(null, "", `#w=${encodeURIComponent(id)}`);
   listen(at);

@@ -15,6 +15,8 @@ export const frame = signal(0);
 export const playing = signal(false);
 /** What the middle of the page is for: marking objects on the photo, directing the scene, comparing videos. */
 export const place = signal<"objects" | "direct" | "compare">("direct");
+/** What the right side shows. */
+export const tab = signal<"shot" | "generate" | "takes">("shot");
 /** What the viewport shows of the scene. */
 export const view = signal<"shaded" | "textured" | "normals" | "ids">("textured");
 /**
@@ -75,6 +77,7 @@ export function saveShot(label: string, change: (shot: ShotData) => ShotData, me
       const found = await at.edit(now.revision, label, change(structuredClone(now.shot)), merge);
       document_.value = found;
       attempted.value = null;
+      for (const note of found.motion?.notes ?? []) if (note.includes("motion of its own") && !now.motion?.notes.includes(note)) tell(note);
       return found;
     }),
   );

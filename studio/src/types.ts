@@ -95,6 +95,8 @@ export interface ViewData {
   roll: number | null;
   /** What the last lift estimated or was told, for the lines in the page. */
   estimated: { focal: number; pitch: number; roll: number } | null;
+  /** What the last lift says where the horizon is a guess of it; null where something tells, or somebody said it. */
+  guess: string | null;
 }
 
 export interface EntityData {

@@ -5,10 +5,11 @@ import numpy as np
 
 from real2sam2real.geometry import Intrinsics
 from real2sam2real.mesh import Mesh
-from real2sam2real.run.directing import SceneReader, open_scene
+from real2sam2real.run.directing import SceneReader, along_notes, open_scene
 from real2sam2real.scene import CameraPath, Entity, Motion, Scene
 from real2sam2real.scene.folder import save_scene
 from real2sam2real.scene.gltf import save_glb
+from real2sam2real.scene.shot import parse_shot
 
 
 def box(name: str) -> Entity:
@@ -58,3 +59,15 @@ def test_a_scene_is_read_again_when_a_file_of_it_changed_and_only_then(tmp_path:
     assert scenes.open(tmp_path / "scene")[0] is first
     save_glb(scene(box("whole"), box("other")), tmp_path / "scene" / "scene.glb")
     assert list(scenes.open(tmp_path / "scene")[0].names) == ["whole", "other"]
+
+
+def test_a_motion_of_the_scenes_own_that_moves_replace_is_told() -> None:
+    rolling = box("ball")
+    poses = np.tile(rolling.rest_world_from_object, (5, 1, 1))
+    poses[:, 0, 3] = np.arange(5)
+    own = scene(replace(rolling, motion=Motion.from_matrices(poses)), box("crate"))
+    for moves, told in (("ball: [{right: 1}]", 1), ("ball: [{hide: 0-1}]", 0), ("crate: [{right: 1}]", 0)):
+        shot = parse_shot(f"entities:\n  {moves}\n")
+        notes = along_notes(own, shot, shot.apply(own))
+        assert len(notes) == told, moves
+        assert all(note.startswith("ball has a motion of its own in the scene") for note in notes)

@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 
+from real2sam2real.run.demo import demo_folder
 from real2sam2real.scene.folder import save_scene
 from real2sam2real.studio.workspaces import Workspace
 from tests.studio.browser import RunningStudio, Tab, running_browser, running_studio, tabs_of
 from tests.studio.pages import Page, open_page, two_boxes
+from tests.studio.photo_page import PhotoTab
 
 
 @pytest.fixture(scope="session")
@@ -51,6 +53,17 @@ def chromium() -> Iterator[Any]:
 def open_tab(running: RunningStudio, chromium: Any) -> Iterator[Callable[[Workspace], Tab]]:
     with tabs_of(running, chromium) as found:
         yield found
+
+
+@pytest.fixture
+def photo_tab(running: RunningStudio, chromium: Any, tmp_path: Path) -> Iterator[PhotoTab]:
+    """The page of the demo's photo with nothing marked."""
+    workspace = running.workspace(demo_folder() / "photo.jpg", tmp_path / "workspace")
+    tab = PhotoTab(chromium.new_page(viewport={"width": 1280, "height": 800}), workspace)
+    tab.open(running.address)
+    yield tab
+    tab.page.close()
+    assert not tab.errors
 
 
 @pytest.fixture

@@ -170,7 +170,7 @@ def test_what_is_said_of_objects_is_kept(marking: Marking, change: Change, cup: 
     change(view={"focal": 580.0, "pitch": 44.0, "roll": 0.0})
     (found,) = objects(marking)
     assert (found["name"], found["kind"], found["occluder"]) == ("red mug", "round", True)
-    assert marks_data(marking)["view"] == {"focal": 580.0, "pitch": 44.0, "roll": 0.0, "estimated": None}
+    assert marks_data(marking)["view"] == {"focal": 580.0, "pitch": 44.0, "roll": 0.0, "estimated": None, "guess": None}
     change(delete=id_)
     assert objects(marking) == []
 

@@ -1,105 +1,22 @@
 """From photo to scene by hand, in real Chromium, on the demo's photo."""
 
-import io
-from collections.abc import Iterator
-from pathlib import Path
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from real2sam2real.arrays import Mask
 from real2sam2real.perceive.masks import load_masks
 from real2sam2real.perceive.segment.detections import mask_iou
 from real2sam2real.run.demo import demo_folder
-from real2sam2real.studio.marking import Marking, marking_of
+from real2sam2real.studio.objects import LiftChoice
 from tests.studio.browser import RunningStudio, Tab
+from tests.studio.photo_page import PhotoTab
 from tests.studio.test_editing import hover_handle
 
-PATIENCE = 240_000  # ms: several networks look at the photo, on a machine that may be busy
 BOX = (72, 14, 484, 392)
 TETRAHEDRON = "v 0 0 0\nv 1 0 0\nv 0 1 0\nv 0 0 1\nf 1 3 2\nf 1 2 4\nf 1 4 3\nf 2 3 4\n"
-
-
-class PhotoTab(Tab):
-    """The page of a workspace with a photo, which is marked by mouse in pixels of the photo."""
-
-    def open(self, address: str) -> None:
-        """Go to the photo."""
-        self.page.set_default_timeout(PATIENCE)
-        self.page.goto(f"{address}#w={self.workspace.id}")
-        self.stage = self.page.locator(".stage")
-        self.stage.wait_for()
-        self.until("document.querySelector('.stage')?.dataset.frame !== undefined")
-
-    @property
-    def marking(self) -> Marking:
-        found = marking_of(self.workspace)
-        assert found is not None
-        return found
-
-    def at(self, x: float, y: float) -> tuple[float, float]:
-        """Where a pixel of the photo is on the page."""
-        scale, left, top = (float(text) for text in self.stage.get_attribute("data-frame").split())
-        corner = self.stage.bounding_box()
-        return corner["x"] + left + x * scale, corner["y"] + top + y * scale
-
-    def tool(self, name: str) -> None:
-        self.role("radio", name).click()
-
-    def objects(self) -> list[str]:
-        return [each.name for each in self.marking.marks.objects]
-
-    def mask(self, name: str) -> Mask:
-        marks = self.marking.marks
-        return marks.shown_mask(next(each for each in marks.objects if each.name == name))
-
-    def changed(self, revision: int) -> None:
-        """Wait for a change to be done."""
-        self.page.wait_for_timeout(50)
-        for _ in range(PATIENCE // 100):
-            if self.workspace.document.revision >= revision:
-                break
-            self.page.wait_for_timeout(100)
-        assert self.workspace.document.revision == revision
-        self.page.locator(".stage-working").wait_for(state="detached")
-
-    def told(self, words: str) -> None:
-        """Wait for a message, and close it."""
-        alert = self.page.get_by_role("alert").filter(has_text=words)
-        alert.wait_for()
-        alert.get_by_role("button").click()
-        alert.wait_for(state="detached")
-
-    def drop(self, name: str, content: bytes) -> None:
-        """Drop a file on the photo."""
-        transfer = self.page.evaluate_handle(
-            """([name, bytes]) => {
-                const transfer = new DataTransfer();
-                transfer.items.add(new File([new Uint8Array(bytes)], name));
-                return transfer;
-            }""",
-            [name, list(content)],
-        )
-        self.stage.dispatch_event("drop", {"dataTransfer": transfer})
-
-    def colour(self, x: float, y: float) -> Any:
-        """What the page shows at a pixel of the photo, sRGB."""
-        across, down = self.at(x, y)
-        shot = Image.open(io.BytesIO(self.page.screenshot()))
-        return np.asarray(shot.convert("RGB"))[round(down), round(across)].astype(int)
-
-
-@pytest.fixture
-def photo_tab(running: RunningStudio, chromium: Any, tmp_path: Path) -> Iterator[PhotoTab]:
-    """The demo's photo with nothing marked."""
-    workspace = running.workspace(demo_folder() / "photo.jpg", tmp_path / "workspace")
-    tab = PhotoTab(chromium.new_page(viewport={"width": 1280, "height": 800}), workspace)
-    tab.open(running.address)
-    yield tab
-    tab.page.close()
-    assert not tab.errors
 
 
 @pytest.fixture(scope="module")
@@ -111,7 +28,9 @@ def test_a_box_points_a_brush_and_a_name_become_a_scene(photo_tab: PhotoTab, cup
     tab, (left, top, right, bottom) = photo_tab, BOX
     bare = tab.colour(280, 150)
     tab.drag(tab.at(left, top), tab.at(right, bottom))
+    tab.page.locator(".cutting-word").wait_for()  # the box stays in sight until its mask is there
     tab.changed(2)
+    tab.page.locator(".cutting-word").wait_for(state="detached")
     assert mask_iou(tab.mask("cup"), cup) > 0.9
     tab.page.wait_for_timeout(300)
     assert np.abs(tab.colour(280, 150) - bare).max() > 20  # the mask is drawn
@@ -162,6 +81,47 @@ def test_a_word_finds_and_an_unknown_one_says_who_knows_it(photo_tab: PhotoTab, 
     field.press("Enter")
     tab.changed(2)
     assert max(mask_iou(tab.mask(name), cup) for name in tab.objects()) > 0.7
+
+
+def test_boxes_are_pulled_objects_are_ordered_and_a_reload_comes_back(photo_tab: PhotoTab) -> None:
+    tab, marking = photo_tab, photo_tab.marking
+    document = marking.document
+    marking.change(1, {"lift": asdict(LiftChoice(segmenter="grabcut"))})  # which is quick
+    bar = np.zeros((400, 600), bool)
+    bar[10:40, 500:580] = True
+    marking.paint(2, None, tab.as_mask(bar))
+    tab.page.locator(".marked-name").wait_for()
+    tab.drag(tab.at(325, 215), tab.at(410, 330))
+    tab.changed(4)
+    spoon = marking.marks.objects[1]
+
+    def box() -> Any:
+        return marking.marks.objects[1].facts.box
+
+    assert box() == pytest.approx((325, 215, 410, 330), abs=1)
+    left, top, right, bottom = box()
+    tab.pull(f"Box of {spoon.name}, right edge", 20, 30)
+    tab.changed(5)
+    assert box() == pytest.approx((left, top, right + 20, bottom), abs=1)
+    assert document.history.undo == f"box of {spoon.name}"
+    left, top, right, bottom = box()
+    tab.pull(f"Box of {spoon.name}, grip that moves it", -10, 10)
+    tab.changed(6)
+    assert box() == pytest.approx((left - 10, top + 10, right - 10, bottom + 10), abs=1)
+
+    tab.page.locator(".marked li").nth(1).hover()
+    assert tab.role("button", f"{spoon.name} later").is_disabled()
+    tab.role("button", f"{spoon.name} earlier").click()
+    tab.changed(7)
+    assert tab.objects() == [spoon.name, "object"]
+    tab.page.locator(".marked li").nth(0).drag_to(tab.page.locator(".marked li").nth(1))
+    tab.changed(8)
+    assert tab.objects() == ["object", spoon.name]
+
+    tab.role("tab", "Takes").click()
+    tab.page.reload()
+    tab.page.locator(".marked-name").first.wait_for()
+    assert tab.role("tab", "Takes").get_attribute("aria-selected") == "true"
 
 
 def test_bad_files_are_told_and_nothing_is_lost(photo_tab: PhotoTab) -> None:

@@ -2,7 +2,7 @@
 
 import io
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,12 +11,16 @@ from PIL import Image
 
 import real2sam2real
 from real2sam2real.control.normal_convention import OPENGL
+from real2sam2real.geometry.transforms import about_x
 from real2sam2real.perceive.camera.options import ViewOptions
 from real2sam2real.rendering.renderer import render_frames
 from real2sam2real.run.demo import PITCH_DEGREES, demo_folder
 from real2sam2real.run.pictures import entity_colors
 from real2sam2real.scene.folder import save_scene
+from real2sam2real.studio.lifting import HorizonGuess, horizon_guess
+from real2sam2real.studio.marking import marking_of
 from real2sam2real.studio.workspaces import Workspace
+from real2sam2real.workfolder.records import write_json
 from tests.studio.browser import RunningStudio, Tab, tabs_of
 from tests.studio.pages import Page, two_boxes
 
@@ -90,3 +94,31 @@ def test_behind_what_moves_stands_the_photo_without_its_objects(page: Page) -> N
     objects = np.logical_or.reduce(masks)
     assert (emptied[objects] != photo[objects]).any(axis=-1).mean() > 0.9
     np.testing.assert_array_equal(emptied[40:, :5], photo[40:, :5])
+
+
+def test_a_guessed_horizon_is_said_and_a_reload_comes_back_to_the_same_place(tab: Tab) -> None:
+    lift = ["camera is assumed to look down by 6°"]
+    workspace, page = tab.workspace, tab.page
+    scene = workspace.document.scene()
+    assert scene is not None
+    guess = HorizonGuess(note=lift[0], up=(0.0, 1.0, 0.0))
+    write_json(workspace.folder / ".kept" / "horizon.json", asdict(guess))
+    tab.role("treeitem", "man").click()
+    tab.page.evaluate("studioTest.goTo(12)")
+    page.reload()
+    tab.until("window.studioTest?.names().length > 0")
+    assert tab.role("treeitem", "man").get_attribute("aria-selected") == "true"
+    assert page.get_by_role("slider", name="Playhead").get_attribute("aria-valuenow") == "12"
+    note = page.get_by_role("status", name="Horizon")
+    note.filter(has_text="assumed to look down by 6°").wait_for()
+    note.get_by_role("button", name="Drag lines").click()
+    page.get_by_label("horizon, end 1").wait_for()
+    view = {"view": {"focal": None, "pitch": 3.0, "roll": None}}
+    marking = marking_of(workspace)
+    assert marking is not None
+    marking.change(workspace.document.revision, view)
+    note.filter(has_text="Lift again").wait_for()
+    tilted = np.eye(4)
+    tilted[:3, :3] = about_x(0.1)
+    assert horizon_guess(workspace.folder, scene[0]) == lift[0]
+    assert horizon_guess(workspace.folder, replace(scene[0], photo_world_from_camera=tilted)) is None

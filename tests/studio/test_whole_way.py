@@ -2,9 +2,7 @@
 
 import io
 import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -12,24 +10,14 @@ from PIL import Image
 
 from real2sam2real.cli.render import RenderCommand
 from real2sam2real.control.reading import read_control
-from real2sam2real.run.demo import demo_folder
 from real2sam2real.run.options import ShotOptions
 from tests.studio.browser import RunningStudio
+from tests.studio.photo_page import PhotoTab
 from tests.studio.test_editing import hover_handle
-from tests.studio.test_marking_page import BOX, PhotoTab
+from tests.studio.test_marking_page import BOX
 from tests.studio.test_timeline import resting_view
 
 SIZE = "384x256"
-
-
-@pytest.fixture
-def photo_tab(running: RunningStudio, chromium: Any, tmp_path: Path) -> Iterator[PhotoTab]:
-    workspace = running.workspace(demo_folder() / "photo.jpg", tmp_path / "workspace")
-    tab = PhotoTab(chromium.new_page(viewport={"width": 1280, "height": 800}), workspace)
-    tab.open(running.address)
-    yield tab
-    tab.page.close()
-    assert not tab.errors
 
 
 def exact(running: RunningStudio, tab: PhotoTab, frame: int, view: str) -> np.ndarray:

@@ -35,6 +35,7 @@ from real2sam2real.perceive.view import PhotoView, Plane
 MIN_KNOWN = 0.02  # of the photo's pixels need a depth; with fewer the estimator saw nothing
 TOLD_FOCAL = 0.1  # relative difference between the given and the estimated focal length that people are told of
 HORIZON_PITCH_DEGREES = (-20.0, 80.0)
+UP_IS_UNKNOWN = "which way is up cannot be told without depth; --pitch says how far the camera looks down"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -195,8 +196,7 @@ def _upright_from_masks(intrinsics: Intrinsics, masks: Iterable[Mask], options: 
         return _seen_up(options.pitch, roll, "user", "pitch as given")
     pitch = _pitch_of_masks(intrinsics, masks)
     if pitch is None:
-        note = "which way is up cannot be told without depth; --pitch says how far the camera looks down"
-        return _Upright(notes=(note,))
+        return _Upright(notes=(UP_IS_UNKNOWN,))
     source = "sizes of the objects"
     return _seen_up(pitch, roll, source, f"camera looks down by {pitch:.0f}°, from the {source}")
 

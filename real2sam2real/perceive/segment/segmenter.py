@@ -34,6 +34,7 @@ from real2sam2real.perceive.segment.grid import propose_by_grid
 from real2sam2real.perceive.segment.grounding import Detector
 from real2sam2real.perceive.segment.network import Embedding
 from real2sam2real.perceive.segment.options import SegmentOptions
+from real2sam2real.perceive.segment.saliency import SIDE
 from real2sam2real.perceive.segment.sam2 import Prompt, Sam2
 from real2sam2real.perceive.segment.sam3 import Sam3
 
@@ -128,6 +129,17 @@ class Segmenter:
     def sam3(self) -> Sam3:
         """SAM 3, loaded on first use."""
         return Sam3.load(self.options)
+
+    def warm_up(self) -> None:
+        """Load what boxes and points need, so that the first one is answered as soon as the others.
+
+        Raises:
+            UserError: a model is missing.
+        """
+        if self.options.segmenter == "embedded":
+            self.embedded.saliency.look(np.zeros((SIDE, SIDE, 3), np.uint8))  # which lays out the network's memory
+        elif self.options.segmenter != "grabcut":
+            _ = self.sam2
 
     def open(self, pixels: UInt8) -> OpenedPhoto:
         """A photo, `(H, W, 3)` uint8 sRGB, ready to be asked; it is looked at when it first is."""

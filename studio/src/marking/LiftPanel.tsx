@@ -4,6 +4,7 @@ import { effect, signal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import { document_, guarded, jobs, place, tell, workspace } from "../state.ts";
 import type { Choice, JobData, LiftChoice } from "../types.ts";
+import { ChoiceOptions, withFile } from "./Choices.tsx";
 import { choices, mark, sendDepth } from "./marks.ts";
 
 const more = signal(false);
@@ -110,11 +111,6 @@ function Options({ lift }: { lift: LiftChoice }) {
 }
 
 function Depth({ lift, set }: { lift: LiftChoice; set: (change: Partial<LiftChoice>) => void }) {
-  const take = (input: HTMLInputElement) => {
-    const file = input.files?.[0];
-    input.value = "";
-    if (file) void sendDepth(file);
-  };
   return (
     <>
       {!lift.depth_file && <Pick id="depth" label="Depth" of={choices.value?.depths ?? []} value={lift.depth} choose={(depth) => set({ depth: depth as LiftChoice["depth"] })} />}
@@ -123,7 +119,7 @@ function Depth({ lift, set }: { lift: LiftChoice; set: (change: Partial<LiftChoi
         <span class="row">
           <label class="button grow cut" title="PNG, TIFF, PFM, EXR, NPY or NPZ">
             {lift.depth_file ? lift.depth_name : "File…"}
-            <input type="file" accept=".png,.tif,.tiff,.pfm,.exr,.npy,.npz" class="hidden-file" aria-label="Depth map" onChange={(event) => take(event.currentTarget)} />
+            <input type="file" accept=".png,.tif,.tiff,.pfm,.exr,.npy,.npz" class="hidden-file" aria-label="Depth map" onChange={withFile((file) => void sendDepth(file))} />
           </label>
           {lift.depth_file && (
             <button type="button" onClick={() => set({ depth_file: null, depth_name: "", depth_kind: "auto" })}>
@@ -157,12 +153,7 @@ function Pick({ id, label, none, of, value, choose }: { id: string; label: strin
         <label for={id}>{label}</label>
         <select id={id} value={value} onChange={(event) => choose(event.currentTarget.value)}>
           {none && <option value="">{none}</option>}
-          {of.map((one) => (
-            <option key={one.name} value={one.name} disabled={!one.ready}>
-              {one.title}
-              {one.ready ? "" : " (not here)"}
-            </option>
-          ))}
+          <ChoiceOptions of={of} />
         </select>
       </div>
       {missing.length > 0 && (

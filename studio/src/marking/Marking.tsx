@@ -4,6 +4,7 @@ import { useEffect } from "preact/hooks";
 import { shortcut } from "../shortcuts/registry.ts";
 import { document_, place, tell, workspace } from "../state.ts";
 import { Icon } from "../ui/Icon.tsx";
+import { HorizonNote } from "./HorizonNote.tsx";
 import { LensPanel } from "./LensPanel.tsx";
 import { beginLens } from "./lens.ts";
 import { LiftPanel } from "./LiftPanel.tsx";
@@ -32,6 +33,7 @@ export function Marking() {
   return (
     <div class="marking" onDragOver={(event) => event.preventDefault()} onDrop={drop}>
       <Toolbar />
+      <HorizonNote />
       <div class="marking-body">
         <Stage />
         <aside class="marking-side panel" aria-label="What is marked">

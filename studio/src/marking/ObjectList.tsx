@@ -1,10 +1,15 @@
 /** The marked objects in order, with ways to find more. */
 
+import { signal } from "@preact/signals";
 import { useState } from "preact/hooks";
 import { document_, tell } from "../state.ts";
 import type { MaskObject } from "../types.ts";
 import { Icon } from "../ui/Icon.tsx";
+import { ChoiceOptions, withFile } from "./Choices.tsx";
 import { choices, chooseNew, chosenId, mark, sendMaskFile, working } from "./marks.ts";
+
+/** Id of the object whose row is being dragged. */
+const dragged = signal<string | null>(null);
 
 export function ObjectList() {
   const objects = document_.value?.objects ?? [];
@@ -33,23 +38,42 @@ export function ObjectList() {
 }
 
 function Row({ object, index, objects }: { object: MaskObject; index: number; objects: MaskObject[] }) {
-  const shift = (by: number) => {
+  const move = (from: number, to: number) => {
     const ids = objects.map((each) => each.id);
-    ids.splice(index + by, 0, ...ids.splice(index, 1));
-    void mark("Ordering…", { order: ids });
+    ids.splice(to, 0, ...ids.splice(from, 1));
+    if (from !== to) void mark("Ordering…", { order: ids });
+  };
+  const takeDragged = (event: DragEvent) => {
+    const from = objects.findIndex((each) => each.id === dragged.value);
+    if (from < 0) return;
+    event.preventDefault();
+    event.stopPropagation();
+    dragged.value = null;
+    move(from, index);
   };
   const isChosen = chosenId.value === object.id;
   return (
-    <li class={isChosen ? "chosen" : ""}>
+    <li
+      class={isChosen ? "chosen" : ""}
+      draggable
+      title="Drag to another place in the order of ids"
+      onDragStart={() => (dragged.value = object.id)}
+      onDragEnd={() => (dragged.value = null)}
+      onDragOver={(event) => dragged.value && event.preventDefault()}
+      onDrop={takeDragged}
+    >
       <button type="button" class="quiet marked-name" aria-pressed={isChosen} onClick={() => (chosenId.value = isChosen ? null : object.id)}>
         <span class="swatch" style={{ background: object.color }} />
         <span class="cut">{object.name}</span>
         <span class="faint cut">{object.occluder ? "hides others" : (object.mesh ?? object.kind ?? "")}</span>
       </button>
-      <button type="button" class="quiet icon" aria-label={`${object.name} earlier`} title="Earlier in the order of ids" disabled={index === 0} onClick={() => shift(-1)}>
+      <button type="button" class="quiet icon" aria-label={`${object.name} earlier`} title="Earlier in the order of ids" disabled={index === 0} onClick={() => move(index, index - 1)}>
         <span class="turned">
           <Icon name="down" />
         </span>
+      </button>
+      <button type="button" class="quiet icon" aria-label={`${object.name} later`} title="Later in the order of ids" disabled={index === objects.length - 1} onClick={() => move(index, index + 1)}>
+        <Icon name="down" />
       </button>
       <button type="button" class="quiet icon" aria-label={`Delete ${object.name}`} title="Delete (Del)" onClick={() => void mark("Deleting…", { delete: object.id })}>
         <Icon name="trash" />
@@ -95,18 +119,12 @@ function Find() {
         </button>
         <label class="button grow" title="White on black, or a cut-out with transparency">
           Mask file…
-          <input type="file" accept="image/*" class="hidden-file" aria-label="Mask file" onChange={(event) => takeFile(event.currentTarget)} />
+          <input type="file" accept="image/*" class="hidden-file" aria-label="Mask file" onChange={withFile((file) => void sendMaskFile(file))} />
         </label>
       </div>
       <Segmenter />
     </div>
   );
-}
-
-function takeFile(input: HTMLInputElement): void {
-  const file = input.files?.[0];
-  input.value = "";
-  if (file) void sendMaskFile(file);
 }
 
 function Segmenter() {
@@ -118,12 +136,7 @@ function Segmenter() {
     <div class="field">
       <label for="segmenter">Cut out by</label>
       <select id="segmenter" title={now?.says} value={lift.segmenter} onChange={(event) => void mark("…", { lift: { ...lift, segmenter: event.currentTarget.value as typeof lift.segmenter } })}>
-        {found.map((one) => (
-          <option key={one.name} value={one.name} disabled={!one.ready} title={one.says}>
-            {one.title}
-            {one.ready ? "" : " (not here)"}
-          </option>
-        ))}
+        <ChoiceOptions of={found} />
       </select>
     </div>
   );

@@ -2,6 +2,7 @@
 
 import { document_ } from "../state.ts";
 import type { MaskObject } from "../types.ts";
+import { ChoiceOptions, withFile } from "./Choices.tsx";
 import { choices, chosen, mark, sendMesh } from "./marks.ts";
 
 export function ObjectPanel() {
@@ -73,18 +74,13 @@ function Name({ object }: { object: MaskObject }) {
 }
 
 function OwnMesh({ object }: { object: MaskObject }) {
-  const take = (input: HTMLInputElement) => {
-    const file = input.files?.[0];
-    input.value = "";
-    if (file) void sendMesh(file, object.id);
-  };
   return (
     <div class="field">
       <span class="label">Own mesh</span>
       <span class="row">
         <label class="button grow cut" title="GLB, OBJ, PLY or STL; it can also be dropped on the photo">
           {object.mesh ?? "File…"}
-          <input type="file" accept=".glb,.obj,.ply,.stl" class="hidden-file" aria-label={`Mesh for ${object.name}`} onChange={(event) => take(event.currentTarget)} />
+          <input type="file" accept=".glb,.obj,.ply,.stl" class="hidden-file" aria-label={`Mesh for ${object.name}`} onChange={withFile((file) => void sendMesh(file, object.id))} />
         </label>
         {object.mesh && (
           <button type="button" onClick={() => void mark("…", { say: { id: object.id, mesh: "none" } })}>
@@ -103,12 +99,7 @@ function OwnLifter({ object }: { object: MaskObject }) {
       <label for="object-lifter">Lifter</label>
       <select id="object-lifter" disabled={object.mesh !== null} value={object.lifter ?? ""} onChange={(event) => void mark("…", { say: { id: object.id, lifter: event.currentTarget.value } })}>
         <option value="">As for all</option>
-        {lifters.map((one) => (
-          <option key={one.name} value={one.name} disabled={!one.ready} title={one.says}>
-            {one.title}
-            {one.ready ? "" : " (not here)"}
-          </option>
-        ))}
+        <ChoiceOptions of={lifters} />
       </select>
     </div>
   );

@@ -6,8 +6,9 @@ import { useEffect, useMemo, useRef } from "preact/hooks";
 import { document_, workspace } from "../state.ts";
 import type { MaskObject } from "../types.ts";
 import { fileBox, filePoint, fitted, type Frame, fromFile, panned, toPhoto, toScreen, type Xy, zoomed } from "./frame.ts";
+import { BoxHandles } from "./BoxHandles.tsx";
 import { LensLines } from "./LensLines.tsx";
-import { chooseNew, chosen, chosenId, brushSize, markBox, markPoint, recut, sendPainted, stopLooking, tool, working } from "./marks.ts";
+import { chooseNew, chosen, chosenId, cutting, brushSize, markBox, markPoint, recut, sendPainted, stopLooking, tool, working } from "./marks.ts";
 import { asFile, blank, type Canvas, loadImage, type Painted, paintedMask, stroke } from "./paint.ts";
 import { Rulers } from "./Rulers.tsx";
 import { frame_, held, photoSize, pointer, stageSize } from "./sight.ts";
@@ -19,7 +20,6 @@ const FILL = 0.3;
 /** What the hand is doing. */
 type Gesture =
   | { kind: "box"; from: Xy; to: Xy }
-  | { kind: "corner"; object: MaskObject; from: Xy; to: Xy }
   | { kind: "pan"; last: Xy }
   | { kind: "stroke"; mask: Canvas; last: Xy; color: string; id: string | null };
 
@@ -263,7 +263,7 @@ function objectAt([x, y]: Xy, pictures: Pictures): string | null {
   return null;
 }
 
-/** Box and points of the chosen object, and the box that is being drawn. */
+/** Box and points of the chosen object, and boxes that are being drawn or cut out. */
 function Marks({ gesture }: { gesture: Gesture | null }) {
   const frame = frame_.value;
   const object = chosen.value;
@@ -271,17 +271,30 @@ function Marks({ gesture }: { gesture: Gesture | null }) {
   const { shrink } = photoSize();
   const at = (point: Xy) => toScreen(frame, fromFile(point, shrink));
   return (
-    <svg class="stage-marks" aria-hidden="true">
-      {object?.box && <Rectangle from={at([object.box[0], object.box[1]])} to={at([object.box[2], object.box[3]])} />}
+    <svg class="stage-marks">
+      {object?.box && <BoxHandles key={object.id} object={object} box={object.box} />}
+      {cutting.value.map((box) => (
+        <Rectangle key={box.join()} from={at([box[0], box[1]])} to={at([box[2], box[3]])} word="cutting…" />
+      ))}
       {object && (["inside", "outside"] as const).map((side) => object[side].map((point, k) => <Point key={`${side}${k}`} object={object} side={side} index={k} at={at(point)} />))}
-      {gesture?.kind === "box" && <Rectangle from={toScreen(frame, gesture.from)} to={toScreen(frame, gesture.to)} drawn />}
+      {gesture?.kind === "box" && <Rectangle from={toScreen(frame, gesture.from)} to={toScreen(frame, gesture.to)} />}
     </svg>
   );
 }
 
-function Rectangle({ from, to, drawn = false }: { from: Xy; to: Xy; drawn?: boolean }) {
+/** A box that is being drawn, or cut out: then a word says so. */
+function Rectangle({ from, to, word = "" }: { from: Xy; to: Xy; word?: string }) {
   const [x, y] = [Math.min(from[0], to[0]), Math.min(from[1], to[1])];
-  return <rect class={drawn ? "box drawn" : "box"} x={x} y={y} width={Math.abs(to[0] - from[0])} height={Math.abs(to[1] - from[1])} />;
+  return (
+    <>
+      <rect class={word ? "box drawn cutting" : "box drawn"} x={x} y={y} width={Math.abs(to[0] - from[0])} height={Math.abs(to[1] - from[1])} />
+      {word && (
+        <text class="cutting-word" x={x + 6} y={y + 16}>
+          {word}
+        </text>
+      )}
+    </>
+  );
 }
 
 /** A point; a click takes it away. */

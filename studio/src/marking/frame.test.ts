@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { fileBox, filePoint, fitted, panned, ticks, toPhoto, toScreen, zoomed } from "./frame.ts";
+import { boxPulled, fileBox, filePoint, fitted, panned, sightOf, ticks, toPhoto, toScreen, zoomed } from "./frame.ts";
 
 const photo = { width: 1920, height: 1080 };
 const stage = { width: 900, height: 600 };
@@ -41,4 +41,20 @@ test("a point at the edge lies inside the photo", () => {
 test("a ruler's ticks are round numbers, far enough apart", () => {
   assert.deepEqual(ticks(-3, 450, 0.4, 50), [0, 200, 400]);
   assert.deepEqual(ticks(7, 13, 30, 50), [8, 10, 12]);
+});
+
+test("a box is pulled by its parts, inside the photo", () => {
+  const size = { width: 100, height: 80 };
+  assert.deepEqual(boxPulled([10, 10, 40, 30], "se", [5.4, 2], size), [10, 10, 45, 32]);
+  assert.deepEqual(boxPulled([10, 10, 40, 30], "n", [99, -50], size), [10, 0, 40, 30]);
+  assert.deepEqual(boxPulled([10, 10, 40, 30], "w", [99, 0], size), [36, 10, 40, 30]);
+  assert.deepEqual(boxPulled([10, 10, 40, 30], "move", [99, -99], size), [70, 0, 100, 20]);
+});
+
+test("the line of sight of a photo pixel, in the world", () => {
+  const lens = { width: 100, height: 80, fx: 50, fy: 50, cx: 50, cy: 40 };
+  const turned = [0, 0, -1, 0, 0, 1, 0, 0, 1, 0, 0, 0, 7, 8, 9, 1]; // looks along -x
+  const found = sightOf([75, 40], lens, turned);
+  assert.deepEqual(found.origin, [7, 8, 9]);
+  assert.deepEqual(found.direction, [-1, 0, -0.5]);
 });

@@ -83,6 +83,27 @@ export function fileBox(one: Xy, other: Xy, photo: Size, shrink: number): Box | 
   return x1 - x0 >= 8 && y1 - y0 >= 8 ? box : null;
 }
 
+/** What of a box is pulled: an edge, a corner, or all of it. */
+export type BoxPart = "n" | "e" | "s" | "w" | "nw" | "ne" | "se" | "sw" | "move";
+
+const SMALLEST = 4; // file pixels
+
+/** A box with a part of it pulled, all in whole file pixels; it stays inside the photo, and some pixels large. */
+export function boxPulled([x0, y0, x1, y1]: Box, part: BoxPart, [dx, dy]: Xy, photo: Size): Box {
+  const clip = (value: number, low: number, high: number) => Math.round(Math.min(high, Math.max(low, value)));
+  if (part === "move") {
+    const [right, down] = [clip(dx, -x0, photo.width - x1), clip(dy, -y0, photo.height - y1)];
+    return [x0 + right, y0 + down, x1 + right, y1 + down];
+  }
+  const has = (side: string) => part.includes(side);
+  return [
+    has("w") ? clip(x0 + dx, 0, x1 - SMALLEST) : x0,
+    has("n") ? clip(y0 + dy, 0, y1 - SMALLEST) : y0,
+    has("e") ? clip(x1 + dx, x0 + SMALLEST, photo.width) : x1,
+    has("s") ? clip(y1 + dy, y0 + SMALLEST, photo.height) : y1,
+  ];
+}
+
 /** The line of sight of a photo pixel: where it begins in the world, and its direction. */
 export function sightOf([x, y]: Xy, lens: Intrinsics, worldFromCamera: readonly number[]): Sight {
   const seen = [(x - lens.cx) / lens.fx, (lens.cy - y) / lens.fy, -1] as const;

@@ -24,11 +24,16 @@ effect(() => {
 
 type Answer = DocumentData & { told?: string[] };
 
-/** Asks for a change of the marks; what becomes of it is shown. Gives the document, or null where it was refused. */
-export function change(words: string, send: (id: string, base: number) => [path: string, body: unknown, headers?: HeadersInit]): Promise<DocumentData | null> {
+/** Asks for a change of the marks; what becomes of it is shown. `begins` is called when its turn comes. Gives the document, or null where it was refused. */
+export function change(
+  words: string,
+  send: (id: string, base: number) => [path: string, body: unknown, headers?: HeadersInit],
+  begins: () => void = () => undefined,
+): Promise<DocumentData | null> {
   return inTurn(async () => {
     const [at, now] = [workspace.value, document_.value];
     if (!at || !now) return null;
+    begins();
     working.value = words;
     const found = await guarded(() => {
       const [path, body, headers] = send(at.id, now.revision);
@@ -51,7 +56,7 @@ type MarkChange =
   | { view: Pick<ViewData, "focal" | "pitch" | "roll"> }
   | { lift: LiftChoice };
 
-export const mark = (words: string, what: MarkChange) => change(words, (_, base) => ["objects", { base, change: what }]);
+export const mark = (words: string, what: MarkChange, begins?: () => void) => change(words, (_, base) => ["objects", { base, change: what }], begins);
 
 const named = (name: string): HeadersInit => ({ "X-Name": encodeURIComponent(name) });
 
@@ -80,11 +85,24 @@ export function chooseNew(before: readonly MaskObject[], found: DocumentData | n
   if (fresh.length) chosenId.value = fresh[fresh.length - 1]?.id ?? null;
 }
 
+/** Boxes that are being cut out, in file pixels. */
+export const cutting = signal<Box[]>([]);
+
+async function whileCutting<T>(box: Box, work: Promise<T>): Promise<T> {
+  cutting.value = [...cutting.value, box];
+  return work.finally(() => (cutting.value = cutting.value.filter((each) => each !== box)));
+}
+
 /** A new object from a box. */
 export async function markBox(box: Box): Promise<void> {
-  const before = document_.value?.objects ?? [];
-  chooseNew(before, await mark("Cutting out…", { cut: { box, inside: [], outside: [], id: null } }));
+  let before: readonly MaskObject[] = [];
+  const begins = () => (before = document_.value?.objects ?? []);
+  const found = await whileCutting(box, mark("Cutting out…", { cut: { box, inside: [], outside: [], id: null } }, begins));
+  chooseNew(before, found);
 }
+
+/** Another box for an object. */
+export const changeBox = (object: MaskObject, box: Box) => whileCutting(box, recut(object, object.inside, object.outside, box));
 
 /** A point on the chosen object or beside it; the first one makes a new object. */
 export async function markPoint(at: Xy, on: boolean): Promise<void> {

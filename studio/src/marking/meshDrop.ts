@@ -21,11 +21,20 @@ const awaited = signal<{ job: string; name: string }[]>([]);
 /** The job of a mesh that is being read, or null. */
 export const reading = (): JobData | null => jobs.value.find((job) => awaited.value.some((each) => each.job === job.id)) ?? null;
 
-/** What an element needs to take meshes. */
+/** What would become of the file that is over an element, or "". */
+export const dropHint = signal("");
+
+/** What an element needs to take meshes. With Shift they become new entities also on others. */
 export const meshDrop = (at: (event: DragEvent) => DropTarget | null) => ({
-  onDragOver: (event: DragEvent) => event.preventDefault(),
+  onDragOver: (event: DragEvent) => {
+    event.preventDefault();
+    const target = at(event);
+    dropHint.value = target && "entity" in target ? `Takes the place of ${target.entity}'s mesh. Shift: a new object.` : "A new object, which stands here.";
+  },
+  onDragLeave: () => (dropHint.value = ""),
   onDrop: (event: DragEvent) => {
     event.preventDefault();
+    dropHint.value = "";
     const target = at(event);
     for (const file of event.dataTransfer?.files ?? []) if (target) void dropMesh(file, target);
   },

@@ -25,6 +25,8 @@ export interface ShapeData {
 }
 
 export interface SceneView {
+  /** Data URI of the photo without its objects, which stands behind them where they moved; null without a photo. */
+  emptied: string | null;
   scene: SceneData;
   motion: MotionData;
   shapes: Record<string, ShapeData>;

@@ -4,8 +4,8 @@ import { ColorManagement, LinearSRGBColorSpace, Matrix4, Scene, Sphere, type Tex
 import { OrbitControls } from "three/examples/jsm/controls/OrbitControls.js";
 import { poseAt, zoomAt } from "../motion.ts";
 import { Actors } from "../viewport/actors.ts";
-import { Backdrop } from "../viewport/backdrop.ts";
-import { LensCamera } from "../viewport/cameras.ts";
+import { Backdrop, DIMMED } from "../viewport/backdrop.ts";
+import { isIdentity, LensCamera } from "../viewport/cameras.ts";
 import { lensIn, letterbox, type Size } from "../viewport/lens.ts";
 import type { View } from "../viewport/materials.ts";
 import type { SceneView } from "./data.ts";
@@ -15,8 +15,6 @@ ColorManagement.enabled = false;
 
 const EMPTY = new Sphere(new Vector3(), 1);
 const PLAIN = 0x0e1014;
-/** The photo still shows what has moved; dimmed, it is not taken for the scene. */
-const PHOTO_STRENGTH = 0.5;
 
 export class RunStage {
   view: View = "textured";
@@ -30,6 +28,7 @@ export class RunStage {
   private readonly freeCamera = new LensCamera();
   private readonly orbit: OrbitControls;
   private photo: Texture | null = null;
+  private emptied: Texture | null = null;
   private dirty = true;
   private drawn = -1;
 
@@ -54,7 +53,8 @@ export class RunStage {
       const moved = movedVertices(shape, motion.frames);
       if (moved) this.actors.deform(name, moved);
     }
-    this.photo = photo ? await loadPicture(photo) : null;
+    const behind = this.given.emptied;
+    [this.photo, this.emptied] = await Promise.all([photo ? loadPicture(photo) : null, behind ? loadPicture(behind) : null]);
     this.actors.at(0);
     this.overlook();
     this.redraw();
@@ -94,7 +94,9 @@ export class RunStage {
     const pixels = { width: size.width * density, height: size.height * density };
     const lens = lensIn(scene.intrinsics, zoom, letterbox(scene.intrinsics, pixels, 0), pixels);
     const photoFromCamera = new Matrix4().fromArray(scene.photoWorldFromCamera).invert().multiply(camera.matrixWorld);
-    this.backdrop.seen(photoFromCamera, lens, PHOTO_STRENGTH);
+    const behind = isIdentity(photoFromCamera) && this.actors.asInPhoto ? this.photo : this.emptied;
+    if (behind) this.backdrop.show(behind);
+    this.backdrop.seen(photoFromCamera, lens, behind ? 1 : DIMMED);
   }
 
   /** Puts the backdrop where the objects end, and the free camera beside the photo's. */

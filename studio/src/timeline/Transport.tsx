@@ -2,6 +2,7 @@ import { useState } from "preact/hooks";
 import { nearestLengths, withLength } from "../shot/edits.ts";
 import { frame, motion, playing, saveShot } from "../state.ts";
 import { Icon } from "../ui/Icon.tsx";
+import { NumberField } from "../ui/NumberField.tsx";
 import { sheet } from "../words.ts";
 import { curvesOpen } from "./curves.ts";
 import { canPaste, copyPicked, deletePicked, keyNow, pasteAtPlayhead, picked, pickedEasing, setEasing, snapping } from "./picking.ts";
@@ -52,7 +53,7 @@ function Where() {
   const fps = motion.value?.fps ?? 16;
   return (
     <div class="row tl-tight">
-      <NumberField label="Frame" value={frame.value} min={0} max={last.value} width={52} onSet={goTo} />
+      <NumberField label="Frame" value={frame.value} min={0} max={last.value} digits={0} step={1} onChange={goTo} />
       <span class="dim number tl-seconds">{(frame.value / fps).toFixed(2)} s</span>
     </div>
   );
@@ -142,38 +143,11 @@ function Length() {
           {note}
         </span>
       )}
-      <NumberField label="Frames" title={RULE} value={frames} min={1} max={4097} step={4} width={62} shown onSet={setFrames} />
+      <NumberField label="Frames" caption="Frames" title={RULE} value={frames} min={1} max={4097} digits={0} step={4} onChange={setFrames} />
       <label class="row tl-tight dim" title="Keys and spans go along when the length changes; else they stay on their frames">
         <input type="checkbox" checked={stretch} onChange={(event) => setStretch(event.currentTarget.checked)} /> stretch
       </label>
-      <NumberField label="fps" title="Frames per second" value={fps} min={1} max={1000} width={48} shown onSet={(to) => void saveShot(`${to} fps`, (shot) => ({ ...shot, fps: to }))} />
+      <NumberField label="fps" caption="fps" title="Frames per second" value={fps} min={1} max={1000} digits={2} step={1} onChange={(to) => void saveShot(`${to} fps`, (shot) => ({ ...shot, fps: to }))} />
     </div>
-  );
-}
-
-interface NumberProps {
-  label: string;
-  value: number;
-  min: number;
-  max: number;
-  width: number;
-  step?: number;
-  title?: string;
-  shown?: boolean;
-  onSet: (value: number) => void;
-}
-
-/** A number that is taken over on Enter or when the field is left. */
-function NumberField({ label, value, min, max, width, step = 1, title, shown = false, onSet }: NumberProps) {
-  const take = (field: HTMLInputElement) => {
-    const wanted = parseFloat(field.value);
-    if (isFinite(wanted) && wanted !== value) onSet(Math.min(Math.max(wanted, min), max));
-    field.value = String(value);
-  };
-  return (
-    <label class="row tl-tight dim" title={title}>
-      {shown && label}
-      <input type="number" class="number" aria-label={label} value={value} min={min} max={max} step={step} style={{ width: `${width}px` }} onChange={(event) => take(event.currentTarget)} />
-    </label>
   );
 }

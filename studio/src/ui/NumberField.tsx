@@ -7,6 +7,10 @@ interface Props {
   caption?: string;
   value: number;
   unit?: string;
+  /** Beside what it says by itself. */
+  title?: string;
+  min?: number;
+  max?: number;
   digits?: number;
   /** What an arrow key or 8 pixels of a drag change. */
   step: number;
@@ -18,14 +22,15 @@ interface Props {
 }
 
 /** A number with its unit: typed, stepped with the arrow keys (Shift ×10, Alt ÷10), or dragged by its caption. */
-export function NumberField({ label, caption, value, unit = "", digits = 3, step, disabled = false, onTry, onChange, onCancel }: Props) {
+export function NumberField({ label, caption, value, unit = "", title, min = -Infinity, max = Infinity, digits = 3, step, disabled = false, onTry, onChange, onCancel }: Props) {
   const [typed, setTyped] = useState<string | null>(null);
   const [dragged, setDragged] = useState<number | null>(null);
   const shown = shortest(dragged ?? value, digits);
+  const inside = (number: number) => Math.min(Math.max(number, min), max);
   const finish = (text: string) => {
     setTyped(null);
     const number = Number(text.replace(",", ".").replace(/[^\d.eE+-]+$/, ""));
-    if (text.trim() !== "" && Number.isFinite(number) && shortest(number, digits) !== shortest(value, digits)) onChange(number);
+    if (text.trim() !== "" && Number.isFinite(number) && shortest(number, digits) !== shortest(value, digits)) onChange(inside(number));
   };
   const onKey = (event: KeyboardEvent & { currentTarget: HTMLInputElement }) => {
     const way = event.key === "ArrowUp" ? 1 : event.key === "ArrowDown" ? -1 : 0;
@@ -38,12 +43,12 @@ export function NumberField({ label, caption, value, unit = "", digits = 3, step
     if (!way) return;
     event.preventDefault();
     setTyped(null);
-    onChange(rounded(value + way * step * (event.shiftKey ? 10 : event.altKey ? 0.1 : 1), digits));
+    onChange(inside(rounded(value + way * step * (event.shiftKey ? 10 : event.altKey ? 0.1 : 1), digits)));
   };
   const drag = (press: PointerEvent) => {
     if (disabled) return;
     press.preventDefault();
-    const at = (dx: number) => rounded(value + Math.round(dx / 4) * step * 0.5, digits);
+    const at = (dx: number) => inside(rounded(value + Math.round(dx / 4) * step * 0.5, digits));
     let last = value;
     followPointer(press, {
       move: (dx) => {
@@ -62,7 +67,7 @@ export function NumberField({ label, caption, value, unit = "", digits = 3, step
     });
   };
   return (
-    <label class={`number-field${disabled ? " off" : ""}`}>
+    <label class={`number-field${disabled ? " off" : ""}`} title={title}>
       {caption && (
         <span class="number-caption" onPointerDown={drag} title="Drag to change">
           {caption}

@@ -1,7 +1,8 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { shortcut } from "../shortcuts/registry.ts";
 import { draftProblem, dropDraft } from "../live.ts";
-import { type DropTarget, meshDrop, reading } from "../marking/meshDrop.ts";
+import { HorizonNote } from "../marking/HorizonNote.tsx";
+import { dropHint, type DropTarget, meshDrop, reading } from "../marking/meshDrop.ts";
 import { document_, frame, guarded, place, selected, workspace } from "../state.ts";
 import { choose, dropToGround, toggleLook, toggleSpace } from "./actions.ts";
 import { ExactFrame } from "./ExactFrame.tsx";
@@ -32,6 +33,7 @@ export function Viewport() {
   return (
     <div class="viewport">
       <Toolbar stage={stage} />
+      <HorizonNote />
       <div class="viewport-picture" ref={box} {...meshDrop((event) => underPointer(pointer.current, event))}>
         <canvas ref={canvas} role="img" aria-label="Scene" />
         {lookThrough.value && <Frame at={frameRect} />}
@@ -40,6 +42,7 @@ export function Viewport() {
         </div>
         <Heads />
         {broken && <p class="viewport-message">This browser shows no 3D (WebGL 2 is off). Turn on hardware acceleration, or use another browser.</p>}
+        {dropHint.value && <p class="viewport-message low">{dropHint.value}</p>}
         <MeshMessage />
         {loading.value && <p class="viewport-message">{loading.value}</p>}
       </div>
@@ -51,7 +54,7 @@ export function Viewport() {
 function underPointer(pointer: Pointer | null, event: DragEvent): DropTarget | null {
   const name = pointer?.entityAt(event);
   const known = document_.value?.scene?.entities.find((one) => one.name === name);
-  return known?.inPhoto ? { entity: known.name } : (pointer?.sightAt(event) ?? null);
+  return known?.inPhoto && !event.shiftKey ? { entity: known.name } : (pointer?.sightAt(event) ?? null);
 }
 
 /** How far a dropped mesh is. */
@@ -59,7 +62,7 @@ function MeshMessage() {
   const job = reading();
   if (!job) return null;
   return (
-    <p class="viewport-message" role="status" aria-label="Mesh">
+    <p class="viewport-message low" role="status" aria-label="Mesh">
       {job.title}: {job.state === "queued" ? "waits for its turn" : job.step || "starting"} …
       <button type="button" class="quiet" onClick={() => void guarded(async () => workspace.value?.cancel(job.id))}>
         Cancel

@@ -46,6 +46,9 @@ void main() {
   gl_FragColor = vec4(found, 1.0);
 }`;
 
+/** Brightness of the photo behind things that it still shows elsewhere. */
+export const DIMMED = 0.5;
+
 export class Backdrop {
   readonly mesh: Mesh<BufferGeometry, ShaderMaterial>;
 

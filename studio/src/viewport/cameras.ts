@@ -35,3 +35,8 @@ export class LensCamera extends PerspectiveCamera {
     this.updateMatrixWorld();
   }
 }
+
+export function isIdentity(pose: Matrix4): boolean {
+  const still = new Matrix4().elements;
+  return pose.elements.every((value, index) => Math.abs(value - (still[index] as number)) < 1e-5);
+}

@@ -13,8 +13,8 @@ import { document_, frame, freeView, motion, selected, tell, view, workspace } f
 import type { MotionData, SceneData } from "../types.ts";
 import { sheet } from "../words.ts";
 import { Actors } from "./actors.ts";
-import { Backdrop } from "./backdrop.ts";
-import { LensCamera } from "./cameras.ts";
+import { Backdrop, DIMMED } from "./backdrop.ts";
+import { isIdentity, LensCamera } from "./cameras.ts";
 import { Gizmo, type GizmoEvents } from "./gizmo.ts";
 import { Guides, type PathTarget } from "./guides.ts";
 import { lensIn, letterbox, type Rect, type Size } from "./lens.ts";
@@ -27,8 +27,6 @@ import { Pace } from "./pace.ts";
 ColorManagement.enabled = false;
 
 const MARGIN = 18;
-/** Brightness of the photo behind things that it still shows elsewhere. */
-const DIMMED = 0.5;
 const PLAIN = 0x191c20;
 const EMPTY = new Sphere(new Vector3(), 1);
 
@@ -334,12 +332,6 @@ export class Stage {
     return this.actors.visibleMeshes().some((mesh) => mesh.userData.entity === name) ? this.actors.poseOf(name) : null;
   }
 }
-
-function isIdentity(pose: Matrix4): boolean {
-  const still = new Matrix4().elements;
-  return pose.elements.every((value, index) => Math.abs(value - (still[index] as number)) < 1e-5);
-}
-
 /** Whether the processor draws: known names of software drawers. */
 function isSoftware(renderer: WebGLRenderer): boolean {
   const gl = renderer.getContext();

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -346,6 +347,52 @@ def workspace(folder: Path) -> Sequence[Path]:
     document.commit("Pan", shot=Shot.from_flags(frames=5, camera=["pan 3"]))
     states = sorted((place / "history" / "states").iterdir())
     return [place / "workspace.json", place / "history" / "now.json", *states]
+
+
+def _read_takes(path: Path) -> None:
+    """The shelf as the page is told of it: what cannot be read is left out, and never told half."""
+    from real2sam2real.studio.takes import find_take, read_take_shot, read_takes
+
+    folder = path.parents[2]
+    json.dumps([take.message() for take in read_takes(folder)], allow_nan=False)
+    take = find_take(folder, "0123456789ab")
+    if take is not None:
+        read_take_shot(folder, take)
+
+
+@kind("take", _read_takes, *mutators.JSON)
+def take(folder: Path) -> Path:
+    from real2sam2real.studio.takes import RECORD, SHOT, TAKES, VIDEO, Take
+
+    place = folder / TAKES / "0123456789ab"
+    place.mkdir(parents=True)
+    (place / VIDEO).write_bytes(b"video")
+    (place / SHOT).write_text("camera: [pan: 3]\n")
+    told = Take(
+        id=place.name, name="Take 1", made="2026-01-02T03:04:05.678+00:00", seconds=3.5, checkpoint="mini", seed=1,
+        frames=5, fps=16.0, width=64, height=48, scene="00", notes=["made"], options={"generate": {"steps": 4}},
+        work=1e9, digest="00",
+    )  # fmt: skip
+    (place / RECORD).write_text(json.dumps(asdict(told)))
+    return place / RECORD
+
+
+def _read_made(path: Path) -> None:
+    from real2sam2real.studio.making import read_made
+
+    json.dumps(asdict(read_made(path.parent)), allow_nan=False)
+
+
+@kind("made", _read_made, *mutators.JSON)
+def made(folder: Path) -> Sequence[Path]:
+    from real2sam2real.studio.making import MADE, RUN, Made
+
+    stages = {"preview": {"fingerprint": "aa"}, "generate": {"fingerprint": "bb"}}
+    (folder / RUN).mkdir()
+    (folder / RUN / "run.json").write_text(json.dumps({"stages": stages}))
+    told = Made(preview="00", generated="00", fingerprints={"preview": "aa", "generate": "bb"})
+    (folder / MADE).write_text(json.dumps(asdict(told)))
+    return [folder / MADE]
 
 
 def _edit_shot(path: Path) -> None:
