@@ -28,8 +28,11 @@ def names(tab: Tab) -> list[str]:
 
 
 def hover_handle(tab: Tab, name: str, axis: tuple[float, float, float], handle: str) -> tuple[float, float]:
-    """Move the pointer along an axis from an entity's origin until it is over a handle; where that is."""
-    origin = tab.pose(name)[:3, 3]
+    """Move the pointer along an axis from an entity's origin until it is over a handle; where that is.
+
+    The name "" is the camera's, where the photo was taken.
+    """
+    origin = tab.pose(name)[:3, 3] if name else np.zeros(3)
     for reach in np.arange(0.15, 2.0, 0.05):
         at = tab.on_page(origin + reach * np.array(axis))
         tab.page.mouse.move(*at)
