@@ -37,7 +37,7 @@ from real2sam2real.scene.folder import save_scene
 from real2sam2real.scene.retime import retimed
 
 _FARTHEST = 3.0  # times as far away as the farthest object: a ray that meets the ground behind it points at no place
-_SMALLEST = 0.01  # of its distance: a smaller thing is seen by nobody
+_SMALLEST, _LARGEST = 0.01, 1 / 3  # of its distance: smaller, nobody sees it; larger, it stands before all else
 
 
 def add_to_folder(
@@ -165,9 +165,9 @@ def _fitting_scale(scene: Scene, mesh: Mesh, place: Float) -> tuple[float, str]:
     if scene.unit == "metre" and _SMALLEST * distance < own < distance:
         return 1.0, ""
     sizes = [staging.size(each) for each in scene.entities]
-    wanted = float(np.median(sizes)) if sizes else distance / 3
+    wanted = min(float(np.median(sizes)) if sizes else np.inf, _LARGEST * distance)
     scale = wanted / own
-    return scale, f"scaled by {scale:.3g} to the size of the other objects; R has handles that change it"
+    return scale, f"scaled by {scale:.3g} to go with the other objects; R has handles that change it"
 
 
 def _surroundings(scene: Scene, photo: UInt8, occluder: Mask, options: LiftOptions) -> Surroundings:
