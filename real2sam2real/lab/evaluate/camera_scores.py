@@ -38,6 +38,7 @@ class CameraRow(MeasuredRow):
     seconds: float  # structure from motion took
     points: int  # in space
     registered: float  # share of the frames
+    turns_only: bool  # no parallax in the video: the camera stays in one place, as far as can be seen
     path: tuple[Centre | None, ...]  # recovered camera centres, aligned with the commanded ones, by frame
     commanded: tuple[Centre, ...]  # camera centres by frame, in the case's world
 
@@ -46,7 +47,7 @@ class CameraMeasurer(CaseMeasurer[CameraRow]):
     """Recovers the camera path of each video."""
 
     row_type = CameraRow
-    code = ("lab/evaluate/camera_recovery.py", "lab/evaluate/trajectory.py", "lab/evaluate/camera_scores.py")
+    code = tuple(f"lab/evaluate/{name}.py" for name in ("camera_recovery", "turning", "trajectory", "camera_scores"))
 
     def __init__(self, cases: CaseSet, settings: RecoveryOptions | None = None) -> None:
         super().__init__(cases, settings or RecoveryOptions())
@@ -59,7 +60,8 @@ class CameraMeasurer(CaseMeasurer[CameraRow]):
             UserError: the video cannot be read.
         """
         frames, camera = job.frames(), job.shown(self.cases.scene(job.case)).camera
-        found = recover_path(frames, camera.intrinsics, self.settings)
+        lenses = [camera.intrinsics_at(t) for t in range(camera.frames)]
+        found = recover_path(frames, lenses, self.settings)
         error = trajectory_error(found.world_from_camera, camera.world_from_camera, found.found)
         few = f"{found.found.sum()} of {camera.frames} frames were registered"
         problem = "" if error.registered >= ENOUGH else found.problem or few
@@ -89,6 +91,7 @@ class CameraMeasurer(CaseMeasurer[CameraRow]):
             seconds=found.seconds if found else 0.0,
             points=found.points if found else 0,
             registered=error.registered if error else 0.0,
+            turns_only=found.turns_only if found else False,
             path=_aligned_centres(found, camera) if found else (),
             commanded=tuple(map(_centre, camera.world_from_camera)),
         )

@@ -59,7 +59,9 @@ class ObjectMeasurer(CaseMeasurer[ObjectRow]):
         found = []
         for name in self.cases.record(job.case).moved:
             poses = recover_poses(frames, scene, name, self.settings)
-            found.append(_errors(scene, name, poses.world_from_object, poses.found, poses.in_view, poses.confidence))
+            found.append(
+                pose_errors(scene, name, poses.world_from_object, poses.found, poses.in_view, poses.confidence)
+            )
         lost = [each.name for each in found if each.in_view and each.found < ENOUGH * each.in_view]
         problem = f"not found in most frames: {', '.join(lost)}" if lost else ""
         return self._row(job, scene, "not found" if lost else "measured", problem, found)
@@ -84,12 +86,13 @@ def _standing(scene: Scene, name: str) -> FoundObject:
     """An object that stays where the photo has it."""
     rest = np.tile(scene.entity(name).rest_world_from_object, (scene.frames, 1, 1))
     everywhere = np.ones(scene.frames, bool)
-    return _errors(scene, name, rest, everywhere, everywhere, np.ones(scene.frames))
+    return pose_errors(scene, name, rest, everywhere, everywhere, np.ones(scene.frames))
 
 
-def _errors(
+def pose_errors(
     scene: Scene, name: str, poses: Float, found: np.ndarray, in_view: np.ndarray, confidence: Float
 ) -> FoundObject:
+    """Poses `(T, 4, 4)` of an entity against the commanded ones, over frames `(T,)` where it is found and in view."""
     commanded = scene.entity(name).motion.matrices()
     apart = np.linalg.norm(poses[:, :3, 3] - commanded[:, :3, 3], axis=1)
     distance = np.linalg.norm(commanded[:, :3, 3] - scene.camera.world_from_camera[:, :3, 3], axis=1)

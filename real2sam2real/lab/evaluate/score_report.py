@@ -115,7 +115,11 @@ def _counts(scores: Scores, *, several: bool) -> Mapping[str, dict[str, str]]:
     found = {m: f"{counts.count('measured')} of {len(counts)}" for m, counts in by_method.items()}
     if several:
         return {f"{scores.kind}: measured": found}
-    return {"found": found, "no video": {m: str(counts.count("failed")) for m, counts in by_method.items()}}
+    columns = {"found": found, "no video": {m: str(counts.count("failed")) for m, counts in by_method.items()}}
+    still = {m: sum(getattr(row, "turns_only", False) for row in scores.rows if row.method == m) for m in by_method}
+    if any(still.values()):  # of cameras alone
+        columns["no parallax"] = {m: str(count) for m, count in still.items()}
+    return columns
 
 
 def _stands(scores: Scores) -> bool:

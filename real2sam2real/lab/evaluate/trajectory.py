@@ -128,7 +128,7 @@ def _steps(poses: Float, found: Bool) -> Float:
 
 def _from_first(recovered: Float, commanded: Float) -> tuple[float, float, float]:
     """RotErr, TransErr and CamMC: see `TrajectoryError`."""
-    ours, theirs = (_scaled(transforms.invert_rigid(poses[:1]) @ poses) for poses in (recovered, commanded))
+    ours, theirs = _scaled(recovered), _scaled(commanded)
     angles = rotation_angles(np.swapaxes(theirs[:, :3, :3], 1, 2) @ ours[:, :3, :3])
     apart = ours[:, :3, :4] - theirs[:, :3, :4]
     distances = np.linalg.norm(apart[:, :, 3], axis=1)
@@ -136,10 +136,12 @@ def _from_first(recovered: Float, commanded: Float) -> tuple[float, float, float
 
 
 def _scaled(poses: Float) -> Float:
-    largest = float(np.linalg.norm(poses[:, :3, 3], axis=1).max())
-    scaled = poses.copy()
-    scaled[:, :3, 3] /= max(largest, np.finfo(float).tiny)
-    return scaled
+    """The poses seen from the first camera, scaled so that the farthest is 1 away, or in one place."""
+    relative: Float = transforms.invert_rigid(poses[:1]) @ poses
+    largest = float(np.linalg.norm(relative[:, :3, 3], axis=1).max())
+    moves = largest > STILL * max(1.0, float(np.abs(poses[:, :3, 3]).max()))
+    relative[:, :3, 3] = relative[:, :3, 3] / largest if moves else 0.0  # not the last digits of places that are one
+    return relative
 
 
 def rotation_angles(rotations: Float) -> Float:
