@@ -120,3 +120,14 @@ def test_two_frames_and_cameras_that_rest_have_nothing_to_compare() -> None:
 def test_paths_of_other_lengths_are_refused() -> None:
     with pytest.raises(ValueError, match="has 8 poses, the commanded one 9"):
         trajectory_error(orbit(frames=8), orbit(frames=9))
+
+
+def test_a_camera_that_stands_anywhere_has_no_way_of_its_own() -> None:
+    commanded = np.tile(np.eye(4), (5, 1, 1))
+    commanded[:, 0, 3] = np.linspace(0, 2, 5)
+    pose = np.eye(4)
+    pose[:3, :3] = transforms.about_y(0.3) @ transforms.about_x(-0.2)
+    pose[:3, 3] = [1.1, 2.3, -3.7]  # its last digits are no way, though they are all that there is
+    error = trajectory_error(np.tile(pose, (5, 1, 1)), commanded)
+    assert error.trans_err == pytest.approx(0 + 0.25 + 0.5 + 0.75 + 1)
+    assert error.cam_mc == pytest.approx(error.trans_err)
