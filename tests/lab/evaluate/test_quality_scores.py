@@ -143,6 +143,7 @@ def camera_row(method: str, case: str, error: float | None) -> CameraRow:
         seconds=1.0,
         points=100,
         registered=0.0 if error is None else 1.0,
+        turns_only=False,
         path=() if error is None else path,
         commanded=path,
     )
