@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from real2sam2real.arrays import Bool, Int
+from real2sam2real.arrays import Bool, Int, Mask
 from real2sam2real.errors import UserError
 from real2sam2real.media.pictures import open_picture
 from real2sam2real.perceive.segment.options import named_file
@@ -253,3 +253,10 @@ def _without_specks(name: str, mask: Bool) -> tuple[Bool, list[str]]:
     if keep.sum() > 1:
         notes.append(f"the mask '{name}' has {int(keep.sum())} parts, taken as one object")
     return np.concatenate([[False], keep])[components], notes
+
+
+def touching(mask: Mask, core: Mask) -> Mask:
+    """The parts of a mask `(H, W)` that hold some of its core."""
+    _, parts = cv2.connectedComponents(mask.astype(np.uint8))
+    numbers = np.unique(parts[core & mask])
+    return np.isin(parts, numbers[numbers > 0])

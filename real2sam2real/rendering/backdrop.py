@@ -26,7 +26,7 @@ from real2sam2real.rendering.inpaint import Inpainter, inpaint
 _STRAIGHT_FROM = np.radians(55.0)
 _BLUR_GROWTH = 0.35  # standard deviation of the blur beyond the picture's border, as a share of the distance from it
 _BLUR_LIMIT = 0.08  # the strongest blur, as a share of the picture's width: shapes gone, colours kept
-_WIDEN_LIMIT = 0.1  # at most this share of the picture's width and height is made up at each side
+_WIDEN_LIMIT = 0.3  # at most this share of the picture's width and height is made up at each side
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -40,10 +40,12 @@ class GroundAndWall:
     # is far away
     wall_distance: float = np.inf
 
-    def lookup(self, world_from_camera: Float, intrinsics: Intrinsics) -> Float32:
+    def lookup(
+        self, world_from_camera: Float, intrinsics: Intrinsics, origin: tuple[float, float] = (0.0, 0.0)
+    ) -> Float32:
         """`(H, W, 2)` float32: where the pixels of another camera with this pose `(4, 4)` and size lie in the photo.
 
-        Pixel coordinates x, y, centres at +0.5, also outside its borders.
+        Pixel coordinates x, y, centres at +0.5, also outside its borders; `origin` is where the photo's corner is.
         """
         photo_from_world = transforms.invert_rigid(self.world_from_camera)
         pose = photo_from_world @ world_from_camera  # everything in the photo's camera frame from here on
@@ -55,7 +57,7 @@ class GroundAndWall:
         wall = level / length if length > 1e-3 else forward  # a camera that looks straight down faces its floor
         other = np.array([intrinsics.fx, intrinsics.fy, intrinsics.cx, intrinsics.cy])
         mine = self.intrinsics
-        photo = np.array([mine.fx, mine.fy, mine.cx, mine.cy])
+        photo = np.array([mine.fx, mine.fy, mine.cx + origin[0], mine.cy + origin[1]])
         found = np.empty((intrinsics.height, intrinsics.width, 2), np.float32)
         # A ground above the photo's eye is no ground to it.
         _trace(pose, other, photo, up, eye_height if eye_height > 0 else np.inf, wall, self.wall_distance, found)
@@ -161,7 +163,7 @@ def _tangent(angle):  # type: ignore[no-untyped-def]
     return line if angle > 0 else -line
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True, error_model="numpy")
 def _trace(pose, other, photo, up, eye_height, wall, wall_distance, found):  # type: ignore[no-untyped-def]
     """Follow each pixel's ray to ground and wall, and the point it meets back to the photo's picture plane."""
     limit = np.tan(_STRAIGHT_FROM)
@@ -201,7 +203,7 @@ def _trace(pose, other, photo, up, eye_height, wall, wall_distance, found):  # t
             found[row, column, 1] = photo[3] - photo[1] * v
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True, error_model="numpy")
 def _fold(lookup, width, height, inside, outside):  # type: ignore[no-untyped-def]
     """Mirror coordinates into the picture as OpenCV counts them (centres at 0); how far outside they were. Any?"""
     anything = False
@@ -221,7 +223,7 @@ def _fold(lookup, width, height, inside, outside):  # type: ignore[no-untyped-de
     return anything
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True, error_model="numpy")
 def _soften(sampled, inside, outside, width, height, table, texels):  # type: ignore[no-untyped-def]
     """Blur, in place, what lies `outside` by so many pixels: between two levels, each twice as blurred as the last."""
     lower, upper = np.empty(3, np.float32), np.empty(3, np.float32)
@@ -243,7 +245,7 @@ def _soften(sampled, inside, outside, width, height, table, texels):  # type: ig
                 sampled[row, column, channel] = np.uint8(mixed + np.float32(0.5))
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True, error_model="numpy")
 def _texel(texels, level, s, t, found):  # type: ignore[no-untyped-def]
     """Bilinear colour of a level at a share `s, t` of its width and height."""
     start, height, width = level

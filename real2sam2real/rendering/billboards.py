@@ -13,6 +13,7 @@ import numpy as np
 from real2sam2real.arrays import Bool, Float, Int32
 from real2sam2real.lifting.texture import photo_page
 from real2sam2real.mesh import Mesh
+from real2sam2real.rendering.amodal import completed
 from real2sam2real.scene import Entity, Motion, Scene
 from real2sam2real.scene.billboard import Billboard
 
@@ -59,12 +60,15 @@ def _angles(scene: Scene, places: Float, frame: int) -> Float:
 
 
 def _entity(scene: Scene, billboard: Billboard, number: int) -> Entity | None:
-    outlines = _outlines(billboard.mask)
-    if scene.photo is None or not outlines:
+    if scene.photo is None:
+        return None
+    whole = completed(scene.photo, billboard.mask, _nearer(scene, billboard))
+    outlines = _outlines(whole.mask)
+    if not outlines:
         return None
     pixels = np.concatenate(outlines)
     front, back = (_on_plane(scene, pixels, billboard.distance * (1 + depth)) for depth in (0.0, _THICKNESS))
-    page = photo_page(scene.photo, billboard.mask, np.zeros_like(billboard.mask), pixels)
+    page = photo_page(whole.pixels, whole.shown, np.zeros_like(whole.mask), pixels)
     faces = _slab_faces(outlines)
     height, width = page.image.shape[:2]
     uvs = page.at(pixels) / [width, height]
@@ -85,6 +89,19 @@ def _entity(scene: Scene, billboard: Billboard, number: int) -> Entity | None:
         motion=Motion.still(scene.frames, rest),
         mask=billboard.mask,
     )
+
+
+def _nearer(scene: Scene, billboard: Billboard) -> Bool:
+    """`(H, W)`: the photo's pixels that show what stands before a billboard."""
+    eye, forward = scene.photo_world_from_camera[:3, 3], scene.photo_level_forward
+    nearer = np.zeros_like(billboard.mask)
+    for other in scene.billboards:
+        if other.distance < billboard.distance:
+            nearer |= other.mask
+    for entity in (*scene.entities, *scene.removed):
+        if entity.mask is not None and (entity.rest_world_from_object[:3, 3] - eye) @ forward < billboard.distance:
+            nearer |= entity.mask
+    return nearer & ~billboard.mask
 
 
 def _outlines(mask: Bool) -> list[Float]:

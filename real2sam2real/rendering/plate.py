@@ -10,12 +10,14 @@ import numpy as np
 
 from real2sam2real.arrays import Bool, Float32, UInt8
 from real2sam2real.lifting.edge_softness import RIM
+from real2sam2real.lifting.texture import push_pull
 from real2sam2real.rendering.inpaint import Inpainter, inpaint, prevailing
 from real2sam2real.rendering.matte import window_of
 
 _SEARCHED_AT_FULL_SIZE = 500_000  # pixels of a picture, at most
 _LARGEST_KERNEL = 8  # pixels to each side
 _DARKER = 0.72  # of what prevails around it: a darker pixel is in contact shadow
+_FRINGE = 0.02  # of a bystander's size: how far its mask, which a network cut out, may miss its edge
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -28,17 +30,22 @@ class ObjectArea:
     shadowed: UInt8  # uint8 0…255, the same with the shadow that leaves with the object
 
 
-def find_object_areas(photo: UInt8, bodies: Sequence[Bool], softness: Sequence[float] = ()) -> list[ObjectArea]:
+def find_object_areas(
+    photo: UInt8, bodies: Sequence[Bool], softness: Sequence[float] = (), *, rough: Sequence[bool] = ()
+) -> list[ObjectArea]:
     """The places of objects whose pixels `(H, W)` bool in the photo `(H, W, 3)` uint8 are given.
 
-    `softness` is the blur of their outlines as `edge_sigma` gives it.
+    `softness` is the blur of their outlines as `edge_sigma` gives it; a `rough` mask may miss the object's edge.
     """
     if not bodies:
         return []
     objects = np.any(bodies, axis=0)
     places = []
-    for body, sigma in zip(bodies, softness or [0.0] * len(bodies), strict=True):
+    none = [False] * len(bodies)
+    for body, sigma, is_rough in zip(bodies, softness or [0.0] * len(bodies), rough or none, strict=True):
         margin = max(1.0, 0.003 * photo.shape[1], RIM * sigma)
+        if is_rough:
+            margin += _FRINGE * np.sqrt(body.sum())
         areas = (body, with_shadow(photo, body, objects))
         edges = [np.maximum(_soft(outline(area, margin)), area * np.uint8(255)) for area in areas]
         window = window_of(edges[1] > 0)
@@ -86,7 +93,7 @@ class Plate:
 
     `ever_left` says per place whether it ever has to be painted over; `shadows`, how much light `(H, W)` float32 0…1
     its resting object takes from the ground under it, or None. The photo shows such a shadow beside the object; where
-    the object hid it, it has to be painted. What stands `forever` keeps its shadow, so the photo's own goes on there.
+    the object hid it, it has to be painted. What stands `forever` keeps its shadow: the photo's own goes on there.
     """
 
     def __init__(
@@ -102,14 +109,15 @@ class Plate:
         self._places = places
         self._shadows = shadows
         hole, bodies = np.zeros(photo.shape[:2], bool), np.zeros(photo.shape[:2], bool)
-        stays = forever or [False] * len(places)
-        for place, left, standing in zip(places, ever_left, stays, strict=True):
+        for place, left in zip(places, ever_left, strict=True):
             bodies[place.window] |= place.body
             if left:
-                hole[place.window] |= (place.outline if standing else place.shadowed) > 0
+                hole[place.window] |= place.shadowed > 0
         # Of all that is ever left, without shadows. In a large picture the finest search is what takes the time, and
         # what the coarser ones found looks the same.
         self.emptied = inpainter(photo, hole, avoid=bodies, draft=hole.size > _SEARCHED_AT_FULL_SIZE)
+        for place in (place for place, stands in zip(places, forever, strict=False) if stands):
+            _shade_under(self.emptied, photo, place)
         self._key: list[tuple[float, float]] | None = None
         self._last = (photo, np.zeros(photo.shape[:2], np.uint8))
 
@@ -147,6 +155,23 @@ class Plate:
         if light.min() == 1:
             return self.emptied
         return (self.emptied * light[..., None] + np.float32(0.5)).astype(np.uint8)
+
+
+def _shade_under(emptied: UInt8, photo: UInt8, place: ObjectArea) -> None:
+    """Let the shadow that the photo `(H, W, 3)` shows beside a place go on under it, in place; it ends smoothly."""
+    body = place.outline > 0
+    beside = (place.shadowed > 0) & ~body
+    if not beside.any():
+        return
+    ground = emptied[place.window].astype(np.float32)
+    size = max(1.0, 0.02 * float(np.sqrt(body.sum())))
+    shaded, lit = (cv2.GaussianBlur(each, (0, 0), size) for each in (photo[place.window].astype(np.float32), ground))
+    light = np.where(beside[..., None], np.clip(shaded / np.maximum(lit, 1), 0, 1), 1).astype(np.float32)
+    known = (~body).astype(np.float32)
+    light = np.clip(push_pull(light * known[..., None], known), 0, 1)
+    hidden = cv2.GaussianBlur((body | beside).astype(np.float32), (0, 0), size)[..., None]  # no edge where it ends
+    light = 1 + (light - 1) * hidden
+    emptied[place.window] = np.rint(ground * light).astype(np.uint8)
 
 
 def _soft(area: Bool) -> UInt8:

@@ -121,7 +121,7 @@ class _SharedLayers:
         bodies = _bodies(self.scene, width, height)
         softness = [edge_sigma(photo, body) for body in bodies]
         self.softness = {k: sigma for k, sigma in zip(self.in_photo, softness, strict=False) if sigma}
-        self.places = find_object_areas(photo, bodies, softness)
+        self.places = find_object_areas(photo, bodies, softness, rough=self._stands_forever())
         self.plate = self._make_plate(photo)
         self.margins = backdrop.Margins.of(self._coarse_lookups(), width, height)
         self.widened = self.margins.widened(self.plate.emptied, inpainter)
@@ -143,13 +143,17 @@ class _SharedLayers:
 
     def _make_plate(self, photo: UInt8) -> Plate:
         ever_left = [bool(self.displaced[:, k].any()) for k in self.in_photo] + [True] * len(self.removed)
-        forever = [k >= len(self.scene.entities) - len(self.billboards) for k in self.in_photo]
+        forever = self._stands_forever()
         shadows = [
             None if stands else self._rest_shadow(self.scene.entities[k])
-            for k, stands in zip(self.in_photo, forever, strict=True)
+            for k, stands in zip(self.in_photo, forever, strict=False)
         ]
-        gone = len(self.removed)
-        return Plate(photo, self.places, ever_left, shadows + [None] * gone, self.inpainter, forever + [False] * gone)
+        return Plate(photo, self.places, ever_left, shadows + [None] * len(self.removed), self.inpainter, forever)
+
+    def _stands_forever(self) -> list[bool]:
+        """For each of the places, the removed entities' last, whether it is a billboard's."""
+        first = len(self.scene.entities) - len(self.billboards)
+        return [k >= first for k in self.in_photo] + [False] * len(self.removed)
 
     @property
     def _throws_shadows(self) -> bool:
@@ -199,7 +203,7 @@ class _SharedLayers:
 
     def _seen_from(self, number: int, background: backdrop.BoundlessPicture) -> UInt8:
         pose, intrinsics = self.camera.world_from_camera[number], self.camera.intrinsics_at(number)
-        flat = self.margins.shift(self.background.lookup(pose, intrinsics))
+        flat = self.background.lookup(pose, intrinsics, (self.margins.left, self.margins.top))
         if self.relief is None:
             return background.sample(flat)
         lookups = [self.margins.shift(each) for each in self.relief.lookups(pose, intrinsics)]

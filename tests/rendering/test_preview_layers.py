@@ -165,6 +165,22 @@ def test_a_plate_paints_only_the_places_that_are_left():
     assert (np.abs(both_left.astype(int) - 100) < 8).all()
 
 
+def test_the_shadow_of_what_stands_forever_goes_on_under_it_without_its_rim():
+    photo = np.full((80, 120, 3), 160, np.uint8)
+    body, found = np.zeros((80, 120), bool), np.zeros((80, 120), bool)
+    body[20:50, 40:80] = True
+    found[20:49, 41:79] = True  # as a network cuts it out: the rim is missing
+    photo[46:56, 42:78] = 40  # its shadow
+    photo[body] = (250, 20, 20)
+    places = find_object_areas(photo, [found], rough=[True])
+    plate, _ = Plate(photo, places, [True], [None], forever=[True]).at([(1.0, 0.0)])
+    assert (plate[..., 0].astype(int) - plate[..., 1] < 60).all()  # nothing red is left
+    np.testing.assert_array_equal(plate[53:56, 50:70], photo[53:56, 50:70])
+    assert plate[48, 60].mean() < 100  # where it stood
+    assert plate[22, 60].mean() > 130  # above
+    assert np.abs(np.diff(plate[25:53, 60].astype(int).mean(axis=-1))).max() < 25  # it ends smoothly
+
+
 BOX = np.array([[x, y, z] for x in (-0.5, 0.5) for y in (0.0, 1.0) for z in (-5.5, -4.5)])
 
 

@@ -12,7 +12,9 @@ import numpy as np
 
 from real2sam2real.arrays import Float, Mask, UInt8
 from real2sam2real.geometry import Intrinsics
+from real2sam2real.perceive.masks import touching
 from real2sam2real.perceive.segment.box_masks import WholeBox
+from real2sam2real.perceive.segment.bystanders import seen_along_edges
 from real2sam2real.perceive.segment.detections import Detection
 from real2sam2real.perceive.segment.saliency import SaliencyNet
 from real2sam2real.perceive.segment.shafts import Shaft, find_shafts, mean_within
@@ -76,14 +78,14 @@ def _cut_out(
     def look(window: WholeBox) -> Mask:
         left, upper, right, lower = window
         crop, seen = pixels[upper:lower, left:right], np.zeros(free.shape, bool)
-        made = kept.get(("perceive",), ["post", crop], lambda: {"mask": saliency.look(crop) > 0.5})
+        made = kept.get(("perceive",), ["post", crop], lambda: {"mask": seen_along_edges(saliency, crop) > 127})
         seen[upper:lower, left:right] = made["mask"]
         return seen
 
     near = look(_foot_window(group, free.shape))
     for above in _ABOVE:
         window = _window(middle, top - above * length, bottom + 0.1 * length, free.shape)
-        mask = _holding((look(window) | near | (core > 0)) & free, core > 0)
+        mask = touching((look(window) | near | (core > 0)) & free, core > 0)
         mask = _to_border(_symmetric(mask, middle))
         if _is_post(mask, window):
             return mask if _ends_on_ground(mask, pixels, ~free) else None
@@ -103,13 +105,6 @@ def _window(middle: float, top: float, bottom: float, shape: tuple[int, ...], *,
     top, bottom = max(0, round(top)), min(shape[0], round(bottom))
     half = aside * (bottom - top) / 2
     return max(0, round(middle - half)), int(top), min(shape[1], round(middle + half)), int(bottom)
-
-
-def _holding(mask: Mask, core: Mask) -> Mask:
-    """The parts of a mask that hold some of its core."""
-    _, parts = cv2.connectedComponents(mask.astype(np.uint8))
-    numbers = np.unique(parts[core & mask])
-    return np.isin(parts, numbers[numbers > 0])
 
 
 def _symmetric(mask: Mask, middle: float) -> Mask:
