@@ -176,8 +176,7 @@ def test_rename_duplicate_and_delete(tab: Tab) -> None:
 
 
 def test_steps_back_and_forward_give_the_same_files(tab: Tab) -> None:
-    """More of them: `test_twenty_steps_back_and_forward` of test_kills.py, without the page."""
-    steps = 6
+    steps = 20
     tab.role("treeitem", "car").click()
     texts = [tab.shot_text()]
     field = tab.role("combobox", "New move")
