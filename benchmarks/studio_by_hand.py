@@ -38,7 +38,7 @@ LAST = 48  # the last frame of a shot of the usual length
 FPS = 16
 PER_FRAME = "document.querySelector('.tl-lane-ruler').style.getPropertyValue('--step').replace('px', '')"
 CLOSE_DEGREES = 4  # by eye
-ORBIT_AT = 0.42  # where the angle's slider is pulled to, of its width
+ORBIT_AT = 0.46  # where the angle's slider is pulled to, of its width
 # Where a body is taken, from its middle, in pixels of the page: where no handle lies.
 BESIDE = [(x, y) for reach in (0, 12, 24, 36, 50) for x, y in ((-reach, 0), (reach, 0), (0, -reach), (0, reach))]
 PATIENCE = 300  # s

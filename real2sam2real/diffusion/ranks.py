@@ -39,6 +39,7 @@ LAUNCHER_VARIABLES = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER
 # noticed at once by `run_on_ranks`, without any time limit.
 PATIENCE = timedelta(hours=1)
 GRACE_SECONDS = 10.0
+_starter: Connection | None = None  # in rank 0 of `run_on_ranks`, the way to the process that started it
 
 
 def ranks_joined() -> int:
@@ -129,8 +130,19 @@ def check_devices(world: int, device: Device = "cuda") -> None:
         )
 
 
+def tell_starter(message: Any) -> None:
+    """Let `run_on_ranks` hear a picklable message while rank 0 works; elsewhere nobody hears it."""
+    if _starter is not None:
+        _starter.send(_Message(message))
+
+
 def run_on_ranks(
-    world: int, function: Callable[..., Result], args: Sequence[Any] = (), *, device: Device = "cuda"
+    world: int,
+    function: Callable[..., Result],
+    args: Sequence[Any] = (),
+    *,
+    device: Device = "cuda",
+    hear: Callable[[Any], object] | None = None,
 ) -> Result:
     """Call `function(*args)` in `world` connected processes and return what rank 0 returns.
 
@@ -143,6 +155,7 @@ def run_on_ranks(
         function: what each rank does; `is_main_rank` tells it whether to write. Only rank 0's output is seen.
         args: of the function.
         device: "cpu" is for tests.
+        hear: is called in this process with what rank 0 says by `tell_starter`; not with `world` 1.
 
     Raises:
         UserError: there are fewer GPUs than ranks, or a rank was killed.
@@ -154,7 +167,14 @@ def run_on_ranks(
         return function(*args)
     work = pickle.dumps((function, tuple(args)))
     with tempfile.TemporaryDirectory(prefix="r2s2r-ranks-") as folder, _ranks(world, device, folder, work) as ranks:
-        return _collect(ranks)
+        return _collect(ranks, hear)
+
+
+@dataclass(frozen=True)
+class _Message:
+    """What rank 0 says before its result, as it is sent."""
+
+    content: Any
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -201,18 +221,24 @@ def _stop(ranks: list[_Running]) -> None:
         rank.reports.close()
 
 
-def _collect(ranks: list[_Running]) -> Any:
-    """Wait for all ranks; rank 0's result, or the first failure."""
+def _collect(ranks: list[_Running], hear: Callable[[Any], object] | None) -> Any:
+    """Wait for all ranks, and pass on what is said meanwhile; rank 0's result, or the first failure."""
     results: dict[int, Any] = {}
     waiting = {rank.reports: rank for rank in ranks}
     while waiting:
         ready = wait(list(waiting))
         for reports in [reports for reports in waiting if reports in ready]:
-            rank = waiting.pop(reports)
+            rank = waiting[reports]
             try:
-                error, results[rank.index] = reports.recv()
+                report = reports.recv()
             except EOFError:
                 raise _died(rank) from None
+            if isinstance(report, _Message):
+                if hear is not None:
+                    hear(report.content)
+                continue
+            del waiting[reports]
+            error, results[rank.index] = report
             if error is not None:
                 raise error
     return results[0]
@@ -261,6 +287,8 @@ def _rank_main(index: int, world: int, device: Device, folder: str, work: bytes,
 
 def _work(index: int, work: bytes, sender: Connection) -> None:
     """Call the function and report its result or its error."""
+    global _starter
+    _starter = sender if index == 0 else None
     try:
         function, args = pickle.loads(work)
         result = function(*args)

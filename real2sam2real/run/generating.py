@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import real2sam2real.diffusion.lean_diffusers  # noqa: F401
 
+import sys
 from collections import abc, deque
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -35,11 +37,12 @@ from real2sam2real.diffusion.ranks import (
     run_on_ranks,
     start_parallel,
     stop_parallel,
+    tell_starter,
 )
 from real2sam2real.diffusion.sampling import schedule, scheduler_shift
 from real2sam2real.diffusion.upscaling import load_upscaler
 from real2sam2real.errors import UserError
-from real2sam2real.run.progress import Advance, Progress
+from real2sam2real.run.progress import Advance, Progress, Relay, pass_on
 from real2sam2real.run.rendering import CONTROL_PREVIEW
 from real2sam2real.run.segments import SegmentStore, segments_folder
 from real2sam2real.workfolder.fingerprint import fingerprint
@@ -250,18 +253,23 @@ def generate_to_file(
     if launched_world() > 1:
         start_parallel(options.gpus if options.gpus > 1 else None)
         try:
-            return _on_this_rank(control_folder, options, path, progress.is_silent, segments)
+            return _on_this_rank(control_folder, options, path, progress.is_silent, False, segments)
         finally:
             stop_parallel()
     if options.gpus > 1:
-        return run_on_ranks(options.gpus, _on_this_rank, (control_folder, options, path, progress.is_silent, segments))
+        listener = progress.listener
+        hear = None if listener is None else partial(pass_on, listener)
+        work = (control_folder, options, path, progress.is_silent, listener is not None, segments)
+        return run_on_ranks(options.gpus, _on_this_rank, work, hear=hear)
     return Generator.load(options, progress).to_file(control_folder, path, progress, segments=segments)
 
 
 def _on_this_rank(
-    control_folder: Path, options: GenerateOptions, path: Path, silent: bool, segments: Path | None = None
+    control_folder: Path, options: GenerateOptions, path: Path, silent: bool, heard: bool, segments: Path | None = None
 ) -> list[str]:
-    progress = Progress() if silent or not is_main_rank() else Progress.on_stderr()
+    """One rank's part; rank 0 alone tells how far it is, to the process that started it where that has a listener."""
+    stream = sys.stderr if is_main_rank() and not silent else None
+    progress = Progress(stream, Relay(tell_starter) if is_main_rank() and heard else None)
     return Generator.load(options, progress).to_file(control_folder, path, progress, segments=segments)
 
 

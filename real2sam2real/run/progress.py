@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Protocol, TextIO, TypeVar
+from typing import Any, Protocol, TextIO, TypeVar
 
 from tqdm import tqdm
 
@@ -50,6 +50,35 @@ class Listener(Protocol):
         """`done` of `total` equal items of the work `label` are through; the time left is 0 before the first."""
 
 
+class Relay:
+    """A listener in another process: each call is sent as a message, which `pass_on` makes there.
+
+    Args:
+        send: a picklable message.
+    """
+
+    def __init__(self, send: Callable[[tuple[object, ...]], None]) -> None:
+        self._send = send
+
+    def said(self, text: str) -> None:
+        """See `Listener`."""
+        self._send(("said", text))
+
+    def noted(self, notes: Sequence[str]) -> None:
+        """See `Listener`."""
+        self._send(("noted", list(notes)))
+
+    def advanced(self, label: str, done: int, total: int, seconds_left: float) -> None:
+        """See `Listener`."""
+        self._send(("advanced", label, done, total, seconds_left))
+
+
+def pass_on(listener: Listener, message: tuple[Any, ...]) -> None:
+    """Tell a listener what a `Relay` has sent."""
+    name, *values = message
+    getattr(listener, name)(*values)
+
+
 class Progress:
     """Where a run says what it does: on a stream, to a listener, or without them nowhere (for use from Python)."""
 
@@ -66,6 +95,11 @@ class Progress:
     def is_silent(self) -> bool:
         """Whether nothing is written on a stream."""
         return self._stream is None
+
+    @property
+    def listener(self) -> Listener | None:
+        """Who is told as values."""
+        return self._listener
 
     def info(self, text: str) -> None:
         """Say one line."""

@@ -17,8 +17,10 @@ from real2sam2real.diffusion.ranks import (
     run_on_ranks,
     start_parallel,
     stop_parallel,
+    tell_starter,
 )
 from real2sam2real.errors import UserError
+from real2sam2real.run.progress import Progress, Relay
 
 TINY = {
     "num_attention_heads": 2,
@@ -221,8 +223,18 @@ def compare_pipeline(folder):
     return [worst((a - b).abs().max()) for a, b in zip(alone, together, strict=True)]
 
 
+def tell_progress():
+    """What a rank tells of its work; the other rank is not heard."""
+    progress = Progress(listener=Relay(tell_starter))
+    progress.info(f"rank {distributed.get_rank()} works")
+    progress.notes(["short of memory"])
+    for _ in progress.track(range(2), "steps", 2):
+        pass
+
+
 def everything(folder):
     """All comparisons, since starting processes costs more than they do."""
+    tell_progress()
     shared = from_main_rank(torch.full((2,), 5.0 + distributed.get_rank()).expand(3, 2))
     streams = [None] * distributed.get_world_size()
     distributed.all_gather_object(streams, (sys.stdout.name, sys.stderr.name))

@@ -4,7 +4,9 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
+from unittest.mock import Mock, call
 
 import psutil
 import pytest
@@ -12,6 +14,7 @@ import pytest
 from real2sam2real.diffusion import parallel, ranks
 from real2sam2real.diffusion.parallel import Split, choose_split
 from real2sam2real.errors import UserError
+from real2sam2real.run.progress import pass_on
 
 WORKERS = Path(__file__).parent / "rank_workers.py"
 
@@ -45,7 +48,9 @@ def found(workers, tiny_autoencoder, tmp_path_factory):
         transformer=Real2Sam2RealTransformer3DModel(**config),
         scheduler=FlowMatchEulerDiscreteScheduler(shift=3.0),
     ).save_pretrained(folder)
-    return ranks.run_on_ranks(2, workers.everything, (folder,), device="cpu")
+    listener = Mock()
+    results = ranks.run_on_ranks(2, workers.everything, (folder,), device="cpu", hear=partial(pass_on, listener))
+    return results | {"heard": listener.method_calls}
 
 
 @pytest.mark.parametrize(
@@ -91,6 +96,9 @@ def test_noise_comes_from_the_main_rank(found):
 
 
 def test_only_rank_0_is_heard(found):
+    said, noted, *advanced = found["heard"]
+    assert (said, noted) == (call.said("rank 0 works"), call.noted(["short of memory"]))
+    assert [each.args[:3] for each in advanced] == [("steps", 1, 2), ("steps", 2, 2)]
     first, second = found["streams"]
     assert os.devnull not in first
     assert second == (os.devnull, os.devnull)

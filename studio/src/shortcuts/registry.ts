@@ -47,18 +47,27 @@ const typing = (target: EventTarget | null) =>
 /** What has the focus because it was clicked: browsers call it focus-visible from the next key on. */
 let clicked: EventTarget | null = null;
 
-/** A control that was reached by keyboard keeps the keys that work it. */
+/** A control that was reached by keyboard keeps the keys that work it; a slider that was pulled keeps the arrows. */
 const ownKey = (target: EventTarget | null, keys: string) =>
   target instanceof HTMLElement &&
   ((target !== clicked && target.matches("button:focus-visible, [role=tab]:focus-visible, input:focus-visible") && /^(Space|Enter)$/.test(keys)) ||
-    (target.matches("input[type=range], [role=slider]") && /^(Arrow\w+|Home|End|PageUp|PageDown)$/.test(keys)));
+    (target.matches("input[type=range], [role=slider]") && (target === clicked ? /^Arrow\w+$/ : /^(Arrow\w+|Home|End|PageUp|PageDown)$/).test(keys)));
 
 /** Enter ends typing in a field, so that the keys after it are shortcuts again; a form sends itself. */
 function leaveField({ key, target }: KeyboardEvent): void {
   if (key === "Enter" && target instanceof HTMLInputElement && typing(target) && !target.form) target.blur();
 }
 
+/** The list that the pointer was last pressed on, with no key since. */
+let opened: EventTarget | null = null;
+
+/** A choice by the pointer ends with it, so that the keys after it are shortcuts again and do not choose another. */
+function leaveList({ target }: Event): void {
+  if (target instanceof HTMLSelectElement && target === opened) target.blur();
+}
+
 function onKey(event: KeyboardEvent): void {
+  opened = null;
   leaveField(event);
   if (event.defaultPrevented || typing(event.target) || document.querySelector("dialog[open]")) return;
   const keys = keysOf(event);
@@ -74,4 +83,6 @@ export function listenToKeys(): void {
   addEventListener("keydown", onKey);
   addEventListener("click", (event) => (clicked = event.detail > 0 ? document.activeElement : null));
   addEventListener("focusin", () => (clicked = null));
+  addEventListener("pointerdown", (event) => (opened = event.target), { capture: true });
+  addEventListener("change", leaveList);
 }
