@@ -1,6 +1,6 @@
 """How long a shot made only by hand takes in the studio: a car is boxed, named, lifted and driven round a bend.
 
-    python benchmarks/studio_by_hand.py street.jpg --box 700,350,895,522 --way 765,520 785,585 850,640 -o OUT
+    python benchmarks/studio_by_hand.py street.jpg --box 700,350,895,522 --way 765,490 770,540 815,590 -o OUT
 
 It starts `r2s2r studio PHOTO`, opens the page in Chromium and goes the way of "A first shot in three minutes" in
 docs/studio.md with real moves of the mouse and real presses of keys, as fast as the Keystroke-Level Model says that a

@@ -141,9 +141,15 @@ def test_an_easing_that_is_drawn_is_a_bezier_in_the_shot_file(keyed: Tab) -> Non
 def test_the_way_from_the_photo_can_be_eased(keyed: Tab) -> None:
     before = at_revision(keyed)
     keyed.page.mouse.click(*middle(keyed, ".tl-move .tl-key.is-photo", 0))
-    keyed.role("combobox", "Easing of the picked keys").select_option("linear")
+    easing = keyed.role("combobox", "Easing of the picked keys")
+    easing.dispatch_event("pointerdown")  # without a click, which would open a list of the browser's own
+    easing.focus()
+    easing.select_option("linear")
     keyed.saved(before + 1)
     assert car_keys(keyed)[0] == {"time": "0 frames", "easing": "linear"}
+    keyed.page.keyboard.press("End")
+    assert keyed.role("slider", "Playhead").get_attribute("aria-valuenow") == "48"
+    assert at_revision(keyed) == before + 1
     assert len(car_keys(keyed)) == 4
 
 
@@ -181,6 +187,9 @@ def test_an_orbit_is_changed_live_and_saved_once(keyed: Tab) -> None:
     keyed.saved(before + 1)
     angle = float(shot_data(keyed)["camera"][0]["orbit"].removesuffix(" deg"))
     assert angle > 60
+    keyed.page.keyboard.press("Home")  # is the timeline's again, though the slider was pulled
+    assert keyed.role("slider", "Playhead").get_attribute("aria-valuenow") == "0"
+    assert at_revision(keyed) == before + 1
     keyed.role("button", "Undo").click()
     keyed.saved(before + 2)
     assert shot_data(keyed)["camera"][0]["orbit"] == "30 deg"
