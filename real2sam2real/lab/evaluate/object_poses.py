@@ -2,7 +2,9 @@
 
 An object is drawn as its control shows it, and dense optical flow says where each of its pixels is in the video. Pixels
 with a known place in space and one in the picture give a pose (perspective-n-point); from there the object
-is drawn again, and the brightness of all its pixels refines the pose.
+is drawn again, and the brightness of all its pixels refines the pose. What is left over between the two pictures, and
+how much it would change with each of the six degrees of freedom, say how far off the pose may be: where that is much,
+the picture does not determine it, and it counts as not found.
 """
 
 from __future__ import annotations
@@ -20,8 +22,10 @@ from real2sam2real.scene import CameraPath, Motion, Scene
 
 _FLIP = np.diag([1.0, -1.0, -1.0, 1.0])  # our cameras and OpenCV's
 _MARGIN = 0.35  # of the object's size, around it in the crop
-_CROP_SIDE = 320  # pixels of the crop's longer side, at least
-_EDGE = 2  # pixels inside the silhouette where flow is not believed
+_FLOW_SIDE = 320  # pixels of the crop's longer side, at least, where flow is found
+_DIRECT_SIDE = 160  # and where brightness is compared
+_FLOW_EDGE = 2  # pixels inside the silhouette where flow is not believed
+_DIRECT_EDGE = 1  # and where brightness is not: they mix with what lies behind
 _LEAST_PIXELS = 60  # of an object in view
 _SPREAD = 4.0  # pixels over which brightness is evened out
 _OTHER_WAY = 1.5  # pixels by which flow there and back may disagree
@@ -30,6 +34,11 @@ _TEXTURE = 0.05  # of the best corners' strength
 _DAMPING = 1e-4
 _SOLVER_ROUNDS = 12
 _WORST = -1.0
+_STIFFNESS = 1e-3  # of a picture's light, against that of the drawn object
+_LIGHTS = 0.1, 4.0  # by which light may change a colour
+_NEAR = 0.7  # local spreads of brightness by which a pixel that agrees may be off
+_CAUTION = 3.0  # true errors over those of independent residuals, in films of rooms: neighbours err together
+_FAR = 2.0  # local spreads of brightness beyond which a difference is as good as any
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,12 +46,14 @@ class PoseOptions:
     """How poses are found."""
 
     rounds: int = 2  # of drawing and refining by optical flow
-    direct_rounds: int = 4  # and then by brightness alone
+    direct_rounds: int = 8  # and then by brightness alone, at most
     reprojection: float = 1.5  # pixels of the crop by which an inlier may be off
     inliers: int = 40  # pixels that must agree
     agreement: float = 0.5  # share of the pixels with a flow that must
     similarity: float = 0.25  # least correlation of the picture with the drawn object
-    sure: float = 0.6  # confidence from which no other guess is tried
+    sure: float = 0.8  # confidence from which no other guess is tried
+    degrees: float = 3.0  # by which a pose that counts may be expected to be off
+    percent: float = 3.0  # likewise, of the object's distance from the camera
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -95,9 +106,10 @@ def recover_poses(
             guesses = [last @ commanded[t], commanded[t], before]
         result = tracker.find(picture, t, guesses)
         seen[t] = result.in_view
-        if result.pose is not None:
+        if result.pose is not None and result.determined:
             poses[t], found[t] = result.pose, True
             confidence[t], inliers[t] = result.confidence, result.inliers
+        if result.pose is not None:
             last, before = result.pose @ np.linalg.inv(commanded[t]), result.pose
     return RecoveredPoses(world_from_object=poses, found=found, confidence=confidence, inliers=inliers, in_view=seen)
 
@@ -110,6 +122,9 @@ class _PoseFit:
     confidence: float
     inliers: int
     in_view: bool
+    determined: bool = False  # the picture leaves no freedom to it
+    degrees: float = np.inf  # by which it is expected to be off
+    percent: float = np.inf  # of the distance from the camera, likewise
 
 
 _NOWHERE = _PoseFit(pose=None, confidence=_WORST, inliers=0, in_view=False)
@@ -129,14 +144,29 @@ class _Step:
     """A refinement: a motion `(4, 4)` in camera space."""
 
     motion: Float
-    agreement: _Agreement | None
+    agreement: _Agreement
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Comparison:
+    """A picture beside the object as drawn at a pose."""
+
+    pose: Float
+    motion: Float  # `(4, 4)` in camera space that would bring them together
+    cost: float
+    similarity: float
+    agreement: _Agreement  # of pixels as bright as they should be
+    degrees: float  # by which the pose is expected to be off
+    percent: float
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _View:
     """An object as drawn at a pose, cut out."""
 
-    gray: Float32  # `(h, w)` evened out
+    plain: Float32  # `(h, w)` brightness of its colours, 0…255
+    normals: Float32  # `(h, w, 3)` in camera space
+    gray: Float32  # `(h, w)` lit as in the video and evened out; see `_matched`
     mask: Mask  # `(h, w)` where the object is seen, edges left out
     points_camera: Float  # `(h, w, 3)`
     left: int  # of the cut, in pixels of the frame
@@ -160,6 +190,7 @@ class _Tracker:
 
     def __init__(self, scene: Scene, name: str, options: PoseOptions, light: Light | None) -> None:
         self._scene, self._name, self._options, self._light = scene, name, options, light
+        self._vertices = scene.entity(name).mesh.vertices.astype(np.float64)
 
     def find(self, picture: UInt8, t: int, guesses: Sequence[Float]) -> _PoseFit:
         """The best of the poses that refining the guesses leads to."""
@@ -175,33 +206,61 @@ class _Tracker:
         return best
 
     def _refined(self, picture: UInt8, t: int, camera: CameraPath, guess: Float) -> _PoseFit:
-        pose, agreeing = guess, _Agreement(inliers=0, share=0.0)
-        for number in range(self._options.rounds + self._options.direct_rounds):
-            view = self._drawn(t, camera, pose)
+        agreeing: _Agreement | None
+        lens, pose, agreeing = camera.intrinsics_at(t), guess, None
+        for number in range(self._options.rounds):
+            view = self._drawn(t, camera, pose, _FLOW_SIDE, _FLOW_EDGE)
             if view is None:
                 return _NOWHERE if number == 0 else _UNEXPLAINED
-            target, lens = _cut(picture, view), camera.intrinsics_at(t)
-            if number < self._options.rounds:
-                step = self._step_by_flow(view, target, lens)
-            else:
-                step = _step_by_brightness(view, target, lens)
-            if step is None:
-                return _UNEXPLAINED
+            step = self._step_by_flow(*_matched(view, picture), lens)
+            if step is None:  # too small for flow: brightness may still do
+                agreeing = None
+                break
             pose = _moved(pose, step.motion, camera.world_from_camera[t])
-            agreeing = step.agreement or agreeing
-        view = self._drawn(t, camera, pose)
-        if view is None:
-            return _UNEXPLAINED
-        similarity = _correlation(view.gray, _cut(picture, view), view.mask)
-        good = similarity >= self._options.similarity and agreeing.share >= self._options.agreement
-        good = good and agreeing.inliers >= self._options.inliers
-        confidence = max(0.0, similarity) * agreeing.share
-        return _PoseFit(pose=pose if good else None, confidence=confidence, inliers=agreeing.inliers, in_view=True)
+            agreeing = step.agreement
+        best = self._compared(picture, t, camera, pose)
+        for _ in range(self._options.direct_rounds):
+            if best is None:
+                return _UNEXPLAINED
+            pose = _moved(best.pose, best.motion, camera.world_from_camera[t])
+            tried = self._compared(picture, t, camera, pose)
+            if tried is None or tried.cost >= best.cost:
+                break
+            best = tried
+        return _UNEXPLAINED if best is None else self._judged(best, agreeing or best.agreement)
 
-    def _drawn(self, t: int, camera: CameraPath, pose: Float) -> _View | None:
+    def _judged(self, best: _Comparison, agreeing: _Agreement) -> _PoseFit:
+        """What a comparison and the flow before it are worth."""
+        options = self._options
+        explained = best.similarity >= options.similarity and agreeing.share >= options.agreement
+        explained = explained and agreeing.inliers >= options.inliers
+        return _PoseFit(
+            pose=best.pose if explained else None,
+            confidence=max(0.0, best.similarity) * agreeing.share,
+            inliers=agreeing.inliers,
+            in_view=True,
+            determined=best.degrees <= options.degrees and best.percent <= options.percent,
+            degrees=best.degrees,
+            percent=best.percent,
+        )
+
+    def _compared(self, picture: UInt8, t: int, camera: CameraPath, pose: Float) -> _Comparison | None:
+        view = self._drawn(t, camera, pose, _DIRECT_SIDE, _DIRECT_EDGE)
+        if view is None or view.mask.sum() < _LEAST_PIXELS:
+            return None
+        origin = (transforms.invert_rigid(camera.world_from_camera[t]) @ pose)[:3, 3] * [1.0, -1.0, -1.0]
+        return _comparison(*_matched(view, picture), camera.intrinsics_at(t), pose, origin)
+
+    def _drawn(self, t: int, camera: CameraPath, pose: Float, side: int, edge: int) -> _View | None:
         """The object at a pose, cut out; None where too little of it is seen."""
-        intrinsics = camera.intrinsics_at(t)
-        still = CameraPath.still(1, intrinsics, camera.world_from_camera[t])
+        lens = camera.intrinsics_at(t)
+        points = transforms.apply(transforms.invert_rigid(camera.world_from_camera[t]) @ pose, self._vertices)
+        window = _window(points, lens)
+        if window is None:
+            return None
+        left, top, width, height = window
+        narrow = replace(lens, width=width, height=height, cx=lens.cx - left, cy=lens.cy - top)
+        still = CameraPath.still(1, narrow, camera.world_from_camera[t])
         entities = tuple(
             replace(e, motion=Motion.still(1, pose if e.name == self._name else e.motion.matrices()[t]))
             for e in self._scene.entities
@@ -209,19 +268,14 @@ class _Tracker:
         )
         scene = Scene(entities=entities, camera=still)
         (frame,) = render_frames(
-            scene,
-            width=intrinsics.width,
-            height=intrinsics.height,
-            color=True,
-            antialias=True,
-            light=self._light,
-            threads=1,
+            scene, width=width, height=height, color=True, antialias=True, light=self._light, threads=1
         )
         assert frame.color is not None
         mask = frame.ids == [e.name for e in entities].index(self._name) + 1
         if mask.sum() < _LEAST_PIXELS:
             return None
-        return _cut_out(frame.color, mask, frame.depth, intrinsics)
+        view = _cut_out(frame.color, frame.normals, mask, frame.depth, narrow, side=side, edge=edge)
+        return replace(view, left=view.left + left, top=view.top + top)
 
     def _step_by_flow(self, view: _View, target: Float32, lens: Intrinsics) -> _Step | None:
         """The motion that brings the object's pixels where optical flow says they are; None where it says little."""
@@ -243,14 +297,12 @@ class _Tracker:
         return _Step(motion=motion, agreement=_Agreement(inliers=int(agree.sum()), share=share))
 
 
-def _step_by_brightness(view: _View, target: Float32, lens: Intrinsics) -> _Step | None:
+def _comparison(view: _View, target: Float32, lens: Intrinsics, pose: Float, origin: Float) -> _Comparison:
     """One step of least squares of all pixels' brightness over the six degrees of freedom, far ones damped (Huber).
 
     Gradients are the mean of both pictures', which makes it a step of second order (Benhimane and Malis, 2004).
     """
     rows, columns = np.nonzero(view.mask)
-    if len(rows) < _LEAST_PIXELS:
-        return None
     mean = (view.gray + target) / 2
     across = cv2.Sobel(mean, cv2.CV_32F, 1, 0, scale=1 / 8)[rows, columns].astype(np.float64)
     down = cv2.Sobel(mean, cv2.CV_32F, 0, 1, scale=1 / 8)[rows, columns].astype(np.float64)
@@ -261,9 +313,49 @@ def _step_by_brightness(view: _View, target: Float32, lens: Intrinsics) -> _Step
     typical = 1.5 * float(np.median(np.abs(residual))) + 1e-6
     weights = np.minimum(1.0, typical / np.maximum(np.abs(residual), 1e-9))
     normal = jacobian.T @ (weights[:, None] * jacobian)
+    near = np.abs(residual) < _NEAR
+    degrees, percent = _expected_errors(normal, float(np.mean(weights * residual**2)) * view.factor**2, origin)
     normal[np.diag_indices(6)] *= 1 + _DAMPING
     solution = np.linalg.lstsq(normal, -jacobian.T @ (weights * residual), rcond=1e-9)[0]
-    return _Step(motion=_FLIP @ _rigid(np.asarray(solution, np.float64)) @ _FLIP, agreement=None)
+    return _Comparison(
+        pose=pose,
+        motion=_FLIP @ _rigid(np.asarray(solution, np.float64)) @ _FLIP,
+        cost=float(np.mean(np.minimum(np.abs(residual), _FAR))),
+        similarity=_correlation(view.gray, target, view.mask),
+        agreement=_Agreement(inliers=int(near.sum() / view.factor**2), share=float(near.mean())),
+        degrees=degrees,
+        percent=percent,
+    )
+
+
+def _expected_errors(normal: Float, variance: float, origin: Float) -> tuple[float, float]:
+    """Standard deviations of a pose, degrees and percent of the distance, from the normal equations `(6, 6)`.
+
+    The covariance is the residual's variance by the inverse of the Hessian (Gauss and Newton); what the picture leaves
+    open is a small eigenvalue of the latter. `origin` is the object's in OpenCV's camera space: turns about the
+    camera move it.
+    """
+    distance = float(np.linalg.norm(origin))
+    unit = np.diag([1.0, 1.0, 1.0, distance, distance, distance])
+    values, vectors = np.linalg.eigh(unit @ normal @ unit)
+    covariance = variance * (vectors / np.maximum(values, 1e-12 * values[-1] + 1e-300)) @ vectors.T
+    x, y, z = origin / distance
+    cross = np.array([[0.0, z, -y], [-z, 0.0, x], [y, -x, 0.0]])
+    shift = np.hstack([cross, np.eye(3)])
+    turned, shifted = np.trace(covariance[:3, :3]), np.trace(shift @ covariance @ shift.T)
+    return _CAUTION * float(np.degrees(np.sqrt(turned))), _CAUTION * float(100 * np.sqrt(shifted))
+
+
+def _window(points: Float, lens: Intrinsics) -> tuple[int, int, int, int] | None:
+    """Left, top, width and height of what camera-space points `(N, 3)` cover, with a margin; None out of the frame."""
+    ahead = points[points[:, 2] < 0]
+    if len(ahead) < len(points):  # around the camera: anywhere
+        return (0, 0, lens.width, lens.height) if len(ahead) else None
+    x, y = lens.fx * ahead[:, 0] / -ahead[:, 2] + lens.cx, -lens.fy * ahead[:, 1] / -ahead[:, 2] + lens.cy
+    margin = _MARGIN * max(np.ptp(x), np.ptp(y)) + 10
+    left, top = max(0, int(x.min() - margin)), max(0, int(y.min() - margin))
+    right, bottom = min(lens.width, int(x.max() + margin) + 1), min(lens.height, int(y.max() + margin) + 1)
+    return (left, top, right - left, bottom - top) if right > left and bottom > top else None
 
 
 def _moved(pose: Float, motion: Float, world_from_camera: Float) -> Float:
@@ -310,26 +402,31 @@ def _rigid(motion: Float) -> Float:
     return moved
 
 
-def _cut_out(color: UInt8, mask: Mask, depth: Float32, intrinsics: Intrinsics) -> _View:
+def _cut_out(
+    color: UInt8, normals: Float32, mask: Mask, depth: Float32, intrinsics: Intrinsics, *, side: int, edge: int
+) -> _View:
     """The object with some room around it, enlarged where it is small."""
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     margin = int(_MARGIN * max(len(rows), len(columns))) + 8
     top, left = max(0, rows[0] - margin), max(0, columns[0] - margin)
     bottom, right = min(mask.shape[0], rows[-1] + 1 + margin), min(mask.shape[1], columns[-1] + 1 + margin)
     window = (slice(top, bottom), slice(left, right))
-    factor = max(1.0, _CROP_SIDE / max(bottom - top, right - left))
+    factor = max(1.0, side / max(bottom - top, right - left))
     size = (round((right - left) * factor), round((bottom - top) * factor))
     fine_depth = cv2.resize(np.where(mask, depth, 0)[window].astype(np.float32), size, interpolation=cv2.INTER_LINEAR)
-    inner = cv2.erode(mask[window].astype(np.uint8), np.ones((2 * _EDGE + 1, 2 * _EDGE + 1), np.uint8))
+    inner = cv2.erode(mask[window].astype(np.uint8), np.ones((2 * edge + 1, 2 * edge + 1), np.uint8))
     fine_mask = cv2.resize(inner, size, interpolation=cv2.INTER_NEAREST).astype(bool)
     x = (np.arange(size[0]) + 0.5) * (right - left) / size[0] + left
     y = (np.arange(size[1]) + 0.5) * (bottom - top) / size[1] + top
     across = (x[None, :] - intrinsics.cx) / intrinsics.fx * fine_depth
     down = -(y[:, None] - intrinsics.cy) / intrinsics.fy * fine_depth
     points = np.stack([across, down, -fine_depth], axis=-1).astype(np.float64)
-    gray = _evened(cv2.resize(color[window], size, interpolation=cv2.INTER_CUBIC), fine_mask)
+    fine = cv2.resize(color[window], size, interpolation=cv2.INTER_CUBIC)
+    plain = cv2.cvtColor(fine, cv2.COLOR_RGB2GRAY).astype(np.float32)
     return _View(
-        gray=gray,
+        plain=plain,
+        normals=cv2.resize(normals[window], size, interpolation=cv2.INTER_LINEAR),
+        gray=plain,
         mask=fine_mask,
         points_camera=points,
         left=left,
@@ -339,21 +436,40 @@ def _cut_out(color: UInt8, mask: Mask, depth: Float32, intrinsics: Intrinsics) -
     )
 
 
-def _cut(picture: UInt8, view: _View) -> Float32:
-    """The same window of a picture, evened out."""
+def _matched(view: _View, picture: UInt8) -> tuple[_View, Float32]:
+    """The object in the picture's light, and the same window of the picture; both evened out."""
     width, height = view.size
     window = picture[view.top : view.top + height, view.left : view.left + width]
     enlarged = cv2.resize(window, (view.gray.shape[1], view.gray.shape[0]), interpolation=cv2.INTER_CUBIC)
-    return _evened(enlarged, view.mask)
+    target = cv2.cvtColor(enlarged, cv2.COLOR_RGB2GRAY).astype(np.float32)
+    lit = view.plain * _shading(view, target)
+    return replace(view, gray=_evened(lit, view.mask)), _evened(target, view.mask)
 
 
-def _evened(picture: UInt8, mask: Mask) -> Float32:
+def _shading(view: _View, target: Float32) -> Float32:
+    """`(h, w)` by which the picture's light changes the object's colours.
+
+    Light from afar on dull surfaces is a quadratic function of the normal (Ramamoorthi and Hanrahan, 2001): its nine
+    coefficients are fitted to the picture.
+    """
+    x, y, z = np.moveaxis(view.normals, -1, 0)
+    terms = np.stack([np.ones_like(x), x, y, z, x * y, y * z, z * x, x * x - y * y, 3 * z * z - 1], axis=-1)
+    inside = terms[view.mask].astype(np.float64) * view.plain[view.mask, None]
+    normal = inside.T @ inside
+    normal[np.diag_indices(len(normal))] += _STIFFNESS * normal[0, 0]
+    wanted = inside.T @ target[view.mask].astype(np.float64)
+    wanted[0] += _STIFFNESS * normal[0, 0]  # where nothing is known, as it is
+    shading: Float32 = (terms @ np.linalg.solve(normal, wanted)).astype(np.float32)
+    return np.clip(shading, *_LIGHTS)
+
+
+def _evened(gray: Float32, mask: Mask) -> Float32:
     """Brightness `(h, w)` float32 without what changes slowly, over its local spread; 0 outside the mask.
 
-    Light and exposure are taken out. What is outside the mask says nothing, also of its neighbours.
+    Exposure and soft shadows are taken out. What is outside the mask says nothing, also of its neighbours.
     """
-    gray, inside = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY).astype(np.float32), mask.astype(np.float32)
-    sigma = _SPREAD * max(picture.shape[:2]) / 100
+    inside = mask.astype(np.float32)
+    sigma = _SPREAD * max(gray.shape) / 100
     weight = cv2.GaussianBlur(inside, (0, 0), sigma) + 1e-6
     apart = (gray - cv2.GaussianBlur(gray * inside, (0, 0), sigma) / weight) * inside
     spread = np.sqrt(cv2.GaussianBlur(apart * apart, (0, 0), sigma) / weight) + 3.0
