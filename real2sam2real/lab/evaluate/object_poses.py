@@ -62,7 +62,7 @@ class RecoveredPoses:
 
     Attributes:
         world_from_object: `(T, 4, 4)` float64, rigid but for the mesh's own scale; the commanded one where not found.
-        found: `(T,)` bool.
+        found: `(T,)` bool, frames that the drawn object explains and that leave its pose little freedom.
         confidence: `(T,)` float64 in 0…1: correlation of the video with the object as drawn at its pose, times the
             share of its pixels that agree; 0 where not found.
         inliers: `(T,)` int64 pixels that agree.
@@ -86,7 +86,7 @@ def recover_poses(
         scene: the directed scene; the other entities may hide this one, and count as standing where commanded.
         name: of a rigid entity.
         options: see there.
-        light: that the video is drawn in, where it is known; shading is evened out otherwise.
+        light: that the video is drawn in, where it is known; dull shading is fitted to each frame in any case.
 
     Raises:
         ValueError: there are more or fewer frames than the scene has.
