@@ -21,11 +21,12 @@ from typing import Any
 
 from real2sam2real.diffusion.options import GenerateOptions
 from real2sam2real.errors import UserError
-from real2sam2real.files import replacing_folder, sweep
+from real2sam2real.files import read_text, replacing_folder, sweep
 from real2sam2real.options import as_json
 from real2sam2real.workfolder.fingerprint import digest
 from real2sam2real.workfolder.json_values import read_json, typed
 from real2sam2real.workfolder.records import WRONG_VALUES, read_record, write_json
+from real2sam2real.workfolder.yaml_text import MAX_BYTES
 
 TAKES, VIDEO, POSTER, SHOT, RECORD = "takes", "video.mp4", "poster.jpg", "shot.yaml", "take.json"
 _POSTER_LONGEST_SIDE = 480
@@ -203,8 +204,8 @@ def read_take_shot(folder: Path, take: Take) -> str:
         UserError: it cannot be read.
     """
     try:
-        return take_file(folder, take, SHOT).read_text(encoding="utf-8")
-    except (OSError, *WRONG_VALUES) as error:
+        return read_text(take_file(folder, take, SHOT), "shot file", most_bytes=MAX_BYTES)
+    except UserError as error:
         raise UserError(
             f"the shot of the take '{take.name}' cannot be read ({error}); its video is still there"
         ) from error

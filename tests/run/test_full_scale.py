@@ -245,7 +245,7 @@ def test_two_ranks_share_a_long_shot(base, adapter, tmp_path, processes, monkeyp
     control = write_control(tmp_path / "control", 13)
     given = options(base, adapter, guidance=1.0)
     generate_to_file(control, given, tmp_path / "one.mp4", Progress())
-    work = (control, given, tmp_path / "two.mp4", True)
+    work = (control, given, tmp_path / "two.mp4", True, False)
     notes = ranks.run_on_ranks(2, _on_this_rank, work, device="cpu")
     assert any("2 segments" in note for note in notes)
     one, two = (media.read_video(tmp_path / name).astype(int) for name in ("one.mp4", "two.mp4"))

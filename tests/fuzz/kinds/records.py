@@ -448,6 +448,7 @@ def scores(folder: Path) -> Path:
         seconds=1.0,
         points=100,
         registered=1.0,
+        turns_only=False,
         path=(None, path[1]),
         commanded=path,
     )
