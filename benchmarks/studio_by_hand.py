@@ -395,8 +395,7 @@ def heading(pose: list[float]) -> float:
 @contextmanager
 def studio(photo: Path, workspace: Path, hand: Hand) -> Iterator[str]:
     """The address of the studio's page, as soon as it is told."""
-    program = "from real2sam2real.cli.main import main; main()"
-    command = [sys.executable, "-c", program, "studio", str(photo), "-o", str(workspace), "--no-browser"]
+    command = [sys.executable, "-m", "real2sam2real", "studio", str(photo), "-o", str(workspace), "--no-browser"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout is not None
         hand.server = psutil.Process(server.pid)

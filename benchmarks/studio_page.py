@@ -73,8 +73,8 @@ def make_scene() -> Scene:
 def served(folder: Path) -> Iterator[str]:
     """The address of a studio of the scene, in a process of its own."""
     save_scene(make_scene(), folder / "scene")
-    program, work = "from real2sam2real.cli.main import main; main()", folder / "work"
-    command = [sys.executable, "-c", program, "studio", str(folder / "scene"), "-o", str(work), "--no-browser"]
+    work = folder / "work"
+    command = [sys.executable, "-m", "real2sam2real", "studio", str(folder / "scene"), "-o", str(work), "--no-browser"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout is not None
         line = next(line for line in server.stdout if "http://" in line)

@@ -25,7 +25,7 @@ SIZE = {"width": 1280, "height": 800}
 MAX_BYTES = 200_000
 PATIENCE = 600_000  # ms: a generation, on a busy machine
 CUP = (72, 14, 484, 392)  # a box around it, in pixels of the photo
-COMMAND = [sys.executable, "-c", "from real2sam2real.cli.main import main; main()"]
+COMMAND = [sys.executable, "-m", "real2sam2real"]
 FLAGS = ["--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
 
 

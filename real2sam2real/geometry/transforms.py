@@ -13,6 +13,9 @@ from numpy.typing import ArrayLike
 from real2sam2real.arrays import Float
 from real2sam2real.geometry import quaternions
 
+# Our camera axes (+Y up, looking along -Z) and OpenCV's (+Y down, looking along +Z); it is its own inverse.
+OPENCV_FROM_OPENGL: Float = np.diag([1.0, -1.0, -1.0, 1.0])
+
 
 def compose(translation: ArrayLike, rotation_wxyz: ArrayLike, scale: ArrayLike = 1.0) -> Float:
     """Matrices `(..., 4, 4)` that scale, then rotate, then translate (glTF's TRS order).

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 from real2sam2real.arrays import Float, Mask
 from real2sam2real.errors import UserError
 from real2sam2real.geometry import Intrinsics, transforms
-from real2sam2real.geometry.transforms import upright_rotation
+from real2sam2real.geometry.transforms import OPENCV_FROM_OPENGL, upright_rotation
 from real2sam2real.lifting.file_animation import animation_notes, moved_frame, object_motion
 from real2sam2real.lifting.lifted import LiftedMesh
 from real2sam2real.lifting.options import MeshFrame, MeshUp
@@ -24,10 +24,9 @@ from real2sam2real.mesh.mesh import footprint
 from real2sam2real.mesh.readers import read_mesh
 from real2sam2real.perceive.segment.detections import box_of, box_overlaps
 
-_FROM_OPENCV = np.diag([1.0, -1.0, -1.0, 1.0])
 _CAMERA_FROM: dict[MeshFrame, Float] = {
     "camera-opengl": np.eye(4),
-    "camera-opencv": _FROM_OPENCV,
+    "camera-opencv": OPENCV_FROM_OPENGL,
     "camera-pytorch3d": np.diag([-1.0, 1.0, -1.0, 1.0]),
 }
 _Y_UP_FROM_Z_UP = np.array([[1.0, 0, 0, 0], [0, 0, 1, 0], [0, -1, 0, 0], [0, 0, 0, 1]])
@@ -170,7 +169,7 @@ def _decided(
     if not against:
         taken = "all of it lies in front of a camera at the origin, so it was taken as posed there (camera-opengl)"
         return "camera-opengl", f"{name}: {taken}; if it is not, say that its frame is object"
-    mirrored = transforms.apply(_FROM_OPENCV, vertices)
+    mirrored = transforms.apply(OPENCV_FROM_OPENGL, vertices)
     if not _against_a_pose(mirrored, intrinsics):
         said = "say camera-opencv (+Y down) or camera-pytorch3d (+Y up, as PyTorch3D and SAM 3D have it)"
         return "object", f"{name}: {own}; if it is posed in a camera that looks along +Z, {said}"

@@ -13,12 +13,7 @@ process.
 from __future__ import annotations
 
 import base64
-import gc
-import json
-import os
 import queue
-import sys
-import threading
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -49,7 +44,7 @@ from real2sam2real.perceive.segment.things import words_of
 from real2sam2real.run.kept_lifting import kept_shapes, kept_things
 from real2sam2real.run.kept_masks import KeptMasks
 from real2sam2real.run.photo import WorkingPhoto, read_photo
-from real2sam2real.workfolder.json_values import parse_json
+from real2sam2real.studio.asked import Questions
 from real2sam2real.workfolder.kept import KeptResults
 
 LIFT = "lift"
@@ -266,27 +261,16 @@ class CuttingProcess:
 
 def main() -> None:
     """Answer the questions of standard input until it ends."""
-    gc.set_threshold(50_000)  # as the command line does
-    output = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)  # what libraries print goes where errors go
-    process = CuttingProcess()
-    lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
-    threading.Thread(target=_read, args=(lines,), daemon=True).start()
-    while (line := _next(lines, process)) is not None:
-        print(json.dumps(process.answer(parse_json(line))), file=output, flush=True)
+    questions, process = Questions(), CuttingProcess()
+    while (question := _next(questions, process)) is not None:
+        questions.answer(process.answer(question))
 
 
-def _read(lines: queue.SimpleQueue[str | None]) -> None:
-    for line in sys.stdin:
-        lines.put(line)
-    lines.put(None)
-
-
-def _next(lines: queue.SimpleQueue[str | None], process: CuttingProcess) -> str | None:
+def _next(questions: Questions, process: CuttingProcess) -> dict[str, Any] | None:
     """The next question, None at the end; until it comes, something is foreseen."""
     while True:
         try:
-            return lines.get(block=not process.foresees)
+            return questions.next(block=not process.foresees)
         except queue.Empty:
             process.foresee()
 

@@ -11,18 +11,14 @@ It ends with standard input, and when nobody has asked for five minutes, to give
 
 from __future__ import annotations
 
-import gc
-import json
 import os
 import queue
-import sys
-import threading
 import traceback
 from pathlib import Path
 from typing import Any
 
 from real2sam2real.errors import UserError, first_line
-from real2sam2real.workfolder.json_values import parse_json
+from real2sam2real.studio.asked import Questions
 
 _IDLE_SECONDS = 300
 
@@ -43,22 +39,12 @@ def answer(question: dict[str, Any]) -> dict[str, Any]:
 
 def main() -> None:
     """Answer the questions of standard input until it ends, or nobody asks."""
-    gc.set_threshold(50_000)  # as the command line does
-    output = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)  # what libraries print goes where errors go
-    lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
-    threading.Thread(target=_read, args=(lines,), daemon=True).start()
+    questions = Questions()
     try:
-        while (line := lines.get(timeout=_IDLE_SECONDS)) is not None:
-            print(json.dumps(answer(parse_json(line))), file=output, flush=True)
+        while (question := questions.next(timeout=_IDLE_SECONDS)) is not None:
+            questions.answer(answer(question))
     except queue.Empty:
         os._exit(0)  # the thread that reads would be waited for
-
-
-def _read(lines: queue.SimpleQueue[str | None]) -> None:
-    for line in sys.stdin:
-        lines.put(line)
-    lines.put(None)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from dataclasses import replace
 import cv2
 import numpy as np
 import pytest
+import trimesh
 
 from real2sam2real.geometry import Intrinsics, quaternions, transforms
 from real2sam2real.lifting.billboards import with_billboards
@@ -34,21 +35,10 @@ def pose(right=0.0, turned=0.0):
 
 def box(x, y, z, color):
     """Within the ranges `x`, `y` and `z`, of one colour."""
-    corners = np.array([[a, b, c] for a in x for b in y for c in z], np.float64)
-    faces = [
-        [0, 1, 3],
-        [0, 3, 2],
-        [4, 6, 7],
-        [4, 7, 5],
-        [0, 4, 5],
-        [0, 5, 1],
-        [2, 3, 7],
-        [2, 7, 6],
-        [0, 2, 6],
-        [0, 6, 4],
-    ]
-    faces = np.array([*faces, [1, 5, 7], [1, 7, 3]], np.int32)
-    return Mesh(vertices=corners, faces=faces, vertex_colors=np.full((8, 3), color, np.uint8))
+    made = trimesh.creation.box(bounds=np.transpose([x, y, z]))
+    return Mesh(
+        vertices=made.vertices, faces=made.faces.astype(np.int32), vertex_colors=np.full((8, 3), color, np.uint8)
+    )
 
 
 def entity(name, mesh):

@@ -21,7 +21,7 @@ import psutil
 from real2sam2real.studio.document import StudioDocument
 from real2sam2real.studio.events import event_stream
 
-STUDIO = [sys.executable, "-c", "from real2sam2real.cli.main import main; main()", "studio"]
+STUDIO = [sys.executable, "-m", "real2sam2real", "studio"]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
 
 

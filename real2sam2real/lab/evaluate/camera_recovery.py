@@ -25,13 +25,13 @@ from real2sam2real import media
 from real2sam2real.arrays import Bool, Float, UInt8
 from real2sam2real.errors import require
 from real2sam2real.geometry import Intrinsics
+from real2sam2real.geometry.transforms import OPENCV_FROM_OPENGL
 from real2sam2real.lab.evaluate.turning import MatchedPair, find_turning
 from real2sam2real.workfolder.json_values import read_json
 
 Mapper = Literal["global", "incremental"]
 
 NEEDS = "recovering a camera path needs pycolmap, which is not installed: pip install 'real2sam2real[sfm]'"
-_OPENGL_FROM_OPENCV = np.diag([1.0, -1.0, -1.0, 1.0])  # COLMAP's cameras look along +Z, with +Y down
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,7 +102,7 @@ def recover_path(
             answer: dict[str, Any] = read_json(folder / "answer.json")
             points, turns = answer["points"], answer["turns_only"]
             for number, pose in answer["poses"].items():
-                poses[int(number)], found[int(number)] = np.array(pose) @ _OPENGL_FROM_OPENCV, True
+                poses[int(number)], found[int(number)] = np.array(pose) @ OPENCV_FROM_OPENGL, True
             problem = None if found.any() else "no two frames have enough in common"
     return RecoveredPath(
         world_from_camera=poses, found=found, points=points, turns_only=turns, seconds=seconds, problem=problem

@@ -17,10 +17,10 @@ import numpy as np
 
 from real2sam2real.arrays import Bool, Float, Float32, Mask, UInt8
 from real2sam2real.geometry import Intrinsics, transforms
+from real2sam2real.geometry.transforms import OPENCV_FROM_OPENGL
 from real2sam2real.rendering import Light, render_frames
 from real2sam2real.scene import CameraPath, Motion, Scene
 
-_FLIP = np.diag([1.0, -1.0, -1.0, 1.0])  # our cameras and OpenCV's
 _MARGIN = 0.35  # of the object's size, around it in the crop
 _FLOW_SIDE = 320  # pixels of the crop's longer side, at least, where flow is found
 _DIRECT_SIDE = 160  # and where brightness is compared
@@ -319,7 +319,7 @@ def _comparison(view: _View, target: Float32, lens: Intrinsics, pose: Float, ori
     solution = np.linalg.lstsq(normal, -jacobian.T @ (weights * residual), rcond=1e-9)[0]
     return _Comparison(
         pose=pose,
-        motion=_FLIP @ _rigid(np.asarray(solution, np.float64)) @ _FLIP,
+        motion=OPENCV_FROM_OPENGL @ _rigid(np.asarray(solution, np.float64)) @ OPENCV_FROM_OPENGL,
         cost=float(np.mean(np.minimum(np.abs(residual), _FAR))),
         similarity=_correlation(view.gray, target, view.mask),
         agreement=_Agreement(inliers=int(near.sum() / view.factor**2), share=float(near.mean())),
@@ -386,7 +386,7 @@ def _perspective_n_point(points: Float, pixels: Float, lens: Intrinsics, error: 
         step = _rigid(np.linalg.lstsq(normal, gradient, rcond=1e-9)[0])
         moved = step @ moved
         at = points @ moved[:3, :3].T + moved[:3, 3]
-    return _FLIP @ moved @ _FLIP, apart < error
+    return OPENCV_FROM_OPENGL @ moved @ OPENCV_FROM_OPENGL, apart < error
 
 
 def _point_jacobian(gx: Float, gy: Float, x: Float, y: Float, z: Float) -> Float:

@@ -16,9 +16,9 @@ from real2sam2real.arrays import Float
 from real2sam2real.errors import UserError
 from real2sam2real.files import read_text
 from real2sam2real.geometry import quaternions
+from real2sam2real.geometry.transforms import OPENCV_FROM_OPENGL
 
 MAX_TEXT_BYTES = 200_000_000
-_FLIP = np.diag([1.0, -1.0, -1.0, 1.0])  # between OpenCV's camera axes (y down, z forward) and ours (y up, z back)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -36,7 +36,7 @@ class CameraTrack:
 
 def from_opencv(world_from_camera: ArrayLike) -> Float:
     """Poses `(..., 4, 4)` of OpenCV cameras (+X right, +Y down, +Z forward) as poses of ours; its own inverse."""
-    return np.asarray(world_from_camera, np.float64) @ _FLIP
+    return np.asarray(world_from_camera, np.float64) @ OPENCV_FROM_OPENGL
 
 
 def rigid(poses: ArrayLike, where: str) -> Float:

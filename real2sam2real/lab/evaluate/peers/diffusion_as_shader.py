@@ -15,7 +15,7 @@ import numpy as np
 from real2sam2real import media
 from real2sam2real.arrays import Float, UInt8
 from real2sam2real.lab.evaluate.case_set import CaseRecord
-from real2sam2real.lab.evaluate.peers.interface import CannotTellError, PeerCase, PeerFormat
+from real2sam2real.lab.evaluate.peers.interface import CannotTellError, FixedFormat, PeerCase
 from real2sam2real.rendering import Frame, render_frames
 from real2sam2real.scene import Scene
 
@@ -23,21 +23,13 @@ SIZE, FRAMES, FPS = (720, 480), 49, 8.0
 _PERCENTILES = (2, 98)
 
 
-class DiffusionAsShader(PeerFormat):
+class DiffusionAsShader(FixedFormat):
     """Camera, lens and rigid motions of objects, all in one video; what a surface hides is told where it appears."""
 
     name = "das"
     repository = "https://github.com/IGL-HKUST/DiffusionAsShader"
-
-    def size(self, case: CaseRecord) -> tuple[int, int]:
-        """One size, of 3:2."""
-        del case
-        return SIZE
-
-    def frames(self, case: CaseRecord) -> int:
-        """One length."""
-        del case
-        return FRAMES
+    fixed_size = SIZE
+    fixed_frames = FRAMES
 
     def video(self, case: CaseRecord) -> str:
         """In the folder that it is given."""

@@ -11,7 +11,7 @@ from real2sam2real.arrays import Float, Float32
 from real2sam2real.files import replacing_file
 from real2sam2real.geometry import Intrinsics
 from real2sam2real.lab.evaluate.case_set import CaseRecord
-from real2sam2real.lab.evaluate.peers.interface import CannotTellError, PeerCase, PeerFormat
+from real2sam2real.lab.evaluate.peers.interface import CannotTellError, FixedFormat, PeerCase
 from real2sam2real.rendering import render_frames
 
 SIZE, FRAMES = (1280, 704), 121
@@ -19,22 +19,14 @@ FARTHEST = 100.0  # depths are cut off there
 _TYPICAL = 10.0  # units that the middle depth has at most, so that little is cut off
 
 
-class Gen3C(PeerFormat):
+class Gen3C(FixedFormat):
     """Path and lens are told exactly, zoom too; the photo's depth is given with them, in the path's unit."""
 
     name = "gen3c"
     repository = "https://github.com/nv-tlabs/GEN3C"
+    fixed_size = SIZE
+    fixed_frames = FRAMES
     camera_only = True
-
-    def size(self, case: CaseRecord) -> tuple[int, int]:
-        """One size."""
-        del case
-        return SIZE
-
-    def frames(self, case: CaseRecord) -> int:
-        """One clip of 121."""
-        del case
-        return FRAMES
 
     def video(self, case: CaseRecord) -> str:
         """By the name that it is given."""

@@ -12,11 +12,10 @@ import numpy as np
 from real2sam2real.arrays import Float, UInt8
 from real2sam2real.errors import UserError
 from real2sam2real.geometry import Intrinsics
+from real2sam2real.geometry.transforms import OPENCV_FROM_OPENGL
 from real2sam2real.lab.evaluate.case_set import CaseRecord
 from real2sam2real.lab.evaluate.peers.record import WHOLE, PeerClip, Window
 from real2sam2real.scene import Scene
-
-OPENCV_FROM_OPENGL = np.diag([1.0, -1.0, -1.0, 1.0])  # peers' cameras look along +Z with +Y down; and back again
 
 
 class CannotTellError(UserError):
@@ -103,6 +102,23 @@ class PeerFormat(ABC):
         times = np.linspace(0, case.frames - 1, self.frames(case))
         window = middle_window(case.width, case.height, width / height)
         return PeerClip(times=tuple(float(round(t, 9)) for t in times), window=window)
+
+
+class FixedFormat(PeerFormat):
+    """A peer whose videos have one size and one length."""
+
+    fixed_size: tuple[int, int]
+    fixed_frames: int
+
+    def size(self, case: CaseRecord) -> tuple[int, int]:
+        """The same for all."""
+        del case
+        return self.fixed_size
+
+    def frames(self, case: CaseRecord) -> int:
+        """The same for all."""
+        del case
+        return self.fixed_frames
 
 
 def middle_window(width: int, height: int, aspect: float) -> Window:

@@ -15,7 +15,7 @@ from real2sam2real import media
 from real2sam2real.arrays import Float
 from real2sam2real.files import replacing_file
 from real2sam2real.lab.evaluate.case_set import CaseRecord
-from real2sam2real.lab.evaluate.peers.interface import CannotTellError, PeerCase, PeerFormat
+from real2sam2real.lab.evaluate.peers.interface import CannotTellError, FixedFormat, PeerCase
 from real2sam2real.lab.evaluate.trajectory import path_length, rotation_angles
 from real2sam2real.rendering import render_frames
 
@@ -49,25 +49,17 @@ class SpherePath:
         return "".join(" ".join(f"{value:.7g}" for value in line) + "\n" for line in lines)
 
 
-class ViewCrafter(PeerFormat):
+class ViewCrafter(FixedFormat):
     """Orbits, dollies and spirals about what is in the middle of the photo; no other turns or ways, and no zoom."""
 
     name = "viewcrafter"
     repository = "https://github.com/Drexubery/ViewCrafter"
+    fixed_size = SIZE
+    fixed_frames = FRAMES
     camera_only = True
 
     def __init__(self, *, nearest: bool = False) -> None:
         self._nearest = nearest  # also paths that it can only say roughly
-
-    def size(self, case: CaseRecord) -> tuple[int, int]:
-        """One size."""
-        del case
-        return SIZE
-
-    def frames(self, case: CaseRecord) -> int:
-        """One length."""
-        del case
-        return FRAMES
 
     def video(self, case: CaseRecord) -> str:
         """In the folder of that name; the point cloud's video lies beside it."""
